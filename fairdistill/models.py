@@ -1,0 +1,132 @@
+"""The architectures: torchvision networks that return their penultimate features beside their logits."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision import models as torchvision_models
+
+from fairdistill.errors import UserError
+from fairdistill.files import replacing
+
+
+class Output(NamedTuple):
+    """What a classifier says of a batch: `features` (B, D), `logits` (B, C)."""
+
+    features: Tensor
+    logits: Tensor
+
+
+class Classifier(nn.Module):
+    """A network cut in two: `body` maps images (B, 3, H, W) to features (B, D), `head` those to logits (B, C)."""
+
+    def __init__(self, body: nn.Module, head: nn.Linear):
+        super().__init__()
+        self.body = body
+        self.head = head
+        self.width = head.in_features
+
+    def forward(self, images: Tensor) -> Output:
+        features = self.body(images)
+        return Output(features, self.head(features))
+
+
+def _stem_conv(channels: int) -> nn.Conv2d:
+    return nn.Conv2d(3, channels, kernel_size=3, stride=1, padding=1, bias=False)
+
+
+def _resnet18(stem: str, n_classes: int) -> Classifier:
+    body = torchvision_models.resnet18(weights=None, num_classes=n_classes)
+    if stem == "cifar":
+        body.conv1, body.maxpool = _stem_conv(64), nn.Identity()
+    head, body.fc = body.fc, nn.Identity()
+    return Classifier(body, head)
+
+
+def _shufflenet_v2_x1_0(stem: str, n_classes: int) -> Classifier:
+    body = torchvision_models.shufflenet_v2_x1_0(weights=None, num_classes=n_classes)
+    if stem == "cifar":
+        body.conv1[0], body.maxpool = _stem_conv(24), nn.Identity()
+    head, body.fc = body.fc, nn.Identity()
+    return Classifier(body, head)
+
+
+ARCHITECTURES: dict[str, Callable[[str, int], Classifier]] = {
+    "resnet18": _resnet18,
+    "shufflenet_v2_x1_0": _shufflenet_v2_x1_0,
+}
+STEMS = ("imagenet", "cifar")
+
+
+def build_model(architecture: Mapping, n_classes: int) -> Classifier:
+    """Make an untrained classifier from torch's global random state.
+
+    Parameters
+    ----------
+    architecture
+        `kind`, a key of `ARCHITECTURES`, and `stem`: "imagenet" (torchvision's, the default) or "cifar"
+        (a 3x3 convolution of stride 1 and no max-pooling, for images of 32 px).
+    n_classes
+        Number of logits.
+    """
+    unknown = set(architecture) - {"kind", "stem"}
+    kind, stem = architecture.get("kind"), architecture.get("stem", "imagenet")
+    if unknown:
+        raise UserError(f"architecture: unknown key {sorted(unknown)[0]!r}; known are kind and stem")
+    if kind not in ARCHITECTURES:
+        raise UserError(f"architecture: unknown kind {kind!r}; choose one of {', '.join(ARCHITECTURES)}")
+    if stem not in STEMS:
+        raise UserError(f"architecture: unknown stem {stem!r}; choose one of {', '.join(STEMS)}")
+    return ARCHITECTURES[kind](stem, n_classes)
+
+
+def save_model(path: Path | str, model: Classifier, architecture: Mapping) -> None:
+    """Write the weights as safetensors, with what `load_model` needs to rebuild the network as metadata."""
+    metadata = {"architecture": json.dumps(dict(architecture)), "n_classes": str(model.head.out_features)}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with replacing(path) as partial:
+        save_file(weights, partial, metadata)
+
+
+def load_model(path: Path | str, *, architecture: Mapping | None = None) -> Classifier:
+    """Read a checkpoint of `save_model`.
+
+    Raises
+    ------
+    UserError
+        The file is damaged, was not written by this project, or holds another architecture than the one given.
+    """
+    try:
+        with safe_open(path, "pt") as checkpoint:
+            metadata = checkpoint.metadata() or {}
+            weights = {name: checkpoint.get_tensor(name) for name in checkpoint.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from error
+    if "architecture" not in metadata:
+        raise UserError(f"{path}: the checkpoint does not name its architecture; train it with this project")
+    stored = json.loads(metadata["architecture"])
+    if architecture is not None and dict(architecture) != stored:
+        raise UserError(
+            f"{path}: the checkpoint is of architecture {stored}, not {dict(architecture)}; "
+            "point to a checkpoint of that architecture or train one"
+        )
+    model = build_model(stored, int(metadata["n_classes"]))
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"{path}: the weights do not fit architecture {stored}; train it again") from error
+    return model
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trainable numbers."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def freeze(model: Classifier) -> Classifier:
+    """Put a teacher into evaluation mode, without gradients."""
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,327 @@
+"""The training loop: device, precision, augmentation, schedule, history. It knows nothing of any one method."""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from fairdistill.data import ImageDataset
+from fairdistill.errors import UserError
+from fairdistill.methods import Shape, build_method
+from fairdistill.methods.base import Batch, Method
+from fairdistill.models import Classifier, Output, build_model, freeze
+from fairdistill.resume import ResumeState
+from fairdistill.sampling import epoch_order
+
+INFERENCE_BATCH = 500
+# measured on CPUs: bfloat16 speeds dense convolutions up and halves the speed of depthwise ones
+BF16_PAYS_ON_CPU = {"resnet18"}
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train, whatever the method; each field is described under `training` in config/README.md."""
+
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    weight_decay: float = 0.0
+    flip: bool = True
+    precision: str = "auto"
+    device: str = "auto"
+    threads: int = 1
+    evaluate_every: int = 5
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "schedule": ("cosine", "linear", "constant"),
+            "precision": ("auto", "fp32", "bf16"),
+            "device": ("auto", "cpu", "cuda"),
+        }
+        for key, values in allowed.items():
+            if getattr(self, key) not in values:
+                raise UserError(f"training: {key} is {getattr(self, key)!r}; choose one of {', '.join(values)}")
+        for key in ("epochs", "batch_size", "learning_rate", "threads"):
+            if getattr(self, key) <= 0:
+                raise UserError(f"training: {key} is {getattr(self, key)}; it must be above 0")
+
+    @classmethod
+    def from_mapping(cls, settings: Mapping) -> "TrainingSettings":
+        known = {field.name for field in fields(cls)}
+        for key in settings:
+            if key not in known:
+                raise UserError(f"training: unknown setting {key!r}; known are {', '.join(sorted(known))}")
+        return cls(**settings)
+
+
+@dataclass
+class TrainedModel:
+    """What a training yields: the network after its last epoch, its test probabilities, and how it got there."""
+
+    model: Classifier
+    probabilities: np.ndarray  # (test samples, classes), float32
+    history: pd.DataFrame  # one row per epoch
+    device: str
+    precision: str
+    seconds: float
+
+
+def choose_device(device: str) -> torch.device:
+    """`auto` takes a GPU where there is one."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("training: device is cuda, but torch sees no GPU; use device: auto or cpu")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def choose_precision(precision: str, device: torch.device, kind: str) -> str:
+    """`auto` takes bfloat16 on a GPU, and on a CPU that multiplies it natively where the architecture gains."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if kind in BF16_PAYS_ON_CPU and torch.cpu._is_avx512_bf16_supported() else "fp32"
+
+
+def learning_rate_factor(schedule: str, progress: float) -> float:
+    """Share of the learning rate at `progress` in [0, 1) of the training; `cosine` and `linear` end at zero."""
+    return {
+        "cosine": (1 + math.cos(math.pi * progress)) / 2,
+        "linear": 1 - progress,
+        "constant": 1.0,
+    }[schedule]
+
+
+def be_deterministic(threads: int) -> None:
+    """Make torch repeat itself to the bit: the same seed, machine and thread count give the same weights."""
+    # read by cuBLAS when it starts
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.set_num_threads(threads)
+
+
+class Images:
+    """One split's pictures on one device: decoded once, normalised and flipped as whole batches."""
+
+    def __init__(self, dataset: ImageDataset, split: str, device: torch.device):
+        rows, label, group = dataset.split(split)
+        self.rows = torch.from_numpy(rows)
+        self.label = torch.from_numpy(label).to(device)
+        self.group = torch.from_numpy(group).to(device)
+        self.device = device
+        self.pixels = torch.from_numpy(dataset.images)
+        if device.type != "cpu":
+            self.pixels = self.pixels[self.rows].to(device)
+            self.rows = torch.arange(len(rows), device=device)
+        mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (dataset.mean, dataset.std))
+        self.scale, self.shift = 1 / (255 * std), -mean / std
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, positions: Tensor, flip: Tensor | None = None) -> Tensor:
+        """Normalised images (B, 3, H, W), channels last in memory; those with `flip` (B,) mirrored."""
+        pixels = self.pixels[self.rows[positions]]
+        if flip is not None:
+            pixels = torch.where(flip[:, None, None, None], pixels.flip(2), pixels)
+        return (pixels * self.scale + self.shift).permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def infer(model: Classifier, images: Images, *, flip: bool = False) -> Output:
+    """Features and logits of all of `images` in order, in float32 and evaluation mode."""
+    model.eval()
+    parts = []
+    for positions in torch.arange(len(images), device=images.device).split(INFERENCE_BATCH):
+        flips = torch.ones_like(positions, dtype=torch.bool) if flip else None
+        parts.append(model(images.batch(positions, flips)))
+    return Output(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+class TeacherOutputs:
+    """A frozen teacher's view of each training image in both orientations, computed once.
+
+    A teacher in evaluation mode gives an image the same features whatever its batch; with flips as the only
+    augmentation there are two variants of each image, so nothing is approximated.
+    """
+
+    def __init__(self, teacher: Classifier, images: Images, *, flip: bool):
+        teacher = freeze(teacher).to(images.device, memory_format=torch.channels_last)
+        variants = [infer(teacher, images, flip=f) for f in ([False, True] if flip else [False])]
+        self.features, self.logits = (torch.stack(column) for column in zip(*variants, strict=True))
+
+    def __call__(self, positions: Tensor, flip: Tensor | None) -> Output:
+        variant = flip.long() if flip is not None else 0
+        return Output(self.features[variant, positions], self.logits[variant, positions])
+
+
+def train(
+    dataset: ImageDataset,
+    architecture: Mapping,
+    method: Mapping,
+    settings: TrainingSettings,
+    *,
+    role: str,
+    seed: int,
+    teacher: Classifier | None = None,
+    resume: ResumeState | None = None,
+) -> TrainedModel:
+    """Train one network for `settings.epochs` epochs and return it as the last epoch leaves it.
+
+    Nothing is chosen by looking at the test set: its accuracy is recorded in the history and goes nowhere else.
+
+    Parameters
+    ----------
+    architecture, method
+        See `fairdistill.models.build_model` and `fairdistill.methods.build_method`.
+    role, seed
+        "teacher" or "student"; together they decide the initial weights, the order of the samples and the flips,
+        so that a student does not start from its teacher's weights.
+    teacher
+        The trained teacher, where the method needs one.
+    resume
+        Where to keep the state after each epoch; a training that finds state there goes on from it.
+
+    Raises
+    ------
+    UserError
+        The loss is not finite, or the method needs a teacher and there is none.
+    """
+    started = time.perf_counter()
+    be_deterministic(settings.threads)
+    device = choose_device(settings.device)
+    precision = choose_precision(settings.precision, device, architecture["kind"])
+    train_images, test_images = (Images(dataset, split, device) for split in ("train", "test"))
+
+    stream = ("teacher", "student").index(role)
+    torch.manual_seed(2 * seed + stream)
+    n_classes, n_groups = len(dataset.classes), len(dataset.groups)
+    model = build_model(architecture, n_classes)
+    shape = Shape(n_classes, n_groups, model.width, teacher.width if teacher is not None else None)
+    objective = build_method(method, shape)
+    if objective.needs_teacher and teacher is None:
+        raise UserError(f"method {method['kind']} needs a teacher and none was given")
+    teacher_outputs = None
+    if objective.needs_teacher:
+        teacher_outputs = TeacherOutputs(teacher, train_images, flip=settings.flip)
+    model = model.to(device, memory_format=torch.channels_last)
+    objective = objective.to(device)
+
+    optimizer = torch.optim.Adam(
+        [*model.parameters(), *objective.parameters()],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    parts = {"model": model, "method": objective, "optimizer": optimizer}
+    history = resume.restore(parts) if resume else []
+    if history:
+        log(f"resuming after epoch {len(history)}")
+
+    for epoch in range(len(history), settings.epochs):
+        row = {
+            "epoch": epoch + 1,
+            **_train_epoch(
+                model,
+                objective,
+                optimizer,
+                train_images,
+                teacher_outputs,
+                settings,
+                precision=precision,
+                epoch=epoch,
+                rng=np.random.default_rng([seed, stream, epoch]),
+            ),
+        }
+        last = epoch + 1 == settings.epochs
+        if last or (settings.evaluate_every and (epoch + 1) % settings.evaluate_every == 0):
+            row["test_accuracy"] = _accuracy(infer(model, test_images).logits, test_images.label)
+        history.append(row)
+        log(_describe(row, settings.epochs))
+        if resume and not last:
+            resume.save(parts, history)
+
+    probabilities = infer(model, test_images).logits.softmax(1).cpu().numpy()
+    return TrainedModel(
+        model, probabilities, pd.DataFrame(history), str(device), precision, time.perf_counter() - started
+    )
+
+
+def _train_epoch(
+    model: Classifier,
+    objective: Method,
+    optimizer: torch.optim.Optimizer,
+    images: Images,
+    teacher: TeacherOutputs | None,
+    settings: TrainingSettings,
+    *,
+    precision: str,
+    epoch: int,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """One pass; returns the mean of each loss term, the training accuracy and the speed."""
+    model.train()
+    started = time.perf_counter()
+    order = epoch_order(objective.sampling, images.label.cpu().numpy(), images.group.cpu().numpy(), rng)
+    flips = torch.from_numpy(rng.random(len(order)) < 0.5).to(images.device) if settings.flip else None
+    order = torch.from_numpy(order).to(images.device)
+    batch_size = min(settings.batch_size, len(order))
+    steps = len(order) // batch_size  # the incomplete batch is left to another epoch's shuffle
+    totals: dict[str, Tensor] = {}
+    for step in range(steps):
+        span = slice(step * batch_size, (step + 1) * batch_size)
+        positions, flip = order[span], flips[span] if flips is not None else None
+        factor = learning_rate_factor(settings.schedule, (epoch + step / steps) / settings.epochs)
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * factor
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            output = model(images.batch(positions, flip))
+        output = Output(output.features.float(), output.logits.float())
+        label = images.label[positions]
+        batch = Batch(label, images.group[positions])
+        terms = objective.loss(batch, output, teacher(positions, flip) if teacher else None)
+        loss = sum(terms.values())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        terms = {"loss": loss, **terms, "correct": (output.logits.argmax(1) == label).float().mean()}
+        for name, value in terms.items():
+            totals[name] = totals.get(name, 0) + value.detach()
+    means = {name: total.item() / steps for name, total in totals.items()}
+    if not math.isfinite(means["loss"]):
+        raise UserError(
+            f"training: the loss became {means['loss']} in epoch {epoch + 1}; "
+            "lower training.learning_rate or the method's lambda"
+        )
+    seconds = time.perf_counter() - started
+    means["train_accuracy"] = means.pop("correct")
+    return {**means, "seconds": seconds, "images_per_second": steps * batch_size / seconds}
+
+
+def _accuracy(logits: Tensor, label: Tensor) -> float:
+    return (logits.argmax(1) == label).float().mean().item()
+
+
+def _describe(row: Mapping, epochs: int) -> str:
+    left = (epochs - row["epoch"]) * row["seconds"]
+    losses = "  ".join(f"{name} {row[name]:.4f}" for name in ("loss", "cross_entropy", "mfd") if name in row)
+    test = f"  test {row['test_accuracy']:.3f}" if "test_accuracy" in row else ""
+    return (
+        f"epoch {row['epoch']}/{epochs}  {losses}  train {row['train_accuracy']:.3f}{test}  "
+        f"{row['images_per_second']:.0f} images/s  {left / 60:.1f} min left"
+    )
+
+
+def log(line: str) -> None:
+    """Say how far the work is, on stderr."""
+    print(line, file=sys.stderr, flush=True)

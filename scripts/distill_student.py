@@ -1,0 +1,25 @@
+"""Train a student, with a teacher's checkpoint where its method needs one (MFD matches the teacher's features).
+
+Writes weights.safetensors, predictions.parquet (test split), history.csv and training.json to the output folder.
+"""
+
+from pathlib import Path
+
+from fairdistill import job
+from fairdistill.errors import run
+
+
+def main() -> None:
+    parser = job.parser(__doc__, method="mfd")
+    parser.add_argument("--teacher", type=Path, help="weights.safetensors of the trained teacher")
+    parser.add_argument(
+        "--teacher-architecture",
+        type=job.settings_argument,
+        metavar="JSON",
+        help="what the teacher's checkpoint must hold; unchecked where left out",
+    )
+    job.run_training(parser.parse_args(), role="student")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,191 @@
+"""The MFD loss against its formula, written out in float64."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairdistill.errors import UserError
+from fairdistill.methods import Shape, build_method
+from fairdistill.methods.base import Batch
+from fairdistill.methods.mfd import mfd_loss, squared_distances
+from fairdistill.models import Output
+
+C, G, D = 3, 2, 5
+
+
+def sample(seed, n=24, dtype=torch.float64, n_classes=C, n_groups=G):
+    g = torch.Generator().manual_seed(seed)
+    teacher = torch.randn(n, D, generator=g, dtype=dtype)
+    student = 0.5 + 1.5 * torch.randn(n, D, generator=g, dtype=dtype)
+    label = torch.randint(n_classes, (n,), generator=g)
+    group = torch.randint(n_groups, (n,), generator=g)
+    return teacher, student, label, group
+
+
+def mean_squared_distance(teacher, student):
+    return np.mean([[np.sum((t - s) ** 2) for s in student] for t in teacher])
+
+
+def reference(teacher, student, label, group, *, kernel="rbf", sigma=1.0, degree=2, s=None):
+    """Section IV-B.2 with loops; `s` the constant of the RBF kernel."""
+    teacher, student, label, group = (np.asarray(v) for v in (teacher, student, label, group))
+    s = mean_squared_distance(teacher, student) if s is None else s
+
+    def k(x, y):
+        if kernel == "rbf":
+            return np.exp(-np.sum((x - y) ** 2) / (2 * sigma * s))
+        return (x @ y / np.linalg.norm(x) / np.linalg.norm(y) + 1) ** degree
+
+    def mean_kernel(a, b):
+        return np.mean([[k(x, y) for y in b] for x in a])
+
+    total = 0.0
+    for y in range(C):
+        for a in range(G):
+            t, u = teacher[label == y], student[(label == y) & (group == a)]
+            if len(u):
+                total += mean_kernel(t, t) + mean_kernel(u, u) - 2 * mean_kernel(t, u)
+    return total
+
+
+def loss(teacher, student, label, group, **options):
+    return mfd_loss(teacher, student, label, group, n_classes=C, n_groups=G, **options)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(1, 30),
+    options=st.sampled_from(
+        [
+            {},
+            {"sigma": 0.3},
+            {"sigma": 4.0},
+            {"kernel": "polynomial"},
+            {"kernel": "polynomial", "degree": 3},
+        ]
+    ),
+)
+def test_equals_the_formula(seed, n, options):
+    batch = sample(seed, n)
+    assert loss(*batch, **options).item() == pytest.approx(reference(*batch, **options), abs=1e-10)
+
+
+def test_float32_is_close_to_the_formula_for_features_far_from_zero():
+    teacher, student, label, group = sample(0, 64)
+    teacher, student = teacher + 20, student + 20
+    ours = loss(teacher.float(), student.float(), label, group)
+    assert ours.item() == pytest.approx(reference(teacher, student, label, group), abs=1e-3)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "polynomial"])
+def test_gradient_by_finite_differences(kernel):
+    teacher, student, label, group = sample(1, 12)
+    # no gradient through s: the differences are taken with s held at its value
+    s = mean_squared_distance(teacher.numpy(), student.numpy())
+    student.requires_grad_()
+    loss(teacher, student, label, group, kernel=kernel).backward()
+    step = 1e-6
+    for i, j in [(0, 0), (3, 2), (7, 4), (11, 1)]:
+        ends = []
+        for sign in (1, -1):
+            moved = student.detach().clone()
+            moved[i, j] += sign * step
+            ends.append(reference(teacher, moved, label, group, kernel=kernel, s=s))
+        assert student.grad[i, j].item() == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-6)
+
+
+def test_no_gradient_reaches_the_teacher():
+    teacher, student, label, group = sample(2)
+    teacher.requires_grad_()
+    student.requires_grad_()
+    loss(teacher, student, label, group).backward()
+    assert teacher.grad is None
+    assert student.grad.abs().sum() > 0
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=20, deadline=None)
+def test_order_of_the_batch_does_not_matter(seed):
+    teacher, student, label, group = sample(seed)
+    order = torch.randperm(len(label), generator=torch.Generator().manual_seed(seed))
+    shuffled = loss(teacher[order], student[order], label[order], group[order])
+    assert shuffled.item() == pytest.approx(loss(teacher, student, label, group).item(), abs=1e-10)
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=20, deadline=None)
+def test_is_never_negative(seed):
+    assert loss(*sample(seed)).item() > -1e-10
+
+
+def test_identical_distributions_give_zero():
+    features = torch.randn(6, D, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    # each group of each class holds the same six feature vectors, and the teacher's classes hold them too
+    both = features.repeat(C * G, 1)
+    label = torch.arange(C).repeat_interleave(G * 6)
+    group = torch.arange(G).repeat_interleave(6).repeat(C)
+    assert loss(both, both, label, group).item() == pytest.approx(0, abs=1e-12)
+    assert loss(both, both + 1, label, group).item() > 0.1
+
+
+def test_empty_cells_add_nothing():
+    teacher, student, label, group = sample(4)
+    more = mfd_loss(teacher, student, label, group, n_classes=C + 4, n_groups=G + 3)
+    assert more.item() == pytest.approx(loss(teacher, student, label, group).item(), abs=1e-12)
+
+
+def test_sums_over_cells_rather_than_averaging():
+    teacher, student, _, _ = sample(5)
+    label, group = torch.zeros(24, dtype=torch.long), torch.zeros(24, dtype=torch.long)
+    one = loss(teacher, student, label, group)
+    # the same features in both classes: two equal cells
+    halves = loss(
+        torch.cat([teacher, teacher]), torch.cat([student, student]),
+        torch.cat([label, label + 1]), torch.cat([group, group]),
+    )  # fmt: skip
+    assert halves.item() == pytest.approx(2 * one.item(), rel=1e-10)
+
+
+def test_equal_features_do_not_divide_by_zero():
+    same = torch.ones(4, D)
+    label, group = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+    assert loss(same, same, label, group).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_squared_distances():
+    x, y, _, _ = sample(6)
+    assert torch.allclose(squared_distances(x, y), torch.cdist(x, y).square())
+
+
+def test_the_method_weighs_with_half_lambda():
+    teacher, student, label, group = sample(7, dtype=torch.float32)
+    method = build_method({"kind": "mfd", "lambda": 5.0}, Shape(C, G, D, D))
+    logits = torch.randn(len(label), C)
+    terms = method.loss(Batch(label, group), Output(student, logits), Output(teacher, logits))
+    assert terms["mfd"].item() == pytest.approx(2.5 * loss(teacher, student, label, group).item())
+    assert terms["cross_entropy"].item() == pytest.approx(torch.nn.functional.cross_entropy(logits, label).item())
+
+
+def test_a_regressor_joins_different_widths():
+    method = build_method({"kind": "mfd"}, Shape(C, G, D, 9))
+    assert [tuple(p.shape) for p in method.parameters()] == [(9, D)]
+    assert list(build_method({"kind": "mfd"}, Shape(C, G, D, D)).parameters()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings_", "words"),
+    [
+        ({"kind": "mfd", "lambda": -1}, "lambda is -1"),
+        ({"kind": "mfd", "sigma": 0}, "sigma is 0"),
+        ({"kind": "mfd", "kernel": "cubic"}, "unknown kernel 'cubic'"),
+        ({"kind": "mfd", "lamda": 1}, "unknown setting 'lamda'"),
+        ({"kind": "mdf"}, "unknown kind 'mdf'"),
+        ({"kind": "scratch", "sampling": "fair"}, "unknown sampling 'fair'"),
+    ],
+)
+def test_bad_settings_are_named(settings_, words):
+    with pytest.raises(UserError, match=words):
+        build_method(settings_, Shape(C, G, D, D))
