@@ -1,0 +1,96 @@
+"""The paper's numbers and ours, side by side."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from fairdistill.errors import UserError
+from fairdistill.labels import printed
+from fairdistill.results import average_datasets
+from fairdistill.tables import markdown
+
+# The paper's names for what it measured on, and the data sets of ours that each stands for.
+DATASETS = {"cifar10": ["cifar10s"], "utkface": ["utkface"], "mean_of_both": ["cifar10s", "utkface"]}
+
+# The paper defines DEO_A, while its values are of the size of DEO_M: each is set beside both.
+MEASURES = {"accuracy": ["accuracy"], "deo": ["deo_a", "deo_m"]}
+
+MODEL = ["dataset", "architecture", "role"]
+CLAIM = ["source", *MODEL, "metric"]
+
+
+def read_paper_values(path: Path | str) -> pd.DataFrame:
+    """Return the paper's numbers: source, dataset, architecture, role, metric, value (fractions), note.
+
+    Raises
+    ------
+    UserError
+        If a column is missing, a value is not a number, or a metric is neither accuracy nor deo.
+    """
+    values = pd.read_csv(path, keep_default_na=False)
+    if missing := [name for name in [*CLAIM, "value", "note"] if name not in values]:
+        raise UserError(f"{path}: column '{missing[0]}' is missing")
+    if unknown := set(values["metric"]) - set(MEASURES):
+        raise UserError(f"{path}: metric '{min(unknown)}' is not one of {', '.join(MEASURES)}")
+    if not pd.api.types.is_numeric_dtype(values["value"]):
+        raise UserError(f"{path}: column 'value' holds something that is not a number")
+    return values
+
+
+def compare(runs: pd.DataFrame, paper_values: pd.DataFrame, *, method: str = "mfd") -> pd.DataFrame:
+    """Set each of the paper's numbers beside ours: one row per row of `paper_values`, in its order.
+
+    Columns: source, dataset, architecture, role, metric, paper, n (seeds); for each of accuracy, deo_a and
+    deo_m our mean over seeds, its sd (`_sd`, ddof = 1, missing when n = 1) and ours minus the paper's
+    (`_difference`); note. A deo row fills deo_a and deo_m, an accuracy row accuracy; n = 0 where the grid has
+    no counterpart.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row per model, see `fairdistill.results.read_metrics`.
+    paper_values : DataFrame
+        See `read_paper_values`.
+    method : str
+        The method whose students stand beside the paper's.
+    """
+    names = paper_values["dataset"].unique()
+    ours = pd.concat({name: average_datasets(runs, DATASETS.get(name, [name])) for name in names}, names=["dataset"])
+    ours = ours.query("method in ['teacher', @method]").reset_index().set_index(MODEL)
+    table = paper_values[CLAIM].assign(paper=paper_values["value"], n=0)
+    for metric, measures in MEASURES.items():
+        rows = table["metric"] == metric
+        for measure in measures:
+            # assigning aligns on the index: what is not in `rows` stays missing
+            found = table.loc[rows, MODEL].join(ours[ours["metric"] == measure], on=MODEL)
+            table.loc[rows, "n"] = found["n"].fillna(0).astype(int)
+            table[measure] = found["mean"]
+            table[f"{measure}_sd"] = found["sd"]
+            table[f"{measure}_difference"] = found["mean"] - table["paper"]
+    return table.assign(note=paper_values["note"])
+
+
+def comparison_markdown(comparison: pd.DataFrame, *, method: str = "mfd") -> str:
+    """Return the comparison as Markdown: a table for accuracy, one for DEO, and what there is to note."""
+    parts = [
+        "# The paper's numbers and ours",
+        f"All values are fractions; the students are `{method}`. Ours is the mean over n seeds, with its sd; "
+        "the difference is ours minus the paper's. Where n = 0, this study has no such model or data set. "
+        "The paper prints one DEO: its formula is DEO_A's, its values have the size of DEO_M.",
+    ]
+    for metric, measures in MEASURES.items():
+        rows = comparison[comparison["metric"] == metric]
+        table = rows[["source", *MODEL]].assign(paper=rows["paper"].map("{:.3f}".format), n=rows["n"])
+        for measure in measures:
+            table[printed(measure)] = _text(rows[measure], "{:.3f}")
+            table[f"{printed(measure)} sd"] = _text(rows[f"{measure}_sd"], "{:.3f}")
+            table[f"{printed(measure)} difference"] = _text(rows[f"{measure}_difference"], "{:+.3f}")
+        parts += [f"## {printed(metric)}", markdown(table)]
+    noted = comparison[comparison["note"] != ""]
+    notes = [f"- {' '.join(row[CLAIM])}: {row['note']}." for _, row in noted.iterrows()]
+    parts += ["## Notes on the paper's numbers", "\n".join(notes)] if notes else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _text(values: pd.Series, form: str) -> list[str]:
+    return ["" if pd.isna(value) else form.format(value) for value in values]

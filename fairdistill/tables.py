@@ -1,0 +1,124 @@
+"""Table I in the paper's form, and the few lines that print a table as Markdown or LaTeX."""
+
+import re
+
+import pandas as pd
+
+from fairdistill.errors import UserError
+from fairdistill.labels import listed, printed
+from fairdistill.results import average_datasets
+
+# metric: (heading, decimals, factor from a fraction, unit)
+COLUMNS = {"accuracy": ("Accuracy", 1, 100, "%"), "deo_a": ("DEO_A", 3, 1, ""), "deo_m": ("DEO_M", 3, 1, "")}
+
+NOTE = (
+    "DEO_A is the mean and DEO_M the maximum over classes of the largest gap between two groups in "
+    "Pr(prediction = y | A = a, Y = y); lower is fairer."
+)
+
+
+def table1(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return Table I: the students and teachers of each architecture, averaged over data sets.
+
+    Columns: #, Model, Model Type; Accuracy (in %), DEO_A and DEO_M, each rounded as in the paper and followed
+    by its sd over seeds (ddof = 1, missing for one seed); Seeds (their number). Where there are several
+    student methods, Model Type names each.
+
+    Raises
+    ------
+    UserError
+        If a model lacks a data set or a seed that another has: the averages could not be compared.
+    """
+    _require_complete_grid(runs)
+    average = average_datasets(runs, runs["dataset"].unique())
+    models = average.index.droplevel("metric").unique().sort_values()
+    several = len(set(runs.loc[runs["role"] == "student", "method"])) > 1
+    rows = []
+    for number, (architecture, role, method) in enumerate(models, start=1):
+        model_type = f"Student ({method})" if several and role == "student" else role.capitalize()
+        row = {"#": number, "Model": printed(architecture), "Model Type": model_type}
+        for metric, (heading, decimals, factor, _) in COLUMNS.items():
+            mean, sd, _ = average.loc[(architecture, role, method, metric)]
+            row |= {heading: round(factor * mean, decimals), f"{heading} sd": round(factor * sd, decimals)}
+        rows.append(row | {"Seeds": runs["seed"].nunique()})
+    return pd.DataFrame(rows)
+
+
+def table1_markdown(runs: pd.DataFrame) -> str:
+    """Return Table I and what it shows as Markdown."""
+    return f"{markdown(_as_printed(table1(runs)))}\n\n{caption(runs)} {NOTE}\n"
+
+
+def table1_latex(runs: pd.DataFrame) -> str:
+    """Return Table I and what it shows as a LaTeX float."""
+    return latex(_as_printed(table1(runs)), caption=f"{caption(runs)} {NOTE}", label="tab:models")
+
+
+def caption(runs: pd.DataFrame) -> str:
+    """Return which models, data sets and seeds the runs are, in a sentence or two."""
+    architectures = " vs. ".join(printed(name) for name in sorted(set(runs["architecture"])))
+    datasets = [printed(name) for name in sorted(set(runs["dataset"]))]
+    seeds = runs["seed"].nunique()
+    return (
+        f"{architectures} on {listed(datasets)}{', averaged' if len(datasets) > 1 else ''}. "
+        f"{f'Mean ± sd over {seeds} seeds' if seeds > 1 else 'One seed'}."
+    )
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table of texts as Markdown, aligned so that it reads well on a terminal too."""
+    rows = [list(table.columns), *table.astype(str).to_numpy().tolist()]
+    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * width for width in widths])
+    lines = [" | ".join(map(str.ljust, row, widths)) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def latex(table: pd.DataFrame, *, caption: str, label: str) -> str:
+    """Return a table of texts as a LaTeX float with `booktabs` rules, special characters escaped."""
+    texts = [table.columns, *table.astype(str).to_numpy()]
+    rows = [rf"    {' & '.join(map(_escape, row))} \\" for row in texts]
+    return "\n".join(
+        [
+            r"% \usepackage{booktabs}",
+            r"\begin{table}[t]",
+            r"  \centering",
+            rf"  \caption{{{_escape(caption)}}}",
+            rf"  \label{{{label}}}",
+            rf"  \begin{{tabular}}{{{'l' * table.shape[1]}}}",
+            r"    \toprule",
+            rows[0],
+            r"    \midrule",
+            *rows[1:],
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _as_printed(table: pd.DataFrame) -> pd.DataFrame:
+    texts = table[["#", "Model", "Model Type"]].copy()
+    for heading, decimals, _, unit in COLUMNS.values():
+        texts[heading] = [
+            f"{mean:.{decimals}f}{unit}" if pd.isna(sd) else f"{mean:.{decimals}f} ± {sd:.{decimals}f}{unit}"
+            for mean, sd in zip(table[heading], table[f"{heading} sd"], strict=True)
+        ]
+    return texts
+
+
+def _require_complete_grid(runs: pd.DataFrame) -> None:
+    grid = runs.pivot(index=["architecture", "method"], columns=["dataset", "seed"], values="accuracy").isna()
+    for (architecture, method), missing in grid.iterrows():
+        for dataset, seed in missing.index[missing][:1]:
+            raise UserError(
+                f"Table I averages over data sets and seeds, but {architecture} {method} has no run on "
+                f"{dataset} with seed {seed}; run it, or aggregate a complete grid"
+            )
+
+
+def _escape(text: str) -> str:
+    text = re.sub(r"([&%$#_{}])", r"\\\1", text.replace("\\", "/"))
+    text = text.replace("~", r"\textasciitilde{}").replace("^", r"\textasciicircum{}").replace("±", r"$\pm$")
+    return re.sub(r"DEO\\_([AM])", r"DEO$_\1$", text)

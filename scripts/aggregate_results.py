@@ -1,0 +1,30 @@
+"""Gather the metrics file of each model into two tidy tables.
+
+runs.csv has one row per model; summary.csv has mean, sd and n over seeds, one row per model and metric.
+Everything is read from the files' fields, never from their paths.
+"""
+
+import argparse
+from pathlib import Path
+
+from fairdistill.errors import run
+from fairdistill.results import read_metrics, summarise, write_csv
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--metrics", type=Path, metavar="FOLDER", help="read every .json below this folder")
+    source.add_argument("--list", type=Path, metavar="FILE", help="read the files that it names, one a line")
+    parser.add_argument("--runs", type=Path, required=True, help="table of runs to write (CSV)")
+    parser.add_argument("--summary", type=Path, required=True, help="means over seeds to write (CSV)")
+    args = parser.parse_args()
+
+    paths = args.list.read_text().splitlines() if args.list else args.metrics.rglob("*.json")
+    runs = read_metrics(sorted(paths))
+    write_csv(args.runs, runs)
+    write_csv(args.summary, summarise(runs))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,34 @@
+"""Score one model: accuracy, DEO_A, DEO_M, and accuracy per group, per class and per (group, class) cell.
+
+Reads the predictions on the test set and the record of the training; writes one JSON file with the fields of
+that record and `metrics`, so that whoever aggregates it needs no other file.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from fairdistill.errors import UserError, run
+from fairdistill.files import write_text
+from fairdistill.metrics import evaluate_file
+from fairdistill.results import read_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--predictions", type=Path, required=True, help="predictions.parquet of the model")
+    parser.add_argument("--training", type=Path, required=True, help="training.json of the model")
+    parser.add_argument("--output", type=Path, required=True, help="metrics file to write (JSON)")
+    parser.add_argument("--code", help="version of this code, kept as the field evaluation_code")
+    args = parser.parse_args()
+
+    record = read_json(args.training)
+    if missing := [name for name in ("classes", "groups") if name not in record]:
+        raise UserError(f"{args.training}: lacks the field '{missing[0]}'; train the model again")
+    record["metrics"] = evaluate_file(args.predictions, classes=record["classes"], groups=record["groups"])
+    record["evaluation_code"] = args.code
+    write_text(args.output, json.dumps(record, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)

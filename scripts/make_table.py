@@ -1,0 +1,30 @@
+"""Write the paper's Table I: accuracy, DEO_A and DEO_M of each architecture's student and teacher.
+
+As in the paper each number is an average over the data sets; over several seeds it is mean and sd.
+"""
+
+import argparse
+from pathlib import Path
+
+from fairdistill.errors import run
+from fairdistill.files import write_text
+from fairdistill.results import read_runs, write_csv
+from fairdistill.tables import table1, table1_latex, table1_markdown
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, required=True, help="runs.csv, one row per model")
+    parser.add_argument("--csv", type=Path, required=True, help="Table I to write as CSV, numbers only")
+    parser.add_argument("--markdown", type=Path, required=True, help="Table I to write as Markdown")
+    parser.add_argument("--tex", type=Path, required=True, help="Table I to write as LaTeX (booktabs)")
+    args = parser.parse_args()
+
+    runs = read_runs(args.runs)
+    write_csv(args.csv, table1(runs))
+    write_text(args.markdown, table1_markdown(runs))
+    write_text(args.tex, table1_latex(runs))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,38 @@
+"""Draw one of Figures 2 to 5: accuracy or DEO of one architecture's teacher and students on each data set.
+
+Bars are means over seeds; where there are several, whiskers show their sd and dots the seeds. The paper's
+values are marked.
+"""
+
+import argparse
+from pathlib import Path
+
+from fairdistill.errors import run
+from fairdistill.paper import MEASURES, read_paper_values
+from fairdistill.plotting import plot_comparison, save
+from fairdistill.results import read_runs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, required=True, help="runs.csv, one row per model")
+    parser.add_argument("--architecture", required=True, help="the architecture to draw, as the runs name it")
+    parser.add_argument("--metric", choices=MEASURES, required=True, help="deo draws both DEO_A and DEO_M")
+    parser.add_argument("--paper-values", type=Path, help="the paper's numbers (CSV), to mark")
+    parser.add_argument("--method", default="mfd", help="the students that the paper's are (default: %(default)s)")
+    parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
+    parser.add_argument("--png", type=Path, required=True, help="figure to write as PNG")
+    args = parser.parse_args()
+
+    figure = plot_comparison(
+        read_runs(args.runs),
+        architecture=args.architecture,
+        metric=args.metric,
+        paper_values=read_paper_values(args.paper_values) if args.paper_values else None,
+        method=args.method,
+    )
+    save(figure, pdf=args.pdf, png=args.png)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,93 @@
+"""Made-up results of a small study, for the tests of everything that comes after the predictions."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fairdistill.metrics import evaluate
+
+CLASSES, GROUPS = ["young", "middle", "old"], ["White", "Black"]
+
+
+def make_predictions(*, seed: int = 0, n: int = 240, accuracy: float = 0.7, bias: float = 0.2) -> pd.DataFrame:
+    """Return predictions that are right with probability `accuracy` +- `bias` / 2 in the two groups."""
+    rng = np.random.default_rng(seed)
+    sample = np.arange(n)
+    label, group = sample % len(CLASSES), sample // len(CLASSES) % len(GROUPS)
+    right = rng.random(n) < accuracy + bias * (0.5 - group)
+    prediction = np.where(right, label, (label + rng.integers(1, len(CLASSES), n)) % len(CLASSES))
+    probability = 0.1 + 0.7 * (prediction[:, None] == np.arange(len(CLASSES)))
+    return pd.DataFrame(
+        {
+            "sample_id": sample.astype("int32"),
+            "image_id": [f"{i}.jpg" for i in sample],
+            "label": label.astype("int16"),
+            "group": group.astype("int16"),
+            **{f"p{y}": probability[:, y].astype("float32") for y in range(len(CLASSES))},
+        }
+    )
+
+
+def make_training(*, study="paper", dataset="utkface", architecture="resnet", method="teacher", seed=0) -> dict:
+    """Return what a training writes about itself, as far as the evaluation cares."""
+    role = "teacher" if method == "teacher" else "student"
+    return {
+        "run": {
+            "study": study,
+            "dataset": dataset,
+            "architecture": architecture,
+            "method": method,
+            "role": role,
+            "seed": seed,
+        },
+        "parameters": {"architecture": {}, "method": {}, "training": {"epochs": 20}},
+        "code": "0123456789ab",
+        "versions": {"python": "3.11"},
+        "hardware": {"device": "cpu"},
+        "inputs": {},
+        "seconds": 12.5,
+        "peak_memory_mb": 900.0,
+        "classes": CLASSES,
+        "groups": GROUPS,
+        "data": {"kind": dataset, "settings": {}},
+    }
+
+
+def make_record(*, accuracy: float = 0.7, bias: float = 0.2, **run) -> dict:
+    """Return the metrics file's content for one model."""
+    predictions = make_predictions(seed=run.get("seed", 0), accuracy=accuracy, bias=bias)
+    metrics = evaluate(predictions, classes=CLASSES, groups=GROUPS)
+    return make_training(**run) | {"metrics": metrics}
+
+
+def make_study(
+    folder: Path,
+    *,
+    study="paper",
+    datasets=("cifar10s", "utkface"),
+    architectures=("resnet", "shufflenet"),
+    methods=("mfd",),
+    seeds=(0,),
+) -> list[Path]:
+    """Write the metrics file of each model of a grid below `folder`; students are fairer than teachers."""
+    paths = []
+    for dataset in datasets:
+        for architecture in architectures:
+            for method in ("teacher", *methods):
+                for seed in seeds:
+                    record = make_record(
+                        study=study,
+                        dataset=dataset,
+                        architecture=architecture,
+                        method=method,
+                        seed=seed,
+                        accuracy=0.75 - 0.1 * (architecture == "shufflenet"),
+                        bias=0.4 if method == "teacher" else 0.1,
+                    )
+                    path = folder / dataset / architecture / method / f"seed{seed}.json"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_text(json.dumps(record))
+                    paths.append(path)
+    return paths

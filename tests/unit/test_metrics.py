@@ -1,0 +1,197 @@
+"""DEO and accuracy against fairlearn, and what malformed predictions say."""
+
+import doctest
+import json
+
+import fairlearn.metrics
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score
+from synthetic_results import CLASSES, GROUPS, make_predictions, make_training
+
+from fairdistill import metrics
+from fairdistill.errors import UserError
+from scripts import evaluate_model
+
+PATIENT = settings(deadline=None)
+# fairlearn takes hundredths of a second for one quantity
+AGAINST_FAIRLEARN = settings(PATIENT, max_examples=30)
+
+
+@st.composite
+def classifications(draw, max_classes=4):
+    """Draw labels, groups and predictions with at least one sample in every (class, group) cell."""
+    n_classes, n_groups = draw(st.integers(2, max_classes)), draw(st.integers(2, 4))
+    codes = st.tuples(st.integers(0, n_classes - 1), st.integers(0, n_groups - 1), st.integers(0, n_classes - 1))
+    every_cell = [(y, a, draw(st.integers(0, n_classes - 1))) for y in range(n_classes) for a in range(n_groups)]
+    label, group, prediction = np.array(every_cell + draw(st.lists(codes, max_size=60))).T
+    return {
+        "label": label,
+        "group": group,
+        "prediction": prediction,
+        "n_classes": n_classes,
+        "n_groups": n_groups,
+    }
+
+
+def as_table(case):
+    """Return the case as predictions with names, probability 1 on the predicted class."""
+    probability = np.eye(case["n_classes"])[case["prediction"]]
+    table = {"label": case["label"], "group": case["group"]}
+    table |= {f"p{y}": probability[:, y] for y in range(case["n_classes"])}
+    names = {
+        "classes": [f"class {y}" for y in range(case["n_classes"])],
+        "groups": [f"group {a}" for a in range(case["n_groups"])],
+    }
+    return pd.DataFrame(table), names
+
+
+@AGAINST_FAIRLEARN
+@given(classifications())
+def test_each_gap_is_fairlearns_true_positive_rate_difference_of_one_class_against_the_rest(case):
+    expected = [
+        fairlearn.metrics.true_positive_rate_difference(
+            case["label"] == y, case["prediction"] == y, sensitive_features=case["group"]
+        )
+        for y in range(case["n_classes"])
+    ]
+
+    np.testing.assert_allclose(metrics.deo_per_class(**case), expected, atol=1e-12)
+    np.testing.assert_allclose(metrics.deo(**case), (np.mean(expected), np.max(expected)), atol=1e-12)
+
+
+@AGAINST_FAIRLEARN
+@given(classifications(max_classes=2))
+def test_with_two_classes_deo_is_fairlearns_equalized_odds_difference(case):
+    truth = (case["label"], case["prediction"])
+    difference = fairlearn.metrics.equalized_odds_difference
+    deo_a, deo_m = metrics.deo(**case)
+
+    assert deo_m == pytest.approx(difference(*truth, sensitive_features=case["group"]), abs=1e-12)
+    assert deo_a == pytest.approx(difference(*truth, sensitive_features=case["group"], agg="mean"), abs=1e-12)
+
+
+@AGAINST_FAIRLEARN
+@given(classifications())
+def test_accuracies_are_those_of_fairlearns_metric_frame(case):
+    table, names = as_table(case)
+    result = metrics.evaluate(table, **names)
+
+    def frame(by):
+        return fairlearn.metrics.MetricFrame(
+            metrics=accuracy_score, y_true=case["label"], y_pred=case["prediction"], sensitive_features=by
+        )
+
+    groups, classes = frame(case["group"]), frame(case["label"])
+    cells = frame({"group": case["group"], "class": case["label"]})
+    assert result["accuracy"] == pytest.approx(groups.overall)
+    assert result["worst_group_accuracy"] == pytest.approx(groups.group_min())
+    np.testing.assert_allclose(list(result["accuracy_per_group"].values()), groups.by_group)
+    np.testing.assert_allclose(list(result["accuracy_per_class"].values()), classes.by_group)
+    ours = [list(row.values()) for row in result["cell_accuracy"].values()]
+    np.testing.assert_allclose(np.ravel(ours), cells.by_group)
+    assert sum(sum(row.values()) for row in result["cell_count"].values()) == result["n"] == len(table)
+    assert (result["deo_a"], result["deo_m"]) == pytest.approx(metrics.deo(**case))
+
+
+@PATIENT
+@given(classifications(), st.randoms())
+def test_deo_does_not_depend_on_the_order_of_samples_or_of_groups(case, random):
+    order = random.sample(range(len(case["label"])), len(case["label"]))
+    renamed = random.sample(range(case["n_groups"]), case["n_groups"])
+    shuffled = case | {name: case[name][order] for name in ("label", "group", "prediction")}
+
+    assert metrics.deo(**shuffled | {"group": np.array(renamed)[shuffled["group"]]}) == metrics.deo(**case)
+
+
+@PATIENT
+@given(classifications())
+def test_a_classifier_that_errs_alike_in_all_groups_has_no_deo(case):
+    always_first = case | {"prediction": np.zeros_like(case["label"])}
+
+    assert metrics.deo(**always_first) == (0.0, 0.0)
+
+
+def test_the_examples_in_the_docstrings_hold():
+    failed, tried = doctest.testmod(metrics)
+
+    assert tried == 2
+    assert failed == 0
+
+
+def test_an_empty_cell_is_named_by_class_and_group():
+    predictions = make_predictions().query("not (label == 2 and group == 1)")
+
+    with pytest.raises(UserError, match="no test sample of class 'old' in group 'Black'"):
+        metrics.evaluate(predictions, classes=CLASSES, groups=GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda table: table.drop(columns="group"), "column 'group' is missing"),
+        (lambda table: table.drop(columns="p1"), "column 'p1' is missing"),
+        (lambda table: table.assign(p3=0.0), "more probabilities than the 3 classes"),
+        (lambda table: table.assign(p0=np.nan), "probability is not a number in 0..1"),
+        (lambda table: table.assign(p0=np.inf), "probability is not a number in 0..1"),
+        (lambda table: table.assign(label=3), r"label holds 3..3, outside 0..2"),
+        (lambda table: table.assign(group=-1), r"group holds -1..-1, outside 0..1"),
+        (lambda table: table.assign(label=0.5), "label holds float64, not integers"),
+        (lambda table: table.iloc[:0], "no test sample of class 'young' in group 'White'"),
+    ],
+)
+def test_malformed_predictions_are_named_with_their_file(tmp_path, edit, message):
+    path = tmp_path / "predictions.parquet"
+    edit(make_predictions()).to_parquet(path)
+
+    with pytest.raises(UserError, match=message) as caught:
+        metrics.evaluate_file(path, classes=CLASSES, groups=GROUPS)
+
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_predictions_file_is_named(tmp_path):
+    path = tmp_path / "predictions.parquet"
+    path.write_bytes(b"PAR1 cut off")
+
+    with pytest.raises(UserError, match=str(path)):
+        metrics.evaluate_file(path, classes=CLASSES, groups=GROUPS)
+
+
+def evaluate(monkeypatch, folder):
+    """Run the script on what lies in `folder`; return the path of its output."""
+    options = {
+        "--predictions": folder / "predictions.parquet",
+        "--training": folder / "training.json",
+        "--output": folder / "metrics.json",
+        "--code": "abc",
+    }
+    arguments = [str(part) for option in options.items() for part in option]
+    monkeypatch.setattr("sys.argv", ["evaluate_model", *arguments])
+    evaluate_model.main()
+    return folder / "metrics.json"
+
+
+def test_the_script_adds_metrics_to_the_record_of_the_training(tmp_path, monkeypatch):
+    make_predictions().to_parquet(tmp_path / "predictions.parquet")
+    (tmp_path / "training.json").write_text(json.dumps(make_training(dataset="digits", seed=4)))
+
+    text = evaluate(monkeypatch, tmp_path).read_text()
+
+    record = json.loads(text)
+    expected = metrics.evaluate(make_predictions(), classes=CLASSES, groups=GROUPS)
+    assert record == make_training(dataset="digits", seed=4) | {"metrics": expected, "evaluation_code": "abc"}
+    assert text == json.dumps(record, indent=2, sort_keys=True) + "\n"
+
+
+@pytest.mark.parametrize(("training", "message"), [("{", "not readable as JSON"), ("{}", "lacks the field 'classes'")])
+def test_the_script_names_a_record_it_cannot_use(tmp_path, monkeypatch, training, message):
+    make_predictions().to_parquet(tmp_path / "predictions.parquet")
+    (tmp_path / "training.json").write_text(training)
+
+    with pytest.raises(UserError, match=f"training.json: {message}"):
+        evaluate(monkeypatch, tmp_path)

@@ -1,0 +1,132 @@
+"""From metrics files to the tidy tables of runs and of means over seeds."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_results import make_record, make_study
+
+from fairdistill import results
+from fairdistill.errors import UserError
+from scripts import aggregate_results
+
+
+def test_runs_have_one_row_per_model_read_from_fields_alone(tmp_path):
+    paths = make_study(tmp_path, seeds=(0, 1))
+    moved = [shutil.copy(path, tmp_path / f"{i}.json") for i, path in enumerate(paths)]
+
+    runs = results.read_metrics(moved)
+
+    assert len(runs) == 2 * 2 * 2 * 2
+    pd.testing.assert_frame_equal(runs, results.read_metrics(reversed(paths)))
+    first = make_record(dataset="cifar10s", seed=0, accuracy=0.75, bias=0.4)
+    row = runs.iloc[0]
+    assert (row["dataset"], row["role"], row["method"], row["seed"]) == ("cifar10s", "teacher", "teacher", 0)
+    assert [row[name] for name in results.METRICS] == [first["metrics"][name] for name in results.METRICS]
+    assert (row["n_test"], row["epochs"], row["seconds"]) == (240, 20, 12.5)
+
+
+def test_a_teacher_stands_before_its_students(tmp_path):
+    runs = results.read_metrics(make_study(tmp_path, methods=("mfd", "zeta")))
+
+    assert runs["method"].tolist() == ["teacher", "mfd", "zeta"] * 4
+
+
+def test_summary_is_mean_sd_and_n_over_seeds(tmp_path):
+    runs = results.read_metrics(make_study(tmp_path, datasets=("utkface",), seeds=range(4)))
+
+    summary = results.summarise(runs)
+
+    assert len(summary) == 2 * 2 * len(results.METRICS)
+    row = summary.query("architecture == 'resnet' and method == 'mfd' and metric == 'deo_a'").squeeze()
+    values = runs.query("architecture == 'resnet' and method == 'mfd'")["deo_a"]
+    assert (row["mean"], row["sd"], row["n"]) == pytest.approx((values.mean(), np.std(values, ddof=1), 4))
+
+
+def test_one_seed_has_no_sd(tmp_path):
+    summary = results.summarise(results.read_metrics(make_study(tmp_path)))
+
+    assert summary["sd"].isna().all()
+    assert set(summary["n"]) == {1}
+
+
+def test_data_sets_are_averaged_seed_by_seed_where_all_have_the_seed(tmp_path):
+    runs = results.read_metrics(make_study(tmp_path, architectures=("resnet",), seeds=range(3)))
+    lacking = runs.query("not (dataset == 'utkface' and seed == 2)")
+
+    mean, sd, n = results.average_datasets(lacking, ["cifar10s", "utkface"]).loc[("resnet", "student", "mfd", "deo_a")]
+
+    seeds = runs.query("method == 'mfd' and seed < 2").groupby("seed")["deo_a"].mean()
+    assert (mean, sd, n) == pytest.approx((seeds.mean(), seeds.std(), 2))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not readable as JSON"),
+        ("\xff", "not readable as JSON"),
+        ("[]", "holds list, not an object"),
+        ("{}", "lacks the field 'run'"),
+        (json.dumps(make_record() | {"metrics": {}}), "lacks the field 'accuracy'"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(tmp_path, content, message):
+    path = tmp_path / "bad.json"
+    path.write_bytes(content.encode("latin-1"))
+
+    with pytest.raises(UserError, match=f"bad.json: {message}") as caught:
+        results.read_metrics([*make_study(tmp_path / "metrics"), path])
+
+    assert "\n" not in str(caught.value)
+
+
+def test_two_files_of_one_model_are_both_named(tmp_path):
+    path, *_ = make_study(tmp_path)
+    again = shutil.copy(path, tmp_path / "again.json")
+
+    with pytest.raises(UserError, match=r"again.json: the same model as .*seed0.json"):
+        results.read_metrics([path, again])
+
+
+def test_studies_do_not_mix(tmp_path):
+    paths = make_study(tmp_path / "a", study="demo") + make_study(tmp_path / "b", study="paper")
+
+    with pytest.raises(UserError, match=r"several studies \(demo, paper\)"):
+        results.read_metrics(paths)
+
+
+def test_nothing_to_aggregate_is_said():
+    with pytest.raises(UserError, match="no metrics file"):
+        results.read_metrics([])
+
+
+def test_a_table_that_is_not_of_runs_is_named(tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text("study,dataset\npaper,utkface\n")
+
+    with pytest.raises(UserError, match=r"runs.csv: column 'architecture' is missing"):
+        results.read_runs(path)
+
+
+def aggregate(monkeypatch, folder, *source):
+    """Run the script; return the two tables it wrote."""
+    outputs = [folder / "runs.csv", folder / "summary.csv"]
+    arguments = [*source, "--runs", outputs[0], "--summary", outputs[1]]
+    monkeypatch.setattr("sys.argv", ["aggregate_results", *map(str, arguments)])
+    aggregate_results.main()
+    return outputs
+
+
+def test_the_script_reads_a_folder_or_a_list_and_its_table_comes_back(tmp_path, monkeypatch):
+    paths = make_study(tmp_path / "metrics", datasets=("NA",), seeds=(0, 1))
+    (tmp_path / "list.txt").write_text("".join(f"{path}\n" for path in reversed(paths)))
+
+    by_folder = [p.read_bytes() for p in aggregate(monkeypatch, tmp_path, "--metrics", tmp_path / "metrics")]
+    by_list = [p.read_bytes() for p in aggregate(monkeypatch, tmp_path, "--list", tmp_path / "list.txt")]
+
+    assert by_folder == by_list
+    pd.testing.assert_frame_equal(
+        results.read_runs(tmp_path / "runs.csv"), results.read_metrics(paths), check_dtype=False
+    )

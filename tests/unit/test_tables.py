@@ -1,0 +1,198 @@
+"""Table I in the paper's form, and the paper's numbers beside ours."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from synthetic_results import make_study
+
+from fairdistill import paper, tables
+from fairdistill.errors import UserError
+from fairdistill.results import read_metrics, write_csv
+from scripts import compare_with_paper, make_table
+
+PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return read_metrics(make_study(tmp_path / "metrics"))
+
+
+def from_paper(values: pd.DataFrame) -> pd.DataFrame:
+    """Return runs whose accuracy and DEO are the paper's bars, so that Table I must be the paper's."""
+    bars = values[values["source"] != "table1"].replace({"dataset": {"cifar10": "cifar10s"}})
+    bars = bars.pivot(index=["dataset", "architecture", "role"], columns="metric", values="value").reset_index()
+    method = bars["role"].replace({"student": "mfd"})
+    return bars.rename(columns={"deo": "deo_a"}).assign(
+        study="paper", seed=0, method=method, deo_m=bars["deo"], worst_group_accuracy=0.5
+    )
+
+
+def test_the_papers_bars_give_the_papers_table():
+    table = tables.table1(from_paper(paper.read_paper_values(PAPER_VALUES)))
+
+    assert table["#"].tolist() == [1, 2, 3, 4]
+    assert table["Model"].tolist() == ["ResNet", "ResNet", "ShuffleNet", "ShuffleNet"]
+    assert table["Model Type"].tolist() == ["Student", "Teacher", "Student", "Teacher"]
+    assert table["Accuracy"].tolist() == [73.5, 72.5, 62.0, 67.5]
+    # the paper's text rounds two bars of ShuffleNet on UTKFace down by 0.01 (see their notes)
+    assert table["DEO_A"].tolist() == pytest.approx([0.165, 0.360, 0.175, 0.385])
+    assert table["Seeds"].tolist() == [1] * 4
+
+
+def test_table1_is_the_mean_and_sd_over_seeds_of_the_average_over_data_sets(tmp_path):
+    runs = read_metrics(make_study(tmp_path, datasets=("a", "b", "c"), seeds=range(3)))
+
+    table = tables.table1(runs)
+
+    seeds = runs.query("architecture == 'resnet' and method == 'mfd'").groupby("seed")["accuracy"].mean()
+    assert table.loc[0, "Accuracy"] == round(100 * seeds.mean(), 1)
+    assert table.loc[0, "Accuracy sd"] == round(100 * seeds.std(), 1)
+    assert table.loc[0, "Seeds"] == 3
+
+
+def test_markdown_is_the_papers_table_with_both_deos(runs):
+    header, rule, *rows, blank, caption = tables.table1_markdown(runs).splitlines()
+
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in (header, *rows)]
+    assert cells[0] == ["#", "Model", "Model Type", "Accuracy", "DEO_A", "DEO_M"]
+    assert [row[:3] for row in cells[1:3]] == [["1", "ResNet", "Student"], ["2", "ResNet", "Teacher"]]
+    table = tables.table1(runs)
+    assert cells[1][3:] == [
+        f"{table['Accuracy'][0]:.1f}%",
+        f"{table['DEO_A'][0]:.3f}",
+        f"{table['DEO_M'][0]:.3f}",
+    ]
+    assert {len(line) for line in (header, rule, *rows)} == {len(header)}
+    assert set(rule) == set("|- ")
+    assert blank == ""
+    assert caption.startswith("ResNet vs. ShuffleNet on CIFAR-10S and UTKFace, averaged. One seed. DEO_A is")
+
+
+def test_several_seeds_show_mean_and_sd(tmp_path):
+    runs = read_metrics(make_study(tmp_path, datasets=("digits_s",), architectures=("resnet",), seeds=range(3)))
+
+    page = tables.table1_markdown(runs)
+
+    table = tables.table1(runs)
+    assert f"{table['Accuracy'][0]:.1f} ± {table['Accuracy sd'][0]:.1f}%" in page
+    assert "ResNet on Digits-S. Mean ± sd over 3 seeds." in page
+
+
+def test_several_student_methods_are_told_apart(tmp_path):
+    runs = read_metrics(make_study(tmp_path, architectures=("resnet",), methods=("mfd", "kd_50%")))
+
+    assert tables.table1(runs)["Model Type"].tolist() == ["Student (kd_50%)", "Student (mfd)", "Teacher"]
+
+
+def test_latex_escapes_what_has_a_meaning_there(tmp_path):
+    runs = read_metrics(make_study(tmp_path, datasets=("a_b", "c&d"), methods=("mfd", "kd_50%"), seeds=(0, 1)))
+
+    text = tables.table1_latex(runs)
+
+    assert r"\toprule" in text
+    assert r"Student (kd\_50\%)" in text
+    assert r"a\_b and c\&d" in text
+    assert r"DEO$_A$ & DEO$_M$ \\" in text
+    assert r"$\pm$" in text
+    body = text[text.index(r"\begin{table}") :]
+    assert not set("%&#") & set(re.sub(r"\\[%&#]| & ", "", body))
+    assert "±" not in body
+    assert body.count("{") == body.count("}")
+    assert body.isascii()
+
+
+def test_a_grid_with_a_hole_has_no_table1(runs):
+    lacking = runs.query("not (dataset == 'utkface' and method == 'mfd' and architecture == 'resnet')")
+
+    with pytest.raises(UserError, match="resnet mfd has no run on utkface with seed 0"):
+        tables.table1(lacking)
+
+
+def test_every_number_of_the_paper_stands_beside_ours(runs):
+    values = paper.read_paper_values(PAPER_VALUES)
+
+    comparison = paper.compare(runs, values)
+
+    assert comparison[paper.CLAIM].equals(values[paper.CLAIM])
+    assert comparison["paper"].equals(values["value"])
+    assert set(comparison["n"]) == {1}
+    ours = runs.query("dataset == 'cifar10s' and architecture == 'shufflenet' and method == 'mfd'").squeeze()
+    claim = "dataset == 'cifar10' and architecture == 'shufflenet' and role == 'student' and metric == "
+    deo, accuracy = comparison.query(claim + "'deo'").squeeze(), comparison.query(claim + "'accuracy'").squeeze()
+    assert (deo["deo_a"], deo["deo_m"]) == (ours["deo_a"], ours["deo_m"])
+    assert deo["deo_a_difference"] == ours["deo_a"] - 0.07
+    assert deo[["accuracy", "accuracy_sd", "deo_a_sd"]].isna().all()
+    assert accuracy["accuracy"] == ours["accuracy"]
+    assert accuracy[["deo_a", "deo_m"]].isna().all()
+
+
+def test_the_papers_table_is_compared_with_our_average_over_its_two_data_sets(tmp_path):
+    runs = read_metrics(make_study(tmp_path, datasets=("cifar10s", "digits_s", "utkface"), seeds=(0, 1)))
+
+    row = paper.compare(runs, paper.read_paper_values(PAPER_VALUES)).loc[0]
+
+    ours = runs.query("architecture == 'resnet' and method == 'mfd' and dataset != 'digits_s'")
+    seeds = ours.groupby("seed")["accuracy"].mean()
+    assert (row["accuracy"], row["accuracy_sd"], row["n"]) == pytest.approx((seeds.mean(), seeds.std(), 2))
+
+
+@pytest.mark.parametrize(
+    ("grid", "missing"),
+    [
+        ({"datasets": ("digits_s",)}, "source != ''"),
+        ({"datasets": ("utkface",)}, "dataset != 'utkface'"),
+        ({"architectures": ("resnet",)}, "architecture == 'shufflenet'"),
+        ({"methods": ("other",)}, "role == 'student'"),
+    ],
+)
+def test_what_the_grid_lacks_is_left_empty(tmp_path, grid, missing):
+    values = paper.read_paper_values(PAPER_VALUES)
+
+    comparison = paper.compare(read_metrics(make_study(tmp_path, **grid)), values)
+
+    lacking = comparison.query(missing)
+    assert set(lacking["n"]) == {0}
+    assert lacking[["accuracy", "deo_a", "deo_m"]].isna().all(axis=None)
+    assert set(comparison.drop(lacking.index)["n"]) <= {1}
+    assert "n = 0" in paper.comparison_markdown(comparison)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda text: text.replace("metric", "metrics", 1), "column 'metric' is missing"),
+        (lambda text: text.replace("0.735", "73.5%"), "column 'value' holds something that is not a number"),
+        (lambda text: text.replace("student,deo", "student,eod"), "metric 'eod' is not one of accuracy, deo"),
+    ],
+)
+def test_paper_values_that_cannot_be_used_are_named(tmp_path, edit, message):
+    path = tmp_path / "paper_values.csv"
+    path.write_text(edit(PAPER_VALUES.read_text()))
+
+    with pytest.raises(UserError, match=f"paper_values.csv: {message}"):
+        paper.read_paper_values(path)
+
+
+def test_the_scripts_write_each_form(runs, tmp_path, monkeypatch):
+    write_csv(tmp_path / "runs.csv", runs)
+
+    def call(script, **options):
+        arguments = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
+        monkeypatch.setattr("sys.argv", [script.__name__, *arguments])
+        script.main()
+
+    table = {"csv": tmp_path / "t.csv", "markdown": tmp_path / "t.md", "tex": tmp_path / "t.tex"}
+    call(make_table, runs=tmp_path / "runs.csv", **table)
+    comparison = {"csv": tmp_path / "p.csv", "markdown": tmp_path / "p.md"}
+    call(compare_with_paper, runs=tmp_path / "runs.csv", **{"paper-values": PAPER_VALUES}, **comparison)
+
+    assert pd.read_csv(tmp_path / "t.csv")["Accuracy"].tolist() == tables.table1(runs)["Accuracy"].tolist()
+    assert (tmp_path / "t.md").read_text() == tables.table1_markdown(runs)
+    assert (tmp_path / "t.tex").read_text() == tables.table1_latex(runs)
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 24
+    page = (tmp_path / "p.md").read_text()
+    assert "| fig2 " in page
+    assert "only 0.51 reproduces table1" in page
