@@ -79,8 +79,8 @@ def _kind_of(archive: str) -> ModuleType:
 
 
 def _copy(source: Path, target: Path) -> None:
-    if not source.is_file():
-        raise SourceError("no such file")
+    if not (os.path.isfile(source) and os.access(source, os.R_OK)):
+        raise SourceError("no such file, or not readable")
     shutil.copyfile(source, target)
 
 
@@ -114,7 +114,7 @@ def _fetch_rest(url: str, partial: Path, validator: Path) -> None:
         headers |= {"Range": f"bytes={start}-", "If-Range": validator.read_text(encoding="latin-1")}
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         if response.status_code == requests.codes.range_not_satisfiable:
-            partial.unlink()
+            partial.unlink(missing_ok=True)
         elif 400 <= response.status_code < 500:
             raise SourceError(f"the server answers {response.status_code} {response.reason}")
         response.raise_for_status()

@@ -1,7 +1,7 @@
 """From the metrics file of each model to tidy tables: one row per model, and mean, sd, n over seeds."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -51,6 +51,23 @@ def read_metrics(paths: Iterable[Path | str]) -> pd.DataFrame:
         studies = ", ".join(sorted(runs["study"].unique()))
         raise UserError(f"metrics of several studies ({studies}); aggregate one at a time")
     return _ordered(runs, RUN)
+
+
+def select(runs: pd.DataFrame, grid: Mapping[str, Collection]) -> pd.DataFrame:
+    """Keep the runs of a grid: `grid` names the values that a column (dataset, method, seed, ...) may have.
+
+    Raises
+    ------
+    UserError
+        No run has one of those values.
+    """
+    for column, values in grid.items():
+        if column not in RUN:
+            raise UserError(f"--grid: unknown column '{column}'; choose from {', '.join(RUN)}")
+        if missing := set(values) - set(runs[column]):
+            raise UserError(f"no metrics file has {column} {min(missing)!r}; evaluate that model first")
+        runs = runs[runs[column].isin(values)]
+    return runs.reset_index(drop=True)
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:

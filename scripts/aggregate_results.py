@@ -5,10 +5,11 @@ Everything is read from the files' fields, never from their paths.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from fairdistill.errors import run
-from fairdistill.results import read_metrics, summarise, write_csv
+from fairdistill.results import read_metrics, select, summarise, write_csv
 
 
 def main() -> None:
@@ -16,12 +17,19 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--metrics", type=Path, metavar="FOLDER", help="read every .json below this folder")
     source.add_argument("--list", type=Path, metavar="FILE", help="read the files that it names, one a line")
+    parser.add_argument(
+        "--grid",
+        type=json.loads,
+        default={},
+        metavar="JSON",
+        help='keep these models alone, such as {"dataset": ["utkface"], "seed": [0, 1]}; a folder may hold more',
+    )
     parser.add_argument("--runs", type=Path, required=True, help="table of runs to write (CSV)")
     parser.add_argument("--summary", type=Path, required=True, help="means over seeds to write (CSV)")
     args = parser.parse_args()
 
     paths = args.list.read_text().splitlines() if args.list else args.metrics.rglob("*.json")
-    runs = read_metrics(sorted(paths))
+    runs = select(read_metrics(sorted(paths)), args.grid)
     write_csv(args.runs, runs)
     write_csv(args.summary, summarise(runs))
 

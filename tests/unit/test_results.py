@@ -130,3 +130,18 @@ def test_the_script_reads_a_folder_or_a_list_and_its_table_comes_back(tmp_path, 
     pd.testing.assert_frame_equal(
         results.read_runs(tmp_path / "runs.csv"), results.read_metrics(paths), check_dtype=False
     )
+
+
+def test_a_grid_leaves_out_what_else_the_folder_holds(tmp_path):
+    runs = results.read_metrics(make_study(tmp_path, seeds=(0, 1, 2)))
+
+    kept = results.select(runs, {"seed": [0, 2], "architecture": ["resnet"]})
+
+    assert len(kept) == 2 * 1 * 2 * 2
+    assert set(kept["seed"]) == {0, 2}
+    assert set(kept["architecture"]) == {"resnet"}
+    pd.testing.assert_frame_equal(results.select(runs, {}), runs)
+    with pytest.raises(UserError, match="no metrics file has seed 7"):
+        results.select(runs, {"seed": [0, 7]})
+    with pytest.raises(UserError, match="unknown column 'sed'"):
+        results.select(runs, {"sed": [0]})
