@@ -20,6 +20,10 @@ def replacing(path: Path | str) -> Iterator[Path]:
         with open(partial, "rb") as written:
             os.fsync(written.fileno())
         os.replace(partial, path)
+    except OSError as error:
+        # a full disk does not say what it was that did not fit
+        error.filename = error.filename or str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,0 +1,25 @@
+"""Make a data set from its archive: images.npy, samples.parquet and dataset.json in the output folder."""
+
+import argparse
+import json
+from pathlib import Path
+
+from fairdistill.data import prepare_dataset
+from fairdistill.errors import UserError, run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", required=True, help='JSON, such as {"kind": "cifar10s", "skew": 0.8}')
+    parser.add_argument("--archive", type=Path, help="the downloaded archive; none for an embedded data set")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write to")
+    arguments = parser.parse_args()
+    try:
+        settings = json.loads(arguments.settings)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--settings: not JSON ({error})") from error
+    prepare_dataset(arguments.output, settings, arguments.archive)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,65 @@
+"""Small archives in the form of the real ones, and the patches that make the code take them for genuine."""
+
+import hashlib
+import io
+import pickle
+import tarfile
+
+import numpy as np
+from PIL import Image
+
+from fairdistill.data import cifar10s, utkface
+
+IMAGES_PER_BATCH = 20
+
+
+def pack(path, members, compression="gz"):
+    """Write (name or TarInfo, content) pairs to a tar file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, f"w:{compression}") as tar:
+        for name, content in members:
+            info = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def cifar_batches():
+    """Six batches of noise, two images of each class in each."""
+    rng = np.random.default_rng(0)
+    return {
+        name: pickle.dumps(
+            {
+                "data": rng.integers(0, 256, (IMAGES_PER_BATCH, 3072), dtype=np.uint8),
+                "labels": [int(c) for c in rng.permutation(np.arange(IMAGES_PER_BATCH) % 10)],
+            }
+        )
+        for name in cifar10s.SHA256
+    }
+
+
+def accept_cifar(monkeypatch, batches):
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in batches.items()}
+    monkeypatch.setattr(cifar10s, "SHA256", digests)
+
+
+def jpeg(rng):
+    buffer = io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def faces(per_cell=4):
+    """Different faces: `per_cell` for each age class and each race, "Others" among them."""
+    rng = np.random.default_rng(0)
+    return {
+        f"{age}_0_{race}_2017{i:013d}.jpg.chip.jpg": jpeg(rng)
+        for age in (7, 30, 65)
+        for race in range(5)
+        for i in range(per_cell)
+    }
+
+
+def accept_faces(monkeypatch, members):
+    monkeypatch.setattr(utkface, "N_FILES", len(members))
+    monkeypatch.setattr(utkface, "SHA256", utkface.content_digest(members))

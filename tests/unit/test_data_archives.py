@@ -1,0 +1,133 @@
+"""An archive that is damaged or hostile is refused in one line; one that is only packed otherwise is not."""
+
+import gzip
+import tarfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic_archives import accept_cifar, cifar_batches, pack
+
+from fairdistill.data import archives, cifar10s
+from fairdistill.data.archives import ArchiveError, read_members
+
+
+def everything(name):
+    return True
+
+
+def special(name, kind, target=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def test_members_come_by_base_name_and_sorted(tmp_path):
+    archive = pack(
+        tmp_path / "a.tar.gz", [("x/b", b"2"), ("a", b"1"), ("x/unwanted", b"3"), (special("x", tarfile.DIRTYPE), b"")]
+    )
+    members = read_members(archive, lambda name: name != "unwanted")
+    assert list(members.items()) == [("a", b"1"), ("b", b"2")]
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "/etc/passwd",
+        "../escape",
+        "folder/../../escape",
+        special("folder/link", tarfile.SYMTYPE, "/etc"),
+        special("folder/inner", tarfile.SYMTYPE, "other"),
+        special("folder/hard", tarfile.LNKTYPE, "/etc/passwd"),
+        special("folder/disk", tarfile.BLKTYPE),
+        special("folder/terminal", tarfile.CHRTYPE),
+        special("folder/pipe", tarfile.FIFOTYPE),
+    ],
+)
+def test_hostile_member_is_named(tmp_path, member):
+    archive = pack(tmp_path / "a.tar.gz", [("folder/good", b"1"), (member, b"")])
+    name = getattr(member, "name", member)
+    with pytest.raises(ArchiveError, match=rf"a\.tar\.gz: the member '{name}'"):
+        read_members(archive, lambda name: name == "good")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tar.gz"]
+
+
+def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
+    archive = pack(tmp_path / "a.tar.gz", [("a", bytes(600)), ("b", bytes(600))])
+    with pytest.raises(ArchiveError, match="over 1000 bytes, at 'b'"):
+        read_members(archive, everything)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>quota exceeded</html>", b"\x1f\x8b\x08\x00"])
+def test_no_archive_at_all(tmp_path, content):
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match=r"a\.tar\.gz: damaged, or not a \.tar\.gz"):
+        read_members(path, everything)
+
+
+def test_missing_file_keeps_its_own_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_members(tmp_path / "none.tar.gz", everything)
+
+
+@pytest.fixture(scope="module")
+def genuine(tmp_path_factory):
+    """A small CIFAR-10 that passes for the real one: its batches and, uncompressed, its archive."""
+    batches = cifar_batches()
+    members = [(f"folder/{name}", content) for name, content in batches.items()]
+    archive = pack(tmp_path_factory.mktemp("genuine") / "cifar.tar", members, compression="")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        accept_cifar(monkeypatch, batches)
+        yield batches, archive
+
+
+# Half of the tries where the headers are.
+positions = st.integers(0, 1000) | st.integers(0, 10**9)
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["compressed", "plain"])
+@settings(deadline=None)
+@given(position=positions, flip=st.integers(1, 255), cut=st.booleans())
+def test_damage_anywhere_is_found(genuine, inside, position, flip, cut):
+    """Whatever byte is changed and wherever the file ends: refused, or the genuine content all the same."""
+    batches, archive = genuine
+    plain = archive.read_bytes()
+    content = bytearray(plain if inside else gzip.compress(plain, compresslevel=1))
+    position %= len(content)
+    if cut:
+        del content[position:]
+    else:
+        content[position] ^= flip
+    damaged = archive.with_name("damaged.tar.gz")
+    damaged.write_bytes(gzip.compress(content, compresslevel=1) if inside else content)
+    try:
+        members = cifar10s.verified_members(damaged)
+    except ArchiveError:
+        return
+    assert members == batches
+
+
+def test_repacked_archive_passes(genuine, tmp_path):
+    batches, _ = genuine
+    extra = [("./readme.html", b"about"), *reversed([(f"./other/{k}", v) for k, v in batches.items()])]
+    assert cifar10s.verified_members(pack(tmp_path / "c.tar.gz", extra)) == batches
+
+
+def test_missing_and_altered_batches_are_named(genuine, tmp_path):
+    batches, _ = genuine
+    lacking = [(k, v) for k, v in batches.items() if k != "data_batch_3"]
+    with pytest.raises(ArchiveError, match="data_batch_3 is missing"):
+        cifar10s.verified_members(pack(tmp_path / "c.tar.gz", lacking))
+    altered = list((batches | {"test_batch": batches["data_batch_1"]}).items())
+    with pytest.raises(ArchiveError, match="test_batch has a wrong checksum"):
+        cifar10s.verified_members(pack(tmp_path / "c.tar.gz", altered))
+
+
+def test_nothing_is_unpickled_before_its_checksum_is_right(genuine, tmp_path, monkeypatch):
+    batches, _ = genuine
+    monkeypatch.setattr(cifar10s.pickle, "loads", lambda *_, **__: pytest.fail("unpickled"))
+    altered = list((batches | {"test_batch": b"cos\nsystem\n(S'true'\ntR."}).items())
+    with pytest.raises(ArchiveError, match="test_batch has a wrong checksum"):
+        cifar10s.prepare(pack(tmp_path / "c.tar.gz", altered))

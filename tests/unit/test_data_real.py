@@ -1,0 +1,79 @@
+"""The real archives hold what the literature and this project's own counts say they hold."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairdistill.data import cifar10s, utkface
+
+pytestmark = [
+    pytest.mark.realdata,
+    pytest.mark.skipif("FAIRDISTILL_MIRROR" not in os.environ, reason="FAIRDISTILL_MIRROR is not set"),
+]
+
+
+@pytest.fixture(scope="module")
+def mirror():
+    return Path(os.environ["FAIRDISTILL_MIRROR"])
+
+
+@pytest.mark.parametrize("variant", [cifar10s.MFD, cifar10s.WANG])
+def test_cifar10s_counts(mirror, variant):
+    samples = cifar10s.prepare(mirror / cifar10s.ARCHIVE, **variant).samples
+    counts = samples.groupby(["split", "label", "group"]).size().unstack("group")
+    assert (counts.loc["test"] == 1000).all(axis=None)
+    usual = round(5000 * variant["skew"])
+    for label in range(10):
+        gray = usual if label in variant["gray_classes"] else 5000 - usual
+        assert counts.loc["train", label].to_list() == [gray, 5000 - gray]
+
+
+def test_cifar10_has_no_image_in_both_splits(mirror):
+    members = cifar10s.verified_members(mirror / cifar10s.ARCHIVE)
+    images = {name: cifar10s.pickle.loads(content, encoding="latin1")["data"] for name, content in members.items()}
+    test = {image.tobytes() for image in images.pop("test_batch")}
+    train = {image.tobytes() for batch in images.values() for image in batch}
+    assert (len(test), len(train), len(test & train)) == (10_000, 50_000, 0)
+
+
+@pytest.fixture(scope="module")
+def utkface_members(mirror):
+    return utkface.verified_members(mirror / utkface.ARCHIVE)
+
+
+def test_utkface_names(utkface_members):
+    faces, notes = utkface._read_names(utkface_members)
+    assert notes["unparsable"]["names"] == [
+        "39_1_20170116174525125.jpg.chip.jpg",
+        "61_1_20170109142408075.jpg.chip.jpg",
+        "61_1_20170109150557335.jpg.chip.jpg",
+    ]
+    assert len(utkface_members) == 23_708
+    assert len(faces) == 22_013
+    assert notes["others"] == 23_708 - 3 - 22_013
+    by_group = faces.groupby(["group", "label"]).size().unstack().to_numpy()
+    expected = [[2049, 3735, 4294], [336, 3116, 1074], [1025, 1856, 553], [638, 2221, 1116]]
+    np.testing.assert_array_equal(by_group, expected)
+
+
+def test_utkface_copies(utkface_members):
+    files = pd.Series(utkface_members)
+    copies = files[files.duplicated(keep=False)]
+    assert (copies.nunique(), files.duplicated().sum()) == (375, 390)
+    labels = copies.index.str.split("_").str[:3].map("_".join)
+    assert labels.to_series().groupby(copies.to_numpy()).nunique().gt(1).sum() == 259
+
+
+def test_utkface_split(mirror, utkface_members):
+    prepared = utkface.prepare(mirror / utkface.ARCHIVE)
+    is_test = prepared.samples["split"] == "test"
+    assert prepared.samples[is_test].groupby(["label", "group"]).size().to_list() == [100] * 12
+    assert (~is_test).sum() + prepared.notes["copies_dropped_from_train"] == 22_013 - 1_200
+    content = prepared.samples["image_id"].map(utkface_members)
+    assert content[is_test].is_unique
+    assert not content[is_test].isin(content[~is_test]).any()
+    first = next(iter(prepared.images))
+    assert first.shape == (64, 64, 3)

@@ -1,0 +1,182 @@
+"""UTKFace: labels from names, a balanced test split, and no image in both splits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_archives import accept_faces, faces, pack
+
+from fairdistill.data import load_dataset, prepare_dataset, utkface
+from fairdistill.data.archives import ArchiveError
+from fairdistill.errors import UserError
+
+
+def publish(tmp_path, monkeypatch, members):
+    accept_faces(monkeypatch, members)
+    return pack(tmp_path / "faces.tar.gz", [(f"UTKFace/{name}", content) for name, content in members.items()])
+
+
+def cells(samples, split):
+    return samples[samples["split"] == split].groupby(["label", "group"]).size()
+
+
+def test_test_split_is_balanced_and_training_all_else(tmp_path, monkeypatch):
+    members = faces(per_cell=5)
+    prepared = utkface.prepare(publish(tmp_path, monkeypatch, members), test_per_cell=2)
+    assert cells(prepared.samples, "test").to_list() == [2] * 12
+    assert cells(prepared.samples, "train").to_list() == [3] * 12
+    assert prepared.notes["others"] == 15
+    assert not prepared.samples["image_id"].str.contains("_0_4_").any()
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "group"),
+    [
+        ("0_1_3_20170110.jpg.chip.jpg", 0, "Indian"),
+        ("19_0_0_20170110.jpg.chip.jpg", 0, "White"),
+        ("20_0_1_20170110.jpg.chip.jpg", 1, "Black"),
+        ("39_1_2_20170110.jpg.chip.jpg", 1, "Asian"),
+        ("40_1_0_20170110.jpg.chip.jpg", 2, "White"),
+        ("116_1_0_20170110.jpg.chip.jpg", 2, "White"),
+        ("24_0_1_20170116220224657 .jpg.chip.jpg", 1, "Black"),
+        ("55_0_0_20170116232725357jpg.chip.jpg", 2, "White"),
+    ],
+)
+def test_label_and_group_come_from_the_name(tmp_path, monkeypatch, name, label, group):
+    members = faces() | {name: b"content"}
+    samples = utkface.prepare(publish(tmp_path, monkeypatch, members), test_per_cell=1).samples
+    sample = samples.set_index("image_id").loc[name]
+    assert (sample["label"], utkface.GROUPS[sample["group"]]) == (label, group)
+
+
+def test_unparsable_names_are_counted_and_left_out(tmp_path, monkeypatch):
+    odd = ["39_1_20170116174525125.jpg.chip.jpg", "61_1_20170109142408075.jpg.chip.jpg", "portrait.jpg"]
+    members = faces() | {name: name.encode() for name in odd}
+    prepared = utkface.prepare(publish(tmp_path, monkeypatch, members), test_per_cell=1)
+    assert prepared.notes["unparsable"] == {"count": 3, "names": odd}
+    assert not prepared.samples["image_id"].isin(odd).any()
+
+
+def with_copies(members):
+    """Each third face again under another date; of these, each second also with another age, or as "Others"."""
+    copies = {}
+    for i, (name, content) in enumerate(members.items()):
+        age, gender, race, _ = name.split("_")
+        if i % 3 == 0:
+            copies[f"{age}_{gender}_{race}_2018{i:013d}.jpg.chip.jpg"] = content
+        if i % 6 == 0:
+            copies[f"{90 - int(age)}_{gender}_{race}_2019{i:013d}.jpg.chip.jpg"] = content
+        if i % 12 == 3:
+            copies[f"{age}_{gender}_4_2019{i:013d}.jpg.chip.jpg"] = content
+    return members | copies
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_image_is_in_both_splits_or_twice_in_test(tmp_path, monkeypatch, seed):
+    members = with_copies(faces(per_cell=12))
+    prepared = utkface.prepare(publish(tmp_path, monkeypatch, members), test_per_cell=4, split_seed=seed)
+    samples = prepared.samples.assign(content=[members[name] for name in prepared.samples["image_id"]])
+    train, test = (samples[samples["split"] == split] for split in ("train", "test"))
+    assert test["content"].is_unique
+    assert not test["content"].isin(train["content"]).any()
+    # Nothing is lost but the copies of test images: one each, those with a third and other label being no test image.
+    used = sum("_4_" not in name for name in members)
+    dropped = prepared.notes["copies_dropped_from_train"]
+    assert len(samples) == used - dropped
+    assert dropped == sum(members[name] in set(test["content"]) for name in members) - len(test)
+
+
+def test_no_test_label_is_contradicted_by_a_copy(tmp_path, monkeypatch):
+    members = with_copies(faces(per_cell=12))
+    prepared = utkface.prepare(publish(tmp_path, monkeypatch, members), test_per_cell=4)
+    by_content = {}
+    for name, content in members.items():
+        age, _, race, _ = name.split("_")
+        by_content.setdefault(content, set()).add((int(age) >= 20, int(age) >= 40, race))
+    test = prepared.samples[prepared.samples["split"] == "test"]
+    assert all(len(by_content[members[name]]) == 1 for name in test["image_id"])
+    contradicted = [n for n, c in members.items() if len(by_content[c]) > 1 and "_4_" not in n]
+    assert prepared.notes["contradicting_copies_kept_out_of_test"] == len(contradicted) > 0
+
+
+def test_duplicates_can_be_kept(tmp_path, monkeypatch):
+    members = with_copies(faces(per_cell=12))
+    archive = publish(tmp_path, monkeypatch, members)
+    prepared = utkface.prepare(archive, test_per_cell=4, duplicates="keep")
+    samples = prepared.samples
+    assert len(samples) == sum("_4_" not in name for name in members)
+    assert cells(samples, "test").to_list() == [4] * 12
+    assert "copies_dropped_from_train" not in prepared.notes
+    content = samples["image_id"].map(members)
+    is_test = samples["split"] == "test"
+    assert content[is_test].isin(content[~is_test]).any()
+
+
+def test_split_does_not_depend_on_the_packing(tmp_path, monkeypatch):
+    members = with_copies(faces(per_cell=6))
+    first = utkface.prepare(publish(tmp_path / "a", monkeypatch, members), test_per_cell=2)
+    second = utkface.prepare(publish(tmp_path / "b", monkeypatch, dict(reversed(members.items()))), test_per_cell=2)
+    pd.testing.assert_frame_equal(first.samples, second.samples)
+
+
+def test_split_seed_decides_the_split(tmp_path, monkeypatch):
+    archive = publish(tmp_path, monkeypatch, faces(per_cell=6))
+    splits = [utkface.prepare(archive, test_per_cell=2, split_seed=seed).samples["split"] for seed in (0, 1)]
+    assert (splits[0] != splits[1]).any()
+
+
+@pytest.mark.parametrize("size", [8, 24, 176])
+def test_images_are_resized(tmp_path, monkeypatch, size):
+    archive = publish(tmp_path, monkeypatch, faces())
+    prepare_dataset(tmp_path / "d", {"kind": "utkface", "image_size": size, "test_per_cell": 1}, archive)
+    dataset = load_dataset(tmp_path / "d")
+    assert dataset.images.shape == (len(dataset.samples), size, size, 3)
+    train, _, _ = dataset.split("train")
+    pixels = dataset.images[train].reshape(-1, 3) / 255
+    np.testing.assert_allclose(dataset.mean, pixels.mean(axis=0))
+    np.testing.assert_allclose(dataset.std, pixels.std(axis=0))
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", None])
+def test_image_that_does_not_decode_is_named(tmp_path, monkeypatch, content):
+    members = faces()
+    name = next(iter(members))
+    members[name] = members[name][:400] if content is None else content
+    archive = publish(tmp_path, monkeypatch, members)
+    with pytest.raises(ArchiveError, match=rf"faces\.tar\.gz: the image {name} does not decode"):
+        prepare_dataset(tmp_path / "d", {"kind": "utkface", "test_per_cell": 1}, archive)
+    assert not list((tmp_path / "d").iterdir())
+
+
+@pytest.mark.parametrize("test_per_cell", [4, 5])
+def test_cell_that_is_too_small_is_named(tmp_path, monkeypatch, test_per_cell):
+    archive = publish(tmp_path, monkeypatch, faces(per_cell=4))
+    with pytest.raises(UserError, match=rf"test_per_cell is {test_per_cell}, but the cell \(under 20, White\)"):
+        utkface.prepare(archive, test_per_cell=test_per_cell)
+
+
+def test_altered_or_missing_file_is_found(tmp_path, monkeypatch):
+    members = faces()
+    accept_faces(monkeypatch, members)
+    first, second, *_ = members
+    swapped = members | {first: members[second], second: members[first]}
+    with pytest.raises(ArchiveError, match="wrong checksum"):
+        utkface.verified_members(pack(tmp_path / "a.tar.gz", list(swapped.items())))
+    with pytest.raises(ArchiveError, match="holds 59 images in place of 60"):
+        utkface.verified_members(pack(tmp_path / "b.tar.gz", list(members.items())[1:]))
+
+
+def test_other_files_in_a_repacked_archive_do_no_harm(tmp_path, monkeypatch):
+    members = faces()
+    accept_faces(monkeypatch, members)
+    extra = {"Thumbs.db": b"1", "._1_0_0_1.jpg.chip.jpg": b"2"}
+    archive = pack(tmp_path / "a.tar.gz", [(f"./f/{k}", v) for k, v in (extra | members).items()])
+    assert utkface.verified_members(archive) == members
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("image_size", 7), ("image_size", 64.0), ("test_per_cell", 0), ("split_seed", -1), ("duplicates", "ignore")],
+)
+def test_bad_setting_is_named(key, value):
+    with pytest.raises(UserError, match=rf"^data: {key} is .*; it must be "):
+        utkface.prepare(None, **{key: value})

@@ -1,0 +1,273 @@
+"""Downloads from folders and from a server on this machine that resumes, does not, breaks off, or lies."""
+
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from synthetic_archives import accept_cifar, accept_faces, cifar_batches, faces, pack
+
+from fairdistill import download as module
+from fairdistill.data import cifar10s, utkface
+from fairdistill.download import download
+from fairdistill.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+NAME = "cifar-10-python.tar.gz"
+
+
+@pytest.fixture
+def genuine(tmp_path, monkeypatch):
+    """A small archive that passes for CIFAR-10's, in a folder of its own; no public address, no waiting."""
+    batches = cifar_batches()
+    accept_cifar(monkeypatch, batches)
+    monkeypatch.setattr(cifar10s, "URLS", ["http://127.0.0.1:9/cifar-10-python.tar.gz"])
+    monkeypatch.setattr(module, "PAUSE", 0)
+    monkeypatch.setattr(module, "CHUNK", 4096)
+    monkeypatch.delenv("FAIRDISTILL_MIRROR", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return pack(tmp_path / "mirror" / NAME, list(batches.items()))
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "resources" / NAME
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `content` at every path, and notes each request's Range and If-Range."""
+
+    def __init__(self, content):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content = content
+        self.headers = {"ETag": '"one"'}
+        self.ranges = True
+        self.status = None
+        self.breaks = []  # after how many bytes the next answers break off
+        self.requests = []
+        self.url = f"http://127.0.0.1:{self.server_port}/data"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        wanted, condition = self.headers["Range"], self.headers["If-Range"]
+        server.requests.append((wanted, condition))
+        if server.status:
+            self.send_error(server.status)
+            return
+        start = 0
+        if wanted and server.ranges and condition in server.headers.values():
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            if start >= len(server.content):
+                self.send_error(416)
+                return
+        self.send_response(206 if start else 200)
+        body = server.content[start:]
+        self.send_header("Content-Length", str(len(body)))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
+        for header in server.headers.items():
+            self.send_header(*header)
+        self.end_headers()
+        self.wfile.write(body[: server.breaks.pop(0)] if server.breaks else body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(genuine):
+    with Server(genuine.read_bytes()) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def test_folder_mirror(genuine, output, capsys):
+    download(NAME, output, str(genuine.parent))
+    assert output.read_bytes() == genuine.read_bytes()
+    assert names(output.parent) == [NAME]
+    assert f"trying {genuine}" in capsys.readouterr().out
+
+
+def test_utkface_too(genuine, tmp_path, monkeypatch):
+    members = faces()
+    accept_faces(monkeypatch, members)
+    pack(genuine.with_name(utkface.ARCHIVE), list(members.items()))
+    download(utkface.ARCHIVE, tmp_path / "faces.tar.gz", str(genuine.parent))
+    assert utkface.verified_members(tmp_path / "faces.tar.gz") == members
+
+
+def test_the_variable_names_a_mirror_and_the_argument_wins(genuine, output, monkeypatch, capsys):
+    monkeypatch.setenv("FAIRDISTILL_MIRROR", str(genuine.parent))
+    download(NAME, output)
+    assert output.exists()
+    capsys.readouterr()
+    download(NAME, output, str(genuine.parent) + "/")
+    assert capsys.readouterr().out.count("trying") == 1
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_url_mirror(server, output, ending):
+    download(NAME, output, server.url + ending)
+    assert output.read_bytes() == server.content
+    assert server.requests == [(None, None)]
+
+
+def test_public_address_without_a_mirror(server, output, monkeypatch):
+    monkeypatch.setattr(cifar10s, "URLS", [f"{server.url}/{NAME}"])
+    download(NAME, output)
+    assert output.read_bytes() == server.content
+
+
+@pytest.mark.parametrize(
+    "headers", [{"ETag": '"one"'}, {"ETag": 'W/"1"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}]
+)
+def test_broken_transfer_is_resumed(server, output, headers):
+    server.headers = headers
+    server.breaks = [100_000, 50_000]
+    download(NAME, output, server.url)
+    assert output.read_bytes() == server.content
+    mark = list(headers.values())[-1]
+    (first, _), (second, condition), (third, _) = server.requests
+    assert (first, condition) == (None, mark)
+    starts = [int(wanted.removeprefix("bytes=").removesuffix("-")) for wanted in (second, third)]
+    assert 90_000 < starts[0] <= 100_000
+    assert starts[0] + 40_000 < starts[1] <= starts[0] + 50_000
+    assert names(output.parent) == [NAME]
+
+
+def test_a_later_run_goes_on(server, output):
+    server.breaks = [50_000] * module.ATTEMPTS
+    with pytest.raises(UserError):
+        download(NAME, output, server.url)
+    assert not output.exists()
+    download(NAME, output, server.url)
+    assert output.read_bytes() == server.content
+    assert server.requests[-1][0].startswith("bytes=1")
+    assert names(output.parent) == [NAME]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("headers", [{}, {"ETag": '"one"'}])
+def test_server_without_ranges_or_marks_starts_anew(server, output, ranges, headers):
+    server.ranges, server.headers = ranges, headers
+    server.breaks = [100_000]
+    download(NAME, output, server.url)
+    assert output.read_bytes() == server.content
+    assert len(server.requests) == 2
+
+
+def test_new_version_starts_anew(server, output):
+    server.breaks = [50_000] * module.ATTEMPTS
+    genuine, server.content = server.content, bytes(len(server.content))
+    with pytest.raises(UserError):
+        download(NAME, output, server.url)
+    server.content, server.headers = genuine, {"ETag": '"two"'}
+    download(NAME, output, server.url)
+    assert output.read_bytes() == genuine
+
+
+def test_complete_but_unpublished_file_is_fetched_anew(server, output):
+    """A run killed between the last byte and the renaming leaves a range that the server cannot satisfy."""
+    server.breaks = [50_000] * module.ATTEMPTS
+    with pytest.raises(UserError):
+        download(NAME, output, server.url)
+    (partial,) = output.parent.glob("*.partial")
+    partial.write_bytes(server.content)
+    download(NAME, output, server.url)
+    assert output.read_bytes() == server.content
+
+
+def test_bytes_of_two_sources_never_mix(server, output, monkeypatch):
+    """The mirror breaks off for good; the public address, of the same marks, is fetched from its first byte."""
+    monkeypatch.setattr(cifar10s, "URLS", [f"{server.url}/elsewhere/{NAME}"])
+    server.breaks = [50_000] * module.ATTEMPTS
+    download(NAME, output, server.url)
+    assert server.requests[module.ATTEMPTS] == (None, None)
+    assert output.read_bytes() == server.content
+    assert names(output.parent) == [NAME]
+
+
+@pytest.mark.parametrize(("status", "requests"), [(404, 1), (503, module.ATTEMPTS)])
+def test_server_that_refuses_falls_through(server, output, monkeypatch, genuine, capsys, status, requests):
+    server.status = status
+    monkeypatch.setattr(cifar10s, "URLS", [f"{server.url}/{NAME}"])
+    with pytest.raises(UserError):
+        download(NAME, output, str(genuine.parent / "empty"))
+    assert len(server.requests) == requests
+    lines = capsys.readouterr().out
+    assert f"not from {genuine.parent}/empty/{NAME}: no such file" in lines
+    assert str(status) in lines
+
+
+def damaged(content):
+    return bytes([*content[:2000], content[2000] ^ 1, *content[2001:]])
+
+
+def test_unreadable_mirror_falls_through(server, output, monkeypatch, genuine, capsys):
+    monkeypatch.setattr(cifar10s, "URLS", [f"{server.url}/{NAME}"])
+    genuine.unlink()
+    genuine.mkdir()
+    download(NAME, output, str(genuine.parent))
+    assert output.read_bytes() == server.content
+    assert "no such file, or not readable" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("harm", [damaged, lambda content: content[:-5000], lambda content: b"<html>log in</html>"])
+def test_damaged_mirror_falls_through_to_the_next_source(server, output, monkeypatch, genuine, capsys, harm):
+    monkeypatch.setattr(cifar10s, "URLS", [f"{server.url}/{NAME}"])
+    genuine.write_bytes(harm(server.content))
+    download(NAME, output, str(genuine.parent))
+    assert output.read_bytes() == server.content
+    assert f"not from {genuine}: " in capsys.readouterr().out
+
+
+def test_damaged_everywhere_leaves_the_earlier_file_and_no_other(server, output, capsys):
+    output.parent.mkdir()
+    output.write_bytes(b"earlier")
+    server.content = damaged(server.content)
+    with pytest.raises(UserError, match="no source gave it"):
+        download(NAME, output, server.url)
+    assert output.read_bytes() == b"earlier"
+    assert names(output.parent) == [NAME]
+
+
+def test_no_source_says_what_to_fetch_and_where_to_put_it(genuine, output):
+    with pytest.raises(UserError) as error:
+        download(NAME, output)
+    message = str(error.value)
+    for part in (cifar10s.URLS[0], str(output), "data.mirror", "FAIRDISTILL_MIRROR"):
+        assert part in message
+    assert "\n" not in message
+    assert not list(output.parent.iterdir())
+
+
+def test_unknown_archive_is_named(output):
+    with pytest.raises(
+        UserError, match=r"'mnist.tar.gz' is unknown; choose one of cifar-10-python.tar.gz, UTKFace.tar.gz"
+    ):
+        download("mnist.tar.gz", output)
+
+
+def test_script_on_a_disk_that_fills_up(genuine, output):
+    """The limit on a file's size, in KiB, stands for a full disk; the earlier file stays whole."""
+    output.parent.mkdir()
+    output.write_bytes(b"earlier")
+    arguments = ["--archive", NAME, "--output", str(output), "--mirror", str(genuine.parent)]
+    command = ["bash", "-c", 'ulimit -f 20; exec "$@"', "-", sys.executable, "-m", "scripts.download_dataset"]
+    failed = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: ")
+    assert failed.stderr.count("\n") == 1
+    assert output.read_bytes() == b"earlier"
+    assert names(output.parent) == [NAME]

@@ -1,0 +1,40 @@
+"""A file is replaced whole or not at all."""
+
+import errno
+import os
+
+import pytest
+
+from fairdistill.errors import UserError, run
+from fairdistill.files import replacing, write_text
+
+
+def test_a_write_that_fails_leaves_the_earlier_file_whole_and_names_it(tmp_path):
+    path = tmp_path / "kept.txt"
+    write_text(path, "earlier")
+    with pytest.raises(OSError, match=r"No space left.*kept\.txt"), replacing(path) as partial:
+        partial.write_text("half of the la")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert path.read_text() == "earlier"
+    assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_disk_that_is_really_full_is_one_line(tmp_path, capsys):
+    def main():
+        with replacing(tmp_path / "new.txt") as partial:
+            partial.symlink_to("/dev/full")
+            partial.write_text("x")
+
+    with pytest.raises(SystemExit) as exit_:
+        run(main)
+    assert str(exit_.value).startswith("error: [Errno 28] No space left on device")
+    assert not (tmp_path / "new.txt").exists()
+
+
+def test_what_a_user_can_mend_is_one_line():
+    def main():
+        raise UserError("training: epochs is 0; it must be above 0")
+
+    with pytest.raises(SystemExit, match="^error: training: epochs is 0; it must be above 0$"):
+        run(main)
