@@ -25,6 +25,7 @@ PACKAGES = (
 )
 
 
+@functools.cache
 def code_version(*modules: str) -> str:
     """Digest of the logic of `modules` and of every project module that they import, directly or not.
 

@@ -1,0 +1,65 @@
+# The two commands of a new user are `make demo` and `make test`; both make the environment first.
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+UV_VERSION := 0.13.9
+CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+READY := $(VENV)/.ready
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+# jobs call `python`
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# without byte code every job would compile torch anew
+unexport PYTHONDONTWRITEBYTECODE
+# what is drawn from the metrics; nothing before them runs
+PAGES := aggregate_results make_table compare_with_paper plot_architecture plot_comparison
+
+.PHONY: help env demo paper figures test lint format lock clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+env: $(READY)  ## make the virtual environment from requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed; install it, or say make PYTHON=/path/to/python"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(UV) pip sync --python $(BIN)/python requirements.lock
+	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(READY)  ## the whole workflow on the embedded digits, minutes on a CPU
+	$(SNAKEMAKE) --configfile config/demo.yaml
+	@echo
+	@cat results/demo/tables/table1.md
+	@echo
+	@echo "Figures: results/demo/figures/"
+
+paper: $(READY)  ## the paper's grid on CIFAR-10S and UTKFace
+	$(SNAKEMAKE)
+
+figures: $(READY)  ## redraw every table and figure from the metrics; trains nothing
+	$(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
+
+test: lint  ## style checks and all tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+
+format: $(READY)  ## rewrite the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+lock: $(READY)  ## renew requirements.lock from requirements.in
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --universal --generate-hashes --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links requirements.in --output-file requirements.lock
+
+clean:  ## remove the environment and the caches; results stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,131 @@
+"""What the version of the code stands for, and the record of packages and machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairdistill import provenance
+
+FILES = {
+    "scripts/__init__.py": "",
+    "scripts/train.py": "from fairdistill import loop\nfrom fairdistill.methods import build\n",
+    "scripts/plot.py": "import fairdistill.plotting\n",
+    "fairdistill/__init__.py": '__version__ = "1"\n',
+    "fairdistill/loop.py": '"""The loop."""\n\ndef step(x: int) -> int:\n    """One step."""\n    return x + 1\n',
+    "fairdistill/plotting.py": "COLOUR = 'red'\n",
+    "fairdistill/late.py": "A = 1\n",
+    "fairdistill/methods/__init__.py": (
+        'METHODS = {"mfd": "fairdistill.methods.mfd:MFD"}\n\n'
+        "def build():\n    from fairdistill.late import A\n    return A\n"
+    ),
+    "fairdistill/methods/mfd.py": "ARCHIVE = None\nclass MFD:\n    weight = 1\n",
+}
+
+
+def forget():
+    """A process reads each module once."""
+    for function in ("code_version", "imported_names", "_tree", "_logic"):
+        getattr(provenance, function).cache_clear()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A small project in the place of this one; a function that edits one of its files."""
+
+    def edit(name, old="", new=""):
+        path = tmp_path / name
+        text = path.read_text() if path.exists() else FILES[name]
+        assert old in text
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace(old, new) if old else text)
+        forget()
+
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    for name in FILES:
+        edit(name)
+    yield edit
+    monkeypatch.undo()
+    forget()
+
+
+def version(*modules):
+    return provenance.code_version("scripts.train", *modules)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("fairdistill/loop.py", "return", "# a comment\n    return"),
+        ("fairdistill/loop.py", "One step.", "One step, described anew."),
+        ("fairdistill/loop.py", '"""The loop."""\n\n', ""),
+        ("fairdistill/loop.py", "x + 1", "(x  +  1)"),
+        ("fairdistill/__init__.py", '"1"', '"2"'),
+        ("fairdistill/methods/__init__.py", "{", '{"kd": "fairdistill.methods.kd:KD", '),
+        ("fairdistill/methods/mfd.py", "1", "2"),
+        ("fairdistill/plotting.py", "red", "blue"),
+    ],
+)
+def test_what_does_not_touch_the_logic_keeps_the_version(project, name, old, new):
+    before = version()
+    project(name, old, new)
+    assert version() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("fairdistill/loop.py", "x + 1", "x + 2"),
+        ("fairdistill/loop.py", "x + 1", "x - 1"),
+        ("fairdistill/late.py", "1", "2"),
+        ("fairdistill/methods/__init__.py", "return A", "return -A"),
+        ("scripts/train.py", "loop\n", "loop\nloop.step(1)\n"),
+    ],
+)
+def test_changed_logic_changes_the_version(project, name, old, new):
+    before = version()
+    project(name, old, new)
+    assert version() != before
+
+
+def test_a_module_loaded_by_name_counts_where_it_is_given(project):
+    before = version("fairdistill.methods.mfd")
+    assert before != version()
+    project("fairdistill/methods/mfd.py", "1", "2")
+    assert version("fairdistill.methods.mfd") != before
+
+
+def test_the_version_does_not_depend_on_the_folder(project, tmp_path, monkeypatch):
+    before = version()
+    moved = tmp_path.rename(tmp_path.with_name("elsewhere"))
+    monkeypatch.setattr(provenance, "ROOT", moved)
+    forget()
+    assert version() == before
+
+
+def test_an_unknown_module_is_refused():
+    with pytest.raises(ModuleNotFoundError, match=r"scripts\.no_such_script"):
+        provenance.code_version("scripts.no_such_script")
+    with pytest.raises(ModuleNotFoundError, match="json"):
+        provenance.code_version("json")
+
+
+def test_a_constant_is_read_without_importing(project):
+    assert provenance.constant("fairdistill.methods.mfd", "ARCHIVE") is None
+    with pytest.raises(AttributeError, match="sets no URLS"):
+        provenance.constant("fairdistill.methods.mfd", "URLS")
+
+
+def test_versions_name_python_and_what_is_installed():
+    versions = provenance.versions()
+    assert versions["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}")
+    assert {"numpy", "pandas"} <= set(versions)
+
+
+def test_hardware_does_not_load_torch():
+    code = (
+        "import sys; from fairdistill.provenance import hardware; h = hardware(); "
+        "assert h['cpu'] and h['cores'] >= 1 and h['gpu'] is None, h; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

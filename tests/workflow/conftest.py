@@ -1,0 +1,42 @@
+"""One tiny study that the tests share."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from running import ROOT, TINY, copy_project, snakemake
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.workflow)
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    """A working directory with a configuration and no results."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory):
+    """The project as it is now: whoever edits it meanwhile does not change what the tests see."""
+    return copy_project(tmp_path_factory.mktemp("checkout") / "project")
+
+
+@pytest.fixture(scope="session")
+def study(checkout, tmp_path_factory):
+    """The working directory of a tiny study that has been run whole from `checkout`."""
+    directory = tmp_path_factory.mktemp("study")
+    shutil.copytree(ROOT / "config", directory / "config")
+    done = snakemake("--cores", 2, "--configfile", TINY, project=checkout, directory=directory)
+    assert done.returncode == 0, done.stdout
+    return directory
+
+
+@pytest.fixture
+def project(checkout, tmp_path):
+    """Another checkout, whose code a test may edit."""
+    return copy_project(tmp_path / "project", origin=checkout)

@@ -1,0 +1,46 @@
+"""Snakemake as a user calls it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TINY = Path(__file__).with_name("tiny.yaml")
+SOURCES = ("Snakefile", "workflow", "scripts", "fairdistill", "config", "envs", "profiles")
+
+
+def snakemake(*args, project=ROOT, snakefile="Snakefile", directory):
+    """Run Snakemake on the workflow in `project`, with `directory` as the working directory."""
+    env = {key: value for key, value in os.environ.items() if key != "FAIRDISTILL_MIRROR"}
+    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])
+    command = [sys.executable, "-m", "snakemake", "--snakefile", project / snakefile, *args]
+    return subprocess.run(
+        [str(part) for part in [*command, "--directory", directory]],
+        env=env, cwd=project, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+
+
+def planned(*args, **where):
+    """How many jobs of each rule a dry run would run, less the targets that only collect."""
+    done = snakemake("--dry-run", *args, **where)
+    assert done.returncode == 0, done.stdout
+    if "Nothing to be done" in done.stdout:
+        return {}
+    stats = done.stdout.split("Job stats:")[1].split("\n\n")[0]
+    jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", stats, flags=re.MULTILINE)}
+    return {name: count for name, count in jobs.items() if name not in ("all", "figures", "total")}
+
+
+def copy_project(to, origin=ROOT):
+    """A checkout of the project in `origin`, without results."""
+    to.mkdir()
+    for name in SOURCES:
+        source = origin / name
+        if source.is_dir():
+            shutil.copytree(source, to / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, to / name)
+    return to

@@ -1,0 +1,85 @@
+"""The target `figures` in a clone that has only the tracked metrics: it redraws, and never trains."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from running import ROOT, TINY, planned, snakemake
+
+PAGES = {
+    "aggregate_results": 1,
+    "make_table": 1,
+    "compare_with_paper": 1,
+    "plot_architecture": 1,
+    "plot_comparison": 2,
+}
+GIVEN = ("--configfile", TINY)
+
+
+@pytest.fixture
+def clone(study, tmp_path):
+    """What git tracks of the study, in a folder that knows nothing of how it was made."""
+    to = tmp_path / "clone"
+    shutil.copytree(study / "config", to / "config")
+    for name in ("metrics", "tables", "figures"):
+        shutil.copytree(study / "results" / "tiny" / name, to / "results" / "tiny" / name)
+    return to
+
+
+def set_times(folder, newest):
+    """Make all files of one age, but those below a folder named `newest`."""
+    for path in folder.rglob("*"):
+        when = 1.1e9 if newest in path.parts else 1e9
+        os.utime(path, (when, when))
+
+
+def test_tables_and_figures_are_redrawn_from_the_metrics_without_torch(study, clone, checkout):
+    for name in ("tables", "figures"):
+        shutil.rmtree(clone / "results" / "tiny" / name)
+    # the working directory comes first on the path of `python -m`
+    (clone / "torch.py").write_text("raise ImportError('torch is not for figures')\n")
+    assert planned("figures", *GIVEN, project=checkout, directory=clone) == PAGES
+    done = snakemake("--cores", 2, "figures", *GIVEN, project=checkout, directory=clone)
+    assert done.returncode == 0, done.stdout
+    for path in (study / "results" / "tiny" / "tables").iterdir():
+        assert (clone / "results" / "tiny" / "tables" / path.name).read_bytes() == path.read_bytes()
+    for path in (study / "results" / "tiny" / "figures").glob("*.png"):
+        assert (clone / "results" / "tiny" / "figures" / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("newest", ["metrics", "tables"])
+def test_the_times_that_a_clone_gives_its_files_train_nothing(clone, checkout, newest):
+    set_times(clone, newest)
+    assert set(planned("figures", *GIVEN, project=checkout, directory=clone)) <= set(PAGES)
+
+
+@pytest.mark.parametrize("newest", ["data", "teacher"])
+def test_what_a_stopped_run_left_in_a_clone_trains_nothing(study, clone, checkout, newest):
+    results, left = study / "results" / "tiny", clone / "results" / "tiny"
+    shutil.copytree(results / "data", left / "data")
+    teacher = Path("models", "digits_s", "shufflenet", "teacher")
+    shutil.copytree(results / teacher, left / teacher)
+    set_times(clone, newest)
+    jobs = planned("figures", *GIVEN, project=checkout, directory=clone)
+    assert set(jobs) <= {"evaluate_model", *PAGES}
+
+
+def test_the_whole_workflow_trains_though_a_clone_has_all_metrics(clone, checkout):
+    jobs = planned(*GIVEN, project=checkout, directory=clone)
+    assert (jobs["train_teacher"], jobs["distill_student"], jobs["evaluate_model"]) == (2, 3, 4)
+
+
+def test_make_figures_redraws_what_is_up_to_date_and_nothing_else(study, checkout, tmp_path):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^\t\$\(SNAKEMAKE\) (figures .*)$", makefile, flags=re.MULTILINE)
+    (pages,) = re.findall(r"^PAGES := (.*)$", makefile, flags=re.MULTILINE)
+    assert set(pages.split()) == set(PAGES)
+    args = command.replace("$(PAGES)", pages).split()
+    own = shutil.copytree(study, tmp_path / "study", copy_function=shutil.copy2)
+    # models and data newer than the metrics are of no interest to it
+    for path in (own / "results" / "tiny").rglob("*"):
+        if {"data", "models"} & set(path.parts):
+            os.utime(path)
+    assert planned(*args, *GIVEN, project=checkout, directory=own) == PAGES

@@ -1,0 +1,169 @@
+import json
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = str(Path(str(workflow.current_basedir)).parents[1])
+# the project need not be installed beside the user's own Snakemake
+sys.path.insert(0, ROOT)
+
+from fairdistill.config import complete
+from fairdistill.errors import UserError
+from fairdistill.provenance import code_version, constant
+
+try:
+    config.update(complete(config))
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+shell.prefix(f"export PYTHONPATH={shlex.quote(ROOT)}; ")
+
+RESULTS = f"results/{config['study']}"
+LOGS = f"logs/{config['study']}"
+DATA = f"{RESULTS}/data/{{dataset}}"
+DATA_FILES = {
+    "images": f"{DATA}/images.npy",
+    "samples": f"{DATA}/samples.parquet",
+    "info": f"{DATA}/dataset.json",
+}
+MODEL = f"{RESULTS}/models/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}"
+METRICS = f"{RESULTS}/metrics/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}.json"
+
+
+wildcard_constraints:
+    dataset="|".join(config["data"]["sets"]),
+    architecture="|".join(config["models"]),
+    method="|".join(["teacher", *config["students"]]),
+    seed=r"\d+",
+    number=r"\d+",
+    metric="accuracy|deo",
+
+
+def grid(path):
+    """`path` for every model of the study, teachers and students."""
+    return expand(
+        path,
+        dataset=config["datasets"],
+        architecture=config["architectures"],
+        method=["teacher", *config["methods"]],
+        seed=config["seeds"],
+    )
+
+
+def folded_metrics(wildcards):
+    """`grid(METRICS)` as a pattern that bash unfolds: the names of 10,000 files do not fit on a command line."""
+
+    def braces(names):
+        return f"{{{','.join(map(str, names))}}}" if len(names) > 1 else names[0]
+
+    return METRICS.format(
+        dataset=braces(config["datasets"]),
+        architecture=braces(config["architectures"]),
+        method=braces(["teacher", *config["methods"]]),
+        seed=braces(config["seeds"]),
+    )
+
+
+def tables():
+    names = ["runs.csv", "summary.csv", "table1.csv", "table1.md", "table1.tex"]
+    if config["paper_values"]:
+        names += ["paper_vs_reproduced.csv", "paper_vs_reproduced.md"]
+    return [f"{RESULTS}/tables/{name}" for name in names]
+
+
+def figures():
+    names = ["fig1_architecture"]
+    for number, architecture in enumerate(config["models"], start=1):
+        if architecture in config["architectures"]:
+            names += [
+                f"fig{2 * number}_{architecture}_deo",
+                f"fig{2 * number + 1}_{architecture}_accuracy",
+            ]
+    return expand(f"{RESULTS}/figures/{{name}}.{{ext}}", name=names, ext=["pdf", "png"])
+
+
+def as_json(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def mirror_option():
+    mirror = config["data"]["mirror"]
+    return f"--mirror {shlex.quote(mirror)}" if mirror else ""
+
+
+def archive_of(wildcards):
+    """The raw archive that a data set is made from; none where it is embedded."""
+    kind = config["data"]["sets"][wildcards.dataset]["kind"]
+    archive = constant(f"fairdistill.data.{kind}", "ARCHIVE")
+    return ancient(f"resources/{archive}") if archive else []
+
+
+def files_of_model(method="{method}", architecture="{architecture}"):
+    folder = MODEL.replace("{method}", method).replace("{architecture}", architecture)
+    return {
+        "weights": f"{folder}/weights.safetensors",
+        "predictions": f"{folder}/predictions.parquet",
+        "history": f"{folder}/history.csv",
+        "training": f"{folder}/training.json",
+    }
+
+
+def origin_of_dataset(wildcards):
+    """What a data set is made from: a training is run anew when this changes.
+
+    The times of its files do not count, as a clone or a copy scrambles them and a training takes hours.
+    """
+    settings = config["data"]["sets"][wildcards.dataset]
+    code = code_version("scripts.prepare_dataset", f"fairdistill.data.{settings['kind']}")
+    return as_json(settings | {"code": code})
+
+
+def origin_of_teacher(wildcards):
+    """Likewise for the teacher of a student, beyond what the two have in common."""
+    if architecture_of_teacher(wildcards) is None:
+        return ""
+    return as_json(config["teacher"] | {"code": teacher_code()})
+
+
+def teacher_code():
+    return code_version("scripts.train_teacher", f"fairdistill.methods.{config['teacher']['kind']}")
+
+
+def settings_of_method(wildcards):
+    """What a student's method is told; which teacher it gets is the workflow's part."""
+    settings = config["students"][wildcards.method]
+    return {key: value for key, value in settings.items() if key != "teacher"}
+
+
+def architecture_of_teacher(wildcards):
+    """None where the student's method needs no teacher."""
+    teacher = config["students"][wildcards.method].get("teacher")
+    return wildcards.architecture if teacher == "same" else teacher
+
+
+def teacher_of(wildcards):
+    """The weights that a student is distilled from; none where its method needs no teacher."""
+    architecture = architecture_of_teacher(wildcards)
+    if architecture is None:
+        return []
+    return ancient(files_of_model(method="teacher", architecture=architecture)["weights"])
+
+
+def teacher_options(wildcards, input):
+    if not input.teacher:
+        return ""
+    architecture = as_json(config["models"][architecture_of_teacher(wildcards)])
+    return f"--teacher {input.teacher} --teacher-architecture {shlex.quote(architecture)}"
+
+
+def names_of_run(wildcards, method):
+    """What the record of a training is filed under: aggregation reads these names, never a path."""
+    names = {name: wildcards[name] for name in ("dataset", "architecture")}
+    return as_json({"study": config["study"], **names, "method": method})
+
+
+def gpus_per_training():
+    """0 where training stays on the CPU: there it is the cores that limit how many run at once."""
+    device = config["training"]["device"]
+    return int(device == "cuda" or (device == "auto" and shutil.which("nvidia-smi") is not None))

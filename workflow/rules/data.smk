@@ -1,0 +1,44 @@
+rule download_dataset:
+    output:
+        "resources/{archive}",
+    log:
+        "logs/download_dataset/{archive}.log",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    params:
+        mirror=mirror_option(),
+    message:
+        "Downloading {wildcards.archive}"
+    shell:
+        "python -m scripts.download_dataset --archive {wildcards.archive} {params.mirror}"
+        " --output {output} > {log} 2>&1"
+
+
+rule prepare_dataset:
+    input:
+        archive=archive_of,
+    output:
+        **DATA_FILES,
+    log:
+        f"{LOGS}/prepare_dataset/{{dataset}}.log",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=lambda wildcards: as_json(config["data"]["sets"][wildcards.dataset]),
+        archive=lambda wildcards, input: (f"--archive {input.archive}" if input.archive else ""),
+        folder=lambda wildcards, output: str(Path(output.info).parent),
+        code=lambda wildcards: code_version(
+            "scripts.prepare_dataset",
+            f"fairdistill.data.{config['data']['sets'][wildcards.dataset]['kind']}",
+        ),
+    message:
+        "Preparing the data set {wildcards.dataset}"
+    shell:
+        "python -m scripts.prepare_dataset --settings {params.settings:q} {params.archive}"
+        " --output {params.folder} > {log} 2>&1"

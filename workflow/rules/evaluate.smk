@@ -1,0 +1,20 @@
+rule evaluate_model:
+    input:
+        predictions=f"{MODEL}/predictions.parquet",
+        training=f"{MODEL}/training.json",
+    output:
+        METRICS,
+    log:
+        f"{LOGS}/evaluate_model/{{dataset}}.{{architecture}}.{{method}}.seed{{seed}}.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_version("scripts.evaluate_model"),
+    message:
+        "Evaluating {wildcards.method} {wildcards.architecture} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m scripts.evaluate_model --predictions {input.predictions} --training {input.training}"
+        " --code {params.code} --output {output} > {log} 2>&1"

@@ -1,0 +1,72 @@
+rule train_teacher:
+    input:
+        **{name: ancient(path) for name, path in DATA_FILES.items()},
+    output:
+        **files_of_model(method="teacher"),
+    log:
+        f"{LOGS}/train_teacher/{{dataset}}.{{architecture}}.seed{{seed}}.log",
+    benchmark:
+        f"{LOGS}/train_teacher/{{dataset}}.{{architecture}}.seed{{seed}}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=gpus_per_training(),
+        mem_mb=4000,
+        runtime=480,
+    params:
+        data=lambda wildcards, input: str(Path(input.info).parent),
+        folder=lambda wildcards, output: str(Path(output.weights).parent),
+        architecture=lambda wildcards: as_json(config["models"][wildcards.architecture]),
+        method=lambda wildcards: as_json(config["teacher"]),
+        training=lambda wildcards: as_json(config["training"]),
+        run=lambda wildcards: names_of_run(wildcards, method="teacher"),
+        dataset=origin_of_dataset,
+        code=teacher_code(),
+    message:
+        "Training the teacher {wildcards.architecture} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m scripts.train_teacher --data {params.data} --architecture {params.architecture:q}"
+        " --method {params.method:q} --training {params.training:q} --seed {wildcards.seed}"
+        " --run {params.run:q} --code {params.code} --output {params.folder} > {log} 2>&1"
+
+
+rule distill_student:
+    input:
+        **{name: ancient(path) for name, path in DATA_FILES.items()},
+        teacher=teacher_of,
+    output:
+        **files_of_model(),
+    log:
+        f"{LOGS}/distill_student/{{dataset}}.{{architecture}}.{{method}}.seed{{seed}}.log",
+    benchmark:
+        f"{LOGS}/distill_student/{{dataset}}.{{architecture}}.{{method}}.seed{{seed}}.tsv"
+    wildcard_constraints:
+        method="|".join(config["students"]),
+    conda:
+        "../../envs/train.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=gpus_per_training(),
+        mem_mb=4000,
+        runtime=480,
+    params:
+        data=lambda wildcards, input: str(Path(input.info).parent),
+        folder=lambda wildcards, output: str(Path(output.weights).parent),
+        architecture=lambda wildcards: as_json(config["models"][wildcards.architecture]),
+        teacher=teacher_options,
+        method=lambda wildcards: as_json(settings_of_method(wildcards)),
+        training=lambda wildcards: as_json(config["training"]),
+        run=lambda wildcards: names_of_run(wildcards, method=wildcards.method),
+        dataset=origin_of_dataset,
+        origin_of_teacher=origin_of_teacher,
+        code=lambda wildcards: code_version(
+            "scripts.distill_student",
+            f"fairdistill.methods.{settings_of_method(wildcards)['kind']}",
+        ),
+    message:
+        "Training the student {wildcards.architecture} on {wildcards.dataset} by {wildcards.method}, seed {wildcards.seed}"
+    shell:
+        "python -m scripts.distill_student --data {params.data} --architecture {params.architecture:q}"
+        " {params.teacher} --method {params.method:q} --training {params.training:q} --seed {wildcards.seed}"
+        " --run {params.run:q} --code {params.code} --output {params.folder} > {log} 2>&1"
