@@ -12,9 +12,14 @@ from fairdistill.files import replacing, write_text
 def test_a_write_that_fails_leaves_the_earlier_file_whole_and_names_it(tmp_path):
     path = tmp_path / "kept.txt"
     write_text(path, "earlier")
-    with pytest.raises(OSError, match=r"No space left.*kept\.txt"), replacing(path) as partial:
-        partial.write_text("half of the la")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fail_halfway():
+        with replacing(path) as partial:
+            partial.write_text("half of the la")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match=r"No space left.*kept\.txt"):
+        fail_halfway()
     assert path.read_text() == "earlier"
     assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
 
@@ -36,5 +41,5 @@ def test_what_a_user_can_mend_is_one_line():
     def main():
         raise UserError("training: epochs is 0; it must be above 0")
 
-    with pytest.raises(SystemExit, match="^error: training: epochs is 0; it must be above 0$"):
+    with pytest.raises(SystemExit, match=r"^error: training: epochs is 0; it must be above 0$"):
         run(main)

@@ -17,10 +17,20 @@ try:
 except UserError as error:
     sys.exit(f"error: {error}")
 
-shell.prefix(f"export PYTHONPATH={shlex.quote(ROOT)}; ")
+# what every job finds in its environment; not parameters, as a moved checkout or another mirror changes no result
+environment = {"PYTHONPATH": ROOT}
+if config["data"]["mirror"]:
+    environment["FAIRDISTILL_MIRROR"] = config["data"]["mirror"]
+shell.prefix("".join(f"export {name}={shlex.quote(value)}; " for name, value in environment.items()))
 
 RESULTS = f"results/{config['study']}"
 LOGS = f"logs/{config['study']}"
+GRID = {
+    "dataset": config["datasets"],
+    "architecture": config["architectures"],
+    "method": ["teacher", *config["methods"]],
+    "seed": config["seeds"],
+}
 DATA = f"{RESULTS}/data/{{dataset}}"
 DATA_FILES = {
     "images": f"{DATA}/images.npy",
@@ -42,27 +52,7 @@ wildcard_constraints:
 
 def grid(path):
     """`path` for every model of the study, teachers and students."""
-    return expand(
-        path,
-        dataset=config["datasets"],
-        architecture=config["architectures"],
-        method=["teacher", *config["methods"]],
-        seed=config["seeds"],
-    )
-
-
-def folded_metrics(wildcards):
-    """`grid(METRICS)` as a pattern that bash unfolds: the names of 10,000 files do not fit on a command line."""
-
-    def braces(names):
-        return f"{{{','.join(map(str, names))}}}" if len(names) > 1 else names[0]
-
-    return METRICS.format(
-        dataset=braces(config["datasets"]),
-        architecture=braces(config["architectures"]),
-        method=braces(["teacher", *config["methods"]]),
-        seed=braces(config["seeds"]),
-    )
+    return expand(path, **GRID)
 
 
 def tables():
@@ -87,11 +77,6 @@ def as_json(value):
     return json.dumps(value, sort_keys=True)
 
 
-def mirror_option():
-    mirror = config["data"]["mirror"]
-    return f"--mirror {shlex.quote(mirror)}" if mirror else ""
-
-
 def archive_of(wildcards):
     """The raw archive that a data set is made from; none where it is embedded."""
     kind = config["data"]["sets"][wildcards.dataset]["kind"]
@@ -107,27 +92,6 @@ def files_of_model(method="{method}", architecture="{architecture}"):
         "history": f"{folder}/history.csv",
         "training": f"{folder}/training.json",
     }
-
-
-def origin_of_dataset(wildcards):
-    """What a data set is made from: a training is run anew when this changes.
-
-    The times of its files do not count, as a clone or a copy scrambles them and a training takes hours.
-    """
-    settings = config["data"]["sets"][wildcards.dataset]
-    code = code_version("scripts.prepare_dataset", f"fairdistill.data.{settings['kind']}")
-    return as_json(settings | {"code": code})
-
-
-def origin_of_teacher(wildcards):
-    """Likewise for the teacher of a student, beyond what the two have in common."""
-    if architecture_of_teacher(wildcards) is None:
-        return ""
-    return as_json(config["teacher"] | {"code": teacher_code()})
-
-
-def teacher_code():
-    return code_version("scripts.train_teacher", f"fairdistill.methods.{config['teacher']['kind']}")
 
 
 def settings_of_method(wildcards):
@@ -147,7 +111,7 @@ def teacher_of(wildcards):
     architecture = architecture_of_teacher(wildcards)
     if architecture is None:
         return []
-    return ancient(files_of_model(method="teacher", architecture=architecture)["weights"])
+    return files_of_model(method="teacher", architecture=architecture)["weights"]
 
 
 def teacher_options(wildcards, input):

@@ -8,13 +8,10 @@ rule download_dataset:
     resources:
         mem_mb=3000,
         runtime=240,
-    params:
-        mirror=mirror_option(),
     message:
         "Downloading {wildcards.archive}"
     shell:
-        "python -m scripts.download_dataset --archive {wildcards.archive} {params.mirror}"
-        " --output {output} > {log} 2>&1"
+        "python -m scripts.download_dataset --archive {wildcards.archive} --output {output} > {log} 2>&1"
 
 
 rule prepare_dataset:
@@ -31,7 +28,7 @@ rule prepare_dataset:
         runtime=60,
     params:
         settings=lambda wildcards: as_json(config["data"]["sets"][wildcards.dataset]),
-        archive=lambda wildcards, input: (f"--archive {input.archive}" if input.archive else ""),
+        archive=lambda wildcards, input: f"--archive {input.archive}" if input.archive else "",
         folder=lambda wildcards, output: str(Path(output.info).parent),
         code=lambda wildcards: code_version(
             "scripts.prepare_dataset",

@@ -16,12 +16,13 @@ rule aggregate_results:
     conda:
         "../../envs/report.yaml"
     params:
-        metrics=folded_metrics,
+        folder=f"{RESULTS}/metrics",
+        grid=lambda wildcards: as_json(GRID),
         code=code_version("scripts.aggregate_results"),
     message:
         "Gathering the metrics of all models"
     shell:
-        "python -m scripts.aggregate_results --list <(printf '%s\\n' {params.metrics})"
+        "python -m scripts.aggregate_results --metrics {params.folder} --grid {params.grid:q}"
         " --runs {output.runs} --summary {output.summary} > {log} 2>&1"
 
 

@@ -1,6 +1,6 @@
 rule train_teacher:
     input:
-        **{name: ancient(path) for name, path in DATA_FILES.items()},
+        **DATA_FILES,
     output:
         **files_of_model(method="teacher"),
     log:
@@ -21,8 +21,7 @@ rule train_teacher:
         method=lambda wildcards: as_json(config["teacher"]),
         training=lambda wildcards: as_json(config["training"]),
         run=lambda wildcards: names_of_run(wildcards, method="teacher"),
-        dataset=origin_of_dataset,
-        code=teacher_code(),
+        code=code_version("scripts.train_teacher", f"fairdistill.methods.{config['teacher']['kind']}"),
     message:
         "Training the teacher {wildcards.architecture} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
@@ -33,7 +32,7 @@ rule train_teacher:
 
 rule distill_student:
     input:
-        **{name: ancient(path) for name, path in DATA_FILES.items()},
+        **DATA_FILES,
         teacher=teacher_of,
     output:
         **files_of_model(),
@@ -58,8 +57,6 @@ rule distill_student:
         method=lambda wildcards: as_json(settings_of_method(wildcards)),
         training=lambda wildcards: as_json(config["training"]),
         run=lambda wildcards: names_of_run(wildcards, method=wildcards.method),
-        dataset=origin_of_dataset,
-        origin_of_teacher=origin_of_teacher,
         code=lambda wildcards: code_version(
             "scripts.distill_student",
             f"fairdistill.methods.{settings_of_method(wildcards)['kind']}",
