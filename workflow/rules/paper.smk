@@ -16,7 +16,7 @@ rule aggregate_results:
     conda:
         "../../envs/report.yaml"
     params:
-        folder=f"{RESULTS}/metrics",
+        folder=lambda wildcards: f"{RESULTS}/metrics",
         grid=lambda wildcards: as_json(GRID),
         code=code_version("scripts.aggregate_results"),
     message:
