@@ -21,7 +21,7 @@ rule all:
         figures(),
 
 
-# stops at the metrics where they exist: nothing is trained, and no torch is needed
+# starts from the metrics where they exist, and then needs no torch
 rule figures:
     input:
         tables(),

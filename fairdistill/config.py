@@ -31,7 +31,8 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in the defaults of the schema, and check the whole.
 
     Text is read as a number, truth value or null where the schema wants one: YAML takes `1e-3` for text, and
-    Snakemake's `--config` gives every value inside a list or a mapping as text.
+    Snakemake's `--config` gives every value inside a list or a mapping as text. Numbers come out as floats where the
+    schema allows any number, so that 3 and 3.0 are the same configuration.
 
     Parameters
     ----------
@@ -83,7 +84,11 @@ def _fill(value: object, part: Mapping[str, Any]) -> object:
         return {key: _fill(child, known.get(key, others)) for key, child in (value | defaults).items()}
     if isinstance(value, list):
         return [_fill(child, part.get("items", {})) for child in value]
-    return _read(value, part.get("type", ())) if isinstance(value, str) else value
+    types = part.get("type", ())
+    if isinstance(value, str):
+        return _read(value, types)
+    # 3 and 3.0 are one configuration
+    return float(value) if types == "number" and _is_integer(None, value) else value
 
 
 def _read(text: str, types: str | Iterable[str]) -> object:
@@ -114,6 +119,8 @@ _Validator = validators.extend(
 
 def _explain(error: ValidationError) -> str:
     value, limit = json.dumps(error.instance, default=str), error.validator_value
+    if error.schema.get("type") == "number":
+        value = value.removesuffix(".0")  # as it was given
     if "propertyNames" in error.absolute_schema_path:
         return f"holds the name {value}; a name is text of letters, digits, _ and -"
     match error.validator:

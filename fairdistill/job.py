@@ -107,7 +107,8 @@ def run_training(args: argparse.Namespace, *, role: str) -> None:
         "groups": dataset.groups,
         "device": trained.device,
         "precision": trained.precision,
-        "seconds": round(trained.seconds, 2),
+        # of all epochs, those before an interruption included
+        "seconds": round(float(trained.history["seconds"].sum()), 2),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "versions": versions(),
         "hardware": hardware(),

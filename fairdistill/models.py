@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torchvision import models as torchvision_models
 
@@ -89,7 +89,7 @@ def save_model(path: Path | str, model: Classifier, architecture: Mapping) -> No
     metadata = {"architecture": json.dumps(dict(architecture)), "n_classes": str(model.head.out_features)}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with replacing(path) as partial:
-        save_file(weights, partial, metadata)
+        partial.write_bytes(save(weights, metadata))
 
 
 def load_model(path: Path | str, *, architecture: Mapping | None = None) -> Classifier:
@@ -120,11 +120,6 @@ def load_model(path: Path | str, *, architecture: Mapping | None = None) -> Clas
     except RuntimeError as error:
         raise UserError(f"{path}: the weights do not fit architecture {stored}; train it again") from error
     return model
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Number of trainable numbers."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def freeze(model: Classifier) -> Classifier:

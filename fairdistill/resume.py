@@ -1,5 +1,6 @@
 """State that lets a killed training go on after its last whole epoch."""
 
+import io
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,8 +29,11 @@ class ResumeState:
         """Keep the `state_dict` of each of `parts` and the history so far."""
         state = {"fingerprint": self.fingerprint, "history": history}
         state |= {name: part.state_dict() for name, part in parts.items()}
+        content = io.BytesIO()
+        torch.save(state, content)
+        # written by Python, whose error on a full disk says so
         with replacing(self.path) as partial:
-            torch.save(state, partial)
+            partial.write_bytes(content.getbuffer())
 
     def restore(self, parts: Mapping) -> list[dict]:
         """Load the state into `parts` and return its history; an empty one where there is nothing to go on from."""

@@ -71,7 +71,6 @@ class TrainedModel:
     history: pd.DataFrame  # one row per epoch
     device: str
     precision: str
-    seconds: float
 
 
 def choose_device(device: str) -> torch.device:
@@ -88,7 +87,7 @@ def choose_precision(precision: str, device: torch.device, kind: str) -> str:
     if precision != "auto":
         return precision
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     return "bf16" if kind in BF16_PAYS_ON_CPU and torch.cpu._is_avx512_bf16_supported() else "fp32"
 
 
@@ -197,7 +196,6 @@ def train(
     UserError
         The loss is not finite, or the method needs a teacher and there is none.
     """
-    started = time.perf_counter()
     be_deterministic(settings.threads)
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device, architecture["kind"])
@@ -252,9 +250,9 @@ def train(
             resume.save(parts, history)
 
     probabilities = infer(model, test_images).logits.softmax(1).cpu().numpy()
-    return TrainedModel(
-        model, probabilities, pd.DataFrame(history), str(device), precision, time.perf_counter() - started
-    )
+    if not np.isfinite(probabilities).all():
+        raise _diverged(settings.epochs, "weights", "not finite")
+    return TrainedModel(model, probabilities, pd.DataFrame(history), str(device), precision)
 
 
 def _train_epoch(
@@ -299,13 +297,16 @@ def _train_epoch(
             totals[name] = totals.get(name, 0) + value.detach()
     means = {name: total.item() / steps for name, total in totals.items()}
     if not math.isfinite(means["loss"]):
-        raise UserError(
-            f"training: the loss became {means['loss']} in epoch {epoch + 1}; "
-            "lower training.learning_rate or the method's lambda"
-        )
+        raise _diverged(epoch + 1, "loss", means["loss"])
     seconds = time.perf_counter() - started
     means["train_accuracy"] = means.pop("correct")
     return {**means, "seconds": seconds, "images_per_second": steps * batch_size / seconds}
+
+
+def _diverged(epoch: int, what: str, value: object) -> UserError:
+    return UserError(
+        f"training: the {what} became {value} in epoch {epoch}; lower training.learning_rate or the method's lambda"
+    )
 
 
 def _accuracy(logits: Tensor, label: Tensor) -> float:
@@ -314,7 +315,8 @@ def _accuracy(logits: Tensor, label: Tensor) -> float:
 
 def _describe(row: Mapping, epochs: int) -> str:
     left = (epochs - row["epoch"]) * row["seconds"]
-    losses = "  ".join(f"{name} {row[name]:.4f}" for name in ("loss", "cross_entropy", "mfd") if name in row)
+    others = ("epoch", "train_accuracy", "test_accuracy", "seconds", "images_per_second")
+    losses = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name not in others)
     test = f"  test {row['test_accuracy']:.3f}" if "test_accuracy" in row else ""
     return (
         f"epoch {row['epoch']}/{epochs}  {losses}  train {row['train_accuracy']:.3f}{test}  "

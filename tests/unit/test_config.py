@@ -197,3 +197,8 @@ def test_each_mistake_gets_one_line_that_names_the_key(given, line):
     with pytest.raises(UserError, match="^" + re.escape(line)) as error:
         config.complete(given)
     assert "\n" not in str(error.value)
+
+
+def test_a_whole_number_is_the_same_configuration_as_its_float():
+    whole, given = ({"students": {"mfd": {"kind": "mfd", "lambda": value}}} for value in (3, 3.0))
+    assert repr(config.complete(whole)) == repr(config.complete(given))

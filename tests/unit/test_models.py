@@ -1,5 +1,9 @@
 """The architectures and their checkpoints."""
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -52,6 +56,20 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
     save_model(tmp_path / "w.safetensors", build_model(SHUFFLENET, 4), SHUFFLENET)
     with pytest.raises(UserError, match=r"w.safetensors.*shufflenet.*not.*resnet18"):
         load_model(tmp_path / "w.safetensors", architecture=RESNET)
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, monkeypatch):
+    path = tmp_path / "w.safetensors"
+    save_model(path, build_model(SHUFFLENET, 4), SHUFFLENET)
+    before = path.read_bytes()
+
+    def full(self, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left.*w\.safetensors"):
+        save_model(path, build_model(SHUFFLENET, 4), SHUFFLENET)
+    assert path.read_bytes() == before
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path):

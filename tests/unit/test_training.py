@@ -162,6 +162,19 @@ def test_a_loss_that_is_not_finite_is_reported(tiny):
         run(tiny, settings=TrainingSettings(epochs=1, batch_size=32, learning_rate=1e30, device="cpu"))
 
 
+def test_weights_that_the_last_step_ruins_are_reported(tiny, monkeypatch):
+    original = training._train_epoch
+
+    def ruin(model, *args, **options):
+        row = original(model, *args, **options)
+        torch.nn.init.constant_(model.head.weight, float("nan"))
+        return row
+
+    monkeypatch.setattr(training, "_train_epoch", ruin)
+    with pytest.raises(UserError, match="weights became not finite in epoch 1"):
+        run(tiny, settings=TrainingSettings(epochs=1, batch_size=32, device="cpu"))
+
+
 def test_a_missing_teacher_is_reported(tiny):
     with pytest.raises(UserError, match="mfd needs a teacher"):
         run(tiny, {"kind": "mfd"})

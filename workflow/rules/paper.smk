@@ -70,7 +70,7 @@ rule compare_with_paper:
     message:
         "Setting the paper's numbers beside ours"
     shell:
-        "python -m scripts.compare_with_paper --runs {input.runs} --paper-values {input.paper_values}"
+        "python -m scripts.compare_with_paper --runs {input.runs} --paper-values {input.paper_values:q}"
         " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"
 
 
@@ -112,7 +112,7 @@ rule plot_comparison:
         "../../envs/report.yaml"
     params:
         paper_values=lambda wildcards, input: (
-            f"--paper-values {input.paper_values}" if input.paper_values else ""
+            f"--paper-values {shlex.quote(str(input.paper_values))}" if input.paper_values else ""
         ),
         code=code_version("scripts.plot_comparison"),
     message:
