@@ -150,7 +150,7 @@ def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Seque
     label, group = predictions["label"].to_numpy(), predictions["group"].to_numpy()
     prediction = p.argmax(axis=1)
     accuracy, count = cell_accuracy(label=label, group=group, prediction=prediction, classes=classes, groups=groups)
-    gap = deo_per_class(label=label, group=group, prediction=prediction, n_classes=len(classes), n_groups=len(groups))
+    gap = np.ptp(accuracy, axis=0)
     per_group = np.average(accuracy, weights=count, axis=1)
     return {
         "n": int(count.sum()),
