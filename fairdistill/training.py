@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from fairdistill.convolution import use_small_map_convolutions
 from fairdistill.data import ImageDataset
 from fairdistill.errors import UserError
 from fairdistill.methods import Shape, build_method
@@ -23,6 +24,7 @@ from fairdistill.sampling import epoch_order
 INFERENCE_BATCH = 500
 # measured on CPUs: bfloat16 speeds dense convolutions up and halves the speed of depthwise ones
 BF16_PAYS_ON_CPU = {"resnet18"}
+TYPES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class TrainingSettings:
     evaluate_every: int = 5
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if not isinstance(getattr(self, field.name), (int, float) if field.type is float else field.type):
+                raise UserError(
+                    f"training: {field.name} is {getattr(self, field.name)!r}; it must be {TYPES[field.type]}"
+                )
         allowed = {
             "schedule": ("cosine", "linear", "constant"),
             "precision": ("auto", "fp32", "bf16"),
@@ -52,6 +59,9 @@ class TrainingSettings:
         for key in ("epochs", "batch_size", "learning_rate", "threads"):
             if getattr(self, key) <= 0:
                 raise UserError(f"training: {key} is {getattr(self, key)}; it must be above 0")
+        for key in ("weight_decay", "evaluate_every"):
+            if getattr(self, key) < 0:
+                raise UserError(f"training: {key} is {getattr(self, key)}; it must be at least 0")
 
     @classmethod
     def from_mapping(cls, settings: Mapping) -> "TrainingSettings":
@@ -105,8 +115,17 @@ def be_deterministic(threads: int) -> None:
     # read by cuBLAS when it starts
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    # nothing here reads memory that it has not written
+    torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
     torch.set_num_threads(threads)
+
+
+def prepare_model(model: Classifier, device: torch.device) -> Classifier:
+    """Move `model` to `device`, in the memory layout and with the convolutions that are fast there."""
+    if device.type == "cpu":
+        use_small_map_convolutions(model)
+    return model.to(device, memory_format=torch.channels_last)
 
 
 class Images:
@@ -155,7 +174,7 @@ class TeacherOutputs:
     """
 
     def __init__(self, teacher: Classifier, images: Images, *, flip: bool):
-        teacher = freeze(teacher).to(images.device, memory_format=torch.channels_last)
+        teacher = freeze(prepare_model(teacher, images.device))
         variants = [infer(teacher, images, flip=f) for f in ([False, True] if flip else [False])]
         self.features, self.logits = (torch.stack(column) for column in zip(*variants, strict=True))
 
@@ -211,8 +230,9 @@ def train(
         raise UserError(f"method {method['kind']} needs a teacher and none was given")
     teacher_outputs = None
     if objective.needs_teacher:
+        log("computing the teacher's features of the training images")
         teacher_outputs = TeacherOutputs(teacher, train_images, flip=settings.flip)
-    model = model.to(device, memory_format=torch.channels_last)
+    model = prepare_model(model, device)
     objective = objective.to(device)
 
     optimizer = torch.optim.Adam(

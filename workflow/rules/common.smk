@@ -94,6 +94,14 @@ def files_of_model(method="{method}", architecture="{architecture}"):
     }
 
 
+def code_of_training(script, architecture, method):
+    """Version of all that decides a training's result: the script's code, the architecture's and the method's."""
+    models = constant("fairdistill.models", "ARCHITECTURES")
+    methods = constant("fairdistill.methods", "METHODS")
+    modules = (models[architecture["kind"]], methods[method["kind"]])
+    return code_version(script, *(module.split(":")[0] for module in modules))
+
+
 def settings_of_method(wildcards):
     """What a student's method is told; which teacher it gets is the workflow's part."""
     settings = config["students"][wildcards.method]

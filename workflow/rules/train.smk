@@ -21,7 +21,9 @@ rule train_teacher:
         method=lambda wildcards: as_json(config["teacher"]),
         training=lambda wildcards: as_json(config["training"]),
         run=lambda wildcards: names_of_run(wildcards, method="teacher"),
-        code=code_version("scripts.train_teacher", f"fairdistill.methods.{config['teacher']['kind']}"),
+        code=lambda wildcards: code_of_training(
+            "scripts.train_teacher", config["models"][wildcards.architecture], config["teacher"]
+        ),
     message:
         "Training the teacher {wildcards.architecture} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
@@ -57,9 +59,10 @@ rule distill_student:
         method=lambda wildcards: as_json(settings_of_method(wildcards)),
         training=lambda wildcards: as_json(config["training"]),
         run=lambda wildcards: names_of_run(wildcards, method=wildcards.method),
-        code=lambda wildcards: code_version(
+        code=lambda wildcards: code_of_training(
             "scripts.distill_student",
-            f"fairdistill.methods.{settings_of_method(wildcards)['kind']}",
+            config["models"][wildcards.architecture],
+            settings_of_method(wildcards),
         ),
     message:
         "Training the student {wildcards.architecture} on {wildcards.dataset} by {wildcards.method}, seed {wildcards.seed}"

@@ -1,14 +1,18 @@
-"""The architectures: torchvision networks that return their penultimate features beside their logits."""
+"""The architectures: networks that return their penultimate features beside their logits; one module each.
 
+Such a module makes the two halves of a `Classifier`, from a stem and the number of classes. To add one, write it,
+name it below, and add its kind to the config schema.
+"""
+
+import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from torchvision import models as torchvision_models
 
 from fairdistill.errors import UserError
 from fairdistill.files import replacing
@@ -35,29 +39,9 @@ class Classifier(nn.Module):
         return Output(features, self.head(features))
 
 
-def _stem_conv(channels: int) -> nn.Conv2d:
-    return nn.Conv2d(3, channels, kernel_size=3, stride=1, padding=1, bias=False)
-
-
-def _resnet18(stem: str, n_classes: int) -> Classifier:
-    body = torchvision_models.resnet18(weights=None, num_classes=n_classes)
-    if stem == "cifar":
-        body.conv1, body.maxpool = _stem_conv(64), nn.Identity()
-    head, body.fc = body.fc, nn.Identity()
-    return Classifier(body, head)
-
-
-def _shufflenet_v2_x1_0(stem: str, n_classes: int) -> Classifier:
-    body = torchvision_models.shufflenet_v2_x1_0(weights=None, num_classes=n_classes)
-    if stem == "cifar":
-        body.conv1[0], body.maxpool = _stem_conv(24), nn.Identity()
-    head, body.fc = body.fc, nn.Identity()
-    return Classifier(body, head)
-
-
-ARCHITECTURES: dict[str, Callable[[str, int], Classifier]] = {
-    "resnet18": _resnet18,
-    "shufflenet_v2_x1_0": _shufflenet_v2_x1_0,
+ARCHITECTURES = {
+    "resnet18": "fairdistill.models.resnet:resnet18",
+    "shufflenet_v2_x1_0": "fairdistill.models.shufflenet:shufflenet_v2_x1_0",
 }
 STEMS = ("imagenet", "cifar")
 
@@ -81,7 +65,9 @@ def build_model(architecture: Mapping, n_classes: int) -> Classifier:
         raise UserError(f"architecture: unknown kind {kind!r}; choose one of {', '.join(ARCHITECTURES)}")
     if stem not in STEMS:
         raise UserError(f"architecture: unknown stem {stem!r}; choose one of {', '.join(STEMS)}")
-    return ARCHITECTURES[kind](stem, n_classes)
+    module, name = ARCHITECTURES[kind].split(":")
+    body, head = getattr(importlib.import_module(module), name)(stem, n_classes)
+    return Classifier(body, head)
 
 
 def save_model(path: Path | str, model: Classifier, architecture: Mapping) -> None:

@@ -1,0 +1,14 @@
+"""ShuffleNetV2: Ma, Zhang, Zheng, Sun, "ShuffleNet V2", ECCV 2018; torchvision's network."""
+
+from torch import nn
+from torchvision import models
+
+
+def shufflenet_v2_x1_0(stem: str, n_classes: int) -> tuple[nn.Module, nn.Linear]:
+    """The body, images to 1024 features, and the head."""
+    body = models.shufflenet_v2_x1_0(weights=None, num_classes=n_classes)
+    if stem == "cifar":
+        body.conv1[0] = nn.Conv2d(3, 24, kernel_size=3, padding=1, bias=False)
+        body.maxpool = nn.Identity()
+    head, body.fc = body.fc, nn.Identity()
+    return body, head
