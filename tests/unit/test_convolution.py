@@ -77,4 +77,5 @@ def test_a_network_is_the_same_function(kind):
     for model in (plain, fast):
         model(images).logits.square().sum().backward()
     for (name, want), got in zip(plain.named_parameters(), fast.parameters(), strict=True):
-        assert (got.grad - want.grad).norm() <= 1e-8 * want.grad.norm(), name
+        # a bias before a batch normalisation has no gradient but rounding
+        assert (got.grad - want.grad).norm() <= 1e-8 * want.grad.norm() + 1e-12, name
