@@ -14,9 +14,10 @@ from fairdistill.data import load_dataset
 from fairdistill.errors import UserError
 from fairdistill.files import replacing, write_text
 from fairdistill.models import load_model, save_model
+from fairdistill.progress import log
 from fairdistill.provenance import hardware, versions
 from fairdistill.resume import ResumeState
-from fairdistill.training import TrainedModel, TrainingSettings, log, train
+from fairdistill.training import TrainedModel, TrainingSettings, train
 
 
 def settings_argument(text: str) -> dict:

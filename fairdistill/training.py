@@ -2,9 +2,8 @@
 
 import math
 import os
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -12,18 +11,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fairdistill.convolution import use_small_map_convolutions
 from fairdistill.data import ImageDataset
+from fairdistill.engines import ENGINES, load_engine
+from fairdistill.engines.base import Images
 from fairdistill.errors import UserError
 from fairdistill.methods import Shape, build_method
 from fairdistill.methods.base import Batch, Method
-from fairdistill.models import Classifier, Output, build_model, freeze
+from fairdistill.models import Classifier, Output, build_model
+from fairdistill.progress import describe, log
 from fairdistill.resume import ResumeState
 from fairdistill.sampling import epoch_order
 
 INFERENCE_BATCH = 500
-# measured on CPUs: bfloat16 speeds dense convolutions up and halves the speed of depthwise ones
-BF16_PAYS_ON_CPU = {"resnet18"}
 TYPES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
@@ -41,6 +40,7 @@ class TrainingSettings:
     device: str = "auto"
     threads: int = 1
     evaluate_every: int = 5
+    engine: str = "fast"
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -52,6 +52,7 @@ class TrainingSettings:
             "schedule": ("cosine", "linear", "constant"),
             "precision": ("auto", "fp32", "bf16"),
             "device": ("auto", "cpu", "cuda"),
+            "engine": tuple(ENGINES),
         }
         for key, values in allowed.items():
             if getattr(self, key) not in values:
@@ -92,13 +93,15 @@ def choose_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def choose_precision(precision: str, device: torch.device, kind: str) -> str:
-    """`auto` takes bfloat16 on a GPU, and on a CPU that multiplies it natively where the architecture gains."""
+def choose_precision(precision: str, device: torch.device, pays: Collection[tuple[str, str]], kind: str) -> str:
+    """`auto` takes bfloat16 where `pays` holds (type of device, kind of architecture) and the hardware has it."""
     if precision != "auto":
         return precision
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if kind in BF16_PAYS_ON_CPU and torch.cpu._is_avx512_bf16_supported() else "fp32"
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if native and (device.type, kind) in pays else "fp32"
 
 
 def learning_rate_factor(schedule: str, progress: float) -> float:
@@ -121,66 +124,13 @@ def be_deterministic(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def prepare_model(model: Classifier, device: torch.device) -> Classifier:
-    """Move `model` to `device`, in the memory layout and with the convolutions that are fast there."""
-    if device.type == "cpu":
-        use_small_map_convolutions(model)
-    return model.to(device, memory_format=torch.channels_last)
-
-
-class Images:
-    """One split's pictures on one device: decoded once, normalised and flipped as whole batches."""
-
-    def __init__(self, dataset: ImageDataset, split: str, device: torch.device):
-        rows, label, group = dataset.split(split)
-        self.rows = torch.from_numpy(rows)
-        self.label = torch.from_numpy(label).to(device)
-        self.group = torch.from_numpy(group).to(device)
-        self.device = device
-        self.pixels = torch.from_numpy(dataset.images)
-        if device.type != "cpu":
-            self.pixels = self.pixels[self.rows].to(device)
-            self.rows = torch.arange(len(rows), device=device)
-        mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (dataset.mean, dataset.std))
-        self.scale, self.shift = 1 / (255 * std), -mean / std
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def batch(self, positions: Tensor, flip: Tensor | None = None) -> Tensor:
-        """Normalised images (B, 3, H, W), channels last in memory; those with `flip` (B,) mirrored."""
-        pixels = self.pixels[self.rows[positions]]
-        if flip is not None:
-            pixels = torch.where(flip[:, None, None, None], pixels.flip(2), pixels)
-        return (pixels * self.scale + self.shift).permute(0, 3, 1, 2)
-
-
 @torch.no_grad()
-def infer(model: Classifier, images: Images, *, flip: bool = False) -> Output:
+def infer(model: Classifier, images: Images) -> Output:
     """Features and logits of all of `images` in order, in float32 and evaluation mode."""
     model.eval()
-    parts = []
-    for positions in torch.arange(len(images), device=images.device).split(INFERENCE_BATCH):
-        flips = torch.ones_like(positions, dtype=torch.bool) if flip else None
-        parts.append(model(images.batch(positions, flips)))
+    order = torch.arange(len(images), device=images.device)
+    parts = [model(batch) for _, _, batch in images.batches(order, None, INFERENCE_BATCH)]
     return Output(*(torch.cat(column) for column in zip(*parts, strict=True)))
-
-
-class TeacherOutputs:
-    """A frozen teacher's view of each training image in both orientations, computed once.
-
-    A teacher in evaluation mode gives an image the same features whatever its batch; with flips as the only
-    augmentation there are two variants of each image, so nothing is approximated.
-    """
-
-    def __init__(self, teacher: Classifier, images: Images, *, flip: bool):
-        teacher = freeze(prepare_model(teacher, images.device))
-        variants = [infer(teacher, images, flip=f) for f in ([False, True] if flip else [False])]
-        self.features, self.logits = (torch.stack(column) for column in zip(*variants, strict=True))
-
-    def __call__(self, positions: Tensor, flip: Tensor | None) -> Output:
-        variant = flip.long() if flip is not None else 0
-        return Output(self.features[variant, positions], self.logits[variant, positions])
 
 
 def train(
@@ -217,8 +167,9 @@ def train(
     """
     be_deterministic(settings.threads)
     device = choose_device(settings.device)
-    precision = choose_precision(settings.precision, device, architecture["kind"])
-    train_images, test_images = (Images(dataset, split, device) for split in ("train", "test"))
+    engine = load_engine(settings.engine)
+    precision = choose_precision(settings.precision, device, engine.BF16_PAYS, architecture["kind"])
+    train_images, test_images = (engine.Images(dataset, split, device) for split in ("train", "test"))
 
     stream = ("teacher", "student").index(role)
     torch.manual_seed(2 * seed + stream)
@@ -230,10 +181,8 @@ def train(
         raise UserError(f"method {method['kind']} needs a teacher and none was given")
     teacher_outputs = None
     if objective.needs_teacher:
-        log("computing the teacher's features of the training images")
-        teacher_outputs = TeacherOutputs(teacher, train_images, flip=settings.flip)
-    model = prepare_model(model, device)
-    objective = objective.to(device)
+        teacher_outputs = engine.TeacherOutputs(teacher, train_images, flip=settings.flip)
+    model, objective = engine.prepare(model, objective, device)
 
     optimizer = torch.optim.Adam(
         [*model.parameters(), *objective.parameters()],
@@ -265,7 +214,7 @@ def train(
         if last or (settings.evaluate_every and (epoch + 1) % settings.evaluate_every == 0):
             row["test_accuracy"] = _accuracy(infer(model, test_images).logits, test_images.label)
         history.append(row)
-        log(_describe(row, settings.epochs))
+        log(describe(row, settings.epochs))
         if resume and not last:
             resume.save(parts, history)
 
@@ -280,7 +229,7 @@ def _train_epoch(
     objective: Method,
     optimizer: torch.optim.Optimizer,
     images: Images,
-    teacher: TeacherOutputs | None,
+    teacher: Callable[..., Output] | None,
     settings: TrainingSettings,
     *,
     precision: str,
@@ -295,19 +244,18 @@ def _train_epoch(
     order = torch.from_numpy(order).to(images.device)
     batch_size = min(settings.batch_size, len(order))
     steps = len(order) // batch_size  # the incomplete batch is left to another epoch's shuffle
+    order, flips = order[: steps * batch_size], flips[: steps * batch_size] if flips is not None else None
     totals: dict[str, Tensor] = {}
-    for step in range(steps):
-        span = slice(step * batch_size, (step + 1) * batch_size)
-        positions, flip = order[span], flips[span] if flips is not None else None
+    for step, (positions, flip, pictures) in enumerate(images.batches(order, flips, batch_size)):
         factor = learning_rate_factor(settings.schedule, (epoch + step / steps) / settings.epochs)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * factor
         with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            output = model(images.batch(positions, flip))
+            output = model(pictures)
         output = Output(output.features.float(), output.logits.float())
         label = images.label[positions]
         batch = Batch(label, images.group[positions])
-        terms = objective.loss(batch, output, teacher(positions, flip) if teacher else None)
+        terms = objective.loss(batch, output, teacher(positions, flip, pictures) if teacher else None)
         loss = sum(terms.values())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -331,19 +279,3 @@ def _diverged(epoch: int, what: str, value: object) -> UserError:
 
 def _accuracy(logits: Tensor, label: Tensor) -> float:
     return (logits.argmax(1) == label).float().mean().item()
-
-
-def _describe(row: Mapping, epochs: int) -> str:
-    left = (epochs - row["epoch"]) * row["seconds"]
-    others = ("epoch", "train_accuracy", "test_accuracy", "seconds", "images_per_second")
-    losses = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name not in others)
-    test = f"  test {row['test_accuracy']:.3f}" if "test_accuracy" in row else ""
-    return (
-        f"epoch {row['epoch']}/{epochs}  {losses}  train {row['train_accuracy']:.3f}{test}  "
-        f"{row['images_per_second']:.0f} images/s  {left / 60:.1f} min left"
-    )
-
-
-def log(line: str) -> None:
-    """Say how far the work is, on stderr."""
-    print(line, file=sys.stderr, flush=True)

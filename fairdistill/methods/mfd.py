@@ -135,6 +135,7 @@ class MFD(Method):
             raise UserError(f"method mfd: unknown kernel {kernel!r}; choose rbf or polynomial")
         self.lambda_, self.sigma, self.kernel, self.degree = lambda_, sigma, kernel, degree
         self.needs_teacher = lambda_ > 0
+        self.discrepancy = mfd_loss
         same_width = shape.teacher_width in (None, shape.student_width)
         self.regressor = (
             nn.Identity() if same_width else nn.Linear(shape.student_width, shape.teacher_width, bias=False)
@@ -146,7 +147,7 @@ class MFD(Method):
             terms["mfd"] = (
                 self.lambda_
                 / 2
-                * mfd_loss(
+                * self.discrepancy(
                     teacher.features,
                     self.regressor(student.features),
                     batch.label,

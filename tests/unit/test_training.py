@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from fairdistill import job, training
+from fairdistill.engines.fast import Images, TeacherOutputs
 from fairdistill.errors import UserError
 from fairdistill.models import build_model, load_model
 from fairdistill.resume import ResumeState
-from fairdistill.training import Images, TeacherOutputs, TrainingSettings, infer, learning_rate_factor, train
+from fairdistill.training import TrainingSettings, infer, learning_rate_factor, train
 
 ARCHITECTURE = {"kind": "shufflenet_v2_x1_0", "stem": "cifar"}
 SETTINGS = TrainingSettings(epochs=3, batch_size=32, precision="fp32", device="cpu", evaluate_every=1)
@@ -79,8 +80,8 @@ def test_a_teacher_seen_once_is_a_teacher_seen_every_step(tiny, teacher):
     positions, flip = torch.tensor([5, 17, 90]), torch.tensor([True, False, True])
     with torch.no_grad():
         direct = teacher.model(images.batch(positions, flip))
-    assert torch.allclose(outputs(positions, flip).features, direct.features, atol=1e-5)
-    assert torch.allclose(outputs(positions, flip).logits, direct.logits, atol=1e-5)
+    assert torch.allclose(outputs(positions, flip, None).features, direct.features, atol=1e-5)
+    assert torch.allclose(outputs(positions, flip, None).logits, direct.logits, atol=1e-5)
 
 
 def test_images_are_normalised_and_mirrored(tiny):

@@ -95,10 +95,12 @@ def files_of_model(method="{method}", architecture="{architecture}"):
 
 
 def code_of_training(script, architecture, method):
-    """Version of all that decides a training's result: the script's code, the architecture's and the method's."""
-    models = constant("fairdistill.models", "ARCHITECTURES")
-    methods = constant("fairdistill.methods", "METHODS")
-    modules = (models[architecture["kind"]], methods[method["kind"]])
+    """Version of all that decides a training's result: the script's code, architecture's, method's and engine's."""
+    modules = (
+        constant("fairdistill.models", "ARCHITECTURES")[architecture["kind"]],
+        constant("fairdistill.methods", "METHODS")[method["kind"]],
+        constant("fairdistill.engines", "ENGINES")[config["training"]["engine"]],
+    )
     return code_version(script, *(module.split(":")[0] for module in modules))
 
 

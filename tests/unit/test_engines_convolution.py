@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fairdistill.convolution import SmallMapConv2d, use_small_map_convolutions
+from fairdistill.engines.convolution import SmallMapConv2d, use_small_map_convolutions
 from fairdistill.models import build_model
 
 # kernel, stride, padding, size of the map

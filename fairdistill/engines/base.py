@@ -1,0 +1,40 @@
+"""What the engines have in common."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from fairdistill.data import ImageDataset
+
+
+class Images:
+    """One split's pictures.
+
+    Attributes
+    ----------
+    rows
+        (n,) where in `dataset.images` they are.
+    label, group
+        (n,) int64 tensors on `device`.
+    """
+
+    def __init__(self, dataset: ImageDataset, split: str, device: torch.device):
+        self.rows, label, group = dataset.split(split)
+        self.label, self.group = torch.from_numpy(label).to(device), torch.from_numpy(group).to(device)
+        self.device = device
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(
+        self, order: Tensor, flips: Tensor | None, batch_size: int
+    ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+        """Go through `order` in batches, the last may be smaller.
+
+        Yields
+        ------
+        positions, flip, images
+            (B,) of `order`, (B,) of `flips`, and normalised pictures (B, 3, H, W), those with `flip` mirrored.
+        """
+        raise NotImplementedError
