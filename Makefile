@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # what is drawn from the metrics; nothing before them runs
 PAGES := aggregate_results make_table compare_with_paper plot_architecture plot_comparison
 
-.PHONY: help env demo paper figures test lint format lock clean
+.PHONY: help env demo paper figures bench test lint format lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -43,6 +43,10 @@ paper: $(READY)  ## the paper's grid on CIFAR-10S and UTKFace
 
 figures: $(READY)  ## redraw every table and figure from the metrics; trains nothing
 	$(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
+
+bench: $(READY)  ## measure the speed of training and of planning, on an idle machine
+	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.workflow
 
 test: lint  ## style checks and all tests
 	$(BIN)/python -m pytest

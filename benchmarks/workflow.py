@@ -1,0 +1,103 @@
+"""The scale of the workflow: planning 10,000 trainings, and aggregating 10,000 metrics files.
+
+Planning is held against what Snakemake needs for a plain chain of as many jobs. Writes workflow.csv and workflow.md.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2", "--dry-run", "--quiet", "rules"]
+CHAIN = """
+rule all:
+    input: expand("{{i}}.d", i=range({n}))
+rule a:
+    output: "{{i}}.a"
+    shell: "touch {{output}}"
+rule b:
+    input: "{{i}}.a"
+    output: "{{i}}.b"
+    shell: "touch {{output}}"
+rule c:
+    input: "{{i}}.b"
+    output: "{{i}}.c"
+    shell: "touch {{output}}"
+rule d:
+    input: "{{i}}.c"
+    output: "{{i}}.d"
+    shell: "touch {{output}}"
+"""
+
+
+def seconds_of(command: list[str], folder: Path) -> float:
+    """CPU seconds of `command` in `folder`: what else the machine does must not count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"error: benchmark: {' '.join(command)} failed:\n{done.stderr}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def plan(trainings: int, folder: Path) -> dict:
+    """Our plan of `trainings` trainings and as many evaluations, and a chain of as many jobs."""
+    seeds = trainings // 4  # two architectures, teacher and student
+    config = ["--configfile", str(ROOT / "config" / "demo.yaml"), "--config", f"seeds={list(range(seeds))}"]
+    ours = seconds_of([*SNAKEMAKE, "--snakefile", str(ROOT / "Snakefile"), *config], folder)
+    jobs = 2 * trainings
+    (folder / "chain.smk").write_text(CHAIN.format(n=jobs // 4))
+    chain = seconds_of([*SNAKEMAKE, "--snakefile", "chain.smk"], folder)
+    return {"what": f"plan {trainings} trainings ({jobs} jobs)", "seconds": ours, "plain": chain, "goal": "1.5 x plain"}
+
+
+def aggregate(files: int, folder: Path) -> dict:
+    """Tables of `files` copies of a tracked metrics file, each of a seed of its own."""
+    source = next((ROOT / "results" / "paper" / "metrics").rglob("*.json"))
+    record = json.loads(source.read_text())
+    (folder / "metrics").mkdir()
+    for seed in range(files):
+        record["run"]["seed"] = seed
+        (folder / "metrics" / f"seed{seed}.json").write_text(json.dumps(record))
+    command = [sys.executable, "-m", "scripts.aggregate_results", "--metrics", str(folder / "metrics")]
+    command += ["--runs", str(folder / "runs.csv"), "--summary", str(folder / "summary.csv")]
+    started = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"error: benchmark: {' '.join(command)} failed")
+    return {
+        "what": f"aggregate {files} metrics files",
+        "seconds": time.perf_counter() - started,
+        "memory_mb": usage.ru_maxrss / 1024,
+        "goal": "10 s, 1000 MB",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder for the tables")
+    parser.add_argument("--trainings", type=int, default=10_000)
+    args = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        rows = pd.DataFrame([plan(args.trainings, Path(folder)), aggregate(args.trainings, Path(folder))])
+    args.output.mkdir(parents=True, exist_ok=True)
+    rows.to_csv(args.output / "workflow.csv", index=False, float_format="%.4g")
+    text = "| what | CPU seconds | a plain chain of as many jobs | memory, MB | goal |\n|---|--:|--:|--:|---|\n"
+    for row in rows.itertuples():
+        cells = (f"{value:.1f}" if pd.notna(value) else "" for value in (row.seconds, row.plain, row.memory_mb))
+        text += f"| {row.what} | {' | '.join(cells)} | {row.goal} |\n"
+    (args.output / "workflow.md").write_text(text, encoding="utf-8")
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()
