@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairdistill.data import KINDS, Prepared, load_dataset, load_kind, prepare_dataset, write_dataset
+from fairdistill.data import KINDS, load_dataset
+from fairdistill.data.preparing import Prepared, describe, load_kind, prepare_dataset, write_dataset
 from fairdistill.errors import UserError
 
 ROOT = Path(__file__).parents[2]

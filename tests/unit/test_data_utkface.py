@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from synthetic_archives import accept_faces, faces, pack
 
-from fairdistill.data import load_dataset, prepare_dataset, utkface
+from fairdistill.data import load_dataset, utkface
 from fairdistill.data.archives import ArchiveError
+from fairdistill.data.preparing import prepare_dataset
 from fairdistill.errors import UserError
 
 
