@@ -7,7 +7,7 @@ import argparse
 import json
 from pathlib import Path
 
-from fairdistill.data.preparing import prepare_dataset, describe
+from fairdistill.data.preparing import describe, prepare_dataset
 from fairdistill.errors import UserError, run
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     except json.JSONDecodeError as error:
         raise UserError(f"--settings: not JSON ({error})") from error
     if not isinstance(settings, dict):
-        raise UserError(f'--settings: {arguments.settings} names no kind; give a mapping such as {{"kind": "digits_s"}}')
+        raise UserError(f"--settings: {arguments.settings} is no mapping; name a kind in one")
     print(describe(prepare_dataset(arguments.output, settings, arguments.archive)))
 
 

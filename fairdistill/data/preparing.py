@@ -154,9 +154,9 @@ def describe(info: Mapping) -> str:
     if info["notes"]:
         lines += ["", "left out or set apart (in full under notes in dataset.json):"]
     for key, note in info["notes"].items():
-        names = f" ({', '.join(note['names'][:5])})" if isinstance(note, Mapping) and note["names"] else ""
-        count = note["count"] if isinstance(note, Mapping) else note
-        lines.append(f"  {key.replace('_', ' ')}: {count}{names}")
+        count, names = (note["count"], note["names"]) if isinstance(note, Mapping) else (note, [])
+        shown = ", ".join(names[:5] + ["..."] * (len(names) > 5))
+        lines.append(f"  {key.replace('_', ' ')}: {count}" + (f" ({shown})" if shown else ""))
     return "\n".join(lines)
 
 

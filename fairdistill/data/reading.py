@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from fairdistill.errors import UserError
 
-REMEDY = "delete the folder and prepare it again"
-T = TypeVar("T")
 
 @dataclass
 class ImageDataset:
@@ -58,16 +56,21 @@ def load_dataset(folder: Path | str) -> ImageDataset:
         A file is damaged, or the files are not of one data set.
     """
     folder = Path(folder)
-    info = _read(folder / "dataset.json", _read_info)
-    samples = _read(folder / "samples.parquet", pd.read_parquet)
-    images = _read(folder / "images.npy", _map_images)
-    if images.shape != (len(samples), info["image_size"], info["image_size"], 3):
-        raise UserError(
-            f"{folder}: images.npy holds {images.shape}, which does not fit the {len(samples)} rows of samples.parquet "
-            f"and the image_size in dataset.json; {REMEDY}"
-        )
-    if content_digest(images, samples) != info["sha256"]:
-        raise UserError(f"{folder}: images.npy and samples.parquet do not have the sha256 in dataset.json; {REMEDY}")
+    with _naming_damaged(folder / "dataset.json") as path:
+        info = _read_info(path)
+    with _naming_damaged(folder / "images.npy") as path:
+        images = _map_images(path)
+    with _naming_damaged(folder / "samples.parquet") as path:
+        samples = pd.read_parquet(path)
+        digest = content_digest(images, samples)  # only here are the texts decoded
+    with _naming_damaged(folder):
+        if images.shape != (len(samples), info["image_size"], info["image_size"], 3):
+            raise ValueError(
+                f"images.npy is {images.shape}, samples.parquet has {len(samples)} rows, "
+                f"and image_size in dataset.json is {info['image_size']}"
+            )
+        if digest != info["sha256"]:
+            raise ValueError("images.npy and samples.parquet do not have the sha256 in dataset.json")
     return ImageDataset(
         images=images,
         samples=samples,
@@ -86,15 +89,17 @@ def content_digest(images: NDArray[np.uint8], samples: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path, reader: Callable[[Path], T]) -> T:
+@contextmanager
+def _naming_damaged(path: Path) -> Iterator[Path]:
+    """Turn whatever a reader raises on damaged bytes into one line that names `path`."""
     try:
-        return reader(path)
+        yield path
     except Exception as error:
-        # whatever the readers raise on damaged bytes; only the disk's own errors, such as a missing file, have a number
+        # the disk's own errors, such as a missing file, have a number
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = " ".join(str(error).split())
-        raise UserError(f"{path}: damaged ({reason}); {REMEDY}") from error
+        raise UserError(f"{path}: damaged ({reason}); delete the folder and prepare it again") from error
 
 
 def _read_info(path: Path) -> dict:
