@@ -12,8 +12,9 @@ import requests
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError as TransferError
 
-from fairdistill.data import KINDS, load_kind
+from fairdistill.data import KINDS
 from fairdistill.data.archives import ArchiveError
+from fairdistill.data.preparing import load_kind
 from fairdistill.errors import UserError
 from fairdistill.files import replacing
 

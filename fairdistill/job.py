@@ -4,8 +4,9 @@ import argparse
 import hashlib
 import json
 import resource
+import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,8 @@ from fairdistill.provenance import hardware, versions
 from fairdistill.resume import ResumeState
 from fairdistill.training import TrainedModel, TrainingSettings, train
 
+TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
 
 def settings_argument(text: str) -> dict:
     """A mapping given on the command line: JSON, or a bare name for `{"kind": name}`."""
@@ -30,14 +33,23 @@ def settings_argument(text: str) -> dict:
         raise argparse.ArgumentTypeError(f"not valid JSON ({error}): {text}") from error
 
 
+def kind_argument(text: str) -> dict:
+    """A mapping like `settings_argument`, of one entry at least: `kind`, a name."""
+    settings = settings_argument(text)
+    if not isinstance(settings.get("kind"), str):
+        raise argparse.ArgumentTypeError(f'lacks "kind", the name of one: {text}')
+    return settings
+
+
 def parser(description: str, *, method: str) -> argparse.ArgumentParser:
     """The options that training a teacher and a student share; `method` is the default of `--method`."""
     p = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     settings = {"type": settings_argument, "metavar": "JSON"}
+    kind = {"type": kind_argument, "metavar": "JSON"}
     p.add_argument("--data", type=Path, required=True, help="folder of a prepared data set")
     p.add_argument("--output", type=Path, required=True, help="folder for the model and its predictions")
-    p.add_argument("--architecture", default="resnet18", help="kind and stem", **settings)
-    p.add_argument("--method", default=method, help="kind and settings of the method", **settings)
+    p.add_argument("--architecture", default="resnet18", help="kind and stem", **kind)
+    p.add_argument("--method", default=method, help="kind and settings of the method", **kind)
     p.add_argument("--training", default="{}", help="epochs, batch_size, device, ...", **settings)
     p.add_argument("--seed", type=int, default=0, help="decides initial weights, order and flips")
     p.add_argument("--run", default="{}", help="names to record: study, dataset, architecture, method", **settings)
@@ -51,6 +63,7 @@ def run_training(args: argparse.Namespace, *, role: str) -> None:
     An interrupted training left its state beside that folder and goes on from there.
     """
     dataset = load_dataset(args.data)
+    _check_types(args.training)
     settings = TrainingSettings.from_mapping(args.training)
     inputs = {"dataset": dataset.info["sha256"]}
     teacher = None
@@ -110,12 +123,26 @@ def run_training(args: argparse.Namespace, *, role: str) -> None:
         "precision": trained.precision,
         # of all epochs, those before an interruption included
         "seconds": round(float(trained.history["seconds"].sum()), 2),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mb": round(_peak_memory() / 2**20),
         "versions": versions(),
         "hardware": hardware(),
     }
     write_text(args.output / "training.json", json.dumps(record, indent=2) + "\n")
     resume.discard()
+
+
+def _check_types(training: Mapping) -> None:
+    """Refuse a training setting that is not of its field's type; a whole number passes for a fraction."""
+    for field in fields(TrainingSettings):
+        value = training.get(field.name, field.default)
+        if type(value) is not field.type and (field.type, type(value)) != (float, int):
+            raise UserError(f"training: {field.name} is {json.dumps(value)}; it must be {TYPES[field.type]}")
+
+
+def _peak_memory() -> int:
+    """Bytes that this process took at its largest."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _predictions(test: pd.DataFrame, trained: TrainedModel) -> pd.DataFrame:

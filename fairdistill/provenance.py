@@ -12,6 +12,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ("fairdistill", "scripts")
+# Modules that no version is taken over. They import nothing of the project, and a change in them alters how an error
+# reads, how a file gets to its place or what is noted beside a result, but no result.
+NEUTRAL = frozenset({"fairdistill.errors", "fairdistill.files", "fairdistill.provenance"})
 PACKAGES = (
     "torch",
     "torchvision",
@@ -27,7 +30,7 @@ PACKAGES = (
 
 @functools.cache
 def code_version(*modules: str) -> str:
-    """Digest of the logic of `modules` and of every project module that they import, directly or not.
+    """Digest of the logic of `modules` and of every project module that they import, directly or not, less `NEUTRAL`.
 
     It is taken over the syntax trees without their docstrings: comments, docstrings and layout do not change
     it, nor do the folder that the project lies in and the version of Python. Imports inside functions count.
@@ -50,7 +53,7 @@ def code_version(*modules: str) -> str:
         A name in `modules` is no module of the project.
     """
     digest = hashlib.sha256()
-    for module in sorted(project_modules(modules)):
+    for module in sorted(project_modules(modules) - NEUTRAL):
         digest.update(f"{module}\n{_logic(module)}\n".encode())
     return digest.hexdigest()[:12]
 

@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, help="weights.safetensors of the trained teacher")
     parser.add_argument(
         "--teacher-architecture",
-        type=job.settings_argument,
+        type=job.kind_argument,
         metavar="JSON",
         help="what the teacher's checkpoint must hold; unchecked where left out",
     )

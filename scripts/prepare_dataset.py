@@ -1,10 +1,13 @@
-"""Make a data set from its archive: images.npy, samples.parquet and dataset.json in the output folder."""
+"""Make a data set from its archive: images.npy, samples.parquet and dataset.json in the output folder.
+
+Prints how many images each cell has, and what was left out.
+"""
 
 import argparse
 import json
 from pathlib import Path
 
-from fairdistill.data import prepare_dataset
+from fairdistill.data.preparing import describe, prepare_dataset
 from fairdistill.errors import UserError, run
 
 
@@ -18,7 +21,9 @@ def main() -> None:
         settings = json.loads(arguments.settings)
     except json.JSONDecodeError as error:
         raise UserError(f"--settings: not JSON ({error})") from error
-    prepare_dataset(arguments.output, settings, arguments.archive)
+    if not isinstance(settings, dict):
+        raise UserError(f"--settings: {arguments.settings} is no mapping; name a kind in one")
+    print(describe(prepare_dataset(arguments.output, settings, arguments.archive)))
 
 
 if __name__ == "__main__":

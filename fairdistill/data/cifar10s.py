@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairdistill.data import Prepared
 from fairdistill.data.archives import ArchiveError, read_members
+from fairdistill.data.preparing import Prepared
 from fairdistill.data.settings import check_integer, check_setting, check_skew
 from fairdistill.data.skew import skewed_groups
 

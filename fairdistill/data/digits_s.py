@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from fairdistill.data import Prepared
+from fairdistill.data.preparing import Prepared
 from fairdistill.data.settings import check_integer, check_number, check_skew
 from fairdistill.data.skew import draw_fraction, skewed_groups
 

@@ -21,8 +21,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from fairdistill.data import Prepared
 from fairdistill.data.archives import ArchiveError, read_members
+from fairdistill.data.preparing import Prepared
 from fairdistill.data.settings import check_integer, check_setting
 from fairdistill.errors import UserError
 

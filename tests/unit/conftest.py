@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairdistill.data import Prepared, load_dataset, write_dataset
+from fairdistill.data import load_dataset
+from fairdistill.data.preparing import Prepared, write_dataset
 
 
 @pytest.fixture(scope="session")

@@ -43,17 +43,17 @@ def accept_cifar(monkeypatch, batches):
     monkeypatch.setattr(cifar10s, "SHA256", digests)
 
 
-def jpeg(rng):
+def jpeg(rng, size):
     buffer = io.BytesIO()
-    Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(buffer, "JPEG")
+    Image.fromarray(rng.integers(0, 256, (size, size, 3), dtype=np.uint8)).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
-def faces(per_cell=4):
-    """Different faces: `per_cell` for each age class and each race, "Others" among them."""
+def faces(per_cell=4, size=12):
+    """Different faces of `size` px: `per_cell` for each age class and each race, "Others" among them."""
     rng = np.random.default_rng(0)
     return {
-        f"{age}_0_{race}_2017{i:013d}.jpg.chip.jpg": jpeg(rng)
+        f"{age}_0_{race}_2017{i:013d}.jpg.chip.jpg": jpeg(rng, size)
         for age in (7, 30, 65)
         for race in range(5)
         for i in range(per_cell)

@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 from synthetic_archives import accept_cifar, cifar_batches, pack
 
-from fairdistill.data import cifar10s, load_dataset, prepare_dataset
+from fairdistill.data import cifar10s, load_dataset
+from fairdistill.data.preparing import prepare_dataset
 from fairdistill.data.skew import draw_fraction, skewed_groups
 from fairdistill.errors import UserError
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairdistill.data import digits_s, load_dataset, prepare_dataset
+from fairdistill.data import digits_s, load_dataset
+from fairdistill.data.preparing import prepare_dataset
 from fairdistill.errors import UserError
 
 

@@ -3,6 +3,7 @@
 import errno
 import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairdistill.data import KINDS, Prepared, load_dataset, load_kind, prepare_dataset, write_dataset
+from fairdistill.data import KINDS, load_dataset
+from fairdistill.data.preparing import Prepared, describe, load_kind, prepare_dataset, write_dataset
 from fairdistill.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -108,12 +110,81 @@ def test_too_few_images_are_noticed(tmp_path):
         write_dataset(tmp_path / "d", prepared(prepared().images[:20]), {"kind": "tiny"})
 
 
+def load_damaged(folder, name, damage):
+    """Read a data set in which `damage` has been done to the bytes of one file."""
+    write_dataset(folder, prepared(), {"kind": "tiny"})
+    path = folder / name
+    path.write_bytes(damage(path.read_bytes()))
+    return load_dataset(folder)
+
+
 @pytest.mark.parametrize("name", ["images.npy", "samples.parquet", "dataset.json"])
-def test_damaged_file_is_refused(tmp_path, name):
+@pytest.mark.parametrize("kept", [0, 1, 100, -20, -2])
+def test_a_file_that_is_cut_short_is_named(tmp_path, name, kept):
+    with pytest.raises(UserError) as error:
+        load_damaged(tmp_path / "d", name, lambda content: content[:kept])
+    assert re.fullmatch(rf".*/d/{name}: damaged \(.+\); delete the folder and prepare it again", str(error.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "reason"),
+    [
+        ("dataset.json", b'"mean"', b'"main"', "dataset.json: damaged (lacks mean)"),
+        ("dataset.json", b"{", b"[{", "dataset.json: damaged (Expecting ',' delimiter"),
+        ("images.npy", b"'|u1'", b"'|i1'", "images.npy: damaged (not a C-ordered array of uint8)"),
+        ("images.npy", b"False", b"True ", "images.npy: damaged (not a C-ordered array of uint8)"),
+        ("images.npy", b"(24, 8, 8, 3)", b"(8, 24, 8, 3)", "d: damaged (images.npy is (8, 24, 8, 3), samples.parquet"),
+        # the length of the page's header: pyarrow says so in two lines
+        ("samples.parquet", b"PAR1\x15", b"PAR1\xff", "samples.parquet: damaged ("),
+        # no reader of a table minds until the text is used
+        ("samples.parquet", b"image 0", b"image \xff", "samples.parquet: damaged ("),
+    ],
+)
+def test_a_file_with_altered_bytes_is_named(tmp_path, name, old, new, reason):
+    with pytest.raises(UserError) as error:
+        load_damaged(tmp_path / "d", name, lambda content: content.replace(old, new))
+    assert reason in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "altered"),
+    [
+        ("images.npy", lambda content: content[:-1] + bytes([content[-1] ^ 1])),
+        ("samples.parquet", lambda content: content.replace(b"image 0", b"image X")),
+        ("dataset.json", lambda content: content.replace(b'"sha256": "', b'"sha256": "0')),
+    ],
+)
+def test_content_that_is_not_what_was_written_is_refused(tmp_path, name, altered):
+    with pytest.raises(UserError, match=r"images\.npy and samples\.parquet do not have the sha256 in dataset\.json"):
+        load_damaged(tmp_path / "d", name, altered)
+
+
+def test_a_missing_file_is_the_disks_error(tmp_path):
     write_dataset(tmp_path / "d", prepared(), {"kind": "tiny"})
-    path = tmp_path / "d" / name
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(UserError, match=r"d: damaged \(.*\); delete the folder"):
+    (tmp_path / "d" / "images.npy").unlink()
+    with pytest.raises(FileNotFoundError, match=r"images\.npy"):
+        load_dataset(tmp_path / "d")
+
+
+def test_dataset_json_comes_last(tmp_path, monkeypatch):
+    """A disk that fails between two renames leaves what is seen to be no data set."""
+    write_dataset(tmp_path / "d", prepared(), {"kind": "tiny"})
+    other = prepared()
+    other.images[0] = 0
+    replaced = []
+
+    def replace_one(partial, path):
+        if replaced:
+            raise OSError(errno.EIO, "Input/output error")
+        replaced.append(path.name)
+        partial.rename(path)
+
+    monkeypatch.setattr("fairdistill.files.os.replace", replace_one)
+    with pytest.raises(OSError, match="Input/output"):
+        write_dataset(tmp_path / "d", other, {"kind": "tiny"})
+    assert replaced == ["images.npy"]
+    with pytest.raises(UserError, match="do not have the sha256"):
         load_dataset(tmp_path / "d")
 
 
@@ -121,7 +192,7 @@ def test_files_of_two_data_sets_are_refused(tmp_path):
     write_dataset(tmp_path / "a", prepared(), {"kind": "tiny"})
     write_dataset(tmp_path / "b", prepared(n=48), {"kind": "tiny"})
     (tmp_path / "b" / "images.npy").replace(tmp_path / "a" / "images.npy")
-    with pytest.raises(UserError, match=r"48 images and samples\.parquet 24 rows"):
+    with pytest.raises(UserError, match=r"images\.npy is \(48, 8, 8, 3\), samples\.parquet has 24 rows"):
         load_dataset(tmp_path / "a")
 
 
@@ -140,6 +211,7 @@ def test_every_kind_keeps_to_the_interface(kind):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"kind": ["mnist"]}, "data: unknown kind ['mnist']; choose one of"),
         ({"kind": "mnist"}, "data: unknown kind 'mnist'; choose one of cifar10s, utkface, digits_s"),
         ({}, "data: unknown kind None"),
         ({"kind": "digits_s", "skwe": 0.5}, "data: digits_s has no setting 'skwe'; choose among skew, "),
@@ -162,8 +234,10 @@ def prepare(*arguments, limit="unlimited"):
 def test_script_on_a_disk_that_fills_up(tmp_path):
     arguments = ["--settings", '{"kind": "digits_s", "image_size": 8}', "--output", str(tmp_path / "d")]
     done = prepare(*arguments)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert json.loads((tmp_path / "d" / "dataset.json").read_text())["image_size"] == 8
+    assert (done.returncode, done.stderr) == (0, "")
+    info = json.loads((tmp_path / "d" / "dataset.json").read_text())
+    assert info["image_size"] == 8
+    assert done.stdout == describe(info) + "\n"
     earlier = files(tmp_path / "d")
 
     failed = prepare(*arguments, limit=100)
@@ -173,8 +247,34 @@ def test_script_on_a_disk_that_fills_up(tmp_path):
     assert files(tmp_path / "d") == earlier
 
 
-def test_script_refuses_what_is_not_json(tmp_path):
-    failed = prepare("--settings", "{kind: digits_s}", "--output", str(tmp_path / "d"))
+def test_the_description_counts_cells_and_tells_what_was_left_out(tmp_path):
+    p = prepared()
+    p.samples.loc[:2, "group"] = 1
+    p.notes = {"unparsable": {"count": 7, "names": [f"{i}.jpg" for i in range(7)]}, "copies_dropped": 16}
+    assert describe(write_dataset(tmp_path / "d", p, {"kind": "tiny"})).splitlines() == [
+        "tiny: images of 8 px",
+        "",
+        "train: 12 images",
+        "   g  h",
+        "a  1  3",
+        "b  1  3",
+        "c  1  3",
+        "",
+        "test: 12 images",
+        "   g  h",
+        "a  2  2",
+        "b  2  2",
+        "c  2  2",
+        "",
+        "left out or set apart (in full under notes in dataset.json):",
+        "  unparsable: 7 (0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, ...)",
+        "  copies dropped: 16",
+    ]
+
+
+@pytest.mark.parametrize(("settings", "message"), [("{kind: digits_s}", "not JSON"), ("[1]", "[1] is no mapping")])
+def test_script_refuses_what_is_no_mapping(tmp_path, settings, message):
+    failed = prepare("--settings", settings, "--output", str(tmp_path / "d"))
     assert failed.returncode == 1
-    assert failed.stderr.startswith("error: --settings: not JSON")
+    assert failed.stderr.startswith(f"error: --settings: {message}")
     assert failed.stderr.count("\n") == 1

@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from synthetic_archives import accept_faces, faces, pack
 
-from fairdistill.data import load_dataset, prepare_dataset, utkface
+from fairdistill.data import load_dataset, utkface
 from fairdistill.data.archives import ArchiveError
+from fairdistill.data.preparing import prepare_dataset
 from fairdistill.errors import UserError
+from fairdistill.training import TrainingSettings, train
 
 
 def publish(tmp_path, monkeypatch, members):
@@ -134,6 +136,17 @@ def test_images_are_resized(tmp_path, monkeypatch, size):
     pixels = dataset.images[train].reshape(-1, 3) / 255
     np.testing.assert_allclose(dataset.mean, pixels.mean(axis=0))
     np.testing.assert_allclose(dataset.std, pixels.std(axis=0))
+
+
+def test_a_model_trains_on_faces_of_176_px(tmp_path, monkeypatch):
+    """The size that the authors of MFD use, from files of the size that the real ones have."""
+    archive = publish(tmp_path, monkeypatch, faces(per_cell=2, size=200))
+    prepare_dataset(tmp_path / "d", {"kind": "utkface", "image_size": 176, "test_per_cell": 1}, archive)
+    dataset = load_dataset(tmp_path / "d")
+    settings = TrainingSettings(epochs=1, batch_size=6, device="cpu", precision="fp32")
+    trained = train(dataset, {"kind": "shufflenet_v2_x1_0"}, {"kind": "scratch"}, settings, role="teacher", seed=0)
+    assert trained.probabilities.shape == (12, 3)
+    assert np.isfinite(trained.history["loss"]).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", None])

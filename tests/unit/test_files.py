@@ -33,7 +33,7 @@ def test_a_disk_that_is_really_full_is_one_line(tmp_path, capsys):
 
     with pytest.raises(SystemExit) as exit_:
         run(main)
-    assert str(exit_.value).startswith("error: [Errno 28] No space left on device")
+    assert str(exit_.value) == f"error: [Errno 28] No space left on device: '{tmp_path / 'new.txt'}'"
     assert not (tmp_path / "new.txt").exists()
 
 

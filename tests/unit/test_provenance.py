@@ -10,10 +10,11 @@ from fairdistill import provenance
 
 FILES = {
     "scripts/__init__.py": "",
-    "scripts/train.py": "from fairdistill import loop\nfrom fairdistill.methods import build\n",
+    "scripts/train.py": "from fairdistill import files, loop\nfrom fairdistill.methods import build\n",
     "scripts/plot.py": "import fairdistill.plotting\n",
     "fairdistill/__init__.py": '__version__ = "1"\n',
     "fairdistill/loop.py": '"""The loop."""\n\ndef step(x: int) -> int:\n    """One step."""\n    return x + 1\n',
+    "fairdistill/files.py": "ENCODING = 'utf-8'\n",
     "fairdistill/plotting.py": "COLOUR = 'red'\n",
     "fairdistill/late.py": "A = 1\n",
     "fairdistill/methods/__init__.py": (
@@ -65,6 +66,7 @@ def version(*modules):
         ("fairdistill/methods/__init__.py", "{", '{"kd": "fairdistill.methods.kd:KD", '),
         ("fairdistill/methods/mfd.py", "1", "2"),
         ("fairdistill/plotting.py", "red", "blue"),
+        ("fairdistill/files.py", "utf-8", "utf-16"),
     ],
 )
 def test_what_does_not_touch_the_logic_keeps_the_version(project, name, old, new):
@@ -102,6 +104,18 @@ def test_the_version_does_not_depend_on_the_folder(project, tmp_path, monkeypatc
     monkeypatch.setattr(provenance, "ROOT", moved)
     forget()
     assert version() == before
+
+
+@pytest.mark.parametrize("module", sorted(provenance.NEUTRAL))
+def test_a_neutral_module_hides_no_other(module):
+    assert provenance.project_modules([module]) == {module, "fairdistill"}
+
+
+def test_the_making_of_data_is_no_part_of_the_training_code():
+    training = provenance.project_modules(["scripts.train_teacher", "scripts.distill_student"])
+    modules = {name for name in training if name.startswith("fairdistill.data")}
+    assert modules == {"fairdistill.data", "fairdistill.data.reading"}
+    assert "fairdistill.data.preparing" in provenance.project_modules(["scripts.prepare_dataset"])
 
 
 def test_an_unknown_module_is_refused():

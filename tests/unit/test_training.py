@@ -1,6 +1,11 @@
 """The training loop on a tiny data set."""
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -65,6 +70,15 @@ def test_lambda_zero_is_exactly_cross_entropy(tiny, teacher):
     zero = run(tiny, {"kind": "mfd", "lambda": 0.0}, teacher=teacher.model)
     assert same(weights(plain), weights(zero))
     assert not same(weights(plain), weights(run(tiny, {"kind": "mfd"}, teacher=teacher.model)))
+
+
+def test_lambda_zero_is_exactly_cross_entropy_beside_a_teacher_of_another_width(tiny):
+    wide_teacher = build_model({"kind": "resnet18"}, 3)
+    settings = TrainingSettings(epochs=2, batch_size=32, precision="fp32", device="cpu", weight_decay=0.01)
+    plain = run(tiny, {"kind": "scratch", "sampling": "balanced"}, settings=settings)
+    assert plain.model.width != wide_teacher.width
+    zero = run(tiny, {"kind": "mfd", "lambda": 0.0}, settings=settings, teacher=wide_teacher)
+    assert same(weights(plain), weights(zero))
 
 
 def test_a_student_may_differ_from_its_teacher_in_architecture(tiny):
@@ -204,8 +218,7 @@ def job_arguments(folder, output, *more):
 
 def test_a_job_publishes_everything_and_leaves_no_state(tiny_folder, tiny, tmp_path):
     output = tmp_path / "teacher" / "seed0"
-    args = job.parser("", method="scratch").parse_args(job_arguments(tiny_folder, output))
-    job.run_training(args, role="teacher")
+    start_job(tiny_folder, output)
     assert sorted(p.name for p in output.iterdir()) == [
         "history.csv", "predictions.parquet", "training.json", "weights.safetensors",
     ]  # fmt: skip
@@ -221,6 +234,79 @@ def test_a_job_publishes_everything_and_leaves_no_state(tiny_folder, tiny, tmp_p
     model = load_model(output / "weights.safetensors", architecture=ARCHITECTURE)
     logits = infer(model.to(memory_format=torch.channels_last), Images(tiny, "test", CPU)).logits
     assert np.allclose(predictions[["p0", "p1", "p2"]], logits.softmax(1).numpy(), atol=1e-6)
+
+
+def start_job(folder, output, *more):
+    job.run_training(job.parser("", method="scratch").parse_args(job_arguments(folder, output, *more)), role="teacher")
+
+
+def test_the_same_seed_gives_the_same_bits_in_another_process(tiny_folder, tmp_path):
+    start_job(tiny_folder, tmp_path / "here")
+    command = [sys.executable, "-m", "scripts.train_teacher", *job_arguments(tiny_folder, tmp_path / "there")]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
+    for name in ("weights.safetensors", "predictions.parquet"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--architecture", '{"stem": "cifar"}', 'argument --architecture: lacks "kind"'),
+        ("--architecture", '{"kind": ["resnet18"]}', 'argument --architecture: lacks "kind"'),
+        ("--method", "{}", 'argument --method: lacks "kind"'),
+        ("--method", "{kind: mfd}", "argument --method: not valid JSON"),
+        ("--training", "[1]", "unknown setting 'kind'"),
+    ],
+)
+def test_bad_options_of_a_job_are_named(tiny_folder, tmp_path, capsys, option, value, words):
+    with pytest.raises((SystemExit, UserError)) as exit_:
+        start_job(tiny_folder, tmp_path / "out", option, value)
+    assert words in capsys.readouterr().err + str(exit_.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("training_", "words"),
+    [
+        ('{"epochs": "3"}', 'training: epochs is "3"; it must be a whole number'),
+        ('{"epochs": 3.0}', "training: epochs is 3.0; it must be a whole number"),
+        ('{"epochs": true}', "training: epochs is true; it must be a whole number"),
+        ('{"batch_size": null}', "training: batch_size is null; it must be a whole number"),
+        ('{"learning_rate": "1e-3"}', 'training: learning_rate is "1e-3"; it must be a number'),
+        ('{"learning_rate": false}', "training: learning_rate is false; it must be a number"),
+        ('{"flip": 1}', "training: flip is 1; it must be true or false"),
+        ('{"device": ["cpu"]}', 'training: device is ["cpu"]; it must be text'),
+    ],
+)
+def test_a_training_setting_of_another_type_is_named(tiny_folder, tmp_path, training_, words):
+    with pytest.raises(UserError) as error:
+        start_job(tiny_folder, tmp_path / "out", "--training", training_)
+    assert str(error.value) == words
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_whole_number_passes_for_a_fraction(tiny_folder, tmp_path):
+    settings = {"epochs": 1, "batch_size": 32, "device": "cpu", "weight_decay": 0}
+    start_job(tiny_folder, tmp_path / "out", "--training", json.dumps(settings))
+    assert (tmp_path / "out" / "training.json").exists()
+
+
+def test_damaged_images_are_not_trained_on(tiny_folder, tmp_path):
+    folder = shutil.copytree(tiny_folder, tmp_path / "damaged")
+    content = bytearray((folder / "images.npy").read_bytes())
+    content[-1] ^= 1
+    (folder / "images.npy").write_bytes(content)
+    with pytest.raises(UserError, match=r"images\.npy"):
+        start_job(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
+def test_peak_memory_is_in_bytes_on_every_system(monkeypatch, platform, unit):
+    """Linux counts in KiB, macOS in bytes."""
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(job.resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=3 * 2**20 // unit))
+    assert job._peak_memory() == 3 * 2**20
 
 
 def test_a_teacher_of_other_classes_is_refused(tiny_folder, tmp_path):

@@ -50,6 +50,8 @@ def test_what_does_not_touch_a_result_reruns_nothing(study, project):
     edit(project, "fairdistill/__init__.py", '__version__ = "', '__version__ = "9.')
     edit(project, "fairdistill/methods/__init__.py", "{\n", '{\n    "kd": "fairdistill.methods.kd:KD",\n')
     edit(project, "fairdistill/download.py", "import glob\n", "import glob\n\nANOTHER = 1\n")
+    edit(project, "fairdistill/errors.py", 'f"error: ', 'f"bad input: ')
+    edit(project, "fairdistill/files.py", "import os\n", "import os\n\nANOTHER = 1\n")
     edit(project, "workflow/rules/train.smk", "Training the", "Now training the")
     assert planned(*GIVEN, project=project, directory=study) == {}
 
