@@ -6,13 +6,15 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 # not SLURM_CONF: a job step that Snakemake starts does not see it
 CONFIGURATION = Path("/etc/slurm")
 OURS = "# written by tests/slurm, which removes it again\n"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol")
-NODES = {"cpu1": 0, "gpu1": 1, "gpu2": 1, "gpu3": 1}
+NODE_VARIABLE = "SLURMD_NODENAME"
+NODES = {"lab-cpu1": 0, "lab-gpu1": 1, "lab-gpu2": 1, "lab-gpu3": 1}
 
 # requeued jobs wait until the credential of their first start has expired: 120 s by default
 SLURM_CONF = """\
@@ -48,8 +50,8 @@ AccountingStorageType=accounting_storage/none
 GresTypes=gpu
 NodeName=DEFAULT CPUs=8 RealMemory=64000
 {nodes}
-PartitionName=cpu Nodes=cpu1 Default=YES
-PartitionName=gpu Nodes=gpu[1-3]
+PartitionName=cpu Nodes=lab-cpu1 Default=YES
+PartitionName=gpu Nodes=lab-gpu[1-3]
 """
 
 
@@ -101,12 +103,13 @@ class Cluster:
             (self.lab / name).touch()
         host = os.uname().nodename.split(".")[0]
         nodes = "\n".join(
-            f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={17000 + number}" + f" Gres=gpu:fake:{gpus}" * (gpus > 0)
+            f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={17000 + number}"
+            + f" Gres=gpu:fake:{gpus}" * (gpus > 0)
             for number, (name, gpus) in enumerate(NODES.items())
         )
         CONFIGURATION.mkdir(exist_ok=True)
         conf = SLURM_CONF.format(host=host, lab=self.lab, nodes=nodes)
-        gres = f"NodeName=gpu[1-3] Name=gpu Type=fake File={self.lab}/gpu0\n"
+        gres = f"NodeName=lab-gpu[1-3] Name=gpu Type=fake File={self.lab}/gpu0\n"
         (CONFIGURATION / "gres.conf").write_text(OURS + gres, encoding="utf-8")
         (CONFIGURATION / "slurm.conf").write_text(OURS + conf, encoding="utf-8")
         try:
@@ -132,34 +135,36 @@ class Cluster:
         for node in NODES:
             self.crash(node)
         for name in ("slurmctld", "munge"):
-            self._kill_daemon(name)
+            pid_file = self.lab / f"{name}.pid"
+            if pid_file.exists():
+                _signal(int(pid_file.read_text()), signal.SIGKILL)
         for name in ("slurm.conf", "gres.conf"):
             (CONFIGURATION / name).unlink()
 
     def start(self, node):
         """Boot a node."""
-        run("slurmd", "-N", node)
+        # the job managers that it starts inherit the variable, and SLURM sets it for the jobs themselves
+        run("env", f"{NODE_VARIABLE}={node}", "slurmd", "-N", node)
 
     def crash(self, node):
         """Cut a node's power: its daemon and all that runs on it are gone at once."""
-        self._kill_daemon(f"slurmd-{node}")
-        for pid in _processes_with(f"SLURMD_NODENAME={node}") + _job_managers(self.lab / "spool" / node):
-            _kill(pid)
-
-    def _kill_daemon(self, name):
-        path = self.lab / f"{name}.pid"
-        if path.exists():
-            _kill(int(path.read_text()))
-            path.unlink()
+        pids = _processes_with(f"{NODE_VARIABLE}={node}")
+        # stopped first, so that none reports the end of another
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                _signal(pid, number)
 
     def jobs(self):
         """SLURM's own record of every job so far, in the order of submission: its fields by name."""
         text = run("scontrol", "show", "job", "--oneliner")
         return [dict(re.findall(r"(\S+?)=(.*?)(?= [\w/:]+=|$)", line.strip())) for line in text.splitlines() if line]
 
-    def processes(self, job, command):
-        """The ids of the processes of a running job whose command line contains `command`."""
-        return [pid for pid in _processes_with(f"SLURM_JOB_ID={job['JobId']}") if command in _read(pid, "cmdline")]
+    def signal(self, job, command, number):
+        """Send a signal to those processes of a running job whose command line contains `command`."""
+        pids = [pid for pid in _processes_with(f"SLURM_JOB_ID={job['JobId']}") if command in _read(pid, "cmdline")]
+        assert pids, f"no {command} in {job}"
+        for pid in pids:
+            os.kill(pid, number)
 
 
 def _processes_with(variable):
@@ -175,8 +180,6 @@ def _read(pid, name):
         return ""  # it has ended meanwhile
 
 
-def _kill(pid):
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+def _signal(pid, number):
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
