@@ -60,6 +60,8 @@ def why_not():
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if os.geteuid() != 0:
         return "SLURM's daemons have to be started by root"
+    if "SLURM_JOB_ID" in os.environ:
+        return "this is a job of another SLURM"
     if missing:
         return f"SLURM is not installed (no {', '.join(missing)}); tests/slurm/install.sh installs it on Debian"
     conf = CONFIGURATION / "slurm.conf"

@@ -44,10 +44,12 @@ def log_of(job, directory):
 
 
 def interfere(cluster, process, directory):
-    """Once they have trained two epochs: hang a training, kill another, cut the power of a third one's node, its result."""
-    waiting, struck = {HANGS, IS_KILLED, LOSES_ITS_NODE}, []
+    """After two epochs, hang one training, kill another, and cut the power of a third one's node; the node's name."""
+    waiting = {HANGS, IS_KILLED, LOSES_ITS_NODE}
+    node = None
 
     def strike():
+        nonlocal node
         assert process.poll() is None, "Snakemake has ended too early"
         for job in list(waiting):
             log = log_of(job, directory)
@@ -60,13 +62,13 @@ def interfere(cluster, process, directory):
             elif job == IS_KILLED:
                 cluster.signal(record, "scripts.distill_student", signal.SIGKILL)
             else:
-                struck.append(record["BatchHost"])
-                cluster.crash(record["BatchHost"])
+                node = record["BatchHost"]
+                cluster.crash(node)
             waiting.remove(job)
         return not waiting
 
     wait_for("two epochs of three trainings", strike, seconds=600)
-    return struck[0]
+    return node
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,7 @@ def ran(tmp_path_factory):
             lost_node = interfere(cluster, process, directory)
             process.wait(timeout=600)
         finally:
-            process.terminate()
+            process.kill()  # its jobs end with the cluster
             process.wait()
         jobs = cluster.jobs()
     return SimpleNamespace(
