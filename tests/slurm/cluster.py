@@ -145,12 +145,13 @@ class Cluster:
 
     def start(self, node):
         """Boot a node."""
-        # the job managers that it starts inherit the variable, and SLURM sets it for the jobs themselves
+        # SLURM sets this variable for the jobs, too
         run("env", f"{NODE_VARIABLE}={node}", "slurmd", "-N", node)
 
     def crash(self, node):
         """Cut a node's power: its daemon and all that runs on it are gone at once."""
         pids = _processes_with(f"{NODE_VARIABLE}={node}")
+        pids += [parent for parent in map(_parent, pids) if _read(parent, "comm").strip() == "slurmstepd"]
         # stopped first, so that none reports the end of another
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in pids:
@@ -173,6 +174,11 @@ def _processes_with(variable):
     """The processes that have `NAME=value` in their environment."""
     pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
     return [pid for pid in pids if variable in _read(pid, "environ").split("\0")]
+
+
+def _parent(pid):
+    (parent,) = re.findall(r"^PPid:\s+(\d+)", _read(pid, "status"), flags=re.MULTILINE) or [0]
+    return int(parent)
 
 
 def _read(pid, name):
