@@ -12,15 +12,22 @@ TINY = Path(__file__).with_name("tiny.yaml")
 SOURCES = ("Snakefile", "workflow", "scripts", "fairdistill", "config", "envs", "profiles")
 
 
-def snakemake(*args, project=ROOT, snakefile="Snakefile", directory):
-    """Run Snakemake on the workflow in `project`, with `directory` as the working directory."""
+def start_snakemake(*args, project=ROOT, snakefile="Snakefile", directory, stdout=subprocess.PIPE):
+    """Start Snakemake on the workflow in `project`, with `directory` as the working directory."""
     env = {key: value for key, value in os.environ.items() if key != "FAIRDISTILL_MIRROR"}
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])
     command = [sys.executable, "-m", "snakemake", "--snakefile", project / snakefile, *args]
-    return subprocess.run(
+    return subprocess.Popen(
         [str(part) for part in [*command, "--directory", directory]],
-        env=env, cwd=project, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        env=env, cwd=project, text=True, stdout=stdout, stderr=subprocess.STDOUT,
     )  # fmt: skip
+
+
+def snakemake(*args, **where):
+    """Run Snakemake to its end."""
+    with start_snakemake(*args, **where) as process:
+        output, _ = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output)
 
 
 def planned(*args, **where):

@@ -141,3 +141,8 @@ def gpus_per_training():
     """0 where training stays on the CPU: there it is the cores that limit how many run at once."""
     device = config["training"]["device"]
     return int(device == "cuda" or (device == "auto" and shutil.which("nvidia-smi") is not None))
+
+
+def growing(amount):
+    """A resource (MB of memory, minutes of time) that a job asks for again, in full, with each further attempt."""
+    return lambda wildcards, attempt: amount * attempt

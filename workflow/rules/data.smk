@@ -1,13 +1,14 @@
+# where Snakemake itself runs: the nodes of a cluster often have no way out to the network
 rule download_dataset:
     output:
         "resources/{archive}",
     log:
         "logs/download_dataset/{archive}.log",
+    localrule: True
     conda:
         "../../envs/data.yaml"
     resources:
         mem_mb=3000,
-        runtime=240,
     message:
         "Downloading {wildcards.archive}"
     shell:
@@ -24,8 +25,8 @@ rule prepare_dataset:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         settings=lambda wildcards: as_json(config["data"]["sets"][wildcards.dataset]),
         archive=lambda wildcards, input: f"--archive {input.archive}" if input.archive else "",

@@ -9,8 +9,8 @@ rule evaluate_model:
     conda:
         "../../envs/report.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_version("scripts.evaluate_model"),
     message:

@@ -12,8 +12,8 @@ rule train_teacher:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus_per_training(),
-        mem_mb=4000,
-        runtime=480,
+        mem_mb=growing(4000),
+        runtime=growing(480),
     params:
         data=lambda wildcards, input: str(Path(input.info).parent),
         folder=lambda wildcards, output: str(Path(output.weights).parent),
@@ -49,8 +49,8 @@ rule distill_student:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus_per_training(),
-        mem_mb=4000,
-        runtime=480,
+        mem_mb=growing(4000),
+        runtime=growing(480),
     params:
         data=lambda wildcards, input: str(Path(input.info).parent),
         folder=lambda wildcards, output: str(Path(output.weights).parent),
