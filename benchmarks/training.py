@@ -83,8 +83,9 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
 
 def to_markdown(table: pd.DataFrame, machine: dict) -> str:
     """The table with its goals, and the machine that it was measured on."""
+    where = f"{machine['gpu'] or machine['cpu']}, {machine['cores']} cores, torch {versions()['torch']}"
     lines = [
-        f"Images per second, {machine['gpu'] or machine['cpu']}, {machine['cores']} cores, torch {versions()['torch']}.",
+        f"Images per second, {where}.",
         "",
         "| data set | architecture | role | reference | ours | ratio | goal | of matrix peak | MFD loss | distillation "
         "costs | memory, MB |",

@@ -16,10 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fairdistill.data import ImageDataset
 from fairdistill.engines import load_engine
-from fairdistill.job import peak_memory_mb
 from fairdistill.methods import Shape, build_method
 from fairdistill.methods.mfd import mfd_loss
 from fairdistill.models import build_model
+from fairdistill.provenance import peak_memory_mb
 from fairdistill.training import TrainingSettings, _train_epoch, be_deterministic, choose_device, choose_precision
 
 # the shape of a data set: side in pixels, classes, groups

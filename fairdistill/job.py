@@ -3,10 +3,8 @@
 import argparse
 import hashlib
 import json
-import resource
-import sys
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -16,11 +14,9 @@ from fairdistill.errors import UserError
 from fairdistill.files import replacing, write_text
 from fairdistill.models import load_model, save_model
 from fairdistill.progress import log
-from fairdistill.provenance import hardware, versions
+from fairdistill.provenance import hardware, peak_memory_mb, versions
 from fairdistill.resume import ResumeState
 from fairdistill.training import TrainedModel, TrainingSettings, train
-
-TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
 def settings_argument(text: str) -> dict:
@@ -63,7 +59,6 @@ def run_training(args: argparse.Namespace, *, role: str) -> None:
     An interrupted training left its state beside that folder and goes on from there.
     """
     dataset = load_dataset(args.data)
-    _check_types(args.training)
     settings = TrainingSettings.from_mapping(args.training)
     inputs = {"dataset": dataset.info["sha256"]}
     teacher = None
@@ -123,26 +118,12 @@ def run_training(args: argparse.Namespace, *, role: str) -> None:
         "precision": trained.precision,
         # of all epochs, those before an interruption included
         "seconds": round(float(trained.history["seconds"].sum()), 2),
-        "peak_memory_mb": round(_peak_memory() / 2**20),
+        "peak_memory_mb": round(peak_memory_mb()),
         "versions": versions(),
         "hardware": hardware(),
     }
     write_text(args.output / "training.json", json.dumps(record, indent=2) + "\n")
     resume.discard()
-
-
-def _check_types(training: Mapping) -> None:
-    """Refuse a training setting that is not of its field's type; a whole number passes for a fraction."""
-    for field in fields(TrainingSettings):
-        value = training.get(field.name, field.default)
-        if type(value) is not field.type and (field.type, type(value)) != (float, int):
-            raise UserError(f"training: {field.name} is {json.dumps(value)}; it must be {TYPES[field.type]}")
-
-
-def _peak_memory() -> int:
-    """Bytes that this process took at its largest."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _predictions(test: pd.DataFrame, trained: TrainedModel) -> pd.DataFrame:

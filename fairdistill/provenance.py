@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import resource
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = ("fairdistill", "scripts")
 # Modules that no version is taken over. They import nothing of the project, and a change in them alters how an error
 # reads, how a file gets to its place or what is noted beside a result, but no result.
-NEUTRAL = frozenset({"fairdistill.errors", "fairdistill.files", "fairdistill.provenance"})
+NEUTRAL = frozenset(f"fairdistill.{name}" for name in ("errors", "files", "progress", "provenance"))
 PACKAGES = (
     "torch",
     "torchvision",
@@ -171,6 +172,12 @@ def hardware() -> dict[str, str | int | None]:
     torch = sys.modules.get("torch")
     gpu = torch.cuda.get_device_name() if torch and torch.cuda.is_initialized() else None
     return {"platform": platform.platform(), "cpu": _cpu_model(), "cores": os.cpu_count(), "gpu": gpu}
+
+
+def peak_memory_mb() -> float:
+    """MiB that this process took at its largest."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _cpu_model() -> str:

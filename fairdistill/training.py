@@ -1,5 +1,6 @@
 """The training loop: device, precision, augmentation, schedule, history. It knows nothing of any one method."""
 
+import json
 import math
 import os
 import time
@@ -44,10 +45,10 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not isinstance(getattr(self, field.name), (int, float) if field.type is float else field.type):
-                raise UserError(
-                    f"training: {field.name} is {getattr(self, field.name)!r}; it must be {TYPES[field.type]}"
-                )
+            value = getattr(self, field.name)
+            # a whole number passes for a fraction, a truth value for no number
+            if type(value) is not field.type and (field.type, type(value)) != (float, int):
+                raise UserError(f"training: {field.name} is {json.dumps(value)}; it must be {TYPES[field.type]}")
         allowed = {
             "schedule": ("cosine", "linear", "constant"),
             "precision": ("auto", "fp32", "bf16"),

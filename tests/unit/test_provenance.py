@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -143,3 +144,11 @@ def test_hardware_does_not_load_torch():
         "assert h['cpu'] and h['cores'] >= 1 and h['gpu'] is None, h; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+@pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
+def test_peak_memory_is_in_mib_on_every_system(monkeypatch, platform, unit):
+    """Linux counts in KiB, macOS in bytes."""
+    monkeypatch.setattr(provenance.sys, "platform", platform)
+    monkeypatch.setattr(provenance.resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=3 * 2**20 // unit))
+    assert provenance.peak_memory_mb() == 3

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -299,14 +298,6 @@ def test_damaged_images_are_not_trained_on(tiny_folder, tmp_path):
     with pytest.raises(UserError, match=r"images\.npy"):
         start_job(folder, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
-def test_peak_memory_is_in_bytes_on_every_system(monkeypatch, platform, unit):
-    """Linux counts in KiB, macOS in bytes."""
-    monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(job.resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=3 * 2**20 // unit))
-    assert job._peak_memory() == 3 * 2**20
 
 
 def test_a_teacher_of_other_classes_is_refused(tiny_folder, tmp_path):
