@@ -1,6 +1,5 @@
 """The training loop: device, precision, augmentation, schedule, history. It knows nothing of any one method."""
 
-import json
 import math
 import os
 import time
@@ -15,7 +14,7 @@ from torch import Tensor
 from fairdistill.data import ImageDataset
 from fairdistill.engines import ENGINES, load_engine
 from fairdistill.engines.base import Images
-from fairdistill.errors import UserError
+from fairdistill.errors import UserError, check_type
 from fairdistill.methods import Shape, build_method
 from fairdistill.methods.base import Batch, Method
 from fairdistill.models import Classifier, Output, build_model
@@ -24,7 +23,6 @@ from fairdistill.resume import ResumeState
 from fairdistill.sampling import epoch_order
 
 INFERENCE_BATCH = 500
-TYPES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,7 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            # a whole number passes for a fraction, a truth value for no number
-            if type(value) is not field.type and (field.type, type(value)) != (float, int):
-                raise UserError(f"training: {field.name} is {json.dumps(value)}; it must be {TYPES[field.type]}")
+            check_type("training", field.name, getattr(self, field.name), field.type)
         allowed = {
             "schedule": ("cosine", "linear", "constant"),
             "precision": ("auto", "fp32", "bf16"),
@@ -59,10 +54,10 @@ class TrainingSettings:
             if getattr(self, key) not in values:
                 raise UserError(f"training: {key} is {getattr(self, key)!r}; choose one of {', '.join(values)}")
         for key in ("epochs", "batch_size", "learning_rate", "threads"):
-            if getattr(self, key) <= 0:
+            if not getattr(self, key) > 0:
                 raise UserError(f"training: {key} is {getattr(self, key)}; it must be above 0")
         for key in ("weight_decay", "evaluate_every"):
-            if getattr(self, key) < 0:
+            if not getattr(self, key) >= 0:
                 raise UserError(f"training: {key} is {getattr(self, key)}; it must be at least 0")
 
     @classmethod

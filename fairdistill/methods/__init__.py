@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from fairdistill.errors import UserError
+from fairdistill.errors import UserError, check_type
 
 if TYPE_CHECKING:
     from fairdistill.methods.base import Method
@@ -38,10 +38,11 @@ def build_method(settings: Mapping, shape: Shape) -> "Method":
         raise UserError(f"method: unknown kind {kind!r}; choose one of {', '.join(METHODS)}")
     module, name = METHODS[kind].split(":")
     cls = getattr(importlib.import_module(module), name)
-    known = [p for p in inspect.signature(cls).parameters if p != "shape"]
+    known = {name: p.annotation for name, p in inspect.signature(cls).parameters.items() if name != "shape"}
     # `lambda` is a keyword of Python
     options = {"lambda_" if key == "lambda" else key: value for key, value in options.items()}
-    for key in options:
+    for key, value in options.items():
         if key not in known:
             raise UserError(f"method {kind}: unknown setting {key!r}; known are {', '.join(known)}")
+        check_type(f"method {kind}", key.rstrip("_"), value, known[key])
     return cls(shape=shape, **options)

@@ -72,7 +72,9 @@ def build_model(architecture: Mapping, n_classes: int) -> Classifier:
 
 def save_model(path: Path | str, model: Classifier, architecture: Mapping) -> None:
     """Write the weights as safetensors, with what `load_model` needs to rebuild the network as metadata."""
-    metadata = {"architecture": json.dumps(dict(architecture)), "n_classes": str(model.head.out_features)}
+    # one entry alone: safetensors writes several in an order of chance, and equal models would differ in bytes
+    network = {"architecture": dict(architecture), "n_classes": model.head.out_features}
+    metadata = {"network": json.dumps(network, sort_keys=True)}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with replacing(path) as partial:
         partial.write_bytes(save(weights, metadata))
@@ -92,15 +94,16 @@ def load_model(path: Path | str, *, architecture: Mapping | None = None) -> Clas
             weights = {name: checkpoint.get_tensor(name) for name in checkpoint.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise UserError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from error
-    if "architecture" not in metadata:
+    if "network" not in metadata:
         raise UserError(f"{path}: the checkpoint does not name its architecture; train it with this project")
-    stored = json.loads(metadata["architecture"])
+    network = json.loads(metadata["network"])
+    stored = network["architecture"]
     if architecture is not None and dict(architecture) != stored:
         raise UserError(
             f"{path}: the checkpoint is of architecture {stored}, not {dict(architecture)}; "
             "point to a checkpoint of that architecture or train one"
         )
-    model = build_model(stored, int(metadata["n_classes"]))
+    model = build_model(stored, network["n_classes"])
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

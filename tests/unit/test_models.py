@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,14 @@ def test_a_frozen_teacher_has_no_gradient_and_fixed_statistics():
     before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
     assert not teacher(torch.randn(4, 3, 32, 32)).features.requires_grad
     assert all(torch.equal(before[name], tensor) for name, tensor in teacher.state_dict().items())
+
+
+def test_equal_models_are_equal_bytes(tmp_path):
+    """In several processes: safetensors orders metadata anew in each."""
+    command = (
+        "import sys, torch; from fairdistill.models import build_model, save_model; torch.manual_seed(0); "
+        "a = {'kind': 'shufflenet_v2_x1_0', 'stem': 'cifar'}; save_model(sys.argv[1], build_model(a, 3), a)"
+    )
+    for name in "abc":
+        subprocess.run([sys.executable, "-c", command, tmp_path / name], check=True)
+    assert len({(tmp_path / name).read_bytes() for name in "abc"}) == 1
