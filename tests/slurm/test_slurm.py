@@ -11,7 +11,7 @@ from running import ROOT, TINY, copy_project, planned, snakemake, start_snakemak
 pytestmark = [pytest.mark.slurm, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
 # long enough for something to happen in between
-STUDY = ("--configfile", TINY, "--config", "training={epochs: 10}")
+STUDY = ("--configfile", TINY, "--config", "training={epochs: 6}")
 # this cluster keeps no accounts, and answers at once
 SUBMIT = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", 2)
 HANGS, IS_KILLED, LOSES_ITS_NODE = (
