@@ -18,10 +18,12 @@ except UserError as error:
     sys.exit(f"error: {error}")
 
 # what every job finds in its environment; not parameters, as a moved checkout or another mirror changes no result
-environment = {"PYTHONPATH": ROOT}
+# safe: a torch.py in the user's folder is not taken for torch
+environment = {"PYTHONPATH": ROOT, "PYTHONSAFEPATH": "1"}
 if config["data"]["mirror"]:
     environment["FAIRDISTILL_MIRROR"] = config["data"]["mirror"]
-shell.prefix("".join(f"export {name}={shlex.quote(value)}; " for name, value in environment.items()))
+exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in environment.items())
+shell.prefix(f"{exports}source {shlex.quote(f'{ROOT}/workflow/job.sh')}; ")
 
 RESULTS = f"results/{config['study']}"
 LOGS = f"logs/{config['study']}"
@@ -71,6 +73,34 @@ def figures():
                 f"fig{2 * number + 1}_{architecture}_accuracy",
             ]
     return expand(f"{RESULTS}/figures/{{name}}.{{ext}}", name=names, ext=["pdf", "png"])
+
+
+def job(name, study=config["study"]):
+    """A job's name, where its failures are counted, and how many there were: what `job` in workflow/job.sh takes.
+
+    Snakemake notes a failed job's parameters as if it had succeeded, and then takes the earlier outputs, or none, for
+    up to date. As a parameter, the count makes it plan the job again.
+    """
+
+    def words(wildcards):
+        full = name.format(**wildcards)
+        counter = Path(".snakemake", "failures", study, full.replace(" ", "."))
+        # a full disk leaves it empty
+        failures = int(counter.read_text() or -1) if counter.exists() else 0
+        return f"{shlex.quote(full)} {counter} {failures}"
+
+    return words
+
+
+def kept(files):
+    """Outputs whose earlier version stays until the new one takes its place, and comes back if the job fails."""
+    return {name: update(path) for name, path in files.items()}
+
+
+def method_of_paper():
+    """The option that names the students to set beside the paper's: the first method of kind mfd, if there is one."""
+    method = next((name for name in config["methods"] if config["students"][name]["kind"] == "mfd"), None)
+    return f"--method {method}" if method else ""
 
 
 def as_json(value):

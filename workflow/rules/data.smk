@@ -1,6 +1,6 @@
 rule download_dataset:
     output:
-        "resources/{archive}",
+        update("resources/{archive}"),
     log:
         "logs/download_dataset/{archive}.log",
     conda:
@@ -8,17 +8,19 @@ rule download_dataset:
     resources:
         mem_mb=3000,
         runtime=240,
+    params:
+        job=job("download {archive}", study=""),
     message:
         "Downloading {wildcards.archive}"
     shell:
-        "python -m scripts.download_dataset --archive {wildcards.archive} --output {output} > {log} 2>&1"
+        "job {params.job} {log} python -m scripts.download_dataset --archive {wildcards.archive} --output {output}"
 
 
 rule prepare_dataset:
     input:
         archive=archive_of,
     output:
-        **DATA_FILES,
+        **kept(DATA_FILES),
     log:
         f"{LOGS}/prepare_dataset/{{dataset}}.log",
     conda:
@@ -27,6 +29,7 @@ rule prepare_dataset:
         mem_mb=4000,
         runtime=60,
     params:
+        job=job("prepare {dataset}"),
         settings=lambda wildcards: as_json(config["data"]["sets"][wildcards.dataset]),
         archive=lambda wildcards, input: f"--archive {input.archive}" if input.archive else "",
         folder=lambda wildcards, output: str(Path(output.info).parent),
@@ -37,5 +40,5 @@ rule prepare_dataset:
     message:
         "Preparing the data set {wildcards.dataset}"
     shell:
-        "python -m scripts.prepare_dataset --settings {params.settings:q} {params.archive}"
-        " --output {params.folder} > {log} 2>&1"
+        "job {params.job} {log} python -m scripts.prepare_dataset --settings {params.settings:q} {params.archive}"
+        " --output {params.folder}"
