@@ -1,6 +1,12 @@
+import sys
+
+from snakemake import __version__
 from snakemake.utils import min_version
 
-min_version("9.27")
+# older ones do not put a failed job's earlier outputs back
+min_version("9.14")
+if int(__version__.split(".")[0]) > 9:
+    sys.exit(f"error: Snakemake {__version__} is not known to work here; install one below 10")
 
 
 configfile: "config/config.yaml"

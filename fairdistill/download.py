@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 
 import requests
-from tqdm import tqdm
 from urllib3.exceptions import HTTPError as TransferError
 
 from fairdistill.data import KINDS
@@ -23,6 +22,7 @@ ATTEMPTS = 3
 PAUSE = 1.0  # seconds before the second attempt; doubled before each later one
 TIMEOUT = (15, 60)  # seconds to connect, and of silence
 CHUNK = 2**16
+SAY_EVERY = 5.0  # seconds between two lines of progress
 
 
 class SourceError(Exception):
@@ -124,14 +124,14 @@ def _fetch_rest(url: str, partial: Path, validator: Path) -> None:
             partial.unlink(missing_ok=True)
             _note_validator(response, validator)
         length = response.headers.get("Content-Length")
-        total = start + int(length) if length else None
-        with (
-            open(partial, "ab") as file,
-            tqdm(initial=start, total=total, unit="B", unit_scale=True, mininterval=1) as progress,
-        ):
+        total = f" of {(start + int(length)) / 1e6:.1f}" if length else ""
+        with open(partial, "ab") as file:
+            said = time.monotonic()
             for chunk in response.raw.stream(CHUNK, decode_content=False):
                 file.write(chunk)
-                progress.update(len(chunk))
+                if time.monotonic() - said >= SAY_EVERY:
+                    said = time.monotonic()
+                    print(f"{file.tell() / 1e6:.1f}{total} MB", flush=True)
 
 
 def _note_validator(response: requests.Response, validator: Path) -> None:

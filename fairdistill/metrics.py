@@ -58,72 +58,13 @@ def cell_accuracy(
     return correct / count, count
 
 
-def deo_per_class(
-    *,
-    label: ArrayLike,
-    group: ArrayLike,
-    prediction: ArrayLike,
-    n_classes: int,
-    n_groups: int,
-) -> np.ndarray:
-    """Return the largest gap between two groups in Pr(prediction = y | A = a, Y = y), shape (n_classes,).
+def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Sequence[str]) -> dict:
+    """Return every metric of one model, keyed by name, ready for JSON.
 
-    `deo` gives the arguments, the errors and the source.
-
-    Examples
-    --------
-    >>> deo_per_class(
-    ...     label=[0, 0, 1, 1, 1, 1], group=[0, 1, 0, 0, 1, 1], prediction=[0, 1, 1, 0, 1, 1],
-    ...     n_classes=2, n_groups=2,
-    ... ).tolist()
-    [1.0, 0.5]
-    """
-    accuracy, _ = cell_accuracy(
-        label=label, group=group, prediction=prediction, classes=range(n_classes), groups=range(n_groups)
-    )
-    return np.ptp(accuracy, axis=0)
-
-
-def deo(
-    *,
-    label: ArrayLike,
-    group: ArrayLike,
-    prediction: ArrayLike,
-    n_classes: int,
-    n_groups: int,
-) -> tuple[float, float]:
-    """Return the difference in equalized odds as (DEO_A, DEO_M): its mean and its maximum over classes.
-
+    The difference in equalized odds is given as deo_a, its mean, and deo_m, its maximum over classes:
     DEO_A = 1/M sum over y of max over a, a' of |Pr(pred = y | A = a, Y = y) - Pr(pred = y | A = a', Y = y)|,
     the formula in section IV-A of the paper; DEO_M takes the maximum over y in place of the mean. Both are
     defined in Jung, Lee, Park, Moon, "Fair Feature Distillation for Visual Recognition", CVPR 2021.
-
-    Parameters
-    ----------
-    label, group, prediction : integer arrays, shape (n,)
-        True class, sensitive group and predicted class of each sample.
-    n_classes, n_groups : int
-        Labels and predictions lie in 0..n_classes-1, groups in 0..n_groups-1.
-
-    Raises
-    ------
-    UserError
-        If a value is out of range, or a (class, group) cell has no sample.
-
-    Examples
-    --------
-    >>> deo(
-    ...     label=[0, 0, 1, 1, 1, 1], group=[0, 1, 0, 0, 1, 1], prediction=[0, 1, 1, 0, 1, 1],
-    ...     n_classes=2, n_groups=2,
-    ... )
-    (0.75, 1.0)
-    """
-    gap = deo_per_class(label=label, group=group, prediction=prediction, n_classes=n_classes, n_groups=n_groups)
-    return float(gap.mean()), float(gap.max())
-
-
-def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Sequence[str]) -> dict:
-    """Return every metric of one model, keyed by name, ready for JSON.
 
     Parameters
     ----------
@@ -136,6 +77,13 @@ def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Seque
     ------
     UserError
         If a column is missing, a value is out of range, or a (class, group) cell has no image.
+
+    Examples
+    --------
+    >>> predictions = pd.DataFrame({"label": [0, 0, 1, 1, 1, 1], "group": [0, 1, 0, 0, 1, 1], "p1": [0, 1, 1, 0, 1, 1]})
+    >>> result = evaluate(predictions.assign(p0=1 - predictions["p1"]), classes=["young", "old"], groups=["a", "b"])
+    >>> result["deo_per_class"], result["deo_a"], result["deo_m"]
+    ({'young': 1.0, 'old': 0.5}, 0.75, 1.0)
     """
     probability = [f"p{y}" for y in range(len(classes))]
     expected = ["label", "group", *probability]

@@ -37,7 +37,7 @@ def read_paper_values(path: Path | str) -> pd.DataFrame:
     return values
 
 
-def compare(runs: pd.DataFrame, paper_values: pd.DataFrame, *, method: str = "mfd") -> pd.DataFrame:
+def compare(runs: pd.DataFrame, paper_values: pd.DataFrame, *, method: str | None = None) -> pd.DataFrame:
     """Set each of the paper's numbers beside ours: one row per row of `paper_values`, in its order.
 
     Columns: source, dataset, architecture, role, metric, paper, n (seeds); for each of accuracy, deo_a and
@@ -51,8 +51,8 @@ def compare(runs: pd.DataFrame, paper_values: pd.DataFrame, *, method: str = "mf
         One row per model, see `fairdistill.results.read_metrics`.
     paper_values : DataFrame
         See `read_paper_values`.
-    method : str
-        The method whose students stand beside the paper's.
+    method : str, optional
+        The method whose students stand beside the paper's; without it the teachers stand alone.
     """
     names = paper_values["dataset"].unique()
     ours = pd.concat({name: average_datasets(runs, DATASETS.get(name, [name])) for name in names}, names=["dataset"])
@@ -70,11 +70,12 @@ def compare(runs: pd.DataFrame, paper_values: pd.DataFrame, *, method: str = "mf
     return table.assign(note=paper_values["note"])
 
 
-def comparison_markdown(comparison: pd.DataFrame, *, method: str = "mfd") -> str:
+def comparison_markdown(comparison: pd.DataFrame, *, method: str | None = None) -> str:
     """Return the comparison as Markdown: a table for accuracy, one for DEO, and what there is to note."""
+    students = f"the students are `{method}`" if method else "no student is trained by the paper's method"
     parts = [
         "# The paper's numbers and ours",
-        f"All values are fractions; the students are `{method}`. Ours is the mean over n seeds, with its sd; "
+        f"All values are fractions; {students}. Ours is the mean over n seeds, with its sd; "
         "the difference is ours minus the paper's. Where n = 0, this study has no such model or data set. "
         "The paper prints one DEO: its formula is DEO_A's, its values have the size of DEO_M.",
     ]

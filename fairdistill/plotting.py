@@ -2,7 +2,6 @@
 
 import textwrap
 from math import ceil
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -13,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from fairdistill.errors import UserError
-from fairdistill.files import replacing
 from fairdistill.labels import printed
 from fairdistill.paper import DATASETS, MEASURES
 
@@ -32,7 +30,6 @@ STYLE = {
     "legend.frameon": False,
     "legend.columnspacing": 1.2,
     "legend.handlelength": 1.6,
-    "pdf.fonttype": 42,
 }
 # measure: (title, axis label)
 PANELS = {
@@ -52,7 +49,7 @@ def plot_comparison(
     architecture: str,
     metric: str,
     paper_values: pd.DataFrame | None = None,
-    method: str = "mfd",
+    method: str | None = None,
 ) -> Figure:
     """Draw the teacher and the students of one architecture on each data set.
 
@@ -66,6 +63,8 @@ def plot_comparison(
         DEO has two panels, DEO_A and DEO_M.
     paper_values : DataFrame, optional
         See `fairdistill.paper.read_paper_values`; marked on the teacher's bars and on those of `method`.
+    method : str, optional
+        The method whose students the paper's are.
 
     Raises
     ------
@@ -108,14 +107,6 @@ def plot_comparison(
     return figure
 
 
-def save(figure: Figure, *, pdf: Path | str, png: Path | str) -> None:
-    """Write a figure as PDF and as PNG (300 dpi); drawn again it gives the same bytes."""
-    with mpl.rc_context(STYLE):
-        for path, form, metadata in [(pdf, "pdf", {"CreationDate": None}), (png, "png", {"Software": None})]:
-            with replacing(path) as partial:
-                figure.savefig(partial, format=form, dpi=300, metadata=metadata)
-
-
 def _styles(students: list[str]) -> dict[str, dict]:
     """Return how the bars of each method look, the teacher first; several students go by their names."""
     labels = [f"student ({name})" for name in students] if len(students) > 1 else ["student"]
@@ -137,7 +128,7 @@ def _draw_bars(ax: Axes, runs: pd.DataFrame, measure: str, place: dict, width: f
             whisker.lines[2][0].set(path_effects=HALO, zorder=3)
 
 
-def _mark_paper(ax: Axes, claims: pd.DataFrame, place: dict, width: float, method: str) -> None:
+def _mark_paper(ax: Axes, claims: pd.DataFrame, place: dict, width: float, method: str | None) -> None:
     for claim in claims.itertuples():
         dataset, *others = DATASETS.get(claim.dataset, [claim.dataset])
         x = place.get((dataset, "teacher" if claim.role == "teacher" else method))

@@ -45,7 +45,7 @@ def read_metrics(paths: Iterable[Path | str]) -> pd.DataFrame:
         source[run] = path
         rows.append(row)
     if not rows:
-        raise UserError("no metrics file to aggregate; give a folder or a list that has some")
+        raise UserError("no metrics file to aggregate; give a folder that has some")
     runs = pd.DataFrame(rows)
     if runs["study"].nunique() > 1:
         studies = ", ".join(sorted(runs["study"].unique()))

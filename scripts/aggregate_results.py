@@ -14,9 +14,7 @@ from fairdistill.results import read_metrics, select, summarise, write_csv
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--metrics", type=Path, metavar="FOLDER", help="read every .json below this folder")
-    source.add_argument("--list", type=Path, metavar="FILE", help="read the files that it names, one a line")
+    parser.add_argument("--metrics", type=Path, required=True, help="folder; every .json below it is read")
     parser.add_argument(
         "--grid",
         type=json.loads,
@@ -28,8 +26,7 @@ def main() -> None:
     parser.add_argument("--summary", type=Path, required=True, help="means over seeds to write (CSV)")
     args = parser.parse_args()
 
-    paths = args.list.read_text().splitlines() if args.list else args.metrics.rglob("*.json")
-    runs = select(read_metrics(sorted(paths)), args.grid)
+    runs = select(read_metrics(sorted(args.metrics.rglob("*.json"))), args.grid)
     write_csv(args.runs, runs)
     write_csv(args.summary, summarise(runs))
 

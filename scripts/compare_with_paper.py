@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, required=True, help="runs.csv, one row per model")
     parser.add_argument("--paper-values", type=Path, required=True, help="the paper's numbers (CSV)")
-    parser.add_argument("--method", default="mfd", help="the students to compare (default: %(default)s)")
+    parser.add_argument("--method", help="the students to compare; the teachers alone where left out")
     parser.add_argument("--csv", type=Path, required=True, help="comparison to write as CSV")
     parser.add_argument("--markdown", type=Path, required=True, help="comparison to write as Markdown")
     args = parser.parse_args()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fairdistill.architecture_diagram import draw
 from fairdistill.errors import run
-from fairdistill.plotting import save
+from fairdistill.figure_files import save
 
 
 def main() -> None:

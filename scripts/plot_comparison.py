@@ -8,8 +8,9 @@ import argparse
 from pathlib import Path
 
 from fairdistill.errors import run
+from fairdistill.figure_files import save
 from fairdistill.paper import MEASURES, read_paper_values
-from fairdistill.plotting import plot_comparison, save
+from fairdistill.plotting import plot_comparison
 from fairdistill.results import read_runs
 
 
@@ -19,7 +20,7 @@ def main() -> None:
     parser.add_argument("--architecture", required=True, help="the architecture to draw, as the runs name it")
     parser.add_argument("--metric", choices=MEASURES, required=True, help="deo draws both DEO_A and DEO_M")
     parser.add_argument("--paper-values", type=Path, help="the paper's numbers (CSV), to mark")
-    parser.add_argument("--method", default="mfd", help="the students that the paper's are (default: %(default)s)")
+    parser.add_argument("--method", help="the students that the paper's are; none where left out")
     parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
     parser.add_argument("--png", type=Path, required=True, help="figure to write as PNG")
     args = parser.parse_args()

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from cluster import Cluster, run, wait_for, why_not
-from running import ROOT, TINY, copy_project, planned, snakemake, start_snakemake
+from running import ROOT, TINY, copy_project, planned, running, snakemake
 
 pytestmark = [pytest.mark.slurm, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
@@ -84,7 +84,7 @@ def ran(tmp_path_factory):
         where = {"project": project, "directory": directory}
         download = snakemake(*submit, "--retries", 0, "resources/no_such.tar.gz", *STUDY, **where)
         jobs_of_download = cluster.jobs()
-        process = start_snakemake(*submit, *STUDY, **where, stdout=output)
+        process = running(*submit, *STUDY, **where, stdout=output)
         try:
             lost_node = interfere(cluster, process, directory)
             process.wait(timeout=600)

@@ -123,6 +123,15 @@ def test_url_mirror(server, output, ending):
     assert server.requests == [(None, None)]
 
 
+def test_progress_is_said_in_lines(server, output, monkeypatch, capsys):
+    monkeypatch.setattr(module, "SAY_EVERY", 0)
+    download(NAME, output, server.url)
+    total = len(server.content) / 1e6
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.endswith(" MB")]
+    assert lines[-1] == f"{total:.1f} of {total:.1f} MB"
+    assert len(lines) > 1
+
+
 def test_public_address_without_a_mirror(server, output, monkeypatch):
     monkeypatch.setattr(cifar10s, "URLS", [f"{server.url}/{NAME}"])
     download(NAME, output)

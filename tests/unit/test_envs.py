@@ -21,7 +21,6 @@ NEWEST = {
     "seaborn": "0.13.2",
     "scikit-learn": "1.9.0",
     "pyarrow": "25.0.0",
-    "tqdm": "4.70.0",
 }
 # what a script loads by the name that a config gives
 LOADED_BY_NAME = {

@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 from synthetic_results import make_study
 
-from fairdistill import architecture_diagram, plotting, tables
+from fairdistill import architecture_diagram, figure_files, tables
 from fairdistill.results import read_metrics, write_csv
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_the_notebook_runs_on_results_alone(tmp_path):
     (results / "tables" / "table1.md").write_text(tables.table1_markdown(runs))
     (results / "figures").mkdir()
     diagram = results / "figures" / "fig1_architecture"
-    plotting.save(architecture_diagram.draw(), pdf=diagram.with_suffix(".pdf"), png=diagram.with_suffix(".png"))
+    figure_files.save(architecture_diagram.draw(), pdf=diagram.with_suffix(".pdf"), png=diagram.with_suffix(".png"))
     (tmp_path / "notebooks").mkdir()
     source = shutil.copy(ROOT / "notebooks" / "explore_results.ipynb", tmp_path / "notebooks")
 

@@ -32,7 +32,9 @@ def runs(request, tmp_path):
 
 def draw(runs, metric, **options):
     values = read_paper_values(PAPER_VALUES)
-    return plotting.plot_comparison(runs, architecture="resnet", metric=metric, **{"paper_values": values} | options)
+    return plotting.plot_comparison(
+        runs, architecture="resnet", metric=metric, **{"paper_values": values, "method": "mfd"} | options
+    )
 
 
 def marked(ax, label):
@@ -91,7 +93,9 @@ def test_the_papers_values_are_marked_on_their_bars(tmp_path):
             ("UTKFace", "student (mfd)"): 0.18,
         }
     assert not marked(draw(runs, "deo", paper_values=None).axes[0], "paper")
-    assert len(marked(draw(runs, "deo", method="absent").axes[0], "paper")) == 2
+    assert len(marked(draw(runs, "deo", method=None).axes[0], "paper")) == 2
+    renamed = runs.replace({"method": {"mfd": "mine"}})
+    assert len(marked(draw(renamed, "deo", method="mine").axes[0], "paper")) == 4
 
 
 def test_methods_differ_in_hatch_and_in_lightness():

@@ -110,23 +110,12 @@ def test_a_table_that_is_not_of_runs_is_named(tmp_path):
         results.read_runs(path)
 
 
-def aggregate(monkeypatch, folder, *source):
-    """Run the script; return the two tables it wrote."""
-    outputs = [folder / "runs.csv", folder / "summary.csv"]
-    arguments = [*source, "--runs", outputs[0], "--summary", outputs[1]]
+def test_the_script_reads_a_folder_and_its_table_comes_back(tmp_path, monkeypatch):
+    paths = make_study(tmp_path / "metrics", datasets=("NA",), seeds=(0, 1))
+    arguments = ["--metrics", tmp_path / "metrics", "--runs", tmp_path / "runs.csv", "--summary", tmp_path / "sum.csv"]
     monkeypatch.setattr("sys.argv", ["aggregate_results", *map(str, arguments)])
     aggregate_results.main()
-    return outputs
 
-
-def test_the_script_reads_a_folder_or_a_list_and_its_table_comes_back(tmp_path, monkeypatch):
-    paths = make_study(tmp_path / "metrics", datasets=("NA",), seeds=(0, 1))
-    (tmp_path / "list.txt").write_text("".join(f"{path}\n" for path in reversed(paths)))
-
-    by_folder = [p.read_bytes() for p in aggregate(monkeypatch, tmp_path, "--metrics", tmp_path / "metrics")]
-    by_list = [p.read_bytes() for p in aggregate(monkeypatch, tmp_path, "--list", tmp_path / "list.txt")]
-
-    assert by_folder == by_list
     pd.testing.assert_frame_equal(
         results.read_runs(tmp_path / "runs.csv"), results.read_metrics(paths), check_dtype=False
     )

@@ -114,7 +114,7 @@ def test_a_grid_with_a_hole_has_no_table1(runs):
 def test_every_number_of_the_paper_stands_beside_ours(runs):
     values = paper.read_paper_values(PAPER_VALUES)
 
-    comparison = paper.compare(runs, values)
+    comparison = paper.compare(runs, values, method="mfd")
 
     assert comparison[paper.CLAIM].equals(values[paper.CLAIM])
     assert comparison["paper"].equals(values["value"])
@@ -132,7 +132,7 @@ def test_every_number_of_the_paper_stands_beside_ours(runs):
 def test_the_papers_table_is_compared_with_our_average_over_its_two_data_sets(tmp_path):
     runs = read_metrics(make_study(tmp_path, datasets=("cifar10s", "digits_s", "utkface"), seeds=(0, 1)))
 
-    row = paper.compare(runs, paper.read_paper_values(PAPER_VALUES)).loc[0]
+    row = paper.compare(runs, paper.read_paper_values(PAPER_VALUES), method="mfd").loc[0]
 
     ours = runs.query("architecture == 'resnet' and method == 'mfd' and dataset != 'digits_s'")
     seeds = ours.groupby("seed")["accuracy"].mean()
@@ -151,13 +151,22 @@ def test_the_papers_table_is_compared_with_our_average_over_its_two_data_sets(tm
 def test_what_the_grid_lacks_is_left_empty(tmp_path, grid, missing):
     values = paper.read_paper_values(PAPER_VALUES)
 
-    comparison = paper.compare(read_metrics(make_study(tmp_path, **grid)), values)
+    comparison = paper.compare(read_metrics(make_study(tmp_path, **grid)), values, method="mfd")
 
     lacking = comparison.query(missing)
     assert set(lacking["n"]) == {0}
     assert lacking[["accuracy", "deo_a", "deo_m"]].isna().all(axis=None)
     assert set(comparison.drop(lacking.index)["n"]) <= {1}
     assert "n = 0" in paper.comparison_markdown(comparison)
+
+
+def test_without_a_method_the_teachers_stand_alone(tmp_path):
+    values = paper.read_paper_values(PAPER_VALUES)
+
+    comparison = paper.compare(read_metrics(make_study(tmp_path)), values)
+
+    assert set(comparison.query("n > 0")["role"]) == {"teacher"}
+    assert "no student is trained by the paper's method" in paper.comparison_markdown(comparison)
 
 
 @pytest.mark.parametrize(

@@ -12,22 +12,26 @@ TINY = Path(__file__).with_name("tiny.yaml")
 SOURCES = ("Snakefile", "workflow", "scripts", "fairdistill", "config", "envs", "profiles")
 
 
-def start_snakemake(*args, project=ROOT, snakefile="Snakefile", directory, stdout=subprocess.PIPE):
-    """Start Snakemake on the workflow in `project`, with `directory` as the working directory."""
+def running(*args, project=ROOT, snakefile="Snakefile", directory, path=None, program=("-m", "snakemake"), **options):
+    """Start Snakemake on the workflow in `project`, with `directory` as the working directory.
+
+    What is in the folder `path` comes before the programs of the same name; `options` are Popen's.
+    """
     env = {key: value for key, value in os.environ.items() if key != "FAIRDISTILL_MIRROR"}
-    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])
-    command = [sys.executable, "-m", "snakemake", "--snakefile", project / snakefile, *args]
+    folders = [path, Path(sys.executable).parent, env["PATH"]]
+    env["PATH"] = os.pathsep.join(str(folder) for folder in folders if folder)
+    command = [sys.executable, *program, "--snakefile", project / snakefile, *args]
     return subprocess.Popen(
         [str(part) for part in [*command, "--directory", directory]],
-        env=env, cwd=project, text=True, stdout=stdout, stderr=subprocess.STDOUT,
+        env=env, cwd=project, text=True, stderr=subprocess.STDOUT, **({"stdout": subprocess.PIPE} | options),
     )  # fmt: skip
 
 
 def snakemake(*args, **where):
-    """Run Snakemake to its end."""
-    with start_snakemake(*args, **where) as process:
-        output, _ = process.communicate()
-    return subprocess.CompletedProcess(process.args, process.returncode, output)
+    """Run Snakemake as `running` starts it, to its end."""
+    with running(*args, **where) as process:
+        stdout, _ = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout)
 
 
 def planned(*args, **where):

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import sys
 
 import pytest
 from running import ROOT, TINY, planned, snakemake
@@ -15,6 +16,14 @@ PAGES = {
     "plot_comparison": 2,
 }
 GIVEN = ("--configfile", TINY)
+RUNNER = """
+import runpy, sys
+sys.modules["torch"] = None
+_, option, module, *arguments = sys.argv
+assert option == "-m"
+sys.argv[1:] = arguments
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
 
 
 @pytest.fixture
@@ -34,13 +43,25 @@ def set_times(folder, newest):
         os.utime(path, (when, when))
 
 
-def test_tables_and_figures_are_redrawn_from_the_metrics_without_torch(study, clone, checkout):
+def python_without_torch(folder):
+    """Make a `python` that runs modules, and in which torch cannot be imported."""
+    folder.mkdir()
+    runner = folder / "runner.py"
+    runner.write_text(RUNNER)
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{runner}" "$@"\n')
+    python.chmod(0o755)
+    return folder
+
+
+def test_tables_and_figures_are_redrawn_from_the_metrics_without_torch(study, clone, checkout, tmp_path):
     for name in ("tables", "figures"):
         shutil.rmtree(clone / "results" / "tiny" / name)
-    # the working directory comes first on the path of `python -m`
-    (clone / "torch.py").write_text("raise ImportError('torch is not for figures')\n")
+    # no module of the user's is taken for a library
+    (clone / "pandas.py").write_text("raise ImportError('not the real one')\n")
     assert planned("figures", *GIVEN, project=checkout, directory=clone) == PAGES
-    done = snakemake("--cores", 2, "figures", *GIVEN, project=checkout, directory=clone)
+    where = {"project": checkout, "directory": clone, "path": python_without_torch(tmp_path / "bin")}
+    done = snakemake("--cores", 2, "figures", *GIVEN, **where)
     assert done.returncode == 0, done.stdout
     for path in (study / "results" / "tiny" / "tables").iterdir():
         assert (clone / "results" / "tiny" / "tables" / path.name).read_bytes() == path.read_bytes()

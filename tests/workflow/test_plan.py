@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from running import TINY, planned, snakemake
+from running import ROOT, TINY, planned, snakemake
 
 PAPER = {
     "download_dataset": 2,
@@ -17,6 +17,11 @@ PAPER = {
     "plot_architecture": 1,
     "plot_comparison": 4,
 }
+
+PROBE = """include: "{root}/Snakefile"
+for name in ("train_teacher", "distill_student"):
+    print(workflow.get_rule(name).resources["gpu"])
+"""
 
 
 def test_the_papers_grid(workdir):
@@ -61,6 +66,40 @@ def test_a_method_without_a_teacher_trains_alone(workdir):
 
 def test_the_entry_of_the_workflow_catalog_is_the_same_workflow(workdir):
     assert planned(snakefile="workflow/Snakefile", directory=workdir) == PAPER
+
+
+@pytest.mark.parametrize(
+    ("device", "driver", "gpus"), [("auto", True, 1), ("auto", False, 0), ("cpu", True, 0), ("cuda", False, 1)]
+)
+def test_a_training_asks_for_a_gpu_where_it_will_use_one(workdir, device, driver, gpus):
+    folder = workdir / "bin"
+    folder.mkdir()
+    if driver:
+        (folder / "nvidia-smi").write_text("#!/bin/sh\n")
+        (folder / "nvidia-smi").chmod(0o755)
+    # where a rule has a message a dry run does not print its resources
+    probe = workdir / "probe.smk"
+    probe.write_text(PROBE.format(root=ROOT))
+    given = ("--config", f"training={{device: {device}}}")
+    done = snakemake("--dry-run", *given, directory=workdir, path=folder, snakefile=probe)
+    assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout) == [str(gpus)] * 2, done.stdout
+
+
+@pytest.mark.parametrize(("methods", "compared"), [("[plain, mine]", " --method mine "), ("[plain]", "")])
+def test_the_student_beside_the_papers_is_the_first_mfd_of_the_grid(workdir, methods, compared):
+    students = "students={mine: {kind: mfd}, plain: {kind: scratch}}"
+    given = ("--config", students, f"methods={methods}")
+    done = snakemake("--dry-run", "--printshellcmds", *given, directory=workdir)
+    commands = re.findall(r"python -m scripts\.(?:compare_with_paper|plot_comparison) .*", done.stdout)
+    assert len(commands) == 5
+    assert all((compared or "--method") in command for command in commands) == bool(compared)
+
+
+def test_the_next_major_version_of_snakemake_is_refused(workdir):
+    changed = "import snakemake; snakemake.__version__ = '10.0.0'; from snakemake.cli import main; main()"
+    done = snakemake("--dry-run", directory=workdir, program=("-c", changed))
+    assert done.returncode != 0
+    assert "error: Snakemake 10.0.0 is not known to work here; install one below 10" in done.stdout.splitlines()
 
 
 def test_lint(workdir):

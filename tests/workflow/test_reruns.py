@@ -1,8 +1,12 @@
 """What runs again after a change, and what does not: a study that is done, planned anew."""
 
+import os
+import re
 import shutil
+import signal
 
-from running import TINY, copy_project, planned, snakemake
+import pytest
+from running import TINY, copy_project, planned, running, snakemake
 
 GIVEN = ("--configfile", TINY)
 AFTER_MODELS = {
@@ -11,6 +15,13 @@ AFTER_MODELS = {
     "compare_with_paper": 1,
     "plot_comparison": 2,
 }
+CONDA = """#!/bin/sh
+case "$1" in
+info) echo '{"conda_prefix": "/opt/conda", "platform": "linux-64"}' ;;
+--version) echo "conda 25.1.0" ;;
+config) echo '{"get": {"channel_priority": "strict"}}' ;;
+esac
+"""
 
 
 def edit(project, name, old, new):
@@ -57,7 +68,7 @@ def test_what_does_not_touch_a_result_reruns_nothing(study, project):
 
 
 def test_an_edited_plot_reruns_only_that_plot(study, project):
-    edit(project, "scripts/plot_comparison.py", "def main", "ANOTHER = 1\n\n\ndef main")
+    edit(project, "fairdistill/plotting.py", "def plot_comparison", "ANOTHER = 1\n\n\ndef plot_comparison")
     assert planned(*GIVEN, project=project, directory=study) == {"plot_comparison": 2}
 
 
@@ -80,13 +91,87 @@ def test_a_changed_data_set_retrains_everything_on_it(study, project):
     assert jobs == AFTER_MODELS | everything
 
 
-def test_a_training_that_fails_says_why_and_leaves_the_rest(study, checkout, tmp_path):
-    own = shutil.copytree(study, tmp_path / "study", copy_function=shutil.copy2)
-    kept = own / "results/tiny/models/digits_s/shufflenet/balanced/seed0/weights.safetensors"
-    before = kept.read_bytes()
-    diverging = ("--config", "students={mfd: {lambda: 1e38}}")
-    done = snakemake("--cores", 1, *GIVEN, *diverging, project=checkout, directory=own)
+@pytest.fixture
+def own(study, tmp_path):
+    """A copy of the study, to run in."""
+    return shutil.copytree(study, tmp_path / "study", copy_function=shutil.copy2)
+
+
+def contents(directory):
+    results = directory / "results" / "tiny"
+    return {path.relative_to(results): path.read_bytes() for path in results.rglob("*") if path.is_file()}
+
+
+def damage_predictions(directory):
+    path = directory / "results/tiny/models/digits_s/shufflenet/balanced/seed0/predictions.parquet"
+    path.write_bytes(b"damaged")
+
+
+@pytest.mark.parametrize(
+    ("change", "given", "rule", "line"),
+    [
+        (
+            None,
+            "students={mfd: {lambda: 1e38}}",
+            "distill_student",
+            "shufflenet digits_s mfd seed0 | error: training: ",
+        ),
+        (None, "data={sets: {digits_s: {test_fraction: 0.001}}}", "prepare_dataset", "prepare digits_s | error: "),
+        (damage_predictions, "seeds=[0]", "evaluate_model", "evaluate shufflenet digits_s balanced seed0 | error: "),
+    ],
+)
+def test_a_rerun_that_fails_says_why_keeps_what_was_there_and_stays_to_be_done(
+    own, checkout, change, given, rule, line
+):
+    if change:
+        change(own)
+    before = contents(own)
+    changed = (*GIVEN, "--config", given)
+    plan = planned(*changed, project=checkout, directory=own)
+    done = snakemake("--cores", 1, *changed, project=checkout, directory=own)
     assert done.returncode != 0
-    (line,) = {text for text in done.stdout.splitlines() if text.startswith("error:")}
-    assert "loss" in line
-    assert kept.read_bytes() == before
+    assert len([text for text in done.stdout.splitlines() if text.startswith(line)]) == 1, done.stdout
+    assert contents(own) == before
+    assert planned(*changed, project=checkout, directory=own) == plan
+    assert plan[rule] == 1
+
+
+def test_a_failure_that_is_mended_reruns_once(own, checkout):
+    failing = ("--config", "students={mfd: {lambda: 1e38}}")
+    assert snakemake("--cores", 1, *GIVEN, *failing, project=checkout, directory=own).returncode != 0
+    assert snakemake("--cores", 2, *GIVEN, project=checkout, directory=own).returncode == 0
+    assert planned(*GIVEN, project=checkout, directory=own) == {}
+
+
+def test_after_a_rerun_that_was_killed_the_earlier_files_are_there_and_the_job_is_planned(own, checkout):
+    before = contents(own)
+    longer = (*GIVEN, "--config", "training={epochs: 1000}")
+    with running("--cores", 1, *longer, project=checkout, directory=own, start_new_session=True) as process:
+        line = next(text for text in process.stdout if " | teacher " in text or " | student " in text)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert contents(own) == before, line
+    snakemake("--unlock", *longer, project=checkout, directory=own)
+    jobs = planned(*longer, project=checkout, directory=own)
+    assert jobs == AFTER_MODELS | {"train_teacher": 2, "distill_student": 3, "evaluate_model": 4}
+
+
+def test_the_terminal_shows_what_the_log_holds_with_the_name_of_the_job(own, checkout):
+    target = "results/tiny/models/digits_s/shufflenet/balanced/seed0/weights.safetensors"
+    done = snakemake("--cores", 1, target, "--force", *GIVEN, project=checkout, directory=own)
+    log = own / "logs/tiny/distill_student/digits_s.shufflenet.balanced.seed0.log"
+    lines = log.read_text(encoding="utf-8").splitlines()
+    shown = re.findall(r"^shufflenet digits_s balanced seed0 \| (.*)$", done.stdout, flags=re.MULTILINE)
+    assert shown == lines
+    assert lines[1].startswith("epoch 1/1 ")
+
+
+def test_conda_or_not_changes_no_result(study, checkout, tmp_path):
+    """A stand-in for conda answers what a plan asks."""
+    conda = tmp_path / "bin" / "conda"
+    conda.parent.mkdir()
+    conda.write_text(CONDA)
+    conda.chmod(0o755)
+    where = {"project": checkout, "directory": study, "path": conda.parent}
+    assert planned("--use-conda", *GIVEN, **where) == {}
+    env = ("--rerun-triggers", "software-env")
+    assert planned("--use-conda", *env, *GIVEN, **where)["distill_student"] == 3

@@ -1,7 +1,9 @@
 import json
+import os
 import shlex
 import shutil
 import sys
+import time
 from pathlib import Path
 
 ROOT = str(Path(str(workflow.current_basedir)).parents[1])
@@ -17,11 +19,16 @@ try:
 except UserError as error:
     sys.exit(f"error: {error}")
 
+# of this call of Snakemake, and of the processes that it starts for its jobs
+RUN = os.environ.setdefault("FAIRDISTILL_RUN", f"{time.time_ns()}")
+
 # what every job finds in its environment; not parameters, as a moved checkout or another mirror changes no result
-environment = {"PYTHONPATH": ROOT}
+# safe: a torch.py in the user's folder is not taken for torch
+environment = {"PYTHONPATH": ROOT, "PYTHONSAFEPATH": "1", "FAIRDISTILL_RUN": RUN}
 if config["data"]["mirror"]:
     environment["FAIRDISTILL_MIRROR"] = config["data"]["mirror"]
-shell.prefix("".join(f"export {name}={shlex.quote(value)}; " for name, value in environment.items()))
+exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in environment.items())
+shell.prefix(f"{exports}source {shlex.quote(f'{ROOT}/workflow/job.sh')}; ")
 
 RESULTS = f"results/{config['study']}"
 LOGS = f"logs/{config['study']}"
@@ -71,6 +78,36 @@ def figures():
                 f"fig{2 * number + 1}_{architecture}_accuracy",
             ]
     return expand(f"{RESULTS}/figures/{{name}}.{{ext}}", name=names, ext=["pdf", "png"])
+
+
+def job(name, study=config["study"]):
+    """A job's name, where its failures are noted, and the last before this run: what `job` in workflow/job.sh takes.
+
+    Snakemake notes a failed job's parameters as if it had succeeded, and then takes the earlier outputs, or none, for
+    up to date. As a parameter, the last failure makes it plan the job again.
+    """
+
+    def words(wildcards):
+        full = name.format(**wildcards)
+        failed = Path(".snakemake", "failed", study, full.replace(" ", "."))
+        # a full disk leaves the file empty
+        runs = failed.read_text().split() or ["unknown"] if failed.exists() else []
+        # a retry on a cluster is planned anew: this run's failures do not count
+        last = next((run for run in reversed(runs) if run != RUN), "none")
+        return f"{shlex.quote(full)} {failed} {last}"
+
+    return words
+
+
+def kept(files):
+    """Outputs whose earlier version stays until the new one takes its place, and comes back if the job fails."""
+    return {name: update(path) for name, path in files.items()}
+
+
+def method_of_paper():
+    """The option that names the students to set beside the paper's: the first method of kind mfd, if there is one."""
+    method = next((name for name in config["methods"] if config["students"][name]["kind"] == "mfd"), None)
+    return f"--method {method}" if method else ""
 
 
 def as_json(value):

@@ -1,7 +1,7 @@
 # where Snakemake itself runs: the nodes of a cluster often have no way out to the network
 rule download_dataset:
     output:
-        "resources/{archive}",
+        update("resources/{archive}"),
     log:
         "logs/download_dataset/{archive}.log",
     localrule: True
@@ -9,17 +9,19 @@ rule download_dataset:
         "../../envs/data.yaml"
     resources:
         mem_mb=3000,
+    params:
+        job=job("download {archive}", study=""),
     message:
         "Downloading {wildcards.archive}"
     shell:
-        "python -m scripts.download_dataset --archive {wildcards.archive} --output {output} > {log} 2>&1"
+        "job {params.job} {log} python -m scripts.download_dataset --archive {wildcards.archive} --output {output}"
 
 
 rule prepare_dataset:
     input:
         archive=archive_of,
     output:
-        **DATA_FILES,
+        **kept(DATA_FILES),
     log:
         f"{LOGS}/prepare_dataset/{{dataset}}.log",
     conda:
@@ -28,6 +30,7 @@ rule prepare_dataset:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
+        job=job("prepare {dataset}"),
         settings=lambda wildcards: as_json(config["data"]["sets"][wildcards.dataset]),
         archive=lambda wildcards, input: f"--archive {input.archive}" if input.archive else "",
         folder=lambda wildcards, output: str(Path(output.info).parent),
@@ -38,5 +41,5 @@ rule prepare_dataset:
     message:
         "Preparing the data set {wildcards.dataset}"
     shell:
-        "python -m scripts.prepare_dataset --settings {params.settings:q} {params.archive}"
-        " --output {params.folder} > {log} 2>&1"
+        "job {params.job} {log} python -m scripts.prepare_dataset --settings {params.settings:q} {params.archive}"
+        " --output {params.folder}"

@@ -3,7 +3,7 @@ rule evaluate_model:
         predictions=f"{MODEL}/predictions.parquet",
         training=f"{MODEL}/training.json",
     output:
-        METRICS,
+        update(METRICS),
     log:
         f"{LOGS}/evaluate_model/{{dataset}}.{{architecture}}.{{method}}.seed{{seed}}.log",
     conda:
@@ -12,9 +12,10 @@ rule evaluate_model:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
+        job=job("evaluate {architecture} {dataset} {method} seed{seed}"),
         code=code_version("scripts.evaluate_model"),
     message:
         "Evaluating {wildcards.method} {wildcards.architecture} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.evaluate_model --predictions {input.predictions} --training {input.training}"
-        " --code {params.code} --output {output} > {log} 2>&1"
+        "job {params.job} {log} python -m scripts.evaluate_model --predictions {input.predictions} --training {input.training}"
+        " --code {params.code} --output {output}"

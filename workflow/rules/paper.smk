@@ -5,9 +5,9 @@ rule aggregate_results:
     input:
         grid(METRICS),
     output:
-        runs=report(RUNS, caption="../report/runs.rst", category="Tables"),
+        runs=report(update(RUNS), caption="../report/runs.rst", category="Tables"),
         summary=report(
-            f"{RESULTS}/tables/summary.csv",
+            update(f"{RESULTS}/tables/summary.csv"),
             caption="../report/summary.rst",
             category="Tables",
         ),
@@ -16,14 +16,15 @@ rule aggregate_results:
     conda:
         "../../envs/report.yaml"
     params:
+        job=job("aggregate_results"),
         folder=lambda wildcards: f"{RESULTS}/metrics",
         grid=lambda wildcards: as_json(GRID),
         code=code_version("scripts.aggregate_results"),
     message:
         "Gathering the metrics of all models"
     shell:
-        "python -m scripts.aggregate_results --metrics {params.folder} --grid {params.grid:q}"
-        " --runs {output.runs} --summary {output.summary} > {log} 2>&1"
+        "job {params.job} {log} python -m scripts.aggregate_results --metrics {params.folder} --grid {params.grid:q}"
+        " --runs {output.runs} --summary {output.summary}"
 
 
 rule make_table:
@@ -31,23 +32,24 @@ rule make_table:
         runs=RUNS,
     output:
         csv=report(
-            f"{RESULTS}/tables/table1.csv",
+            update(f"{RESULTS}/tables/table1.csv"),
             caption="../report/table1.rst",
             category="Tables",
         ),
-        markdown=f"{RESULTS}/tables/table1.md",
-        tex=f"{RESULTS}/tables/table1.tex",
+        markdown=update(f"{RESULTS}/tables/table1.md"),
+        tex=update(f"{RESULTS}/tables/table1.tex"),
     log:
         f"{LOGS}/make_table.log",
     conda:
         "../../envs/report.yaml"
     params:
+        job=job("make_table"),
         code=code_version("scripts.make_table"),
     message:
         "Writing Table I"
     shell:
-        "python -m scripts.make_table --runs {input.runs} --csv {output.csv}"
-        " --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
+        "job {params.job} {log} python -m scripts.make_table --runs {input.runs} --csv {output.csv}"
+        " --markdown {output.markdown} --tex {output.tex}"
 
 
 rule compare_with_paper:
@@ -56,29 +58,31 @@ rule compare_with_paper:
         paper_values=config["paper_values"] or [],
     output:
         csv=report(
-            f"{RESULTS}/tables/paper_vs_reproduced.csv",
+            update(f"{RESULTS}/tables/paper_vs_reproduced.csv"),
             caption="../report/paper_vs_reproduced.rst",
             category="Tables",
         ),
-        markdown=f"{RESULTS}/tables/paper_vs_reproduced.md",
+        markdown=update(f"{RESULTS}/tables/paper_vs_reproduced.md"),
     log:
         f"{LOGS}/compare_with_paper.log",
     conda:
         "../../envs/report.yaml"
     params:
+        job=job("compare_with_paper"),
+        method=method_of_paper(),
         code=code_version("scripts.compare_with_paper"),
     message:
         "Setting the paper's numbers beside ours"
     shell:
-        "python -m scripts.compare_with_paper --runs {input.runs} --paper-values {input.paper_values:q}"
-        " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"
+        "job {params.job} {log} python -m scripts.compare_with_paper --runs {input.runs} --paper-values {input.paper_values:q}"
+        " {params.method} --csv {output.csv} --markdown {output.markdown}"
 
 
 rule plot_architecture:
     output:
-        pdf=f"{RESULTS}/figures/fig1_architecture.pdf",
+        pdf=update(f"{RESULTS}/figures/fig1_architecture.pdf"),
         png=report(
-            f"{RESULTS}/figures/fig1_architecture.png",
+            update(f"{RESULTS}/figures/fig1_architecture.png"),
             caption="../report/fig1_architecture.rst",
             category="Figures",
         ),
@@ -87,11 +91,12 @@ rule plot_architecture:
     conda:
         "../../envs/report.yaml"
     params:
+        job=job("plot_architecture"),
         code=code_version("scripts.plot_architecture"),
     message:
         "Drawing Figure 1"
     shell:
-        "python -m scripts.plot_architecture --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+        "job {params.job} {log} python -m scripts.plot_architecture --pdf {output.pdf} --png {output.png}"
 
 
 rule plot_comparison:
@@ -99,9 +104,9 @@ rule plot_comparison:
         runs=RUNS,
         paper_values=config["paper_values"] or [],
     output:
-        pdf=f"{RESULTS}/figures/fig{{number}}_{{architecture}}_{{metric}}.pdf",
+        pdf=update(f"{RESULTS}/figures/fig{{number}}_{{architecture}}_{{metric}}.pdf"),
         png=report(
-            f"{RESULTS}/figures/fig{{number}}_{{architecture}}_{{metric}}.png",
+            update(f"{RESULTS}/figures/fig{{number}}_{{architecture}}_{{metric}}.png"),
             caption="../report/comparison.rst",
             category="Figures",
             labels={"architecture": "{architecture}", "metric": "{metric}"},
@@ -111,12 +116,14 @@ rule plot_comparison:
     conda:
         "../../envs/report.yaml"
     params:
+        job=job("plot_comparison {architecture} {metric}"),
         paper_values=lambda wildcards, input: (
             f"--paper-values {shlex.quote(str(input.paper_values))}" if input.paper_values else ""
         ),
+        method=method_of_paper(),
         code=code_version("scripts.plot_comparison"),
     message:
         "Drawing Figure {wildcards.number}"
     shell:
-        "python -m scripts.plot_comparison --runs {input.runs} --architecture {wildcards.architecture}"
-        " --metric {wildcards.metric} {params.paper_values} --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+        "job {params.job} {log} python -m scripts.plot_comparison --runs {input.runs} --architecture {wildcards.architecture}"
+        " --metric {wildcards.metric} {params.paper_values} {params.method} --pdf {output.pdf} --png {output.png}"

@@ -2,7 +2,7 @@ rule train_teacher:
     input:
         **DATA_FILES,
     output:
-        **files_of_model(method="teacher"),
+        **kept(files_of_model(method="teacher")),
     log:
         f"{LOGS}/train_teacher/{{dataset}}.{{architecture}}.seed{{seed}}.log",
     benchmark:
@@ -15,6 +15,7 @@ rule train_teacher:
         mem_mb=growing(4000),
         runtime=growing(480),
     params:
+        job=job("{architecture} {dataset} teacher seed{seed}"),
         data=lambda wildcards, input: str(Path(input.info).parent),
         folder=lambda wildcards, output: str(Path(output.weights).parent),
         architecture=lambda wildcards: as_json(config["models"][wildcards.architecture]),
@@ -27,9 +28,9 @@ rule train_teacher:
     message:
         "Training the teacher {wildcards.architecture} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.train_teacher --data {params.data} --architecture {params.architecture:q}"
+        "job {params.job} {log} python -m scripts.train_teacher --data {params.data} --architecture {params.architecture:q}"
         " --method {params.method:q} --training {params.training:q} --seed {wildcards.seed}"
-        " --run {params.run:q} --code {params.code} --output {params.folder} > {log} 2>&1"
+        " --run {params.run:q} --code {params.code} --output {params.folder}"
 
 
 rule distill_student:
@@ -37,7 +38,7 @@ rule distill_student:
         **DATA_FILES,
         teacher=teacher_of,
     output:
-        **files_of_model(),
+        **kept(files_of_model()),
     log:
         f"{LOGS}/distill_student/{{dataset}}.{{architecture}}.{{method}}.seed{{seed}}.log",
     benchmark:
@@ -52,6 +53,7 @@ rule distill_student:
         mem_mb=growing(4000),
         runtime=growing(480),
     params:
+        job=job("{architecture} {dataset} {method} seed{seed}"),
         data=lambda wildcards, input: str(Path(input.info).parent),
         folder=lambda wildcards, output: str(Path(output.weights).parent),
         architecture=lambda wildcards: as_json(config["models"][wildcards.architecture]),
@@ -67,6 +69,6 @@ rule distill_student:
     message:
         "Training the student {wildcards.architecture} on {wildcards.dataset} by {wildcards.method}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.distill_student --data {params.data} --architecture {params.architecture:q}"
+        "job {params.job} {log} python -m scripts.distill_student --data {params.data} --architecture {params.architecture:q}"
         " {params.teacher} --method {params.method:q} --training {params.training:q} --seed {wildcards.seed}"
-        " --run {params.run:q} --code {params.code} --output {params.folder} > {log} 2>&1"
+        " --run {params.run:q} --code {params.code} --output {params.folder}"

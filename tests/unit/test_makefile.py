@@ -1,0 +1,37 @@
+"""Which Python `make` takes for the environment."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Make a program that runs `-c CODE` as a Python of another version."""
+
+    def of_version(version):
+        path = tmp_path / "python"
+        path.write_text(f"""#!/bin/sh
+exec "{sys.executable}" -c "import sys; sys.version_info = {version}; exec(sys.argv[1])" "$2"
+""")
+        path.chmod(0o755)
+        return path
+
+    return of_version
+
+
+@pytest.mark.parametrize("version", [(3, 10, 9), (3, 14, 0)])
+def test_a_python_that_the_lock_was_not_tried_with_is_refused_in_one_line(tmp_path, python, version):
+    given = [f"PYTHON={python(version)}", f"VENV={tmp_path / 'venv'}"]
+    done = subprocess.run(
+        ["make", "--no-print-directory", "env", *given], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert (
+        done.stdout == "error: Python 3.11, 3.12 or 3.13 is needed; install one, or say make PYTHON=/path/to/python\n"
+    )
+    assert not (tmp_path / "venv").exists()
