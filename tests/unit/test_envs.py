@@ -22,6 +22,8 @@ NEWEST = {
     "scikit-learn": "1.9.0",
     "pyarrow": "25.0.0",
 }
+# behind what is imported: pyarrow is how pandas reads and writes parquet
+NOT_IMPORTED = {"python", "pyarrow"}
 # what a script loads by the name that a config gives
 LOADED_BY_NAME = {
     "download_dataset": "data",
@@ -78,6 +80,12 @@ def test_every_environment_is_used():
 def test_what_a_script_imports_is_in_its_environment(name, script, env):
     needed = {CONDA_NAMES.get(module, module) for module in third_party(script)}
     assert needed <= set(dependencies(env))
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_an_environment_has_nothing_that_no_script_imports(env):
+    imported = {module for _, script, its_env in RULES if its_env == env for module in third_party(script)}
+    assert set(dependencies(env)) - NOT_IMPORTED <= {CONDA_NAMES.get(module, module) for module in imported}
 
 
 @pytest.mark.parametrize("env", ENVS)
