@@ -13,6 +13,8 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from fairdistill.errors import UserError
+from fairdistill.outcomes import collect
+from fairdistill.uncertainty import RESAMPLES, assess
 
 
 def cell_accuracy(
@@ -122,15 +124,19 @@ def deo(
     return float(gap.mean()), float(gap.max())
 
 
-def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Sequence[str]) -> dict:
-    """Return every metric of one model, keyed by name, ready for JSON.
+def evaluate(
+    predictions: pd.DataFrame, *, classes: Sequence[str], groups: Sequence[str], resamples: int = RESAMPLES
+) -> dict:
+    """Return every metric of one model, its uncertainty, and the outcomes they follow from, ready for JSON.
 
     Parameters
     ----------
     predictions : DataFrame
-        One row per test image with the columns label, group, p0 .. p{n_classes - 1}; the prediction is the
-        most probable class.
+        One row per test image with the columns image_id (the same for copies of one image), label, group,
+        p0 .. p{n_classes - 1}; the prediction is the most probable class.
     classes, groups : names in the order of their codes
+    resamples : int
+        Of the bootstrap that the uncertainty is computed with.
 
     Raises
     ------
@@ -138,7 +144,7 @@ def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Seque
         If a column is missing, a value is out of range, or a (class, group) cell has no image.
     """
     probability = [f"p{y}" for y in range(len(classes))]
-    expected = ["label", "group", *probability]
+    expected = ["image_id", "label", "group", *probability]
     if missing := [name for name in expected if name not in predictions]:
         raise UserError(f"column '{missing[0]}' is missing; predictions need {', '.join(expected)}")
     if f"p{len(classes)}" in predictions:
@@ -152,6 +158,13 @@ def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Seque
     accuracy, count = cell_accuracy(label=label, group=group, prediction=prediction, classes=classes, groups=groups)
     gap = np.ptp(accuracy, axis=0)
     per_group = np.average(accuracy, weights=count, axis=1)
+    outcomes = collect(
+        right=prediction == label,
+        label=label,
+        group=group,
+        image_id=predictions["image_id"].to_numpy(),
+        shape=accuracy.shape,
+    )
     return {
         "n": int(count.sum()),
         "accuracy": float(np.average(accuracy, weights=count)),
@@ -163,6 +176,8 @@ def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Seque
         "deo_per_class": _named(classes, gap),
         "cell_accuracy": {name: _named(classes, row) for name, row in zip(groups, accuracy, strict=True)},
         "cell_count": {name: _named(classes, row) for name, row in zip(groups, count, strict=True)},
+        "uncertainty": assess(outcomes, resamples=resamples),
+        "outcomes": outcomes.to_json(classes=classes, groups=groups),
     }
 
 
