@@ -7,7 +7,7 @@ import pandas as pd
 from fairdistill.errors import UserError
 from fairdistill.labels import printed
 from fairdistill.results import average_datasets
-from fairdistill.tables import markdown
+from fairdistill.tables import markdown, numbers
 
 # The paper's names for what it measured on, and the data sets of ours that each stands for.
 DATASETS = {"cifar10": ["cifar10s"], "utkface": ["utkface"], "mean_of_both": ["cifar10s", "utkface"]}
@@ -82,15 +82,11 @@ def comparison_markdown(comparison: pd.DataFrame, *, method: str = "mfd") -> str
         rows = comparison[comparison["metric"] == metric]
         table = rows[["source", *MODEL]].assign(paper=rows["paper"].map("{:.3f}".format), n=rows["n"])
         for measure in measures:
-            table[printed(measure)] = _text(rows[measure], "{:.3f}")
-            table[f"{printed(measure)} sd"] = _text(rows[f"{measure}_sd"], "{:.3f}")
-            table[f"{printed(measure)} difference"] = _text(rows[f"{measure}_difference"], "{:+.3f}")
+            table[printed(measure)] = numbers(rows[measure], "{:.3f}")
+            table[f"{printed(measure)} sd"] = numbers(rows[f"{measure}_sd"], "{:.3f}")
+            table[f"{printed(measure)} difference"] = numbers(rows[f"{measure}_difference"], "{:+.3f}")
         parts += [f"## {printed(metric)}", markdown(table)]
     noted = comparison[comparison["note"] != ""]
     notes = [f"- {' '.join(row[CLAIM])}: {row['note']}." for _, row in noted.iterrows()]
     parts += ["## Notes on the paper's numbers", "\n".join(notes)] if notes else []
     return "\n\n".join(parts) + "\n"
-
-
-def _text(values: pd.Series, form: str) -> list[str]:
-    return ["" if pd.isna(value) else form.format(value) for value in values]

@@ -111,9 +111,10 @@ def test_a_table_that_is_not_of_runs_is_named(tmp_path):
 
 
 def aggregate(monkeypatch, folder, *source):
-    """Run the script; return the two tables it wrote."""
-    outputs = [folder / "runs.csv", folder / "summary.csv"]
-    arguments = [*source, "--runs", outputs[0], "--summary", outputs[1]]
+    """Run the script; return the tables it wrote."""
+    outputs = [folder / name for name in ("runs.csv", "summary.csv", "paired.csv", "paired.md")]
+    options = ("--runs", "--summary", "--paired", "--paired-markdown")
+    arguments = [*source, *(part for option in zip(options, outputs, strict=True) for part in option)]
     monkeypatch.setattr("sys.argv", ["aggregate_results", *map(str, arguments)])
     aggregate_results.main()
     return outputs

@@ -1,4 +1,5 @@
 RUNS = f"{RESULTS}/tables/runs.csv"
+PAIRED = f"{RESULTS}/tables/paired.csv"
 
 
 rule aggregate_results:
@@ -11,6 +12,8 @@ rule aggregate_results:
             caption="../report/summary.rst",
             category="Tables",
         ),
+        paired=report(PAIRED, caption="../report/paired.rst", category="Tables"),
+        markdown=f"{RESULTS}/tables/paired.md",
     log:
         f"{LOGS}/aggregate_results.log",
     conda:
@@ -23,7 +26,8 @@ rule aggregate_results:
         "Gathering the metrics of all models"
     shell:
         "python -m scripts.aggregate_results --metrics {params.folder} --grid {params.grid:q}"
-        " --runs {output.runs} --summary {output.summary} > {log} 2>&1"
+        " --runs {output.runs} --summary {output.summary} --paired {output.paired}"
+        " --paired-markdown {output.markdown} > {log} 2>&1"
 
 
 rule make_table:
