@@ -30,8 +30,8 @@ LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 RESAMPLES = 10_000
 SEED = 0
-# of the bisection in DEO: to 1e-6
-HALVINGS = 20
+# of the bisection in DEO: to 0.0001
+HALVINGS = 14
 
 ABOVE = "above floor"
 FAIR = "not distinguishable from fair"
@@ -59,9 +59,9 @@ def assess(outcomes: Outcomes, *, resamples: int = RESAMPLES, seed: int = SEED) 
         floor = measure(fair)
         top = np.quantile(floor, 1 - TAIL)
         result[name] = {
-            "low": low,
-            "corrected": corrected,
-            "high": high,
+            "low": float(low),
+            "corrected": float(corrected),
+            "high": float(high),
             "floor": _named([floor.mean(), np.quantile(floor, TAIL), top], ["mean", "low", "high"]),
             "verdict": verdict(measure(observed), top),
         }
@@ -178,8 +178,8 @@ def resample_fair(outcomes: Outcomes, *, resamples: int, rng: np.random.Generato
     return accuracy
 
 
-def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tuple[float, float, float]:
-    """Return (low, corrected, high): the true DEOs at which the observed one is just at 97.5, 50 and 2.5 %.
+def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tuple[np.ndarray, ...]:
+    """Return (low, corrected, high), each of shape (...): the true DEOs that put the observed one at 97.5, 50, 2.5 %.
 
     Under a true DEO t the model would score DEO(truth(t) + error), with the bootstrap's errors. truth(t) are the
     cells that have DEO t and are otherwise nearest to what was observed: for DEO_A the gaps of all classes grow or
@@ -190,40 +190,44 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
 
     Parameters
     ----------
-    accuracy : shape (n_groups, n_classes)
+    accuracy : shape (..., n_groups, n_classes)
         Observed.
-    error : shape (resamples, n_groups, n_classes)
+    error : shape (resamples, ..., n_groups, n_classes)
         Bootstrapped minus observed.
     measure : "deo_a" or "deo_m"
     """
     deo = MEASURES[measure]
-    gap = np.ptp(accuracy, axis=0)
+    gap = np.ptp(accuracy, axis=-2, keepdims=True)
     observed = deo(accuracy)
-    # a class without a gap gets one between its first two groups
-    none = np.r_[-0.5, 0.5, np.zeros(len(accuracy) - 2)][:, None]
-    direction = np.where(gap > 0, (accuracy - accuracy.mean(axis=0)) / np.where(gap > 0, gap, 1), none)
+    # a class without a gap gets one between its first and its last group
+    none = np.zeros((accuracy.shape[-2], 1))
+    none[0], none[-1] = -0.5, 0.5
+    centred = accuracy - accuracy.mean(axis=-2, keepdims=True)
+    direction = np.where(gap > 0, centred / np.where(gap > 0, gap, 1), none)
+    widest = gap == gap.max(axis=-1, keepdims=True)
 
-    def gaps(t: float) -> np.ndarray:
+    def truth(t: np.ndarray) -> np.ndarray:
+        t = t[..., None, None]
         if measure == "deo_a":
-            return np.clip(gap + t, 0, 1)
-        return np.where(np.arange(len(gap)) == gap.argmax(), t, np.minimum(gap, t))
+            return direction * np.clip(gap + t, 0, 1)
+        return direction * np.where(widest, t, np.minimum(gap, t))
 
-    def above(t: float) -> float:
+    def above(t: np.ndarray) -> np.ndarray:
         """The share of models that score above the observed DEO, ties by half."""
-        scores = deo(direction * gaps(t) + error)
-        return np.mean(scores > observed) + np.mean(scores == observed) / 2
+        scores = deo(truth(t) + error)
+        return np.mean(scores > observed, axis=0) + np.mean(scores == observed, axis=0) / 2
 
-    fair, widest = (-gap.max(), 1.0) if measure == "deo_a" else (0.0, 1.0)
+    fair = -gap.max(axis=(-2, -1)) if measure == "deo_a" else np.zeros_like(observed)
 
-    def true_deo(share: float) -> float:
+    def true_deo(share: float | np.ndarray) -> np.ndarray:
         """The DEO under which `share` of the models score above the observed one."""
-        low, high = fair, widest
+        low, high = fair, np.ones_like(fair)
         for _ in range(HALVINGS):
             t = (low + high) / 2
-            low, high = (t, high) if above(t) < share else (low, t)
-        return float(deo(direction * gaps(low)))
+            below = above(t) < share
+            low, high = np.where(below, t, low), np.where(below, high, t)
+        return deo(truth(low))
 
-    # a score luckier than a fair model's proves nothing: its upper end is judged by how lucky it is (CLs)
     return true_deo(TAIL), true_deo(0.5), true_deo(1 - TAIL * (1 - above(fair)))
 
 
