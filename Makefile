@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # what is drawn from the metrics; nothing before them runs
 PAGES := aggregate_results make_table compare_with_paper plot_architecture plot_comparison
 
-.PHONY: help env demo paper figures test lint format lock clean
+.PHONY: help env demo paper figures verify test lint format lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -43,6 +43,9 @@ paper: $(READY)  ## the paper's grid on CIFAR-10S and UTKFace
 
 figures: $(READY)  ## redraw every table and figure from the metrics; trains nothing
 	$(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
+
+verify: $(READY)  ## recompute the published tables from the metrics, and say what does not match
+	$(BIN)/python -m scripts.verify_results --results results/paper
 
 test: lint  ## style checks and all tests
 	$(BIN)/python -m pytest

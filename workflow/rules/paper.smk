@@ -57,6 +57,7 @@ rule make_table:
 rule compare_with_paper:
     input:
         runs=RUNS,
+        paired=PAIRED,
         paper_values=config["paper_values"] or [],
     output:
         csv=report(
@@ -64,6 +65,7 @@ rule compare_with_paper:
             caption="../report/paper_vs_reproduced.rst",
             category="Tables",
         ),
+        conclusions=f"{RESULTS}/tables/paper_conclusions.csv",
         markdown=f"{RESULTS}/tables/paper_vs_reproduced.md",
     log:
         f"{LOGS}/compare_with_paper.log",
@@ -74,8 +76,8 @@ rule compare_with_paper:
     message:
         "Setting the paper's numbers beside ours"
     shell:
-        "python -m scripts.compare_with_paper --runs {input.runs} --paper-values {input.paper_values:q}"
-        " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"
+        "python -m scripts.compare_with_paper --runs {input.runs} --paired {input.paired} --paper-values {input.paper_values:q}"
+        " --csv {output.csv} --conclusions {output.conclusions} --markdown {output.markdown} > {log} 2>&1"
 
 
 rule plot_architecture:
