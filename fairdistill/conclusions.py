@@ -120,8 +120,8 @@ def conclusions_markdown(verdicts: pd.DataFrame) -> str:
     table["claim"], table["verdict"], table["n"] = verdicts["claim"], verdicts["verdict"], verdicts["n"]
     rule = (
         f"A sentence is `{REPRODUCED}` where the 95 % interval lies wholly on the side that it claims, "
-        f"`{NOT_REPRODUCED}` where wholly on the other, else `{NOISE}`. With n = 1 it is the noise of the test set alone; with n = 0 the "
-        "study lacks the models."
+        f"`{NOT_REPRODUCED}` where wholly on the other, else `{NOISE}`. With n = 1 it is the noise of the test set "
+        "alone; with n = 0 the study lacks the models."
     )
     return f"{markdown(table)}\n\n{rule}"
 
