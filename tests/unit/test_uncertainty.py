@@ -7,8 +7,6 @@ from scipy import stats
 from fairdistill import uncertainty
 from fairdistill.outcomes import collect
 
-STUDIES = 2000
-
 
 def unpaired(right):
     """Outcomes of independent images, from right answers of shape (n_groups, n_classes, images per cell)."""
@@ -137,7 +135,7 @@ HALF_GAPS = np.array([0, 0.02, 0.02, 0.05, 0.04, 0.08, 0.06, 0.04, 0.03, 0.03])
 
 def test_intervals_cover_the_truth_in_95_of_100_simulated_studies():
     truth, n, rng = np.stack([0.8 - HALF_GAPS, 0.8 + HALF_GAPS]), 1000, np.random.default_rng(8)
-    observed = rng.binomial(n, truth, (STUDIES, *truth.shape)) / n
+    observed = rng.binomial(n, truth, (2000, *truth.shape)) / n
     error = rng.binomial(n, observed, (150, *observed.shape)) / n - observed
 
     for name, measure in uncertainty.MEASURES.items():
