@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # what is drawn from the metrics; nothing before them runs
 PAGES := aggregate_results make_table compare_with_paper plot_architecture plot_comparison
 
-.PHONY: help env demo paper figures bench test lint format lock clean
+.PHONY: help env demo paper figures bench verify test lint format lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -50,6 +50,9 @@ figures: $(READY)  ## redraw every table and figure from the metrics; trains not
 bench: $(READY)  ## measure the speed of training and of planning, on an idle machine
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.workflow
+
+verify: $(READY)  ## recompute the published tables from the metrics, and say what does not match
+	$(BIN)/python -m scripts.verify_results --results results/paper
 
 test: lint  ## style checks and all tests
 	$(BIN)/python -m pytest

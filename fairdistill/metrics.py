@@ -13,6 +13,8 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from fairdistill.errors import UserError
+from fairdistill.outcomes import collect
+from fairdistill.uncertainty import RESAMPLES, assess
 
 
 def cell_accuracy(
@@ -58,8 +60,10 @@ def cell_accuracy(
     return correct / count, count
 
 
-def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Sequence[str]) -> dict:
-    """Return every metric of one model, keyed by name, ready for JSON.
+def evaluate(
+    predictions: pd.DataFrame, *, classes: Sequence[str], groups: Sequence[str], resamples: int = RESAMPLES
+) -> dict:
+    """Return every metric of one model, its uncertainty, and the outcomes they follow from, ready for JSON.
 
     The difference in equalized odds is given as deo_a, its mean, and deo_m, its maximum over classes:
     DEO_A = 1/M sum over y of max over a, a' of |Pr(pred = y | A = a, Y = y) - Pr(pred = y | A = a', Y = y)|,
@@ -69,9 +73,11 @@ def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Seque
     Parameters
     ----------
     predictions : DataFrame
-        One row per test image with the columns label, group, p0 .. p{n_classes - 1}; the prediction is the
-        most probable class.
+        One row per test image with the columns image_id (the same for copies of one image), label, group,
+        p0 .. p{n_classes - 1}; the prediction is the most probable class.
     classes, groups : names in the order of their codes
+    resamples : int
+        Of the bootstrap that the uncertainty is computed with.
 
     Raises
     ------
@@ -81,12 +87,13 @@ def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Seque
     Examples
     --------
     >>> predictions = pd.DataFrame({"label": [0, 0, 1, 1, 1, 1], "group": [0, 1, 0, 0, 1, 1], "p1": [0, 1, 1, 0, 1, 1]})
+    >>> predictions["image_id"] = ["i", "j", "k", "l", "m", "n"]
     >>> result = evaluate(predictions.assign(p0=1 - predictions["p1"]), classes=["young", "old"], groups=["a", "b"])
     >>> result["deo_per_class"], result["deo_a"], result["deo_m"]
     ({'young': 1.0, 'old': 0.5}, 0.75, 1.0)
     """
     probability = [f"p{y}" for y in range(len(classes))]
-    expected = ["label", "group", *probability]
+    expected = ["image_id", "label", "group", *probability]
     if missing := [name for name in expected if name not in predictions]:
         raise UserError(f"column '{missing[0]}' is missing; predictions need {', '.join(expected)}")
     if f"p{len(classes)}" in predictions:
@@ -100,6 +107,13 @@ def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Seque
     accuracy, count = cell_accuracy(label=label, group=group, prediction=prediction, classes=classes, groups=groups)
     gap = np.ptp(accuracy, axis=0)
     per_group = np.average(accuracy, weights=count, axis=1)
+    outcomes = collect(
+        right=prediction == label,
+        label=label,
+        group=group,
+        image_id=predictions["image_id"].to_numpy(),
+        shape=accuracy.shape,
+    )
     return {
         "n": int(count.sum()),
         "accuracy": float(np.average(accuracy, weights=count)),
@@ -111,6 +125,8 @@ def evaluate(predictions: pd.DataFrame, *, classes: Sequence[str], groups: Seque
         "deo_per_class": _named(classes, gap),
         "cell_accuracy": {name: _named(classes, row) for name, row in zip(groups, accuracy, strict=True)},
         "cell_count": {name: _named(classes, row) for name, row in zip(groups, count, strict=True)},
+        "uncertainty": assess(outcomes, resamples=resamples),
+        "outcomes": outcomes.to_json(classes=classes, groups=groups),
     }
 
 

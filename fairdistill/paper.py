@@ -1,19 +1,29 @@
-"""The paper's numbers and ours, side by side."""
+"""The paper's numbers and ours, side by side, with a verdict on each.
+
+The rule, fixed beforehand (docs/statistics.md): a number is `reproduced` where ours is within 0.02 of it; else `within
+noise` where another single run on another test set of this size could give it; else `not reproduced`.
+"""
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from fairdistill.conclusions import NOISE, NOT_REPRODUCED, REPRODUCED, conclusions_markdown
 from fairdistill.errors import UserError
 from fairdistill.labels import printed
 from fairdistill.results import average_datasets
-from fairdistill.tables import markdown
+from fairdistill.seeds import t_quantile
+from fairdistill.tables import markdown, numbers
 
 # The paper's names for what it measured on, and the data sets of ours that each stands for.
 DATASETS = {"cifar10": ["cifar10s"], "utkface": ["utkface"], "mean_of_both": ["cifar10s", "utkface"]}
 
 # The paper defines DEO_A, while its values are of the size of DEO_M: each is set beside both.
 MEASURES = {"accuracy": ["accuracy"], "deo": ["deo_a", "deo_m"]}
+
+# The paper gives two decimals, and its text and its bars differ by up to 0.01.
+TOLERANCE = 0.02
 
 MODEL = ["dataset", "architecture", "role"]
 CLAIM = ["source", *MODEL, "metric"]
@@ -41,9 +51,10 @@ def compare(runs: pd.DataFrame, paper_values: pd.DataFrame, *, method: str | Non
     """Set each of the paper's numbers beside ours: one row per row of `paper_values`, in its order.
 
     Columns: source, dataset, architecture, role, metric, paper, n (seeds); for each of accuracy, deo_a and
-    deo_m our mean over seeds, its sd (`_sd`, ddof = 1, missing when n = 1) and ours minus the paper's
-    (`_difference`); note. A deo row fills deo_a and deo_m, an accuracy row accuracy; n = 0 where the grid has
-    no counterpart.
+    deo_m our mean over seeds, its sd (`_sd`, ddof = 1, missing when n = 1), ours minus the paper's (`_difference`),
+    how far another run on another test set may lie from ours (`_noise`) and the `_verdict`; note. A
+    deo row fills deo_a and deo_m, an accuracy row accuracy; n = 0 where the
+    grid has no counterpart.
 
     Parameters
     ----------
@@ -55,7 +66,9 @@ def compare(runs: pd.DataFrame, paper_values: pd.DataFrame, *, method: str | Non
         The method whose students stand beside the paper's; without it the teachers stand alone.
     """
     names = paper_values["dataset"].unique()
-    ours = pd.concat({name: average_datasets(runs, DATASETS.get(name, [name])) for name in names}, names=["dataset"])
+    sets = {name: DATASETS.get(name, [name]) for name in names}
+    ours = pd.concat({name: average_datasets(runs, sets[name]) for name in names}, names=["dataset"])
+    ours["test"] = [_test_noise(runs, sets[name], *model) for name, *model in ours.index]
     ours = ours.query("method in ['teacher', @method]").reset_index().set_index(MODEL)
     table = paper_values[CLAIM].assign(paper=paper_values["value"], n=0)
     for metric, measures in MEASURES.items():
@@ -67,31 +80,63 @@ def compare(runs: pd.DataFrame, paper_values: pd.DataFrame, *, method: str | Non
             table[measure] = found["mean"]
             table[f"{measure}_sd"] = found["sd"]
             table[f"{measure}_difference"] = found["mean"] - table["paper"]
+            table[f"{measure}_noise"] = found.apply(lambda row: _noise(row["test"], row["sd"], row["n"]), axis=1)
+            columns = table[f"{measure}_difference"], table[f"{measure}_noise"]
+            table[f"{measure}_verdict"] = [_verdict(*pair) for pair in zip(*columns, strict=True)]
     return table.assign(note=paper_values["note"])
 
 
-def comparison_markdown(comparison: pd.DataFrame, *, method: str | None = None) -> str:
-    """Return the comparison as Markdown: a table for accuracy, one for DEO, and what there is to note."""
+def comparison_markdown(comparison: pd.DataFrame, verdicts: pd.DataFrame, *, method: str | None = None) -> str:
+    """Return the comparison as Markdown: a table for accuracy, one for DEO, the conclusions, and what to note.
+
+    `verdicts` are those on the conclusions, see `fairdistill.conclusions.judge`.
+    """
     students = f"the students are `{method}`" if method else "no student is trained by the paper's method"
     parts = [
         "# The paper's numbers and ours",
         f"All values are fractions; {students}. Ours is the mean over n seeds, with its sd; "
         "the difference is ours minus the paper's. Where n = 0, this study has no such model or data set. "
-        "The paper prints one DEO: its formula is DEO_A's, its values have the size of DEO_M.",
+        "The paper prints one DEO: its formula is DEO_A's, its values have the size of DEO_M. "
+        f"A number is `{REPRODUCED}` where ours is within {TOLERANCE} of it, else `{NOISE}` where it is within the "
+        f"noise (another run, tested on other images, could give it), else `{NOT_REPRODUCED}`.",
     ]
     for metric, measures in MEASURES.items():
         rows = comparison[comparison["metric"] == metric]
         table = rows[["source", *MODEL]].assign(paper=rows["paper"].map("{:.3f}".format), n=rows["n"])
         for measure in measures:
-            table[printed(measure)] = _text(rows[measure], "{:.3f}")
-            table[f"{printed(measure)} sd"] = _text(rows[f"{measure}_sd"], "{:.3f}")
-            table[f"{printed(measure)} difference"] = _text(rows[f"{measure}_difference"], "{:+.3f}")
+            table[printed(measure)] = numbers(rows[measure], "{:.3f}")
+            table[f"{printed(measure)} sd"] = numbers(rows[f"{measure}_sd"], "{:.3f}")
+            table[f"{printed(measure)} difference"] = numbers(rows[f"{measure}_difference"], "{:+.3f}")
+            table[f"{printed(measure)} noise"] = numbers(rows[f"{measure}_noise"], "{:.3f}")
+            table[f"{printed(measure)} verdict"] = rows[f"{measure}_verdict"]
         parts += [f"## {printed(metric)}", markdown(table)]
+    parts += ["## The paper's conclusions", conclusions_markdown(verdicts)]
     noted = comparison[comparison["note"] != ""]
     notes = [f"- {' '.join(row[CLAIM])}: {row['note']}." for _, row in noted.iterrows()]
     parts += ["## Notes on the paper's numbers", "\n".join(notes)] if notes else []
     return "\n\n".join(parts) + "\n"
 
 
-def _text(values: pd.Series, form: str) -> list[str]:
-    return ["" if pd.isna(value) else form.format(value) for value in values]
+def _test_noise(
+    runs: pd.DataFrame, datasets: list[str], architecture: str, role: str, method: str, metric: str
+) -> float:
+    """Half the test-set interval of a metric's average over data sets, whose test sets are independent."""
+    if f"{metric}_low" not in runs:
+        return np.nan
+    models = runs.query("architecture == @architecture and role == @role and method == @method")
+    half = (models[f"{metric}_high"] - models[f"{metric}_low"]).groupby(models["dataset"]).mean() / 2
+    return float(np.linalg.norm(half[half.index.isin(datasets)]) / len(datasets))
+
+
+def _noise(test: float, sd: float, n: float) -> float:
+    """How far from the mean of n runs on one test set a single run on another may lie, with 95 % probability."""
+    seeds = 0.0 if np.isnan(sd) else t_quantile(int(n)) * sd * np.sqrt(1 + 1 / n)
+    return float(np.hypot(np.sqrt(2) * test, seeds))
+
+
+def _verdict(difference: float, noise: float) -> str:
+    if np.isnan(difference):
+        return ""
+    if abs(difference) <= TOLERANCE:
+        return REPRODUCED
+    return NOISE if abs(difference) <= noise else NOT_REPRODUCED

@@ -14,6 +14,7 @@ from matplotlib.patheffects import withStroke
 from fairdistill.errors import UserError
 from fairdistill.labels import printed
 from fairdistill.paper import DATASETS, MEASURES
+from fairdistill.results import DEO
 
 STYLE = {
     "font.size": 8,
@@ -53,7 +54,8 @@ def plot_comparison(
 ) -> Figure:
     """Draw the teacher and the students of one architecture on each data set.
 
-    Bars are means over seeds; over several seeds whiskers show the sd and dots the single seeds.
+    Bars are means over seeds; over several seeds whiskers show the sd and dots the single seeds. On a DEO a band shows
+    what a fair classifier of the same accuracy would score: mean and 95 % range.
 
     Parameters
     ----------
@@ -93,6 +95,8 @@ def plot_comparison(
         panels = figure.subplots(len(measures) // columns, columns, squeeze=False, sharey=True).flat
         for ax, measure in zip(panels, measures, strict=True):
             _draw_bars(ax, runs, measure, place, width, styles)
+            if measure in DEO:
+                _draw_floor(ax, runs, measure, place, width)
             if paper_values is not None:
                 claims = paper_values.query("architecture == @architecture and metric == @metric")
                 _mark_paper(ax, claims, place, width, method)
@@ -128,6 +132,18 @@ def _draw_bars(ax: Axes, runs: pd.DataFrame, measure: str, place: dict, width: f
             whisker.lines[2][0].set(path_effects=HALO, zorder=3)
 
 
+def _draw_floor(ax: Axes, runs: pd.DataFrame, measure: str, place: dict, width: float) -> None:
+    floors = runs.groupby(["dataset", "method"])[[f"{measure}_floor{end}" for end in ("_low", "", "_high")]].mean()
+    for model, x in place.items():
+        low, mean, high = floors.loc[model]
+        edges = [x - width / 2, x + width / 2]
+        # above the bars, below the whiskers and marks
+        ax.fill_between(
+            edges, low, high, fc="0.75", ec="black", alpha=0.85, lw=0.5, zorder=1.5, label="fair classifier"
+        )
+        ax.plot(edges, [mean, mean], color="black", linewidth=1, solid_capstyle="butt", zorder=1.6)
+
+
 def _mark_paper(ax: Axes, claims: pd.DataFrame, place: dict, width: float, method: str | None) -> None:
     for claim in claims.itertuples():
         dataset, *others = DATASETS.get(claim.dataset, [claim.dataset])
@@ -142,7 +158,7 @@ def _add_legend(figure: Figure, methods: list[str]) -> None:
     for ax in figure.axes:
         handles, labels = ax.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    labels = [label for label in [*methods, "one seed", "± sd", "paper"] if label in found]
+    labels = [label for label in [*methods, "one seed", "± sd", "fair classifier", "paper"] if label in found]
     columns = int(figure.get_figwidth() / (0.5 + 0.065 * max(map(len, labels))))
     rows = ceil(len(labels) / columns)
     figure.legend(

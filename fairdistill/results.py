@@ -1,4 +1,8 @@
-"""From the metrics file of each model to tidy tables: one row per model, and mean, sd, n over seeds."""
+"""From the metrics file of each model to tidy tables: one row per model, its means over seeds, its gap to the teacher.
+
+Intervals are at 95 %. Those of the test set say what other test images could have given (`fairdistill.uncertainty`),
+those of seeds what other seeds could have (`fairdistill.seeds`).
+"""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -8,10 +12,24 @@ import pandas as pd
 
 from fairdistill.errors import UserError
 from fairdistill.files import write_text
+from fairdistill.outcomes import Outcomes, from_metrics
+from fairdistill.seeds import holm, sign_flip_p, t_interval
+from fairdistill.uncertainty import assess, gap_intervals, verdict
 
 METRICS = ["accuracy", "deo_a", "deo_m", "worst_group_accuracy"]
 MODEL = ["dataset", "architecture", "role", "method"]
 RUN = ["study", *MODEL, "seed"]
+# what has an interval from the test set
+MEASURED = ["accuracy", "deo_a", "deo_m"]
+DEO = ["deo_a", "deo_m"]
+UNCERTAINTY = [
+    *(f"{metric}_{end}" for metric in MEASURED for end in ("low", "high")),
+    *(f"{deo}_{part}" for deo in DEO for part in ("corrected", "floor", "floor_low", "floor_high", "verdict")),
+]
+PAIRED = [
+    *("dataset", "architecture", "method", "metric", "teacher", "student", "difference", "sd", "n"),
+    *("seeds_low", "seeds_high", "test_low", "test_high", "p", "p_holm"),
+]
 
 
 def read_json(path: Path | str) -> dict:
@@ -29,7 +47,10 @@ def read_metrics(paths: Iterable[Path | str]) -> pd.DataFrame:
     """Return the tidy table of runs, one row per metrics file, sorted; paths are read, never parsed.
 
     Columns: study, dataset, architecture, role, method, seed; accuracy, deo_a, deo_m and worst_group_accuracy
-    (fractions 0..1); n_test (images), epochs, seconds (of training), code (version).
+    (fractions 0..1); the test-set interval of the first three (`_low`, `_high`), and of each DEO the `_corrected`
+    value, the mean and 95 % range of a fair classifier's (`_floor`, `_floor_low`, `_floor_high`) and the `_verdict`;
+    paired (whether the outcomes of copies of an image are known), n_test (images), epochs, seconds (of training),
+    code (version). Files of an earlier version have no uncertainty: it is computed from their cells.
 
     Raises
     ------
@@ -70,11 +91,81 @@ def select(runs: pd.DataFrame, grid: Mapping[str, Collection]) -> pd.DataFrame:
     return runs.reset_index(drop=True)
 
 
+def read_outcomes(paths: Iterable[Path | str]) -> dict[tuple, Outcomes]:
+    """Return the outcomes of each model, by the values of `RUN`, from files that `read_metrics` has accepted."""
+    found = {}
+    for path in paths:
+        record = read_json(path)
+        try:
+            found[tuple(record["run"][name] for name in RUN)] = _outcomes(record)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path}: its outcomes are damaged ({error}); evaluate the model again") from error
+    return found
+
+
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return mean, sd (ddof = 1; missing when n = 1) and n over seeds, one row per model and metric."""
-    tidy = runs.melt(id_vars=[*MODEL, "seed"], value_vars=METRICS, var_name="metric")
-    summary = tidy.groupby([*MODEL, "metric"], sort=False)["value"].agg(mean="mean", sd="std", n="size")
-    return _ordered(summary.reset_index(), MODEL)
+    """Return each metric over seeds, one row per model and metric.
+
+    Columns: mean, sd (ddof = 1), n; seeds_low and seeds_high, the t-interval of the mean. From the test set, as means
+    over seeds: test_low and test_high; for DEO corrected, floor, floor_low and floor_high, and the verdict on the
+    mean. sd and t-interval are missing where n = 1.
+    """
+    rows = []
+    for model, seeds in runs.groupby(MODEL, sort=False):
+        for metric in METRICS:
+            row = dict(zip(MODEL, model, strict=True)) | {"metric": metric} | _over_seeds(seeds[metric])
+            if metric in MEASURED:
+                row |= {f"test_{end}": seeds[f"{metric}_{end}"].mean() for end in ("low", "high")}
+            if metric in DEO:
+                parts = ("corrected", "floor", "floor_low", "floor_high")
+                row |= {part: seeds[f"{metric}_{part}"].mean() for part in parts}
+                row["verdict"] = verdict(row["mean"], row["floor_high"])
+            rows.append(row)
+    return _ordered(pd.DataFrame(rows), MODEL)
+
+
+def pair_with_teachers(runs: pd.DataFrame, outcomes: Mapping[tuple, Outcomes]) -> pd.DataFrame:
+    """Return student minus teacher over seeds, one row per student and metric (accuracy, deo_a, deo_m).
+
+    A student's teacher is the one of its data set, architecture and seed; seeds that lack either do not count.
+
+    Columns: dataset, architecture, method, metric; teacher, student (means over the seeds that count), difference,
+    sd, n; seeds_low and seeds_high, the t-interval of the difference; test_low and test_high, its test-set interval
+    (mean over seeds of the ends); p, of the exact sign-flip test, and p_holm, corrected over the table. What needs
+    two seeds is missing where n = 1.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row per model, see `read_metrics`.
+    outcomes : mapping
+        See `read_outcomes`.
+    """
+    place = ["study", "dataset", "architecture", "seed"]
+    teachers, students = runs[runs["role"] == "teacher"], runs[runs["role"] == "student"]
+    pairs = students.merge(teachers, on=place, suffixes=("", "_teacher"))
+    gaps = [_gaps(pair, outcomes) for pair in pairs.to_dict("records")]
+    rows = []
+    for model, seeds in pairs.groupby(["dataset", "architecture", "method"], sort=False):
+        for metric in MEASURED:
+            difference = seeds[metric] - seeds[f"{metric}_teacher"]
+            ends = pd.DataFrame([gaps[i][metric] for i in seeds.index], columns=["low", "high"]).mean()
+            over = _over_seeds(difference)
+            rows.append(
+                {
+                    **dict(zip(["dataset", "architecture", "method"], model, strict=True)),
+                    "metric": metric,
+                    "teacher": seeds[f"{metric}_teacher"].mean(),
+                    "student": seeds[metric].mean(),
+                    "difference": over.pop("mean"),
+                    **over,
+                    "test_low": ends["low"],
+                    "test_high": ends["high"],
+                    "p": sign_flip_p(difference),
+                }
+            )
+    table = pd.DataFrame(rows, columns=PAIRED[:-1])
+    return table.assign(p_holm=holm(table["p"].astype(float)))
 
 
 def average_datasets(runs: pd.DataFrame, datasets: Iterable[str]) -> pd.DataFrame:
@@ -92,14 +183,29 @@ def average_datasets(runs: pd.DataFrame, datasets: Iterable[str]) -> pd.DataFram
 def read_runs(path: Path | str) -> pd.DataFrame:
     """Return the table that `aggregate_results` wrote as runs.csv."""
     runs = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(["study", *MODEL], str))
-    if missing := [name for name in [*RUN, *METRICS] if name not in runs]:
+    if missing := [name for name in [*RUN, *METRICS, *UNCERTAINTY] if name not in runs]:
         raise UserError(f"{path}: column '{missing[0]}' is missing; make it with scripts.aggregate_results")
     return runs
 
 
+def read_paired(path: Path | str) -> pd.DataFrame:
+    """Return the table that `aggregate_results` wrote as paired.csv."""
+    paired = pd.read_csv(
+        path, dtype=dict.fromkeys(PAIRED[:4], str), keep_default_na=False, na_values=dict.fromkeys(PAIRED[4:], "")
+    )
+    if missing := [name for name in PAIRED if name not in paired]:
+        raise UserError(f"{path}: column '{missing[0]}' is missing; make it with scripts.aggregate_results")
+    return paired
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """Return a table as CSV with ten significant digits, so that it is the same on every machine."""
+    return frame.to_csv(index=False, float_format="%.10g")
+
+
 def write_csv(path: Path | str, frame: pd.DataFrame) -> None:
-    """Write a table with ten significant digits, so that it is the same on every machine."""
-    write_text(path, frame.to_csv(index=False, float_format="%.10g"))
+    """Write a table as `csv_text`."""
+    write_text(path, csv_text(frame))
 
 
 def _ordered(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -107,11 +213,43 @@ def _ordered(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return frame.sort_values(by, ascending=[name != "role" for name in by], ignore_index=True)
 
 
+def _over_seeds(values: pd.Series) -> dict:
+    low, high = t_interval(values)
+    return {"mean": values.mean(), "sd": values.std(), "n": len(values), "seeds_low": low, "seeds_high": high}
+
+
+def _gaps(pair: Mapping, outcomes: Mapping[tuple, Outcomes]) -> dict[str, tuple[float, float]]:
+    """The test-set interval of each gap between a student and its teacher, of one seed."""
+    teacher = pair | {name: pair[f"{name}_teacher"] for name in ("role", "method")}
+    models = [outcomes[tuple(run[name] for name in RUN)] for run in (pair, teacher)]
+    parts = ("low", "corrected", "high")
+    known = [{deo: {part: pair[f"{deo}_{part}{end}"] for part in parts} for deo in DEO} for end in ("", "_teacher")]
+    return gap_intervals(*models, *known)
+
+
+def _outcomes(record: Mapping) -> Outcomes:
+    return from_metrics(record["metrics"], classes=record["classes"], groups=record["groups"])
+
+
+def _uncertainty(record: Mapping) -> dict:
+    """The uncertainty of one model in one row: the columns `UNCERTAINTY`."""
+    found = record["metrics"].get("uncertainty") or assess(_outcomes(record))
+    row = {f"{metric}_{end}": found[metric][end] for metric in MEASURED for end in ("low", "high")}
+    for deo in DEO:
+        floor = found[deo]["floor"]
+        row[f"{deo}_corrected"] = found[deo]["corrected"]
+        row |= {f"{deo}_floor": floor["mean"], f"{deo}_floor_low": floor["low"], f"{deo}_floor_high": floor["high"]}
+        row[f"{deo}_verdict"] = found[deo]["verdict"]
+    return row
+
+
 def _row(path: Path | str, record: dict) -> dict:
     try:
         return {
             **{name: record["run"][name] for name in RUN},
             **{name: record["metrics"][name] for name in METRICS},
+            **_uncertainty(record),
+            "paired": record["metrics"].get("outcomes", {}).get("paired", False),
             "n_test": record["metrics"]["n"],
             "epochs": record["parameters"]["training"]["epochs"],
             "seconds": record["seconds"],

@@ -1,4 +1,4 @@
-"""Table I in the paper's form, and the few lines that print a table as Markdown or LaTeX."""
+"""Table I in the paper's form, students beside their teachers, and how a table is printed as Markdown or LaTeX."""
 
 import re
 
@@ -52,6 +52,40 @@ def table1_markdown(runs: pd.DataFrame) -> str:
 def table1_latex(runs: pd.DataFrame) -> str:
     """Return Table I and what it shows as a LaTeX float."""
     return latex(_as_printed(table1(runs)), caption=f"{caption(runs)} {NOTE}", label="tab:models")
+
+
+def paired_markdown(paired: pd.DataFrame) -> str:
+    """Return the gap of each student to its teacher as Markdown, see `fairdistill.results.pair_with_teachers`."""
+    table = paired[["dataset", "architecture", "method", "metric"]].map(printed)
+    for name in ("teacher", "student"):
+        table[name] = numbers(paired[name], "{:.3f}")
+    table["difference"] = numbers(paired["difference"], "{:+.3f}")
+    table["test set, 95 %"] = ranges(paired["test_low"], paired["test_high"])
+    table["n"] = paired["n"]
+    table["sd"] = numbers(paired["sd"], "{:.3f}")
+    table["seeds, 95 %"] = ranges(paired["seeds_low"], paired["seeds_high"])
+    table["p"] = numbers(paired["p"], "{:.3f}")
+    table["p, Holm"] = numbers(paired["p_holm"], "{:.3f}")
+    return "\n\n".join(
+        [
+            "# Students and their teachers",
+            markdown(table),
+            "All values are fractions; the difference is student minus teacher, over the n seeds that have both. The "
+            "test-set interval says what other test images could have given, the t-interval over seeds what other "
+            "seeds could have. p is of the exact sign-flip test over seeds, which cannot fall below 2 / 2^n; then "
+            f"corrected by Holm's method over the {len(paired)} rows. {NOTE}\n",
+        ]
+    )
+
+
+def numbers(values: pd.Series, form: str) -> list[str]:
+    """Return numbers as texts; a missing one is empty."""
+    return ["" if pd.isna(value) else form.format(value) for value in values]
+
+
+def ranges(low: pd.Series, high: pd.Series) -> list[str]:
+    """Return intervals as texts, such as '-0.120 to +0.053'; a missing one is empty."""
+    return ["" if pd.isna(a) else f"{a:+.3f} to {b:+.3f}" for a, b in zip(low, high, strict=True)]
 
 
 def caption(runs: pd.DataFrame) -> str:

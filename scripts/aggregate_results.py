@@ -1,7 +1,8 @@
-"""Gather the metrics file of each model into two tidy tables.
+"""Gather the metrics file of each model into three tidy tables.
 
-runs.csv has one row per model; summary.csv has mean, sd and n over seeds, one row per model and metric.
-Everything is read from the files' fields, never from their paths.
+runs.csv has one row per model; summary.csv has mean, sd, n and intervals, one row per model and metric; paired.csv
+has the gap of each student to its teacher, with intervals and a test over seeds. Everything is read from the files'
+fields, never from their paths.
 """
 
 import argparse
@@ -9,7 +10,9 @@ import json
 from pathlib import Path
 
 from fairdistill.errors import run
-from fairdistill.results import read_metrics, select, summarise, write_csv
+from fairdistill.files import write_text
+from fairdistill.results import pair_with_teachers, read_metrics, read_outcomes, select, summarise, write_csv
+from fairdistill.tables import paired_markdown
 
 
 def main() -> None:
@@ -23,12 +26,18 @@ def main() -> None:
         help='keep these models alone, such as {"dataset": ["utkface"], "seed": [0, 1]}; a folder may hold more',
     )
     parser.add_argument("--runs", type=Path, required=True, help="table of runs to write (CSV)")
-    parser.add_argument("--summary", type=Path, required=True, help="means over seeds to write (CSV)")
+    parser.add_argument("--summary", type=Path, required=True, help="means and intervals to write (CSV)")
+    parser.add_argument("--paired", type=Path, required=True, help="gaps to the teachers to write (CSV)")
+    parser.add_argument("--paired-markdown", type=Path, required=True, help="the same to write as Markdown")
     args = parser.parse_args()
 
-    runs = select(read_metrics(sorted(args.metrics.rglob("*.json"))), args.grid)
+    paths = sorted(args.metrics.rglob("*.json"))
+    runs = select(read_metrics(paths), args.grid)
+    paired = pair_with_teachers(runs, read_outcomes(paths))
     write_csv(args.runs, runs)
     write_csv(args.summary, summarise(runs))
+    write_csv(args.paired, paired)
+    write_text(args.paired_markdown, paired_markdown(paired))
 
 
 if __name__ == "__main__":

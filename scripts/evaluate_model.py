@@ -1,4 +1,4 @@
-"""Score one model: accuracy, DEO_A, DEO_M, and accuracy per group, per class and per (group, class) cell.
+"""Score one model: accuracy, DEO_A, DEO_M and how far each may be trusted; accuracy per group, class and cell.
 
 Reads the predictions on the test set and the record of the training; writes one JSON file with the fields of
 that record and `metrics`, so that whoever aggregates it needs no other file.

@@ -58,7 +58,7 @@ def make_training(*, study="paper", dataset="utkface", architecture="resnet", me
 def make_record(*, accuracy: float = 0.7, bias: float = 0.2, **run) -> dict:
     """Return the metrics file's content for one model."""
     predictions = make_predictions(seed=run.get("seed", 0), accuracy=accuracy, bias=bias)
-    metrics = evaluate(predictions, classes=CLASSES, groups=GROUPS)
+    metrics = evaluate(predictions, classes=CLASSES, groups=GROUPS, resamples=50)
     return make_training(**run) | {"metrics": metrics}
 
 

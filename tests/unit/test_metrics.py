@@ -40,7 +40,7 @@ def classifications(draw, max_classes=4):
 def as_table(case):
     """Return the case as predictions with names, probability 1 on the predicted class."""
     probability = np.eye(case["n_classes"])[case["prediction"]]
-    table = {"label": case["label"], "group": case["group"]}
+    table = {"image_id": [str(i) for i in range(len(case["label"]))], "label": case["label"], "group": case["group"]}
     table |= {f"p{y}": probability[:, y] for y in range(case["n_classes"])}
     names = {
         "classes": [f"class {y}" for y in range(case["n_classes"])],
@@ -51,7 +51,7 @@ def as_table(case):
 
 def scored(case):
     table, names = as_table(case)
-    return metrics.evaluate(table, **names)
+    return metrics.evaluate(table, **names, resamples=10)
 
 
 def deo(case):

@@ -98,6 +98,16 @@ def test_the_papers_values_are_marked_on_their_bars(tmp_path):
     assert len(marked(draw(renamed, "deo", method="mine").axes[0], "paper")) == 4
 
 
+def test_each_bar_of_a_deo_has_the_floor_of_its_model(runs):
+    resnet = runs[runs["architecture"] == "resnet"]
+
+    for ax, deo in zip(draw(runs, "deo").axes, ["deo_a", "deo_m"], strict=True):
+        bands = [band.get_paths()[0].get_extents() for band in ax.collections if band.get_label() == "fair classifier"]
+        expected = resnet.groupby(["dataset", "method"])[[f"{deo}_floor_low", f"{deo}_floor_high"]].mean()
+        np.testing.assert_allclose(sorted((box.y0, box.y1) for box in bands), sorted(map(tuple, expected.to_numpy())))
+    assert not [part for part in draw(runs, "accuracy").axes[0].collections if part.get_label() == "fair classifier"]
+
+
 def test_methods_differ_in_hatch_and_in_lightness():
     styles = list(plotting._styles(["mfd", "b", "c"]).values())
 

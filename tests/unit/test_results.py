@@ -112,8 +112,10 @@ def test_a_table_that_is_not_of_runs_is_named(tmp_path):
 
 def test_the_script_reads_a_folder_and_its_table_comes_back(tmp_path, monkeypatch):
     paths = make_study(tmp_path / "metrics", datasets=("NA",), seeds=(0, 1))
-    arguments = ["--metrics", tmp_path / "metrics", "--runs", tmp_path / "runs.csv", "--summary", tmp_path / "sum.csv"]
-    monkeypatch.setattr("sys.argv", ["aggregate_results", *map(str, arguments)])
+    options = {"metrics": "metrics", "runs": "runs.csv", "summary": "sum.csv", "paired": "paired.csv"}
+    options["paired-markdown"] = "paired.md"
+    arguments = [f"--{option}={tmp_path / name}" for option, name in options.items()]
+    monkeypatch.setattr("sys.argv", ["aggregate_results", *arguments])
     aggregate_results.main()
 
     pd.testing.assert_frame_equal(

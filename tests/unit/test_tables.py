@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from synthetic_results import make_study
 
-from fairdistill import paper, tables
+from fairdistill import conclusions, paper, tables
 from fairdistill.errors import UserError
-from fairdistill.results import read_metrics, write_csv
+from fairdistill.results import PAIRED, pair_with_teachers, read_metrics, read_outcomes, write_csv
 from scripts import compare_with_paper, make_table
 
 PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
@@ -157,7 +157,7 @@ def test_what_the_grid_lacks_is_left_empty(tmp_path, grid, missing):
     assert set(lacking["n"]) == {0}
     assert lacking[["accuracy", "deo_a", "deo_m"]].isna().all(axis=None)
     assert set(comparison.drop(lacking.index)["n"]) <= {1}
-    assert "n = 0" in paper.comparison_markdown(comparison)
+    assert "n = 0" in paper.comparison_markdown(comparison, conclusions.judge(pd.DataFrame(columns=PAIRED)))
 
 
 def test_without_a_method_the_teachers_stand_alone(tmp_path):
@@ -187,6 +187,8 @@ def test_paper_values_that_cannot_be_used_are_named(tmp_path, edit, message):
 
 def test_the_scripts_write_each_form(runs, tmp_path, monkeypatch):
     write_csv(tmp_path / "runs.csv", runs)
+    outcomes = read_outcomes((tmp_path / "metrics").rglob("*.json"))
+    write_csv(tmp_path / "paired.csv", pair_with_teachers(runs, outcomes))
 
     def call(script, **options):
         arguments = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
@@ -195,13 +197,14 @@ def test_the_scripts_write_each_form(runs, tmp_path, monkeypatch):
 
     table = {"csv": tmp_path / "t.csv", "markdown": tmp_path / "t.md", "tex": tmp_path / "t.tex"}
     call(make_table, runs=tmp_path / "runs.csv", **table)
-    comparison = {"csv": tmp_path / "p.csv", "markdown": tmp_path / "p.md"}
-    call(compare_with_paper, runs=tmp_path / "runs.csv", **{"paper-values": PAPER_VALUES}, **comparison)
+    comparison = {name: tmp_path / f"p.{name}" for name in ("csv", "markdown", "conclusions")}
+    sources = {"runs": tmp_path / "runs.csv", "paired": tmp_path / "paired.csv", "paper-values": PAPER_VALUES}
+    call(compare_with_paper, **sources, **comparison)
 
     assert pd.read_csv(tmp_path / "t.csv")["Accuracy"].tolist() == tables.table1(runs)["Accuracy"].tolist()
     assert (tmp_path / "t.md").read_text() == tables.table1_markdown(runs)
     assert (tmp_path / "t.tex").read_text() == tables.table1_latex(runs)
     assert len(pd.read_csv(tmp_path / "p.csv")) == 24
-    page = (tmp_path / "p.md").read_text()
+    page = (tmp_path / "p.markdown").read_text()
     assert "| fig2 " in page
     assert "only 0.51 reproduces table1" in page

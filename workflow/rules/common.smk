@@ -63,9 +63,10 @@ def grid(path):
 
 
 def tables():
-    names = ["runs.csv", "summary.csv", "table1.csv", "table1.md", "table1.tex"]
+    names = ["runs.csv", "summary.csv", "paired.csv", "paired.md"]
+    names += ["table1.csv", "table1.md", "table1.tex"]
     if config["paper_values"]:
-        names += ["paper_vs_reproduced.csv", "paper_vs_reproduced.md"]
+        names += ["paper_vs_reproduced.csv", "paper_vs_reproduced.md", "paper_conclusions.csv"]
     return [f"{RESULTS}/tables/{name}" for name in names]
 
 

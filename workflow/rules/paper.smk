@@ -1,4 +1,5 @@
 RUNS = f"{RESULTS}/tables/runs.csv"
+PAIRED = f"{RESULTS}/tables/paired.csv"
 
 
 rule aggregate_results:
@@ -11,6 +12,8 @@ rule aggregate_results:
             caption="../report/summary.rst",
             category="Tables",
         ),
+        paired=report(update(PAIRED), caption="../report/paired.rst", category="Tables"),
+        markdown=update(f"{RESULTS}/tables/paired.md"),
     log:
         f"{LOGS}/aggregate_results.log",
     conda:
@@ -24,7 +27,8 @@ rule aggregate_results:
         "Gathering the metrics of all models"
     shell:
         "job {params.job} {log} python -m scripts.aggregate_results --metrics {params.folder} --grid {params.grid:q}"
-        " --runs {output.runs} --summary {output.summary}"
+        " --runs {output.runs} --summary {output.summary} --paired {output.paired}"
+        " --paired-markdown {output.markdown}"
 
 
 rule make_table:
@@ -55,6 +59,7 @@ rule make_table:
 rule compare_with_paper:
     input:
         runs=RUNS,
+        paired=PAIRED,
         paper_values=config["paper_values"] or [],
     output:
         csv=report(
@@ -62,6 +67,7 @@ rule compare_with_paper:
             caption="../report/paper_vs_reproduced.rst",
             category="Tables",
         ),
+        conclusions=update(f"{RESULTS}/tables/paper_conclusions.csv"),
         markdown=update(f"{RESULTS}/tables/paper_vs_reproduced.md"),
     log:
         f"{LOGS}/compare_with_paper.log",
@@ -74,8 +80,8 @@ rule compare_with_paper:
     message:
         "Setting the paper's numbers beside ours"
     shell:
-        "job {params.job} {log} python -m scripts.compare_with_paper --runs {input.runs} --paper-values {input.paper_values:q}"
-        " {params.method} --csv {output.csv} --markdown {output.markdown}"
+        "job {params.job} {log} python -m scripts.compare_with_paper --runs {input.runs} --paired {input.paired} --paper-values {input.paper_values:q}"
+        " {params.method} --csv {output.csv} --conclusions {output.conclusions} --markdown {output.markdown}"
 
 
 rule plot_architecture:

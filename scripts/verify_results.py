@@ -1,0 +1,122 @@
+"""Recompute what a study publishes, and say what does not match.
+
+The tables are made again from the metrics of the models that runs.csv lists and compared to the letter. Each metrics
+file is held against the outcomes in it, and against the predictions of its model where those are there. Exits with
+status 1 where anything differs.
+"""
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from fairdistill.conclusions import judge
+from fairdistill.errors import UserError, run
+from fairdistill.metrics import evaluate_file
+from fairdistill.outcomes import from_metrics
+from fairdistill.paper import compare, comparison_markdown, read_paper_values
+from fairdistill.results import (
+    RUN,
+    csv_text,
+    pair_with_teachers,
+    read_json,
+    read_metrics,
+    read_outcomes,
+    read_paired,
+    read_runs,
+    summarise,
+)
+from fairdistill.tables import paired_markdown, table1, table1_latex, table1_markdown
+from fairdistill.uncertainty import assess
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=Path("results/paper"), help="folder of the study")
+    parser.add_argument("--paper-values", type=Path, default=Path("config/paper_values.csv"))
+    parser.add_argument("--method", default="mfd", help="the students that the paper's are (default: %(default)s)")
+    args = parser.parse_args()
+
+    metrics = sorted((args.results / "metrics").rglob("*.json"))
+    wrong = [difference for path in metrics for difference in differences_of_metrics(path, args.results)]
+    published = {path.name: path for path in (args.results / "tables").glob("*.*")}
+    if "runs.csv" not in published:
+        raise UserError(f"{args.results}/tables/runs.csv is missing: there is nothing to verify")
+    for name, text in tables(metrics, published, args.paper_values, args.method).items():
+        if name not in published:
+            wrong.append(f"tables/{name} is missing")
+        elif difference := first_difference(published[name].read_text(encoding="utf-8"), text):
+            wrong.append(f"tables/{name}: {difference}")
+    if wrong:
+        sys.exit("\n".join([*wrong, f"error: {len(wrong)} of the results do not follow from what they are made of"]))
+    print(f"{args.results}: {len(metrics)} metrics files and the tables from them hold")
+
+
+def tables(metrics: list[Path], published: dict[str, Path], paper_values: Path, method: str) -> dict[str, str]:
+    """Make the text of every table of the study again, by file name."""
+    listed = set(read_runs(published["runs.csv"])[RUN].itertuples(index=False, name=None))
+    everything = read_metrics(metrics)
+    runs = everything[[key in listed for key in everything[RUN].itertuples(index=False, name=None)]]
+    paired = pair_with_teachers(runs.reset_index(drop=True), read_outcomes(metrics))
+    texts = {"runs.csv": csv_text(runs), "summary.csv": csv_text(summarise(runs))}
+    texts |= {"paired.csv": csv_text(paired), "paired.md": paired_markdown(paired)}
+    # what follows was made from the tables, with their digits
+    runs, paired = read_runs(io.StringIO(texts["runs.csv"])), read_paired(io.StringIO(texts["paired.csv"]))
+    texts |= {"table1.csv": csv_text(table1(runs)), "table1.md": table1_markdown(runs)}
+    texts["table1.tex"] = table1_latex(runs)
+    if "paper_vs_reproduced.csv" in published:
+        comparison, verdicts = (
+            compare(runs, read_paper_values(paper_values), method=method),
+            judge(paired, method=method),
+        )
+        texts |= {"paper_vs_reproduced.csv": csv_text(comparison), "paper_conclusions.csv": csv_text(verdicts)}
+        texts["paper_vs_reproduced.md"] = comparison_markdown(comparison, verdicts, method=method)
+    return texts
+
+
+def differences_of_metrics(path: Path, results: Path) -> list[str]:
+    """Say what in a metrics file does not follow from its outcomes and from the predictions of its model."""
+    record = read_json(path)
+    names = {"classes": record["classes"], "groups": record["groups"]}
+    metrics, found = record["metrics"], []
+    if "outcomes" in metrics:
+        outcomes = from_metrics(metrics, **names)
+        cells = [[metrics["cell_accuracy"][a][y] for y in names["classes"]] for a in names["groups"]]
+        if not np.allclose(outcomes.accuracy, cells, rtol=0, atol=1e-9):
+            found.append(f"{path}: cell_accuracy does not follow from the outcomes")
+        if not equal(metrics["uncertainty"], assess(outcomes)):
+            found.append(f"{path}: uncertainty does not follow from the outcomes")
+    model = path.relative_to(results / "metrics").with_suffix("")
+    predictions = results / "models" / model / "predictions.parquet"
+    if predictions.exists():
+        again = evaluate_file(predictions, **names)
+        found += [
+            f"{path}: {name} does not follow from {predictions}"
+            for name in metrics
+            if not equal(metrics[name], again.get(name))
+        ]
+    return found
+
+
+def equal(one: object, other: object) -> bool:
+    """Whether two JSON values are the same, numbers to 1e-9."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= 1e-9
+    return one == other
+
+
+def first_difference(published: str, again: str) -> str:
+    """Name the first line in which two texts differ; empty where they are the same."""
+    lines = published.splitlines(), again.splitlines()
+    for number, (one, other) in enumerate(zip(*lines, strict=False), start=1):
+        if one != other:
+            return f"line {number} is '{one}', and should be '{other}'"
+    return "" if len(lines[0]) == len(lines[1]) else f"has {len(lines[0])} lines, and should have {len(lines[1])}"
+
+
+if __name__ == "__main__":
+    run(main)

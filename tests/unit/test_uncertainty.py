@@ -1,0 +1,143 @@
+"""Intervals and floor against scipy, against plain resampling of images, and in simulated studies."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fairdistill import uncertainty
+from fairdistill.outcomes import collect
+
+
+def unpaired(right):
+    """Outcomes of independent images, from right answers of shape (n_groups, n_classes, images per cell)."""
+    n_groups, n_classes, n = right.shape
+    group, label = np.indices((n_groups, n_classes, n))[:2]
+    names = np.arange(right.size).astype(str)
+    return collect(
+        right=right.ravel(), label=label.ravel(), group=group.ravel(), image_id=names, shape=(n_groups, n_classes)
+    )
+
+
+def paired(right):
+    """The same with the i-th samples of a class being copies of one image."""
+    n_groups, n_classes, _ = right.shape
+    group, label, i = np.indices(right.shape)
+    names = [f"{y}-{k}" for y, k in zip(label.ravel(), i.ravel(), strict=True)]
+    return collect(
+        right=right.ravel(),
+        label=label.ravel(),
+        group=group.ravel(),
+        image_id=np.array(names),
+        shape=(n_groups, n_classes),
+    )
+
+
+def copies(rng, accuracy, n, agreement=0.8):
+    """Right answers to copies that share their difficulty in `agreement` of the images."""
+    accuracy = np.asarray(accuracy)
+    shared, own = rng.random((1, accuracy.shape[1], n)), rng.random((*accuracy.shape, n))
+    difficulty = np.where(rng.random((1, accuracy.shape[1], n)) < agreement, shared, own)
+    return difficulty < accuracy[..., None]
+
+
+def covered(truth, low, high):
+    return np.mean((np.asarray(low) <= truth) & (truth <= np.asarray(high)))
+
+
+def test_the_floor_is_what_direct_simulation_of_a_fair_classifier_gives():
+    # 100 images in each of 3 x 4 cells at accuracy 0.75, as on UTKFace
+    right = np.broadcast_to(np.arange(100) < 75, (4, 3, 100))
+    rng = np.random.default_rng(1)
+    direct = rng.binomial(100, 0.75, (100_000, 4, 3)) / 100
+
+    fair = uncertainty.resample_fair(unpaired(right), resamples=20_000, rng=rng)
+
+    for measure, mean, sd in [(uncertainty.deo_a, 0.089, 0.022), (uncertainty.deo_m, 0.123, 0.033)]:
+        assert measure(fair).mean() == pytest.approx(measure(direct).mean(), abs=0.001)
+        assert measure(fair).std() == pytest.approx(measure(direct).std(), abs=0.001)
+        assert (measure(fair).mean(), measure(fair).std()) == pytest.approx((mean, sd), abs=0.0015)
+
+
+def test_the_floor_of_cifar10s_is_lower_where_copies_err_together():
+    rng = np.random.default_rng(2)
+    right = copies(rng, np.full((2, 10), 0.92), 1000, agreement=0)
+    together = copies(rng, np.full((2, 10), 0.92), 1000, agreement=0.9)
+    floors = [uncertainty.assess(paired(bits), resamples=2000)["deo_a"]["floor"]["mean"] for bits in (right, together)]
+
+    assert floors[0] == pytest.approx(0.0097, abs=0.0008)
+    assert floors[1] < floors[0] / 2
+
+
+def test_the_floor_keeps_accuracy_per_class_and_how_often_copies_agree():
+    outcomes = paired(copies(np.random.default_rng(3), [[0.9, 0.5], [0.6, 0.7]], 500))
+
+    fair = uncertainty.resample_fair(outcomes, resamples=20_000, rng=np.random.default_rng(4))
+
+    means = fair.mean(axis=0)
+    np.testing.assert_allclose(means, np.broadcast_to(outcomes.accuracy.mean(axis=0), (2, 2)), atol=0.001)
+    # McNemar: the gap of a fair classifier has variance (images with one copy right) / n^2
+    first, second = outcomes.right
+    discordant = [np.sum(a != b) for a, b in zip(first, second, strict=True)]
+    np.testing.assert_allclose((fair[:, 0] - fair[:, 1]).std(axis=0), np.sqrt(discordant) / 500, rtol=0.02)
+
+
+def test_drawing_patterns_is_drawing_images():
+    rng = np.random.default_rng(5)
+    models = [paired(copies(rng, [[0.9, 0.5], [0.6, 0.7]], 60)) for _ in range(2)]
+    bits = np.array([model.right for model in models])
+    index = rng.integers(0, 60, (20_000, 2, 60))
+    plain = np.stack([bits[:, :, y][..., index[:, y]].mean(axis=-1) for y in range(2)], axis=-1)
+    plain = np.moveaxis(plain, 2, 0).reshape(20_000, 8)
+
+    drawn = uncertainty.resample(models, resamples=20_000, rng=rng).reshape(20_000, 8)
+
+    np.testing.assert_allclose(drawn.mean(axis=0), plain.mean(axis=0), atol=0.002)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(plain.T), atol=2e-4)
+
+
+def test_models_tested_on_other_images_are_drawn_independently():
+    rng = np.random.default_rng(6)
+    right = copies(rng, [[0.7, 0.5], [0.6, 0.7]], 200)
+    same = [paired(right), paired(right)]
+    other = [paired(right), unpaired(right)]
+
+    def correlation(models):
+        drawn = uncertainty.resample(models, resamples=5000, rng=rng)[:, :, 0, 0]
+        return np.corrcoef(drawn, rowvar=False)[0, 1]
+
+    assert correlation(same) == pytest.approx(1)
+    assert abs(correlation(other)) < 0.05
+
+
+def test_the_accuracy_interval_is_scipys_bootstrap_interval():
+    right = np.random.default_rng(7).random((2, 1, 200)) < 0.8
+    result = uncertainty.assess(unpaired(right))["accuracy"]
+
+    expected = stats.bootstrap((right.ravel(),), np.mean, method="percentile", rng=0).confidence_interval
+    assert (result["low"], result["high"]) == pytest.approx(tuple(expected), abs=0.004)
+
+
+def test_the_gap_of_two_groups_in_one_class_has_the_normal_interval_where_it_is_large():
+    right = np.stack([np.arange(1000) < 800, np.arange(1000) < 600])[:, None]
+
+    result = uncertainty.assess(unpaired(right))["deo_a"]
+
+    half = 1.96 * np.sqrt(0.8 * 0.2 / 1000 + 0.6 * 0.4 / 1000)
+    assert (result["low"], result["corrected"], result["high"]) == pytest.approx(
+        (0.2 - half, 0.2, 0.2 + half), abs=0.003
+    )
+    assert result["verdict"] == "above floor"
+
+
+# half the gap between the two groups of each class, as on CIFAR-10S
+HALF_GAPS = np.array([0, 0.02, 0.02, 0.05, 0.04, 0.08, 0.06, 0.04, 0.03, 0.03])
+
+
+def test_intervals_cover_the_truth_in_95_of_100_simulated_studies():
+    truth, n, rng = np.stack([0.8 - HALF_GAPS, 0.8 + HALF_GAPS]), 1000, np.random.default_rng(8)
+    observed = rng.binomial(n, truth, (2000, *truth.shape)) / n
+    error = rng.binomial(n, observed, (150, *observed.shape)) / n - observed
+
+    for name, measure in uncertainty.MEASURES.items():
+        low, _, high = uncertainty.deo_interval(observed, error, measure=name)
+        assert covered(measure(truth), low, high) == pytest.approx(0.95, abs=0.02), name
