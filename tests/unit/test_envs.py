@@ -26,10 +26,10 @@ NEWEST = {
 NOT_IMPORTED = {"python", "pyarrow"}
 # what a script loads by the name that a config gives
 LOADED_BY_NAME = {
-    "download_dataset": "data",
-    "prepare_dataset": "data",
-    "train_teacher": "methods",
-    "distill_student": "methods",
+    "download_dataset": ["data"],
+    "prepare_dataset": ["data"],
+    "train_teacher": ["engines", "methods", "models"],
+    "distill_student": ["engines", "methods", "models"],
 }
 
 
@@ -49,10 +49,10 @@ ENVS = sorted({env for _, _, env in RULES})
 
 def third_party(script):
     """Top-level names of other projects that a script imports, directly or through the library."""
-    package = LOADED_BY_NAME.get(script.removeprefix("scripts."))
     loaded = [
         f"fairdistill.{package}.{path.stem}"
-        for path in ((ROOT / "fairdistill" / package).glob("[a-z]*.py") if package else [])
+        for package in LOADED_BY_NAME.get(script.removeprefix("scripts."), [])
+        for path in (ROOT / "fairdistill" / package).glob("[a-z]*.py")
     ]
     names = {name for module in project_modules([script, *loaded]) for name in imported_names(module)}
     return {name.split(".")[0] for name in names} - set(PROJECT) - sys.stdlib_module_names
