@@ -1,8 +1,8 @@
 """The sentences that the paper concludes with, each as a contrast of our numbers that can be judged.
 
 The rule, which docs/statistics.md gives with what was known when it was written: a sentence is `reproduced` where the
-95 % interval of its contrast lies wholly on the side that it claims, `not reproduced` where it lies wholly on the other,
-else `within noise`. An interval joins the test-set noise and, over several seeds, the t-interval of the seeds.
+95 % interval of its contrast lies wholly on the side that it claims, `not reproduced` where it lies wholly on the
+other, else `within noise`. An interval joins the test-set noise and, over several seeds, the t-interval of the seeds.
 """
 
 from collections.abc import Sequence
