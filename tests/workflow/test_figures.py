@@ -18,7 +18,13 @@ PAGES = {
 GIVEN = ("--configfile", TINY)
 RUNNER = """
 import runpy, sys
-sys.modules["torch"] = None
+
+class NoTorch:
+    def find_spec(name, path=None, target=None):
+        if name == "torch":
+            raise ImportError("torch is not for figures")
+
+sys.meta_path.insert(0, NoTorch)
 _, option, module, *arguments = sys.argv
 assert option == "-m"
 sys.argv[1:] = arguments
