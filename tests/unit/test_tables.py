@@ -157,7 +157,9 @@ def test_what_the_grid_lacks_is_left_empty(tmp_path, grid, missing):
     assert set(lacking["n"]) == {0}
     assert lacking[["accuracy", "deo_a", "deo_m"]].isna().all(axis=None)
     assert set(comparison.drop(lacking.index)["n"]) <= {1}
-    assert "n = 0" in paper.comparison_markdown(comparison, conclusions.judge(pd.DataFrame(columns=PAIRED)))
+    assert "n = 0" in paper.comparison_markdown(
+        comparison, conclusions.judge(pd.DataFrame(columns=PAIRED), method="mfd")
+    )
 
 
 def test_without_a_method_the_teachers_stand_alone(tmp_path):
@@ -166,7 +168,8 @@ def test_without_a_method_the_teachers_stand_alone(tmp_path):
     comparison = paper.compare(read_metrics(make_study(tmp_path)), values)
 
     assert set(comparison.query("n > 0")["role"]) == {"teacher"}
-    assert "no student is trained by the paper's method" in paper.comparison_markdown(comparison)
+    verdicts = conclusions.judge(pd.DataFrame(columns=PAIRED), method=None)
+    assert "no student is trained by the paper's method" in paper.comparison_markdown(comparison, verdicts)
 
 
 @pytest.mark.parametrize(
