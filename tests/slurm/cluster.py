@@ -160,7 +160,8 @@ class Cluster:
     def jobs(self):
         """SLURM's own record of every job so far, in the order of submission: its fields by name."""
         text = run("scontrol", "show", "job", "--oneliner")
-        return [dict(re.findall(r"(\S+?)=(.*?)(?= [\w/:]+=|$)", line.strip())) for line in text.splitlines() if line]
+        lines = [line.strip() for line in text.splitlines() if line.startswith("JobId=")]
+        return [dict(re.findall(r"(\S+?)=(.*?)(?= [\w/:]+=|$)", line)) for line in lines]
 
     def signal(self, job, command, number):
         """Send a signal to those processes of a running job whose command line contains `command`."""
