@@ -20,7 +20,7 @@ from fairdistill.methods import Shape, build_method
 from fairdistill.methods.mfd import mfd_loss
 from fairdistill.models import build_model
 from fairdistill.provenance import peak_memory_mb
-from fairdistill.training import TrainingSettings, _train_epoch, be_deterministic, choose_device, choose_precision
+from fairdistill.training import TrainingSettings, be_deterministic, choose_device, choose_precision, train_epoch
 
 # the shape of a data set: side in pixels, classes, groups
 DATASETS = {"cifar10s": (32, 10, 2), "utkface": (64, 3, 4)}
@@ -113,7 +113,7 @@ def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps:
     def epoch(batches: Callable) -> None:
         images.batches = batches
         rng = np.random.default_rng(0)
-        _train_epoch(model, objective, optimizer, images, teacher, settings, precision=precision, epoch=0, rng=rng)
+        train_epoch(model, objective, optimizer, images, teacher, settings, precision=precision, epoch=0, rng=rng)
 
     epoch(stamped)
     seconds = (clock.now() - stamps[WARM_UP]) / steps

@@ -69,6 +69,7 @@ def aggregate(files: int, folder: Path) -> dict:
         (folder / "metrics" / f"seed{seed}.json").write_text(json.dumps(record))
     command = [sys.executable, "-m", "scripts.aggregate_results", "--metrics", str(folder / "metrics")]
     command += ["--runs", str(folder / "runs.csv"), "--summary", str(folder / "summary.csv")]
+    command += ["--paired", str(folder / "paired.csv"), "--paired-markdown", str(folder / "paired.md")]
     started = time.perf_counter()
     process = subprocess.Popen(command, cwd=ROOT)
     _, status, usage = os.wait4(process.pid, 0)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fairdistill.data import ImageDataset
 from fairdistill.engines import ENGINES, load_engine
-from fairdistill.engines.base import Images
+from fairdistill.engines.base import INFERENCE_BATCH, Images
 from fairdistill.errors import UserError, check_type
 from fairdistill.methods import Shape, build_method
 from fairdistill.methods.base import Batch, Method
@@ -21,8 +21,6 @@ from fairdistill.models import Classifier, Output, build_model
 from fairdistill.progress import describe, log
 from fairdistill.resume import ResumeState
 from fairdistill.sampling import epoch_order
-
-INFERENCE_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,7 @@ def train(
     for epoch in range(len(history), settings.epochs):
         row = {
             "epoch": epoch + 1,
-            **_train_epoch(
+            **train_epoch(
                 model,
                 objective,
                 optimizer,
@@ -220,7 +218,7 @@ def train(
     return TrainedModel(model, probabilities, pd.DataFrame(history), str(device), precision)
 
 
-def _train_epoch(
+def train_epoch(
     model: Classifier,
     objective: Method,
     optimizer: torch.optim.Optimizer,

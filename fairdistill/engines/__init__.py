@@ -1,10 +1,13 @@
-"""How a training is computed: the fast way, or the plain way that it is held against. The result is the same.
+"""How a training is computed: the fast way, or the plain way that it is held against.
+
+In fp32 the two differ by rounding alone. With `precision: auto` the fast engine takes bfloat16 where that pays.
 
 An engine is a module with
 
 - `Images(dataset, split, device)`, one split's pictures (see `fairdistill.engines.base`);
-- `prepare(model, objective, device)`, which moves a network and its method to the device, ready to train;
-- `TeacherOutputs(teacher, images, flip=...)`, called with a batch's (positions, flip, images) for the teacher's
+- `prepare(model, objective, device)`, which moves a network and its method to the device and fits them for training
+  there, in place;
+- `TeacherOutputs(teacher, images, flip=...)`, which freezes the teacher in place, and is called with a batch's (positions, flip, images) for the teacher's
   features and logits;
 - `BF16_PAYS`, the (type of device, kind of architecture) that gain by bfloat16.
 """

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from fairdistill.data import ImageDataset
 
+# pictures at a time where no gradient is needed
+INFERENCE_BATCH = 500
+
 
 class Images:
     """One split's pictures.

@@ -64,7 +64,9 @@ class SmallMapConv2d(nn.Conv2d):
 def use_small_map_convolutions(model: nn.Module) -> None:
     """Turn the convolutions of `model` that may meet a tiny map into `SmallMapConv2d`, weights and all."""
     for module in model.modules():
-        if type(module) is not nn.Conv2d or module.bias is not None or module.dilation != (1, 1):
+        if type(module) is not nn.Conv2d or module.bias is not None:
+            continue
+        if module.dilation != (1, 1) or module.padding_mode != "zeros":
             continue
         if module.groups == 1 or module.groups == module.in_channels == module.out_channels:
             module.__class__ = SmallMapConv2d

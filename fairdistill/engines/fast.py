@@ -15,7 +15,6 @@ from fairdistill.methods.base import Method
 from fairdistill.models import Classifier, Output, freeze
 from fairdistill.progress import log
 
-INFERENCE_BATCH = 500
 # measured on CPUs: bfloat16 speeds dense convolutions up and halves the speed of depthwise ones
 BF16_PAYS = {("cpu", "resnet18"), ("cuda", "resnet18"), ("cuda", "shufflenet_v2_x1_0")}
 
@@ -74,7 +73,7 @@ class TeacherOutputs:
         for mirrored in [False, True] if flip else [False]:
             flips = torch.full_like(order, mirrored, dtype=torch.bool)
             with torch.no_grad():
-                parts = [teacher(batch) for _, _, batch in images.batches(order, flips, INFERENCE_BATCH)]
+                parts = [teacher(batch) for _, _, batch in images.batches(order, flips, base.INFERENCE_BATCH)]
             variants.append([torch.cat(column) for column in zip(*parts, strict=True)])
         self.features, self.logits = (torch.stack(column) for column in zip(*variants, strict=True))
 

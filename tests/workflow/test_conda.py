@@ -15,6 +15,7 @@ import pytest
 from local_channel import write_channels
 from running import ROOT, TINY, copy_project, snakemake
 from synthetic_archives import cifar_batches, pack
+from test_envs import RULES
 
 from fairdistill.data.cifar10s import ARCHIVE
 
@@ -71,7 +72,7 @@ def study(conda, project, tmp_path_factory):
 def test_every_rule_runs_in_an_environment_of_its_file(study):
     logs = study / "logs"
     names = {part.split(".")[0] for log in logs.rglob("*.log") for part in log.relative_to(logs).parts}
-    assert {path.stem for path in (ROOT / "scripts").glob("[a-z]*.py")} <= names
+    assert {name for name, _, _ in RULES} <= names
     made = [path.read_text() for path in (study / ".snakemake" / "conda").glob("*.yaml")]
     assert sorted(made) == sorted(path.read_text() for path in (ROOT / "envs").glob("*.yaml"))
 
