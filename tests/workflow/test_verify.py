@@ -1,4 +1,4 @@
-"""scripts.verify_results on a study that was run whole: its metrics follow from its predictions, its tables from both."""
+"""scripts.verify_results on a study that was run whole: metrics from predictions, tables from metrics."""
 
 import os
 import re
