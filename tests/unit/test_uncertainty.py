@@ -162,10 +162,16 @@ def test_gaps_in_accuracy_weigh_each_models_own_cells():
     assert uncertainty.gap_intervals(first, second, *known, resamples=200)["accuracy"] == (-0.25, -0.25)
 
 
-STUDIES, RESAMPLES, CHUNK = 2000, 150, 40
+STUDIES, RESAMPLES, CHUNK = 2000, 100, 40
 
 
-def answers(rng, accuracy, n, agreement):
+@pytest.fixture
+def coarse(monkeypatch):
+    """Ends of intervals to 0.0005, which is enough to count how often they cover."""
+    monkeypatch.setattr(uncertainty, "HALVINGS", 11)
+
+
+def answers(rng, accuracy, n, agreement, studies=STUDIES):
     """Resample shares of right answers in simulated studies, CHUNK studies at a time.
 
     `accuracy` has shape (k, cells): in each cell n images are answered k times, and their answers share their
@@ -177,7 +183,7 @@ def answers(rng, accuracy, n, agreement):
     alone = np.where(right, p, 1 - p).prod(axis=-1)
     easy, hard = np.where(right, p, 1).min(axis=-1), np.where(right, 0, p).max(axis=-1)
     frequency = agreement * np.clip(easy - hard, 0, 1) + (1 - agreement) * alone
-    for _ in range(STUDIES // CHUNK):
+    for _ in range(studies // CHUNK):
         counts = rng.multinomial(n, frequency, size=(CHUNK, cells))
         again = rng.multinomial(n, counts / n, size=(RESAMPLES, CHUNK, cells))
         yield tuple(np.moveaxis(drawn @ bits / n, -1, -2) for drawn in (counts, again))
@@ -195,14 +201,13 @@ BIASED = np.array([[0.81, 0.76, 0.84], [0.63, 0.89, 0.70], [0.95, 0.93, 0.79], [
 @pytest.mark.parametrize(
     ("truth", "n", "agreement", "expected"),
     [
-        (CIFAR10S, 1000, 0.0, {"deo_a": 0.95, "deo_m": 0.95}),
         (CIFAR10S, 1000, 0.8, {"deo_a": 0.95, "deo_m": 0.95}),
         (FAIR, 100, None, {"deo_a": 0.97, "deo_m": 0.97}),
-        (MILD, 100, None, {"deo_a": 0.97, "deo_m": 0.97}),
         (BIASED, 100, None, {"deo_a": 0.93, "deo_m": 0.92}),
     ],
-    ids=["cifar10s", "cifar10s copies", "utkface fair", "utkface mild", "utkface biased"],
+    ids=["cifar10s", "utkface fair", "utkface biased"],
 )
+@pytest.mark.usefixtures("coarse")
 def test_the_coverage_of_the_intervals_in_2000_simulated_studies(truth, n, agreement, expected):
     shape = truth.shape
     cells = truth.reshape(1, -1) if agreement is None else truth
@@ -220,11 +225,12 @@ def test_the_coverage_of_the_intervals_in_2000_simulated_studies(truth, n, agree
     assert found == pytest.approx({"accuracy": 0.945} | expected, abs=0.02)
 
 
+@pytest.mark.usefixtures("coarse")
 def test_the_coverage_of_a_gap_between_two_models_of_the_same_images():
     student, teacher = MILD, BIASED
     truth = np.stack([student, teacher]).reshape(2, -1)
     hits = {name: [] for name in uncertainty.MEASURES}
-    for observed, again in answers(np.random.default_rng(9), truth, 100, 0.6):
+    for observed, again in answers(np.random.default_rng(9), truth, 100, 0.6, STUDIES // 2):
         observed, again = observed.reshape(-1, 2, 4, 3), again.reshape(RESAMPLES, -1, 2, 4, 3)
         for name, measure in uncertainty.MEASURES.items():
             ends = np.stack(uncertainty.deo_interval(observed, again - observed, measure=name), axis=-1)
