@@ -221,7 +221,6 @@ def test_the_coverage_of_the_intervals_in_2000_simulated_studies(truth, n, agree
             hits[name].append(covered(uncertainty.MEASURES[name](truth), low, high))
 
     found = {name: np.mean(values) for name, values in hits.items()}
-    print(found)
     assert found == pytest.approx({"accuracy": 0.945} | expected, abs=0.02)
 
 
@@ -241,5 +240,4 @@ def test_the_coverage_of_a_gap_between_two_models_of_the_same_images():
                 hits[name].append(low <= measure(student) - measure(teacher) <= high)
 
     found = {name: np.mean(values) for name, values in hits.items()}
-    print(found)
     assert found == pytest.approx({"deo_a": 0.95, "deo_m": 0.95}, abs=0.02)
