@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # without byte code every job would compile torch anew
 unexport PYTHONDONTWRITEBYTECODE
 # what is drawn from the metrics; nothing before them runs
-PAGES := aggregate_results make_table compare_with_paper plot_architecture plot_comparison
+PAGES := aggregate_results make_table make_ablations compare_with_paper plot_architecture plot_comparison
 
 .PHONY: help env demo paper figures bench verify test lint format lock clean
 .DEFAULT_GOAL := help

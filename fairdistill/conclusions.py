@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.labels import printed
-from fairdistill.results import DEO
+from fairdistill.results import DEO, reach
 from fairdistill.tables import markdown, numbers, ranges
 
 REPRODUCED, NOISE, NOT_REPRODUCED = "reproduced", "within noise", "not reproduced"
@@ -129,10 +129,7 @@ def _contrast(terms: Sequence[tuple[float, pd.Series]], conclusion: Conclusion) 
     value, below, over = 0.0, 0.0, 0.0
     for weight, gap in terms:
         scale = weight / gap["teacher"] if conclusion.relative else weight
-        seeds = np.nan_to_num(gap["seeds_high"] - gap["difference"])
-        # the corrected gap may lie beside the raw one, whose interval then reaches no further than it
-        down, up = (max(0.0, d) for d in (gap["difference"] - gap["test_low"], gap["test_high"] - gap["difference"]))
-        down, up = (np.hypot(scale * d, scale * seeds) for d in (down, up))
+        down, up = (abs(scale) * end for end in reach(gap))
         value += scale * gap["difference"]
         below, over = np.hypot(below, down if scale > 0 else up), np.hypot(over, up if scale > 0 else down)
     low, high = value - below, value + over

@@ -137,7 +137,7 @@ def _noise(test: float, sd: float, n: float) -> float:
 def _verdict(difference: float, noise: float) -> str:
     if np.isnan(difference):
         return ""
-    # of two decimals each: 0.26 - 0.28 is a little more than 0.02
+    # 0.75 - 0.73 is more than 0.02 in binary
     if abs(difference) <= TOLERANCE + 1e-9:
         return REPRODUCED
     return NOISE if abs(difference) <= noise else NOT_REPRODUCED

@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from fairdistill.errors import UserError
@@ -26,9 +27,13 @@ UNCERTAINTY = [
     *(f"{metric}_{end}" for metric in MEASURED for end in ("low", "high")),
     *(f"{deo}_{part}" for deo in DEO for part in ("corrected", "floor", "floor_low", "floor_high", "verdict")),
 ]
+# marks the second model's columns in a table of pairs
+OTHER = "_other"
+ESTIMATE = ["sd", "n", "seeds_low", "seeds_high", "test_low", "test_high"]
+DIFFERENCE = ["metric", "value", "other", "difference", *ESTIMATE, "p"]
 PAIRED = [
-    *("dataset", "architecture", "method", "metric", "teacher", "student", "difference", "sd", "n"),
-    *("seeds_low", "seeds_high", "test_low", "test_high", "p", "p_holm"),
+    *("dataset", "architecture", "method", "metric", "teacher", "student", "difference"),
+    *(*ESTIMATE, "p", "p_holm"),
 ]
 
 
@@ -46,7 +51,8 @@ def read_json(path: Path | str) -> dict:
 def read_metrics(paths: Iterable[Path | str]) -> pd.DataFrame:
     """Return the tidy table of runs, one row per metrics file, sorted; paths are read, never parsed.
 
-    Columns: study, dataset, architecture, role, method, seed; accuracy, deo_a, deo_m and worst_group_accuracy
+    Columns: study, dataset, architecture, role, method, seed; teacher (the architecture of the teacher that a student
+    stands beside: its own, if it was not distilled from another); accuracy, deo_a, deo_m and worst_group_accuracy
     (fractions 0..1); the test-set interval of the first three (`_low`, `_high`), and of each DEO the `_corrected`
     value, the mean and 95 % range of a fair classifier's (`_floor`, `_floor_low`, `_floor_high`) and the `_verdict`;
     paired (whether the outcomes of copies of an image are known), n_test (images), epochs, seconds (of training),
@@ -127,12 +133,11 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 def pair_with_teachers(runs: pd.DataFrame, outcomes: Mapping[tuple, Outcomes]) -> pd.DataFrame:
     """Return student minus teacher over seeds, one row per student and metric (accuracy, deo_a, deo_m).
 
-    A student's teacher is the one of its data set, architecture and seed; seeds that lack either do not count.
+    A student's teacher is the one of its data set, seed and architecture, or of the architecture that it was
+    distilled from; seeds that lack either do not count.
 
-    Columns: dataset, architecture, method, metric; teacher, student (means over the seeds that count), difference,
-    sd, n; seeds_low and seeds_high, the t-interval of the difference; test_low and test_high, its test-set interval
-    (mean over seeds of the ends); p, of the exact sign-flip test, and p_holm, corrected over the table. What needs
-    two seeds is missing where n = 1.
+    Columns: dataset, architecture, method, metric; teacher, student (means over the seeds that count); difference and
+    what follows it as of `differences`; p, of the exact sign-flip test, and p_holm, corrected over the table.
 
     Parameters
     ----------
@@ -141,31 +146,76 @@ def pair_with_teachers(runs: pd.DataFrame, outcomes: Mapping[tuple, Outcomes]) -
     outcomes : mapping
         See `read_outcomes`.
     """
-    place = ["study", "dataset", "architecture", "seed"]
-    teachers, students = runs[runs["role"] == "teacher"], runs[runs["role"] == "student"]
-    pairs = students.merge(teachers, on=place, suffixes=("", "_teacher"))
+    students, teachers = (runs[runs["role"] == role] for role in ("student", "teacher"))
+    pairs = students.merge(
+        teachers,
+        left_on=["study", "dataset", "teacher", "seed"],
+        right_on=["study", "dataset", "architecture", "seed"],
+        suffixes=("", OTHER),
+    )
+    table = differences(pairs, outcomes, by=PAIRED[:3])
+    table = table.rename(columns={"value": "student", "other": "teacher"})[PAIRED[:-1]]
+    return table.assign(p_holm=holm(table["p"].astype(float)))
+
+
+def differences(pairs: pd.DataFrame, outcomes: Mapping[tuple, Outcomes], *, by: list[str]) -> pd.DataFrame:
+    """Return the difference between the two models of each pair, over seeds: one row per group of pairs and metric.
+
+    Columns: those of `by`; metric; value, other (means over seeds) and difference; sd, n; seeds_low and seeds_high, the
+    t-interval of the difference; test_low and test_high, its test-set interval (mean over seeds of the ends); p, of
+    the exact sign-flip test. What needs two seeds is missing where n = 1.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        One row per pair and seed: the columns of one run and, with the suffix `OTHER`, those of the other.
+    outcomes : mapping
+        See `read_outcomes`.
+    by : names of the columns that tell groups of pairs apart
+    """
     gaps = [_gaps(pair, outcomes) for pair in pairs.to_dict("records")]
     rows = []
-    for model, seeds in pairs.groupby(["dataset", "architecture", "method"], sort=False):
+    for names, seeds in pairs.reset_index(drop=True).groupby(by, sort=False):
         for metric in MEASURED:
-            difference = seeds[metric] - seeds[f"{metric}_teacher"]
+            value, other = seeds[metric], seeds[f"{metric}{OTHER}"]
             ends = pd.DataFrame([gaps[i][metric] for i in seeds.index], columns=["low", "high"]).mean()
-            over = _over_seeds(difference)
+            over = _over_seeds(value - other)
             rows.append(
                 {
-                    **dict(zip(["dataset", "architecture", "method"], model, strict=True)),
+                    **dict(zip(by, names, strict=True)),
                     "metric": metric,
-                    "teacher": seeds[f"{metric}_teacher"].mean(),
-                    "student": seeds[metric].mean(),
+                    "value": value.mean(),
+                    "other": other.mean(),
                     "difference": over.pop("mean"),
                     **over,
                     "test_low": ends["low"],
                     "test_high": ends["high"],
-                    "p": sign_flip_p(difference),
+                    "p": sign_flip_p(value - other),
                 }
             )
-    table = pd.DataFrame(rows, columns=PAIRED[:-1])
-    return table.assign(p_holm=holm(table["p"].astype(float)))
+    return pd.DataFrame(rows, columns=[*by, *DIFFERENCE])
+
+
+def runs_of(pair: Mapping) -> tuple[Mapping, Mapping]:
+    """Return the two runs of one row of a table of pairs, see `differences`."""
+    return pair, {name: pair.get(f"{name}{OTHER}", value) for name, value in pair.items()}
+
+
+def reach(difference: Mapping) -> tuple[float, float]:
+    """Return how far below and above a difference its joined 95 % interval reaches.
+
+    The noise of the test set and, over several seeds, of the seeds, in quadrature.
+
+    Parameters
+    ----------
+    difference : mapping
+        A row of `differences`.
+    """
+    value = difference["difference"]
+    seeds = np.nan_to_num(difference["seeds_high"] - value)
+    # the corrected difference may lie beside the raw one, whose interval then reaches no further than it
+    down, up = (max(0.0, end) for end in (value - difference["test_low"], difference["test_high"] - value))
+    return float(np.hypot(down, seeds)), float(np.hypot(up, seeds))
 
 
 def average_datasets(runs: pd.DataFrame, datasets: Iterable[str]) -> pd.DataFrame:
@@ -219,11 +269,11 @@ def _over_seeds(values: pd.Series) -> dict:
 
 
 def _gaps(pair: Mapping, outcomes: Mapping[tuple, Outcomes]) -> dict[str, tuple[float, float]]:
-    """The test-set interval of each gap between a student and its teacher, of one seed."""
-    teacher = pair | {name: pair[f"{name}_teacher"] for name in ("role", "method")}
-    models = [outcomes[tuple(run[name] for name in RUN)] for run in (pair, teacher)]
+    """The test-set interval of each difference between the two models of a pair, of one seed."""
+    runs = runs_of(pair)
+    models = [outcomes[tuple(run[name] for name in RUN)] for run in runs]
     parts = ("low", "corrected", "high")
-    known = [{deo: {part: pair[f"{deo}_{part}{end}"] for part in parts} for deo in DEO} for end in ("", "_teacher")]
+    known = [{deo: {part: run[f"{deo}_{part}"] for part in parts} for deo in DEO} for run in runs]
     return gap_intervals(*models, *known)
 
 
@@ -247,6 +297,7 @@ def _row(path: Path | str, record: dict) -> dict:
     try:
         return {
             **{name: record["run"][name] for name in RUN},
+            "teacher": record["run"].get("teacher", record["run"]["architecture"]),
             **{name: record["metrics"][name] for name in METRICS},
             **_uncertainty(record),
             "paired": record["metrics"].get("outcomes", {}).get("paired", False),

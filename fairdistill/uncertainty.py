@@ -92,8 +92,8 @@ def gap_intervals(
     student_uncertainty, teacher_uncertainty : as `assess` returns them
     """
     drawn = resample([student, teacher], resamples=resamples, rng=np.random.default_rng(seed))
-    accuracy = overall(drawn, student.count)
-    result = {"accuracy": tuple(np.quantile(accuracy[:, 0] - accuracy[:, 1], [TAIL, 1 - TAIL]).tolist())}
+    gap = overall(drawn[:, 0], student.count) - overall(drawn[:, 1], teacher.count)
+    result = {"accuracy": tuple(np.quantile(gap, [TAIL, 1 - TAIL]).tolist())}
     for name, measure in MEASURES.items():
         deo = measure(drawn)
         constant = np.ptp(deo, axis=0).min() == 0

@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from fairdistill.ablations import MODEL, ablations, ablations_latex, ablations_markdown, read_parts
 from fairdistill.conclusions import judge
 from fairdistill.errors import UserError, run
 from fairdistill.metrics import evaluate_file
@@ -59,13 +61,21 @@ def tables(metrics: list[Path], published: dict[str, Path], paper_values: Path, 
     listed = set(read_runs(published["runs.csv"])[RUN].itertuples(index=False, name=None))
     everything = read_metrics(metrics)
     runs = everything[[key in listed for key in everything[RUN].itertuples(index=False, name=None)]]
-    paired = pair_with_teachers(runs.reset_index(drop=True), read_outcomes(metrics))
+    runs = runs.reset_index(drop=True)
+    outcomes = read_outcomes(metrics)
+    paired = pair_with_teachers(runs, outcomes)
     texts = {"runs.csv": csv_text(runs), "summary.csv": csv_text(summarise(runs))}
     texts |= {"paired.csv": csv_text(paired), "paired.md": paired_markdown(paired)}
     # what follows was made from the tables, with their digits
     runs, paired = read_runs(io.StringIO(texts["runs.csv"])), read_paired(io.StringIO(texts["paired.csv"]))
     texts |= {"table1.csv": csv_text(table1(runs)), "table1.md": table1_markdown(runs)}
     texts["table1.tex"] = table1_latex(runs)
+    if "ablations.csv" in published:
+        models = pd.read_csv(published["ablations.csv"], dtype=str, keep_default_na=False).query("part == 'model'")
+        order = {name: models[name].unique().tolist() for name in MODEL}
+        table = ablations(runs, outcomes, read_parts(metrics), order=order)
+        texts |= {"ablations.csv": csv_text(table), "ablations.md": ablations_markdown(table)}
+        texts["ablations.tex"] = ablations_latex(table)
     if "paper_vs_reproduced.csv" in published:
         comparison, verdicts = (
             compare(runs, read_paper_values(paper_values), method=method),

@@ -140,7 +140,7 @@ def test_trainings_run_side_by_side_though_one_machine_is_limited_to_one(ran):
 
 def test_small_jobs_share_an_allocation(ran):
     others = [job for job in ran.jobs if job["Partition"] == "cpu"]
-    assert len(others) == 3, others  # the data set, four evaluations, and six tables and figures
+    assert len(others) == 3, others  # the data set, four evaluations, and the tables and figures
 
 
 def test_a_job_that_fails_is_tried_again_with_more_memory(ran):

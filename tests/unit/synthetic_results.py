@@ -8,6 +8,12 @@ import pandas as pd
 
 from fairdistill.metrics import evaluate
 
+METHODS = {
+    "teacher": {"kind": "scratch", "sampling": "plain"},
+    "balanced": {"kind": "scratch", "sampling": "balanced"},
+    "mfd": {"kind": "mfd", "lambda": 3.0, "sampling": "balanced"},
+    "mfd_plain": {"kind": "mfd", "lambda": 3.0, "sampling": "plain"},
+}
 CLASSES, GROUPS = ["young", "middle", "old"], ["White", "Black"]
 
 
@@ -31,7 +37,11 @@ def make_predictions(*, seed: int = 0, n: int = 240, accuracy: float = 0.7, bias
 
 
 def make_training(*, study="paper", dataset="utkface", architecture="resnet", method="teacher", seed=0) -> dict:
-    """Return what a training writes about itself, as far as the evaluation cares."""
+    """Return what a training writes about itself, as far as the evaluation cares.
+
+    A name such as `utkface_leaky` is of a variant of the data set, `resnet_cifar` is ResNet with that stem.
+    """
+    stem = "cifar" if architecture.endswith("_cifar") else "imagenet"
     role = "teacher" if method == "teacher" else "student"
     return {
         "run": {
@@ -42,7 +52,11 @@ def make_training(*, study="paper", dataset="utkface", architecture="resnet", me
             "role": role,
             "seed": seed,
         },
-        "parameters": {"architecture": {}, "method": {}, "training": {"epochs": 20}},
+        "parameters": {
+            "architecture": {"kind": architecture.removesuffix("_cifar"), "stem": stem},
+            "method": dict(METHODS.get(method, {"kind": method, "sampling": "plain"})),
+            "training": {"epochs": 20},
+        },
         "code": "0123456789ab",
         "versions": {"python": "3.11"},
         "hardware": {"device": "cpu"},
@@ -51,7 +65,7 @@ def make_training(*, study="paper", dataset="utkface", architecture="resnet", me
         "peak_memory_mb": 900.0,
         "classes": CLASSES,
         "groups": GROUPS,
-        "data": {"kind": dataset, "settings": {}},
+        "data": {"kind": dataset.split("_")[0], "settings": {"variant": dataset.partition("_")[2]}},
     }
 
 

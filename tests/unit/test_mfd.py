@@ -5,6 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel, rbf_kernel
+from sklearn.preprocessing import normalize
 
 from fairdistill.errors import UserError
 from fairdistill.methods import Shape, build_method
@@ -71,6 +73,27 @@ def loss(teacher, student, label, group, **options):
 def test_equals_the_formula(seed, n, options):
     batch = sample(seed, n)
     assert loss(*batch, **options).item() == pytest.approx(reference(*batch, **options), abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("options", "kernel"),
+    [
+        ({"sigma": 0.5}, lambda x, s: rbf_kernel(x, gamma=1 / s)),
+        ({"sigma": 2.0}, lambda x, s: rbf_kernel(x, gamma=1 / (4 * s))),
+        ({"kernel": "polynomial", "degree": 3}, lambda x, s: polynomial_kernel(normalize(x), degree=3, gamma=1)),
+    ],
+)
+def test_equals_the_discrepancies_that_sklearns_kernels_give(options, kernel):
+    """MMD^2 as the quadratic form of one kernel matrix over the samples of both sides."""
+    teacher, student, label, group = sample(8, 200)
+    s = euclidean_distances(teacher, student, squared=True).mean()
+    total = 0.0
+    for y in range(C):
+        for a in range(G):
+            t, u = teacher[label == y], student[(label == y) & (group == a)]
+            sign = np.concatenate([np.full(len(t), 1 / len(t)), np.full(len(u), -1 / len(u))])
+            total += sign @ kernel(np.concatenate([t, u]), s) @ sign
+    assert loss(teacher, student, label, group, **options).item() == pytest.approx(total, rel=1e-9)
 
 
 def test_float32_is_close_to_the_formula_for_features_far_from_zero():

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from synthetic_results import make_record, make_study
 
 from fairdistill import results
@@ -50,6 +51,59 @@ def test_one_seed_has_no_sd(tmp_path):
 
     assert summary["sd"].isna().all()
     assert set(summary["n"]) == {1}
+
+
+def test_students_are_paired_with_the_teacher_of_their_seed(tmp_path):
+    paths = make_study(tmp_path, datasets=("utkface",), seeds=range(4))
+    runs, outcomes = results.read_metrics(paths), results.read_outcomes(paths)
+    teacher, student = (runs.query("architecture == 'resnet' and method == @name") for name in ("teacher", "mfd"))
+    # the last seed has no teacher; and the order of the rows means nothing
+    lacking = runs.drop(teacher.index[3]).sample(frac=1, random_state=0)
+
+    paired = results.pair_with_teachers(lacking, outcomes).set_index(["architecture", "metric"])
+
+    row = paired.loc[("resnet", "deo_m")]
+    differences = (student["deo_m"].to_numpy() - teacher["deo_m"].to_numpy())[:3]
+    assert (row["teacher"], row["student"]) == pytest.approx((teacher["deo_m"][:3].mean(), student["deo_m"][:3].mean()))
+    assert (row["difference"], row["sd"], row["n"]) == pytest.approx((differences.mean(), differences.std(ddof=1), 3))
+    expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert (row["seeds_low"], row["seeds_high"]) == pytest.approx(tuple(expected))
+    assert row["p"] == 0.25
+    assert paired.loc[("shufflenet", "deo_m"), "p"] == 0.125
+    # 6 rows, of which the smallest p is 0.125
+    assert paired["p_holm"].min() == pytest.approx(6 * paired["p"].min())
+
+
+def test_a_test_set_interval_is_the_mean_of_those_of_the_seeds(tmp_path):
+    paths = make_study(tmp_path, datasets=("utkface",), architectures=("resnet",), seeds=(0, 1))
+    runs, outcomes = results.read_metrics(paths), results.read_outcomes(paths)
+
+    both = results.pair_with_teachers(runs, outcomes).set_index("metric")
+    each = [results.pair_with_teachers(runs.query("seed == @seed"), outcomes).set_index("metric") for seed in (0, 1)]
+
+    for end in ("test_low", "test_high"):
+        np.testing.assert_allclose(both[end], (each[0][end] + each[1][end]) / 2)
+        assert (each[0][end] != each[1][end]).all()
+
+
+def test_a_student_of_another_architecture_is_paired_with_the_teacher_it_was_distilled_from(tmp_path):
+    paths = make_study(tmp_path, datasets=("utkface",), methods=("mfd", "from_resnet"))
+    for path in paths:
+        record = json.loads(path.read_text())
+        if record["run"]["method"] == "from_resnet":
+            record["run"]["teacher"] = "resnet"
+            path.write_text(json.dumps(record))
+    runs = results.read_metrics(paths)
+
+    paired = results.pair_with_teachers(runs, results.read_outcomes(paths))
+
+    teachers = runs.query("role == 'teacher'").set_index("architecture")["accuracy"]
+    beside = paired.query("metric == 'accuracy'").set_index(["architecture", "method"])["teacher"]
+    assert teachers["resnet"] != teachers["shufflenet"]
+    assert beside[("shufflenet", "from_resnet")] == teachers["resnet"]
+    assert beside[("shufflenet", "mfd")] == teachers["shufflenet"]
+    alone = results.pair_with_teachers(runs.query("architecture == 'shufflenet'"), results.read_outcomes(paths))
+    assert set(alone["method"]) == {"mfd"}
 
 
 def test_data_sets_are_averaged_seed_by_seed_where_all_have_the_seed(tmp_path):

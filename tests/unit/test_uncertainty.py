@@ -129,15 +129,115 @@ def test_the_gap_of_two_groups_in_one_class_has_the_normal_interval_where_it_is_
     assert result["verdict"] == "above floor"
 
 
+def interval(low, point, high):
+    return {"low": low, "corrected": point, "high": high}
+
+
+def test_the_interval_of_a_gap_is_zou_and_donners():
+    first, second = interval(0.4, 0.5, 0.7), interval(0.25, 0.3, 0.34)
+
+    low, high = uncertainty.mover(first, second, 0.5)
+
+    assert low == pytest.approx(0.2 - np.sqrt(0.1**2 + 0.04**2 - 2 * 0.5 * 0.1 * 0.04))
+    assert high == pytest.approx(0.2 + np.sqrt(0.2**2 + 0.05**2 - 2 * 0.5 * 0.2 * 0.05))
+
+
+def test_the_gap_between_models_of_one_noise_is_known_exactly():
+    assert uncertainty.mover(interval(0.4, 0.5, 0.6), interval(0.2, 0.3, 0.4), 1.0) == pytest.approx((0.2, 0.2))
+
+
+def test_gaps_in_accuracy_weigh_each_models_own_cells():
+    # the second test set has three times as many images of the group that is easy
+    first = unpaired(np.stack([np.arange(400) < 400, np.arange(400) < 0])[:, None])
+    easy, hard = np.ones(600, dtype=bool), np.zeros(200, dtype=bool)
+    second = collect(
+        right=np.concatenate([easy, hard]),
+        label=np.zeros(800, dtype=int),
+        group=np.repeat([0, 1], [600, 200]),
+        image_id=np.arange(800).astype(str),
+        shape=(2, 1),
+    )
+    known = [uncertainty.assess(model, resamples=200) for model in (first, second)]
+
+    assert uncertainty.gap_intervals(first, second, *known, resamples=200)["accuracy"] == (-0.25, -0.25)
+
+
+STUDIES, RESAMPLES, CHUNK = 2000, 100, 40
+
+
+@pytest.fixture
+def coarse(monkeypatch):
+    """Ends of intervals to 0.0005, which is enough to count how often they cover."""
+    monkeypatch.setattr(uncertainty, "HALVINGS", 11)
+
+
+def answers(rng, accuracy, n, agreement, studies=STUDIES):
+    """Resample shares of right answers in simulated studies, CHUNK studies at a time.
+
+    `accuracy` has shape (k, cells): in each cell n images are answered k times, and their answers share their
+    difficulty in `agreement` of the images. Yields the observed shares, (CHUNK, k, cells), and the bootstrapped ones.
+    """
+    k, cells = accuracy.shape
+    bits = (np.arange(2**k)[:, None] >> np.arange(k) & 1).astype(bool)
+    p, right = accuracy.T[:, None], bits[None]
+    alone = np.where(right, p, 1 - p).prod(axis=-1)
+    easy, hard = np.where(right, p, 1).min(axis=-1), np.where(right, 0, p).max(axis=-1)
+    frequency = agreement * np.clip(easy - hard, 0, 1) + (1 - agreement) * alone
+    for _ in range(studies // CHUNK):
+        counts = rng.multinomial(n, frequency, size=(CHUNK, cells))
+        again = rng.multinomial(n, counts / n, size=(RESAMPLES, CHUNK, cells))
+        yield tuple(np.moveaxis(drawn @ bits / n, -1, -2) for drawn in (counts, again))
+
+
 # half the gap between the two groups of each class, as on CIFAR-10S
 HALF_GAPS = np.array([0, 0.02, 0.02, 0.05, 0.04, 0.08, 0.06, 0.04, 0.03, 0.03])
+CIFAR10S = np.stack([0.8 - HALF_GAPS, 0.8 + HALF_GAPS])
+FAIR = np.full((4, 3), 0.75)
+MILD = FAIR + np.array([[0.05], [0.0], [-0.02], [-0.05]]) * [1, 0.8, 0.8]
+# of the ResNet student on UTKFace
+BIASED = np.array([[0.81, 0.76, 0.84], [0.63, 0.89, 0.70], [0.95, 0.93, 0.79], [0.87, 0.86, 0.74]])
 
 
-def test_intervals_cover_the_truth_in_95_of_100_simulated_studies():
-    truth, n, rng = np.stack([0.8 - HALF_GAPS, 0.8 + HALF_GAPS]), 1000, np.random.default_rng(8)
-    observed = rng.binomial(n, truth, (2000, *truth.shape)) / n
-    error = rng.binomial(n, observed, (150, *observed.shape)) / n - observed
+@pytest.mark.parametrize(
+    ("truth", "n", "agreement", "expected"),
+    [
+        (CIFAR10S, 1000, 0.8, {"deo_a": 0.95, "deo_m": 0.95}),
+        (FAIR, 100, None, {"deo_a": 0.97, "deo_m": 0.97}),
+        (BIASED, 100, None, {"deo_a": 0.93, "deo_m": 0.92}),
+    ],
+    ids=["cifar10s", "utkface fair", "utkface biased"],
+)
+@pytest.mark.usefixtures("coarse")
+def test_the_coverage_of_the_intervals_in_2000_simulated_studies(truth, n, agreement, expected):
+    shape = truth.shape
+    cells = truth.reshape(1, -1) if agreement is None else truth
+    hits = {name: [] for name in (*expected, "accuracy")}
+    for observed, again in answers(np.random.default_rng(8), cells, n, agreement or 0):
+        observed, again = observed.reshape(-1, *shape), again.reshape(RESAMPLES, -1, *shape)
+        ends = np.quantile(again.mean(axis=(-2, -1)), [uncertainty.TAIL, 1 - uncertainty.TAIL], axis=0)
+        hits["accuracy"].append(covered(truth.mean(), *ends))
+        for name in expected:
+            low, _, high = uncertainty.deo_interval(observed, again - observed, measure=name)
+            hits[name].append(covered(uncertainty.MEASURES[name](truth), low, high))
 
-    for name, measure in uncertainty.MEASURES.items():
-        low, _, high = uncertainty.deo_interval(observed, error, measure=name)
-        assert covered(measure(truth), low, high) == pytest.approx(0.95, abs=0.02), name
+    found = {name: np.mean(values) for name, values in hits.items()}
+    assert found == pytest.approx({"accuracy": 0.945} | expected, abs=0.02)
+
+
+@pytest.mark.usefixtures("coarse")
+def test_the_coverage_of_a_gap_between_two_models_of_the_same_images():
+    student, teacher = MILD, BIASED
+    truth = np.stack([student, teacher]).reshape(2, -1)
+    hits = {name: [] for name in uncertainty.MEASURES}
+    for observed, again in answers(np.random.default_rng(9), truth, 100, 0.6, STUDIES // 2):
+        observed, again = observed.reshape(-1, 2, 4, 3), again.reshape(RESAMPLES, -1, 2, 4, 3)
+        for name, measure in uncertainty.MEASURES.items():
+            ends = np.stack(uncertainty.deo_interval(observed, again - observed, measure=name), axis=-1)
+            scores = measure(again)
+            for study in range(CHUNK):
+                correlation = np.corrcoef(scores[:, study], rowvar=False)[0, 1]
+                low, high = uncertainty.mover(*(interval(*model) for model in ends[study]), correlation)
+                hits[name].append(low <= measure(student) - measure(teacher) <= high)
+
+    found = {name: np.mean(values) for name, values in hits.items()}
+    assert found == pytest.approx({"deo_a": 0.95, "deo_m": 0.95}, abs=0.02)

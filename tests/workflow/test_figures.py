@@ -11,6 +11,7 @@ from running import ROOT, TINY, planned, snakemake
 PAGES = {
     "aggregate_results": 1,
     "make_table": 1,
+    "make_ablations": 1,
     "compare_with_paper": 1,
     "plot_architecture": 1,
     "plot_comparison": 2,

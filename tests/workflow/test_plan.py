@@ -53,6 +53,12 @@ def test_the_demo_needs_no_download(workdir):
     assert jobs["train_teacher"] == jobs["distill_student"]
 
 
+def test_the_ablations_are_told_of_a_study_of_several_methods(workdir):
+    jobs = planned("--configfile", workdir / "config" / "ablations.yaml", directory=workdir)
+    assert (jobs["train_teacher"], jobs["distill_student"], jobs["make_ablations"]) == (8, 24, 1)
+    assert jobs["download_dataset"] == 2
+
+
 def test_a_teacher_is_trained_though_the_grid_lacks_its_architecture(workdir):
     jobs = planned("--configfile", TINY, directory=workdir)
     assert (jobs["train_teacher"], jobs["distill_student"], jobs["evaluate_model"]) == (2, 3, 4)

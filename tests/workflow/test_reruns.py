@@ -12,6 +12,7 @@ GIVEN = ("--configfile", TINY)
 AFTER_MODELS = {
     "aggregate_results": 1,
     "make_table": 1,
+    "make_ablations": 1,
     "compare_with_paper": 1,
     "plot_comparison": 2,
 }
@@ -34,7 +35,8 @@ def edit(project, name, old, new):
 def test_a_whole_run_leaves_every_table_figure_and_model(study):
     results = study / "results" / "tiny"
     files = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
-    tables = ("runs.csv", "summary.csv", "table1.csv", "table1.md", "table1.tex", "paper_vs_reproduced.md")
+    tables = ("runs.csv", "summary.csv", "table1.csv", "table1.md", "table1.tex", "ablations.csv", "ablations.md")
+    tables += ("ablations.tex", "paired.csv", "paper_vs_reproduced.md")
     figures = ("fig1_architecture", "fig4_shufflenet_deo", "fig5_shufflenet_accuracy")
     methods = ("teacher", "mfd", "from_resnet", "balanced")
     assert {f"tables/{name}" for name in tables} <= files

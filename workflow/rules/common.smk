@@ -65,6 +65,8 @@ def grid(path):
 def tables():
     names = ["runs.csv", "summary.csv", "paired.csv", "paired.md"]
     names += ["table1.csv", "table1.md", "table1.tex"]
+    if len(config["methods"]) > 1:
+        names += ["ablations.csv", "ablations.md", "ablations.tex"]
     if config["paper_values"]:
         names += ["paper_vs_reproduced.csv", "paper_vs_reproduced.md", "paper_conclusions.csv"]
     return [f"{RESULTS}/tables/{name}" for name in names]
@@ -172,6 +174,9 @@ def teacher_options(wildcards, input):
 def names_of_run(wildcards, method):
     """What the record of a training is filed under: aggregation reads these names, never a path."""
     names = {name: wildcards[name] for name in ("dataset", "architecture")}
+    teacher = config["students"].get(method, {}).get("teacher", "same")
+    if teacher not in ("same", wildcards.architecture):
+        names["teacher"] = teacher
     return as_json({"study": config["study"], **names, "method": method})
 
 

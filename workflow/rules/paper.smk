@@ -56,6 +56,34 @@ rule make_table:
         " --markdown {output.markdown} --tex {output.tex}"
 
 
+rule make_ablations:
+    input:
+        runs=RUNS,
+        metrics=grid(METRICS),
+    output:
+        csv=report(
+            update(f"{RESULTS}/tables/ablations.csv"),
+            caption="../report/ablations.rst",
+            category="Tables",
+        ),
+        markdown=update(f"{RESULTS}/tables/ablations.md"),
+        tex=update(f"{RESULTS}/tables/ablations.tex"),
+    log:
+        f"{LOGS}/make_ablations.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        job=job("make_ablations"),
+        folder=lambda wildcards: f"{RESULTS}/metrics",
+        order=lambda wildcards: as_json(GRID),
+        code=code_version("scripts.make_ablations"),
+    message:
+        "Telling what each part brings"
+    shell:
+        "job {params.job} {log} python -m scripts.make_ablations --runs {input.runs} --metrics {params.folder}"
+        " --order {params.order:q} --csv {output.csv} --markdown {output.markdown} --tex {output.tex}"
+
+
 rule compare_with_paper:
     input:
         runs=RUNS,

@@ -1,0 +1,199 @@
+"""What each part of a study brings: pairs of models that differ in that part, and in nothing else.
+
+The parts are read from the models' records: the sampling and the loss of a method, the architecture of the teacher that
+it was distilled from, the settings of the data set, the stem of the architecture.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from fairdistill.errors import UserError
+from fairdistill.labels import printed
+from fairdistill.outcomes import Outcomes
+from fairdistill.results import (
+    ESTIMATE,
+    MEASURED,
+    OTHER,
+    RUN,
+    differences,
+    pair_with_teachers,
+    reach,
+    read_json,
+    runs_of,
+    summarise,
+)
+from fairdistill.tables import NOTE, latex, markdown
+
+MODEL = ["dataset", "architecture", "method"]
+# each part, and the name that differs between models that differ in it; `method` is the whole of one, less its teacher
+PARTS = {
+    "sampling": "method",
+    "loss": "method",
+    "teacher": "method",
+    "method": "method",
+    "data": "dataset",
+    "stem": "architecture",
+}
+COLUMNS = ["part", *MODEL, "minus", "metric", "estimate", *ESTIMATE]
+
+INTRODUCTION = (
+    "Two models are compared where they differ in one part alone; all values are fractions, a difference is over the "
+    "seeds that both have. The interval, at 95 %, joins the noise of the test set with that of the seeds, where there "
+    f"are several. {NOTE}"
+)
+OVERVIEW = (
+    "Mean of the difference over data sets, architectures and, for data and stem, methods; in brackets, in how many of "
+    "the comparisons its interval lies wholly below zero, and wholly above."
+)
+MODELS = "Each model, mean and sd over n seeds, and what it gains on its teacher."
+
+
+def read_parts(paths: Iterable[Path | str]) -> dict[tuple, dict]:
+    """Return the parts that each model is made of, by the values of `RUN`; a UserError names a file that lacks one."""
+    found = {}
+    for path in paths:
+        record = read_json(path)
+        try:
+            method, architecture = dict(record["parameters"]["method"]), record["parameters"]["architecture"]
+            found[tuple(record["run"][name] for name in RUN)] = {
+                "sampling": method.pop("sampling"),
+                "loss": method,
+                "teacher": record["run"].get("teacher"),
+                "data": record["data"]["settings"],
+                "stem": architecture["stem"],
+                # between kinds nothing is compared
+                "kinds": (record["data"]["kind"], architecture["kind"]),
+            }
+        except KeyError as error:
+            raise UserError(f"{path}: lacks the field {error}; train the model again") from error
+    return found
+
+
+def ablations(
+    runs: pd.DataFrame,
+    outcomes: Mapping[tuple, Outcomes],
+    parts: Mapping[tuple, Mapping],
+    *,
+    order: Mapping[str, Sequence[str]],
+) -> pd.DataFrame:
+    """Return each model's means and each difference between models that one part makes, one row per metric.
+
+    Columns: part; dataset, architecture, method; minus; metric (accuracy, deo_a, deo_m); estimate, sd, n; seeds_low
+    and seeds_high, its t-interval; test_low and test_high, its test-set interval. Where `part` is "model" the
+    estimate is the mean over seeds. Else it is a difference, and the other model has `minus` in the place of the
+    method ("sampling", "loss", "teacher", and "method" for the difference to the teacher), of the data set ("data")
+    or of the architecture ("stem").
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row per model, see `fairdistill.results.read_metrics`.
+    outcomes, parts : mappings
+        See `fairdistill.results.read_outcomes` and `read_parts`.
+    order : mapping
+        All names of each column of `MODEL`, in the order of the table; later ones are compared with earlier ones.
+    """
+    rank = {column: {name: i for i, name in enumerate(names)} for column, names in order.items()}
+    rank["part"] = {part: i for i, part in enumerate(["model", *PARTS])}
+    models = summarise(runs).query("metric in @MEASURED").rename(columns={"mean": "estimate"})
+    gaps = pair_with_teachers(runs, outcomes).assign(part="method", minus="teacher")
+    pairs = pd.concat([_pairs(runs, parts, name, rank) for name in MODEL])
+    changes = differences(pairs, outcomes, by=["part", *MODEL, "minus"])
+    compared = pd.concat([changes, gaps]).rename(columns={"difference": "estimate"})
+    table = pd.concat([models.assign(part="model", minus=""), compared])[COLUMNS]
+    by = ["part", *MODEL]
+    return table.sort_values(by, key=lambda names: names.map(rank[names.name]), kind="stable", ignore_index=True)
+
+
+def ablations_markdown(table: pd.DataFrame) -> str:
+    """Return what `ablations` returned as Markdown: an overview, the models, and every comparison."""
+    compared = _compared(table)
+    columns = ["part", "difference", *MODEL, "n"]
+    # the name that the difference gives already
+    for part, name in PARTS.items():
+        compared.loc[compared["part"] == part, name] = ""
+    comparisons = _side_by_side(compared.assign(**{name: compared[name].map(printed) for name in MODEL}), columns)
+    sections = [
+        "# What each part brings",
+        INTRODUCTION,
+        f"## In short\n\n{OVERVIEW}",
+        markdown(_overview(table)),
+        f"## The models\n\n{MODELS}",
+        markdown(_models(table)),
+        "## Every comparison",
+        markdown(comparisons),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def ablations_latex(table: pd.DataFrame) -> str:
+    """Return the overview and the models of `ablations_markdown` as two LaTeX floats."""
+    return "\n".join(
+        [
+            latex(_overview(table), caption=f"What each part brings. {OVERVIEW} {NOTE}", label="tab:ablations"),
+            latex(_models(table), caption=MODELS, label="tab:ablation-models"),
+        ]
+    )
+
+
+def _pairs(runs: pd.DataFrame, parts: Mapping[tuple, Mapping], name: str, rank: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Pairs of runs whose `name` differs, and of whose parts just one, with the columns part and minus."""
+    same = [column for column in MODEL if column != name]
+    pairs = runs.merge(runs, on=["study", *same, "seed"], suffixes=("", OTHER))
+    pairs = pairs[pairs[name].map(rank[name]) > pairs[f"{name}{OTHER}"].map(rank[name])]
+    pairs = pairs.assign(**{f"{column}{OTHER}": pairs[column] for column in same})
+    found = [_part(pair, parts) for pair in pairs.to_dict("records")]
+    pairs = pairs.assign(part=pd.Series(found, index=pairs.index, dtype=object), minus=pairs[f"{name}{OTHER}"])
+    return pairs[pairs["part"].isin(PARTS)]
+
+
+def _part(pair: Mapping, parts: Mapping[tuple, Mapping]) -> str | None:
+    """The one part in which the two runs of a pair differ; None where there is not just one."""
+    one, other = (parts[tuple(run[name] for name in RUN)] for run in runs_of(pair))
+    changed = [part for part in one if one[part] != other[part]]
+    return changed[0] if len(changed) == 1 else None
+
+
+def _compared(table: pd.DataFrame) -> pd.DataFrame:
+    """The differences of the table, each once, with the columns difference, low, high and text to print."""
+    compared = table[table["part"] != "model"].drop_duplicates([*MODEL, "minus", "metric"]).copy()
+    reaches = [reach(row | {"difference": row["estimate"]}) for row in compared.to_dict("records")]
+    ends = pd.DataFrame(reaches, columns=["down", "up"], index=compared.index, dtype=float)
+    compared["low"], compared["high"] = compared["estimate"] - ends["down"], compared["estimate"] + ends["up"]
+    compared["text"] = [f"{row.estimate:+.3f} [{row.low:+.3f}, {row.high:+.3f}]" for row in compared.itertuples()]
+    names = [printed(row[PARTS[row["part"]]]) for row in compared.to_dict("records")]
+    compared["difference"] = [
+        f"{name} - {printed(minus)}" for name, minus in zip(names, compared["minus"], strict=True)
+    ]
+    return compared
+
+
+def _overview(table: pd.DataFrame) -> pd.DataFrame:
+    compared = _compared(table)
+    compared["below"], compared["above"] = compared["high"] < 0, compared["low"] > 0
+    groups = compared.groupby(["part", "difference", "metric"], sort=False)
+    lines = groups.agg(
+        estimate=("estimate", "mean"), below=("below", "sum"), above=("above", "sum"), n=("part", "size")
+    )
+    lines = lines.reset_index().rename(columns={"n": "comparisons"})
+    lines["text"] = [f"{row.estimate:+.3f} ({row.below} below, {row.above} above)" for row in lines.itertuples()]
+    return _side_by_side(lines, ["part", "difference", "comparisons"])
+
+
+def _models(table: pd.DataFrame) -> pd.DataFrame:
+    models = table[table["part"] == "model"].copy()
+    deviations = ["" if pd.isna(sd) else f" ± {sd:.3f}" for sd in models["sd"]]
+    models["text"] = [f"{mean:.3f}{sd}" for mean, sd in zip(models["estimate"], deviations, strict=True)]
+    gains = _side_by_side(_compared(table[table["part"] == "method"]), MODEL)
+    gain = " - teacher's"
+    page = _side_by_side(models, [*MODEL, "n"]).merge(gains, on=MODEL, how="left", suffixes=("", gain)).fillna("")
+    columns = [f"{printed(metric)}{end}" for metric in MEASURED for end in ("", gain)]
+    return page[[*MODEL, "n", *columns]].assign(**{name: page[name].map(printed) for name in MODEL})
+
+
+def _side_by_side(rows: pd.DataFrame, index: list[str]) -> pd.DataFrame:
+    """The texts of a row per metric as a row of one column per metric."""
+    wide = rows.set_index([*index, "metric"])["text"].unstack("metric", sort=False)[MEASURED]
+    return wide.rename(columns=printed).rename_axis(columns=None).reset_index()

@@ -1,0 +1,159 @@
+"""Which models are compared as differing in one part alone, and what the table says of each comparison."""
+
+import json
+
+import pandas as pd
+import pytest
+from synthetic_results import make_record, make_study
+
+from fairdistill.ablations import ablations, ablations_latex, ablations_markdown, read_parts
+from fairdistill.errors import UserError
+from fairdistill.results import pair_with_teachers, read_metrics, read_outcomes, summarise, write_csv
+from scripts import make_ablations
+
+ORDER = {
+    "dataset": ["utkface", "utkface_leaky", "cifar10s"],
+    "architecture": ["resnet", "resnet_cifar"],
+    "method": ["teacher", "balanced", "mfd_plain", "mfd"],
+}
+NAMES = ["dataset", "architecture", "method", "minus"]
+
+
+def grid(folder, seeds=(0,), **names):
+    chosen = ORDER | names
+    datasets, architectures, (_, *methods) = chosen["dataset"], chosen["architecture"], chosen["method"]
+    return make_study(folder, datasets=datasets, architectures=architectures, methods=methods, seeds=seeds)
+
+
+def table_of(paths, order=ORDER):
+    return ablations(read_metrics(paths), read_outcomes(paths), read_parts(paths), order=order)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return table_of(grid(tmp_path_factory.mktemp("metrics")))
+
+
+def compared(table, part):
+    return set(table.loc[table["part"] == part, NAMES].itertuples(index=False, name=None))
+
+
+def test_models_are_compared_that_differ_in_one_part_alone(table):
+    places = [(dataset, architecture) for dataset in ORDER["dataset"] for architecture in ORDER["architecture"]]
+    methods = ORDER["method"]
+
+    assert compared(table, "sampling") == {
+        (*place, *pair) for place in places for pair in (("balanced", "teacher"), ("mfd", "mfd_plain"))
+    }
+    assert compared(table, "loss") == {
+        (*place, *pair) for place in places for pair in (("mfd_plain", "teacher"), ("mfd", "balanced"))
+    }
+    assert compared(table, "method") == {(*place, method, "teacher") for place in places for method in methods[1:]}
+    assert compared(table, "data") == {
+        ("utkface_leaky", architecture, method, "utkface")
+        for architecture in ORDER["architecture"]
+        for method in methods
+    }
+    assert compared(table, "stem") == {
+        (dataset, "resnet_cifar", method, "resnet") for dataset in ORDER["dataset"] for method in methods
+    }
+    assert compared(table, "model") == {(*place, method, "") for place in places for method in methods}
+
+
+def test_students_that_differ_in_their_teacher_alone_are_compared(tmp_path):
+    order = {
+        "dataset": ["utkface"],
+        "architecture": ["resnet", "shufflenet"],
+        "method": ["teacher", "mfd", "from_resnet"],
+    }
+    paths = grid(tmp_path, **order)
+    for path in paths:
+        record = json.loads(path.read_text())
+        if record["run"]["method"] == "from_resnet":
+            record["run"]["teacher"] = "resnet"
+            record["parameters"]["method"] = {"kind": "mfd", "lambda": 3.0, "sampling": "balanced"}
+            path.write_text(json.dumps(record))
+
+    table = table_of(paths, order)
+
+    assert ("utkface", "shufflenet", "from_resnet", "mfd") in compared(table, "teacher")
+    assert not compared(table, "sampling") | compared(table, "loss")
+
+
+def test_a_difference_is_the_mean_over_seeds_with_the_intervals_of_paired_tables(tmp_path):
+    order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"]}
+    paths = grid(tmp_path, seeds=range(3), **order)
+    runs = read_metrics(paths)
+
+    table = table_of(paths, order).set_index(["part", "method", "minus", "metric"])
+
+    values = runs.set_index(["method", "seed"])["deo_a"]
+    differences = values["mfd"] - values["balanced"]
+    row = table.loc[("loss", "mfd", "balanced", "deo_a")]
+    assert (row["estimate"], row["sd"], row["n"]) == pytest.approx((differences.mean(), differences.std(), 3))
+    ends = ["sd", "seeds_low", "seeds_high", "test_low", "test_high"]
+    paired = pair_with_teachers(runs, read_outcomes(paths)).set_index(["method", "metric"]).loc[("balanced", "deo_m")]
+    for part in ("sampling", "method"):
+        row = table.loc[(part, "balanced", "teacher", "deo_m")]
+        assert row[ends].tolist() == pytest.approx(paired[ends].tolist())
+        assert row["estimate"] == pytest.approx(paired["difference"])
+    mean = summarise(runs).query("method == 'mfd' and metric == 'deo_m'").squeeze()
+    row = table.loc[("model", "mfd", "", "deo_m")]
+    assert row[["estimate", *ends]].tolist() == pytest.approx(mean[["mean", *ends]].tolist())
+
+
+def test_later_names_are_compared_with_earlier_ones(tmp_path):
+    order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"]}
+    paths = grid(tmp_path, **order)
+
+    turned = table_of(paths, order | {"method": ORDER["method"][::-1]})
+
+    assert ("utkface", "resnet", "teacher", "balanced") in compared(turned, "sampling")
+    names = turned.loc[turned["part"] == "model", "method"].unique().tolist()
+    assert names == ORDER["method"][::-1]
+
+
+def test_the_overview_counts_the_comparisons_that_are_clear(table):
+    # students of all methods are made alike, and much fairer than their teachers
+    page = ablations_markdown(table)
+
+    lines = {
+        tuple(cell.strip() for cell in line.split("|")[1:3]): line for line in page.splitlines() if "above)" in line
+    }
+    assert "| 6 " in lines["sampling", "balanced - teacher"]
+    assert lines["sampling", "balanced - teacher"].count("(6 below, 0 above)") == 2
+    assert lines["loss", "mfd - balanced"].count("(0 below, 0 above)") == 3
+    assert "+0.000 (0 below, 0 above)" in lines["data", "utkface_leaky - UTKFace"]
+    # in the overview once, as what sampling brings
+    assert ("method", "balanced - teacher") not in lines
+    latex = ablations_latex(table)
+    assert latex.count(r"\begin{table}") == 2
+    assert r"utkface\_leaky - UTKFace" in latex
+
+
+def test_a_record_without_a_part_is_named(tmp_path):
+    record = make_record()
+    del record["parameters"]["method"]["sampling"]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(record))
+
+    with pytest.raises(UserError, match=r"old\.json: lacks the field 'sampling'"):
+        read_parts([path])
+
+
+def test_the_script_writes_each_form(tmp_path, monkeypatch):
+    order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"]}
+    paths = grid(tmp_path / "metrics", **order)
+    write_csv(tmp_path / "runs.csv", read_metrics(paths))
+    files = {"csv": "a.csv", "markdown": "a.md", "tex": "a.tex", "runs": "runs.csv", "metrics": "metrics"}
+    options = {name: tmp_path / file for name, file in files.items()} | {"order": json.dumps(order)}
+    monkeypatch.setattr("sys.argv", ["make_ablations", *(f"--{name}={value}" for name, value in options.items())])
+    make_ablations.main()
+
+    table = table_of(paths, order)
+    written = pd.read_csv(
+        tmp_path / "a.csv", keep_default_na=False, na_values={"sd": "", "seeds_low": "", "seeds_high": ""}
+    )
+    pd.testing.assert_frame_equal(written, table, check_dtype=False)
+    assert (tmp_path / "a.md").read_text() == ablations_markdown(table)
+    assert (tmp_path / "a.tex").read_text() == ablations_latex(table)

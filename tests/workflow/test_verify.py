@@ -1,0 +1,72 @@
+"""scripts.verify_results on a study that was run whole: metrics from predictions, tables from metrics."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+MODEL = "digits_s/shufflenet/mfd/seed0"
+
+
+@pytest.fixture
+def results(study, tmp_path):
+    """The study's results, to be altered: tables, metrics and predictions."""
+    to = tmp_path / "tiny"
+    ignored = shutil.ignore_patterns("data", "figures", "weights.safetensors")
+    return shutil.copytree(study / "results" / "tiny", to, ignore=ignored)
+
+
+def verify(results, checkout):
+    command = [sys.executable, "-m", "scripts.verify_results", "--results", results]
+    env = os.environ | {"PYTHONPATH": str(checkout)}
+    return subprocess.run(command, cwd=checkout, env=env, text=True, capture_output=True)
+
+
+def test_what_the_workflow_made_holds(results, checkout):
+    done = verify(results, checkout)
+
+    assert done.returncode == 0, done.stderr
+    assert "4 metrics files and the tables from them hold" in done.stdout
+
+
+def test_an_altered_prediction_is_found(results, checkout):
+    path = results / "models" / MODEL / "predictions.parquet"
+    predictions = pd.read_parquet(path)
+    # the first test image that is right gets another class
+    p = [name for name in predictions if re.fullmatch(r"p\d+", name)]
+    right = predictions[p].to_numpy().argmax(axis=1) == predictions["label"]
+    predictions.loc[right.idxmax(), p] = predictions.loc[right.idxmax(), p].to_numpy()[::-1]
+    predictions.to_parquet(path, index=False)
+
+    done = verify(results, checkout)
+
+    assert done.returncode == 1
+    assert f"metrics/{MODEL}.json: accuracy does not follow from" in done.stderr
+    assert "tables/" not in done.stderr
+
+
+@pytest.mark.parametrize("table", ["runs.csv", "table1.tex", "ablations.md", "paper_vs_reproduced.md"])
+def test_an_altered_table_is_found(results, checkout, table):
+    path = results / "tables" / table
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    number, line = next(
+        (i, line) for i, line in enumerate(lines) if "0." in line and re.search(r"\d$|\d [|&\\\\]", line.strip())
+    )
+    lines[number] = re.sub(r"0\.(\d)", lambda digit: f"0.{(int(digit[1]) + 1) % 10}", line, count=1)
+    path.write_text("".join(lines), encoding="utf-8")
+
+    done = verify(results, checkout)
+
+    assert done.returncode == 1
+    assert f"tables/{table}: line {number + 1} is" in done.stderr
+    assert done.stderr.endswith("error: 1 of the results do not follow from what they are made of\n")
+
+
+def test_a_table_that_is_gone_is_found(results, checkout):
+    (results / "tables" / "paired.md").unlink()
+
+    assert "tables/paired.md is missing" in verify(results, checkout).stderr
