@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from fairdistill import uncertainty
-from fairdistill.outcomes import collect
+from fairdistill.outcomes import Outcomes, collect
 
 
 def unpaired(right):
@@ -159,7 +159,36 @@ def test_gaps_in_accuracy_weigh_each_models_own_cells():
     )
     known = [uncertainty.assess(model, resamples=200) for model in (first, second)]
 
-    assert uncertainty.gap_intervals(first, second, *known, resamples=200)["accuracy"] == (-0.25, -0.25)
+    assert uncertainty.gap_intervals(first, second, *known)["accuracy"] == (-0.25, -0.25)
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_the_covariances_of_a_gap_are_those_of_resampled_images(copies):
+    """Two models whose answers share the difficulty of an image, on separate groups or on copies of one image."""
+    rng = np.random.default_rng(4)
+    accuracy = np.array([[[0.9, 0.8], [0.6, 0.7]], [[0.85, 0.7], [0.5, 0.65]]])
+    hard = rng.random((2, 2, 400))
+    if copies:
+        hard[:] = 0.7 * hard[0] + 0.3 * hard
+    models = [
+        Outcomes(
+            right=[[hard[a, y] < cells[a, y] for y in range(2)] for a in range(2)],
+            paired=copies,
+            images="same",
+        )
+        for cells in accuracy
+    ]
+    drawn = uncertainty.resample(models, resamples=20_000, rng=rng)
+
+    for name, measure in uncertainty.MEASURES.items():
+        expected = np.corrcoef(measure(drawn), rowvar=False)[0, 1]
+        assert expected > 0.3
+        assert uncertainty.deo_correlation(*models, measure=name) == pytest.approx(expected, abs=0.04)
+    known = [uncertainty.assess(model, resamples=200) for model in models]
+    gap = np.subtract(*uncertainty.overall(drawn, models[0].count).T)
+    assert uncertainty.gap_intervals(*models, *known)["accuracy"] == pytest.approx(
+        tuple(np.quantile(gap, [0.025, 0.975])), abs=0.003
+    )
 
 
 STUDIES, RESAMPLES, CHUNK = 2000, 100, 40
