@@ -166,7 +166,7 @@ def test_gaps_in_accuracy_weigh_each_models_own_cells():
 def test_the_covariances_of_a_gap_are_those_of_resampled_images(copies):
     """Two models whose answers share the difficulty of an image, on separate groups or on copies of one image."""
     rng = np.random.default_rng(4)
-    accuracy = np.array([[[0.9, 0.85], [0.6, 0.6]], [[0.85, 0.8], [0.5, 0.5]]])
+    accuracy = np.array([[[0.9, 0.85], [0.5, 0.7]], [[0.85, 0.8], [0.4, 0.6]]])
     hard = rng.random((2, 2, 400))
     if copies:
         hard[:] = 0.7 * hard[0] + 0.3 * hard
