@@ -27,7 +27,7 @@ onstart:
         for job in workflow.dag.needrun_jobs()
         if job.rule.name in ("train_teacher", "distill_student")
     ]
-    os.environ["FAIRDISTILL_TRAININGS"] = str(len(planned))
+    os.environ.update(FAIRDISTILL_TRAININGS=str(len(planned)))
 
 
 # the predictions are named here so that metrics alone, as in a fresh clone, do not pass for trained models

@@ -32,16 +32,18 @@ def start(tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     started = []
 
-    def start(slots):
+    def start_one(slots):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         process = subprocess.Popen([sys.executable, "-c", TAKES, str(slots)], cwd=ROOT, text=True, **pipes)
         started.append(process)
         return process
 
-    yield start
+    yield start_one
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
 
 
 def go(processes):
