@@ -1,3 +1,4 @@
+import os
 import sys
 
 from snakemake import __version__
@@ -17,6 +18,16 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/paper.smk"
+
+
+# for the trainings, which say how far the grid is
+onstart:
+    planned = [
+        job
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name in ("train_teacher", "distill_student")
+    ]
+    os.environ.update(FAIRDISTILL_TRAININGS=str(len(planned)))
 
 
 # the predictions are named here so that metrics alone, as in a fresh clone, do not pass for trained models

@@ -1,6 +1,7 @@
 """Writing files so that a reader, a crash or a full disk never meets half of one."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
@@ -26,6 +28,24 @@ def replacing(path: Path | str) -> Iterator[Path]:
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed left of `path` half written."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.(\d{{1,9}})\.partial")
+    for sibling in path.parent.iterdir():
+        if (match := name.fullmatch(sibling.name)) and not _is_running(int(match[1])):
+            sibling.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_text(path: Path | str, text: str) -> None:

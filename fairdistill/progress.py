@@ -1,7 +1,10 @@
-"""How far a training is, on stderr."""
+"""How far a training is, and with it the grid, on stderr."""
 
+import os
 import sys
+import time
 from collections.abc import Mapping
+from pathlib import Path
 
 
 def log(line: str) -> None:
@@ -19,3 +22,21 @@ def describe(row: Mapping, epochs: int) -> str:
         f"epoch {row['epoch']}/{epochs}  {losses}  train {row['train_accuracy']:.3f}{test}  "
         f"{row['images_per_second']:.0f} images/s  {left / 60:.1f} min left"
     )
+
+
+def count_training(name: str) -> None:
+    """Say how many trainings of this run of Snakemake are done, and the time left if the others go at the same pace.
+
+    FAIRDISTILL_RUN is when that run began (ns), FAIRDISTILL_TRAININGS how many it planned; without them nothing is
+    said. Those done are listed in a file of their own for each run.
+    """
+    run, planned = os.environ.get("FAIRDISTILL_RUN"), os.environ.get("FAIRDISTILL_TRAININGS")
+    if not (run and planned):
+        return
+    done = Path(".snakemake", "trained", run)
+    done.parent.mkdir(parents=True, exist_ok=True)
+    with open(done, "a", encoding="utf-8") as file:
+        file.write(f"{name}\n")
+    count = len(set(done.read_text(encoding="utf-8").splitlines()))
+    left = (time.time_ns() - int(run)) / 1e9 * (int(planned) / count - 1)
+    log(f"{count} of {planned} trainings done, about {left / 60:.1f} min left for the others")

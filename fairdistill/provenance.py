@@ -13,9 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ("fairdistill", "scripts")
-# Modules that no version is taken over. They import nothing of the project, and a change in them alters how an error
-# reads, how a file gets to its place or what is noted beside a result, but no result.
-NEUTRAL = frozenset(f"fairdistill.{name}" for name in ("errors", "files", "progress", "provenance"))
+# Modules that no version is taken over. They import but one another, and a change in them alters how an error reads,
+# how a file gets to its place, which GPU is taken or what is noted beside a result, but no result.
+NEUTRAL = frozenset(f"fairdistill.{name}" for name in ("devices", "errors", "files", "locks", "progress", "provenance"))
 PACKAGES = (
     "torch",
     "torchvision",

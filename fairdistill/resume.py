@@ -1,24 +1,28 @@
 """State that lets a killed training go on after its last whole epoch."""
 
+import hashlib
 import io
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
-from fairdistill.files import replacing
+from fairdistill.files import remove_leftovers, replacing
+from fairdistill.progress import log
 
 
 class ResumeState:
     """A file beside a training's outputs, bound to one configuration.
+
+    A line with the configuration's fingerprint and the SHA-256 of the rest, and what `torch.save` writes, which has
+    no checksum that `torch.load` would look at.
 
     Parameters
     ----------
     path
         Where the state lives. It is written whole or not at all.
     fingerprint
-        A digest of all that decides the result: parameters, code, inputs. State with another is discarded.
+        A digest of all that decides the result: parameters, code, inputs, packages. State with another is discarded.
     """
 
     def __init__(self, path: Path | str, fingerprint: str):
@@ -27,32 +31,38 @@ class ResumeState:
 
     def save(self, parts: Mapping, history: list[dict]) -> None:
         """Keep the `state_dict` of each of `parts` and the history so far."""
-        state = {"fingerprint": self.fingerprint, "history": history}
-        state |= {name: part.state_dict() for name, part in parts.items()}
         content = io.BytesIO()
-        torch.save(state, content)
+        torch.save({"history": history, **{name: part.state_dict() for name, part in parts.items()}}, content)
         # written by Python, whose error on a full disk says so
-        with replacing(self.path) as partial:
-            partial.write_bytes(content.getbuffer())
+        with replacing(self.path) as partial, open(partial, "wb") as file:
+            file.write(f"{self.fingerprint} {_sha256(content.getbuffer())}\n".encode())
+            file.write(content.getbuffer())
 
     def restore(self, parts: Mapping) -> list[dict]:
         """Load the state into `parts` and return its history; an empty one where there is nothing to go on from."""
         if not self.path.exists():
             return []
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            belongs = state["fingerprint"] == self.fingerprint
-        except Exception as error:
-            # whatever a damaged file raises, the training can start anew
-            print(f"{self.path}: damaged resume state is ignored ({type(error).__name__})", file=sys.stderr)
-            return []
-        if not belongs:
-            print(f"{self.path}: resume state of another configuration is ignored", file=sys.stderr)
-            return []
+        header, _, content = self.path.read_bytes().partition(b"\n")
+        fingerprint, _, checksum = header.partition(b" ")
+        if checksum != _sha256(content).encode():
+            return self._refuse("it is damaged")
+        if fingerprint != self.fingerprint.encode():
+            return self._refuse("it is of other parameters, code, data or packages")
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         for name, part in parts.items():
             part.load_state_dict(state[name])
         return state["history"]
 
+    def _refuse(self, reason: str) -> list[dict]:
+        log(f"{self.path}: the state of an interrupted training is discarded, {reason}; starting anew")
+        self.discard()
+        return []
+
     def discard(self) -> None:
-        """The training is done."""
+        """Remove the state, and what was left of it half written."""
         self.path.unlink(missing_ok=True)
+        remove_leftovers(self.path)
+
+
+def _sha256(content: bytes | memoryview) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from fake_gpus import fake_gpus
 from running import ROOT, TINY, planned, snakemake
 
 PAPER = {
@@ -21,6 +22,7 @@ PAPER = {
 PROBE = """include: "{root}/Snakefile"
 for name in ("train_teacher", "distill_student"):
     print(workflow.get_rule(name).resources["gpu"])
+print(workflow.global_resources["gpu"])
 """
 
 
@@ -75,20 +77,36 @@ def test_the_entry_of_the_workflow_catalog_is_the_same_workflow(workdir):
 
 
 @pytest.mark.parametrize(
-    ("device", "driver", "gpus"), [("auto", True, 1), ("auto", False, 0), ("cpu", True, 0), ("cuda", False, 1)]
+    ("device", "slots", "present", "allowed", "gpu", "at_a_time"),
+    [
+        ("auto", 1, 1, None, 1, 1),
+        ("auto", 1, 4, None, 1, 4),
+        ("auto", 2, 4, None, 1, 8),
+        ("auto", 1, 4, "1,3", 1, 2),
+        ("auto", 1, 0, None, 0, 1),
+        ("cpu", 1, 1, None, 0, 1),
+        ("cuda", 1, 0, None, 1, 1),
+    ],
 )
-def test_a_training_asks_for_a_gpu_where_it_will_use_one(workdir, device, driver, gpus):
-    folder = workdir / "bin"
-    folder.mkdir()
-    if driver:
-        (folder / "nvidia-smi").write_text("#!/bin/sh\n")
-        (folder / "nvidia-smi").chmod(0o755)
+def test_trainings_on_gpus_are_as_many_at_a_time_as_there_are_slots(
+    workdir, monkeypatch, device, slots, present, allowed, gpu, at_a_time
+):
+    fake_gpus(workdir / "bin", present)
+    if allowed:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
     # where a rule has a message a dry run does not print its resources
     probe = workdir / "probe.smk"
     probe.write_text(PROBE.format(root=ROOT))
-    given = ("--config", f"training={{device: {device}}}")
-    done = snakemake("--dry-run", *given, directory=workdir, path=folder, snakefile=probe)
-    assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout) == [str(gpus)] * 2, done.stdout
+    given = ("--config", f"training={{device: {device}, gpu_slots: {slots}}}")
+    done = snakemake("--dry-run", *given, directory=workdir, path=workdir / "bin", snakefile=probe)
+    assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout) == [str(gpu)] * 2 + [str(at_a_time)], done.stdout
+
+
+def test_a_limit_on_the_command_line_goes_before(workdir):
+    probe = workdir / "probe.smk"
+    probe.write_text(PROBE.format(root=ROOT))
+    done = snakemake("--dry-run", "--resources", "gpu=3", directory=workdir, snakefile=probe)
+    assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout)[-1] == "3", done.stdout
 
 
 @pytest.mark.parametrize(("methods", "compared"), [("[plain, mine]", " --method mine "), ("[plain]", "")])

@@ -1,7 +1,6 @@
 import json
 import os
 import shlex
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ ROOT = str(Path(str(workflow.current_basedir)).parents[1])
 sys.path.insert(0, ROOT)
 
 from fairdistill.config import complete
+from fairdistill.devices import visible_gpus
 from fairdistill.errors import UserError
 from fairdistill.provenance import code_version, constant
 
@@ -22,13 +22,26 @@ except UserError as error:
 # of this call of Snakemake, and of the processes that it starts for its jobs
 RUN = os.environ.setdefault("FAIRDISTILL_RUN", f"{time.time_ns()}")
 
+# not among the settings that a training is told: it changes no result
+GPU_SLOTS = config["training"].pop("gpu_slots")
+
 # what every job finds in its environment; not parameters, as a moved checkout or another mirror changes no result
 # safe: a torch.py in the user's folder is not taken for torch
-environment = {"PYTHONPATH": ROOT, "PYTHONSAFEPATH": "1", "FAIRDISTILL_RUN": RUN}
+environment = {
+    "PYTHONPATH": ROOT,
+    "PYTHONSAFEPATH": "1",
+    "FAIRDISTILL_RUN": RUN,
+    "FAIRDISTILL_GPU_SLOTS": str(GPU_SLOTS),
+}
 if config["data"]["mirror"]:
     environment["FAIRDISTILL_MIRROR"] = config["data"]["mirror"]
 exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in environment.items())
 shell.prefix(f"{exports}source {shlex.quote(f'{ROOT}/workflow/job.sh')}; ")
+
+GPUS = visible_gpus()
+# trainings on this machine's GPUs at a time, unless --resources gpu=... says it; no limit to what a scheduler starts
+# elsewhere, as profiles/default makes the resource a local one
+workflow.global_resources.setdefault("gpu", max(1, len(GPUS) * GPU_SLOTS))
 
 RESULTS = f"results/{config['study']}"
 LOGS = f"logs/{config['study']}"
@@ -183,7 +196,7 @@ def names_of_run(wildcards, method):
 def gpus_per_training():
     """0 where training stays on the CPU: there it is the cores that limit how many run at once."""
     device = config["training"]["device"]
-    return int(device == "cuda" or (device == "auto" and shutil.which("nvidia-smi") is not None))
+    return int(device == "cuda" or (device == "auto" and bool(GPUS)))
 
 
 def growing(amount):

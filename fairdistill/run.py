@@ -1,0 +1,116 @@
+"""One training from its inputs to its outputs: read, train or go on, publish whole files."""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from fairdistill.data import load_dataset
+from fairdistill.errors import UserError
+from fairdistill.files import replacing, write_text
+from fairdistill.locks import WriterLock
+from fairdistill.models import load_model, save_model
+from fairdistill.progress import count_training, log
+from fairdistill.provenance import hardware, peak_memory_mb, versions
+from fairdistill.resume import ResumeState
+from fairdistill.training import TrainedModel, TrainingSettings, train
+
+# removed first and written last: where it is, the other outputs are, and of the same training
+RECORD = "training.json"
+
+
+def train_and_publish(args: argparse.Namespace, *, role: str, lock: WriterLock) -> None:
+    """Train what `args` (of `fairdistill.job.parser`) describe; write weights, predictions, history and record.
+
+    An interrupted training left its state beside the folder of its outputs, and goes on from there. What the process
+    that held `lock` before has finished meanwhile is not trained again.
+    """
+    dataset = load_dataset(args.data)
+    settings = TrainingSettings.from_mapping(args.training)
+    inputs = {"dataset": dataset.info["sha256"]}
+    teacher = None
+    if teacher_path := getattr(args, "teacher", None):
+        teacher = load_model(teacher_path, architecture=args.teacher_architecture)
+        inputs["teacher"] = _sha256(teacher_path)
+        if teacher.head.out_features != len(dataset.classes):
+            raise UserError(
+                f"{teacher_path}: the teacher knows {teacher.head.out_features} classes, "
+                f"the data set has {len(dataset.classes)}; give a teacher trained on this data set"
+            )
+    names = {
+        "study": None,
+        "dataset": args.data.name,
+        "architecture": args.architecture["kind"],
+        "method": args.method["kind"],
+        **args.run,
+    }
+    identity = {
+        "run": {**names, "role": role, "seed": args.seed},
+        "parameters": {"architecture": args.architecture, "method": args.method, "training": asdict(settings)},
+        "code": args.code,
+        "inputs": inputs,
+        "versions": versions(),
+    }
+    if lock.waited and _is_done(args.output / RECORD, identity):
+        log("the other process has finished this training")
+        return
+    resume = ResumeState(args.output.with_name(f"{args.output.name}.resume"), _digest(identity))
+    log(f"{role} {names['architecture']} on {names['dataset']}, method {args.method['kind']}, seed {args.seed}")
+
+    trained = train(
+        dataset,
+        args.architecture,
+        args.method,
+        settings,
+        role=role,
+        seed=args.seed,
+        teacher=teacher,
+        resume=resume,
+    )
+
+    lock.check()
+    (args.output / RECORD).unlink(missing_ok=True)
+    save_model(args.output / "weights.safetensors", trained.model, args.architecture)
+    test = dataset.samples[dataset.samples["split"] == "test"]
+    with replacing(args.output / "predictions.parquet") as partial:
+        _predictions(test, trained).to_parquet(partial, index=False)
+    with replacing(args.output / "history.csv") as partial:
+        trained.history.to_csv(partial, index=False)
+    record = {
+        **identity,
+        "data": {key: dataset.info[key] for key in ("kind", "settings", "source")},
+        "classes": dataset.classes,
+        "groups": dataset.groups,
+        "device": trained.device,
+        "precision": trained.precision,
+        # of all epochs, those before an interruption included
+        "seconds": round(float(trained.history["seconds"].sum()), 2),
+        "peak_memory_mb": round(peak_memory_mb()),
+        "hardware": hardware(),
+    }
+    write_text(args.output / RECORD, json.dumps(record, indent=2) + "\n")
+    resume.discard()
+    count_training(str(args.output))
+
+
+def _is_done(record: Path, identity: Mapping) -> bool:
+    return record.exists() and identity.items() <= json.loads(record.read_bytes()).items()
+
+
+def _predictions(test: pd.DataFrame, trained: TrainedModel) -> pd.DataFrame:
+    columns = [f"p{c}" for c in range(trained.probabilities.shape[1])]
+    probabilities = pd.DataFrame(trained.probabilities, columns=columns, index=test.index)
+    return test[["sample_id", "image_id", "label", "group"]].join(probabilities)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(value: Mapping) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

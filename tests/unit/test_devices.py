@@ -1,0 +1,128 @@
+"""Processes that start at once share fake GPUs as they are told to."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from fake_gpus import fake_gpus
+
+from fairdistill.devices import visible_gpus
+
+ROOT = Path(__file__).parents[2]
+# waits for a line, takes a GPU, says which, and keeps it until the input ends
+TAKES = """import os, sys
+from fairdistill import devices
+devices.PAUSE = 0.02
+sys.stdin.readline()
+devices.take_gpu(int(sys.argv[1]))
+print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """A function that starts a process which will take a GPU; all are ended at the end."""
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", f"test{os.getpid()}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    started = []
+
+    def start_one(slots):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen([sys.executable, "-c", TAKES, str(slots)], cwd=ROOT, text=True, **pipes)
+        started.append(process)
+        return process
+
+    yield start_one
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def go(processes):
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+
+
+def gpu_of(process):
+    return process.stdout.readline().strip()
+
+
+@pytest.mark.parametrize(("gpus", "slots"), [(1, 1), (4, 1), (2, 3)])
+def test_processes_that_start_at_once_fill_every_slot_once(start, tmp_path, gpus, slots):
+    fake_gpus(tmp_path, gpus)
+    processes = [start(slots) for _ in range(gpus * slots)]
+    go(processes)
+    assert Counter(gpu_of(process) for process in processes) == {str(gpu): slots for gpu in range(gpus)}
+
+
+def test_every_gpu_gets_a_training_before_one_gets_two(start, tmp_path):
+    fake_gpus(tmp_path, 3)
+    processes = [start(2) for _ in range(3)]
+    go(processes)
+    assert {gpu_of(process) for process in processes} == {"0", "1", "2"}
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, None])
+def test_who_finds_all_taken_waits_until_a_process_ends_or_is_killed(start, tmp_path, end):
+    fake_gpus(tmp_path, 2)
+    holders = [start(1), start(1)]
+    go(holders)
+    held = {gpu_of(process): process for process in holders}
+    late = start(1)
+    go([late])
+    with pytest.raises(subprocess.TimeoutExpired):
+        late.wait(timeout=1)
+    if end:
+        held["1"].send_signal(end)
+    else:
+        held["1"].stdin.close()
+    assert gpu_of(late) == "1"
+
+
+def test_what_a_scheduler_gave_is_left_as_it_is(start, tmp_path, monkeypatch):
+    fake_gpus(tmp_path, 4)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-abc")
+    process = start(1)
+    go([process])
+    assert gpu_of(process) == "GPU-abc"
+    # the same name in another job is another GPU
+    monkeypatch.setenv("SLURM_JOB_ID", f"other{os.getpid()}")
+    other = start(1)
+    go([other])
+    assert gpu_of(other) == "GPU-abc"
+
+
+def test_gpus_that_the_user_chose_are_shared_out(start, tmp_path, monkeypatch):
+    fake_gpus(tmp_path, 4)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1, 3")
+    processes = [start(1), start(1)]
+    go(processes)
+    assert {gpu_of(process) for process in processes} == {"1", "3"}
+
+
+@pytest.mark.parametrize(
+    ("present", "allowed", "gpus"),
+    [(2, None, ["0", "1"]), (0, None, []), (0, "0", []), (2, "", []), (2, "-1", []), (3, "2,-1,0", ["2"])],
+)
+def test_visible_gpus(tmp_path, monkeypatch, present, allowed, gpus):
+    fake_gpus(tmp_path, present)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    if allowed is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
+    assert visible_gpus() == gpus
+
+
+def test_the_gpu_is_taken_before_torch_is_loaded():
+    code = "import sys; import scripts.train_teacher, scripts.distill_student; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

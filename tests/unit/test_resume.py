@@ -1,0 +1,194 @@
+"""Trainings that are killed, at any moment and more than once, end with the bits of one that was not."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+from torch import nn
+
+from fairdistill import files, job, models, run
+from fairdistill.locks import WriterLock
+
+EPOCHS = 40
+KILLS = 8  # of each of three trainings
+DAMAGES = ("truncated", "flipped bit", "zeros")
+OUTPUTS = ["history.csv", "predictions.parquet", "training.json", "weights.safetensors"]
+
+
+def small(stem, n_classes):
+    """An architecture with all that has a state, in milliseconds an epoch."""
+    body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return body, nn.Linear(8, n_classes)
+
+
+def train(folder, output, epochs=EPOCHS, die=None):
+    """Train, as a process of its own does; `die` is (n, when), to be killed before or after the n-th renaming."""
+    log = open(f"{output}.log", "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+    sys.stderr = log
+    models.ARCHITECTURES["small"] = f"{__name__}:small"
+    if die:
+        _die_at_a_renaming(*die)
+    training = json.dumps({"epochs": epochs, "batch_size": 24, "device": "cpu", "precision": "fp32"})
+    options = ["--data", folder, "--output", output, "--architecture", "small", "--training", training]
+    job.run_training(job.parser("", method="scratch").parse_args(map(str, options)), role="teacher")
+
+
+def _die_at_a_renaming(n, when):
+    replace, count = os.replace, 0
+
+    def dying(*paths):
+        nonlocal count
+        count += 1
+        if count == n and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(*paths)
+        if count == n:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    files.os.replace = dying
+
+
+@pytest.fixture(scope="module")
+def start(tiny_folder):
+    """A function that starts a training; the processes are copies of one that has loaded torch."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, run.__name__])
+
+    def start(*args, **options):
+        process = context.Process(target=train, args=(tiny_folder, *args), kwargs=options)
+        process.start()
+        return process
+
+    with pytest.MonkeyPatch.context() as patch:
+        # what the process that is copied finds, as it does not get sys.path
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield start
+
+
+@pytest.fixture(scope="module")
+def whole(start, tmp_path_factory):
+    """The outputs of a training that nothing interrupts."""
+    output = tmp_path_factory.mktemp("whole") / "seed0"
+    start(output).join()
+    return output
+
+
+def damage(path, kind, rng):
+    content = bytearray(path.read_bytes())
+    place = rng.randrange(len(content))
+    if kind == "truncated":
+        del content[place:]
+    elif kind == "flipped bit":
+        content[place] ^= 1 << rng.randrange(8)
+    elif kind == "zeros":
+        content[place:] = bytes(len(content) - place)
+    path.write_bytes(content)
+
+
+def assert_same(output, whole):
+    assert sorted(path.name for path in output.iterdir()) == OUTPUTS
+    assert sorted(path.name for path in output.parent.iterdir()) == ["seed0", "seed0.log"]
+    ours, theirs = (load_file(folder / "weights.safetensors") for folder in (output, whole))
+    assert ours.keys() == theirs.keys()
+    assert all(ours[name].equal(theirs[name]) for name in ours)
+    assert (output / "predictions.parquet").read_bytes() == (whole / "predictions.parquet").read_bytes()
+    ours, theirs = (pd.read_csv(folder / "history.csv") for folder in (output, whole))
+    speed = ["seconds", "images_per_second"]
+    pd.testing.assert_frame_equal(ours.drop(columns=speed), theirs.drop(columns=speed))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kills_at_random_moments_change_no_bit(start, whole, tmp_path, seed):
+    output, log = tmp_path / "seed0", tmp_path / "seed0.log"
+    epoch = pd.read_csv(whole / "history.csv")["seconds"].median()
+    rng = random.Random(seed)
+    damages = [*DAMAGES, *[None] * (KILLS - len(DAMAGES))]
+    rng.shuffle(damages)
+    for kind in damages:
+        process = start(output)
+        kill_after(process, log, rng.randrange(2, 5), rng.uniform(0, 4 * epoch))
+        if kind:
+            damage(tmp_path / "seed0.resume", kind, rng)
+    start(output).join()
+    assert_same(output, whole)
+    text = log.read_text()
+    assert text.count("resuming after epoch") == KILLS - len(DAMAGES)
+    assert text.count("it is damaged; starting anew") == len(DAMAGES)
+
+
+def kill_after(process, log, epochs, seconds):
+    """Kill a training some time after so many more epochs."""
+    before = epochs_in(log)
+    while epochs_in(log) < before + epochs:
+        assert process.is_alive()
+        time.sleep(0.001)
+    time.sleep(seconds)
+    process.kill()
+    process.join()
+
+
+def epochs_in(log):
+    return log.read_text().count("\nepoch ") if log.exists() else 0
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("n", range(1, 7))
+def test_a_kill_between_any_two_writes_changes_no_bit(start, tmp_path, short, n, when):
+    """Three epochs save two states and publish four files; those of another training are there already."""
+    output = tmp_path / "seed0"
+    start(output, epochs=2).join()
+    process = start(output, epochs=3, die=(n, when))
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    start(output, epochs=3).join()
+    assert_same(output, short)
+
+
+@pytest.fixture(scope="module")
+def short(start, tmp_path_factory):
+    output = tmp_path_factory.mktemp("short") / "seed0"
+    start(output, epochs=3).join()
+    return output
+
+
+def test_state_of_other_parameters_is_discarded_and_the_log_says_so(start, tmp_path, short):
+    output = tmp_path / "seed0"
+    start(output, epochs=4, die=(3, "after")).join()
+    assert (tmp_path / "seed0.resume").exists()
+    start(output, epochs=3).join()
+    assert_same(output, short)
+    log = Path(f"{output}.log").read_text()
+    assert "seed0.resume: the state of an interrupted training is discarded, it is of other parameters" in log
+
+
+def test_two_at_once_train_the_model_once(start, tmp_path, whole):
+    output = tmp_path / "seed0"
+    processes = [start(output), start(output)]
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert_same(output, whole)
+    log = Path(f"{output}.log").read_text()
+    assert log.count(f"epoch {EPOCHS}/{EPOCHS}") == 1
+    assert "waiting for process" in log
+    assert "the other process has finished this training" in log
+
+
+def test_a_training_that_lost_its_lock_publishes_nothing(start, tmp_path, short):
+    """As when its node was cut off, and another process has the model by now."""
+    output = tmp_path / "seed0"
+    with WriterLock(tmp_path / "seed0.lock"):
+        process = start(output, epochs=3)
+        process.join(1)
+        assert process.exitcode is None
+    process.join()
+    assert_same(output, short)
