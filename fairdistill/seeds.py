@@ -11,8 +11,8 @@ from scipy import stats
 
 from fairdistill.uncertainty import LEVEL
 
-# all sign patterns are tried up to 16 seeds, that many random ones beyond
-SIGN_PATTERNS = 2**16
+# differences up to which all sign patterns are gone through
+EXACT = 16
 
 
 def t_interval(values: ArrayLike) -> tuple[float, float]:
@@ -32,7 +32,8 @@ def t_quantile(n: int) -> float:
 def sign_flip_p(differences: ArrayLike) -> float:
     """Return the two-sided p-value of the sign-flip permutation test of zero mean; missing (nan) where n = 1.
 
-    Exact up to 16 differences. Fisher, The Design of Experiments, 1935, section 21.
+    Exact up to `EXACT` differences, of 9,999 random sign patterns beyond. Fisher, The Design of Experiments, 1935,
+    section 21.
 
     Examples
     --------
@@ -42,8 +43,15 @@ def sign_flip_p(differences: ArrayLike) -> float:
     differences = np.asarray(differences, dtype=float)
     if len(differences) < 2:
         return np.nan
+    patterns = 2 ** len(differences) if len(differences) <= EXACT else 9999
     test = stats.permutation_test(
-        (differences,), np.mean, permutation_type="samples", vectorized=True, n_resamples=SIGN_PATTERNS, rng=0
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=patterns,
+        batch=1024,
+        rng=0,
     )
     return float(test.pvalue)
 
