@@ -102,13 +102,17 @@ def deo_correlation(student: Outcomes, teacher: Outcomes, *, measure: str) -> fl
     weights = []
     for model in (student, teacher):
         cells = model.accuracy
-        group = np.arange(len(cells))[:, None]
-        extreme = 1.0 * (group == cells.argmax(axis=0)) - (group == cells.argmin(axis=0))
         gap = np.ptp(cells, axis=0)
-        weights.append(extreme / len(gap) if measure == "deo_a" else extreme * (np.arange(len(gap)) == gap.argmax()))
+        # extremes that tie share the weight
+        extreme = _share(cells == cells.max(axis=0)) - _share(cells == cells.min(axis=0))
+        weights.append(extreme * (1 / len(gap) if measure == "deo_a" else _share(gap == gap.max())))
     covariance = _covariance(student, teacher, weights)
     spread = np.sqrt(covariance[0, 0] * covariance[1, 1])
     return float(covariance[0, 1] / spread) if spread > 0 else 0.0
+
+
+def _share(chosen: np.ndarray) -> np.ndarray:
+    return chosen / chosen.sum(axis=0)
 
 
 def _covariance(student: Outcomes, teacher: Outcomes, weights: Sequence[np.ndarray]) -> np.ndarray:

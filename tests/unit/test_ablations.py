@@ -121,7 +121,8 @@ def test_the_overview_counts_the_comparisons_that_are_clear(table):
         tuple(cell.strip() for cell in line.split("|")[1:3]): line for line in page.splitlines() if "above)" in line
     }
     assert "| 6 " in lines["sampling", "balanced - teacher"]
-    assert lines["sampling", "balanced - teacher"].count("(6 below, 0 above)") == 2
+    # DEO_A; the intervals of DEO_M are too wide on so few images
+    assert lines["sampling", "balanced - teacher"].count("(6 below, 0 above)") == 1
     assert lines["loss", "mfd - balanced"].count("(0 below, 0 above)") == 3
     assert "+0.000 (0 below, 0 above)" in lines["data", "utkface_leaky - UTKFace"]
     # in the overview once, as what sampling brings

@@ -20,7 +20,7 @@ from test_envs import RULES
 from fairdistill.data.cifar10s import ARCHIVE
 
 STAND_IN = Path(__file__).with_name("conda_stand_in") / "bin"
-GIVEN = ("--configfile", TINY, "--config", "methods=[mfd]")
+GIVEN = ("--configfile", TINY, "--config", "methods=[mfd, balanced]")
 # a downloaded data set beside the embedded one that the study is on
 TARGETS = ("all", "results/tiny/data/cifar10s/dataset.json")
 
