@@ -1,5 +1,7 @@
 """What the version of the code stands for, and the record of packages and machine."""
 
+import itertools
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -152,3 +154,49 @@ def test_peak_memory_is_in_mib_on_every_system(monkeypatch, platform, unit):
     monkeypatch.setattr(provenance.sys, "platform", platform)
     monkeypatch.setattr(provenance.resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=3 * 2**20 // unit))
     assert provenance.peak_memory_mb() == 3
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """A copy of this project in its place, to edit."""
+    root = provenance.ROOT
+    for name in provenance.PROJECT:
+        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    yield tmp_path
+    monkeypatch.undo()
+    forget()
+
+
+def versions_of_trainings():
+    """The version of every kind of training, as the workflow takes it, by (architecture, method, engine)."""
+    forget()
+    registries = {"models": "ARCHITECTURES", "methods": "METHODS", "engines": "ENGINES"}
+    choices = [provenance.constant(f"fairdistill.{name}", registry) for name, registry in registries.items()]
+    modules = {name: path.split(":")[0] for choice in choices for name, path in choice.items()}
+    return {
+        names: provenance.code_version("scripts.distill_student", *(modules[name] for name in names))
+        for names in itertools.product(*choices)
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "retrained"),
+    [
+        ("fairdistill/models/resnet.py", {"resnet18"}),
+        ("fairdistill/models/shufflenet.py", {"shufflenet_v2_x1_0"}),
+        # the reference engine derives its loss from the method
+        ("fairdistill/methods/mfd.py", {"mfd", "reference"}),
+        ("fairdistill/engines/fast.py", {"fast"}),
+        ("fairdistill/engines/reference.py", {"reference"}),
+    ],
+)
+def test_changed_logic_retrains_what_uses_it_and_a_comment_nothing(copy, path, retrained):
+    before = versions_of_trainings()
+    file = copy / path
+    file.write_text('"""Another docstring."""\n# a comment\n' + file.read_text(), encoding="utf-8")
+    assert versions_of_trainings() == before
+    file.write_text(file.read_text() + "\nANOTHER = 1\n", encoding="utf-8")
+    after = versions_of_trainings()
+    changed = {names for names in before if after[names] != before[names]}
+    assert changed == {names for names in before if retrained.intersection(names)}

@@ -60,7 +60,8 @@ def _die_at_a_renaming(n, when):
 def start(tiny_folder):
     """A function that starts a training; the processes are copies of one that has loaded torch."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, run.__name__])
+    # the last is what torch.use_deterministic_algorithms loads, in a second and a half
+    context.set_forkserver_preload([__name__, run.__name__, "torch._inductor"])
 
     def start(*args, **options):
         process = context.Process(target=train, args=(tiny_folder, *args), kwargs=options)

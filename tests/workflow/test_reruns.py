@@ -7,6 +7,7 @@ import signal
 
 import pytest
 from running import TINY, copy_project, planned, running, snakemake
+from safetensors.numpy import load_file
 
 GIVEN = ("--configfile", TINY)
 AFTER_MODELS = {
@@ -157,6 +158,25 @@ def test_after_a_rerun_that_was_killed_the_earlier_files_are_there_and_the_job_i
     snakemake("--unlock", *longer, project=checkout, directory=own)
     jobs = planned(*longer, project=checkout, directory=own)
     assert jobs == AFTER_MODELS | {"train_teacher": 2, "distill_student": 3, "evaluate_model": 4}
+
+
+def test_a_training_goes_on_after_snakemake_and_its_job_were_killed(own, checkout):
+    target = "results/tiny/models/digits_s/shufflenet/balanced/seed0/weights.safetensors"
+    given = (target, "--force", *GIVEN, "--config", "training={epochs: 4}")
+    where = {"project": checkout, "directory": own}
+    assert snakemake("--cores", 1, *given, **where).returncode == 0
+    whole = load_file(own / target)
+    with running("--cores", 1, *given, **where, start_new_session=True) as process:
+        next(line for line in process.stdout if "epoch 2/4" in line)
+        os.killpg(process.pid, signal.SIGKILL)
+    snakemake("--unlock", *given, **where)
+    done = snakemake("--cores", 1, *given, **where)
+    assert done.returncode == 0, done.stdout
+    assert "| resuming after epoch" in done.stdout
+    assert "| 1 of 1 trainings done, about 0.0 min left" in done.stdout
+    again = load_file(own / target)
+    assert all((again[name] == whole[name]).all() for name in whole)
+    assert [path.name for path in (own / target).parents[1].iterdir()] == ["seed0"]
 
 
 def test_the_terminal_shows_what_the_log_holds_with_the_name_of_the_job(own, checkout):
