@@ -15,12 +15,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fairdistill.data import ImageDataset
-from fairdistill.engines import load_engine
 from fairdistill.methods import Shape, build_method
 from fairdistill.methods.mfd import mfd_loss
 from fairdistill.models import build_model
 from fairdistill.provenance import peak_memory_mb
-from fairdistill.training import TrainingSettings, be_deterministic, choose_device, choose_precision, train_epoch
+from fairdistill.training import TrainingSettings, be_deterministic, choose_computing, choose_device, train_epoch
 
 # the shape of a data set: side in pixels, classes, groups
 DATASETS = {"cifar10s": (32, 10, 2), "utkface": (64, 3, 4)}
@@ -81,8 +80,7 @@ def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps:
     """Train for `steps` steps and return what they cost."""
     settings = TrainingSettings(epochs=1, threads=threads, engine=engine_name)
     be_deterministic(threads)
-    device, engine = choose_device("auto"), load_engine(engine_name)
-    precision = choose_precision("auto", device, engine.BF16_PAYS, kind)
+    engine, device, precision = choose_computing(settings, {"kind": kind})
     size, n_classes, n_groups = DATASETS[dataset_name]
     dataset = pictures(size, n_classes, n_groups, settings.batch_size * (steps + WARM_UP))
     images = engine.Images(dataset, "train", device)
@@ -100,7 +98,8 @@ def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps:
         started = clock.now()
         teacher = engine.TeacherOutputs(build_model(architecture, n_classes), images, flip=True)
         feature_seconds = clock.now() - started
-    optimizer = torch.optim.Adam([*model.parameters(), *objective.parameters()], fused=True)
+    weights = [*model.parameters(), *objective.parameters()]
+    optimizer = engine.optimizer(weights, device, learning_rate=settings.learning_rate, weight_decay=0.0)
 
     stamps = []
     plain_batches = images.batches

@@ -8,6 +8,8 @@ from pathlib import Path
 from fairdistill.devices import take_gpu
 from fairdistill.locks import WriterLock
 
+MAX_SEED = 2**62 - 1
+
 
 def settings_argument(text: str) -> dict:
     """A mapping given on the command line: JSON, or a bare name for `{"kind": name}`."""
@@ -27,6 +29,13 @@ def kind_argument(text: str) -> dict:
     return settings
 
 
+def seed_argument(text: str) -> int:
+    """A seed: a whole number that leaves torch's generator room for the streams made of it."""
+    if not text.isdecimal() or int(text) > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {MAX_SEED}: {text}")
+    return int(text)
+
+
 def parser(description: str, *, method: str) -> argparse.ArgumentParser:
     """The options that training a teacher and a student share; `method` is the default of `--method`."""
     p = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -37,7 +46,7 @@ def parser(description: str, *, method: str) -> argparse.ArgumentParser:
     p.add_argument("--architecture", default="resnet18", help="kind and stem", **kind)
     p.add_argument("--method", default=method, help="kind and settings of the method", **kind)
     p.add_argument("--training", default="{}", help="epochs, batch_size, device, ...", **settings)
-    p.add_argument("--seed", type=int, default=0, help="decides initial weights, order and flips")
+    p.add_argument("--seed", type=seed_argument, default=0, help="decides initial weights, order and flips")
     p.add_argument("--run", default="{}", help="names to record: study, dataset, architecture, method", **settings)
     p.add_argument("--code", default="", help="version of the code, to record and to guard resume state with")
     return p

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import SupportsFloat
 
 
 def log(line: str) -> None:
@@ -22,6 +23,35 @@ def describe(row: Mapping, epochs: int) -> str:
         f"epoch {row['epoch']}/{epochs}  {losses}  train {row['train_accuracy']:.3f}{test}  "
         f"{row['images_per_second']:.0f} images/s  {left / 60:.1f} min left"
     )
+
+
+class EpochProgress:
+    """Says from time to time within an epoch how far it is.
+
+    Parameters
+    ----------
+    epoch, epochs, steps, batch_size
+        The epoch's number, from 1, how many there are, its steps, and the pictures of a step.
+    """
+
+    EVERY = 20.0  # seconds
+
+    def __init__(self, epoch: int, epochs: int, steps: int, batch_size: int):
+        self.epoch, self.epochs, self.steps, self.batch_size = epoch, epochs, steps, batch_size
+        self.started = self.said = time.monotonic()
+
+    def step(self, done: int, total_loss: SupportsFloat) -> None:
+        """Note that `done` steps are done, of which the losses add up to `total_loss`; it is read only when said."""
+        now = time.monotonic()
+        if now - self.said < self.EVERY or done == self.steps:
+            return
+        self.said = now
+        pace = (now - self.started) / done
+        left = (self.epochs - self.epoch + 1) * self.steps - done
+        log(
+            f"epoch {self.epoch}/{self.epochs}, step {done}/{self.steps}  loss {float(total_loss) / done:.4f}  "
+            f"{self.batch_size / pace:.0f} images/s  {left * pace / 60:.1f} min left"
+        )
 
 
 def count_training(name: str) -> None:

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import resource
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -167,11 +168,45 @@ def versions() -> dict[str, str]:
     return installed
 
 
+def packages() -> dict[str, str]:
+    """Versions of all installed packages, and what torch was built from and with."""
+    installed = {
+        distribution.metadata["Name"].lower(): distribution.version
+        for distribution in importlib.metadata.distributions()
+    }
+    if torch := sys.modules.get("torch"):
+        installed |= {"torch (commit)": torch.version.git_version, "torch (cuda)": str(torch.version.cuda)}
+    return dict(sorted(installed.items()))
+
+
+def commit() -> str | None:
+    """The git commit that the code lies at, with "-modified" where it differs; None outside a checkout."""
+
+    def git(*command: str) -> str:
+        command = ["git", "-C", str(ROOT), *command]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    if not (ROOT / ".git").exists():
+        return None
+    try:
+        modified = git("status", "--porcelain", "--", *PROJECT, "workflow", "Snakefile")
+        return git("rev-parse", "HEAD") + ("-modified" if modified else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
 def hardware() -> dict[str, str | int | None]:
-    """The machine: platform, model of the CPU, cores, and the GPU's name where torch uses one."""
+    """The machine: platform, model of the CPU, what torch uses of it, cores, and the GPU where torch uses one."""
     torch = sys.modules.get("torch")
     gpu = torch.cuda.get_device_name() if torch and torch.cuda.is_initialized() else None
-    return {"platform": platform.platform(), "cpu": _cpu_model(), "cores": os.cpu_count(), "gpu": gpu}
+    instructions = torch.backends.cpu.get_cpu_capability() if torch else None
+    return {
+        "platform": platform.platform(),
+        "cpu": _cpu_model(),
+        "instructions": instructions,
+        "cores": os.cpu_count(),
+        "gpu": gpu,
+    }
 
 
 def peak_memory_mb() -> float:

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -23,14 +23,18 @@ class ResumeState:
         Where the state lives. It is written whole or not at all.
     fingerprint
         A digest of all that decides the result: parameters, code, inputs, packages. State with another is discarded.
+    check
+        Called before each writing; it raises an error where this process has lost the right to write.
     """
 
-    def __init__(self, path: Path | str, fingerprint: str):
+    def __init__(self, path: Path | str, fingerprint: str, *, check: Callable[[], None] = lambda: None):
         self.path = Path(path)
         self.fingerprint = fingerprint
+        self.check = check
 
     def save(self, parts: Mapping, history: list[dict]) -> None:
         """Keep the `state_dict` of each of `parts` and the history so far."""
+        self.check()
         content = io.BytesIO()
         torch.save({"history": history, **{name: part.state_dict() for name, part in parts.items()}}, content)
         # written by Python, whose error on a full disk says so

@@ -15,10 +15,11 @@ from fairdistill.files import replacing, write_text
 from fairdistill.locks import WriterLock
 from fairdistill.models import load_model, save_model
 from fairdistill.progress import count_training, log
-from fairdistill.provenance import hardware, peak_memory_mb, versions
+from fairdistill.provenance import commit, hardware, packages, peak_memory_mb, versions
 from fairdistill.resume import ResumeState
-from fairdistill.training import TrainedModel, TrainingSettings, train
+from fairdistill.training import TrainedModel, TrainingSettings, choose_computing, train
 
+OUTPUTS = ("weights.safetensors", "predictions.parquet", "history.csv")
 # removed first and written last: where it is, the other outputs are, and of the same training
 RECORD = "training.json"
 
@@ -26,11 +27,13 @@ RECORD = "training.json"
 def train_and_publish(args: argparse.Namespace, *, role: str, lock: WriterLock) -> None:
     """Train what `args` (of `fairdistill.job.parser`) describe; write weights, predictions, history and record.
 
-    An interrupted training left its state beside the folder of its outputs, and goes on from there. What the process
-    that held `lock` before has finished meanwhile is not trained again.
+    An interrupted training left its state beside the folder of its outputs, and goes on from there. A training whose
+    outputs are there, whole and of just this configuration, is not repeated: a process that outlived Snakemake, or
+    that held `lock` before, has finished it.
     """
     dataset = load_dataset(args.data)
     settings = TrainingSettings.from_mapping(args.training)
+    computing = choose_computing(settings, args.architecture)
     inputs = {"dataset": dataset.info["sha256"]}
     teacher = None
     if teacher_path := getattr(args, "teacher", None):
@@ -54,11 +57,17 @@ def train_and_publish(args: argparse.Namespace, *, role: str, lock: WriterLock) 
         "code": args.code,
         "inputs": inputs,
         "versions": versions(),
+        "device": computing.device.type,
+        "precision": computing.precision,
     }
-    if lock.waited and _is_done(args.output / RECORD, identity):
-        log("the other process has finished this training")
+    resume = ResumeState(args.output.with_name(f"{args.output.name}.resume"), _digest(identity), check=lock.check)
+    if _is_done(args.output, identity):
+        log(f"{args.output} holds this very training already; delete it to train anew")
+        # newer than the inputs, as Snakemake expects
+        for name in (*OUTPUTS, RECORD):
+            (args.output / name).touch()
+        _finish(args, resume)
         return
-    resume = ResumeState(args.output.with_name(f"{args.output.name}.resume"), _digest(identity))
     log(f"{role} {names['architecture']} on {names['dataset']}, method {args.method['kind']}, seed {args.seed}")
 
     trained = train(
@@ -85,20 +94,33 @@ def train_and_publish(args: argparse.Namespace, *, role: str, lock: WriterLock) 
         "data": {key: dataset.info[key] for key in ("kind", "settings", "source")},
         "classes": dataset.classes,
         "groups": dataset.groups,
-        "device": trained.device,
-        "precision": trained.precision,
+        "outputs": {name: _sha256(args.output / name) for name in OUTPUTS},
         # of all epochs, those before an interruption included
         "seconds": round(float(trained.history["seconds"].sum()), 2),
         "peak_memory_mb": round(peak_memory_mb()),
         "hardware": hardware(),
+        "commit": commit(),
+        "packages": packages(),
     }
+    lock.check()
     write_text(args.output / RECORD, json.dumps(record, indent=2) + "\n")
+    _finish(args, resume)
+
+
+def _finish(args: argparse.Namespace, resume: ResumeState) -> None:
     resume.discard()
     count_training(str(args.output))
 
 
-def _is_done(record: Path, identity: Mapping) -> bool:
-    return record.exists() and identity.items() <= json.loads(record.read_bytes()).items()
+def _is_done(folder: Path, identity: Mapping) -> bool:
+    """Whether the outputs in `folder` are whole and of the training that `identity` describes."""
+    try:
+        record = json.loads((folder / RECORD).read_bytes())
+        return identity.items() <= record.items() and record["outputs"] == {
+            name: _sha256(folder / name) for name in OUTPUTS
+        }
+    except (FileNotFoundError, ValueError, KeyError):
+        return False
 
 
 def _predictions(test: pd.DataFrame, trained: TrainedModel) -> pd.DataFrame:

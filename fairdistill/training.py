@@ -5,6 +5,8 @@ import os
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,7 @@ from fairdistill.errors import UserError, check_type
 from fairdistill.methods import Shape, build_method
 from fairdistill.methods.base import Batch, Method
 from fairdistill.models import Classifier, Output, build_model
-from fairdistill.progress import describe, log
+from fairdistill.progress import EpochProgress, describe, log
 from fairdistill.resume import ResumeState
 from fairdistill.sampling import epoch_order
 
@@ -52,11 +54,14 @@ class TrainingSettings:
             if getattr(self, key) not in values:
                 raise UserError(f"training: {key} is {getattr(self, key)!r}; choose one of {', '.join(values)}")
         for key in ("epochs", "batch_size", "learning_rate", "threads"):
-            if not getattr(self, key) > 0:
-                raise UserError(f"training: {key} is {getattr(self, key)}; it must be above 0")
+            if not 0 < getattr(self, key) < math.inf:
+                raise UserError(f"training: {key} is {getattr(self, key)}; it must be a number above 0")
+        # a batch norm on maps of one pixel needs two pictures
+        if self.batch_size < 2:
+            raise UserError(f"training: batch_size is {self.batch_size}; it must be at least 2")
         for key in ("weight_decay", "evaluate_every"):
-            if not getattr(self, key) >= 0:
-                raise UserError(f"training: {key} is {getattr(self, key)}; it must be at least 0")
+            if not 0 <= getattr(self, key) < math.inf:
+                raise UserError(f"training: {key} is {getattr(self, key)}; it must be a number of at least 0")
 
     @classmethod
     def from_mapping(cls, settings: Mapping) -> "TrainingSettings":
@@ -74,8 +79,14 @@ class TrainedModel:
     model: Classifier
     probabilities: np.ndarray  # (test samples, classes), float32
     history: pd.DataFrame  # one row per epoch
-    device: str
-    precision: str
+
+
+class Computing(NamedTuple):
+    """How a training is computed, once the machine is known."""
+
+    engine: ModuleType
+    device: torch.device
+    precision: str  # "fp32" or "bf16"
 
 
 def choose_device(device: str) -> torch.device:
@@ -85,6 +96,14 @@ def choose_device(device: str) -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
+
+
+def choose_computing(settings: TrainingSettings, architecture: Mapping) -> Computing:
+    """What `settings` come to on this machine for a network of `architecture`."""
+    engine, device = load_engine(settings.engine), choose_device(settings.device)
+    return Computing(
+        engine, device, choose_precision(settings.precision, device, engine.BF16_PAYS, architecture["kind"])
+    )
 
 
 def choose_precision(precision: str, device: torch.device, pays: Collection[tuple[str, str]], kind: str) -> str:
@@ -160,9 +179,7 @@ def train(
         The loss is not finite, or the method needs a teacher and there is none.
     """
     be_deterministic(settings.threads)
-    device = choose_device(settings.device)
-    engine = load_engine(settings.engine)
-    precision = choose_precision(settings.precision, device, engine.BF16_PAYS, architecture["kind"])
+    engine, device, precision = choose_computing(settings, architecture)
     train_images, test_images = (engine.Images(dataset, split, device) for split in ("train", "test"))
 
     stream = ("teacher", "student").index(role)
@@ -178,11 +195,9 @@ def train(
         teacher_outputs = engine.TeacherOutputs(teacher, train_images, flip=settings.flip)
     model, objective = engine.prepare(model, objective, device)
 
-    optimizer = torch.optim.Adam(
-        [*model.parameters(), *objective.parameters()],
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        fused=True,
+    weights = [*model.parameters(), *objective.parameters()]
+    optimizer = engine.optimizer(
+        weights, device, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
     )
     parts = {"model": model, "method": objective, "optimizer": optimizer}
     history = resume.restore(parts) if resume else []
@@ -206,16 +221,17 @@ def train(
         }
         last = epoch + 1 == settings.epochs
         if last or (settings.evaluate_every and (epoch + 1) % settings.evaluate_every == 0):
-            row["test_accuracy"] = _accuracy(infer(model, test_images).logits, test_images.label)
+            logits = infer(model, test_images).logits
+            row["test_accuracy"] = (logits.argmax(1) == test_images.label).float().mean().item()
         history.append(row)
         log(describe(row, settings.epochs))
         if resume and not last:
             resume.save(parts, history)
 
-    probabilities = infer(model, test_images).logits.softmax(1).cpu().numpy()
+    probabilities = logits.softmax(1).cpu().numpy()
     if not np.isfinite(probabilities).all():
         raise _diverged(settings.epochs, "weights", "not finite")
-    return TrainedModel(model, probabilities, pd.DataFrame(history), str(device), precision)
+    return TrainedModel(model, probabilities, pd.DataFrame(history))
 
 
 def train_epoch(
@@ -240,6 +256,7 @@ def train_epoch(
     steps = len(order) // batch_size  # the incomplete batch is left to another epoch's shuffle
     order, flips = order[: steps * batch_size], flips[: steps * batch_size] if flips is not None else None
     totals: dict[str, Tensor] = {}
+    progress = EpochProgress(epoch + 1, settings.epochs, steps, batch_size)
     for step, (positions, flip, pictures) in enumerate(images.batches(order, flips, batch_size)):
         factor = learning_rate_factor(settings.schedule, (epoch + step / steps) / settings.epochs)
         for group in optimizer.param_groups:
@@ -257,6 +274,7 @@ def train_epoch(
         terms = {"loss": loss, **terms, "correct": (output.logits.argmax(1) == label).float().mean()}
         for name, value in terms.items():
             totals[name] = totals.get(name, 0) + value.detach()
+        progress.step(step + 1, totals["loss"])
     means = {name: total.item() / steps for name, total in totals.items()}
     if not math.isfinite(means["loss"]):
         raise _diverged(epoch + 1, "loss", means["loss"])
@@ -269,7 +287,3 @@ def _diverged(epoch: int, what: str, value: object) -> UserError:
     return UserError(
         f"training: the {what} became {value} in epoch {epoch}; lower training.learning_rate or the method's lambda"
     )
-
-
-def _accuracy(logits: Tensor, label: Tensor) -> float:
-    return (logits.argmax(1) == label).float().mean().item()

@@ -4,9 +4,8 @@ A file is named age_gender_race_date. Faces of the race "Others" are left out. T
 `test_per_cell` images of each (class, group) cell; all else is training.
 
 375 images are in the archive more than once, often under contradicting labels, so a plain random split
-leaks. With `duplicates: drop` a test image is one whose copies, if any, agree on the cell, and its copies
-are left out of training. With `duplicates: keep` each file counts as an image of its own: the leaking
-split, for comparison.
+leaks. A test image is one whose copies, if any, agree on the cell. With `duplicates: drop` its copies are left
+out of training; with `duplicates: keep` they stay in it, a leak whose effect can be measured on the same test images.
 """
 
 import hashlib
@@ -103,9 +102,8 @@ def prepare(
     members = verified_members(archive)
     faces, notes = _read_names(members)
     samples = _split(faces, test_per_cell, split_seed, drop=duplicates == "drop")
-    if duplicates == "drop":
-        notes["copies_dropped_from_train"] = len(faces) - len(samples)
-        notes["contradicting_copies_kept_out_of_test"] = int((~faces["consistent"]).sum())
+    notes["copies_dropped_from_train"] = len(faces) - len(samples)
+    notes["contradicting_copies_kept_out_of_test"] = int((~faces["consistent"]).sum())
     return Prepared(
         samples=samples[["image_id", "split", "label", "group"]],
         images=_decode(archive, members, samples["image_id"], image_size),
@@ -143,10 +141,9 @@ def _read_names(members: dict[str, bytes]) -> tuple[pd.DataFrame, dict]:
 
 def _split(faces: pd.DataFrame, test_per_cell: int, seed: int, *, drop: bool) -> pd.DataFrame:
     """The faces to use, with their `split`."""
-    unique = faces["consistent"] & ~faces["digest"].duplicated()
-    faces = faces.assign(eligible=unique if drop else True)
     shuffled = faces.loc[np.random.default_rng(seed).permutation(len(faces))]
-    test = shuffled[shuffled["eligible"]].groupby(["label", "group"]).head(test_per_cell)
+    eligible = shuffled["consistent"] & ~shuffled.index.isin(faces.index[faces["digest"].duplicated()])
+    test = shuffled[eligible].groupby(["label", "group"]).head(test_per_cell)
     is_test = faces.index.isin(test.index)
     samples = faces.assign(split=np.where(is_test, "test", "train"))
     if drop:

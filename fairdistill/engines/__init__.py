@@ -7,6 +7,7 @@ An engine is a module with
 - `Images(dataset, split, device)`, one split's pictures (see `fairdistill.engines.base`);
 - `prepare(model, objective, device)`, which moves a network and its method to the device and fits them for training
   there, in place;
+- `optimizer(weights, device, learning_rate=..., weight_decay=...)`, Adam;
 - `TeacherOutputs(teacher, images, flip=...)`, which freezes the teacher in place; called with a batch's (positions,
   flip, images) it gives the teacher's features and logits;
 - `BF16_PAYS`, the (type of device, kind of architecture) that gain by bfloat16.

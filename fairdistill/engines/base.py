@@ -8,7 +8,7 @@ from torch import Tensor
 from fairdistill.data import ImageDataset
 
 # pictures at a time where no gradient is needed
-INFERENCE_BATCH = 500
+INFERENCE_BATCH = 125
 
 
 class Images:

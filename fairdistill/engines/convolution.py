@@ -14,18 +14,19 @@ class _DenseWeight(torch.autograd.Function):
     """A kernel (O, I, k, k) as the matrix that maps a whole (H, W, I) map to the whole (h, w, O) one."""
 
     @staticmethod
-    def forward(ctx, weight: Tensor, windows: list[tuple[slice, slice]]) -> Tensor:
-        ctx.windows, ctx.kernel = windows, weight.shape
+    def forward(ctx, weight: Tensor, windows: list[tuple[slice, slice]], dtype: torch.dtype) -> Tensor:
+        ctx.windows, ctx.kernel, ctx.dtype = windows, weight.shape, weight.dtype
+        weight = weight.to(dtype)
         return torch.cat([weight[:, :, y, x].permute(0, 2, 3, 1).flatten(1) for y, x in windows])
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
         out, into, height, width = ctx.kernel
-        kernel = gradient.new_zeros(out, height, width, into).permute(0, 3, 1, 2)
+        kernel = gradient.new_zeros(out, height, width, into, dtype=ctx.dtype).permute(0, 3, 1, 2)
         for part, (y, x) in zip(gradient.split(out), ctx.windows, strict=True):
             taps = kernel[:, :, y, x]
             taps += part.view(out, *taps.permute(0, 2, 3, 1).shape[1:]).permute(0, 3, 1, 2)
-        return kernel, None
+        return kernel, None, None
 
 
 class SmallMapConv2d(nn.Conv2d):
@@ -40,7 +41,10 @@ class SmallMapConv2d(nn.Conv2d):
             return super().forward(images)
         rows, columns = windows
         taps = [(y, x) for y in rows for x in columns]
-        weight = _DenseWeight.apply(self.weight, taps)
+        # cast by autocast itself, the dense matrix would be cast, not the smaller kernel
+        device = images.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.weight.dtype
+        weight = _DenseWeight.apply(self.weight, taps, dtype)
         pixels = images.permute(0, 2, 3, 1)
         if self.groups == 1:
             out = linear(pixels.flatten(1), weight)

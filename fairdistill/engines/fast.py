@@ -3,14 +3,17 @@
 It differs from `fairdistill.engines.reference` by rounding alone where the precision is fp32.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 from fairdistill.data import ImageDataset
 from fairdistill.engines import base
+from fairdistill.engines.adam import ChannelsLastAdam
 from fairdistill.engines.convolution import use_small_map_convolutions
+from fairdistill.engines.memory import keep_freed_memory
+from fairdistill.engines.shuffle import use_channels_last_shuffle
 from fairdistill.methods.base import Method
 from fairdistill.models import Classifier, Output, freeze
 from fairdistill.progress import log
@@ -48,13 +51,25 @@ class Images(base.Images):
 
 
 def prepare(model: Classifier, objective: Method, device: torch.device) -> tuple[Classifier, Method]:
-    """Both on `device`; the network in channels-last layout and, on a CPU, with faster convolutions."""
+    """Both on `device`; the network in channels-last layout and, on a CPU, fitted to it."""
     return _fast(model, device), objective.to(device)
+
+
+def optimizer(
+    weights: Iterable[Tensor], device: torch.device, *, learning_rate: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Adam, fused."""
+    options = {"lr": learning_rate, "weight_decay": weight_decay}
+    if device.type == "cpu":
+        return ChannelsLastAdam(weights, **options)
+    return torch.optim.Adam(weights, fused=True, **options)
 
 
 def _fast(model: Classifier, device: torch.device) -> Classifier:
     if device.type == "cpu":
+        keep_freed_memory()
         use_small_map_convolutions(model)
+        use_channels_last_shuffle(model)
     return model.to(device, memory_format=torch.channels_last)
 
 
@@ -69,13 +84,15 @@ class TeacherOutputs:
         log("computing the teacher's features of the training images")
         teacher = freeze(_fast(teacher, images.device))
         order = torch.arange(len(images), device=images.device)
-        variants = []
-        for mirrored in [False, True] if flip else [False]:
+        variants = [False, True] if flip else [False]
+        shape, options = (len(variants), len(images)), {"device": images.device}
+        self.features = torch.empty(*shape, teacher.width, **options)
+        self.logits = torch.empty(*shape, teacher.head.out_features, **options)
+        for variant, mirrored in enumerate(variants):
             flips = torch.full_like(order, mirrored, dtype=torch.bool)
             with torch.no_grad():
-                parts = [teacher(batch) for _, _, batch in images.batches(order, flips, base.INFERENCE_BATCH)]
-            variants.append([torch.cat(column) for column in zip(*parts, strict=True)])
-        self.features, self.logits = (torch.stack(column) for column in zip(*variants, strict=True))
+                for positions, _, batch in images.batches(order, flips, base.INFERENCE_BATCH):
+                    self.features[variant, positions], self.logits[variant, positions] = teacher(batch)
 
     def __call__(self, positions: Tensor, flip: Tensor | None, images: Tensor) -> Output:
         variant = flip.long() if flip is not None else 0

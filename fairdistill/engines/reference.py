@@ -5,11 +5,12 @@ is written as loops over classes and groups. Only the decoding is left out: pict
 CIFAR-10 keeps them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import normalize
 from torch.utils.data import DataLoader
 from torchvision.transforms import Compose, Normalize, ToTensor
 from torchvision.transforms.functional import hflip
@@ -17,7 +18,7 @@ from torchvision.transforms.functional import hflip
 from fairdistill.data import ImageDataset
 from fairdistill.engines import base
 from fairdistill.methods.base import Method
-from fairdistill.methods.mfd import MFD, polynomial_kernel, rbf_kernel
+from fairdistill.methods.mfd import MFD
 from fairdistill.models import Classifier, Output, freeze
 
 WORKERS = 2
@@ -53,6 +54,13 @@ def prepare(model: Classifier, objective: Method, device: torch.device) -> tuple
     return model.to(device), objective.to(device)
 
 
+def optimizer(
+    weights: Iterable[Tensor], device: torch.device, *, learning_rate: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Adam, fused."""
+    return torch.optim.Adam(weights, lr=learning_rate, weight_decay=weight_decay, fused=True)
+
+
 class TeacherOutputs:
     """A frozen teacher, asked anew for each batch."""
 
@@ -77,7 +85,15 @@ def mfd_loss_by_cells(
     degree: int = 2,
 ) -> Tensor:
     """`fairdistill.methods.mfd.mfd_loss`, one (class, group) cell after another."""
-    k = rbf_kernel(teacher, student, sigma=sigma) if kernel == "rbf" else polynomial_kernel(degree=degree)
+    with torch.no_grad():
+        scale = 2 * sigma * torch.cdist(teacher, student).square().mean()
+
+    def k(x: Tensor, y: Tensor) -> Tensor:
+        if kernel == "rbf":
+            squared = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
+            return torch.exp(-squared.clamp_min(0) / scale)
+        return (normalize(x) @ normalize(y).T + 1) ** degree
+
     total = student.new_zeros(())
     for y in range(n_classes):
         t = teacher[label == y]

@@ -38,11 +38,11 @@ def build_method(settings: Mapping, shape: Shape) -> "Method":
         raise UserError(f"method: unknown kind {kind!r}; choose one of {', '.join(METHODS)}")
     module, name = METHODS[kind].split(":")
     cls = getattr(importlib.import_module(module), name)
-    known = {name: p.annotation for name, p in inspect.signature(cls).parameters.items() if name != "shape"}
-    # `lambda` is a keyword of Python
-    options = {"lambda_" if key == "lambda" else key: value for key, value in options.items()}
+    # `lambda` is a keyword of Python, so its parameter is `lambda_`
+    names = {name.rstrip("_"): name for name in inspect.signature(cls).parameters if name != "shape"}
+    types = {key: inspect.signature(cls).parameters[name].annotation for key, name in names.items()}
     for key, value in options.items():
-        if key not in known:
-            raise UserError(f"method {kind}: unknown setting {key!r}; known are {', '.join(known)}")
-        check_type(f"method {kind}", key.rstrip("_"), value, known[key])
-    return cls(shape=shape, **options)
+        if key not in names:
+            raise UserError(f"method {kind}: unknown setting {key!r}; known are {', '.join(names)}")
+        check_type(f"method {kind}", key, value, types[key])
+    return cls(shape=shape, **{names[key]: value for key, value in options.items()})

@@ -3,57 +3,74 @@
 Jung, Lee, Park, Moon, "Fair Feature Distillation for Visual Recognition", CVPR 2021; term paper, section IV-B.
 """
 
-from collections.abc import Callable
+import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize, one_hot
+from torch.nn.functional import cross_entropy, one_hot
 
 from fairdistill.errors import UserError
 from fairdistill.methods import Shape
 from fairdistill.methods.base import Batch, Method
 from fairdistill.models import Output
 
-Kernel = Callable[[Tensor, Tensor], Tensor]
+
+class _Products(torch.autograd.Function):
+    """Inner products of a batch's features within each class: of teacher and teacher, teacher and student, and
+    student and student, each (classes, M, M) in the order of `position`.
+
+    Torch's own backward pass would take twice as many products, and as many sums over features.
+    """
+
+    @staticmethod
+    def forward(
+        ctx, teacher: Tensor, student: Tensor, label: Tensor, rank: Tensor, position: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        t, s = teacher[position], student[position]
+        both = torch.cat([t, s], dim=1)
+        ctx.save_for_backward(both, label, rank)
+        ts, ss = (both @ s.mT).chunk(2, dim=1)
+        return t @ t.mT, ts, ss
+
+    @staticmethod
+    def backward(ctx, _: Tensor, ts: Tensor, ss: Tensor) -> tuple[None, Tensor, None, None, None]:
+        both, label, rank = ctx.saved_tensors
+        gradient = torch.cat([ts.mT, ss + ss.mT], dim=2) @ both
+        return None, gradient[label, rank], None, None, None
 
 
-def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """||x_i - y_j||^2 for x (N, D) and y (M, D), as (N, M)."""
-    norms = x.square().sum(1)[:, None] + y.square().sum(1)
-    return torch.addmm(norms, x, y.T, alpha=-2).clamp_min(0)
+def rbf_kernel(xy: Tensor, xx: Tensor, yy: Tensor, *, scale: Tensor) -> Tensor:
+    """k(x, y) = exp(-||x - y||^2 / scale), of inner products (..., N, M) and squared norms (..., N) and (..., M)."""
+    return torch.exp((2 * xy - xx[..., :, None] - yy[..., None, :]).clamp_max(0) / scale)
 
 
-def rbf_kernel(teacher: Tensor, student: Tensor, *, sigma: float) -> Kernel:
-    """k(x, x') = exp(-||x - x'||^2 / (2 sigma s)), s the mean of ||t_i - s_j||^2 over the batch, held constant."""
-    with torch.no_grad():
-        scale = 2 * sigma * squared_distances(teacher, student).mean()
-        scale = scale.clamp_min(torch.finfo(scale.dtype).tiny)
-    return lambda x, y: torch.exp(-squared_distances(x, y) / scale)
+def polynomial_kernel(xy: Tensor, xx: Tensor, yy: Tensor, *, degree: int) -> Tensor:
+    """k(x, y) = (<x, y> / (||x|| ||y||) + 1)^degree: on L2-normalised features, given as for `rbf_kernel`."""
+    xx, yy = xx.clamp_min(1e-24).sqrt(), yy.clamp_min(1e-24).sqrt()
+    return (xy / (xx[..., :, None] * yy[..., None, :]) + 1) ** degree
 
 
-def polynomial_kernel(*, degree: int) -> Kernel:
-    """k(x, x') = (<x, x'> / (||x|| ||x'||) + 1)^degree: on L2-normalised features."""
-    return lambda x, y: (normalize(x) @ normalize(y).T + 1) ** degree
+@torch.no_grad()
+def mean_squared_distance(x: Tensor, y: Tensor) -> Tensor:
+    """The mean of ||x_i - y_j||^2 over all i and j, for x (N, D) and y (M, D), without the distances."""
+    return x.square().sum(1).mean() + y.square().sum(1).mean() - 2 * x.mean(0) @ y.mean(0)
 
 
-def cell_weights(
-    label: Tensor, group: Tensor, n_classes: int, n_groups: int, dtype: torch.dtype = torch.float32
-) -> tuple[Tensor, Tensor]:
-    """The averages that the loss compares, as rows of weights over the batch.
+def by_class(label: Tensor, n_classes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Where each class's samples are in a batch.
 
     Returns
     -------
-    target, source
-        Both (n_classes * n_groups, B). Row (y, a) of `target` averages the samples of class y, of `source` those
-        of class y and group a. The rows of a cell that the batch lacks are zero in both, so that it adds nothing.
+    rank, position, present
+        (B,) each sample's number among those of its class; (n_classes, M) the sample of a class with that number, M
+        the size of the largest class; (n_classes, M) whether there is one: where not, `position` is 0.
     """
-    member = one_hot(label * n_groups + group, n_classes * n_groups).T.to(dtype)
-    size = member.sum(1, keepdim=True)
-    source = member / size.clamp_min(1)
-    of_class = one_hot(label, n_classes).T.to(dtype)
-    of_class = of_class / of_class.sum(1, keepdim=True).clamp_min(1)
-    target = of_class.repeat_interleave(n_groups, dim=0) * (size > 0)
-    return target, source
+    count = one_hot(label, n_classes).cumsum(0)
+    size, rank = count[-1], count.gather(1, label[:, None])[:, 0] - 1
+    position = label.new_zeros(n_classes, int(size.max()))
+    position[label, rank] = torch.arange(len(label), device=label.device)
+    return rank, position, torch.arange(position.shape[1], device=label.device) < size[:, None]
 
 
 def mfd_loss(
@@ -75,7 +92,9 @@ def mfd_loss(
         D^2 = mean k(T_y, T_y) + mean k(S_ay, S_ay) - 2 mean k(T_y, S_ay),
 
     with T_y the teacher's features of the batch's samples of class y, S_ay the student's of class y and group a.
-    All cells are computed at once: each mean is a pair of weight vectors around a kernel matrix.
+    and k(x, x') = exp(-||x - x'||^2 / (2 sigma s)), s the mean of ||t_i - s_j||^2 over the batch, held constant. Only
+    pairs of one class meet in a kernel: the batch is sorted by class and padded, and all classes are computed at once,
+    each mean as weights around a kernel matrix.
 
     Parameters
     ----------
@@ -92,13 +111,32 @@ def mfd_loss(
         A scalar, at least zero up to rounding.
     """
     teacher = teacher.detach()
-    k = rbf_kernel(teacher, student, sigma=sigma) if kernel == "rbf" else polynomial_kernel(degree=degree)
-    target, source = cell_weights(label, group, n_classes, n_groups, student.dtype)
+    rank, position, present = by_class(label, n_classes)
+    cell = present & (group[position] == torch.arange(n_groups, device=group.device)[:, None, None])
+    # weights that average each class, (classes, M), and each cell, (groups, classes, M); zero for what the batch lacks
+    target, source = _averaging(present, student.dtype), _averaging(cell, student.dtype)
+    cells = cell.any(-1).sum(0)[:, None, None]
+
+    tt, ts, ss = _Products.apply(teacher, student, label, rank, position)
+    t, s = tt.diagonal(dim1=1, dim2=2), ss.diagonal(dim1=1, dim2=2)
+    if kernel == "rbf":
+        scale = 2 * sigma * mean_squared_distance(teacher, student)
+        k = partial(rbf_kernel, scale=scale.clamp_min(torch.finfo(scale.dtype).tiny))
+    else:
+        k = partial(polynomial_kernel, degree=degree)
     return (
-        (target.T @ target * k(teacher, teacher)).sum()
-        + (source.T @ source * k(student, student)).sum()
-        - 2 * (target.T @ source * k(teacher, student)).sum()
-    )
+        cells * _outer(target, target) * k(tt, t, t)
+        + _outer(source, source).sum(0) * k(ss, s, s)
+        - 2 * _outer(target, source.sum(0)) * k(ts, t, s)
+    ).sum()
+
+
+def _averaging(member: Tensor, dtype: torch.dtype) -> Tensor:
+    return member.to(dtype) / member.sum(-1, keepdim=True).clamp_min(1)
+
+
+def _outer(x: Tensor, y: Tensor) -> Tensor:
+    return x[..., :, None] * y[..., None, :]
 
 
 class MFD(Method):
@@ -127,10 +165,12 @@ class MFD(Method):
         sampling: str = "balanced",
     ):
         super().__init__(shape=shape, sampling=sampling)
-        if lambda_ < 0:
-            raise UserError(f"method mfd: lambda is {lambda_}; it must be at least 0")
-        if sigma <= 0:
-            raise UserError(f"method mfd: sigma is {sigma}; it must be above 0")
+        if not 0 <= lambda_ < math.inf:
+            raise UserError(f"method mfd: lambda is {lambda_}; it must be a number of at least 0")
+        if not 0 < sigma < math.inf:
+            raise UserError(f"method mfd: sigma is {sigma}; it must be a number above 0")
+        if degree < 1:
+            raise UserError(f"method mfd: degree is {degree}; it must be at least 1")
         if kernel not in ("rbf", "polynomial"):
             raise UserError(f"method mfd: unknown kernel {kernel!r}; choose rbf or polynomial")
         self.lambda_, self.sigma, self.kernel, self.degree = lambda_, sigma, kernel, degree

@@ -44,6 +44,7 @@ ARCHITECTURES = {
     "shufflenet_v2_x1_0": "fairdistill.models.shufflenet:shufflenet_v2_x1_0",
 }
 STEMS = ("imagenet", "cifar")
+DEFAULTS = {"stem": "imagenet"}
 
 
 def build_model(architecture: Mapping, n_classes: int) -> Classifier:
@@ -58,7 +59,7 @@ def build_model(architecture: Mapping, n_classes: int) -> Classifier:
         Number of logits.
     """
     unknown = set(architecture) - {"kind", "stem"}
-    kind, stem = architecture.get("kind"), architecture.get("stem", "imagenet")
+    kind, stem = architecture.get("kind"), architecture.get("stem", DEFAULTS["stem"])
     if unknown:
         raise UserError(f"architecture: unknown key {sorted(unknown)[0]!r}; known are kind and stem")
     if kind not in ARCHITECTURES:
@@ -96,14 +97,17 @@ def load_model(path: Path | str, *, architecture: Mapping | None = None) -> Clas
         raise UserError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from error
     if "network" not in metadata:
         raise UserError(f"{path}: the checkpoint does not name its architecture; train it with this project")
-    network = json.loads(metadata["network"])
-    stored = network["architecture"]
-    if architecture is not None and dict(architecture) != stored:
+    try:
+        network = json.loads(metadata["network"])
+        stored = network["architecture"]
+        model = build_model(stored, network["n_classes"])
+    except (ValueError, TypeError, LookupError, AttributeError, UserError) as error:
+        raise UserError(f"{path}: not a network that this project knows ({error}); train it again") from error
+    if architecture is not None and DEFAULTS | dict(architecture) != DEFAULTS | stored:
         raise UserError(
             f"{path}: the checkpoint is of architecture {stored}, not {dict(architecture)}; "
             "point to a checkpoint of that architecture or train one"
         )
-    model = build_model(stored, network["n_classes"])
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -107,7 +107,11 @@ def test_duplicates_can_be_kept(tmp_path, monkeypatch):
     samples = prepared.samples
     assert len(samples) == sum("_4_" not in name for name in members)
     assert cells(samples, "test").to_list() == [4] * 12
-    assert "copies_dropped_from_train" not in prepared.notes
+    assert prepared.notes["copies_dropped_from_train"] == 0
+    # the same test images as without the copies
+    dropped = utkface.prepare(archive, test_per_cell=4).samples
+    assert set(samples.query("split == 'test'")["image_id"]) == set(dropped.query("split == 'test'")["image_id"])
+    assert len(samples) > len(dropped)
     content = samples["image_id"].map(members)
     is_test = samples["split"] == "test"
     assert content[is_test].isin(content[~is_test]).any()

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from fairdistill.engines import ENGINES, load_engine, reference
+from fairdistill.engines.adam import ChannelsLastAdam
+from fairdistill.engines.shuffle import ChannelsLastBlock, use_channels_last_shuffle
 from fairdistill.methods import Shape, build_method
 from fairdistill.methods.base import Batch
 from fairdistill.methods.mfd import mfd_loss
@@ -80,9 +82,45 @@ def test_the_first_steps_losses_agree(tiny, kind):
         sides["reference"][2].load_state_dict(sides["fast"][2].state_dict())
 
 
+def test_a_channels_last_shuffle_changes_no_bit():
+    torch.manual_seed(0)
+    plain = build_model({"kind": "shufflenet_v2_x1_0"}, 3).double()
+    ours = copy.deepcopy(plain)
+    use_channels_last_shuffle(ours)
+    assert any(isinstance(module, ChannelsLastBlock) for module in ours.modules())
+    images = torch.randn(4, 3, 64, 64, dtype=torch.float64)
+    outputs = [model(images) for model in (plain, ours)]
+    for output in outputs:
+        output.logits.square().sum().backward()
+    torch.testing.assert_close(*(output.logits for output in outputs))
+    for parameters in zip(plain.parameters(), ours.parameters(), strict=True):
+        torch.testing.assert_close(*(parameter.grad for parameter in parameters))
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_adam_on_channels_last_weights_changes_no_bit(weight_decay):
+    torch.manual_seed(0)
+    shapes = [(8, 4, 3, 3), (8, 1, 3, 3), (8, 4, 1, 1), (5, 8), (5,)]
+    plain = [torch.randn(shape).requires_grad_() for shape in shapes]
+    ours = [copy.deepcopy(weight.detach()) for weight in plain]
+    ours = [w.contiguous(memory_format=torch.channels_last) if w.ndim == 4 else w for w in ours]
+    ours = [weight.requires_grad_() for weight in ours]
+    adams = (
+        torch.optim.Adam(plain, lr=0.01, weight_decay=weight_decay, fused=True),
+        ChannelsLastAdam(ours, lr=0.01, weight_decay=weight_decay),
+    )
+    for step in range(3):
+        for weights, adam in zip((plain, ours), adams, strict=True):
+            adam.zero_grad()
+            # the last weight has no gradient at first
+            sum((w.sin() * (i + step)).sum() for i, w in enumerate(weights) if step or i < 4).backward()
+            adam.step()
+    for weights in zip(plain, ours, strict=True):
+        assert torch.equal(*weights)
+
+
 def test_the_reference_engine_trains(tiny):
     settings = TrainingSettings(epochs=6, batch_size=16, device="cpu", engine="reference")
     architecture = {"kind": "shufflenet_v2_x1_0", "stem": "cifar"}
     trained = train(tiny, architecture, {"kind": "scratch"}, settings, role="teacher", seed=0)
-    assert trained.precision == "fp32"
     assert trained.history["loss"].iloc[-1] < trained.history["loss"].iloc[0] / 2

@@ -1,5 +1,7 @@
 """The MFD loss against its formula, written out in float64."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from sklearn.preprocessing import normalize
 from fairdistill.errors import UserError
 from fairdistill.methods import Shape, build_method
 from fairdistill.methods.base import Batch
-from fairdistill.methods.mfd import mfd_loss, squared_distances
+from fairdistill.methods.mfd import by_class, mfd_loss
 from fairdistill.models import Output
 
 C, G, D = 3, 2, 5
@@ -178,9 +180,12 @@ def test_equal_features_do_not_divide_by_zero():
     assert loss(same, same, label, group).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_squared_distances():
-    x, y, _, _ = sample(6)
-    assert torch.allclose(squared_distances(x, y), torch.cdist(x, y).square())
+def test_samples_are_sorted_by_class():
+    label = torch.tensor([2, 0, 2, 2, 0])
+    rank, position, present = by_class(label, 4)
+    assert rank.tolist() == [0, 0, 1, 2, 1]
+    assert position.tolist() == [[1, 4, 0], [0, 0, 0], [0, 2, 3], [0, 0, 0]]
+    assert present.sum(1).tolist() == [2, 0, 3, 0]
 
 
 def test_the_method_weighs_with_half_lambda():
@@ -202,7 +207,11 @@ def test_a_regressor_joins_different_widths():
     ("settings_", "words"),
     [
         ({"kind": "mfd", "lambda": -1}, "lambda is -1"),
+        ({"kind": "mfd", "lambda": math.nan}, "lambda is nan"),
+        ({"kind": "mfd", "lambda_": 1}, "unknown setting 'lambda_'"),
         ({"kind": "mfd", "sigma": 0}, "sigma is 0"),
+        ({"kind": "mfd", "sigma": math.inf}, "sigma is inf"),
+        ({"kind": "mfd", "degree": 0}, "degree is 0"),
         ({"kind": "mfd", "kernel": "cubic"}, "unknown kernel 'cubic'"),
         ({"kind": "mfd", "lamda": 1}, "unknown setting 'lamda'"),
         ({"kind": "mdf"}, "unknown kind 'mdf'"),

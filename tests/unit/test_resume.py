@@ -181,7 +181,7 @@ def test_two_at_once_train_the_model_once(start, tmp_path, whole):
     log = Path(f"{output}.log").read_text()
     assert log.count(f"epoch {EPOCHS}/{EPOCHS}") == 1
     assert "waiting for process" in log
-    assert "the other process has finished this training" in log
+    assert "holds this very training already" in log
 
 
 def test_a_training_that_lost_its_lock_publishes_nothing(start, tmp_path, short):

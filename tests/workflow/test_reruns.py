@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from running import TINY, copy_project, planned, running, snakemake
@@ -76,7 +77,7 @@ def test_an_edited_plot_reruns_only_that_plot(study, project):
 
 
 def test_a_changed_loss_retrains_only_the_students_that_use_it(study, project):
-    edit(project, "fairdistill/methods/mfd.py", "clamp_min(0)", "clamp_min(1e-9)")
+    edit(project, "fairdistill/methods/mfd.py", "clamp_max(0)", "clamp_max(-1e-9)")
     jobs = planned(*GIVEN, project=project, directory=study)
     assert jobs == AFTER_MODELS | {"distill_student": 2, "evaluate_model": 2}
 
@@ -162,10 +163,11 @@ def test_after_a_rerun_that_was_killed_the_earlier_files_are_there_and_the_job_i
 
 def test_a_training_goes_on_after_snakemake_and_its_job_were_killed(own, checkout):
     target = "results/tiny/models/digits_s/shufflenet/balanced/seed0/weights.safetensors"
-    given = (target, "--force", *GIVEN, "--config", "training={epochs: 4}")
+    given = (target, *GIVEN, "--config", "training={epochs: 4}")
     where = {"project": checkout, "directory": own}
     assert snakemake("--cores", 1, *given, **where).returncode == 0
     whole = load_file(own / target)
+    shutil.rmtree((own / target).parent)
     with running("--cores", 1, *given, **where, start_new_session=True) as process:
         next(line for line in process.stdout if "epoch 2/4" in line)
         os.killpg(process.pid, signal.SIGKILL)
@@ -179,9 +181,30 @@ def test_a_training_goes_on_after_snakemake_and_its_job_were_killed(own, checkou
     assert [path.name for path in (own / target).parents[1].iterdir()] == ["seed0"]
 
 
+def test_a_training_that_outlived_snakemake_is_not_repeated(own, checkout):
+    target = Path("results/tiny/models/digits_s/shufflenet/balanced/seed0/weights.safetensors")
+    given = (target, *GIVEN, "--config", "training={epochs: 4}")
+    where = {"project": checkout, "directory": own}
+    with running("--cores", 1, *given, **where, start_new_session=True) as process:
+        next(line for line in process.stdout if "epoch 2/4" in line)
+        process.kill()
+        # what the training says goes on to the same terminal, until it ends
+        rest = process.stdout.read()
+    assert "| 1 of 1 trainings done" in rest
+    trained = (own / target).read_bytes()
+    snakemake("--unlock", *given, **where)
+    done = snakemake("--cores", 1, *given, **where)
+    assert done.returncode == 0, done.stdout
+    assert "holds this very training already" in done.stdout
+    assert "epoch 1/4" not in done.stdout
+    assert (own / target).read_bytes() == trained
+    assert planned(*given, **where) == {}
+
+
 def test_the_terminal_shows_what_the_log_holds_with_the_name_of_the_job(own, checkout):
     target = "results/tiny/models/digits_s/shufflenet/balanced/seed0/weights.safetensors"
-    done = snakemake("--cores", 1, target, "--force", *GIVEN, project=checkout, directory=own)
+    (own / target).unlink()
+    done = snakemake("--cores", 1, target, *GIVEN, project=checkout, directory=own)
     log = own / "logs/tiny/distill_student/digits_s.shufflenet.balanced.seed0.log"
     lines = log.read_text(encoding="utf-8").splitlines()
     shown = re.findall(r"^shufflenet digits_s balanced seed0 \| (.*)$", done.stdout, flags=re.MULTILINE)
