@@ -130,7 +130,7 @@ def be_deterministic(threads: int) -> None:
     """Make torch repeat itself to the bit: the same seed, machine and thread count give the same weights."""
     # read by cuBLAS when it starts
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
     # nothing here reads memory that it has not written
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False

@@ -3,6 +3,7 @@
 It differs from `fairdistill.engines.reference` by rounding alone where the precision is fp32.
 """
 
+import mmap
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -27,6 +28,7 @@ class Images(base.Images):
 
     def __init__(self, dataset: ImageDataset, split: str, device: torch.device):
         super().__init__(dataset, split, device)
+        self.mapped = dataset.images.base
         self.pixels, self.rows = torch.from_numpy(dataset.images), torch.from_numpy(self.rows)
         if device.type != "cpu":
             self.pixels = self.pixels[self.rows].to(device)
@@ -44,10 +46,17 @@ class Images(base.Images):
     def batches(
         self, order: Tensor, flips: Tensor | None, batch_size: int
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        for start in range(0, len(order), batch_size):
+        for number, start in enumerate(range(0, len(order), batch_size)):
             span = slice(start, start + batch_size)
             flip = flips[span] if flips is not None else None
             yield order[span], flip, self.batch(order[span], flip)
+            if number % 16 == 0:
+                self._release()
+
+    def _release(self) -> None:
+        """Count no longer as this process's memory what it has read of the file; the kernel keeps it at hand."""
+        if isinstance(self.mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def prepare(model: Classifier, objective: Method, device: torch.device) -> tuple[Classifier, Method]:
