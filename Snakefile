@@ -1,4 +1,3 @@
-import os
 import sys
 
 from snakemake import __version__
@@ -20,14 +19,16 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/paper.smk"
 
 
-# for the trainings, which say how far the grid is
+# for the trainings, which say how far the grid is, and for scripts/watch_trainings.py
 onstart:
-    planned = [
-        job
-        for job in workflow.dag.needrun_jobs()
-        if job.rule.name in ("train_teacher", "distill_student")
-    ]
-    os.environ.update(FAIRDISTILL_TRAININGS=str(len(planned)))
+    plan_trainings(
+        RUN,
+        [
+            str(job.log[0])
+            for job in workflow.dag.needrun_jobs()
+            if job.rule.name in ("train_teacher", "distill_student")
+        ],
+    )
 
 
 # the predictions are named here so that metrics alone, as in a fresh clone, do not pass for trained models

@@ -57,6 +57,11 @@ class WriterLock:
             taken = os.path.samestat(os.fstat(self.file.fileno()), self.path.stat())
         except (BlockingIOError, FileNotFoundError):
             taken = False
+        except OSError as error:
+            self.file.close()
+            raise UserError(
+                f"{self.path}: this file system cannot lock files ({error.strerror}); put the results on one that can"
+            ) from error
         if not taken:
             self.file.close()
             return False

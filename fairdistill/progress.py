@@ -3,9 +3,12 @@
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import SupportsFloat
+
+# for each run of Snakemake: the logs of the trainings that it planned, and those that are done
+TRAININGS = Path(".snakemake", "trainings")
 
 
 def log(line: str) -> None:
@@ -54,19 +57,37 @@ class EpochProgress:
         )
 
 
-def count_training(name: str) -> None:
-    """Say how many trainings of this run of Snakemake are done, and the time left if the others go at the same pace.
+def plan_trainings(run: str, logs: Sequence[str]) -> None:
+    """Note the logs of the trainings that a run of Snakemake, named by its start (ns), will do."""
+    planned = TRAININGS / f"{run}.planned"
+    planned.parent.mkdir(parents=True, exist_ok=True)
+    planned.write_text("".join(f"{log}\n" for log in logs), encoding="utf-8")
 
-    FAIRDISTILL_RUN is when that run began (ns), FAIRDISTILL_TRAININGS how many it planned; without them nothing is
-    said. Those done are listed in a file of their own for each run.
+
+def count_training(name: str) -> None:
+    """Note that a training of this run of Snakemake is done, and say how far the grid is.
+
+    FAIRDISTILL_RUN is the run's name; without it, or its plan, nothing is said.
     """
-    run, planned = os.environ.get("FAIRDISTILL_RUN"), os.environ.get("FAIRDISTILL_TRAININGS")
-    if not (run and planned):
-        return
-    done = Path(".snakemake", "trained", run)
-    done.parent.mkdir(parents=True, exist_ok=True)
-    with open(done, "a", encoding="utf-8") as file:
-        file.write(f"{name}\n")
-    count = len(set(done.read_text(encoding="utf-8").splitlines()))
-    left = (time.time_ns() - int(run)) / 1e9 * (int(planned) / count - 1)
-    log(f"{count} of {planned} trainings done, about {left / 60:.1f} min left for the others")
+    run = os.environ.get("FAIRDISTILL_RUN", "")
+    if (TRAININGS / f"{run}.planned").exists():
+        with open(TRAININGS / f"{run}.done", "a", encoding="utf-8") as file:
+            file.write(f"{name}\n")
+        log(describe_grid(run))
+
+
+def describe_grid(run: str) -> str:
+    """How many trainings of a run are done, and the time left if the others go at the same pace."""
+    planned, done = (lines(TRAININGS / f"{run}.{what}") for what in ("planned", "done"))
+    # a training that is retried counts once
+    count = len(set(done))
+    text = f"{count} of {len(planned)} trainings done"
+    if count:
+        left = (time.time_ns() - int(run)) / 1e9 * (len(planned) / count - 1)
+        text += f", about {left / 60:.1f} min left for the others"
+    return text
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a text file; none where there is no such file."""
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from fake_gpus import fake_gpus
+from fake_gpus import fake_gpus, uuid
 
 from fairdistill.devices import visible_gpus
 
@@ -61,14 +61,14 @@ def test_processes_that_start_at_once_fill_every_slot_once(start, tmp_path, gpus
     fake_gpus(tmp_path, gpus)
     processes = [start(slots) for _ in range(gpus * slots)]
     go(processes)
-    assert Counter(gpu_of(process) for process in processes) == {str(gpu): slots for gpu in range(gpus)}
+    assert Counter(gpu_of(process) for process in processes) == {uuid(gpu): slots for gpu in range(gpus)}
 
 
 def test_every_gpu_gets_a_training_before_one_gets_two(start, tmp_path):
     fake_gpus(tmp_path, 3)
     processes = [start(2) for _ in range(3)]
     go(processes)
-    assert {gpu_of(process) for process in processes} == {"0", "1", "2"}
+    assert {gpu_of(process) for process in processes} == {uuid(0), uuid(1), uuid(2)}
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, None])
@@ -82,10 +82,25 @@ def test_who_finds_all_taken_waits_until_a_process_ends_or_is_killed(start, tmp_
     with pytest.raises(subprocess.TimeoutExpired):
         late.wait(timeout=1)
     if end:
-        held["1"].send_signal(end)
+        held[uuid(1)].send_signal(end)
     else:
-        held["1"].stdin.close()
-    assert gpu_of(late) == "1"
+        held[uuid(1)].stdin.close()
+    assert gpu_of(late) == uuid(1)
+
+
+@pytest.mark.parametrize("names", ["1", "GPU-{pid}-1", "0, 1"])
+def test_one_gpu_under_two_names_is_one(start, tmp_path, monkeypatch, names):
+    fake_gpus(tmp_path, 2)
+    holders = [start(1), start(1)]
+    go(holders)
+    held = {gpu_of(process): process for process in holders}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", names.format(pid=os.getpid()))
+    late = start(1)
+    go([late])
+    with pytest.raises(subprocess.TimeoutExpired):
+        late.wait(timeout=1)
+    held[uuid(1)].stdin.close()
+    assert gpu_of(late) == uuid(1)
 
 
 def test_what_a_scheduler_gave_is_left_as_it_is(start, tmp_path, monkeypatch):
@@ -106,12 +121,22 @@ def test_gpus_that_the_user_chose_are_shared_out(start, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1, 3")
     processes = [start(1), start(1)]
     go(processes)
-    assert {gpu_of(process) for process in processes} == {"1", "3"}
+    assert {gpu_of(process) for process in processes} == {uuid(1), uuid(3)}
 
 
 @pytest.mark.parametrize(
     ("present", "allowed", "gpus"),
-    [(2, None, ["0", "1"]), (0, None, []), (0, "0", []), (2, "", []), (2, "-1", []), (3, "2,-1,0", ["2"])],
+    [
+        (2, None, [uuid(0), uuid(1)]),
+        (0, None, []),
+        (0, "0", []),
+        (2, "", []),
+        (2, "-1", []),
+        (3, "2,-1,0", [uuid(2)]),
+        (2, "1,2,0", [uuid(1)]),
+        (2, f"{uuid(1)},0", [uuid(1), uuid(0)]),
+        (1, "MIG-abc", ["MIG-abc"]),
+    ],
 )
 def test_visible_gpus(tmp_path, monkeypatch, present, allowed, gpus):
     fake_gpus(tmp_path, present)

@@ -1,9 +1,11 @@
 """Trainings that are killed, at any moment and more than once, end with the bits of one that was not."""
 
+import hashlib
 import json
 import multiprocessing
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -29,13 +31,18 @@ def small(stem, n_classes):
     return body, nn.Linear(8, n_classes)
 
 
-def train(folder, output, epochs=EPOCHS, die=None):
-    """Train, as a process of its own does; `die` is (n, when), to be killed before or after the n-th renaming."""
+def train(folder, output, epochs=EPOCHS, die=None, robbed=False):
+    """Train, as a process of its own does.
+
+    `die` is (n, when), to be killed before or after the n-th renaming; `robbed` is to lose the lock after the last epoch.
+    """
     log = open(f"{output}.log", "a", encoding="utf-8", buffering=1)  # noqa: SIM115
     sys.stderr = log
     models.ARCHITECTURES["small"] = f"{__name__}:small"
     if die:
         _die_at_a_renaming(*die)
+    if robbed:
+        _lose_the_lock(Path(f"{output}.lock"))
     training = json.dumps({"epochs": epochs, "batch_size": 24, "device": "cpu", "precision": "fp32"})
     options = ["--data", folder, "--output", output, "--architecture", "small", "--training", training]
     job.run_training(job.parser("", method="scratch").parse_args(map(str, options)), role="teacher")
@@ -54,6 +61,17 @@ def _die_at_a_renaming(n, when):
             os.kill(os.getpid(), signal.SIGKILL)
 
     files.os.replace = dying
+
+
+def _lose_the_lock(path):
+    plain = run.train
+
+    def train_and_lose(*args, **options):
+        trained = plain(*args, **options)
+        path.write_text("process 7 on another node")
+        return trained
+
+    run.train = train_and_lose
 
 
 @pytest.fixture(scope="module")
@@ -184,8 +202,7 @@ def test_two_at_once_train_the_model_once(start, tmp_path, whole):
     assert "holds this very training already" in log
 
 
-def test_a_training_that_lost_its_lock_publishes_nothing(start, tmp_path, short):
-    """As when its node was cut off, and another process has the model by now."""
+def test_a_training_that_comes_second_waits_and_then_trains(start, tmp_path, short):
     output = tmp_path / "seed0"
     with WriterLock(tmp_path / "seed0.lock"):
         process = start(output, epochs=3)
@@ -193,3 +210,56 @@ def test_a_training_that_lost_its_lock_publishes_nothing(start, tmp_path, short)
         assert process.exitcode is None
     process.join()
     assert_same(output, short)
+
+
+def test_a_training_that_lost_its_lock_saves_no_more_state(start, tmp_path):
+    """As when its node was cut off, and another process has the model by now."""
+    output, log = tmp_path / "seed0", tmp_path / "seed0.log"
+    process = start(output)
+    while epochs_in(log) < 1:
+        assert process.is_alive()
+        time.sleep(0.001)
+    (tmp_path / "seed0.lock").write_text("process 7 on another node")
+    process.join()
+    assert process.exitcode == 1
+    assert epochs_in(log) < EPOCHS
+    assert not output.exists()
+
+
+def test_a_training_that_lost_its_lock_publishes_nothing(start, tmp_path):
+    """One epoch keeps no state on the way."""
+    output = tmp_path / "seed0"
+    process = start(output, epochs=1, robbed=True)
+    process.join()
+    assert process.exitcode == 1
+    assert epochs_in(tmp_path / "seed0.log") == 1
+    assert not output.exists()
+    assert (tmp_path / "seed0.lock").read_text() == "process 7 on another node"
+
+
+def test_a_finished_training_is_not_repeated_unless_an_output_is_damaged(start, tmp_path, short):
+    output, log = tmp_path / "seed0", tmp_path / "seed0.log"
+    start(output, epochs=3).join()
+    before = [(output / name).stat().st_mtime_ns for name in OUTPUTS]
+    start(output, epochs=3).join()
+    assert log.read_text().count("epoch 3/3") == 1
+    assert "holds this very training already" in log.read_text()
+    assert_same(output, short)
+    # newer than whatever made Snakemake ask for them
+    assert all((output / name).stat().st_mtime_ns > old for name, old in zip(OUTPUTS, before, strict=True))
+    damage(output / "predictions.parquet", "flipped bit", random.Random(0))
+    start(output, epochs=3).join()
+    assert log.read_text().count("epoch 3/3") == 2
+    assert_same(output, short)
+
+
+def test_the_record_tells_the_files_beside_it_and_the_code(start, tmp_path):
+    output = tmp_path / "seed0"
+    start(output, epochs=2).join()
+    record = json.loads((output / "training.json").read_text())
+    assert record["outputs"] == {
+        name: hashlib.sha256((output / name).read_bytes()).hexdigest() for name in OUTPUTS if name != "training.json"
+    }
+    assert re.fullmatch(r"[0-9a-f]{40}(-modified)?", record["commit"] or "0" * 40)
+    assert record["packages"]["torch"] == record["versions"]["torch"]
+    assert len(record["packages"]) > len(record["versions"])

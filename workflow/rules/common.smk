@@ -12,12 +12,19 @@ sys.path.insert(0, ROOT)
 from fairdistill.config import complete
 from fairdistill.devices import visible_gpus
 from fairdistill.errors import UserError
+from fairdistill.progress import plan_trainings
 from fairdistill.provenance import code_version, constant
 
 try:
     config.update(complete(config))
 except UserError as error:
     sys.exit(f"error: {error}")
+
+if config["paper_values"] and not Path(config["paper_values"]).is_file():
+    sys.exit(
+        f"error: config: paper_values is {config['paper_values']}, and there is no such file; "
+        "give a CSV like config/paper_values.csv, or null"
+    )
 
 # of this call of Snakemake, and of the processes that it starts for its jobs
 RUN = os.environ.setdefault("FAIRDISTILL_RUN", f"{time.time_ns()}")

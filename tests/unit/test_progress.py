@@ -1,0 +1,122 @@
+"""What a training and a grid say of their progress, and how it is shown."""
+
+import os
+import time
+
+import pytest
+from rich.console import Console
+
+from fairdistill import progress
+from fairdistill.errors import UserError
+from scripts import watch_trainings
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that pass when they are told to."""
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+class Loss:
+    """A loss on a GPU, where reading it waits for the GPU."""
+
+    reads = 0
+
+    def __float__(self):
+        Loss.reads += 1
+        return 30.0
+
+
+def test_a_long_epoch_says_how_far_it_is_now_and_then(clock, capsys):
+    epoch = progress.EpochProgress(2, 5, 100, 128)
+    for step in range(1, 101):
+        clock[0] += 1
+        epoch.step(step, Loss())
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "epoch 2/5, step 20/100  loss 1.5000  128 images/s  6.3 min left"
+    assert len(said) == Loss.reads == 4
+
+
+def test_a_short_epoch_says_nothing_within(clock, capsys):
+    epoch = progress.EpochProgress(1, 5, 10, 128)
+    for step in range(1, 11):
+        clock[0] += 1
+        epoch.step(step, Loss())
+    assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def grid(tmp_path, monkeypatch):
+    """A run of Snakemake that began ten minutes ago and planned three trainings."""
+    monkeypatch.chdir(tmp_path)
+    run = str(time.time_ns() - 600 * 10**9)
+    monkeypatch.setenv("FAIRDISTILL_RUN", run)
+    logs = [
+        f"logs/s/{rule}/d.m.seed{seed}.log" for seed, rule in enumerate(["train_teacher"] * 2 + ["distill_student"])
+    ]
+    progress.plan_trainings(run, logs)
+    for log in logs:
+        (tmp_path / log).parent.mkdir(parents=True, exist_ok=True)
+    return logs
+
+
+def test_the_grid_is_counted_once_for_each_training(grid, capsys):
+    for name in ("a", "b", "a"):
+        progress.count_training(name)
+    assert capsys.readouterr().err.splitlines() == [
+        "1 of 3 trainings done, about 20.0 min left for the others",
+        "2 of 3 trainings done, about 5.0 min left for the others",
+        "2 of 3 trainings done, about 5.0 min left for the others",
+    ]
+
+
+def test_outside_a_run_nothing_is_counted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FAIRDISTILL_RUN", raising=False)
+    progress.count_training("a")
+    assert capsys.readouterr().err == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_running_training_has_a_line(grid, tmp_path):
+    done, halfway, distilling = (tmp_path / log for log in grid)
+    done.write_text("epoch 4/4  loss 0.1  9 images/s  0.0 min left\n1 of 3 trainings done, about 20.0 min left\n")
+    halfway.write_text(
+        "teacher m on d\nepoch 2/4, step 5/10  loss 0.5000  cross_entropy 0.5  320 images/s  1.2 min left\n"
+    )
+    distilling.write_text("computing the teacher's features of the training images\n")
+    console = Console(width=110)
+    with console.capture() as capture:
+        console.print(watch_trainings.table(grid, os.environ["FAIRDISTILL_RUN"]))
+    lines = [line.split() for line in capture.get().splitlines()]
+    assert lines[0][:2] == ["train_teacher", "d.m.seed1"]
+    assert lines[0][3:] == ["38%", "loss", "0.5000", "320", "images/s", "1.2", "min", "left"]
+    assert lines[1][:2] == ["distill", "d.m.seed2"]
+    assert lines[1][-8:] == ["computing", "the", "teacher's", "features", "of", "the", "training", "images"]
+    assert lines[2] == ["0", "of", "3", "trainings", "done"]
+
+
+def test_a_log_that_is_silent_or_of_an_earlier_run_is_not_shown(grid, tmp_path):
+    log = tmp_path / grid[0]
+    log.write_text("epoch 1/4  loss 0.1  9 images/s  0.0 min left\n")
+    now = time.time()
+    assert list(watch_trainings.running(grid, now - 600, now)) == ["train_teacher d.m.seed0"]
+    assert watch_trainings.running(grid, now - 600, now + 301) == {}
+    assert watch_trainings.running(grid, now + 1, now) == {}
+
+
+def test_where_nothing_was_planned_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["watch_trainings"])
+    with pytest.raises(UserError, match="no run of Snakemake has planned trainings here"):
+        watch_trainings.main()
+
+
+def test_it_ends_with_the_grid(grid, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["watch_trainings"])
+    for name in "abc":
+        progress.count_training(name)
+    watch_trainings.main()
+    assert "3 of 3 trainings done, about 0.0 min left" in capsys.readouterr().out
