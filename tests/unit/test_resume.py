@@ -34,7 +34,7 @@ def small(stem, n_classes):
 def train(folder, output, epochs=EPOCHS, die=None, robbed=False):
     """Train, as a process of its own does.
 
-    `die` is (n, when), to be killed before or after the n-th renaming; `robbed` is to lose the lock after the last epoch.
+    `die` is (n, when), to be killed before or after the n-th renaming; `robbed` is to lose the lock after training.
     """
     log = open(f"{output}.log", "a", encoding="utf-8", buffering=1)  # noqa: SIM115
     sys.stderr = log
