@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # what is drawn from the metrics; nothing before them runs
 PAGES := aggregate_results make_table make_ablations compare_with_paper plot_architecture plot_comparison
 
-.PHONY: help env demo paper figures bench verify test lint format lock clean
+.PHONY: help env demo paper watch figures bench verify test lint format lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -43,6 +43,9 @@ demo: $(READY)  ## the whole workflow on the embedded digits, minutes on a CPU
 
 paper: $(READY)  ## the paper's grid on CIFAR-10S and UTKFace
 	$(SNAKEMAKE)
+
+watch: $(READY)  ## show the running trainings and how far the grid is
+	@$(BIN)/python -m scripts.watch_trainings
 
 figures: $(READY)  ## redraw every table and figure from the metrics; trains nothing
 	$(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
