@@ -1,5 +1,6 @@
 """Writing files so that a reader, a crash or a full disk never meets half of one."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -46,6 +47,12 @@ def _is_running(pid: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def sha256(path: Path | str) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -9,8 +9,9 @@ import json
 from pathlib import Path
 
 from fairdistill.errors import UserError, run
-from fairdistill.files import write_text
+from fairdistill.files import sha256, write_text
 from fairdistill.metrics import evaluate_file
+from fairdistill.provenance import versions
 from fairdistill.results import read_json
 
 
@@ -25,8 +26,11 @@ def main() -> None:
     record = read_json(args.training)
     if missing := [name for name in ("classes", "groups") if name not in record]:
         raise UserError(f"{args.training}: lacks the field '{missing[0]}'; train the model again")
+    expected = record.get("outputs", {}).get("predictions.parquet")
+    if expected not in (None, sha256(args.predictions)):
+        raise UserError(f"{args.predictions}: not the predictions of {args.training}; train the model again")
     record["metrics"] = evaluate_file(args.predictions, classes=record["classes"], groups=record["groups"])
-    record["evaluation_code"] = args.code
+    record |= {"evaluation_code": args.code, "evaluation_versions": versions()}
     write_text(args.output, json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 

@@ -1,6 +1,7 @@
 """DEO and accuracy against fairlearn, and what malformed predictions say."""
 
 import doctest
+import hashlib
 import json
 
 import fairlearn.metrics
@@ -14,6 +15,7 @@ from synthetic_results import CLASSES, GROUPS, make_predictions, make_training
 
 from fairdistill import metrics
 from fairdistill.errors import UserError
+from fairdistill.provenance import versions
 from scripts import evaluate_model
 
 PATIENT = settings(deadline=None)
@@ -193,8 +195,21 @@ def test_the_script_adds_metrics_to_the_record_of_the_training(tmp_path, monkeyp
 
     record = json.loads(text)
     expected = metrics.evaluate(make_predictions(), classes=CLASSES, groups=GROUPS)
-    assert record == make_training(dataset="digits", seed=4) | {"metrics": expected, "evaluation_code": "abc"}
+    added = {"metrics": expected, "evaluation_code": "abc", "evaluation_versions": versions()}
+    assert record == make_training(dataset="digits", seed=4) | added
     assert text == json.dumps(record, indent=2, sort_keys=True) + "\n"
+
+
+def test_the_script_refuses_predictions_of_another_training(tmp_path, monkeypatch):
+    path = tmp_path / "predictions.parquet"
+    make_predictions().to_parquet(path)
+    outputs = {"predictions.parquet": hashlib.sha256(path.read_bytes()).hexdigest()}
+    (tmp_path / "training.json").write_text(json.dumps(make_training() | {"outputs": outputs}))
+    evaluate(monkeypatch, tmp_path)
+
+    make_predictions().assign(label=0).to_parquet(path)
+    with pytest.raises(UserError, match=r"predictions.parquet: not the predictions of .*training.json"):
+        evaluate(monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize(("training", "message"), [("{", "not readable as JSON"), ("{}", "lacks the field 'classes'")])
