@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import shlex
@@ -109,17 +110,21 @@ def job(name, study=config["study"]):
     Snakemake notes a failed job's parameters as if it had succeeded, and then takes the earlier outputs, or none, for
     up to date. As a parameter, the last failure makes it plan the job again.
     """
+    failures = Path(".snakemake", "failed", study)
+    words = f"{shlex.quote(name)} {failures}/{name.replace(' ', '.')}"
+    # without any failure there is nothing to look up for each job
+    if not failures.is_dir() or not any(failures.iterdir()):
+        return f"{words} none"
 
-    def words(wildcards):
-        full = name.format(**wildcards)
-        failed = Path(".snakemake", "failed", study, full.replace(" ", "."))
+    def with_last_failure(wildcards):
+        failed = failures / name.format(**wildcards).replace(" ", ".")
         # a full disk leaves the file empty
         runs = failed.read_text().split() or ["unknown"] if failed.exists() else []
         # a retry on a cluster is planned anew: this run's failures do not count
         last = next((run for run in reversed(runs) if run != RUN), "none")
-        return f"{shlex.quote(full)} {failed} {last}"
+        return f"{words.format(**wildcards)} {last}"
 
-    return words
+    return with_last_failure
 
 
 def kept(files):
@@ -164,9 +169,9 @@ def code_of_training(script, architecture, method):
     return code_version(script, *(module.split(":")[0] for module in modules))
 
 
-def settings_of_method(wildcards):
-    """What a student's method is told; which teacher it gets is the workflow's part."""
-    settings = config["students"][wildcards.method]
+def settings_of_method(method):
+    """What a training is told of its method; which teacher a student gets is the workflow's part."""
+    settings = config["teacher"] if method == "teacher" else config["students"][method]
     return {key: value for key, value in settings.items() if key != "teacher"}
 
 
@@ -191,21 +196,27 @@ def teacher_options(wildcards, input):
     return f"--teacher {input.teacher} --teacher-architecture {shlex.quote(architecture)}"
 
 
-def names_of_run(wildcards, method):
-    """What the record of a training is filed under: aggregation reads these names, never a path."""
-    names = {name: wildcards[name] for name in ("dataset", "architecture")}
+@functools.cache
+def options_of_training(script, dataset, architecture, method):
+    """What a training is told beside its inputs and its seed, and the names that its record is filed under."""
+    names = {"study": config["study"], "dataset": dataset, "architecture": architecture, "method": method}
     teacher = config["students"].get(method, {}).get("teacher", "same")
-    if teacher not in ("same", wildcards.architecture):
+    if teacher not in ("same", architecture):
         names["teacher"] = teacher
-    return as_json({"study": config["study"], **names, "method": method})
+    options = {
+        "architecture": config["models"][architecture],
+        "method": settings_of_method(method),
+        "training": config["training"],
+        "run": names,
+    }
+    code = code_of_training(script, options["architecture"], options["method"])
+    return (
+        " ".join(f"--{name} {shlex.quote(as_json(value))}" for name, value in options.items())
+        + f" --code {code}"
+    )
 
 
 def gpus_per_training():
     """0 where training stays on the CPU: there it is the cores that limit how many run at once."""
     device = config["training"]["device"]
     return int(device == "cuda" or (device == "auto" and bool(GPUS)))
-
-
-def growing(amount):
-    """A resource (MB of memory, minutes of time) that a job asks for again, in full, with each further attempt."""
-    return lambda wildcards, attempt: amount * attempt

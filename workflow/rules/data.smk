@@ -27,13 +27,13 @@ rule prepare_dataset:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
+        mem_mb=4000,
+        runtime=60,
     params:
         job=job("prepare {dataset}"),
         settings=lambda wildcards: as_json(config["data"]["sets"][wildcards.dataset]),
         archive=lambda wildcards, input: f"--archive {input.archive}" if input.archive else "",
-        folder=lambda wildcards, output: str(Path(output.info).parent),
+        folder=DATA,
         code=lambda wildcards: code_version(
             "scripts.prepare_dataset",
             f"fairdistill.data.{config['data']['sets'][wildcards.dataset]['kind']}",

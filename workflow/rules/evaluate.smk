@@ -9,8 +9,8 @@ rule evaluate_model:
     conda:
         "../../envs/report.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=1000,
+        runtime=10,
     params:
         job=job("evaluate {architecture} {dataset} {method} seed{seed}"),
         code=code_version("scripts.evaluate_model"),

@@ -12,25 +12,20 @@ rule train_teacher:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus_per_training(),
-        mem_mb=growing(4000),
-        runtime=growing(480),
+        mem_mb=4000,
+        runtime=480,
     params:
         job=job("{architecture} {dataset} teacher seed{seed}"),
-        data=lambda wildcards, input: str(Path(input.info).parent),
-        folder=lambda wildcards, output: str(Path(output.weights).parent),
-        architecture=lambda wildcards: as_json(config["models"][wildcards.architecture]),
-        method=lambda wildcards: as_json(config["teacher"]),
-        training=lambda wildcards: as_json(config["training"]),
-        run=lambda wildcards: names_of_run(wildcards, method="teacher"),
-        code=lambda wildcards: code_of_training(
-            "scripts.train_teacher", config["models"][wildcards.architecture], config["teacher"]
+        data=DATA,
+        folder=MODEL.replace("{method}", "teacher"),
+        options=lambda wildcards: options_of_training(
+            "scripts.train_teacher", wildcards.dataset, wildcards.architecture, "teacher"
         ),
     message:
         "Training the teacher {wildcards.architecture} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "job {params.job} {log} python -m scripts.train_teacher --data {params.data} --architecture {params.architecture:q}"
-        " --method {params.method:q} --training {params.training:q} --seed {wildcards.seed}"
-        " --run {params.run:q} --code {params.code} --output {params.folder}"
+        "job {params.job} {log} python -m scripts.train_teacher --data {params.data} {params.options}"
+        " --seed {wildcards.seed} --output {params.folder}"
 
 
 rule distill_student:
@@ -50,25 +45,18 @@ rule distill_student:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus_per_training(),
-        mem_mb=growing(4000),
-        runtime=growing(480),
+        mem_mb=4000,
+        runtime=480,
     params:
         job=job("{architecture} {dataset} {method} seed{seed}"),
-        data=lambda wildcards, input: str(Path(input.info).parent),
-        folder=lambda wildcards, output: str(Path(output.weights).parent),
-        architecture=lambda wildcards: as_json(config["models"][wildcards.architecture]),
+        data=DATA,
+        folder=MODEL,
         teacher=teacher_options,
-        method=lambda wildcards: as_json(settings_of_method(wildcards)),
-        training=lambda wildcards: as_json(config["training"]),
-        run=lambda wildcards: names_of_run(wildcards, method=wildcards.method),
-        code=lambda wildcards: code_of_training(
-            "scripts.distill_student",
-            config["models"][wildcards.architecture],
-            settings_of_method(wildcards),
+        options=lambda wildcards: options_of_training(
+            "scripts.distill_student", wildcards.dataset, wildcards.architecture, wildcards.method
         ),
     message:
         "Training the student {wildcards.architecture} on {wildcards.dataset} by {wildcards.method}, seed {wildcards.seed}"
     shell:
-        "job {params.job} {log} python -m scripts.distill_student --data {params.data} --architecture {params.architecture:q}"
-        " {params.teacher} --method {params.method:q} --training {params.training:q} --seed {wildcards.seed}"
-        " --run {params.run:q} --code {params.code} --output {params.folder}"
+        "job {params.job} {log} python -m scripts.distill_student --data {params.data} {params.options}"
+        " {params.teacher} --seed {wildcards.seed} --output {params.folder}"
