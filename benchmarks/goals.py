@@ -14,8 +14,8 @@ from benchmarks.cases import DATASETS, EPOCHS, EVALUATIONS, KINDS, METHODS
 from benchmarks.training_table import GOALS, medians, ratios, yes_no
 from fairdistill.tables import markdown
 
-# of a study beside its trainings: a metrics file for each, and tables and figures
-PAGES = 9
+# jobs after the trainings and their evaluations: one gathers, two make tables, five draw
+PAGES = 8
 
 
 def training_seconds(rows: pd.DataFrame, dataset: str, kind: str, role: str) -> float:

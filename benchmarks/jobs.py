@@ -73,7 +73,7 @@ def to_markdown(row: dict, measured_on: str) -> str:
             ("Snakemake's start and plan of a small study", f"{row['planning_seconds']:.1f}"),
             (f"a job, on average over {row['jobs']}, less the training itself", f"{row['job_overhead_seconds']:.1f}"),
             (
-                "of it in a training's own process: Python, torch, inputs, test, outputs",
+                "a training's process, less the training itself: Python, torch, inputs, test, outputs",
                 f"{row['training_overhead_seconds']:.1f}",
             ),
             ("the paper's grid, 5 seeds (40 trainings), on one GPU", grid),

@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder for table and figure")
     parser.add_argument("--rounds", type=int, default=3, help="alternations of the engines")
-    parser.add_argument("--steps", type=int, default=8, help="timed steps of a round")
+    parser.add_argument("--steps", type=int, default=6, help="timed steps of a round")
     parser.add_argument("--dataset", choices=DATASETS, nargs="+", default=list(DATASETS))
     parser.add_argument("--kind", choices=KINDS, nargs="+", default=KINDS)
     args = parser.parse_args()

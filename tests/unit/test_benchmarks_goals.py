@@ -5,7 +5,6 @@ import pytest
 from synthetic_trainings import runs
 
 from benchmarks.goals import PAGES, goals, grid_minutes, makespan, to_markdown, training_seconds
-from benchmarks.jobs import to_markdown as jobs_to_markdown
 from benchmarks.training_table import medians
 
 JOBS = pd.Series(
@@ -73,8 +72,3 @@ def test_one_case_alone_says_nothing_of_the_grid():
     part = runs()
     table = goals(part[part["dataset"] == "utkface"], JOBS)
     assert table.set_index("goal")["met"]["the paper's grid, 1 seed, two cores: <= 60 min"] is None
-
-
-def test_a_grid_that_was_not_run_is_said_to_be_unmeasured():
-    assert "unmeasured" in jobs_to_markdown(dict(JOBS), "a machine")
-    assert "330" in jobs_to_markdown({**JOBS, "grid_minutes": 5.5}, "a machine")

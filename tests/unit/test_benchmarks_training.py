@@ -6,6 +6,7 @@ from synthetic_trainings import result, runs
 from benchmarks.cases import EPOCHS, PARTS
 from benchmarks.training_plot import draw
 from benchmarks.training_table import medians, ratios, summarise, to_markdown
+from benchmarks.training_worker import COOL_DOWN, WARM_UP, window
 
 
 def test_two_processes_do_twice_the_work_of_one():
@@ -57,3 +58,12 @@ def test_the_page_names_the_machine_and_shows_every_case(device):
 def test_the_plot_is_drawn(tmp_path):
     draw(runs(), tmp_path / "training.png")
     assert (tmp_path / "training.png").stat().st_size > 10_000
+
+
+def test_only_the_steps_in_the_window_are_timed():
+    seen = []
+    batches = window(lambda: range(100), 3, lambda: seen.append("begin"), lambda: seen.append("end"))
+    seen_batches = [seen.append(batch) or batch for batch in batches()]
+    assert seen_batches == list(range(WARM_UP + 3 + COOL_DOWN))
+    timed = seen[seen.index("begin") + 1 : seen.index("end")]
+    assert timed == list(range(WARM_UP, WARM_UP + 3))
