@@ -120,7 +120,7 @@ def to_markdown(runs: pd.DataFrame, measured_on: str) -> str:
     seeds = runs["seed"].nunique()
     rule = next(part for part in __doc__.split("\n\n") if part.startswith("The test"))
     sections = ["# The engines' results", measured_on, " ".join(rule.split())]
-    for precision in runs.loc[runs["engine"] == "fast", "precision"].unique():
+    for precision in sorted(runs.loc[runs["engine"] == "fast", "precision"].unique(), reverse=True):
         pairs = pair(runs, precision)
         table = compare(pairs)
         verdict = "the engines agree" if table["agree"].all() else "**the engines differ**"

@@ -27,6 +27,6 @@ def draw(runs: pd.DataFrame, path: Path) -> None:
     ax.invert_yaxis()
     ax.set_xlabel("ms per image, of the whole machine")
     ax.tick_params(labelsize=7)
-    ax.legend(ncols=3, frameon=False, fontsize=8)
+    figure.legend(loc="outside upper center", ncols=len(PARTS), frameon=False, fontsize=8)
     sns.despine(figure)
     figure.savefig(path, dpi=200)
