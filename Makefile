@@ -50,9 +50,12 @@ watch: $(READY)  ## show the running trainings and how far the grid is
 figures: $(READY)  ## redraw every table and figure from the metrics; trains nothing
 	$(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
-bench: $(READY)  ## measure the speed of training and of planning, on an idle machine
+bench: $(READY)  ## measure speed and memory, and that the engines agree, on an idle machine: half an hour
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.jobs
+	$(BIN)/python -m benchmarks.goals
 	$(BIN)/python -m benchmarks.workflow
+	$(BIN)/python -m benchmarks.equivalence
 
 verify: $(READY)  ## recompute the published tables from the metrics, and say what does not match
 	$(BIN)/python -m scripts.verify_results --results results/paper

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
+from benchmarks import machine
 from fairdistill.metrics import evaluate
 
 ROOT = Path(__file__).parents[1]
@@ -100,7 +101,8 @@ def main() -> None:
         rows = pd.DataFrame([plan(args.trainings, Path(folder)), aggregate(args.trainings, Path(folder))])
     args.output.mkdir(parents=True, exist_ok=True)
     rows.to_csv(args.output / "workflow.csv", index=False, float_format="%.4g")
-    text = "| what | CPU seconds | a plain chain of as many jobs | memory, MB | goal |\n|---|--:|--:|--:|---|\n"
+    text = f"# The scale of the workflow\n\n{machine.describe()}\n\n"
+    text += "| what | CPU seconds | a plain chain of as many jobs | memory, MB | goal |\n|---|--:|--:|--:|---|\n"
     for row in rows.itertuples():
         cells = (f"{value:.1f}" if pd.notna(value) else "" for value in (row.seconds, row.plain, row.memory_mb))
         text += f"| {row.what} | {' | '.join(cells)} | {row.goal} |\n"

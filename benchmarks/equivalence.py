@@ -1,0 +1,197 @@
+"""Whether the fast engine gives the reference engine's results: accuracy and DEO on three seeds.
+
+Teacher and MFD student of each architecture are trained on the embedded digits by both engines, with config/demo.yaml's
+settings. Engines share seeds, and so initial weights and the order of images, but rounding parts their trainings after
+some steps: what is left between them should be noise as between seeds.
+
+The test, fixed before anything was run: for each of accuracy, DEO_A and DEO_M the differences fast - reference of all
+pairs (architecture x role x seed, 12 of them) go into one two-sided t-test of mean 0. The engines agree if none of the
+three p-values, corrected by Holm's method, is below 0.05. A student's difference may follow its teacher's; the pairs
+count as independent all the same, which makes the test stricter. Where the two are the same, it fails once in 20 times.
+
+On hardware with bfloat16 the fast engine's bf16 is held against the reference's fp32 too, by a test of its own over
+the architectures that `precision: auto` would compute so. Writes equivalence.csv and equivalence.md.
+"""
+
+import argparse
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import redirect_stderr
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import yaml
+from scipy import stats
+from tqdm import tqdm
+
+from benchmarks import machine
+from benchmarks.training_table import number, yes_no
+from fairdistill.config import complete
+from fairdistill.data import load_dataset
+from fairdistill.data.preparing import prepare_dataset
+from fairdistill.engines import fast, reference
+from fairdistill.metrics import cell_accuracy
+from fairdistill.seeds import holm, t_interval
+from fairdistill.tables import markdown
+from fairdistill.training import TrainedModel, TrainingSettings, choose_device, choose_precision, train
+
+CONFIG = Path(__file__).parents[1] / "config" / "demo.yaml"
+DATASET = "digits_s"
+METRICS = ["accuracy", "deo_a", "deo_m"]
+LEVEL = 0.05
+MODEL = ["architecture", "role", "seed"]
+
+
+def read_config() -> dict:
+    """The demo's settings, with the defaults of all that it leaves out."""
+    return complete(yaml.safe_load(CONFIG.read_text(encoding="utf-8")))
+
+
+def train_pair(
+    folder: Path, architecture: str, seed: int, engine: str, precision: str, epochs: int | None
+) -> list[dict]:
+    """Train a teacher and its student in this process; their test metrics."""
+    config = read_config()
+    options = config["training"] | {"engine": engine, "precision": precision, "device": "auto"}
+    options.pop("gpu_slots")
+    settings = TrainingSettings.from_mapping(options)
+    settings = replace(settings, epochs=epochs or settings.epochs, evaluate_every=0)
+    # the same batches; beside another training there is no core left to load them on
+    reference.WORKERS = 0
+    dataset, kind = load_dataset(folder), config["models"][architecture]
+    student = {key: value for key, value in config["students"]["mfd"].items() if key != "teacher"}
+    rows, teacher = [], None
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+        for role, method in (("teacher", config["teacher"]), ("student", student)):
+            trained = train(dataset, kind, method, settings, role=role, seed=seed, teacher=teacher)
+            teacher = trained.model
+            rows.append({"architecture": architecture, "role": role, "seed": seed, "engine": engine})
+            rows[-1] |= {"precision": precision, **test_metrics(trained, folder)}
+            rows[-1]["seconds"] = trained.history["seconds"].sum()
+    return rows
+
+
+def test_metrics(trained: TrainedModel, folder: Path) -> dict[str, float]:
+    """Accuracy and DEO on the test set, as in `fairdistill.metrics.evaluate`."""
+    dataset = load_dataset(folder)
+    _, label, group = dataset.split("test")
+    accuracy, count = cell_accuracy(
+        label=label,
+        group=group,
+        prediction=trained.probabilities.argmax(1),
+        classes=dataset.classes,
+        groups=dataset.groups,
+    )
+    gap = np.ptp(accuracy, axis=0)
+    return {"accuracy": np.average(accuracy, weights=count), "deo_a": gap.mean(), "deo_m": gap.max()}
+
+
+def pair(runs: pd.DataFrame, precision: str) -> pd.DataFrame:
+    """The models that both the reference and the fast engine in `precision` trained: their metrics, side by side."""
+    plain = runs[runs["engine"] == "reference"].set_index(MODEL)[METRICS]
+    fast = runs[(runs["engine"] == "fast") & (runs["precision"] == precision)].set_index(MODEL)[METRICS]
+    return pd.concat({"reference": plain, "fast": fast}, axis=1, join="inner").sort_index()
+
+
+def compare(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The test of the docstring, a row for each metric; `agree` is the verdict on it."""
+    rows = []
+    for metric in METRICS:
+        difference = pairs["fast", metric] - pairs["reference", metric]
+        low, high = t_interval(difference)
+        # over seeds, on average over architectures and roles
+        noise = np.sqrt(pairs["reference", metric].groupby(level=["architecture", "role"]).var().mean())
+        p = stats.ttest_1samp(difference, 0).pvalue if difference.any() else 1.0
+        rows.append({"metric": metric, "n": len(difference), "difference": difference.mean()})
+        rows[-1] |= {"low": low, "high": high, "seed_sd": noise, "p": p}
+    table = pd.DataFrame(rows)
+    table["p_holm"] = holm(table["p"])
+    table["agree"] = table["p_holm"] >= LEVEL
+    return table
+
+
+def to_markdown(runs: pd.DataFrame, measured_on: str) -> str:
+    """The test of each precision, and the means behind it."""
+    seeds = runs["seed"].nunique()
+    rule = next(part for part in __doc__.split("\n\n") if part.startswith("The test"))
+    sections = ["# The engines' results", measured_on, " ".join(rule.split())]
+    for precision in sorted(runs.loc[runs["engine"] == "fast", "precision"].unique(), reverse=True):
+        pairs = pair(runs, precision)
+        table = compare(pairs)
+        verdict = "the engines agree" if table["agree"].all() else "**the engines differ**"
+        sections += [f"## Fast in {precision} against reference in fp32: {verdict}", markdown(_test(table))]
+        sections.append(f"Mean over {seeds} seeds, reference / fast, and the reference's sd over seeds:")
+        sections.append(markdown(_means(pairs)))
+    return "\n\n".join(sections) + "\n"
+
+
+def _test(table: pd.DataFrame) -> pd.DataFrame:
+    text = table[["metric", "n"]].copy()
+    text["fast - reference"] = [number(value, "+.4f") for value in table["difference"]]
+    text["95 % interval"] = [
+        f"{low:+.4f} to {high:+.4f}" for low, high in zip(table["low"], table["high"], strict=True)
+    ]
+    text["sd over seeds"] = [number(value, ".4f") for value in table["seed_sd"]]
+    text["p"] = [number(value, ".3f") for value in table["p"]]
+    text["p, Holm"] = [number(value, ".3f") for value in table["p_holm"]]
+    text["agree"] = [yes_no(agree) for agree in table["agree"]]
+    return text
+
+
+def _means(pairs: pd.DataFrame) -> pd.DataFrame:
+    groups = pairs.groupby(level=["architecture", "role"])
+    mean, sd = groups.mean(), groups.std()
+    text = mean.index.to_frame(index=False)
+    for metric in METRICS:
+        columns = zip(mean["reference", metric], mean["fast", metric], sd["reference", metric], strict=True)
+        text[metric] = [f"{plain:.3f} / {fast:.3f} (sd {number(noise, '.3f')})" for plain, fast, noise in columns]
+    return text
+
+
+def trainings(precisions: list[str] | None, seeds: range) -> list[tuple[str, int, str, str]]:
+    """(architecture, seed, engine, precision) of each pair to train; without `precisions` all that pay here."""
+    config, device = read_config(), choose_device("auto")
+    found = []
+    for architecture in config["architectures"]:
+        auto = choose_precision("auto", device, fast.BF16_PAYS, config["models"][architecture]["kind"])
+        wanted = precisions or sorted({"fp32", auto}, reverse=True)
+        for seed in seeds:
+            found.append((architecture, seed, "reference", "fp32"))
+            found += [(architecture, seed, "fast", precision) for precision in wanted]
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder for the tables")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), nargs="+", help="of the fast engine (default: all)")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, help="fewer than the demo's, to try this program")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    args = parser.parse_args()
+    jobs = trainings(args.precision, range(args.seeds))
+    rows = []
+    # torch must not be forked, and the fast engine changes how a process keeps memory
+    pool = ProcessPoolExecutor(args.processes, mp_context=get_context("spawn"), max_tasks_per_child=1)
+    with TemporaryDirectory() as folder, pool:
+        prepare_dataset(Path(folder), read_config()["data"]["sets"][DATASET], None)
+        # the slowest first
+        jobs.sort(key=lambda job: (job[2] == "fast", job[0]))
+        futures = [pool.submit(train_pair, Path(folder), *job, args.epochs) for job in jobs]
+        for future in tqdm(as_completed(futures), total=len(futures), desc="equivalence", unit="pair", file=sys.stderr):
+            rows += future.result()
+    runs = pd.DataFrame(rows).sort_values([*MODEL, "engine", "precision"], ignore_index=True)
+    args.output.mkdir(parents=True, exist_ok=True)
+    runs.to_csv(args.output / "equivalence.csv", index=False, float_format="%.6g")
+    text = to_markdown(runs, machine.describe())
+    (args.output / "equivalence.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

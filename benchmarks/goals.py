@@ -1,0 +1,118 @@
+"""The goals of speed and memory against what was measured, and the time of the whole grid. Writes goals.md.
+
+Reads training.csv and jobs.csv, which `benchmarks.training` and `benchmarks.jobs` wrote on the same machine.
+"""
+
+import argparse
+import heapq
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks import machine
+from benchmarks.cases import DATASETS, EPOCHS, EVALUATIONS, KINDS, METHODS
+from benchmarks.training_table import GOALS, medians, ratios, yes_no
+from fairdistill.tables import markdown
+
+# jobs after the trainings and their evaluations: one gathers, two make tables, five draw
+PAGES = 8
+
+
+def training_seconds(rows: pd.DataFrame, dataset: str, kind: str, role: str) -> float:
+    """One of our trainings in its process: epochs, the teacher's features, and the tests on the way."""
+    row = rows.loc[(dataset, kind, role, "fast")]
+    # the feature pass goes over each image twice
+    inference = rows.loc[(dataset, kind, "student", "fast"), "feature_ms_per_image"] / 2e3
+    machine_seconds = EPOCHS * row["epoch_seconds"] + EVALUATIONS * DATASETS[dataset].n_test * inference
+    return machine_seconds * row["processes"]
+
+
+def makespan(pairs: list[tuple[float, float]], workers: int) -> float:
+    """Seconds until the last of (teacher, student) is done, a student after its teacher, the longest left first."""
+    ready = [(-teacher - student, teacher, student) for teacher, student in pairs]
+    heapq.heapify(ready)
+    running: list[tuple[float, float]] = []
+    now = 0.0
+    while ready or running:
+        while ready and len(running) < workers:
+            _, seconds, then = heapq.heappop(ready)
+            heapq.heappush(running, (now + seconds, then))
+        now, student = heapq.heappop(running)
+        if student:
+            heapq.heappush(ready, (-student, student, 0.0))
+    return now
+
+
+def grid_minutes(rows: pd.DataFrame, jobs: pd.Series) -> float:
+    """The paper's grid of one seed on this machine, estimated from `medians` and the overhead of a job."""
+    overhead, workers = jobs["job_overhead_seconds"], int(rows["processes"].max())
+    pairs = [
+        tuple(training_seconds(rows, dataset, kind, role) + overhead for role in METHODS)
+        for dataset in DATASETS
+        for kind in KINDS
+    ]
+    others = (2 * len(pairs) + PAGES) * overhead / workers
+    return (jobs["planning_seconds"] + makespan(pairs, workers) + others) / 60
+
+
+def goals(runs: pd.DataFrame, jobs: pd.Series) -> pd.DataFrame:
+    """Each goal with the value that decides on it, the worst of its cases; `met` is None where it was not measured."""
+    rows, compared = medians(runs), ratios(medians(runs))
+    ours, plain = (rows.xs(engine, level="engine") for engine in ("fast", "reference"))
+    students = ours.xs("student", level="role")
+    on_gpu = (rows["device"] == "cuda").any()
+    complete = len(ours) == len(DATASETS) * len(KINDS) * len(METHODS)
+    found = []
+
+    def add(goal: str, value: float | None, form: str, met: bool | None, missing: str) -> None:
+        measured = missing if met is None else form.format(value)
+        found.append({"goal": goal, "measured": measured, "met": None if met is None else bool(met)})
+
+    for role, least in GOALS.items():
+        worst = compared["ratio"].xs(role, level="role").min()
+        goal = f"{role} training, ours / reference, two CPU cores: >= {least}x for each architecture and size"
+        add(goal, worst, "{:.2f}x", None if on_gpu else worst >= least, "this is a GPU")
+    costs = plain["distillation_cost"].dropna()
+    worst = students["distillation_cost"].max()
+    reference = f" (the reference: {costs.min():.0%} to {costs.max():.0%})"
+    goal = "cost of distillation over plain training, per epoch: <= 10 %"
+    add(goal, worst, "{:.1%}" + reference, worst <= 0.1, "")
+    worst = students["mfd_loss_share"].max()
+    add("MFD loss, share of a student's step: <= 3 %", worst, "{:.1%}", worst <= 0.03, "")
+    minutes = grid_minutes(rows, jobs) if complete and not on_gpu else None
+    met = None if minutes is None else minutes <= 60
+    add("the paper's grid, 1 seed, two cores: <= 60 min", minutes, "{:.0f} min (estimated)", met, "this is a GPU")
+    worst = ours["memory_mb"].max()
+    add("memory of a training on a CPU: <= 1.5 GB", worst, "{:.0f} MB", None if on_gpu else worst <= 1500, "a GPU")
+    unmeasured = "unmeasured: no GPU"
+    minutes = jobs["grid_minutes"]
+    met = None if pd.isna(minutes) else minutes <= 6
+    add("the paper's grid, 5 seeds, one data-centre GPU: <= 6 min", minutes, "{:.1f} min", met, unmeasured)
+    seconds = max(training_seconds(rows, "cifar10s", "resnet18", role) for role in METHODS) if on_gpu else None
+    met = None if seconds is None else seconds <= 12
+    add("a CIFAR-10S ResNet-18 training, 20 epochs, that GPU: <= 12 s", seconds, "{:.1f} s", met, unmeasured)
+    return pd.DataFrame(found)
+
+
+def to_markdown(table: pd.DataFrame, measured_on: str) -> str:
+    text = markdown(table.assign(met=[yes_no(met) for met in table["met"]]))
+    return (
+        f"# Goals\n\n{measured_on}\n\n{text}\n\n"
+        "Where a goal is for each case, the worst is shown. The grid's time is estimated: the measured epochs, feature "
+        "passes and tests of all eight trainings and the overhead of each job, a student after its teacher, on all "
+        "cores; making the data sets from their archives comes on top, once.\n"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder of the tables")
+    args = parser.parse_args()
+    jobs = pd.read_csv(args.output / "jobs.csv").iloc[0]
+    text = to_markdown(goals(pd.read_csv(args.output / "training.csv"), jobs), machine.describe())
+    (args.output / "goals.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

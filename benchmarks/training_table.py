@@ -1,0 +1,146 @@
+"""The measured trainings as tables."""
+
+import pandas as pd
+
+from benchmarks.cases import BATCH_SIZE, DATASETS, EPOCHS, PARTS
+from fairdistill.tables import markdown
+
+CASE = ["dataset", "kind", "role"]
+# the least ratio of ours to the reference
+GOALS = {"student": 2.5, "teacher": 1.6}
+
+
+def summarise(results: list[dict], dataset: str) -> dict:
+    """One row of the processes of one run: what the whole machine does, and what one process takes.
+
+    The teacher's features of both orientations, computed once per training, are spread over its epochs and counted
+    as the teacher's part of a step. Milliseconds are of the whole machine: where two processes train at once, each
+    takes twice as long.
+    """
+    first, n = results[0], len(results)
+    steps_per_ms = sum(1 / result["step_ms"] for result in results)
+    peak = sum(result["peak_gflops"] for result in results)
+    features = sum(result["feature_ms_per_image"] for result in results) / n**2
+    parts = {part: sum(result["parts_ms"][part] / result["step_ms"] for result in results) for part in PARTS}
+    parts = {part: share / n / steps_per_ms for part, share in parts.items()}
+    parts["teacher"] += features * BATCH_SIZE / EPOCHS
+    images_per_second = 1e3 * BATCH_SIZE / sum(parts.values())
+    return {
+        "precision": first["precision"],
+        "device": first["device"],
+        "processes": n,
+        "images_per_second": images_per_second,
+        "epoch_seconds": DATASETS[dataset].n_train / images_per_second,
+        "share_of_peak": 1e3 * steps_per_ms * first["gflop_per_step"] / peak,
+        "memory_mb": max(result["memory_mb"] for result in results),
+        "gpu_memory_mb": first["gpu_memory_mb"],
+        "mfd_loss_share": sum((result["mfd_loss_ms"] or 0) / result["step_ms"] for result in results) / n,
+        "feature_ms_per_image": features,
+        **{f"{part}_ms": spent for part, spent in parts.items()},
+    }
+
+
+def medians(runs: pd.DataFrame) -> pd.DataFrame:
+    """Over rounds, a row for each case and engine; `distillation_cost` is a student's time over a teacher's, less 1."""
+    keys = [*CASE, "engine"]
+    rows = runs.groupby(keys)[list(runs.columns.difference(["round", "precision", "device", *keys]))].median()
+    rows = rows.join(runs.groupby(keys)[["precision", "device"]].first())
+    seconds = rows["epoch_seconds"].unstack("role")
+    cost = pd.DataFrame({"student": seconds["student"] / seconds["teacher"] - 1}).rename_axis(columns="role").stack()
+    rows["distillation_cost"] = cost.reorder_levels(keys).reindex(rows.index)
+    return rows
+
+
+def ratios(rows: pd.DataFrame) -> pd.DataFrame:
+    """Ours to the reference in images per second, of `medians`, with the goal and whether it is met."""
+    speed = rows["images_per_second"].unstack("engine")
+    table = (speed["fast"] / speed["reference"]).rename("ratio").to_frame()
+    table["goal"] = table.index.get_level_values("role").map(GOALS)
+    table["met"] = table["ratio"] >= table["goal"]
+    return table
+
+
+def to_markdown(runs: pd.DataFrame, measured_on: str) -> str:
+    """All of it as a page."""
+    rows = medians(runs)
+    return "\n\n".join(
+        [
+            "# The speed of training",
+            measured_on,
+            "The reference is one process with torch's threads on all cores and two workers that load pictures. Ours "
+            "is one process of one thread on each core at once, their speeds summed (on a GPU, one process). Each "
+            f"number is the median of {runs['round'].nunique()} rounds in which the engines alternate. An epoch is of "
+            "the real data set's size. Ours computes the teacher's features once in a training, in both orientations: "
+            f"that pass is counted, spread over {EPOCHS} epochs.",
+            "## Ours beside the reference",
+            markdown(_speed(rows)),
+            "Of the matrix peak: the operations of the convolutions and matrix products that each engine really does "
+            "in a step (the reference's teacher among them; ours leaves out kernel taps that meet only padding), over "
+            "the speed of a 2048 x 2048 product on as many threads.",
+            "## Memory and the cost of distillation",
+            markdown(_costs(rows)),
+            "Memory is the peak of one training: resident, with its loading workers' own pages, and with the teacher's "
+            "features of all training images. Pictures mapped from the disk are not counted. Distillation costs what "
+            "a student's epoch takes more than a teacher's. The MFD loss is timed alone, forward and backward, over a "
+            "student's step.",
+            f"## Milliseconds of a step of {BATCH_SIZE} images",
+            markdown(_parts(rows)),
+            "Of the whole machine: where several processes train at once, each takes as many times longer. Data is the "
+            "time that the training waits for pictures; the reference's workers load beside it and slow the rest. "
+            "Backward is what no other part is, the bookkeeping of an epoch too.\n",
+        ]
+    )
+
+
+def number(value: float, form: str) -> str:
+    return "" if pd.isna(value) else format(value, form)
+
+
+def yes_no(met: bool | None) -> str:
+    return "" if met is None else "yes" if met else "no"
+
+
+def _side_by_side(rows: pd.DataFrame, columns: dict[str, tuple[str, str]]) -> pd.DataFrame:
+    """For each heading of `columns` its (column, format), the reference's and ours."""
+    wide = rows.unstack("engine")
+    table = wide.index.to_frame(index=False).rename(columns={"dataset": "data set", "kind": "architecture"})
+    for heading, (name, form) in columns.items():
+        for engine, whose in (("reference", "reference"), ("fast", "ours")):
+            if wide[name, engine].notna().any():
+                table[f"{heading}, {whose}"] = [number(value, form) for value in wide[name, engine]]
+    return table
+
+
+def _speed(rows: pd.DataFrame) -> pd.DataFrame:
+    table = _side_by_side(rows, {"images/s": ("images_per_second", ".0f"), "s per epoch": ("epoch_seconds", ".1f")})
+    compared = ratios(rows)
+    table["ratio"] = [number(value, ".2f") for value in compared["ratio"]]
+    table["goal"] = [f">= {value}" for value in compared["goal"]]
+    table["met"] = [yes_no(met) for met in compared["met"]]
+    shares = _side_by_side(rows, {"of peak": ("share_of_peak", ".0%")})
+    return table.join(shares.iloc[:, len(CASE) :])
+
+
+def _costs(rows: pd.DataFrame) -> pd.DataFrame:
+    # a teacher has no such loss
+    rows = rows.assign(mfd_loss_share=rows["mfd_loss_share"].where(rows.index.get_level_values("role") == "student"))
+    return _side_by_side(
+        rows,
+        {
+            "memory, MB": ("memory_mb", ".0f"),
+            "on the GPU, MB": ("gpu_memory_mb", ".0f"),
+            "distillation costs": ("distillation_cost", ".1%"),
+            "MFD loss": ("mfd_loss_share", ".1%"),
+        },
+    )
+
+
+def _parts(rows: pd.DataFrame) -> pd.DataFrame:
+    table = rows.index.to_frame(index=False).rename(columns={"dataset": "data set", "kind": "architecture"})
+    table["engine"] = table["engine"].replace("fast", "ours")
+    table["precision"] = rows["precision"].to_numpy()
+    spent = rows[[f"{part}_ms" for part in PARTS]].rename(columns=lambda name: name.removesuffix("_ms"))
+    spent["all"] = spent.sum(axis=1)
+    for name in spent:
+        table[name] = [number(value, ".2f") for value in spent[name]]
+    return table

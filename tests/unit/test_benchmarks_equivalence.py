@@ -1,0 +1,65 @@
+"""The test that the engines' results agree."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.equivalence import METRICS, compare, pair, read_config, to_markdown, trainings
+
+
+def trained(shift, *, noise=0.02, precision="fp32"):
+    """Two architectures x two roles x three seeds by both engines; the fast one's metrics are higher by `shift`."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for engine in ("reference", "fast"):
+        for architecture in ("resnet", "shufflenet"):
+            for role in ("teacher", "student"):
+                for seed in range(3):
+                    values = 0.5 + noise * rng.standard_normal(3) + (shift if engine == "fast" else 0)
+                    row = {"architecture": architecture, "role": role, "seed": seed, "engine": engine}
+                    row["precision"] = precision if engine == "fast" else "fp32"
+                    rows.append(row | dict(zip(METRICS, values, strict=True)))
+    return pd.DataFrame(rows)
+
+
+def test_noise_agrees():
+    table = compare(pair(trained(0.0), "fp32"))
+    assert table["agree"].all()
+    assert (table["n"] == 12).all()
+    assert table["seed_sd"].between(0.01, 0.03).all()
+
+
+def test_a_shift_as_large_as_twice_the_noise_is_seen():
+    table = compare(pair(trained(0.04), "fp32"))
+    assert not table["agree"].any()
+    assert table["difference"].between(0.02, 0.06).all()
+
+
+def test_equal_results_agree():
+    runs = trained(0.0)
+    runs.loc[runs["engine"] == "fast", METRICS] = runs.loc[runs["engine"] == "reference", METRICS].to_numpy()
+    table = compare(pair(runs, "fp32"))
+    assert (table["p"] == 1).all()
+    assert table["agree"].all()
+
+
+def test_each_precision_is_held_against_the_reference():
+    bf16 = trained(0.2, precision="bf16")
+    runs = pd.concat([trained(0.0), bf16[(bf16["engine"] == "fast") & (bf16["architecture"] == "resnet")]])
+    assert len(pair(runs, "bf16")) == 6
+    text = to_markdown(runs, "Measured on: a machine.")
+    assert "Fast in fp32 against reference in fp32: the engines agree" in text
+    assert "Fast in bf16 against reference in fp32: **the engines differ**" in text
+    assert "none of the three p-values" in text
+
+
+@pytest.mark.parametrize("precisions", [["fp32"], ["fp32", "bf16"]])
+def test_the_reference_trains_once_for_all_precisions(precisions):
+    planned = trainings(precisions, range(3))
+    assert len(planned) == len(set(planned)) == 2 * 3 * (1 + len(precisions))
+
+
+def test_the_settings_are_the_demos():
+    config = read_config()
+    assert (config["training"]["epochs"], config["training"]["flip"]) == (10, False)
+    assert config["students"]["mfd"]["lambda"] == 3

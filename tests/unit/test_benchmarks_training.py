@@ -1,0 +1,69 @@
+"""The tables of `make bench`."""
+
+import pytest
+from synthetic_trainings import result, runs
+
+from benchmarks.cases import EPOCHS, PARTS
+from benchmarks.training_plot import draw
+from benchmarks.training_table import medians, ratios, summarise, to_markdown
+from benchmarks.training_worker import COOL_DOWN, WARM_UP, window
+
+
+def test_two_processes_do_twice_the_work_of_one():
+    one, two = (summarise([result(500.0)] * n, "cifar10s") for n in (1, 2))
+    assert one["images_per_second"] == pytest.approx(256)
+    assert two["images_per_second"] == pytest.approx(512)
+    assert one["epoch_seconds"] == pytest.approx(50_000 / 256)
+    assert one["backward_ms"] == pytest.approx(250)
+    assert two["backward_ms"] == pytest.approx(125)
+    # twice the work on twice the peak
+    assert one["share_of_peak"] == two["share_of_peak"] == pytest.approx(20 / 0.5 / 100)
+
+
+def test_the_parts_add_up_to_the_step_with_the_feature_pass_spread_over_the_epochs():
+    plain = summarise([result(500.0)], "cifar10s")
+    spread = summarise([result(500.0, feature_ms_per_image=2.0)], "cifar10s")
+    assert sum(plain[f"{part}_ms"] for part in PARTS) == pytest.approx(500)
+    assert spread["teacher_ms"] - plain["teacher_ms"] == pytest.approx(128 * 2 / EPOCHS)
+    assert spread["epoch_seconds"] - plain["epoch_seconds"] == pytest.approx(50_000 * 2e-3 / EPOCHS)
+
+
+def test_a_process_with_a_slow_neighbour_counts_as_fast_as_it_was():
+    assert summarise([result(500.0), result(1000.0)], "utkface")["images_per_second"] == pytest.approx(256 + 128)
+
+
+def test_the_cost_of_distillation_is_a_students_time_over_its_teachers():
+    cost = medians(runs())["distillation_cost"]
+    assert cost["cifar10s", "resnet18", "student", "reference"] == pytest.approx(0.5)
+    assert cost["cifar10s", "resnet18", "student", "fast"] == pytest.approx(128 * 1.0 / 20 / 250)
+    assert cost.xs("teacher", level="role").isna().all()
+
+
+def test_a_ratio_is_held_against_the_goal_of_its_role():
+    compared = ratios(medians(runs())).loc[("utkface", "resnet18")]
+    assert compared.loc["teacher", "ratio"] == pytest.approx(4)
+    assert compared["goal"].to_dict() == {"student": 2.5, "teacher": 1.6}
+    assert compared["met"].all()
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_page_names_the_machine_and_shows_every_case(device):
+    text = to_markdown(runs(device=device), "Measured on: a machine.")
+    assert "Measured on: a machine." in text
+    assert text.count("| cifar10s | resnet18 ") == 2 + 2 + 4
+    assert ("on the GPU, MB, ours" in text) == (device == "cuda")
+    assert "nan" not in text
+
+
+def test_the_plot_is_drawn(tmp_path):
+    draw(runs(), tmp_path / "training.png")
+    assert (tmp_path / "training.png").stat().st_size > 10_000
+
+
+def test_only_the_steps_in_the_window_are_timed():
+    seen = []
+    batches = window(lambda: range(100), 3, lambda: seen.append("begin"), lambda: seen.append("end"))
+    seen_batches = [seen.append(batch) or batch for batch in batches()]
+    assert seen_batches == list(range(WARM_UP + 3 + COOL_DOWN))
+    timed = seen[seen.index("begin") + 1 : seen.index("end")]
+    assert timed == list(range(WARM_UP, WARM_UP + 3))
