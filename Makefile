@@ -51,8 +51,9 @@ bench: $(READY)  ## measure the speed of training and of planning, on an idle ma
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.workflow
 
-verify: $(READY)  ## recompute the published tables from the metrics, and say what does not match
+verify: $(READY)  ## recompute the published results, and say what does not match
 	$(BIN)/python -m scripts.verify_results --results results/paper
+	$(BIN)/python -m scripts.verify_results --results results/ablations --configfile config/ablations.yaml
 
 test: lint  ## style checks and all tests
 	$(BIN)/python -m pytest
