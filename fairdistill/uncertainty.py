@@ -63,7 +63,7 @@ def assess(outcomes: Outcomes, *, resamples: int = RESAMPLES, seed: int = SEED) 
         "seed": seed,
         "accuracy": _named(np.quantile(overall(drawn, count), [TAIL, 1 - TAIL]), ["low", "high"]),
     }
-    # a class alone has no other whose gap could be the mean's or the maximum's
+    # of one class the maximum over classes is its own gap
     ends = deo_interval(observed.T[..., None], np.swapaxes(drawn - observed, 1, 2)[..., None], measure="deo_m")
     result["deo_per_class"] = dict(zip(ENDS, (end.tolist() for end in ends), strict=True))
     for name, measure in MEASURES.items():
@@ -99,10 +99,10 @@ def gap_intervals(
     covariance = cell_covariance(student, teacher)
     share = np.stack([model.count / model.count.sum() for model in (student, teacher)])
     variance = _weighted(covariance, share)
-    difference = overall(student.accuracy, student.count) - overall(teacher.accuracy, teacher.count)
+    cells = np.stack([student.accuracy, teacher.accuracy])
+    difference = overall(cells[0], student.count) - overall(cells[1], teacher.count)
     half = NormalDist().inv_cdf(1 - TAIL) * np.sqrt(max(0.0, variance.trace() - 2 * variance[0, 1]))
     result = {"accuracy": (float(difference - half), float(difference + half))}
-    cells = np.stack([student.accuracy, teacher.accuracy])
     for name in MEASURES:
         correlation = deo_correlation(cells, covariance, measure=name)
         low, high = mover(student_uncertainty[name], teacher_uncertainty[name], correlation)
