@@ -57,8 +57,9 @@ bench: $(READY)  ## measure speed and memory, and that the engines agree, on an 
 	$(BIN)/python -m benchmarks.workflow
 	$(BIN)/python -m benchmarks.equivalence
 
-verify: $(READY)  ## recompute the published tables from the metrics, and say what does not match
+verify: $(READY)  ## recompute the published results, and say what does not match
 	$(BIN)/python -m scripts.verify_results --results results/paper
+	$(BIN)/python -m scripts.verify_results --results results/ablations --configfile config/ablations.yaml
 
 test: lint  ## style checks and all tests
 	$(BIN)/python -m pytest

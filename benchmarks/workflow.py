@@ -1,4 +1,4 @@
-"""The scale of the workflow: planning 10,000 trainings, and aggregating 10,000 metrics files.
+"""The scale of the workflow: planning 10,000 trainings, aggregating 10,000 metrics files, and one model's bootstrap.
 
 Planning is held against what Snakemake needs for a plain chain of as many jobs. Writes workflow.csv and workflow.md.
 """
@@ -17,6 +17,7 @@ import pandas as pd
 
 from benchmarks import machine
 from fairdistill.metrics import evaluate
+from fairdistill.uncertainty import RESAMPLES
 
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2", "--dry-run", "--quiet", "rules"]
@@ -80,16 +81,36 @@ def aggregate(files: int, folder: Path) -> dict:
     command = [sys.executable, "-m", "scripts.aggregate_results", "--metrics", str(folder / "metrics")]
     command += ["--runs", str(folder / "runs.csv"), "--summary", str(folder / "summary.csv")]
     command += ["--paired", str(folder / "paired.csv"), "--paired-markdown", str(folder / "paired.md")]
+    return {"what": f"aggregate {files} metrics files", **cost_of(command), "goal": "10 s, 1000 MB"}
+
+
+def bootstrap(samples: int, folder: Path) -> dict:
+    """Score `samples` predictions of 10 classes in two groups, paired as on CIFAR-10S: most of it is the bootstrap."""
+    rng = np.random.default_rng(0)
+    image = np.arange(samples) // 2
+    label, group = image % 10, np.arange(samples) % 2
+    # right in 4 of 5
+    probabilities = rng.random((samples, 10)) + 1.5 * (label[:, None] == np.arange(10)) * (
+        rng.random((samples, 1)) < 0.8
+    )
+    predictions = pd.DataFrame(probabilities / probabilities.sum(axis=1, keepdims=True)).add_prefix("p")
+    predictions = predictions.assign(image_id=image.astype(str), label=label, group=group)
+    predictions.to_parquet(folder / "predictions.parquet")
+    names = {"classes": [f"class {y}" for y in range(10)], "groups": ["gray", "color"]}
+    (folder / "training.json").write_text(json.dumps(names))
+    command = [sys.executable, "-m", "scripts.evaluate_model", "--predictions", str(folder / "predictions.parquet")]
+    command += ["--training", str(folder / "training.json"), "--output", str(folder / "scores.json")]
+    what = f"score {samples} predictions with {RESAMPLES} resamples"
+    return {"what": what, **cost_of(command), "goal": "5 s, 1000 MB"}
+
+
+def cost_of(command: list[str]) -> dict:
+    """CPU seconds and peak memory of one process of ours, with what it takes to start."""
     process = subprocess.Popen(command, cwd=ROOT)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"error: benchmark: {' '.join(command)} failed")
-    return {
-        "what": f"aggregate {files} metrics files",
-        "seconds": usage.ru_utime + usage.ru_stime,
-        "memory_mb": usage.ru_maxrss / 1024,
-        "goal": "10 s, 1000 MB",
-    }
+    return {"seconds": usage.ru_utime + usage.ru_stime, "memory_mb": usage.ru_maxrss / 1024}
 
 
 def main() -> None:
@@ -98,7 +119,9 @@ def main() -> None:
     parser.add_argument("--trainings", type=int, default=10_000)
     args = parser.parse_args()
     with TemporaryDirectory() as folder:
-        rows = pd.DataFrame([plan(args.trainings, Path(folder)), aggregate(args.trainings, Path(folder))])
+        results = Path(folder)
+        rows = [plan(args.trainings, results), aggregate(args.trainings, results), bootstrap(20_000, results)]
+        rows = pd.DataFrame(rows)
     args.output.mkdir(parents=True, exist_ok=True)
     rows.to_csv(args.output / "workflow.csv", index=False, float_format="%.4g")
     text = f"# The scale of the workflow\n\n{machine.describe()}\n\n"

@@ -53,6 +53,11 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     return completed
 
 
+def method_of_paper(config: Mapping[str, Any]) -> str | None:
+    """The students to set beside the paper's: the first method of kind mfd, if there is one."""
+    return next((name for name in config["methods"] if config["students"][name]["kind"] == "mfd"), None)
+
+
 @functools.cache
 def schema() -> dict[str, Any]:
     """The JSON schema of a configuration (Draft 2020-12)."""

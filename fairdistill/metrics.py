@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from fairdistill.errors import UserError
-from fairdistill.outcomes import collect
+from fairdistill.outcomes import Outcomes, collect
 from fairdistill.uncertainty import RESAMPLES, assess
 
 
@@ -104,16 +104,24 @@ def evaluate(
 
     label, group = predictions["label"].to_numpy(), predictions["group"].to_numpy()
     prediction = p.argmax(axis=1)
-    accuracy, count = cell_accuracy(label=label, group=group, prediction=prediction, classes=classes, groups=groups)
-    gap = np.ptp(accuracy, axis=0)
-    per_group = np.average(accuracy, weights=count, axis=1)
+    cells, _ = cell_accuracy(label=label, group=group, prediction=prediction, classes=classes, groups=groups)
     outcomes = collect(
         right=prediction == label,
         label=label,
         group=group,
         image_id=predictions["image_id"].to_numpy(),
-        shape=accuracy.shape,
+        shape=cells.shape,
     )
+    return score(outcomes, classes=classes, groups=groups, resamples=resamples)
+
+
+def score(
+    outcomes: Outcomes, *, classes: Sequence[str], groups: Sequence[str], resamples: int = RESAMPLES
+) -> dict[str, object]:
+    """Return what `evaluate` does, from the right and wrong answers alone."""
+    accuracy, count = outcomes.accuracy, outcomes.count
+    gap = np.ptp(accuracy, axis=0)
+    per_group = np.average(accuracy, weights=count, axis=1)
     return {
         "n": int(count.sum()),
         "accuracy": float(np.average(accuracy, weights=count)),

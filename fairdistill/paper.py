@@ -1,7 +1,8 @@
 """The paper's numbers and ours, side by side, with a verdict on each.
 
-The rule, fixed beforehand (docs/statistics.md): a number is `reproduced` where ours is within 0.02 of it; else `within
-noise` where another single run on another test set of this size could give it; else `not reproduced`.
+The rule, which docs/statistics.md gives with what was known when it was written: a number is `reproduced` where ours is
+within 0.02 of it; else `within noise` where another single run on another test set of this size could give it; else
+`not reproduced`.
 """
 
 from pathlib import Path

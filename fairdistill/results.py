@@ -15,7 +15,7 @@ from fairdistill.errors import UserError
 from fairdistill.files import write_text
 from fairdistill.outcomes import Outcomes, from_metrics
 from fairdistill.seeds import holm, sign_flip_p, t_interval
-from fairdistill.uncertainty import assess, gap_intervals, verdict
+from fairdistill.uncertainty import ENDS, assess, gap_intervals, verdict
 
 METRICS = ["accuracy", "deo_a", "deo_m", "worst_group_accuracy"]
 MODEL = ["dataset", "architecture", "role", "method"]
@@ -272,8 +272,7 @@ def _gaps(pair: Mapping, outcomes: Mapping[tuple, Outcomes]) -> dict[str, tuple[
     """The test-set interval of each difference between the two models of a pair, of one seed."""
     runs = runs_of(pair)
     models = [outcomes[tuple(run[name] for name in RUN)] for run in runs]
-    parts = ("low", "corrected", "high")
-    known = [{deo: {part: run[f"{deo}_{part}"] for part in parts} for deo in DEO} for run in runs]
+    known = [{deo: {end: run[f"{deo}_{end}"] for end in ENDS} for deo in DEO} for run in runs]
     return gap_intervals(*models, *known)
 
 

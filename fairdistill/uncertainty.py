@@ -6,8 +6,9 @@ bootstrap doubles that bias instead of showing it: its percentile intervals miss
 
 - the *floor* is simulated from a classifier with the model's per-class accuracy and no bias;
 - the *interval* of a DEO inverts a test: it holds each true DEO under which the observed one would not be among
-  the 2.5 % smallest or the 2.5 % largest. The same curve at 50 % is the *corrected* DEO, which is median-unbiased;
-- the interval of a *gap* between two models joins their two intervals (MOVER).
+  the 5 % most surprising. The true DEO under which half would score above it is the *corrected* one: as often too
+  large as too small, yet too large on average where the truth is near zero, as it is never below;
+- the interval of a *gap* between two models joins their two intervals (MOVER; near zero, the plain difference).
 
 Intervals and floor rest on one bootstrap over test images, stratified by (class, group), that draws the copies of an
 image together. Images are not drawn one by one: given the strata, the numbers of images with each pattern of right
@@ -15,7 +16,8 @@ and wrong are multinomial. The covariance of two models' scores on the same imag
 
 Sources: Efron and Tibshirani, An Introduction to the Bootstrap, 1993 (bootstrap, percentile interval); Andrews,
 Econometrica 68, 2000 (why it fails at a boundary); Chuang and Lai, Statistica Sinica 10, 2000 (inverting simulated
-tests over a one-parameter family: hybrid resampling); Zou and Donner, Statistics in Medicine 27, 2008 (MOVER).
+tests over a one-parameter family: hybrid resampling); Feldman and Cousins, Physical Review D 57, 1998 (tails that
+become one-sided at a boundary); Zou and Donner, Statistics in Medicine 27, 2008 (MOVER).
 `docs/statistics.md` says what was chosen and how well it covers.
 """
 
@@ -33,9 +35,14 @@ RESAMPLES = 10_000
 SEED = 0
 # of the bisection in DEO: to 0.0001
 HALVINGS = 14
+# two sums of shares that are equal may differ by this
+ROUNDING = 1e-9
 
 ABOVE = "above floor"
 FAIR = "not distinguishable from fair"
+# a lower end below this share of the upper one is all but cut off by zero
+NEAR_ZERO = 0.1
+ENDS = ("low", "corrected", "high")
 
 
 def assess(outcomes: Outcomes, *, resamples: int = RESAMPLES, seed: int = SEED) -> dict:
@@ -43,7 +50,8 @@ def assess(outcomes: Outcomes, *, resamples: int = RESAMPLES, seed: int = SEED) 
 
     All values are fractions. accuracy has the ends of its interval, `low` and `high`; deo_a and deo_m have those,
     the `corrected` value, the `floor` (mean, low and high of a fair classifier's DEO) and the `verdict`: "above
-    floor" where the observed DEO exceeds floor's high, else "not distinguishable from fair".
+    floor" where the observed DEO exceeds floor's high, else "not distinguishable from fair". deo_per_class has low,
+    corrected and high of each class's gap, in lists in the order of the classes.
     """
     rng = np.random.default_rng(seed)
     observed, count = outcomes.accuracy, outcomes.count
@@ -55,14 +63,15 @@ def assess(outcomes: Outcomes, *, resamples: int = RESAMPLES, seed: int = SEED) 
         "seed": seed,
         "accuracy": _named(np.quantile(overall(drawn, count), [TAIL, 1 - TAIL]), ["low", "high"]),
     }
+    # of one class the maximum over classes is its own gap
+    ends = deo_interval(observed.T[..., None], np.swapaxes(drawn - observed, 1, 2)[..., None], measure="deo_m")
+    result["deo_per_class"] = dict(zip(ENDS, (end.tolist() for end in ends), strict=True))
     for name, measure in MEASURES.items():
         low, corrected, high = deo_interval(observed, drawn - observed, measure=name)
         floor = measure(fair)
         top = np.quantile(floor, 1 - TAIL)
         result[name] = {
-            "low": float(low),
-            "corrected": float(corrected),
-            "high": float(high),
+            **_named([low, corrected, high], ENDS),
             "floor": _named([floor.mean(), np.quantile(floor, TAIL), top], ["mean", "low", "high"]),
             "verdict": verdict(measure(observed), top),
         }
@@ -79,7 +88,7 @@ def gap_intervals(
 ) -> dict[str, tuple[float, float]]:
     """Return the test-set interval (low, high) of student minus teacher in accuracy, deo_a and deo_m.
 
-    Accuracy has the normal interval of a difference, DEO the MOVER one; the covariances are exact for accuracy, and
+    Accuracy has the normal interval of a difference, DEO that of `mover`; the covariances are exact for accuracy, and
     for DEO those of the cells that are its extremes (delta method). Both models count as tested on the same images
     where they were; else as if their test sets were independent, which is wider.
 
@@ -87,69 +96,93 @@ def gap_intervals(
     ----------
     student_uncertainty, teacher_uncertainty : as `assess` returns them
     """
-    covariance = _covariance(student, teacher, [model.count / model.count.sum() for model in (student, teacher)])
-    difference = overall(student.accuracy, student.count) - overall(teacher.accuracy, teacher.count)
-    half = NormalDist().inv_cdf(1 - TAIL) * np.sqrt(covariance.trace() - 2 * covariance[0, 1])
+    covariance = cell_covariance(student, teacher)
+    share = np.stack([model.count / model.count.sum() for model in (student, teacher)])
+    variance = _weighted(covariance, share)
+    cells = np.stack([student.accuracy, teacher.accuracy])
+    difference = overall(cells[0], student.count) - overall(cells[1], teacher.count)
+    half = NormalDist().inv_cdf(1 - TAIL) * np.sqrt(max(0.0, variance.trace() - 2 * variance[0, 1]))
     result = {"accuracy": (float(difference - half), float(difference + half))}
     for name in MEASURES:
-        correlation = deo_correlation(student, teacher, measure=name)
-        result[name] = mover(student_uncertainty[name], teacher_uncertainty[name], correlation)
+        correlation = deo_correlation(cells, covariance, measure=name)
+        low, high = mover(student_uncertainty[name], teacher_uncertainty[name], correlation)
+        result[name] = float(low), float(high)
     return result
 
 
-def deo_correlation(student: Outcomes, teacher: Outcomes, *, measure: str) -> float:
-    """Return the correlation of two models' DEO over test sets, by the delta method; 0 where one has no variance."""
-    weights = []
-    for model in (student, teacher):
-        cells = model.accuracy
-        gap = np.ptp(cells, axis=0)
-        # extremes that tie share the weight
-        extreme = _share(cells == cells.max(axis=0)) - _share(cells == cells.min(axis=0))
-        weights.append(extreme * (1 / len(gap) if measure == "deo_a" else _share(gap == gap.max())))
-    covariance = _covariance(student, teacher, weights)
-    spread = np.sqrt(covariance[0, 0] * covariance[1, 1])
-    return float(covariance[0, 1] / spread) if spread > 0 else 0.0
+def deo_correlation(accuracy: np.ndarray, covariance: np.ndarray, *, measure: str) -> np.ndarray:
+    """Return the correlation of two models' DEO over test sets, by the delta method; 0 where one has no variance.
+
+    Parameters
+    ----------
+    accuracy : shape (..., 2, n_groups, n_classes)
+        Of both models.
+    covariance : shape (..., n_classes, 2, n_groups, 2, n_groups)
+        See `cell_covariance`.
+    measure : "deo_a" or "deo_m"
+    """
+    top, bottom = accuracy.max(axis=-2, keepdims=True), accuracy.min(axis=-2, keepdims=True)
+    # extremes that tie share the weight
+    weight = _share(accuracy == top, -2) - _share(accuracy == bottom, -2)
+    if measure == "deo_m":
+        gap = top - bottom
+        weight = weight * _share(gap == gap.max(axis=-1, keepdims=True), -1)
+    variance = _weighted(covariance, weight)
+    spread = np.sqrt(variance[..., 0, 0] * variance[..., 1, 1])
+    return np.where(spread > 0, variance[..., 0, 1] / np.where(spread > 0, spread, 1), 0.0)
 
 
-def _share(chosen: np.ndarray) -> np.ndarray:
-    return chosen / chosen.sum(axis=0)
+def _share(chosen: np.ndarray, axis: int) -> np.ndarray:
+    return chosen / chosen.sum(axis=axis, keepdims=True)
 
 
-def _covariance(student: Outcomes, teacher: Outcomes, weights: Sequence[np.ndarray]) -> np.ndarray:
-    """Covariance over test sets, (2, 2), of a weighted sum of cell accuracies of each model."""
-    covariance = np.zeros((2, 2))
-    for groups, y in _strata(student):
-        n = len(student.right[groups[0]][y])
-        sums = [
-            sum(weight[a, y] * model.right[a][y] for a in groups)
-            for model, weight in zip((student, teacher), weights, strict=True)
-        ]
-        if student.images is not None and student.images == teacher.images:
-            covariance += np.cov(sums, bias=True) / n
-        else:
-            covariance += np.diag([np.var(values) / len(values) for values in sums])
+def _weighted(covariance: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Covariance, (..., 2, 2), of a sum of each model's cells with `weight`, (..., 2, n_groups, n_classes)."""
+    return np.einsum("...iay,...yiajb,...jby->...ij", weight, covariance, weight)
+
+
+def cell_covariance(student: Outcomes, teacher: Outcomes) -> np.ndarray:
+    """Return the covariance over test sets of cell accuracies, (n_classes, 2, n_groups, 2, n_groups).
+
+    The entries of one class: of a group of the student or the teacher with a group of either. All else is
+    independent, and so are the models where they were not tested on the same images.
+    """
+    models = [student, teacher]
+    n_groups, n_classes = student.count.shape
+    covariance = np.zeros((n_classes, 2, n_groups, 2, n_groups))
+    same = student.images is not None and student.images == teacher.images
+    for together in [[0, 1]] if same else [[0], [1]]:
+        for groups, y in _strata(models[together[0]]):
+            right = np.array([models[k].right[a][y] for k in together for a in groups], dtype=float)
+            n, mean = right.shape[1], right.mean(axis=1)
+            block = (right @ right.T / n - np.outer(mean, mean)) / n
+            place = np.ix_([y], together, groups, together, groups)
+            covariance[place] = block.reshape(1, *(len(together), len(groups)) * 2)
     return covariance
 
 
-def mover(first: Mapping, second: Mapping, correlation: float) -> tuple[float, float]:
+def mover(first: Mapping, second: Mapping, correlation: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the interval of first - second from an interval of each: the method of variance estimates recovery.
 
-    Zou and Donner 2008, equation for a difference of correlated estimates.
+    Zou and Donner 2008, equation for a difference of correlated estimates. It takes how far an interval reaches for
+    a multiple of the estimate's standard deviation. Where zero cuts a lower end off, or nearly, that is too little,
+    and the plain difference of the ends takes its place.
 
     Parameters
     ----------
     first, second : mappings with low, corrected (the point estimate) and high
-    correlation : float
-        Of the two estimates.
+        Numbers, or arrays of one shape.
+    correlation : of the two estimates
     """
+
+    def reach(one: Mapping, other: Mapping) -> np.ndarray:
+        """How far one's lower and the other's upper end are from the estimates, joined."""
+        down, up = one["corrected"] - one["low"], other["high"] - other["corrected"]
+        joined = np.sqrt(np.maximum(0.0, down**2 + up**2 - 2 * correlation * down * up))
+        return np.where(one["low"] > NEAR_ZERO * one["high"], joined, down + up)
+
     difference = first["corrected"] - second["corrected"]
-
-    def reach(a: float, b: float) -> float:
-        return float(np.sqrt(max(0.0, a**2 + b**2 - 2 * correlation * a * b)))
-
-    low = reach(first["corrected"] - first["low"], second["high"] - second["corrected"])
-    high = reach(first["high"] - first["corrected"], second["corrected"] - second["low"])
-    return difference - low, difference + high
+    return difference - reach(first, second), difference + reach(second, first)
 
 
 def overall(accuracy: np.ndarray, count: np.ndarray) -> np.ndarray:
@@ -208,14 +241,17 @@ def resample_fair(outcomes: Outcomes, *, resamples: int, rng: np.random.Generato
 
 
 def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tuple[np.ndarray, ...]:
-    """Return (low, corrected, high), each of shape (...): the true DEOs that put the observed one at 97.5, 50, 2.5 %.
+    """Return (low, corrected, high), each of shape (...): the true DEOs between which the observed one is no surprise.
 
-    Under a true DEO t the model would score DEO(truth(t) + error), with the bootstrap's errors. truth(t) are the
-    cells that have DEO t and are otherwise nearest to what was observed: for DEO_A the gaps of all classes grow or
-    shrink by the same amount, down to zero (soft thresholding); for DEO_M gaps above t are cut to t, or the
-    largest is stretched to it. Groups keep their order and relative place. Where the observed DEO is below what a
-    fair model scores, the upper tail is taken relative to a fair model's (CLs: Read, J. Phys. G 28, 2002), lest
-    luck make the interval short.
+    Under a true DEO t the model would score DEO(truth(t) + error), with the bootstrap's errors. truth(t) are cells
+    that have DEO t and are otherwise as observed. For DEO_A the gaps of all classes grow or shrink by the same amount,
+    down to zero (soft thresholding); for DEO_M gaps above t are cut to t, or the largest is widened to it. Where a gap
+    grows its two extreme groups move apart, where it shrinks all groups approach in proportion. At the corrected
+    value, half of the models would score above the observed DEO.
+
+    A t is left out where so large a score has a probability below 5 % - s, or so small a one below s. A fair model can
+    be missed on one side alone, so s grows from nearly nothing at t = 0 to 2.5 % where the scores lie apart from a
+    fair model's: it is 2.5 % of the chance that a fair model scores below all but the least 2.5 % of them.
 
     Parameters
     ----------
@@ -225,39 +261,63 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
         Bootstrapped minus observed.
     measure : "deo_a" or "deo_m"
     """
-    deo = MEASURES[measure]
-    gap = np.ptp(accuracy, axis=-2, keepdims=True)
-    observed = deo(accuracy)
-    # a class without a gap gets one between its first and its last group
-    none = np.zeros((accuracy.shape[-2], 1))
-    none[0], none[-1] = -0.5, 0.5
-    centred = accuracy - accuracy.mean(axis=-2, keepdims=True)
-    direction = np.where(gap > 0, centred / np.where(gap > 0, gap, 1), none)
-    widest = gap == gap.max(axis=-1, keepdims=True)
+    observed = MEASURES[measure](accuracy)
+    # groups and classes first: passes over whole arrays are what makes this fast
+    cells = np.ascontiguousarray(np.moveaxis(accuracy, (-2, -1), (0, 1)))
+    errors = np.ascontiguousarray(np.moveaxis(error, (-2, -1), (0, 1)))
+    top, bottom = cells.max(axis=0), cells.min(axis=0)
+    gap, middle = top - bottom, (top + bottom) / 2
+    place = (cells - middle) / np.where(gap > 0, gap, 1)
+    # the groups that move apart: one for each end, also where there is no gap yet
+    ends = np.zeros_like(cells)
+    np.put_along_axis(ends, cells.argmax(axis=0)[None], 0.5, axis=0)
+    np.put_along_axis(ends, (len(cells) - 1 - cells[::-1].argmin(axis=0))[None], -0.5, axis=0)
 
-    def truth(t: np.ndarray) -> np.ndarray:
-        t = t[..., None, None]
+    def gaps(t: np.ndarray) -> np.ndarray:
         if measure == "deo_a":
-            return direction * np.clip(gap + t, 0, 1)
-        return direction * np.where(widest, t, np.minimum(gap, t))
+            return np.clip(gap + t, 0, 1)
+        return np.where(gap == gap.max(axis=0), t, np.minimum(gap, t))
 
-    def above(t: np.ndarray) -> np.ndarray:
-        """The share of models that score above the observed DEO, ties by half."""
-        scores = deo(truth(t) + error)
-        return np.mean(scores > observed, axis=0) + np.mean(scores == observed, axis=0) / 2
+    def scores(t: np.ndarray) -> np.ndarray:
+        new = gaps(t)
+        truth = place * np.minimum(new, gap) + ends * np.maximum(new - gap, 0)
+        high = truth[0][:, None] + errors[0]
+        low = high.copy()
+        for cell, noise in zip(truth[1:], errors[1:], strict=True):
+            answer = cell[:, None] + noise
+            np.maximum(high, answer, out=high)
+            np.minimum(low, answer, out=low)
+        high -= low
+        return high.mean(axis=0) if measure == "deo_a" else high.max(axis=0)
 
-    fair = -gap.max(axis=(-2, -1)) if measure == "deo_a" else np.zeros_like(observed)
+    fair = -gap.max(axis=0) if measure == "deo_a" else np.zeros_like(observed)
+    fair_scores = scores(fair)
 
-    def true_deo(share: float | np.ndarray) -> np.ndarray:
-        """The DEO under which `share` of the models score above the observed one."""
+    def small(drawn: np.ndarray) -> np.ndarray:
+        return TAIL * np.mean(fair_scores <= np.quantile(drawn, TAIL, axis=0), axis=0)
+
+    def too_small(drawn: np.ndarray) -> np.ndarray:
+        """Whether the true DEO is too small for what was observed."""
+        return np.mean(drawn >= observed - ROUNDING, axis=0) < 2 * TAIL - small(drawn)
+
+    def not_too_large(drawn: np.ndarray) -> np.ndarray:
+        return np.mean(drawn <= observed + ROUNDING, axis=0) >= small(drawn)
+
+    def below_median(drawn: np.ndarray) -> np.ndarray:
+        return np.mean(drawn > observed, axis=0) + np.mean(drawn == observed, axis=0) / 2 < 0.5
+
+    def border(below: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Enclose the t up to which `below` holds of the scores."""
         low, high = fair, np.ones_like(fair)
         for _ in range(HALVINGS):
             t = (low + high) / 2
-            below = above(t) < share
-            low, high = np.where(below, t, low), np.where(below, high, t)
-        return deo(truth(low))
+            holds = below(scores(t))
+            low, high = np.where(holds, t, low), np.where(holds, high, t)
+        return low, high
 
-    return true_deo(TAIL), true_deo(0.5), true_deo(1 - TAIL * (1 - above(fair)))
+    # rounded outwards
+    found = border(too_small)[0], border(below_median)[0], border(not_too_large)[1]
+    return tuple(gaps(t).mean(axis=0) if measure == "deo_a" else t for t in found)
 
 
 def _strata(outcomes: Outcomes) -> list[tuple[list[int], int]]:

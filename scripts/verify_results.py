@@ -1,8 +1,8 @@
 """Recompute what a study publishes, and say what does not match.
 
-The tables are made again from the metrics of the models that runs.csv lists and compared to the letter. Each metrics
-file is held against the outcomes in it, and against the predictions of its model where those are there. Exits with
-status 1 where anything differs.
+The tables are made again from the metrics of the models that runs.csv lists and compared to the letter. All numbers in
+each metrics file are held against the outcomes in it, and against the predictions of its model where those are there.
+Exits with status 1 where anything differs.
 """
 
 import argparse
@@ -10,13 +10,15 @@ import io
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+import yaml
+from snakemake.utils import update_config
 
 from fairdistill.ablations import MODEL, ablations, ablations_latex, ablations_markdown, read_parts
 from fairdistill.conclusions import judge
+from fairdistill.config import complete, method_of_paper
 from fairdistill.errors import UserError, run
-from fairdistill.metrics import evaluate_file
+from fairdistill.metrics import evaluate_file, score
 from fairdistill.outcomes import from_metrics
 from fairdistill.paper import compare, comparison_markdown, read_paper_values
 from fairdistill.results import (
@@ -31,22 +33,27 @@ from fairdistill.results import (
     summarise,
 )
 from fairdistill.tables import paired_markdown, table1, table1_latex, table1_markdown
-from fairdistill.uncertainty import assess
+
+ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=Path("results/paper"), help="folder of the study")
-    parser.add_argument("--paper-values", type=Path, default=Path("config/paper_values.csv"))
-    parser.add_argument("--method", default="mfd", help="the students that the paper's are (default: %(default)s)")
+    parser.add_argument(
+        "--configfile", nargs="*", type=Path, default=[], help="of the study, read on top of config/config.yaml"
+    )
     args = parser.parse_args()
+    config = configuration(args.configfile)
 
     metrics = sorted((args.results / "metrics").rglob("*.json"))
     wrong = [difference for path in metrics for difference in differences_of_metrics(path, args.results)]
     published = {path.name: path for path in (args.results / "tables").glob("*.*")}
     if "runs.csv" not in published:
         raise UserError(f"{args.results}/tables/runs.csv is missing: there is nothing to verify")
-    for name, text in tables(metrics, published, args.paper_values, args.method).items():
+    again = tables(metrics, published, config)
+    wrong += [f"tables/{name} is of nothing that this configuration makes" for name in published if name not in again]
+    for name, text in again.items():
         if name not in published:
             wrong.append(f"tables/{name} is missing")
         elif difference := first_difference(published[name].read_text(encoding="utf-8"), text):
@@ -56,7 +63,15 @@ def main() -> None:
     print(f"{args.results}: {len(metrics)} metrics files and the tables from them hold")
 
 
-def tables(metrics: list[Path], published: dict[str, Path], paper_values: Path, method: str) -> dict[str, str]:
+def configuration(files: list[Path]) -> dict:
+    """Return the configuration that Snakemake has with these files given as --configfile."""
+    config: dict = {}
+    for path in [ROOT / "config" / "config.yaml", *files]:
+        update_config(config, yaml.safe_load(path.read_text(encoding="utf-8")))
+    return complete(config)
+
+
+def tables(metrics: list[Path], published: dict[str, Path], config: dict) -> dict[str, str]:
     """Make the text of every table of the study again, by file name."""
     listed = set(read_runs(published["runs.csv"])[RUN].itertuples(index=False, name=None))
     everything = read_metrics(metrics)
@@ -76,11 +91,10 @@ def tables(metrics: list[Path], published: dict[str, Path], paper_values: Path, 
         table = ablations(runs, outcomes, read_parts(metrics), order=order)
         texts |= {"ablations.csv": csv_text(table), "ablations.md": ablations_markdown(table)}
         texts["ablations.tex"] = ablations_latex(table)
-    if "paper_vs_reproduced.csv" in published:
-        comparison, verdicts = (
-            compare(runs, read_paper_values(paper_values), method=method),
-            judge(paired, method=method),
-        )
+    if config["paper_values"]:
+        method = method_of_paper(config)
+        comparison = compare(runs, read_paper_values(config["paper_values"]), method=method)
+        verdicts = judge(paired, method=method)
         texts |= {"paper_vs_reproduced.csv": csv_text(comparison), "paper_conclusions.csv": csv_text(verdicts)}
         texts["paper_vs_reproduced.md"] = comparison_markdown(comparison, verdicts, method=method)
     return texts
@@ -90,30 +104,32 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
     """Say what in a metrics file does not follow from its outcomes and from the predictions of its model."""
     record = read_json(path)
     names = {"classes": record["classes"], "groups": record["groups"]}
-    metrics, found = record["metrics"], []
-    if "outcomes" in metrics:
-        outcomes = from_metrics(metrics, **names)
-        cells = [[metrics["cell_accuracy"][a][y] for y in names["classes"]] for a in names["groups"]]
-        if not np.allclose(outcomes.accuracy, cells, rtol=0, atol=1e-9):
-            found.append(f"{path}: cell_accuracy does not follow from the outcomes")
-        if not equal(metrics["uncertainty"], assess(outcomes)):
-            found.append(f"{path}: uncertainty does not follow from the outcomes")
+    metrics = record["metrics"]
+    again = score(from_metrics(metrics, **names), **names)
+    source = "the outcomes"
+    if "outcomes" not in metrics:
+        # of an earlier version, which held no more than these
+        source, again = "the cells", {name: again[name] for name in again if name not in ("outcomes", "uncertainty")}
+    found = [f"{path}: {name} does not follow from {source}" for name in differing(metrics, again)]
     model = path.relative_to(results / "metrics").with_suffix("")
     predictions = results / "models" / model / "predictions.parquet"
     if predictions.exists():
         again = evaluate_file(predictions, **names)
-        found += [
-            f"{path}: {name} does not follow from {predictions}"
-            for name in metrics
-            if not equal(metrics[name], again.get(name))
-        ]
+        found += [f"{path}: {name} does not follow from {predictions}" for name in differing(metrics, again)]
     return found
+
+
+def differing(one: dict, other: dict) -> list[str]:
+    """Name the fields that are not the same in both."""
+    return [name for name in sorted(one.keys() | other.keys()) if not equal(one.get(name), other.get(name))]
 
 
 def equal(one: object, other: object) -> bool:
     """Whether two JSON values are the same, numbers to 1e-9."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(equal, one, other))
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) <= 1e-9
     return one == other

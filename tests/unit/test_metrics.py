@@ -1,8 +1,10 @@
-"""DEO and accuracy against fairlearn, and what malformed predictions say."""
+"""DEO and accuracy against fairlearn and AIF360, and what malformed predictions say."""
 
 import doctest
 import hashlib
 import json
+import warnings
+from itertools import combinations
 
 import fairlearn.metrics
 import numpy as np
@@ -18,15 +20,21 @@ from fairdistill.errors import UserError
 from fairdistill.provenance import versions
 from scripts import evaluate_model
 
+with warnings.catch_warnings():
+    # of aif360's own source, when it is compiled
+    warnings.filterwarnings("ignore", "invalid escape sequence")
+    from aif360.datasets import BinaryLabelDataset
+    from aif360.metrics import ClassificationMetric
+
 PATIENT = settings(deadline=None)
-# fairlearn takes hundredths of a second for one quantity
-AGAINST_FAIRLEARN = settings(PATIENT, max_examples=30)
+# fairlearn and AIF360 take hundredths of a second for one quantity
+AGAINST_OTHERS = settings(PATIENT, max_examples=30)
 
 
 @st.composite
-def classifications(draw, max_classes=4):
+def classifications(draw, max_classes=4, max_groups=4):
     """Draw labels, groups and predictions with at least one sample in every (class, group) cell."""
-    n_classes, n_groups = draw(st.integers(2, max_classes)), draw(st.integers(2, 4))
+    n_classes, n_groups = draw(st.integers(2, max_classes)), draw(st.integers(2, max_groups))
     codes = st.tuples(st.integers(0, n_classes - 1), st.integers(0, n_groups - 1), st.integers(0, n_classes - 1))
     every_cell = [(y, a, draw(st.integers(0, n_classes - 1))) for y in range(n_classes) for a in range(n_groups)]
     label, group, prediction = np.array(every_cell + draw(st.lists(codes, max_size=60))).T
@@ -61,7 +69,7 @@ def deo(case):
     return result["deo_a"], result["deo_m"]
 
 
-@AGAINST_FAIRLEARN
+@AGAINST_OTHERS
 @given(classifications())
 def test_each_gap_is_fairlearns_true_positive_rate_difference_of_one_class_against_the_rest(case):
     expected = [
@@ -76,7 +84,7 @@ def test_each_gap_is_fairlearns_true_positive_rate_difference_of_one_class_again
     np.testing.assert_allclose((result["deo_a"], result["deo_m"]), (np.mean(expected), np.max(expected)), atol=1e-12)
 
 
-@AGAINST_FAIRLEARN
+@AGAINST_OTHERS
 @given(classifications(max_classes=2))
 def test_with_two_classes_deo_is_fairlearns_equalized_odds_difference(case):
     truth = (case["label"], case["prediction"])
@@ -87,7 +95,43 @@ def test_with_two_classes_deo_is_fairlearns_equalized_odds_difference(case):
     assert deo_a == pytest.approx(difference(*truth, sensitive_features=case["group"], agg="mean"), abs=1e-12)
 
 
-@AGAINST_FAIRLEARN
+def aif360(case, positive, groups):
+    """AIF360's view of one class against the rest, and of one group (`groups[0]`) against another."""
+
+    def dataset(values):
+        table = pd.DataFrame({"label": (values == positive).astype(float), "group": case["group"].astype(float)})
+        names = {"label_names": ["label"], "protected_attribute_names": ["group"]}
+        return BinaryLabelDataset(df=table, favorable_label=1.0, unfavorable_label=0.0, **names)
+
+    sides = [[{"group": float(a)}] for a in groups]
+    return ClassificationMetric(
+        *map(dataset, (case["label"], case["prediction"])), unprivileged_groups=sides[0], privileged_groups=sides[1]
+    )
+
+
+@AGAINST_OTHERS
+@given(classifications(max_classes=2, max_groups=2))
+def test_with_two_classes_and_groups_deo_is_aif360s_equalized_odds_and_average_odds_difference(case):
+    expected = aif360(case, 1, (0, 1))
+    deo_a, deo_m = deo(case)
+
+    assert deo_m == pytest.approx(expected.equalized_odds_difference(), abs=1e-12)
+    assert deo_a == pytest.approx(expected.average_abs_odds_difference(), abs=1e-12)
+
+
+@settings(PATIENT, max_examples=5)
+@given(classifications(max_classes=3))
+def test_each_gap_is_the_largest_of_aif360s_true_positive_rate_differences(case):
+    pairs = list(combinations(range(case["n_groups"]), 2))
+    expected = [
+        max(abs(aif360(case, y, pair).true_positive_rate_difference()) for pair in pairs)
+        for y in range(case["n_classes"])
+    ]
+
+    np.testing.assert_allclose(list(scored(case)["deo_per_class"].values()), expected, atol=1e-12)
+
+
+@AGAINST_OTHERS
 @given(classifications())
 def test_accuracies_are_those_of_fairlearns_metric_frame(case):
     result = scored(case)

@@ -10,7 +10,7 @@ ROOT = str(Path(str(workflow.current_basedir)).parents[1])
 # the project need not be installed beside the user's own Snakemake
 sys.path.insert(0, ROOT)
 
-from fairdistill.config import complete
+from fairdistill.config import complete, method_of_paper
 from fairdistill.devices import visible_gpus
 from fairdistill.errors import UserError
 from fairdistill.progress import plan_trainings
@@ -132,9 +132,9 @@ def kept(files):
     return {name: update(path) for name, path in files.items()}
 
 
-def method_of_paper():
-    """The option that names the students to set beside the paper's: the first method of kind mfd, if there is one."""
-    method = next((name for name in config["methods"] if config["students"][name]["kind"] == "mfd"), None)
+def option_of_method():
+    """The option that names the students to set beside the paper's, if there are some."""
+    method = method_of_paper(config)
     return f"--method {method}" if method else ""
 
 

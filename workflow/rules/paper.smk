@@ -103,7 +103,7 @@ rule compare_with_paper:
         "../../envs/report.yaml"
     params:
         job=job("compare_with_paper"),
-        method=method_of_paper(),
+        method=option_of_method(),
         code=code_version("scripts.compare_with_paper"),
     message:
         "Setting the paper's numbers beside ours"
@@ -154,7 +154,7 @@ rule plot_comparison:
         paper_values=lambda wildcards, input: (
             f"--paper-values {shlex.quote(str(input.paper_values))}" if input.paper_values else ""
         ),
-        method=method_of_paper(),
+        method=option_of_method(),
         code=code_version("scripts.plot_comparison"),
     message:
         "Drawing Figure {wildcards.number}"
