@@ -55,7 +55,7 @@ verify: $(READY)  ## recompute the published tables from the metrics, and say wh
 	$(BIN)/python -m scripts.verify_results --results results/paper
 
 test: lint  ## style checks and all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --maxprocesses 4
 
 lint: $(READY)
 	$(BIN)/ruff check .
