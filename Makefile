@@ -62,7 +62,7 @@ verify: $(READY)  ## recompute the published results, and say what does not matc
 	$(BIN)/python -m scripts.verify_results --results results/ablations --configfile config/ablations.yaml
 
 test: lint  ## style checks and all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --maxprocesses 4
 
 lint: $(READY)
 	$(BIN)/ruff check .

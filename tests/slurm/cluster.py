@@ -1,5 +1,6 @@
 """A real SLURM on this one machine: one controller, four nodes, GPUs that are files."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -99,6 +100,10 @@ class Cluster:
         self.lab = lab
 
     def __enter__(self):
+        CONFIGURATION.mkdir(exist_ok=True)
+        self.turn = os.open(CONFIGURATION, os.O_RDONLY)
+        # another run of the tests has the configuration and the ports until it ends
+        fcntl.flock(self.turn, fcntl.LOCK_EX)
         for name in ("state", "spool"):
             (self.lab / name).mkdir()
         for name in ("gpu0", "munge.seed"):
@@ -109,7 +114,6 @@ class Cluster:
             + f" Gres=gpu:fake:{gpus}" * (gpus > 0)
             for number, (name, gpus) in enumerate(NODES.items())
         )
-        CONFIGURATION.mkdir(exist_ok=True)
         conf = SLURM_CONF.format(host=host, lab=self.lab, nodes=nodes)
         gres = f"NodeName=lab-gpu[1-3] Name=gpu Type=fake File={self.lab}/gpu0\n"
         (CONFIGURATION / "gres.conf").write_text(OURS + gres, encoding="utf-8")
@@ -142,6 +146,7 @@ class Cluster:
                 _signal(int(pid_file.read_text()), signal.SIGKILL)
         for name in ("slurm.conf", "gres.conf"):
             (CONFIGURATION / name).unlink()
+        os.close(self.turn)
 
     def start(self, node):
         """Boot a node."""

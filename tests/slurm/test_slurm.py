@@ -14,6 +14,13 @@ pytestmark = [pytest.mark.slurm, pytest.mark.skipif(why_not() is not None, reaso
 STUDY = ("--configfile", TINY, "--config", "training={epochs: 6}")
 # this cluster keeps no accounts, and answers at once
 SUBMIT = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", 2)
+# the executor waits 10 s longer each time that no job has ended, which no option shortens
+ASKS_EVERY_SECOND = """import asyncio
+from snakemake.cli import main
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+RemoteExecutor.sleep = lambda _: asyncio.sleep(1)
+main()
+"""
 HANGS, IS_KILLED, LOSES_ITS_NODE = (
     ("train_teacher", "digits_s", "resnet", "0"),
     ("distill_student", "digits_s", "shufflenet", "balanced", "0"),
@@ -84,10 +91,10 @@ def ran(tmp_path_factory):
         where = {"project": project, "directory": directory}
         download = snakemake(*submit, "--retries", 0, "resources/no_such.tar.gz", *STUDY, **where)
         jobs_of_download = cluster.jobs()
-        process = running(*submit, *STUDY, **where, stdout=output)
+        process = running(*submit, *STUDY, **where, program=("-c", ASKS_EVERY_SECOND), stdout=output)
         try:
             lost_node = interfere(cluster, process, directory)
-            process.wait(timeout=600)
+            process.wait(timeout=1200)
         finally:
             process.kill()  # its jobs end with the cluster
             process.wait()

@@ -1,0 +1,26 @@
+"""How `pytest -n 2` shares the tests out."""
+
+from pathlib import Path
+
+import pytest
+
+# modules whose fixtures take a minute or more: each goes to one process, and those of the same study to the same
+TOGETHER = {
+    "test_slurm": "slurm",
+    "test_conda": "conda",
+    "test_figures": "study",
+    "test_reruns": "study",
+    "test_verify": "study",
+}
+
+
+# --dist loadgroup would do, but is without effect from pytest 9.2 on (pytest-xdist's issue 1386)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return TOGETHER.get(Path(nodeid.split("::")[0]).stem, nodeid)
+
+    return Scheduling(config, log)
