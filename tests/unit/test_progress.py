@@ -87,7 +87,7 @@ def test_each_running_training_has_a_line(grid, tmp_path):
         "teacher m on d\nepoch 2/4, step 5/10  loss 0.5000  cross_entropy 0.5  320 images/s  1.2 min left\n"
     )
     distilling.write_text("computing the teacher's features of the training images\n")
-    console = Console(width=110)
+    console = Console(width=140)
     with console.capture() as capture:
         console.print(watch_trainings.table(grid, os.environ["FAIRDISTILL_RUN"]))
     lines = [line.split() for line in capture.get().splitlines()]
