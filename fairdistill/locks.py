@@ -52,16 +52,11 @@ class WriterLock:
     def _take(self) -> bool:
         self.file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock()
             # it may be a file that its last holder has just removed
             taken = os.path.samestat(os.fstat(self.file.fileno()), self.path.stat())
         except (BlockingIOError, FileNotFoundError):
             taken = False
-        except OSError as error:
-            self.file.close()
-            raise UserError(
-                f"{self.path}: this file system cannot lock files ({error.strerror}); put the results on one that can"
-            ) from error
         if not taken:
             self.file.close()
             return False
@@ -69,6 +64,16 @@ class WriterLock:
         self.file.write(self.owner)
         self.file.flush()
         return True
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: this file system cannot lock files ({error.strerror}); put the results on one that can"
+            ) from error
 
     def _holder(self) -> str:
         try:

@@ -58,10 +58,11 @@ class EpochProgress:
 
 
 def plan_trainings(run: str, logs: Sequence[str]) -> None:
-    """Note the logs of the trainings that a run of Snakemake, named by its start (ns), will do."""
-    planned = TRAININGS / f"{run}.planned"
-    planned.parent.mkdir(parents=True, exist_ok=True)
-    planned.write_text("".join(f"{log}\n" for log in logs), encoding="utf-8")
+    """Note the logs of the trainings, if any, that a run of Snakemake, named by its start (ns), will do."""
+    if not logs:
+        return
+    TRAININGS.mkdir(parents=True, exist_ok=True)
+    (TRAININGS / f"{run}.planned").write_text("".join(f"{log}\n" for log in logs), encoding="utf-8")
 
 
 def count_training(name: str) -> None:

@@ -171,8 +171,10 @@ def versions() -> dict[str, str]:
 def packages() -> dict[str, str]:
     """Versions of all installed packages, and what torch was built from and with."""
     installed = {
-        distribution.metadata["Name"].lower(): distribution.version
+        name.lower(): distribution.version
         for distribution in importlib.metadata.distributions()
+        # what pip leaves of a package that it could not remove has none
+        if (name := distribution.metadata["Name"])
     }
     if torch := sys.modules.get("torch"):
         installed |= {"torch (commit)": torch.version.git_version, "torch (cuda)": str(torch.version.cuda)}
@@ -183,7 +185,7 @@ def commit() -> str | None:
     """The git commit that the code lies at, with "-modified" where it differs; None outside a checkout."""
 
     def git(*command: str) -> str:
-        command = ["git", "-C", str(ROOT), *command]
+        command = ["git", "--no-optional-locks", "-C", str(ROOT), *command]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     if not (ROOT / ".git").exists():

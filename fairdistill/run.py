@@ -11,7 +11,7 @@ import pandas as pd
 
 from fairdistill.data import load_dataset
 from fairdistill.errors import UserError
-from fairdistill.files import replacing, write_text
+from fairdistill.files import replacing, sha256, write_text
 from fairdistill.locks import WriterLock
 from fairdistill.models import load_model, save_model
 from fairdistill.progress import count_training, log
@@ -38,7 +38,7 @@ def train_and_publish(args: argparse.Namespace, *, role: str, lock: WriterLock) 
     teacher = None
     if teacher_path := getattr(args, "teacher", None):
         teacher = load_model(teacher_path, architecture=args.teacher_architecture)
-        inputs["teacher"] = _sha256(teacher_path)
+        inputs["teacher"] = sha256(teacher_path)
         if teacher.head.out_features != len(dataset.classes):
             raise UserError(
                 f"{teacher_path}: the teacher knows {teacher.head.out_features} classes, "
@@ -61,13 +61,16 @@ def train_and_publish(args: argparse.Namespace, *, role: str, lock: WriterLock) 
         "precision": computing.precision,
     }
     resume = ResumeState(args.output.with_name(f"{args.output.name}.resume"), _digest(identity), check=lock.check)
-    if _is_done(args.output, identity):
+    # by hand, without --code, nobody knows whether the code is the same
+    if args.code and _is_done(args.output, identity):
         log(f"{args.output} holds this very training already; delete it to train anew")
         # newer than the inputs, as Snakemake expects
         for name in (*OUTPUTS, RECORD):
             (args.output / name).touch()
         _finish(args, resume)
         return
+    # as they are now: an edit during a long training is not what trained
+    provenance = {"commit": commit(), "packages": packages()}
     log(f"{role} {names['architecture']} on {names['dataset']}, method {args.method['kind']}, seed {args.seed}")
 
     trained = train(
@@ -94,13 +97,12 @@ def train_and_publish(args: argparse.Namespace, *, role: str, lock: WriterLock) 
         "data": {key: dataset.info[key] for key in ("kind", "settings", "source")},
         "classes": dataset.classes,
         "groups": dataset.groups,
-        "outputs": {name: _sha256(args.output / name) for name in OUTPUTS},
+        "outputs": {name: sha256(args.output / name) for name in OUTPUTS},
         # of all epochs, those before an interruption included
         "seconds": round(float(trained.history["seconds"].sum()), 2),
         "peak_memory_mb": round(peak_memory_mb()),
         "hardware": hardware(),
-        "commit": commit(),
-        "packages": packages(),
+        **provenance,
     }
     lock.check()
     write_text(args.output / RECORD, json.dumps(record, indent=2) + "\n")
@@ -117,7 +119,7 @@ def _is_done(folder: Path, identity: Mapping) -> bool:
     try:
         record = json.loads((folder / RECORD).read_bytes())
         return identity.items() <= record.items() and record["outputs"] == {
-            name: _sha256(folder / name) for name in OUTPUTS
+            name: sha256(folder / name) for name in OUTPUTS
         }
     except (FileNotFoundError, ValueError, KeyError):
         return False
@@ -127,11 +129,6 @@ def _predictions(test: pd.DataFrame, trained: TrainedModel) -> pd.DataFrame:
     columns = [f"p{c}" for c in range(trained.probabilities.shape[1])]
     probabilities = pd.DataFrame(trained.probabilities, columns=columns, index=test.index)
     return test[["sample_id", "image_id", "label", "group"]].join(probabilities)
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(value: Mapping) -> str:

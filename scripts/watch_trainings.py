@@ -6,6 +6,7 @@ It reads the plan and the logs alone, so it works beside `make paper` in another
 import argparse
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Group
@@ -57,11 +58,12 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=2, metavar="SECONDS", help="how often to look")
     parser.add_argument("--once", action="store_true", help="show the state once, and end")
     args = parser.parse_args()
-    plans = sorted(TRAININGS.glob("*.planned"), key=lambda path: int(path.stem))
+    plans = sorted(TRAININGS.glob("[0-9]*.planned"), key=lambda path: int(path.stem))
     if not plans:
         raise UserError(f"{TRAININGS}: no run of Snakemake has planned trainings here; start one in this folder")
     name, logs = plans[-1].stem, lines(plans[-1])
-    with Live(table(logs, name), auto_refresh=False) as live:
+    # a grid that fails never ends: whoever looks on ends it with Ctrl-C
+    with suppress(KeyboardInterrupt), Live(table(logs, name), auto_refresh=False) as live:
         while not args.once and len(set(lines(plans[-1].with_suffix(".done")))) < len(logs):
             time.sleep(args.every)
             live.update(table(logs, name), refresh=True)

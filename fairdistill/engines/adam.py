@@ -23,6 +23,7 @@ class ChannelsLastAdam(torch.optim.Adam):
         super().step()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
+        super().zero_grad()
         for weight in self.weights:
             weight.grad = None
 

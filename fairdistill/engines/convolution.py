@@ -59,7 +59,7 @@ class SmallMapConv2d(nn.Conv2d):
         for n, kernel, stride, padding in zip(size, self.kernel_size, self.stride, self.padding, strict=True):
             outputs = (n + 2 * padding - kernel) // stride + 1
             starts = [padding - stride * output for output in range(outputs)]
-            if min(starts) < 0 or max(starts) + n > kernel:
+            if not starts or min(starts) < 0 or max(starts) + n > kernel:
                 return None
             axes.append([slice(start, start + n) for start in starts])
         return axes
@@ -70,7 +70,7 @@ def use_small_map_convolutions(model: nn.Module) -> None:
     for module in model.modules():
         if type(module) is not nn.Conv2d or module.bias is not None:
             continue
-        if module.dilation != (1, 1) or module.padding_mode != "zeros":
+        if module.dilation != (1, 1) or module.padding_mode != "zeros" or isinstance(module.padding, str):
             continue
         if module.groups == 1 or module.groups == module.in_channels == module.out_channels:
             module.__class__ = SmallMapConv2d

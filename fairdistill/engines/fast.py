@@ -46,12 +46,11 @@ class Images(base.Images):
     def batches(
         self, order: Tensor, flips: Tensor | None, batch_size: int
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        for number, start in enumerate(range(0, len(order), batch_size)):
+        for start in range(0, len(order), batch_size):
             span = slice(start, start + batch_size)
             flip = flips[span] if flips is not None else None
             yield order[span], flip, self.batch(order[span], flip)
-            if number % 16 == 0:
-                self._release()
+            self._release()
 
     def _release(self) -> None:
         """Count no longer as this process's memory what it has read of the file; the kernel keeps it at hand."""

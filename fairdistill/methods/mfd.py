@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import cross_entropy, one_hot
 
 from fairdistill.errors import UserError
@@ -31,9 +32,12 @@ class _Products(torch.autograd.Function):
         both = torch.cat([t, s], dim=1)
         ctx.save_for_backward(both, label, rank)
         ts, ss = (both @ s.mT).chunk(2, dim=1)
-        return t @ t.mT, ts, ss
+        tt = t @ t.mT
+        ctx.mark_non_differentiable(tt)
+        return tt, ts, ss
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, _: Tensor, ts: Tensor, ss: Tensor) -> tuple[None, Tensor, None, None, None]:
         both, label, rank = ctx.saved_tensors
         gradient = torch.cat([ts.mT, ss + ss.mT], dim=2) @ both
@@ -91,7 +95,7 @@ def mfd_loss(
 
         D^2 = mean k(T_y, T_y) + mean k(S_ay, S_ay) - 2 mean k(T_y, S_ay),
 
-    with T_y the teacher's features of the batch's samples of class y, S_ay the student's of class y and group a.
+    with T_y the teacher's features of the batch's samples of class y, S_ay the student's of class y and group a,
     and k(x, x') = exp(-||x - x'||^2 / (2 sigma s)), s the mean of ||t_i - s_j||^2 over the batch, held constant. Only
     pairs of one class meet in a kernel: the batch is sorted by class and padded, and all classes are computed at once,
     each mean as weights around a kernel matrix.

@@ -134,7 +134,7 @@ def test_gpus_that_the_user_chose_are_shared_out(start, tmp_path, monkeypatch):
         (2, "-1", []),
         (3, "2,-1,0", [uuid(2)]),
         (2, "1,2,0", [uuid(1)]),
-        (2, f"{uuid(1)},0", [uuid(1), uuid(0)]),
+        (2, "GPU-{pid}-1,0", [uuid(1), uuid(0)]),
         (1, "MIG-abc", ["MIG-abc"]),
     ],
 )
@@ -144,7 +144,7 @@ def test_visible_gpus(tmp_path, monkeypatch, present, allowed, gpus):
     if allowed is None:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     else:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed.format(pid=os.getpid()))
     assert visible_gpus() == gpus
 
 

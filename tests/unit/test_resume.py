@@ -44,7 +44,7 @@ def train(folder, output, epochs=EPOCHS, die=None, robbed=False):
     if robbed:
         _lose_the_lock(Path(f"{output}.lock"))
     training = json.dumps({"epochs": epochs, "batch_size": 24, "device": "cpu", "precision": "fp32"})
-    options = ["--data", folder, "--output", output, "--architecture", "small", "--training", training]
+    options = ["--data", folder, "--output", output, "--architecture", "small", "--training", training, "--code", "1"]
     job.run_training(job.parser("", method="scratch").parse_args(map(str, options)), role="teacher")
 
 
@@ -78,7 +78,7 @@ def _lose_the_lock(path):
 def start(tiny_folder):
     """A function that starts a training; the processes are copies of one that has loaded torch."""
     context = multiprocessing.get_context("forkserver")
-    # the last is what torch.use_deterministic_algorithms loads, in a second and a half
+    # the last is what torchvision loads, in a second and a half
     context.set_forkserver_preload([__name__, run.__name__, "torch._inductor"])
 
     def start(*args, **options):
