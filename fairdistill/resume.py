@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 
@@ -35,12 +36,20 @@ class ResumeState:
     def save(self, parts: Mapping, history: list[dict]) -> None:
         """Keep the `state_dict` of each of `parts` and the history so far."""
         self.check()
-        content = io.BytesIO()
-        torch.save({"history": history, **{name: part.state_dict() for name, part in parts.items()}}, content)
-        # written by Python, whose error on a full disk says so
+        state = {"history": history, **{name: part.state_dict() for name, part in parts.items()}}
         with replacing(self.path) as partial, open(partial, "wb") as file:
-            file.write(f"{self.fingerprint} {_sha256(content.getbuffer())}\n".encode())
-            file.write(content.getbuffer())
+            file.write(self._header(_sha256(b"")))
+            content = _Hashed(file)
+            try:
+                torch.save(state, content)
+            except RuntimeError as error:
+                # torch does not say that the disk is full
+                raise content.error or error from None
+            file.seek(0)
+            file.write(self._header(content.digest.hexdigest()))
+
+    def _header(self, checksum: str) -> bytes:
+        return f"{self.fingerprint} {checksum}\n".encode()
 
     def restore(self, parts: Mapping) -> list[dict]:
         """Load the state into `parts` and return its history; an empty one where there is nothing to go on from."""
@@ -66,6 +75,25 @@ class ResumeState:
         """Remove the state, and what was left of it half written."""
         self.path.unlink(missing_ok=True)
         remove_leftovers(self.path)
+
+
+class _Hashed:
+    """A file to write to from its present place on, and the SHA-256 of what was written, without a copy in memory."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.digest = file, hashlib.sha256()
+        self.error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        self.digest.update(content)
+        try:
+            return self.file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
 
 
 def _sha256(content: bytes | memoryview) -> str:

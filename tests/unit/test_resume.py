@@ -1,6 +1,8 @@
 """Trainings that are killed, at any moment and more than once, end with the bits of one that was not."""
 
+import errno
 import hashlib
+import io
 import json
 import multiprocessing
 import os
@@ -16,8 +18,9 @@ import pytest
 from safetensors.torch import load_file
 from torch import nn
 
-from fairdistill import files, job, models, run
+from fairdistill import files, job, models, resume, run
 from fairdistill.locks import WriterLock
+from fairdistill.resume import ResumeState
 
 EPOCHS = 40
 KILLS = 8  # of each of three trainings
@@ -263,3 +266,25 @@ def test_the_record_tells_the_files_beside_it_and_the_code(start, tmp_path):
     assert re.fullmatch(r"[0-9a-f]{40}(-modified)?", record["commit"] or "0" * 40)
     assert record["packages"]["torch"] == record["versions"]["torch"]
     assert len(record["packages"]) > len(record["versions"])
+
+
+def test_a_full_disk_is_named_and_leaves_the_earlier_state(tmp_path, monkeypatch):
+    state = ResumeState(tmp_path / "seed0.resume", "abc")
+    parts = {"model": nn.Linear(200, 200)}
+    state.save(parts, [{"epoch": 1}])
+    before = state.path.read_bytes()
+    monkeypatch.setattr(resume, "open", lambda path, mode: FullDisk(path, mode), raising=False)
+    with pytest.raises(OSError, match=r"No space left on device: .*seed0\.resume"):
+        state.save(parts, [{"epoch": 1}, {"epoch": 2}])
+    assert state.path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["seed0.resume"]
+    assert state.restore(parts) == [{"epoch": 1}]
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk with room for 10,000 bytes."""
+
+    def write(self, content):
+        if self.tell() + len(content) > 10_000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(content)
