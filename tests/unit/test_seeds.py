@@ -113,6 +113,8 @@ def test_a_false_headline_number_is_named(published, monkeypatch, study, options
     results = published(study)
     path = results / "metrics" / model / "seed0.json"
     record = json.loads(path.read_text())
+    if source == "the cells":  # a file of an earlier version
+        del record["metrics"]["outcomes"], record["metrics"]["uncertainty"]
     record["metrics"] |= {"accuracy": 0.9, "deo_a": 0.01}
     path.write_text(json.dumps(record))
 
