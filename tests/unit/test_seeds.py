@@ -12,6 +12,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from fairdistill import seeds
+from fairdistill.metrics import score
+from fairdistill.outcomes import from_metrics
 from fairdistill.results import reach
 from scripts import verify_results
 
@@ -95,6 +97,21 @@ def test_the_published_tables_follow_from_the_metrics_and_a_changed_digit_is_fou
     table.write_text(table.read_text().replace("0.77", "0.78", 1))
     with pytest.raises(SystemExit, match=r"paired.csv: line \d+ is .*\nerror: 1 of the results"):
         verify(monkeypatch, results)
+
+
+@pytest.mark.parametrize(
+    ("numpy", "shift", "holds"), [(None, 0, True), (None, 1e-4, False), ("1.0", 1e-4, True), ("1.0", 0.02, False)]
+)
+def test_intervals_that_another_numpy_drew_hold_to_an_image_of_a_hundred(published, monkeypatch, numpy, shift, holds):
+    results = published("paper")
+    path = results / "metrics" / "utkface" / "resnet" / "mfd" / "seed0.json"
+    record = json.loads(path.read_text())
+    names = {name: record[name] for name in ("classes", "groups")}
+    record["metrics"]["uncertainty"] = score(from_metrics(record["metrics"], **names), **names)["uncertainty"]
+    record["evaluation_versions"]["numpy"] = numpy or np.__version__
+    record["metrics"]["uncertainty"]["accuracy"]["low"] += shift
+    path.write_text(json.dumps(record))
+    assert (verify_results.differences_of_metrics(path, results) == []) is holds
 
 
 @pytest.mark.parametrize(
