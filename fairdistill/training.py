@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from types import ModuleType
 from typing import NamedTuple
@@ -138,12 +138,12 @@ def be_deterministic(threads: int) -> None:
 
 
 @torch.no_grad()
-def infer(model: Classifier, images: Images) -> Output:
-    """Features and logits of all of `images` in order, in float32 and evaluation mode."""
+def infer(model: Classifier, images: Images) -> Iterator[Output]:
+    """Features and logits of `images` in order, batch by batch, in float32 and evaluation mode."""
     model.eval()
     order = torch.arange(len(images), device=images.device)
-    parts = [model(batch) for _, _, batch in images.batches(order, None, INFERENCE_BATCH)]
-    return Output(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    for _, _, batch in images.batches(order, None, INFERENCE_BATCH):
+        yield model(batch)
 
 
 def train(
@@ -221,7 +221,7 @@ def train(
         }
         last = epoch + 1 == settings.epochs
         if last or (settings.evaluate_every and (epoch + 1) % settings.evaluate_every == 0):
-            logits = infer(model, test_images).logits
+            logits = torch.cat([output.logits for output in infer(model, test_images)])
             row["test_accuracy"] = (logits.argmax(1) == test_images.label).float().mean().item()
         history.append(row)
         log(describe(row, settings.epochs))

@@ -17,7 +17,7 @@ from fairdistill.engines import load_engine
 from fairdistill.errors import run
 from fairdistill.methods import Shape, build_method
 from fairdistill.metrics import cell_accuracy
-from fairdistill.models import load_model
+from fairdistill.models import Output, load_model
 from fairdistill.training import choose_device, infer
 from fairdistill.uncertainty import deo_a, deo_m
 
@@ -53,7 +53,7 @@ def main() -> None:
     model, _ = engine.prepare(model, build_method({"kind": "scratch"}, shape), device)
     for split in ("train", "test"):
         images = engine.Images(dataset, split, device)
-        output = infer(model, images)
+        output = Output(*map(torch.cat, zip(*infer(model, images), strict=True)))
         label, group = images.label.cpu().numpy(), images.group.cpu().numpy()
         prediction = output.logits.argmax(1).cpu().numpy()
         names = {"classes": dataset.classes, "groups": dataset.groups}
