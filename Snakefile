@@ -1,3 +1,4 @@
+import gc
 import sys
 
 from snakemake import __version__
@@ -7,6 +8,9 @@ from snakemake.utils import min_version
 min_version("9.14")
 if int(__version__.split(".")[0]) > 9:
     sys.exit(f"error: Snakemake {__version__} is not known to work here; install one below 10")
+
+# a plan makes millions of objects and drops next to none: looking through them for garbage is a fifth of its time
+gc.disable()
 
 
 configfile: "config/config.yaml"
@@ -21,6 +25,8 @@ include: "workflow/rules/paper.smk"
 
 # for the trainings, which say how far the grid is, and for scripts/watch_trainings.py
 onstart:
+    gc.freeze()
+    gc.enable()
     plan_trainings(
         RUN,
         [

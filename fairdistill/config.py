@@ -5,15 +5,19 @@ import difflib
 import functools
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError, validators
 
 from fairdistill.errors import UserError
+
+# a grammar of URIs, which jsonschema would load in a second where Jupyter has brought it; no URI is checked here
+sys.modules.setdefault("rfc3987_syntax", None)
+from jsonschema import Draft202012Validator, ValidationError, validators  # noqa: E402
 
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 TYPES = {

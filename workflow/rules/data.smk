@@ -33,7 +33,7 @@ rule prepare_dataset:
         job=job("prepare {dataset}"),
         settings=lambda wildcards: as_json(config["data"]["sets"][wildcards.dataset]),
         archive=lambda wildcards, input: f"--archive {input.archive}" if input.archive else "",
-        folder=lambda wildcards, output: str(Path(output.info).parent),
+        folder=subpath(output.info, parent=True),
         code=lambda wildcards: code_version(
             "scripts.prepare_dataset",
             f"fairdistill.data.{config['data']['sets'][wildcards.dataset]['kind']}",

@@ -16,8 +16,8 @@ rule train_teacher:
         runtime=480,
     params:
         job=job("{architecture} {dataset} teacher seed{seed}"),
-        data=lambda wildcards, input: str(Path(input.info).parent),
-        folder=lambda wildcards, output: str(Path(output.weights).parent),
+        data=subpath(input.info, parent=True),
+        folder=subpath(output.weights, parent=True),
         options=lambda wildcards: options_of_training(
             "scripts.train_teacher", wildcards.dataset, wildcards.architecture, "teacher"
         ),
@@ -49,8 +49,8 @@ rule distill_student:
         runtime=480,
     params:
         job=job("{architecture} {dataset} {method} seed{seed}"),
-        data=lambda wildcards, input: str(Path(input.info).parent),
-        folder=lambda wildcards, output: str(Path(output.weights).parent),
+        data=subpath(input.info, parent=True),
+        folder=subpath(output.weights, parent=True),
         teacher=teacher_options,
         options=lambda wildcards: options_of_training(
             "scripts.distill_student", wildcards.dataset, wildcards.architecture, wildcards.method
