@@ -14,6 +14,8 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # without byte code every job would compile torch anew
 unexport PYTHONDONTWRITEBYTECODE
+# a clone may hold the metrics of fewer seeds than the configuration names
+SEEDS = $(shell find results/paper/metrics -name 'seed*.json' | sed 's/.*seed\(.*\)\.json/\1/' | sort -nu | paste -sd, -)
 # what is drawn from the metrics; nothing before them runs
 PAGES := aggregate_results make_table make_ablations compare_with_paper plot_architecture plot_comparison
 
@@ -48,7 +50,8 @@ watch: $(READY)  ## show the running trainings and how far the grid is
 	@$(BIN)/python -m scripts.watch_trainings
 
 figures: $(READY)  ## redraw every table and figure from the metrics; trains nothing
-	$(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
+	$(SNAKEMAKE) figures --config seeds='[$(SEEDS)]' --forcerun aggregate_results plot_architecture \
+		--allowed-rules figures $(PAGES)
 
 bench: $(READY)  ## measure speed and memory, and that the engines agree, on an idle machine: half an hour
 	$(BIN)/python -m benchmarks.training
@@ -59,7 +62,6 @@ bench: $(READY)  ## measure speed and memory, and that the engines agree, on an 
 
 verify: $(READY)  ## recompute the published results, and say what does not match
 	$(BIN)/python -m scripts.verify_results --results results/paper
-	$(BIN)/python -m scripts.verify_results --results results/ablations --configfile config/ablations.yaml
 
 test: lint  ## style checks and all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --maxprocesses 4

@@ -40,7 +40,7 @@ onstart:
 # the predictions are named here so that metrics alone, as in a fresh clone, do not pass for trained models
 rule all:
     input:
-        grid(f"{MODEL}/predictions.parquet"),
+        paths(f"{MODEL}/predictions.parquet", GRIDS),
         tables(),
         figures(),
 

@@ -169,17 +169,24 @@ def _check_names(config: Mapping[str, Any]) -> None:
     for where, names, reserved in (("students", students, "teacher"), ("models", models, "same")):
         if reserved in names:
             raise _error(where, f"holds the name {reserved!r}, which is reserved; choose another")
-    grid = [
-        ("datasets", config["datasets"], "data.sets", config["data"]["sets"]),
-        ("architectures", config["architectures"], "models", models),
-        ("methods", config["methods"], "students", students),
+    sections = {
+        "datasets": ("data.sets", config["data"]["sets"]),
+        "architectures": ("models", models),
+        "methods": ("students", students),
+    }
+    grids = {"": config} | {f"ablations.{i}.": grid for i, grid in enumerate(config["ablations"])}
+    lists = [
+        (f"{where}{name}", grid[name], *section)
+        for where, grid in grids.items()
+        for name, section in sections.items()
+        if name in grid
     ]
     teachers = [
         (f"students.{name}.teacher", [method["teacher"]], "models", ["same", *models])
         for name, method in students.items()
         if "teacher" in method
     ]
-    for path, names, section, defined in grid + teachers:
+    for path, names, section, defined in lists + teachers:
         for name in names:
             if name not in defined:
                 raise _error(path, f"names {name!r}, which {section} does not define; {_choice(name, defined)}")

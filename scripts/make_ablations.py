@@ -7,23 +7,24 @@ import argparse
 import json
 from pathlib import Path
 
-from fairdistill.ablations import ablations, ablations_latex, ablations_markdown, read_parts
+import pandas as pd
+
+from fairdistill.ablations import MODEL, ablations, ablations_latex, ablations_markdown, read_parts
 from fairdistill.errors import run
 from fairdistill.files import write_text
-from fairdistill.results import read_outcomes, read_runs, write_csv
+from fairdistill.results import RUN, read_metrics, read_outcomes, select, write_csv
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, required=True, help="runs.csv, one row per model")
     parser.add_argument("--metrics", type=Path, required=True, help="folder of the models' metrics files (JSON)")
     parser.add_argument(
-        "--order",
+        "--grids",
         type=json.loads,
         required=True,
         metavar="JSON",
-        help='names of the runs, such as {"dataset": [...], "architecture": [...], "method": ["teacher", ...]}: later '
-        "ones are compared with earlier ones",
+        help='which models, such as [{"dataset": [...], "architecture": [...], "method": ["teacher", ...], '
+        '"seed": [...]}, ...]: later names are compared with earlier ones',
     )
     parser.add_argument("--csv", type=Path, required=True, help="table to write as CSV, numbers only")
     parser.add_argument("--markdown", type=Path, required=True, help="table to write as Markdown")
@@ -31,7 +32,10 @@ def main() -> None:
     args = parser.parse_args()
 
     paths = sorted(args.metrics.rglob("*.json"))
-    table = ablations(read_runs(args.runs), read_outcomes(paths), read_parts(paths), order=args.order)
+    runs = read_metrics(paths)
+    runs = pd.concat([select(runs, grid) for grid in args.grids]).drop_duplicates(RUN)
+    order = {name: list(dict.fromkeys(value for grid in args.grids for value in grid[name])) for name in MODEL}
+    table = ablations(runs, read_outcomes(paths), read_parts(paths), order=order)
     write_csv(args.csv, table)
     write_text(args.markdown, ablations_markdown(table))
     write_text(args.tex, ablations_latex(table))

@@ -93,7 +93,8 @@ def tables(metrics: list[Path], published: dict[str, Path], config: dict) -> dic
     if "ablations.csv" in published:
         models = pd.read_csv(published["ablations.csv"], dtype=str, keep_default_na=False).query("part == 'model'")
         order = {name: models[name].unique().tolist() for name in MODEL}
-        table = ablations(runs, outcomes, read_parts(metrics), order=order)
+        compared = everything.merge(models[MODEL].drop_duplicates())
+        table = ablations(compared, outcomes, read_parts(metrics), order=order)
         texts |= {"ablations.csv": csv_text(table), "ablations.md": ablations_markdown(table)}
         texts["ablations.tex"] = ablations_latex(table)
     if config["paper_values"]:

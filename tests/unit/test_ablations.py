@@ -8,7 +8,7 @@ from synthetic_results import make_record, make_study
 
 from fairdistill.ablations import ablations, ablations_latex, ablations_markdown, read_parts
 from fairdistill.errors import UserError
-from fairdistill.results import pair_with_teachers, read_metrics, read_outcomes, summarise, write_csv
+from fairdistill.results import pair_with_teachers, read_metrics, read_outcomes, summarise
 from scripts import make_ablations
 
 ORDER = {
@@ -144,10 +144,14 @@ def test_a_record_without_a_part_is_named(tmp_path):
 
 def test_the_script_writes_each_form(tmp_path, monkeypatch):
     order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"]}
-    paths = grid(tmp_path / "metrics", **order)
-    write_csv(tmp_path / "runs.csv", read_metrics(paths))
-    files = {"csv": "a.csv", "markdown": "a.md", "tex": "a.tex", "runs": "runs.csv", "metrics": "metrics"}
-    options = {name: tmp_path / file for name, file in files.items()} | {"order": json.dumps(order)}
+    paths = grid(tmp_path / "metrics", seeds=(0, 1), **order)
+    # of no grid below
+    others = grid(tmp_path / "metrics", dataset=["cifar10s"], architecture=["resnet"])
+    assert set(others) - set(paths)
+    files = {"csv": "a.csv", "markdown": "a.md", "tex": "a.tex", "metrics": "metrics"}
+    methods = {"method": ["teacher", "balanced", "mfd_plain"]}
+    grids = [order | methods | {"seed": [0, 1]}, order | {"method": ["teacher", "mfd"], "seed": [0, 1]}]
+    options = {name: tmp_path / file for name, file in files.items()} | {"grids": json.dumps(grids)}
     monkeypatch.setattr("sys.argv", ["make_ablations", *(f"--{name}={value}" for name, value in options.items())])
     make_ablations.main()
 

@@ -143,7 +143,7 @@ def test_the_given_config_is_left_as_it_is():
 
 def test_defaults_are_not_shared_between_configs():
     config.complete({})["seeds"].append(7)
-    assert config.complete({})["seeds"] == [0]
+    assert config.complete({})["seeds"] == [0, 1, 2, 3, 4]
 
 
 def test_text_is_read_as_what_the_schema_wants():
@@ -185,6 +185,12 @@ MISTAKES = [
     ({"study": "a/b"}, 'config: study is "a/b"; it must be of letters, digits, _ and -'),
     ({"datasets": ["cifar10"]}, "config: datasets names 'cifar10', which data.sets does not define"),
     ({"architectures": ["resnet50"]}, "config: architectures names 'resnet50', which models does not"),
+    (
+        {"ablations": [{}, {"dataset": []}]},
+        "config: ablations.1 has the unknown key 'dataset'; did you mean 'datasets'?",
+    ),
+    ({"ablations": [{"seeds": [-1]}]}, "config: ablations.0.seeds.0 is -1; it must be at least 0"),
+    ({"ablations": [{"methods": ["kd"]}]}, "config: ablations.0.methods names 'kd', which students does not define"),
     ({"methods": ["kd"]}, "config: methods names 'kd', which students does not define; choose one of mfd"),
     ({"models": {"a b": {"kind": "resnet18"}}}, 'config: models holds the name "a b"; a name is'),
     ({"models": {1: {"kind": "resnet18"}}}, "config: models holds the name 1; a name is text"),

@@ -53,12 +53,22 @@ workflow.global_resources.setdefault("gpu", max(1, len(GPUS) * GPU_SLOTS))
 
 RESULTS = f"results/{config['study']}"
 LOGS = f"logs/{config['study']}"
-GRID = {
-    "dataset": config["datasets"],
-    "architecture": config["architectures"],
-    "method": ["teacher", *config["methods"]],
-    "seed": config["seeds"],
-}
+
+
+def grid_of(part):
+    """The values of each wildcard in a grid; what `part` leaves out is the study's."""
+    part = config | part
+    return {
+        "dataset": part["datasets"],
+        "architecture": part["architectures"],
+        "method": ["teacher", *part["methods"]],
+        "seed": part["seeds"],
+    }
+
+
+GRID = grid_of({})
+# those of the ablations come first: they say in which order names are compared
+GRIDS = [*map(grid_of, config["ablations"]), GRID]
 DATA = f"{RESULTS}/data/{{dataset}}"
 DATA_FILES = {
     "images": f"{DATA}/images.npy",
@@ -78,15 +88,15 @@ wildcard_constraints:
     metric="accuracy|deo",
 
 
-def grid(path):
-    """`path` for every model of the study, teachers and students."""
-    return expand(path, **GRID)
+def paths(pattern, grids):
+    """`pattern` for every model of `grids`, teachers and students."""
+    return list(dict.fromkeys(path for grid in grids for path in expand(pattern, **grid)))
 
 
 def tables():
     names = ["runs.csv", "summary.csv", "paired.csv", "paired.md"]
     names += ["table1.csv", "table1.md", "table1.tex"]
-    if len(config["methods"]) > 1:
+    if len(config["methods"]) > 1 or config["ablations"]:
         names += ["ablations.csv", "ablations.md", "ablations.tex"]
     if config["paper_values"]:
         names += ["paper_vs_reproduced.csv", "paper_vs_reproduced.md", "paper_conclusions.csv"]

@@ -4,7 +4,7 @@ PAIRED = f"{RESULTS}/tables/paired.csv"
 
 rule aggregate_results:
     input:
-        grid(METRICS),
+        paths(METRICS, [GRID]),
     output:
         runs=report(update(RUNS), caption="../report/runs.rst", category="Tables"),
         summary=report(
@@ -58,8 +58,7 @@ rule make_table:
 
 rule make_ablations:
     input:
-        runs=RUNS,
-        metrics=grid(METRICS),
+        paths(METRICS, GRIDS),
     output:
         csv=report(
             update(f"{RESULTS}/tables/ablations.csv"),
@@ -75,13 +74,13 @@ rule make_ablations:
     params:
         job=job("make_ablations"),
         folder=lambda wildcards: f"{RESULTS}/metrics",
-        order=lambda wildcards: as_json(GRID),
+        grids=lambda wildcards: as_json(GRIDS),
         code=code_version("scripts.make_ablations"),
     message:
         "Telling what each part brings"
     shell:
-        "job {params.job} {log} python -m scripts.make_ablations --runs {input.runs} --metrics {params.folder}"
-        " --order {params.order:q} --csv {output.csv} --markdown {output.markdown} --tex {output.tex}"
+        "job {params.job} {log} python -m scripts.make_ablations --metrics {params.folder} --grids {params.grids:q}"
+        " --csv {output.csv} --markdown {output.markdown} --tex {output.tex}"
 
 
 rule compare_with_paper:
