@@ -14,8 +14,9 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # without byte code every job would compile torch anew
 unexport PYTHONDONTWRITEBYTECODE
-# a clone may hold the metrics of fewer seeds than the configuration names
-SEEDS = $(shell find results/paper/metrics -name 'seed*.json' | sed 's/.*seed\(.*\)\.json/\1/' | sort -nu | paste -sd, -)
+# of the published tables: a clone may hold the metrics of fewer than the configuration names
+SEEDS = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") column = i } NR > 1 { print $$column }' \
+	results/paper/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, -)
 # what is drawn from the metrics; nothing before them runs
 PAGES := aggregate_results make_table make_ablations compare_with_paper plot_architecture plot_comparison
 
@@ -49,9 +50,9 @@ paper: $(READY)  ## the paper's grid on CIFAR-10S and UTKFace
 watch: $(READY)  ## show the running trainings and how far the grid is
 	@$(BIN)/python -m scripts.watch_trainings
 
-figures: $(READY)  ## redraw every table and figure from the metrics; trains nothing
-	$(SNAKEMAKE) figures --config seeds='[$(SEEDS)]' --forcerun aggregate_results plot_architecture \
-		--allowed-rules figures $(PAGES)
+figures: $(READY)  ## redraw the paper's tables and figures from the metrics; trains nothing
+	$(SNAKEMAKE) figures $(if $(SEEDS),--config seeds='[$(SEEDS)]') \
+		--forcerun aggregate_results make_ablations plot_architecture --allowed-rules figures $(PAGES)
 
 bench: $(READY)  ## measure speed and memory, and that the engines agree, on an idle machine: half an hour
 	$(BIN)/python -m benchmarks.training
@@ -61,7 +62,7 @@ bench: $(READY)  ## measure speed and memory, and that the engines agree, on an 
 	$(BIN)/python -m benchmarks.equivalence
 
 verify: $(READY)  ## recompute the published results, and say what does not match
-	$(BIN)/python -m scripts.verify_results --results results/paper
+	$(BIN)/python -m scripts.verify_results --results results/paper --configfile config/ablations.yaml
 
 test: lint  ## style checks and all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --maxprocesses 4

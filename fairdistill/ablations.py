@@ -36,7 +36,7 @@ PARTS = {
     "data": "dataset",
     "stem": "architecture",
 }
-COLUMNS = ["part", *MODEL, "minus", "metric", "estimate", *ESTIMATE]
+COLUMNS = ["part", *MODEL, "minus", "metric", "estimate", *ESTIMATE, "seeds"]
 
 INTRODUCTION = (
     "Two models are compared where they differ in one part alone; all values are fractions, a difference is over the "
@@ -82,9 +82,9 @@ def ablations(
 
     Columns: part; dataset, architecture, method; minus; metric (accuracy, deo_a, deo_m); estimate, sd, n; seeds_low
     and seeds_high, its t-interval; test_low and test_high, its test-set interval. Where `part` is "model" the
-    estimate is the mean over seeds. Else it is a difference, and the other model has `minus` in the place of the
-    method ("sampling", "loss", "teacher", and "method" for the difference to the teacher), of the data set ("data")
-    or of the architecture ("stem").
+    estimate is the mean over the model's `seeds`. Else it is a difference, and the other model has `minus` in the
+    place of the method ("sampling", "loss", "teacher", and "method" for the difference to the teacher), of the data
+    set ("data") or of the architecture ("stem").
 
     Parameters
     ----------
@@ -97,14 +97,22 @@ def ablations(
     """
     rank = {column: {name: i for i, name in enumerate(names)} for column, names in order.items()}
     rank["part"] = {part: i for i, part in enumerate(["model", *PARTS])}
+    rank["minus"] = {"": -1, **rank["dataset"], **rank["architecture"], **rank["method"]}
     models = summarise(runs).query("metric in @MEASURED").rename(columns={"mean": "estimate"})
     gaps = pair_with_teachers(runs, outcomes).assign(part="method", minus="teacher")
     pairs = pd.concat([_pairs(runs, parts, name, rank) for name in MODEL])
     changes = differences(pairs, outcomes, by=["part", *MODEL, "minus"])
     compared = pd.concat([changes, gaps]).rename(columns={"difference": "estimate"})
-    table = pd.concat([models.assign(part="model", minus=""), compared])[COLUMNS]
-    by = ["part", *MODEL]
+    seeds = runs.groupby(MODEL)["seed"].agg(lambda seeds: " ".join(map(str, sorted(seeds)))).rename("seeds")
+    models = models.assign(part="model", minus="").join(seeds, on=MODEL)
+    table = pd.concat([models, compared.assign(seeds="")])[COLUMNS]
+    by = ["part", *MODEL, "minus"]
     return table.sort_values(by, key=lambda names: names.map(rank[names.name]), kind="stable", ignore_index=True)
+
+
+def in_order(grids: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, list[str]]:
+    """The names in `fairdistill.config.grids`, each where it first comes: the order that `ablations` takes."""
+    return {name: list(dict.fromkeys(value for grid in grids for value in grid[name])) for name in MODEL}
 
 
 def ablations_markdown(table: pd.DataFrame) -> str:

@@ -62,6 +62,23 @@ def method_of_paper(config: Mapping[str, Any]) -> str | None:
     return next((name for name in config["methods"] if config["students"][name]["kind"] == "mfd"), None)
 
 
+def grids(config: Mapping[str, Any]) -> list[dict[str, list]]:
+    """The grids of a complete configuration, the main one last: the names of their models by column of a table of runs.
+
+    What an ablation leaves out is the main grid's. Every grid has the teachers.
+    """
+    parts = [{**config, **part} for part in config["ablations"]] + [config]
+    return [
+        {
+            "dataset": part["datasets"],
+            "architecture": part["architectures"],
+            "method": ["teacher", *part["methods"]],
+            "seed": part["seeds"],
+        }
+        for part in parts
+    ]
+
+
 @functools.cache
 def schema() -> dict[str, Any]:
     """The JSON schema of a configuration (Draft 2020-12)."""

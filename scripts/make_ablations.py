@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairdistill.ablations import MODEL, ablations, ablations_latex, ablations_markdown, read_parts
+from fairdistill.ablations import ablations, ablations_latex, ablations_markdown, in_order, read_parts
 from fairdistill.errors import run
 from fairdistill.files import write_text
 from fairdistill.results import RUN, read_metrics, read_outcomes, select, write_csv
@@ -34,8 +34,7 @@ def main() -> None:
     paths = sorted(args.metrics.rglob("*.json"))
     runs = read_metrics(paths)
     runs = pd.concat([select(runs, grid) for grid in args.grids]).drop_duplicates(RUN)
-    order = {name: list(dict.fromkeys(value for grid in args.grids for value in grid[name])) for name in MODEL}
-    table = ablations(runs, read_outcomes(paths), read_parts(paths), order=order)
+    table = ablations(runs, read_outcomes(paths), read_parts(paths), order=in_order(args.grids))
     write_csv(args.csv, table)
     write_text(args.markdown, ablations_markdown(table))
     write_text(args.tex, ablations_latex(table))

@@ -16,9 +16,9 @@ import pandas as pd
 import yaml
 from snakemake.utils import update_config
 
-from fairdistill.ablations import MODEL, ablations, ablations_latex, ablations_markdown, read_parts
+from fairdistill.ablations import MODEL, ablations, ablations_latex, ablations_markdown, in_order, read_parts
 from fairdistill.conclusions import judge
-from fairdistill.config import complete, method_of_paper
+from fairdistill.config import complete, grids, method_of_paper
 from fairdistill.errors import UserError, run
 from fairdistill.metrics import evaluate_file, score
 from fairdistill.outcomes import from_metrics
@@ -92,9 +92,9 @@ def tables(metrics: list[Path], published: dict[str, Path], config: dict) -> dic
     texts["table1.tex"] = table1_latex(runs)
     if "ablations.csv" in published:
         models = pd.read_csv(published["ablations.csv"], dtype=str, keep_default_na=False).query("part == 'model'")
-        order = {name: models[name].unique().tolist() for name in MODEL}
-        compared = everything.merge(models[MODEL].drop_duplicates())
-        table = ablations(compared, outcomes, read_parts(metrics), order=order)
+        models = models.assign(seed=models["seeds"].str.split()).explode("seed").astype({"seed": int})
+        compared = everything.merge(models[[*MODEL, "seed"]].drop_duplicates())
+        table = ablations(compared, outcomes, read_parts(metrics), order=in_order(grids(config)))
         texts |= {"ablations.csv": csv_text(table), "ablations.md": ablations_markdown(table)}
         texts["ablations.tex"] = ablations_latex(table)
     if config["paper_values"]:

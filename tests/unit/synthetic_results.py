@@ -13,6 +13,7 @@ METHODS = {
     "balanced": {"kind": "scratch", "sampling": "balanced"},
     "mfd": {"kind": "mfd", "lambda": 3.0, "sampling": "balanced"},
     "mfd_plain": {"kind": "mfd", "lambda": 3.0, "sampling": "plain"},
+    "strong": {"kind": "mfd", "lambda": 9.0, "sampling": "balanced"},
 }
 CLASSES, GROUPS = ["young", "middle", "old"], ["White", "Black"]
 

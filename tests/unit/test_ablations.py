@@ -4,12 +4,13 @@ import json
 
 import pandas as pd
 import pytest
-from synthetic_results import make_record, make_study
+from synthetic_results import METHODS, make_record, make_study
 
 from fairdistill.ablations import ablations, ablations_latex, ablations_markdown, read_parts
+from fairdistill.config import complete, grids
 from fairdistill.errors import UserError
-from fairdistill.results import pair_with_teachers, read_metrics, read_outcomes, summarise
-from scripts import make_ablations
+from fairdistill.results import pair_with_teachers, read_metrics, read_outcomes, select, summarise, write_csv
+from scripts import make_ablations, verify_results
 
 ORDER = {
     "dataset": ["utkface", "utkface_leaky", "cifar10s"],
@@ -142,18 +143,51 @@ def test_a_record_without_a_part_is_named(tmp_path):
         read_parts([path])
 
 
+def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path, monkeypatch):
+    """The order of names is that of the grids, and models on the disk that no grid names are left out."""
+    place = {"dataset": ["utkface"], "architecture": ["resnet"]}
+    paths = grid(tmp_path / "metrics", seeds=range(3), **place, method=list(METHODS))
+    settings = {
+        "seeds": [0, 1],
+        "datasets": ["utkface"],
+        "architectures": ["resnet"],
+        "methods": ["mfd"],
+        "ablations": [{"methods": ["strong"], "seeds": [1]}, {"methods": ["balanced", "mfd"]}],
+        "students": {"mfd": {"kind": "mfd"}, "strong": {"kind": "mfd"}, "balanced": {"kind": "scratch"}},
+    }
+    config = complete(settings)
+    script(monkeypatch, tmp_path, grids(config))
+
+    table = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
+    models = table.query("part == 'model' and metric == 'accuracy'")
+    assert models[["method", "seeds"]].to_numpy().tolist() == [
+        ["teacher", "0 1"], ["strong", "1"], ["balanced", "0 1"], ["mfd", "0 1"],
+    ]  # fmt: skip
+    losses = table.query("part == 'loss' and metric == 'accuracy'")
+    assert losses[["method", "minus", "n"]].to_numpy().tolist() == [
+        ["balanced", "strong", 1], ["mfd", "strong", 1], ["mfd", "balanced", 2],
+    ]  # fmt: skip
+    runs = select(read_metrics(paths), grids(config)[-1])
+    write_csv(tmp_path / "runs.csv", runs)
+    published = {"runs.csv": tmp_path / "runs.csv", "ablations.csv": tmp_path / "a.csv"}
+    again = verify_results.tables(paths, published, config | {"paper_values": None})
+    for name, path in {"ablations.csv": "a.csv", "ablations.md": "a.md", "ablations.tex": "a.tex"}.items():
+        assert again[name] == (tmp_path / path).read_text()
+
+
+def script(monkeypatch, folder, grids):
+    files = {"csv": "a.csv", "markdown": "a.md", "tex": "a.tex", "metrics": "metrics"}
+    options = {name: folder / file for name, file in files.items()} | {"grids": json.dumps(grids)}
+    monkeypatch.setattr("sys.argv", ["make_ablations", *(f"--{name}={value}" for name, value in options.items())])
+    make_ablations.main()
+
+
 def test_the_script_writes_each_form(tmp_path, monkeypatch):
     order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"]}
     paths = grid(tmp_path / "metrics", seeds=(0, 1), **order)
-    # of no grid below
-    others = grid(tmp_path / "metrics", dataset=["cifar10s"], architecture=["resnet"])
-    assert set(others) - set(paths)
-    files = {"csv": "a.csv", "markdown": "a.md", "tex": "a.tex", "metrics": "metrics"}
     methods = {"method": ["teacher", "balanced", "mfd_plain"]}
     grids = [order | methods | {"seed": [0, 1]}, order | {"method": ["teacher", "mfd"], "seed": [0, 1]}]
-    options = {name: tmp_path / file for name, file in files.items()} | {"grids": json.dumps(grids)}
-    monkeypatch.setattr("sys.argv", ["make_ablations", *(f"--{name}={value}" for name, value in options.items())])
-    make_ablations.main()
+    script(monkeypatch, tmp_path, grids)
 
     table = table_of(paths, order)
     written = pd.read_csv(

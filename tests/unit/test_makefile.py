@@ -1,5 +1,6 @@
-"""Which Python `make` takes for the environment."""
+"""Which Python `make` takes for the environment, and which seeds for the figures."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,3 +36,22 @@ def test_a_python_that_the_lock_was_not_tried_with_is_refused_in_one_line(tmp_pa
         done.stdout == "error: Python 3.11, 3.12 or 3.13 is needed; install one, or say make PYTHON=/path/to/python\n"
     )
     assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "given"),
+    [("study,seed,accuracy\npaper,10,0.5\npaper,2,0.5\npaper,2,0.6\n", " --config seeds='[2,10]'"), (None, "")],
+)
+def test_figures_are_of_the_seeds_in_the_published_tables(tmp_path, table, given):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    if table:
+        path = tmp_path / "results" / "paper" / "tables" / "runs.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(table)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "figures", "READY="],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"figures{given} " in done.stdout
+    assert ("--config" in done.stdout) == bool(given)
+    assert done.stderr == ""

@@ -7,7 +7,7 @@ import pytest
 
 from fairdistill.labels import printed
 from fairdistill.paper import compare, read_paper_values
-from fairdistill.results import read_paired, read_runs
+from fairdistill.results import reach, read_paired, read_runs
 
 ROOT = Path(__file__).parents[2]
 TABLES = ROOT / "results" / "paper" / "tables"
@@ -32,7 +32,7 @@ def test_every_model_is_there_with_its_numbers(rows, paper):
 
     def measured(*key):
         row = summary.loc[key]
-        return f"{row['mean']:.3f} [{row['test_low']:.3f}, {row['test_high']:.3f}]"
+        return f"{row['mean']:.3f} ± {row['sd']:.3f}"
 
     for model in {key[:3] for key in summary.index}:
         accuracy, deo_a, deo_m = (measured(*model, metric) for metric in ("accuracy", "deo_a", "deo_m"))
@@ -48,7 +48,8 @@ def test_every_gap_is_there_with_its_interval(rows, paper):
 
     def gap(*key):
         row = paired.loc[key]
-        return f"{row['difference']:+.3f} [{row['test_low']:+.3f}, {row['test_high']:+.3f}]"
+        down, up = reach(row)
+        return f"{row['difference']:+.3f} [{row['difference'] - down:+.3f}, {row['difference'] + up:+.3f}]"
 
     for place in {key[:2] for key in paired.index}:
         accuracy, deo_a, deo_m = (gap(*place, metric) for metric in ("accuracy", "deo_a", "deo_m"))

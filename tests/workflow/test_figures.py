@@ -96,5 +96,5 @@ def test_make_figures_redraws_all_and_nothing_else_after_a_run_that_was_stopped(
     for part in ("data", "models/digits_s/shufflenet/teacher"):
         shutil.copytree(study / "results" / "tiny" / part, clone / "results" / "tiny" / part)
     set_times(clone, newest)
-    args = target.replace("$(PAGES)", pages).replace("'[$(SEEDS)]'", "[0]").split()
+    args = target.replace("$(PAGES)", pages).replace("$(if $(SEEDS),--config seeds='[$(SEEDS)]')", "").split()
     assert planned(*args, *GIVEN, project=checkout, directory=clone) == PAGES

@@ -8,6 +8,7 @@ import sys
 
 import pandas as pd
 import pytest
+from running import TINY
 
 MODEL = "digits_s/shufflenet/mfd/seed0"
 
@@ -21,7 +22,7 @@ def results(study, tmp_path):
 
 
 def verify(results, checkout):
-    command = [sys.executable, "-m", "scripts.verify_results", "--results", results]
+    command = [sys.executable, "-m", "scripts.verify_results", "--results", results, "--configfile", TINY]
     env = os.environ | {"PYTHONPATH": str(checkout)}
     return subprocess.run(command, cwd=checkout, env=env, text=True, capture_output=True)
 

@@ -10,7 +10,7 @@ ROOT = str(Path(str(workflow.current_basedir)).parents[1])
 # the project need not be installed beside the user's own Snakemake
 sys.path.insert(0, ROOT)
 
-from fairdistill.config import complete, method_of_paper
+from fairdistill.config import complete, grids, method_of_paper
 from fairdistill.devices import visible_gpus
 from fairdistill.errors import UserError
 from fairdistill.progress import plan_trainings
@@ -53,22 +53,8 @@ workflow.global_resources.setdefault("gpu", max(1, len(GPUS) * GPU_SLOTS))
 
 RESULTS = f"results/{config['study']}"
 LOGS = f"logs/{config['study']}"
-
-
-def grid_of(part):
-    """The values of each wildcard in a grid; what `part` leaves out is the study's."""
-    part = config | part
-    return {
-        "dataset": part["datasets"],
-        "architecture": part["architectures"],
-        "method": ["teacher", *part["methods"]],
-        "seed": part["seeds"],
-    }
-
-
-GRID = grid_of({})
-# those of the ablations come first: they say in which order names are compared
-GRIDS = [*map(grid_of, config["ablations"]), GRID]
+GRIDS = grids(config)
+GRID = GRIDS[-1]
 DATA = f"{RESULTS}/data/{{dataset}}"
 DATA_FILES = {
     "images": f"{DATA}/images.npy",
