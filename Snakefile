@@ -23,10 +23,11 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/paper.smk"
 
 
-# for the trainings, which say how far the grid is, and for scripts/watch_trainings.py
 onstart:
+    # what the plan is made of stays
     gc.freeze()
     gc.enable()
+    # for the trainings, which say how far the grid is, and for scripts/watch_trainings.py
     plan_trainings(
         RUN,
         [
