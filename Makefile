@@ -52,7 +52,7 @@ watch: $(READY)  ## show the running trainings and how far the grid is
 
 figures: $(READY)  ## redraw the paper's tables and figures from the metrics; trains nothing
 	$(SNAKEMAKE) figures $(if $(SEEDS),--config seeds='[$(SEEDS)]') \
-		--forcerun aggregate_results make_ablations plot_architecture --allowed-rules figures $(PAGES)
+		--forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
 bench: $(READY)  ## measure speed and memory, and that the engines agree, on an idle machine: half an hour
 	$(BIN)/python -m benchmarks.training

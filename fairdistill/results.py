@@ -264,6 +264,8 @@ def _ordered(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def _over_seeds(values: pd.Series) -> dict:
+    # equal differences have an sd of zero, not of rounding
+    values = values.round(12)
     low, high = t_interval(values)
     return {"mean": values.mean(), "sd": values.std(), "n": len(values), "seeds_low": low, "seeds_high": high}
 

@@ -1,5 +1,6 @@
 """Which Python `make` takes for the environment, and which seeds for the figures."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def test_figures_are_of_the_seeds_in_the_published_tables(tmp_path, table, given
         path.write_text(table)
     done = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "figures", "READY="],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
+        cwd=tmp_path, env=os.environ | {"MAKEFLAGS": ""}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert f"figures{given} " in done.stdout
     assert ("--config" in done.stdout) == bool(given)

@@ -59,6 +59,8 @@ rule make_table:
 rule make_ablations:
     input:
         paths(METRICS, GRIDS),
+        # not read: made anew with the other tables, as by `make figures`
+        RUNS,
     output:
         csv=report(
             update(f"{RESULTS}/tables/ablations.csv"),
