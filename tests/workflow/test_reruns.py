@@ -68,7 +68,7 @@ def test_what_does_not_touch_a_result_reruns_nothing(study, project):
     edit(project, "fairdistill/download.py", "import glob\n", "import glob\n\nANOTHER = 1\n")
     edit(project, "fairdistill/errors.py", 'f"error: ', 'f"bad input: ')
     edit(project, "fairdistill/files.py", "import os\n", "import os\n\nANOTHER = 1\n")
-    edit(project, "workflow/rules/train.smk", "Training the", "Now training the")
+    edit(project, "workflow/rules/paper.smk", "Writing Table I", "Now writing Table I")
     assert planned(*GIVEN, project=project, directory=study) == {}
 
 

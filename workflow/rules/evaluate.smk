@@ -14,8 +14,6 @@ rule evaluate_model:
     params:
         job=job("evaluate {architecture} {dataset} {method} seed{seed}"),
         code=code_version("scripts.evaluate_model"),
-    message:
-        "Evaluating {wildcards.method} {wildcards.architecture} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "job {params.job} {log} python -m scripts.evaluate_model --predictions {input.predictions} --training {input.training}"
         " --code {params.code} --output {output}"

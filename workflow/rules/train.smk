@@ -1,3 +1,5 @@
+# Neither these jobs nor the evaluations have a message: to format it would be a twentieth of planning a large grid, and
+# the jobs say themselves what they are.
 rule train_teacher:
     input:
         **DATA_FILES,
@@ -21,8 +23,6 @@ rule train_teacher:
         options=lambda wildcards: options_of_training(
             "scripts.train_teacher", wildcards.dataset, wildcards.architecture, "teacher"
         ),
-    message:
-        "Training the teacher {wildcards.architecture} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "job {params.job} {log} python -m scripts.train_teacher --data {params.data} {params.options}"
         " --seed {wildcards.seed} --output {params.folder}"
@@ -55,8 +55,6 @@ rule distill_student:
         options=lambda wildcards: options_of_training(
             "scripts.distill_student", wildcards.dataset, wildcards.architecture, wildcards.method
         ),
-    message:
-        "Training the student {wildcards.architecture} on {wildcards.dataset} by {wildcards.method}, seed {wildcards.seed}"
     shell:
         "job {params.job} {log} python -m scripts.distill_student --data {params.data} {params.options}"
         " {params.teacher} --seed {wildcards.seed} --output {params.folder}"
