@@ -73,7 +73,8 @@ def test_the_interval_that_joins_seeds_and_test_set_is_not_too_short(n, of_seeds
 
 
 def verify(monkeypatch, results):
-    monkeypatch.setattr("sys.argv", ["verify_results", "--results", str(results)])
+    config = ROOT / "config" / "ablations.yaml"
+    monkeypatch.setattr("sys.argv", ["verify_results", "--results", str(results), "--configfile", str(config)])
     verify_results.main()
 
 
