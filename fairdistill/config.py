@@ -191,12 +191,12 @@ def _check_names(config: Mapping[str, Any]) -> None:
         "architectures": ("models", models),
         "methods": ("students", students),
     }
-    grids = {"": config} | {f"ablations.{i}.": grid for i, grid in enumerate(config["ablations"])}
+    parts = {"": config} | {f"ablations.{i}.": part for i, part in enumerate(config["ablations"])}
     lists = [
-        (f"{where}{name}", grid[name], *section)
-        for where, grid in grids.items()
+        (f"{where}{name}", part[name], *section)
+        for where, part in parts.items()
         for name, section in sections.items()
-        if name in grid
+        if name in part
     ]
     teachers = [
         (f"students.{name}.teacher", [method["teacher"]], "models", ["same", *models])

@@ -78,10 +78,8 @@ def configuration(files: list[Path]) -> dict:
 
 def tables(metrics: list[Path], published: dict[str, Path], config: dict) -> dict[str, str]:
     """Make the text of every table of the study again, by file name."""
-    listed = set(read_runs(published["runs.csv"])[RUN].itertuples(index=False, name=None))
     everything = read_metrics(metrics)
-    runs = everything[[key in listed for key in everything[RUN].itertuples(index=False, name=None)]]
-    runs = runs.reset_index(drop=True)
+    runs = everything.merge(read_runs(published["runs.csv"])[RUN].drop_duplicates())
     outcomes = read_outcomes(metrics)
     paired = pair_with_teachers(runs, outcomes)
     texts = {"runs.csv": csv_text(runs), "summary.csv": csv_text(summarise(runs))}
