@@ -110,6 +110,22 @@ def ablations(
     return table.sort_values(by, key=lambda names: names.map(rank[names.name]), kind="stable", ignore_index=True)
 
 
+def compared_runs(path: Path | str) -> pd.DataFrame:
+    """Return the runs that a table of `ablations`, written as CSV, is of: dataset, architecture, method, seed.
+
+    Raises
+    ------
+    UserError
+        If a column is missing, as in a table of an earlier version.
+    """
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise UserError(f"{path}: column '{missing[0]}' is missing; make it again with scripts.make_ablations")
+    models = table[table["part"] == "model"]
+    runs = models.assign(seed=models["seeds"].str.split()).explode("seed").astype({"seed": int})
+    return runs[[*MODEL, "seed"]].drop_duplicates(ignore_index=True)
+
+
 def in_order(grids: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, list[str]]:
     """The names in `fairdistill.config.grids`, each where it first comes: the order that `ablations` takes."""
     return {name: list(dict.fromkeys(value for grid in grids for value in grid[name])) for name in MODEL}

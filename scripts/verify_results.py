@@ -12,11 +12,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import yaml
 from snakemake.utils import update_config
 
-from fairdistill.ablations import MODEL, ablations, ablations_latex, ablations_markdown, in_order, read_parts
+from fairdistill.ablations import (
+    ablations,
+    ablations_latex,
+    ablations_markdown,
+    compared_runs,
+    in_order,
+    read_parts,
+)
 from fairdistill.conclusions import judge
 from fairdistill.config import complete, grids, method_of_paper
 from fairdistill.errors import UserError, run
@@ -89,9 +95,7 @@ def tables(metrics: list[Path], published: dict[str, Path], config: dict) -> dic
     texts |= {"table1.csv": csv_text(table1(runs)), "table1.md": table1_markdown(runs)}
     texts["table1.tex"] = table1_latex(runs)
     if "ablations.csv" in published:
-        models = pd.read_csv(published["ablations.csv"], dtype=str, keep_default_na=False).query("part == 'model'")
-        models = models.assign(seed=models["seeds"].str.split()).explode("seed").astype({"seed": int})
-        compared = everything.merge(models[[*MODEL, "seed"]].drop_duplicates())
+        compared = everything.merge(compared_runs(published["ablations.csv"]))
         table = ablations(compared, outcomes, read_parts(metrics), order=in_order(grids(config)))
         texts |= {"ablations.csv": csv_text(table), "ablations.md": ablations_markdown(table)}
         texts["ablations.tex"] = ablations_latex(table)

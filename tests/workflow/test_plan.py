@@ -129,6 +129,15 @@ def test_the_next_major_version_of_snakemake_is_refused(workdir):
     assert "error: Snakemake 10.0.0 is not known to work here; install one below 10" in done.stdout.splitlines()
 
 
+@pytest.mark.parametrize(("mode", "collects"), [("--dry-run", "False"), ("--cores=1", "True")])
+def test_garbage_is_collected_where_jobs_run_but_not_while_they_are_planned(workdir, mode, collects):
+    told = "import atexit, gc; atexit.register(lambda: print('collects:', gc.isenabled()))"
+    program = ("-c", f"{told}; from snakemake.cli import main; main()")
+    done = snakemake(mode, "results/paper/figures/fig1_architecture.png", directory=workdir, program=program)
+    assert done.returncode == 0, done.stdout
+    assert f"collects: {collects}" in done.stdout.splitlines()
+
+
 def test_lint(workdir):
     done = snakemake("--lint", directory=workdir)
     assert "in a good condition" in done.stdout, done.stdout

@@ -71,3 +71,13 @@ def test_a_table_that_is_gone_is_found(results, checkout):
     (results / "tables" / "paired.md").unlink()
 
     assert "tables/paired.md is missing" in verify(results, checkout).stderr
+
+
+def test_a_table_of_an_earlier_version_is_one_line(results, checkout):
+    path = results / "tables" / "ablations.csv"
+    pd.read_csv(path).drop(columns="seeds").to_csv(path, index=False)
+
+    done = verify(results, checkout)
+
+    assert done.returncode == 1
+    assert done.stderr == f"error: {path}: column 'seeds' is missing; make it again with scripts.make_ablations\n"
