@@ -1,4 +1,4 @@
-"""docs/reproduction.md says what the tracked tables say."""
+"""docs/reproduction.md and the README say what the tracked tables say."""
 
 from pathlib import Path
 
@@ -13,11 +13,29 @@ ROOT = Path(__file__).parents[2]
 TABLES = ROOT / "results" / "paper" / "tables"
 
 
+def rows_of(page):
+    """The cells of every table row of a page; an empty cell of the first two is the one above it."""
+    found, above = [], ("", "")
+    for line in (ROOT / page).read_text(encoding="utf-8").splitlines():
+        if line.startswith("|"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            above = tuple(cell or last for cell, last in zip(cells[:2], above, strict=True))
+            found.append((*above, *cells[2:]))
+        else:
+            above = ("", "")
+    return found
+
+
 @pytest.fixture(scope="module")
 def rows():
-    """The cells of every table row of the page."""
-    lines = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8").splitlines()
-    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("|")]
+    """The table rows of docs/reproduction.md."""
+    return rows_of("docs/reproduction.md")
+
+
+@pytest.fixture(scope="module")
+def summary():
+    """The means over seeds, by data set, architecture, role and metric."""
+    return pd.read_csv(TABLES / "summary.csv").set_index(["dataset", "architecture", "role", "metric"])
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +45,7 @@ def paper():
     return values.set_index(["dataset", "architecture", "role", "metric"])["value"]
 
 
-def test_every_model_is_there_with_its_numbers(rows, paper):
-    summary = pd.read_csv(TABLES / "summary.csv").set_index(["dataset", "architecture", "role", "metric"])
-
+def test_every_model_is_there_with_its_numbers(rows, paper, summary):
     def measured(*key):
         row = summary.loc[key]
         return f"{row['mean']:.3f} ± {row['sd']:.3f}"
@@ -40,7 +56,17 @@ def test_every_model_is_there_with_its_numbers(rows, paper):
         assert fair["verdict"] == "above floor"
         claims = [f"{paper[(*model, metric)]:.2f}" for metric in ("accuracy", "deo")]
         row = (accuracy, claims[0], deo_m, claims[1], f"{fair['floor']:.3f}, {fair['floor_high']:.3f}", deo_a)
-        assert any(cells[2:] == (model[2], *row) for cells in rows), model
+        assert (*map(printed, model), *row) in rows, model
+
+
+def test_every_model_is_in_the_readme(paper, summary):
+    rows = rows_of("README.md")
+    for model in {key[:3] for key in summary.index}:
+        accuracy, deo_a, deo_m = (
+            f"{summary.loc[(*model, metric), 'mean']:.3f}" for metric in ("accuracy", "deo_a", "deo_m")
+        )
+        claims = [f"{paper[(*model, metric)]:.2f}" for metric in ("accuracy", "deo")]
+        assert (*map(printed, model), f"{accuracy} / {claims[0]}", f"{deo_m} / {claims[1]}", deo_a) in rows, model
 
 
 def test_every_gap_is_there_with_its_interval(rows, paper):
