@@ -39,13 +39,15 @@ PARTS = {
 COLUMNS = ["part", *MODEL, "minus", "metric", "estimate", *ESTIMATE, "seeds"]
 
 INTRODUCTION = (
-    "Two models are compared where they differ in one part alone; all values are fractions, a difference is over the "
-    "seeds that both have. The interval, at 95 %, joins the noise of the test set with that of the seeds, where there "
-    f"are several. {NOTE}"
+    "Two models are compared where they differ in one part alone; all values are fractions. A model counts with the "
+    "seeds that all methods on its data set and architecture have, a difference with those that both of its models "
+    "have. The interval, at 95 %, joins the noise of the test set with that of the seeds, where there are several. "
+    f"{NOTE}"
 )
 OVERVIEW = (
-    "Mean of the difference over data sets, architectures and, for data and stem, methods; in brackets, in how many of "
-    "the comparisons its interval lies wholly below zero, and wholly above."
+    "Mean of the difference over data sets, architectures and, for data and stem, methods; methods are compared where "
+    "all of those that differ in sampling or loss are, so that their differences add up. In brackets, in how many "
+    "comparisons the interval lies wholly below zero, and wholly above."
 )
 MODELS = "Each model, mean and sd over n seeds, and what it gains on its teacher."
 
@@ -84,7 +86,8 @@ def ablations(
     and seeds_high, its t-interval; test_low and test_high, its test-set interval. Where `part` is "model" the
     estimate is the mean over the model's `seeds`. Else it is a difference, and the other model has `minus` in the
     place of the method ("sampling", "loss", "teacher", and "method" for the difference to the teacher), of the data
-    set ("data") or of the architecture ("stem").
+    set ("data") or of the architecture ("stem"). Of each data set and architecture the seeds count that all methods
+    have there, so that differences between methods are of the same models and add up.
 
     Parameters
     ----------
@@ -94,7 +97,13 @@ def ablations(
         See `fairdistill.results.read_outcomes` and `read_parts`.
     order : mapping
         All names of each column of `MODEL`, in the order of the table; later ones are compared with earlier ones.
+
+    Raises
+    ------
+    UserError
+        If the methods on one data set and architecture have no seed in common.
     """
+    runs = _shared_seeds(runs)
     rank = {column: {name: i for i, name in enumerate(names)} for column, names in order.items()}
     rank["part"] = {part: i for i, part in enumerate(["model", *PARTS])}
     rank["minus"] = {"": -1, **rank["dataset"], **rank["architecture"], **rank["method"]}
@@ -162,6 +171,18 @@ def ablations_latex(table: pd.DataFrame) -> str:
     )
 
 
+def _shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of the seeds that all methods on their data set and architecture have."""
+    place = MODEL[:2]
+    methods = runs.groupby(place)["method"].transform("nunique")
+    shared = runs[runs.groupby([*place, "seed"])["method"].transform("nunique") == methods]
+    for names, found in runs.groupby(place):
+        if names not in set(shared[place].itertuples(index=False, name=None)):
+            methods = ", ".join(sorted(found["method"].unique()))
+            raise UserError(f"no seed on {' '.join(names)} that all its methods ({methods}) have; train them on one")
+    return shared.reset_index(drop=True)
+
+
 def _pairs(runs: pd.DataFrame, parts: Mapping[tuple, Mapping], name: str, rank: Mapping[str, Mapping]) -> pd.DataFrame:
     """Pairs of runs whose `name` differs, and of whose parts just one, with the columns part and minus."""
     same = [column for column in MODEL if column != name]
@@ -196,7 +217,11 @@ def _compared(table: pd.DataFrame) -> pd.DataFrame:
 
 def _overview(table: pd.DataFrame) -> pd.DataFrame:
     compared = _compared(table)
-    compared["below"], compared["above"] = compared["high"] < 0, compared["low"] > 0
+    place, separate = MODEL[:2], compared[compared["part"].isin(["sampling", "loss"])]
+    methods = {*separate["method"], *separate["minus"]}
+    whole = table.groupby(place)["method"].agg(lambda names: methods <= set(names))
+    compared = compared[(compared["part"].map(PARTS) != "method") | compared[place].apply(tuple, axis=1).map(whole)]
+    compared = compared.assign(below=compared["high"] < 0, above=compared["low"] > 0)
     groups = compared.groupby(["part", "difference", "metric"], sort=False)
     lines = groups.agg(
         estimate=("estimate", "mean"), below=("below", "sum"), above=("above", "sum"), n=("part", "size")

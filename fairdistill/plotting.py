@@ -126,7 +126,8 @@ def _draw_bars(ax: Axes, runs: pd.DataFrame, measure: str, place: dict, width: f
         values = cells.get_group((dataset, method))
         ax.bar(x, values.mean(), width, edgecolor="black", linewidth=0.6, **styles[method])
         if len(values) > 1:
-            at = np.full(len(values), x - width / 4)
+            # beside each other, in the order of the seeds: equal values would cover each other
+            at = x - width / 4 + width * np.linspace(-0.12, 0.12, len(values))
             ax.plot(at, values, "o", ms=3, mfc="black", mec="white", mew=0.4, label="one seed")
             whisker = ax.errorbar(x, values.mean(), values.std(), fmt="none", ecolor="black", label="± sd")
             whisker.lines[2][0].set(path_effects=HALO, zorder=3)

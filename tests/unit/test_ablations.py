@@ -1,6 +1,7 @@
 """Which models are compared as differing in one part alone, and what the table says of each comparison."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -145,14 +146,14 @@ def test_a_record_without_a_part_is_named(tmp_path):
 
 def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path, monkeypatch):
     """The order of names is that of the grids, and models on the disk that no grid names are left out."""
-    place = {"dataset": ["utkface"], "architecture": ["resnet"]}
+    place = {"dataset": ["utkface", "cifar10s"], "architecture": ["resnet"]}
     paths = grid(tmp_path / "metrics", seeds=range(3), **place, method=list(METHODS))
     settings = {
         "seeds": [0, 1],
-        "datasets": ["utkface"],
+        "datasets": ["utkface", "cifar10s"],
         "architectures": ["resnet"],
         "methods": ["mfd"],
-        "ablations": [{"methods": ["strong"], "seeds": [1]}, {"methods": ["balanced", "mfd"]}],
+        "ablations": [{"datasets": ["utkface"], "methods": ["strong"], "seeds": [1]}, {"methods": ["balanced", "mfd"]}],
         "students": {"mfd": {"kind": "mfd"}, "strong": {"kind": "mfd"}, "balanced": {"kind": "scratch"}},
     }
     config = complete(settings)
@@ -160,19 +161,42 @@ def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path,
 
     table = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
     models = table.query("part == 'model' and metric == 'accuracy'")
-    assert models[["method", "seeds"]].to_numpy().tolist() == [
-        ["teacher", "0 1"], ["strong", "1"], ["balanced", "0 1"], ["mfd", "0 1"],
-    ]  # fmt: skip
+    assert models[["dataset", "method", "seeds"]].to_numpy().tolist() == [
+        *(["utkface", method, "1"] for method in ("teacher", "strong", "balanced", "mfd")),
+        *(["cifar10s", method, "0 1"] for method in ("teacher", "balanced", "mfd")),
+    ]
     losses = table.query("part == 'loss' and metric == 'accuracy'")
-    assert losses[["method", "minus", "n"]].to_numpy().tolist() == [
-        ["balanced", "strong", 1], ["mfd", "strong", 1], ["mfd", "balanced", 2],
+    assert losses[["dataset", "method", "minus", "n"]].to_numpy().tolist() == [
+        ["utkface", "balanced", "strong", 1], ["utkface", "mfd", "strong", 1], ["utkface", "mfd", "balanced", 1],
+        ["cifar10s", "mfd", "balanced", 2],
     ]  # fmt: skip
+    assert re.search(r"^\| loss +\| mfd - balanced +\| 1 ", (tmp_path / "a.md").read_text(), flags=re.MULTILINE)
     runs = select(read_metrics(paths), grids(config)[-1])
     write_csv(tmp_path / "runs.csv", runs)
     published = {"runs.csv": tmp_path / "runs.csv", "ablations.csv": tmp_path / "a.csv"}
     again = verify_results.tables(paths, published, config | {"paper_values": None})
     for name, path in {"ablations.csv": "a.csv", "ablations.md": "a.md", "ablations.tex": "a.tex"}.items():
         assert again[name] == (tmp_path / path).read_text()
+
+
+def test_the_differences_between_methods_add_up(tmp_path):
+    order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"]}
+    paths = grid(tmp_path, seeds=range(3), **order)
+    paths = [path for path in paths if (path.parent.name, path.stem) != ("balanced", "seed2")]
+
+    table = table_of(paths, order).query("metric == 'deo_a'").set_index(["part", "method", "minus"])["estimate"]
+
+    parts = table["sampling", "balanced", "teacher"] + table["loss", "mfd", "balanced"]
+    assert parts == pytest.approx(table["method", "mfd", "teacher"])
+
+
+def test_methods_without_a_seed_in_common_are_named(tmp_path):
+    order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd"]}
+    paths = [path for path in grid(tmp_path, seeds=(0, 1), **order) if (path.parent.name, path.stem) in
+             [("teacher", "seed0"), ("mfd", "seed1")]]  # fmt: skip
+
+    with pytest.raises(UserError, match=r"no seed on utkface resnet that all its methods \(mfd, teacher\) have"):
+        table_of(paths, order)
 
 
 def script(monkeypatch, folder, grids):
