@@ -1,8 +1,9 @@
 """Recompute what a study publishes, and say what does not match.
 
-The tables are made again from the metrics of the models that runs.csv lists and compared to the letter. All numbers in
-each metrics file are held against the outcomes in it, and against the predictions of its model where those are there;
-what another version of numpy drew, whose random numbers are others, to 0.01.
+The tables are made again from the metrics of the models that runs.csv lists, which may leave out no seed of them, and
+compared to the letter. All numbers in each metrics file are held against the outcomes in it, and against the
+predictions of its model where those are there; what another version of numpy drew, whose random numbers are others, to
+0.01. Files of a model must have the checksums in its metrics file, and a student's teacher must be the study's.
 Exits with status 1 where anything differs.
 """
 
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 from snakemake.utils import update_config
 
@@ -26,10 +28,12 @@ from fairdistill.ablations import (
 from fairdistill.conclusions import judge
 from fairdistill.config import complete, grids, method_of_paper
 from fairdistill.errors import UserError, run
+from fairdistill.files import sha256
 from fairdistill.metrics import evaluate_file, score
 from fairdistill.outcomes import from_metrics
 from fairdistill.paper import compare, comparison_markdown, read_paper_values
 from fairdistill.results import (
+    MODEL,
     RUN,
     csv_text,
     pair_with_teachers,
@@ -43,6 +47,7 @@ from fairdistill.results import (
 from fairdistill.tables import paired_markdown, table1, table1_latex, table1_markdown
 
 ROOT = Path(__file__).parents[1]
+PREDICTIONS = "predictions.parquet"
 ROUNDING = 1e-9
 # what was drawn by another numpy, whose random numbers are others: an image of a cell of 100
 DRAWN = 0.01
@@ -62,6 +67,7 @@ def main() -> None:
     published = {path.name: path for path in (args.results / "tables").glob("*.*")}
     if "runs.csv" not in published:
         raise UserError(f"{args.results}/tables/runs.csv is missing: there is nothing to verify")
+    wrong += left_out(read_metrics(metrics), read_runs(published["runs.csv"]))
     again = tables(metrics, published, config)
     wrong += [f"tables/{name} is of nothing that this configuration makes" for name in published if name not in again]
     for name, text in again.items():
@@ -71,7 +77,8 @@ def main() -> None:
             wrong.append(f"tables/{name}: {difference}")
     if wrong:
         sys.exit("\n".join([*wrong, f"error: {len(wrong)} of the results do not follow from what they are made of"]))
-    print(f"{args.results}: {len(metrics)} metrics files and the tables from them hold")
+    predicted = sum((folder_of(path, args.results) / PREDICTIONS).exists() for path in metrics)
+    print(f"{args.results}: {len(metrics)} metrics files and the tables from them hold, {predicted} with predictions")
 
 
 def configuration(files: list[Path]) -> dict:
@@ -121,12 +128,40 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
     same_draws = record.get("evaluation_versions", {}).get("numpy") == np.__version__
     drawn = ROUNDING if same_draws else DRAWN
     found = [f"{path}: {name} does not follow from {source}" for name in differing(metrics, again, drawn)]
-    model = path.relative_to(results / "metrics").with_suffix("")
-    predictions = results / "models" / model / "predictions.parquet"
-    if predictions.exists():
+    folder = folder_of(path, results)
+    if (predictions := folder / PREDICTIONS).exists():
         again = evaluate_file(predictions, **names)
         found += [f"{path}: {name} does not follow from {predictions}" for name in differing(metrics, again, drawn)]
-    return found
+    for name, digest in record.get("outputs", {}).items():
+        if (file := folder / name).exists() and sha256(file) != digest:
+            found.append(f"{path}: {file} is another than the one evaluated")
+    return found + differences_of_teacher(path, record, results)
+
+
+def folder_of(path: Path, results: Path) -> Path:
+    """Where the outputs of the model are, if they are kept, whose metrics file is `path`."""
+    return results / "models" / path.relative_to(results / "metrics").with_suffix("")
+
+
+def differences_of_teacher(path: Path, record: dict, results: Path) -> list[str]:
+    """Say where a student was distilled from another teacher than the one that the study has evaluated."""
+    run, digest = record["run"], record.get("inputs", {}).get("teacher")
+    place = results / "metrics" / run["dataset"] / run.get("teacher", run["architecture"])
+    teacher = place / "teacher" / f"seed{run['seed']}.json"
+    if digest is None or not teacher.exists() or read_json(teacher)["outputs"]["weights.safetensors"] == digest:
+        return []
+    return [f"{path}: its teacher is another than that of {teacher}"]
+
+
+def left_out(metrics: pd.DataFrame, published: pd.DataFrame) -> list[str]:
+    """Name the seeds of published models that were evaluated and are not published."""
+    of_models = metrics.merge(published[MODEL].drop_duplicates())
+    runs = set(published[RUN].itertuples(index=False, name=None))
+    return [
+        f"tables/runs.csv leaves out {' '.join(map(str, run))}"
+        for run in of_models[RUN].itertuples(index=False, name=None)
+        if run not in runs
+    ]
 
 
 def differing(one: dict, other: dict, drawn: float) -> list[str]:

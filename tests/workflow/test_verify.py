@@ -1,5 +1,6 @@
 """scripts.verify_results on a study that was run whole: metrics from predictions, tables from metrics."""
 
+import json
 import os
 import re
 import shutil
@@ -31,7 +32,7 @@ def test_what_the_workflow_made_holds(results, checkout):
     done = verify(results, checkout)
 
     assert done.returncode == 0, done.stderr
-    assert "4 metrics files and the tables from them hold" in done.stdout
+    assert "4 metrics files and the tables from them hold, 4 with predictions" in done.stdout
 
 
 def test_an_altered_prediction_is_found(results, checkout):
@@ -48,6 +49,33 @@ def test_an_altered_prediction_is_found(results, checkout):
     assert done.returncode == 1
     assert f"metrics/{MODEL}.json: accuracy does not follow from" in done.stderr
     assert "tables/" not in done.stderr
+
+
+def test_files_of_another_training_are_found(results, checkout):
+    (results / "models" / MODEL / "history.csv").write_text("epoch\n")
+    path = results / "metrics" / MODEL.replace("mfd", "teacher")
+    teacher = path.with_suffix(".json")
+    record = json.loads(teacher.read_text())
+    record["outputs"]["weights.safetensors"] = "0" * 64
+    teacher.write_text(json.dumps(record))
+
+    done = verify(results, checkout)
+
+    assert done.returncode == 1
+    assert f"{MODEL}/history.csv is another than the one evaluated" in done.stderr
+    assert f"metrics/{MODEL}.json: its teacher is another than that of {teacher}" in done.stderr
+
+
+def test_a_seed_that_the_tables_leave_out_is_found(results, checkout):
+    path = results / "metrics" / MODEL
+    record = json.loads(path.with_suffix(".json").read_text())
+    record["run"]["seed"] = 7
+    path.with_name("seed7.json").write_text(json.dumps(record))
+
+    done = verify(results, checkout)
+
+    assert done.returncode == 1
+    assert "tables/runs.csv leaves out tiny digits_s shufflenet student mfd 7" in done.stderr
 
 
 @pytest.mark.parametrize("table", ["runs.csv", "table1.tex", "ablations.md", "paper_vs_reproduced.md"])
