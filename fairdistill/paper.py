@@ -1,4 +1,4 @@
-"""The paper's numbers and ours, side by side, with a verdict on each.
+"""The paper's numbers and ours, side by side, and its gaps between student and teacher, with a verdict on each.
 
 The rule, which docs/statistics.md gives with what was known when it was written: a number is `reproduced` where ours is
 within 0.02 of it; else `within noise` where another single run on another test set of this size could give it; else
@@ -13,7 +13,7 @@ import pandas as pd
 from fairdistill.conclusions import NOISE, NOT_REPRODUCED, REPRODUCED, conclusions_markdown
 from fairdistill.errors import UserError
 from fairdistill.labels import printed
-from fairdistill.results import average_datasets
+from fairdistill.results import MEASURED, METRICS, OTHER, average_datasets, beside_teachers
 from fairdistill.seeds import t_quantile
 from fairdistill.tables import markdown, numbers
 
@@ -28,6 +28,8 @@ TOLERANCE = 0.02
 
 MODEL = ["dataset", "architecture", "role"]
 CLAIM = ["source", *MODEL, "metric"]
+# in the place of a role: student minus teacher
+GAP = "gap"
 
 
 def read_paper_values(path: Path | str) -> pd.DataFrame:
@@ -48,8 +50,12 @@ def read_paper_values(path: Path | str) -> pd.DataFrame:
     return values
 
 
-def compare(runs: pd.DataFrame, paper_values: pd.DataFrame, *, method: str | None = None) -> pd.DataFrame:
-    """Set each of the paper's numbers beside ours: one row per row of `paper_values`, in its order.
+def compare(
+    runs: pd.DataFrame, paired: pd.DataFrame, paper_values: pd.DataFrame, *, method: str | None = None
+) -> pd.DataFrame:
+    """Set each of the paper's numbers beside ours: one row per row of `paper_values`, in its order, then its gaps.
+
+    A gap is student minus teacher; where the paper has both there is one, with "gap" in the place of the role.
 
     Columns: source, dataset, architecture, role, metric, paper, n (seeds); for each of accuracy, deo_a and
     deo_m our mean over seeds, its sd (`_sd`, ddof = 1, missing when n = 1), ours minus the paper's (`_difference`),
@@ -61,11 +67,15 @@ def compare(runs: pd.DataFrame, paper_values: pd.DataFrame, *, method: str | Non
     ----------
     runs : DataFrame
         One row per model, see `fairdistill.results.read_metrics`.
+    paired : DataFrame
+        See `fairdistill.results.pair_with_teachers`.
     paper_values : DataFrame
         See `read_paper_values`.
     method : str, optional
         The method whose students stand beside the paper's; without it the teachers stand alone.
     """
+    runs = pd.concat([runs, _gaps(runs, paired)], ignore_index=True)
+    paper_values = pd.concat([paper_values, _claimed_gaps(paper_values)], ignore_index=True)
     names = paper_values["dataset"].unique()
     sets = {name: DATASETS.get(name, [name]) for name in names}
     ours = pd.concat({name: average_datasets(runs, sets[name]) for name in names}, names=["dataset"])
@@ -95,8 +105,8 @@ def comparison_markdown(comparison: pd.DataFrame, verdicts: pd.DataFrame, *, met
     students = f"the students are `{method}`" if method else "no student is trained by the paper's method"
     parts = [
         "# The paper's numbers and ours",
-        f"All values are fractions; {students}. Ours is the mean over n seeds, with its sd; "
-        "the difference is ours minus the paper's. Where n = 0, this study has no such model or data set. "
+        f"All values are fractions; {students}. Ours is the mean over n seeds, with its sd; the difference is ours "
+        f"minus the paper's; `{GAP}` is student minus teacher. Where n = 0, this study has no such model or data set. "
         "The paper prints one DEO: its formula is DEO_A's, its values have the size of DEO_M. "
         f"A number is `{REPRODUCED}` where ours is within {TOLERANCE} of it, else `{NOISE}` where it is within the "
         f"noise (another run, tested on other images, could give it), else `{NOT_REPRODUCED}`.",
@@ -116,6 +126,27 @@ def comparison_markdown(comparison: pd.DataFrame, verdicts: pd.DataFrame, *, met
     notes = [f"- {' '.join(row[CLAIM])}: {row['note']}." for _, row in noted.iterrows()]
     parts += ["## Notes on the paper's numbers", "\n".join(notes)] if notes else []
     return "\n\n".join(parts) + "\n"
+
+
+def _gaps(runs: pd.DataFrame, paired: pd.DataFrame) -> pd.DataFrame:
+    """Student minus teacher as runs with the role `GAP`; the ends of each interval are means over seeds."""
+    gaps = beside_teachers(runs).assign(role=GAP)
+    gaps[METRICS] -= gaps[[f"{metric}{OTHER}" for metric in METRICS]].to_numpy()
+    model = ["dataset", "architecture", "method"]
+    for end in ("low", "high"):
+        ends = paired.pivot(index=model, columns="metric", values=f"test_{end}").add_suffix(f"_{end}")
+        columns = [f"{metric}_{end}" for metric in MEASURED]
+        gaps[columns] = gaps[model].join(ends.reindex(columns=columns), on=model)[columns]
+    return gaps[[name for name in runs if name in gaps]]
+
+
+def _claimed_gaps(paper_values: pd.DataFrame) -> pd.DataFrame:
+    """Student minus teacher wherever the paper has both, in the columns of `read_paper_values`."""
+    place = ["source", "dataset", "architecture", "metric"]
+    students, teachers = (paper_values[paper_values["role"] == role] for role in ("student", "teacher"))
+    pairs = students.merge(teachers, on=place, suffixes=("", OTHER))
+    pairs = pairs.assign(role=GAP, value=(pairs["value"] - pairs[f"value{OTHER}"]).round(6), note="")
+    return pairs[paper_values.columns]
 
 
 def _test_noise(

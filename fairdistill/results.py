@@ -130,11 +130,25 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     return _ordered(pd.DataFrame(rows), MODEL)
 
 
-def pair_with_teachers(runs: pd.DataFrame, outcomes: Mapping[tuple, Outcomes]) -> pd.DataFrame:
-    """Return student minus teacher over seeds, one row per student and metric (accuracy, deo_a, deo_m).
+def beside_teachers(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the students, each row with its teacher's in the columns with the suffix `OTHER`.
 
     A student's teacher is the one of its data set, seed and architecture, or of the architecture that it was
     distilled from; seeds that lack either do not count.
+    """
+    students, teachers = (runs[runs["role"] == role] for role in ("student", "teacher"))
+    return students.merge(
+        teachers,
+        left_on=["study", "dataset", "teacher", "seed"],
+        right_on=["study", "dataset", "architecture", "seed"],
+        suffixes=("", OTHER),
+    )
+
+
+def pair_with_teachers(runs: pd.DataFrame, outcomes: Mapping[tuple, Outcomes]) -> pd.DataFrame:
+    """Return student minus teacher over seeds, one row per student and metric (accuracy, deo_a, deo_m).
+
+    Which teacher: see `beside_teachers`.
 
     Columns: dataset, architecture, method, metric; teacher, student (means over the seeds that count); difference and
     what follows it as of `differences`; p, of the exact sign-flip test, and p_holm, corrected over the table.
@@ -146,14 +160,7 @@ def pair_with_teachers(runs: pd.DataFrame, outcomes: Mapping[tuple, Outcomes]) -
     outcomes : mapping
         See `read_outcomes`.
     """
-    students, teachers = (runs[runs["role"] == role] for role in ("student", "teacher"))
-    pairs = students.merge(
-        teachers,
-        left_on=["study", "dataset", "teacher", "seed"],
-        right_on=["study", "dataset", "architecture", "seed"],
-        suffixes=("", OTHER),
-    )
-    table = differences(pairs, outcomes, by=PAIRED[:3])
+    table = differences(beside_teachers(runs), outcomes, by=PAIRED[:3])
     table = table.rename(columns={"value": "student", "other": "teacher"})[PAIRED[:-1]]
     return table.assign(p_holm=holm(table["p"].astype(float)))
 

@@ -25,8 +25,9 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, required=True, help="comparison to write as Markdown")
     args = parser.parse_args()
 
-    comparison = compare(read_runs(args.runs), read_paper_values(args.paper_values), method=args.method)
-    verdicts = judge(read_paired(args.paired), method=args.method)
+    paired = read_paired(args.paired)
+    comparison = compare(read_runs(args.runs), paired, read_paper_values(args.paper_values), method=args.method)
+    verdicts = judge(paired, method=args.method)
     write_csv(args.csv, comparison)
     write_csv(args.conclusions, verdicts)
     write_text(args.markdown, comparison_markdown(comparison, verdicts, method=args.method))

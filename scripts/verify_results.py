@@ -108,7 +108,7 @@ def tables(metrics: list[Path], published: dict[str, Path], config: dict) -> dic
         texts["ablations.tex"] = ablations_latex(table)
     if config["paper_values"]:
         method = method_of_paper(config)
-        comparison = compare(runs, read_paper_values(config["paper_values"]), method=method)
+        comparison = compare(runs, paired, read_paper_values(config["paper_values"]), method=method)
         verdicts = judge(paired, method=method)
         texts |= {"paper_vs_reproduced.csv": csv_text(comparison), "paper_conclusions.csv": csv_text(verdicts)}
         texts["paper_vs_reproduced.md"] = comparison_markdown(comparison, verdicts, method=method)

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from synthetic_results import make_study
@@ -10,9 +11,11 @@ from synthetic_results import make_study
 from fairdistill import conclusions, paper, tables
 from fairdistill.errors import UserError
 from fairdistill.results import PAIRED, pair_with_teachers, read_metrics, read_outcomes, write_csv
+from fairdistill.seeds import t_quantile
 from scripts import compare_with_paper, make_table
 
 PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
+NO_PAIRS = pd.DataFrame(columns=PAIRED)
 
 
 @pytest.fixture
@@ -114,10 +117,11 @@ def test_a_grid_with_a_hole_has_no_table1(runs):
 def test_every_number_of_the_paper_stands_beside_ours(runs):
     values = paper.read_paper_values(PAPER_VALUES)
 
-    comparison = paper.compare(runs, values, method="mfd")
+    comparison = paper.compare(runs, NO_PAIRS, values, method="mfd")
 
-    assert comparison[paper.CLAIM].equals(values[paper.CLAIM])
-    assert comparison["paper"].equals(values["value"])
+    numbers = comparison[comparison["role"] != "gap"]
+    assert numbers[paper.CLAIM].equals(values[paper.CLAIM])
+    assert numbers["paper"].equals(values["value"])
     assert set(comparison["n"]) == {1}
     ours = runs.query("dataset == 'cifar10s' and architecture == 'shufflenet' and method == 'mfd'").squeeze()
     claim = "dataset == 'cifar10' and architecture == 'shufflenet' and role == 'student' and metric == "
@@ -132,11 +136,32 @@ def test_every_number_of_the_paper_stands_beside_ours(runs):
 def test_the_papers_table_is_compared_with_our_average_over_its_two_data_sets(tmp_path):
     runs = read_metrics(make_study(tmp_path, datasets=("cifar10s", "digits_s", "utkface"), seeds=(0, 1)))
 
-    row = paper.compare(runs, paper.read_paper_values(PAPER_VALUES), method="mfd").loc[0]
+    row = paper.compare(runs, NO_PAIRS, paper.read_paper_values(PAPER_VALUES), method="mfd").loc[0]
 
     ours = runs.query("architecture == 'resnet' and method == 'mfd' and dataset != 'digits_s'")
     seeds = ours.groupby("seed")["accuracy"].mean()
     assert (row["accuracy"], row["accuracy_sd"], row["n"]) == pytest.approx((seeds.mean(), seeds.std(), 2))
+
+
+def test_every_gap_of_the_paper_stands_beside_ours_with_the_noise_of_the_gap(tmp_path):
+    paths = make_study(tmp_path, seeds=range(3))
+    runs = read_metrics(paths)
+    paired = pair_with_teachers(runs, read_outcomes(paths))
+
+    comparison = paper.compare(runs, paired, paper.read_paper_values(PAPER_VALUES), method="mfd")
+
+    gaps = comparison[comparison["role"] == "gap"].set_index(["dataset", "architecture", "metric"])
+    assert len(gaps) == 12
+    assert gaps["paper"]["cifar10", "shufflenet", "deo"] == pytest.approx(0.07 - 0.27)
+    ours, row = gaps.loc["utkface", "resnet", "deo"], paired.set_index(["dataset", "architecture", "metric"])
+    row = row.loc["utkface", "resnet", "deo_m"]
+    assert (ours["deo_m"], ours["deo_m_sd"], ours["n"]) == pytest.approx((row["difference"], row["sd"], 3))
+    test, seeds = (row["test_high"] - row["test_low"]) / 2, t_quantile(3) * row["sd"] * np.sqrt(1 + 1 / 3)
+    assert ours["deo_m_noise"] == pytest.approx(np.hypot(np.sqrt(2) * test, seeds))
+    both = runs.query("architecture == 'resnet'").groupby(["seed", "method"])["accuracy"].mean().unstack()
+    assert gaps["accuracy"]["mean_of_both", "resnet", "accuracy"] == pytest.approx(
+        (both["mfd"] - both["teacher"]).mean()
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,13 +170,13 @@ def test_the_papers_table_is_compared_with_our_average_over_its_two_data_sets(tm
         ({"datasets": ("digits_s",)}, "source != ''"),
         ({"datasets": ("utkface",)}, "dataset != 'utkface'"),
         ({"architectures": ("resnet",)}, "architecture == 'shufflenet'"),
-        ({"methods": ("other",)}, "role == 'student'"),
+        ({"methods": ("other",)}, "role != 'teacher'"),
     ],
 )
 def test_what_the_grid_lacks_is_left_empty(tmp_path, grid, missing):
     values = paper.read_paper_values(PAPER_VALUES)
 
-    comparison = paper.compare(read_metrics(make_study(tmp_path, **grid)), values, method="mfd")
+    comparison = paper.compare(read_metrics(make_study(tmp_path, **grid)), NO_PAIRS, values, method="mfd")
 
     lacking = comparison.query(missing)
     assert set(lacking["n"]) == {0}
@@ -165,7 +190,7 @@ def test_what_the_grid_lacks_is_left_empty(tmp_path, grid, missing):
 def test_without_a_method_the_teachers_stand_alone(tmp_path):
     values = paper.read_paper_values(PAPER_VALUES)
 
-    comparison = paper.compare(read_metrics(make_study(tmp_path)), values)
+    comparison = paper.compare(read_metrics(make_study(tmp_path)), NO_PAIRS, values)
 
     assert set(comparison.query("n > 0")["role"]) == {"teacher"}
     verdicts = conclusions.judge(pd.DataFrame(columns=PAIRED), method=None)
@@ -207,7 +232,7 @@ def test_the_scripts_write_each_form(runs, tmp_path, monkeypatch):
     assert pd.read_csv(tmp_path / "t.csv")["Accuracy"].tolist() == tables.table1(runs)["Accuracy"].tolist()
     assert (tmp_path / "t.md").read_text() == tables.table1_markdown(runs)
     assert (tmp_path / "t.tex").read_text() == tables.table1_latex(runs)
-    assert len(pd.read_csv(tmp_path / "p.csv")) == 24
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 24 + 12
     page = (tmp_path / "p.markdown").read_text()
     assert "| fig2 " in page
     assert "only 0.51 reproduces table1" in page
