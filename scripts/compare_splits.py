@@ -1,8 +1,8 @@
-"""Say how a trained model does on its training images beside its test images.
+"""Say how trained models do on their training images beside their test images.
 
-For each split: accuracy, DEO_A, DEO_M, the accuracy of each cell, and how far apart the groups' features lie, as the
-share of the features' variance that is between the groups of one class. It tells a bias that was learnt from one that
-appears on new images alone. No rule runs it.
+For each split: accuracy, DEO_A, DEO_M, and how far apart the groups' features lie, as the share of the features'
+variance that is between the groups of one class. It tells a bias that was learnt from one that appears on new images
+alone. No rule runs it; it needs the weights and the prepared data sets, a study's `models` and `data`.
 """
 
 import argparse
@@ -18,6 +18,9 @@ from fairdistill.errors import run
 from fairdistill.methods import Shape, build_method
 from fairdistill.metrics import cell_accuracy
 from fairdistill.models import Output, load_model
+from fairdistill.progress import log
+from fairdistill.results import read_json, write_csv
+from fairdistill.tables import markdown
 from fairdistill.training import choose_device, infer
 from fairdistill.uncertainty import deo_a, deo_m
 
@@ -41,29 +44,46 @@ def between_groups(features: np.ndarray, label: np.ndarray, group: np.ndarray) -
     return float(np.mean(distances) / features.var(axis=0).sum())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the prepared data set")
-    parser.add_argument("--weights", type=Path, required=True, help="weights.safetensors of a model trained on it")
-    args = parser.parse_args()
-
-    dataset, model = load_dataset(args.data), load_model(args.weights)
+def splits(results: Path, name: str) -> list[dict]:
+    """Measure the model `name` of a study on both splits: one row each."""
+    folder = results / "models" / name
+    run_of = read_json(folder / "training.json")["run"]
+    names = {column: run_of[column] for column in ("dataset", "architecture", "method", "seed")}
+    dataset, model = load_dataset(results / "data" / names["dataset"]), load_model(folder / "weights.safetensors")
     device, engine = choose_device("auto"), load_engine("fast")
     shape = Shape(len(dataset.classes), len(dataset.groups), model.width)
     model, _ = engine.prepare(model, build_method({"kind": "scratch"}, shape), device)
+    rows = []
     for split in ("train", "test"):
         images = engine.Images(dataset, split, device)
         output = Output(*map(torch.cat, zip(*infer(model, images), strict=True)))
         label, group = images.label.cpu().numpy(), images.group.cpu().numpy()
         prediction = output.logits.argmax(1).cpu().numpy()
-        names = {"classes": dataset.classes, "groups": dataset.groups}
-        cells, _ = cell_accuracy(label=label, group=group, prediction=prediction, **names)
-        spread = between_groups(output.features.cpu().numpy(), label, group)
-        print(
-            f"{split}: accuracy {(prediction == label).mean():.3f}, DEO_A {deo_a(cells):.3f}, "
-            f"DEO_M {deo_m(cells):.3f}, between groups {spread:.4f} of the features' variance"
-        )
-        print(pd.DataFrame(cells, index=dataset.groups, columns=dataset.classes).round(3).to_string(), "\n")
+        of = {"classes": dataset.classes, "groups": dataset.groups}
+        cells, _ = cell_accuracy(label=label, group=group, prediction=prediction, **of)
+        measured = {"accuracy": (prediction == label).mean(), "deo_a": deo_a(cells), "deo_m": deo_m(cells)}
+        measured["between_groups"] = between_groups(output.features.cpu().numpy(), label, group)
+        rows.append({**names, "split": split, **measured})
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, required=True, help="folder of the study, such as results/paper")
+    parser.add_argument("--csv", type=Path, help="table to write")
+    parser.add_argument(
+        "models", nargs="+", help="models of the study, such as utkface/shufflenet/teacher/seed0", metavar="MODEL"
+    )
+    args = parser.parse_args()
+
+    rows = []
+    for model in args.models:
+        rows += splits(args.results, model)
+        log(f"{model}: done")
+    table = pd.DataFrame(rows)
+    if args.csv:
+        write_csv(args.csv, table)
+    print(markdown(table.round(3)))
 
 
 if __name__ == "__main__":
