@@ -68,10 +68,11 @@ def main() -> None:
     published = {path.name: path for path in (args.results / "tables").glob("*.*")}
     if "runs.csv" not in published:
         raise UserError(f"{args.results}/tables/runs.csv is missing: there is nothing to verify")
-    wrong += left_out(read_metrics(metrics), read_runs(published["runs.csv"]))
+    everything = read_metrics(metrics)
+    wrong += left_out(everything, read_runs(published["runs.csv"]))
     if "splits.csv" in published:
         wrong += differences_of_splits(published.pop("splits.csv"), args.results)
-    again = tables(metrics, published, config)
+    again = tables(everything, metrics, published, config)
     wrong += [f"tables/{name} is of nothing that this configuration makes" for name in published if name not in again]
     for name, text in again.items():
         if name not in published:
@@ -92,9 +93,8 @@ def configuration(files: list[Path]) -> dict:
     return complete(config)
 
 
-def tables(metrics: list[Path], published: dict[str, Path], config: dict) -> dict[str, str]:
-    """Make the text of every table of the study again, by file name."""
-    everything = read_metrics(metrics)
+def tables(everything: pd.DataFrame, metrics: list[Path], published: dict[str, Path], config: dict) -> dict[str, str]:
+    """Make the text of every table of the study again, by file name; `everything` is read from the files `metrics`."""
     runs = everything.merge(read_runs(published["runs.csv"])[RUN].drop_duplicates())
     outcomes = read_outcomes(metrics)
     paired = pair_with_teachers(runs, outcomes)

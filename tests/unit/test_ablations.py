@@ -171,10 +171,10 @@ def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path,
         ["cifar10s", "mfd", "balanced", 2],
     ]  # fmt: skip
     assert re.search(r"^\| loss +\| mfd - balanced +\| 1 ", (tmp_path / "a.md").read_text(), flags=re.MULTILINE)
-    runs = select(read_metrics(paths), grids(config)[-1])
-    write_csv(tmp_path / "runs.csv", runs)
+    everything = read_metrics(paths)
+    write_csv(tmp_path / "runs.csv", select(everything, grids(config)[-1]))
     published = {"runs.csv": tmp_path / "runs.csv", "ablations.csv": tmp_path / "a.csv"}
-    again = verify_results.tables(paths, published, config | {"paper_values": None})
+    again = verify_results.tables(everything, paths, published, config | {"paper_values": None})
     for name, path in {"ablations.csv": "a.csv", "ablations.md": "a.md", "ablations.tex": "a.tex"}.items():
         assert again[name] == (tmp_path / path).read_text()
 
