@@ -151,7 +151,8 @@ def differences_of_teacher(path: Path, record: dict, results: Path) -> list[str]
     run, digest = record["run"], record.get("inputs", {}).get("teacher")
     place = results / "metrics" / run["dataset"] / run.get("teacher", run["architecture"])
     teacher = place / "teacher" / f"seed{run['seed']}.json"
-    if digest is None or not teacher.exists() or read_json(teacher)["outputs"]["weights.safetensors"] == digest:
+    evaluated = read_json(teacher).get("outputs", {}).get("weights.safetensors") if teacher.exists() else None
+    if None in (digest, evaluated) or digest == evaluated:
         return []
     return [f"{path}: its teacher is another than that of {teacher}"]
 

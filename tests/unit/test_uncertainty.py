@@ -215,9 +215,10 @@ STUDIES, RESAMPLES = 2000, 119
 
 FAIR = np.full((4, 3), 0.75)
 MILD = FAIR + np.array([[0.05], [0.0], [-0.02], [-0.05]]) * [1, 0.8, 0.8]
+TIED = np.repeat([[0.9], [0.9], [0.7], [0.7]], 3, axis=1)
 # of the ResNet student on UTKFace
 BIASED = np.array([[0.81, 0.76, 0.84], [0.63, 0.89, 0.70], [0.95, 0.93, 0.79], [0.87, 0.86, 0.74]])
-UTKFACE = {"fair": FAIR, "mild": MILD, "strong": BIASED, "as strong": BIASED}
+UTKFACE = {"fair": FAIR, "mild": MILD, "tied": TIED, "strong": BIASED, "as strong": BIASED}
 
 # half the gap between the two groups of each class; strong is about the ResNet student on CIFAR-10S
 HALF_GAPS = np.array([0, 0.02, 0.02, 0.05, 0.04, 0.08, 0.06, 0.04, 0.03, 0.03])
