@@ -6,8 +6,9 @@ bootstrap doubles that bias instead of showing it: its percentile intervals miss
 
 - the *floor* is simulated from a classifier with the model's per-class accuracy and no bias;
 - the *interval* of a DEO inverts a test: it holds each true DEO under which the observed one would not be among
-  the 5 % most surprising. The true DEO under which half would score above it is the *corrected* one: as often too
-  large as too small, yet too large on average where the truth is near zero, as it is never below;
+  the 5 % most surprising; its lower end allows for groups that tie. The true DEO under which half would score above it
+  is the *corrected* one: as often too large as too small, yet too large on average where the truth is near zero, as it
+  is never below;
 - the interval of a *gap* between two models joins their two intervals (MOVER; near zero, the plain difference).
 
 Intervals and floor rest on one bootstrap over test images, stratified by (class, group), that draws the copies of an
@@ -17,8 +18,8 @@ and wrong are multinomial. The covariance of two models' scores on the same imag
 Sources: Efron and Tibshirani, An Introduction to the Bootstrap, 1993 (bootstrap, percentile interval); Andrews,
 Econometrica 68, 2000 (why it fails at a boundary); Chuang and Lai, Statistica Sinica 10, 2000 (inverting simulated
 tests over a one-parameter family: hybrid resampling); Feldman and Cousins, Physical Review D 57, 1998 (tails that
-become one-sided at a boundary); Andrews and Soares, Econometrica 78, 2010 (what may tie is taken to, as far as noise
-allows); Zou and Donner, Statistics in Medicine 27, 2008 (MOVER).
+become one-sided at a boundary); Andrews and Soares, Econometrica 78, 2010 (what noise may set apart is treated as
+equal; here smoothly, with a constant factor); Zou and Donner, Statistics in Medicine 27, 2008 (MOVER).
 `docs/statistics.md` says what was chosen and how well it covers.
 """
 
@@ -245,14 +246,15 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
     """Return (low, corrected, high), each of shape (...): the true DEOs between which the observed one is no surprise.
 
     Under a true DEO t the model would score DEO(truth(t) + error), with the bootstrap's errors. truth(t) are cells
-    that have DEO t and are otherwise as observed. For DEO_A the gaps of all classes grow or shrink by the same amount,
-    down to zero (soft thresholding); for DEO_M gaps above t are cut to t, or the largest is widened to it. Where a gap
-    grows its two extreme groups move apart, where it shrinks all groups approach in proportion. At the corrected
-    value, half of the models would score above the observed DEO.
+    that have DEO t and otherwise lie as observed, save for the lower end (below). For DEO_A the gaps of all classes
+    grow or shrink by the same amount, down to zero (soft thresholding); for DEO_M gaps above t are cut to t, or the
+    largest is widened to it. Where a gap grows its two extreme groups move apart, where it shrinks all groups approach
+    in proportion. At the corrected value, half of the models would score above the observed DEO.
 
-    Of groups that tie for an extreme each adds its noise to the score, and the observed cells, which noise parts, show
-    too little of it. For the lower end, where scores that are too small would leave out true DEOs, groups near an
-    extreme are therefore moved towards it (`_tied`): for DEO_A in all classes, for DEO_M in that of the largest gap.
+    Where groups tie for an extreme, each adds its noise to the score; but noise sets their observed cells apart, and
+    cells placed as observed then score too little. That would leave out true DEOs at the lower end. For that end each
+    group is therefore moved towards its nearer extreme (`_towards_extremes`): for DEO_A in all classes, for DEO_M in
+    that of the largest gap, as the observed gaps of the others, too wide by their own noise, already add to the score.
 
     A t is left out where so large a score has a probability below 5 % - s, or so small a one below s. A fair model can
     be missed on one side alone, so s grows from nearly nothing at t = 0 to 2.5 % where the scores lie apart from a
@@ -272,9 +274,10 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
     errors = np.ascontiguousarray(np.moveaxis(error, (-2, -1), (0, 1)))
     top, bottom = cells.max(axis=0), cells.min(axis=0)
     gap, middle = top - bottom, (top + bottom) / 2
-    as_observed, tied = ((c - middle) / np.where(gap > 0, gap, 1) for c in (cells, _tied(cells, errors)))
+    scale = np.where(gap > 0, gap, 1)
+    as_observed, moved = (cells - middle) / scale, (_towards_extremes(cells, errors) - middle) / scale
     if measure == "deo_m":
-        tied = np.where(gap == gap.max(axis=0), tied, as_observed)
+        moved = np.where(gap == gap.max(axis=0), moved, as_observed)
     # the groups that move apart: one for each end, also where there is no gap yet
     ends = np.zeros_like(cells)
     np.put_along_axis(ends, cells.argmax(axis=0)[None], 0.5, axis=0)
@@ -323,29 +326,29 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
         return low, high
 
     # rounded outwards
-    found = border(too_small, tied)[0], border(below_median, as_observed)[0], border(not_too_large, as_observed)[1]
+    low, corrected = border(too_small, moved)[0], border(below_median, as_observed)[0]
+    found = np.minimum(low, corrected), corrected, border(not_too_large, as_observed)[1]
     return tuple(gaps(t).mean(axis=0) if measure == "deo_a" else t for t in found)
 
 
-def _tied(cells: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Return cells, (n_groups, n_classes, ...), with each group moved towards the extreme that it may tie with.
+def _towards_extremes(cells: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Return cells, (n_groups, n_classes, ...), with each group moved towards the nearer extreme of its class.
 
-    A distance d to the nearer extreme of the class, of variance v over test sets, becomes d * d^2 / (d^2 + 2 v). The 2
-    is chosen by simulation: with less, intervals of groups that tie cover too little; with more, others too much.
+    Its distance d, of variance v over test sets, becomes d * d^2 / (d^2 + 2 v). The 2 is chosen by simulation: with
+    less, intervals cover too little where groups tie; with more, too much elsewhere. The extremes stay, so that two
+    groups are unchanged.
 
     Parameters
     ----------
     errors : shape (n_groups, n_classes, resamples, ...)
         Bootstrapped minus observed.
     """
-    distances, moved = [], []
-    for extreme in (cells.argmax(axis=0)[None], cells.argmin(axis=0)[None]):
-        distance = np.take_along_axis(cells, extreme, axis=0) - cells
-        variance = (np.take_along_axis(errors, extreme[:, :, None], axis=0) - errors).var(axis=2)
-        total = distance**2 + 2 * variance
-        moved.append(cells + distance * 2 * variance / np.where(total > 0, total, 1))
-        distances.append(abs(distance))
-    return np.where(distances[0] <= distances[1], *moved)
+    to_top, to_bottom = cells.max(axis=0) - cells, cells - cells.min(axis=0)
+    nearer = np.where(to_top <= to_bottom, cells.argmax(axis=0), cells.argmin(axis=0))
+    distance = np.take_along_axis(cells, nearer, axis=0) - cells
+    noise = 2 * (np.take_along_axis(errors, nearer[:, :, None], axis=0) - errors).var(axis=2)
+    total = distance**2 + noise
+    return cells + distance * noise / np.where(total > 0, total, 1)
 
 
 def _strata(outcomes: Outcomes) -> list[tuple[list[int], int]]:

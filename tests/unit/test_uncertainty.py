@@ -210,6 +210,55 @@ def test_each_class_has_the_interval_of_its_gap():
         assert together[end] == pytest.approx([result[end] for result in alone], abs=0.02)
 
 
+def errors_of(rng, shape, sd, resamples=2000):
+    """Bootstrapped minus observed cells, of exact standard deviation `sd` and no correlation between groups."""
+    drawn = np.linalg.qr(rng.standard_normal((resamples, shape[0])))[0]
+    drawn -= drawn.mean(axis=0)
+    return (drawn / drawn.std(axis=0) * sd)[..., None].repeat(shape[1], axis=-1)
+
+
+def test_for_the_lower_end_groups_move_towards_the_nearer_extreme():
+    cells = np.array([[0.9], [0.87], [0.73], [0.7]])
+    d = 0.03
+
+    def distances(sd):
+        errors = np.moveaxis(errors_of(np.random.default_rng(11), cells.shape, sd), 0, -1)
+        moved = uncertainty._towards_extremes(cells, errors)[:, 0]
+        assert moved[[0, 3]].tolist() == [0.9, 0.7]
+        return 0.9 - moved[1], moved[2] - 0.7
+
+    assert distances(0) == pytest.approx((d, d))
+    # the variance of a distance is that of two cells; where twice that is d^2, half of d is left
+    assert distances(d / 2) == pytest.approx((d / 2, d / 2), rel=0.05)
+
+
+@pytest.mark.parametrize("measure", uncertainty.MEASURES)
+def test_a_tie_lowers_the_lower_end_alone(monkeypatch, measure):
+    tie, two = np.array([[0.9], [0.89], [0.7]]), np.array([[0.9], [0.7]])
+    ends = {n: [] for n in (2, 3)}
+    for keep in (True, False):
+        if not keep:
+            monkeypatch.setattr(uncertainty, "_towards_extremes", lambda cells, errors: cells)
+        for cells in (tie, two):
+            errors = errors_of(np.random.default_rng(12), cells.shape, 0.04)
+            ends[len(cells)].append(np.array(uncertainty.deo_interval(cells, errors, measure=measure)))
+
+    lower, as_observed = ends[3]
+    assert lower[0] < as_observed[0]
+    assert lower[1:].tolist() == as_observed[1:].tolist()
+    assert ends[2][0].tolist() == ends[2][1].tolist()
+
+
+def test_the_lower_end_is_never_above_the_corrected_value():
+    cells = np.array([0.9, *[0.70001] * 10, 0.5])[:, None]
+    errors = np.zeros((1000, 12, 1))
+    errors[:, 1:11] = -0.24 * (np.random.default_rng(13).random((1000, 10, 1)) < 0.1)
+
+    low, corrected, high = uncertainty.deo_interval(cells, errors, measure="deo_a")
+
+    assert low <= corrected <= high
+
+
 # of 119 the shares 2.5 % and 5 % are exact: where three of 119 are larger, four of 120 are as large or larger
 STUDIES, RESAMPLES = 2000, 119
 
@@ -219,6 +268,9 @@ TIED = np.repeat([[0.9], [0.9], [0.7], [0.7]], 3, axis=1)
 # of the ResNet student on UTKFace
 BIASED = np.array([[0.81, 0.76, 0.84], [0.63, 0.89, 0.70], [0.95, 0.93, 0.79], [0.87, 0.86, 0.74]])
 UTKFACE = {"fair": FAIR, "mild": MILD, "tied": TIED, "strong": BIASED, "as strong": BIASED}
+
+# mild bias in four groups cannot be told from groups that tie, for which the lower end allows
+CAUTIOUS = {"mild": 0.985}
 
 # half the gap between the two groups of each class; strong is about the ResNet student on CIFAR-10S
 HALF_GAPS = np.array([0, 0.02, 0.02, 0.05, 0.04, 0.08, 0.06, 0.04, 0.03, 0.03])
@@ -306,4 +358,4 @@ def test_a_95_percent_interval_covers_93_to_97_percent_of_2000_simulated_studies
     for pair in [("as strong", "strong"), ("mild", "strong"), ("fair", "strong")]:
         found |= {(*pair, measure): studies.gap_coverage(*pair, measure) for measure in uncertainty.MEASURES}
 
-    assert {name: share for name, share in found.items() if not 0.93 <= share <= 0.97} == {}
+    assert {name: share for name, share in found.items() if not 0.93 <= share <= CAUTIOUS.get(name[0], 0.97)} == {}
