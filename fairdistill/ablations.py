@@ -24,7 +24,7 @@ from fairdistill.results import (
     runs_of,
     summarise,
 )
-from fairdistill.tables import NOTE, latex, markdown
+from fairdistill.tables import NOTE, latex, markdown, numbers
 
 MODEL = ["dataset", "architecture", "method"]
 # each part, and the name that differs between models that differ in it; `method` is the whole of one, less its teacher
@@ -207,7 +207,8 @@ def _compared(table: pd.DataFrame) -> pd.DataFrame:
     reaches = [reach(row | {"difference": row["estimate"]}) for row in compared.to_dict("records")]
     ends = pd.DataFrame(reaches, columns=["down", "up"], index=compared.index, dtype=float)
     compared["low"], compared["high"] = compared["estimate"] - ends["down"], compared["estimate"] + ends["up"]
-    compared["text"] = [f"{row.estimate:+.3f} [{row.low:+.3f}, {row.high:+.3f}]" for row in compared.itertuples()]
+    parts = (numbers(compared[name], "{:+.3f}") for name in ("estimate", "low", "high"))
+    compared["text"] = [f"{estimate} [{low}, {high}]" for estimate, low, high in zip(*parts, strict=True)]
     names = [printed(row[PARTS[row["part"]]]) for row in compared.to_dict("records")]
     compared["difference"] = [
         f"{name} - {printed(minus)}" for name, minus in zip(names, compared["minus"], strict=True)
@@ -227,14 +228,17 @@ def _overview(table: pd.DataFrame) -> pd.DataFrame:
         estimate=("estimate", "mean"), below=("below", "sum"), above=("above", "sum"), n=("part", "size")
     )
     lines = lines.reset_index().rename(columns={"n": "comparisons"})
-    lines["text"] = [f"{row.estimate:+.3f} ({row.below} below, {row.above} above)" for row in lines.itertuples()]
+    parts = numbers(lines["estimate"], "{:+.3f}"), lines["below"], lines["above"]
+    lines["text"] = [
+        f"{estimate} ({below} below, {above} above)" for estimate, below, above in zip(*parts, strict=True)
+    ]
     return _side_by_side(lines, ["part", "difference", "comparisons"])
 
 
 def _models(table: pd.DataFrame) -> pd.DataFrame:
     models = table[table["part"] == "model"].copy()
-    deviations = ["" if pd.isna(sd) else f" ± {sd:.3f}" for sd in models["sd"]]
-    models["text"] = [f"{mean:.3f}{sd}" for mean, sd in zip(models["estimate"], deviations, strict=True)]
+    parts = numbers(models["estimate"], "{:.3f}"), numbers(models["sd"], " ± {:.3f}")
+    models["text"] = [f"{mean}{sd}" for mean, sd in zip(*parts, strict=True)]
     gains = _side_by_side(_compared(table[table["part"] == "method"]), MODEL)
     gain = " - teacher's"
     page = _side_by_side(models, [*MODEL, "n"]).merge(gains, on=MODEL, how="left", suffixes=("", gain)).fillna("")

@@ -80,12 +80,14 @@ def paired_markdown(paired: pd.DataFrame) -> str:
 
 def numbers(values: pd.Series, form: str) -> list[str]:
     """Return numbers as texts; a missing one is empty."""
-    return ["" if pd.isna(value) else form.format(value) for value in values]
+    # what summation leaves in the last digits would print halves up on one page and down on another
+    return ["" if pd.isna(value) else form.format(round(value, 9)) for value in values]
 
 
 def ranges(low: pd.Series, high: pd.Series) -> list[str]:
     """Return intervals as texts, such as '-0.120 to +0.053'; a missing one is empty."""
-    return ["" if pd.isna(a) else f"{a:+.3f} to {b:+.3f}" for a, b in zip(low, high, strict=True)]
+    ends = zip(numbers(low, "{:+.3f}"), numbers(high, "{:+.3f}"), strict=True)
+    return [f"{a} to {b}" if a else "" for a, b in ends]
 
 
 def caption(runs: pd.DataFrame) -> str:

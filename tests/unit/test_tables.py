@@ -236,3 +236,9 @@ def test_the_scripts_write_each_form(runs, tmp_path, monkeypatch):
     page = (tmp_path / "p.markdown").read_text()
     assert "| fig2 " in page
     assert "only 0.51 reproduces table1" in page
+
+
+def test_a_half_is_printed_alike_whatever_summation_left_of_it():
+    mean = float(np.mean([0.276, 0.267, 0.282, 0.285]))
+    assert mean != 0.2775
+    assert tables.numbers(pd.Series([mean, 0.2775, np.nan]), "{:.3f}") == ["0.278", "0.278", ""]
