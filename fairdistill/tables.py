@@ -1,6 +1,8 @@
 """Table I in the paper's form, students beside their teachers, and how a table is printed as Markdown or LaTeX."""
 
+import math
 import re
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -39,7 +41,8 @@ def table1(runs: pd.DataFrame) -> pd.DataFrame:
         row = {"#": number, "Model": printed(architecture), "Model Type": model_type}
         for metric, (heading, decimals, factor, _) in COLUMNS.items():
             mean, sd, _ = average.loc[(architecture, role, method, metric)]
-            row |= {heading: round(factor * mean, decimals), f"{heading} sd": round(factor * sd, decimals)}
+            values = {heading: mean, f"{heading} sd": sd}
+            row |= {name: round(_halves_up(factor * value), decimals) for name, value in values.items()}
         rows.append(row | {"Seeds": runs["seed"].nunique()})
     return pd.DataFrame(rows)
 
@@ -78,10 +81,15 @@ def paired_markdown(paired: pd.DataFrame) -> str:
     )
 
 
-def numbers(values: pd.Series, form: str) -> list[str]:
-    """Return numbers as texts; a missing one is empty."""
-    # what summation leaves in the last digits would print halves up on one page and down on another
-    return ["" if pd.isna(value) else form.format(round(value, 9)) for value in values]
+def numbers(values: Iterable[float], form: str) -> list[str]:
+    """Return numbers as texts, halves rounded away from zero; a missing one is empty."""
+    return ["" if pd.isna(value) else form.format(_halves_up(value)) for value in values]
+
+
+def _halves_up(value: float) -> float:
+    """Return a value that rounding takes away from zero where it is a half; a mean over four seeds often is one."""
+    # binary digits and summation leave it a little above or below
+    return value + math.copysign(1e-9, value)
 
 
 def ranges(low: pd.Series, high: pd.Series) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from fairdistill.labels import printed
 from fairdistill.paper import compare, read_paper_values
 from fairdistill.results import reach, read_paired, read_runs
+from fairdistill.tables import numbers
 
 ROOT = Path(__file__).parents[2]
 TABLES = ROOT / "results" / "paper" / "tables"
@@ -48,22 +49,29 @@ def paper():
 def test_every_model_is_there_with_its_numbers(rows, paper, summary):
     def measured(*key):
         row = summary.loc[key]
-        return f"{row['mean']:.3f} ± {row['sd']:.3f}"
+        return " ± ".join(numbers([row["mean"], row["sd"]], "{:.3f}"))
 
     for model in {key[:3] for key in summary.index}:
         accuracy, deo_a, deo_m = (measured(*model, metric) for metric in ("accuracy", "deo_a", "deo_m"))
         fair = summary.loc[(*model, "deo_m")]
         assert fair["verdict"] == "above floor"
         claims = [f"{paper[(*model, metric)]:.2f}" for metric in ("accuracy", "deo")]
-        row = (accuracy, claims[0], deo_m, claims[1], f"{fair['floor']:.3f}, {fair['floor_high']:.3f}", deo_a)
+        row = (
+            accuracy,
+            claims[0],
+            deo_m,
+            claims[1],
+            ", ".join(numbers([fair["floor"], fair["floor_high"]], "{:.3f}")),
+            deo_a,
+        )
         assert (*map(printed, model), *row) in rows, model
 
 
 def test_every_model_is_in_the_readme(paper, summary):
     rows = rows_of("README.md")
     for model in {key[:3] for key in summary.index}:
-        accuracy, deo_a, deo_m = (
-            f"{summary.loc[(*model, metric), 'mean']:.3f}" for metric in ("accuracy", "deo_a", "deo_m")
+        accuracy, deo_a, deo_m = numbers(
+            [summary.loc[(*model, metric), "mean"] for metric in ("accuracy", "deo_a", "deo_m")], "{:.3f}"
         )
         claims = [f"{paper[(*model, metric)]:.2f}" for metric in ("accuracy", "deo")]
         assert (*map(printed, model), f"{accuracy} / {claims[0]}", f"{deo_m} / {claims[1]}", deo_a) in rows, model
@@ -75,7 +83,8 @@ def test_every_gap_is_there_with_its_interval(rows, paper):
     def gap(*key):
         row = paired.loc[key]
         down, up = reach(row)
-        return f"{row['difference']:+.3f} [{row['difference'] - down:+.3f}, {row['difference'] + up:+.3f}]"
+        ends = [row["difference"], row["difference"] - down, row["difference"] + up]
+        return "{} [{}, {}]".format(*numbers(ends, "{:+.3f}"))
 
     for place in {key[:2] for key in paired.index}:
         accuracy, deo_a, deo_m = (gap(*place, metric) for metric in ("accuracy", "deo_a", "deo_m"))

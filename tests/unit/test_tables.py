@@ -238,7 +238,9 @@ def test_the_scripts_write_each_form(runs, tmp_path, monkeypatch):
     assert "only 0.51 reproduces table1" in page
 
 
-def test_a_half_is_printed_alike_whatever_summation_left_of_it():
+def test_a_half_is_rounded_away_from_zero_whatever_summation_left_of_it():
     mean = float(np.mean([0.276, 0.267, 0.282, 0.285]))
-    assert mean != 0.2775
-    assert tables.numbers(pd.Series([mean, 0.2775, np.nan]), "{:.3f}") == ["0.278", "0.278", ""]
+    assert mean < 0.2775
+    assert f"{0.1495:.3f}" == "0.149"
+    assert tables.numbers(pd.Series([mean, 0.1495, np.nan]), "{:.3f}") == ["0.278", "0.150", ""]
+    assert tables.numbers(pd.Series([-0.0575, 0.0, 0.1494]), "{:+.3f}") == ["-0.058", "+0.000", "+0.149"]
