@@ -31,14 +31,14 @@ from tqdm import tqdm
 
 from benchmarks import machine
 from benchmarks.training_table import number, yes_no
-from fairdistill.config import complete
 from fairdistill.data import load_dataset
 from fairdistill.data.preparing import prepare_dataset
-from fairdistill.engines import fast, reference
-from fairdistill.metrics import cell_accuracy
-from fairdistill.seeds import holm, t_interval
-from fairdistill.tables import markdown
-from fairdistill.training import TrainedModel, TrainingSettings, choose_device, choose_precision, train
+from fairdistill.evaluation.metrics import cell_accuracy
+from fairdistill.evaluation.seeds import holm, t_interval
+from fairdistill.reporting.tables import markdown
+from fairdistill.settings.reading import complete
+from fairdistill.training.engines import fast, reference
+from fairdistill.training.loop import TrainedModel, TrainingSettings, choose_device, choose_precision, train
 
 CONFIG = Path(__file__).parents[1] / "config" / "demo.yaml"
 DATASET = "digits_s"
@@ -77,7 +77,7 @@ def train_pair(
 
 
 def test_metrics(trained: TrainedModel, folder: Path) -> dict[str, float]:
-    """Accuracy and DEO on the test set, as in `fairdistill.metrics.evaluate`."""
+    """Accuracy and DEO on the test set, as in `fairdistill.evaluation.metrics.evaluate`."""
     dataset = load_dataset(folder)
     _, label, group = dataset.split("test")
     accuracy, count = cell_accuracy(

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks import machine
 from benchmarks.cases import DATASETS, EPOCHS, EVALUATIONS, KINDS, METHODS
 from benchmarks.training_table import GOALS, medians, ratios, yes_no
-from fairdistill.tables import markdown
+from fairdistill.reporting.tables import markdown
 
 # jobs after the trainings and their evaluations: one gathers, two make tables, five draw
 PAGES = 8

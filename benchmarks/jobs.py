@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from benchmarks import machine
-from fairdistill.tables import markdown
+from fairdistill.reporting.tables import markdown
 
 ROOT = Path(__file__).parents[1]
 TINY = ["seeds=[0]", "architectures=[shufflenet]", "training={epochs: 1, evaluate_every: 0, device: auto}"]

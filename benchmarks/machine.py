@@ -2,7 +2,7 @@
 
 import torch
 
-from fairdistill.provenance import commit, hardware, versions
+from fairdistill.runtime.provenance import commit, hardware, versions
 
 
 def has_gpu() -> bool:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from benchmarks.cases import BATCH_SIZE, DATASETS, EPOCHS, PARTS
-from fairdistill.tables import markdown
+from fairdistill.reporting.tables import markdown
 
 CASE = ["dataset", "kind", "role"]
 # the least ratio of ours to the reference

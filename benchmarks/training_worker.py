@@ -18,12 +18,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.cases import BATCH_SIZE, DATASETS, METHODS, PARTS
 from fairdistill.data import ImageDataset
-from fairdistill.engines.base import Images
 from fairdistill.methods import Shape, build_method
 from fairdistill.methods.base import Batch, Method
-from fairdistill.models import Classifier, build_model
-from fairdistill.provenance import peak_memory_mb
-from fairdistill.training import TrainingSettings, be_deterministic, choose_computing, choose_device, train_epoch
+from fairdistill.networks import Classifier, build_model
+from fairdistill.runtime.provenance import peak_memory_mb
+from fairdistill.training.engines.base import Images
+from fairdistill.training.loop import TrainingSettings, be_deterministic, choose_computing, choose_device, train_epoch
 
 # steps before the timed ones and after them: a DataLoader works ahead at first and rests at the end
 WARM_UP, COOL_DOWN = 2, 4

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import machine
-from fairdistill.metrics import evaluate
-from fairdistill.uncertainty import RESAMPLES
+from fairdistill.evaluation.metrics import evaluate
+from fairdistill.evaluation.uncertainty import RESAMPLES
 
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2", "--dry-run", "--quiet", "rules"]

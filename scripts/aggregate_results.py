@@ -9,10 +9,10 @@ import argparse
 import json
 from pathlib import Path
 
-from fairdistill.errors import run
-from fairdistill.files import write_text
-from fairdistill.results import pair_with_teachers, read_metrics, read_outcomes, select, summarise, write_csv
-from fairdistill.tables import paired_markdown
+from fairdistill.reporting.runs import pair_with_teachers, read_correctness, read_metrics, select, summarise, write_csv
+from fairdistill.reporting.tables import paired_markdown
+from fairdistill.runtime.errors import run
+from fairdistill.runtime.files import write_text
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
 
     paths = sorted(args.metrics.rglob("*.json"))
     runs = select(read_metrics(paths), args.grid)
-    paired = pair_with_teachers(runs, read_outcomes(paths))
+    paired = pair_with_teachers(runs, read_correctness(paths))
     write_csv(args.runs, runs)
     write_csv(args.summary, summarise(runs))
     write_csv(args.paired, paired)

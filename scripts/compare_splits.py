@@ -13,16 +13,17 @@ import pandas as pd
 import torch
 
 from fairdistill.data import load_dataset
-from fairdistill.engines import load_engine
-from fairdistill.errors import run
+from fairdistill.evaluation.metrics import cell_accuracy
+from fairdistill.evaluation.uncertainty import deo_a, deo_m
 from fairdistill.methods import Shape, build_method
-from fairdistill.metrics import cell_accuracy
-from fairdistill.models import Output, load_model
-from fairdistill.progress import log
-from fairdistill.results import read_json, write_csv
-from fairdistill.tables import markdown
-from fairdistill.training import choose_device, infer
-from fairdistill.uncertainty import deo_a, deo_m
+from fairdistill.networks import Output, load_model
+from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.tables import markdown
+from fairdistill.runtime.errors import run
+from fairdistill.runtime.files import read_json
+from fairdistill.runtime.progress import log
+from fairdistill.training.engines import load_engine
+from fairdistill.training.loop import choose_device, infer
 
 
 def between_groups(features: np.ndarray, label: np.ndarray, group: np.ndarray) -> float:

@@ -7,11 +7,11 @@ have keeps its row, with n = 0.
 import argparse
 from pathlib import Path
 
-from fairdistill.conclusions import judge
-from fairdistill.errors import run
-from fairdistill.files import write_text
-from fairdistill.paper import compare, comparison_markdown, read_paper_values
-from fairdistill.results import read_paired, read_runs, write_csv
+from fairdistill.reporting.paper.comparison import compare, comparison_markdown, read_paper_values
+from fairdistill.reporting.paper.conclusions import judge
+from fairdistill.reporting.runs import read_paired, read_runs, write_csv
+from fairdistill.runtime.errors import run
+from fairdistill.runtime.files import write_text
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ Writes weights.safetensors, predictions.parquet (test split), history.csv and tr
 
 from pathlib import Path
 
-from fairdistill import job
-from fairdistill.errors import run
+from fairdistill.runtime.errors import run
+from fairdistill.training.loop import job
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from fairdistill.download import download
-from fairdistill.errors import run
+from fairdistill.data.download import download
+from fairdistill.runtime.errors import run
 
 
 def main() -> None:

@@ -8,11 +8,10 @@ import argparse
 import json
 from pathlib import Path
 
-from fairdistill.errors import UserError, run
-from fairdistill.files import sha256, write_text
-from fairdistill.metrics import evaluate_file
-from fairdistill.provenance import versions
-from fairdistill.results import read_json
+from fairdistill.evaluation.metrics import evaluate_file
+from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.files import read_json, sha256, write_text
+from fairdistill.runtime.provenance import versions
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairdistill.ablations import ablations, ablations_latex, ablations_markdown, in_order, read_parts
-from fairdistill.errors import run
-from fairdistill.files import write_text
-from fairdistill.results import RUN, read_metrics, read_outcomes, select, write_csv
+from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, in_order, read_parts
+from fairdistill.reporting.runs import RUN, read_correctness, read_metrics, select, write_csv
+from fairdistill.runtime.errors import run
+from fairdistill.runtime.files import write_text
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     paths = sorted(args.metrics.rglob("*.json"))
     runs = read_metrics(paths)
     runs = pd.concat([select(runs, grid) for grid in args.grids]).drop_duplicates(RUN)
-    table = ablations(runs, read_outcomes(paths), read_parts(paths), order=in_order(args.grids))
+    table = ablations(runs, read_correctness(paths), read_parts(paths), order=in_order(args.grids))
     write_csv(args.csv, table)
     write_text(args.markdown, ablations_markdown(table))
     write_text(args.tex, ablations_latex(table))

@@ -6,10 +6,10 @@ As in the paper each number is an average over the data sets; over several seeds
 import argparse
 from pathlib import Path
 
-from fairdistill.errors import run
-from fairdistill.files import write_text
-from fairdistill.results import read_runs, write_csv
-from fairdistill.tables import table1, table1_latex, table1_markdown
+from fairdistill.reporting.runs import read_runs, write_csv
+from fairdistill.reporting.tables import table1, table1_latex, table1_markdown
+from fairdistill.runtime.errors import run
+from fairdistill.runtime.files import write_text
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from fairdistill.architecture_diagram import draw
-from fairdistill.errors import run
-from fairdistill.figure_files import save
+from fairdistill.reporting.figure_files import save
+from fairdistill.reporting.paper.diagram import draw
+from fairdistill.runtime.errors import run
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ values are marked.
 import argparse
 from pathlib import Path
 
-from fairdistill.errors import run
-from fairdistill.figure_files import save
-from fairdistill.paper import MEASURES, read_paper_values
-from fairdistill.plotting import plot_comparison
-from fairdistill.results import read_runs
+from fairdistill.reporting.figure_files import save
+from fairdistill.reporting.figures import plot_comparison
+from fairdistill.reporting.paper.comparison import MEASURES, read_paper_values
+from fairdistill.reporting.runs import read_runs
+from fairdistill.runtime.errors import run
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from fairdistill.data.preparing import describe, prepare_dataset
-from fairdistill.errors import UserError, run
+from fairdistill.runtime.errors import UserError, run
 
 
 def main() -> None:

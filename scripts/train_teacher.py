@@ -3,8 +3,8 @@
 Writes weights.safetensors, predictions.parquet (test split), history.csv and training.json to the output folder.
 """
 
-from fairdistill import job
-from fairdistill.errors import run
+from fairdistill.runtime.errors import run
+from fairdistill.training.loop import job
 
 
 def main() -> None:

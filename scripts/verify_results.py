@@ -1,7 +1,7 @@
 """Recompute what a study publishes, and say what does not match.
 
 The tables are made again from the metrics of the models that runs.csv lists, which may leave out no seed of them, and
-compared to the letter. All numbers in each metrics file are held against the outcomes in it, and against the
+compared to the letter. All numbers in each metrics file are held against the correctness in it, and against the
 predictions of its model where those are there; what another version of numpy drew, whose random numbers are others, to
 0.01. Files of a model must have the checksums in its metrics file, and a student's teacher must be the study's.
 Exits with status 1 where anything differs.
@@ -17,7 +17,9 @@ import pandas as pd
 import yaml
 from snakemake.utils import update_config
 
-from fairdistill.ablations import (
+from fairdistill.evaluation.correctness import from_metrics
+from fairdistill.evaluation.metrics import evaluate_file, score
+from fairdistill.reporting.ablations import (
     ablations,
     ablations_latex,
     ablations_markdown,
@@ -25,27 +27,24 @@ from fairdistill.ablations import (
     in_order,
     read_parts,
 )
-from fairdistill.conclusions import judge
-from fairdistill.config import complete, grids, method_of_paper
-from fairdistill.errors import UserError, run
-from fairdistill.files import sha256
-from fairdistill.metrics import evaluate_file, score
-from fairdistill.outcomes import from_metrics
-from fairdistill.paper import compare, comparison_markdown, read_paper_values
-from fairdistill.results import (
+from fairdistill.reporting.paper.comparison import compare, comparison_markdown, read_paper_values
+from fairdistill.reporting.paper.conclusions import judge
+from fairdistill.reporting.runs import (
     MEASURED,
     MODEL,
     RUN,
     csv_text,
     pair_with_teachers,
-    read_json,
+    read_correctness,
     read_metrics,
-    read_outcomes,
     read_paired,
     read_runs,
     summarise,
 )
-from fairdistill.tables import paired_markdown, table1, table1_latex, table1_markdown
+from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
+from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.files import read_json, sha256
+from fairdistill.settings.reading import complete, grids, method_of_paper
 
 ROOT = Path(__file__).parents[1]
 PREDICTIONS = "predictions.parquet"
@@ -96,8 +95,8 @@ def configuration(files: list[Path]) -> dict:
 def tables(everything: pd.DataFrame, metrics: list[Path], published: dict[str, Path], config: dict) -> dict[str, str]:
     """Make the text of every table of the study again, by file name; `everything` is read from the files `metrics`."""
     runs = everything.merge(read_runs(published["runs.csv"])[RUN].drop_duplicates())
-    outcomes = read_outcomes(metrics)
-    paired = pair_with_teachers(runs, outcomes)
+    correctness = read_correctness(metrics)
+    paired = pair_with_teachers(runs, correctness)
     texts = {"runs.csv": csv_text(runs), "summary.csv": csv_text(summarise(runs))}
     texts |= {"paired.csv": csv_text(paired), "paired.md": paired_markdown(paired)}
     # what follows was made from the tables, with their digits
@@ -106,7 +105,7 @@ def tables(everything: pd.DataFrame, metrics: list[Path], published: dict[str, P
     texts["table1.tex"] = table1_latex(runs)
     if "ablations.csv" in published:
         compared = everything.merge(compared_runs(published["ablations.csv"]))
-        table = ablations(compared, outcomes, read_parts(metrics), order=in_order(grids(config)))
+        table = ablations(compared, correctness, read_parts(metrics), order=in_order(grids(config)))
         texts |= {"ablations.csv": csv_text(table), "ablations.md": ablations_markdown(table)}
         texts["ablations.tex"] = ablations_latex(table)
     if config["paper_values"]:
@@ -119,15 +118,15 @@ def tables(everything: pd.DataFrame, metrics: list[Path], published: dict[str, P
 
 
 def differences_of_metrics(path: Path, results: Path) -> list[str]:
-    """Say what in a metrics file does not follow from its outcomes and from the predictions of its model."""
+    """Say what in a metrics file does not follow from its correctness and from the predictions of its model."""
     record = read_json(path)
     names = {"classes": record["classes"], "groups": record["groups"]}
     metrics = record["metrics"]
     again = score(from_metrics(metrics, **names), **names)
-    source = "the outcomes"
-    if "outcomes" not in metrics:
+    source = "the correctness"
+    if "correctness" not in metrics:
         # of an earlier version, which held no more than these
-        source, again = "the cells", {name: again[name] for name in again if name not in ("outcomes", "uncertainty")}
+        source, again = "the cells", {name: again[name] for name in again if name not in ("correctness", "uncertainty")}
     same_draws = record.get("evaluation_versions", {}).get("numpy") == np.__version__
     drawn = ROUNDING if same_draws else DRAWN
     found = [f"{path}: {name} does not follow from {source}" for name in differing(metrics, again, drawn)]

@@ -14,8 +14,8 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from fairdistill.errors import UserError, run
-from fairdistill.progress import TRAININGS, describe_grid, lines
+from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.progress import TRAININGS, describe_grid, lines
 
 EPOCH = re.compile(r"epoch (\d+)/(\d+)(?:, step (\d+)/(\d+))?  (.*)")
 SHOWN = re.compile(r"(?<!\S)(?:loss \S+|\S+ images/s|\S+ min left)")

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from fairdistill.errors import UserError
+from fairdistill.runtime.errors import UserError
 
 MAX_BYTES = 2**30
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from fairdistill.data import KINDS
 from fairdistill.data.reading import content_digest
-from fairdistill.errors import UserError
-from fairdistill.files import replacing
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import replacing
 
 SPLITS = ("train", "test")
 SAMPLE_TYPES = {"image_id": "str", "split": "str", "label": "int16", "group": "int16"}

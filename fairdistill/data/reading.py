@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairdistill.errors import UserError
+from fairdistill.runtime.errors import UserError
 
 
 @dataclass

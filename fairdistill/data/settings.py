@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from numbers import Real
 
-from fairdistill.errors import UserError
+from fairdistill.runtime.errors import UserError
 
 
 def check_setting(key: str, value: object, valid: bool, need: str) -> None:

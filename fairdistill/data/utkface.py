@@ -23,7 +23,7 @@ from PIL import Image
 from fairdistill.data.archives import ArchiveError, read_members
 from fairdistill.data.preparing import Prepared
 from fairdistill.data.settings import check_integer, check_setting
-from fairdistill.errors import UserError
+from fairdistill.runtime.errors import UserError
 
 ARCHIVE = "UTKFace.tar.gz"
 URLS = [

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from fairdistill.errors import UserError, check_type
+from fairdistill.runtime.errors import UserError, check_type
 
 if TYPE_CHECKING:
     from fairdistill.methods.base import Method

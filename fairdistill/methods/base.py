@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from fairdistill.errors import UserError
+from fairdistill.data.sampling import SAMPLINGS
 from fairdistill.methods import Shape
-from fairdistill.models import Output
-from fairdistill.sampling import SAMPLINGS
+from fairdistill.networks import Output
+from fairdistill.runtime.errors import UserError
 
 
 class Batch(NamedTuple):

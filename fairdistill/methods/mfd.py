@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import cross_entropy, one_hot
 
-from fairdistill.errors import UserError
 from fairdistill.methods import Shape
 from fairdistill.methods.base import Batch, Method
-from fairdistill.models import Output
+from fairdistill.networks import Output
+from fairdistill.runtime.errors import UserError
 
 
 class _Products(torch.autograd.Function):

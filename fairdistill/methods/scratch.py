@@ -5,7 +5,7 @@ from torch.nn.functional import cross_entropy
 
 from fairdistill.methods import Shape
 from fairdistill.methods.base import Batch, Method
-from fairdistill.models import Output
+from fairdistill.networks import Output
 
 
 class Scratch(Method):

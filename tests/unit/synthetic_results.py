@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fairdistill.metrics import evaluate
+from fairdistill.evaluation.metrics import evaluate
 
 METHODS = {
     "teacher": {"kind": "scratch", "sampling": "plain"},

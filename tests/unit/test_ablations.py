@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from synthetic_results import METHODS, make_record, make_study
 
-from fairdistill.ablations import ablations, ablations_latex, ablations_markdown, read_parts
-from fairdistill.config import complete, grids
-from fairdistill.errors import UserError
-from fairdistill.results import pair_with_teachers, read_metrics, read_outcomes, select, summarise, write_csv
+from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, read_parts
+from fairdistill.reporting.runs import pair_with_teachers, read_correctness, read_metrics, select, summarise, write_csv
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.reading import complete, grids
 from scripts import make_ablations, verify_results
 
 ORDER = {
@@ -28,7 +28,7 @@ def grid(folder, seeds=(0,), **names):
 
 
 def table_of(paths, order=ORDER):
-    return ablations(read_metrics(paths), read_outcomes(paths), read_parts(paths), order=order)
+    return ablations(read_metrics(paths), read_correctness(paths), read_parts(paths), order=order)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,9 @@ def test_a_difference_is_the_mean_over_seeds_with_the_intervals_of_paired_tables
     row = table.loc[("loss", "mfd", "balanced", "deo_a")]
     assert (row["estimate"], row["sd"], row["n"]) == pytest.approx((differences.mean(), differences.std(), 3))
     ends = ["sd", "seeds_low", "seeds_high", "test_low", "test_high"]
-    paired = pair_with_teachers(runs, read_outcomes(paths)).set_index(["method", "metric"]).loc[("balanced", "deo_m")]
+    paired = (
+        pair_with_teachers(runs, read_correctness(paths)).set_index(["method", "metric"]).loc[("balanced", "deo_m")]
+    )
     for part in ("sampling", "method"):
         row = table.loc[(part, "balanced", "teacher", "deo_m")]
         assert row[ends].tolist() == pytest.approx(paired[ends].tolist())

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairdistill.models import build_model, save_model
+from fairdistill.networks import build_model, save_model
 from scripts import compare_splits
 
 

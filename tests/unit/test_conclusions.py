@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairdistill import paper
-from fairdistill.conclusions import CONCLUSIONS, Conclusion, judge
-from fairdistill.results import PAIRED
-from fairdistill.seeds import t_quantile
+from fairdistill.evaluation.seeds import t_quantile
+from fairdistill.reporting.paper import comparison as paper
+from fairdistill.reporting.paper.conclusions import CONCLUSIONS, Conclusion, judge
+from fairdistill.reporting.runs import PAIRED
 
 UTKFACE, CIFAR = ("utkface", "resnet"), ("cifar10s", "resnet")
 

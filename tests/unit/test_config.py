@@ -9,10 +9,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from fairdistill import config
 from fairdistill.data import KINDS
-from fairdistill.errors import UserError
 from fairdistill.methods import METHODS
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings import reading as config
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,7 +119,7 @@ def test_settings_of_a_method_are_those_of_its_class(kind):
 
 
 def test_training_settings_are_those_of_the_loop():
-    from fairdistill.training import TrainingSettings
+    from fairdistill.training.loop import TrainingSettings
 
     settings = config.complete({})["training"]
     # how many share a GPU is no matter of the loop
@@ -128,7 +128,7 @@ def test_training_settings_are_those_of_the_loop():
 
 
 def test_architectures_are_those_of_the_models():
-    from fairdistill.models import ARCHITECTURES
+    from fairdistill.networks import ARCHITECTURES
 
     assert config.schema()["$defs"]["architecture"]["properties"]["kind"]["enum"] == list(ARCHITECTURES)
 

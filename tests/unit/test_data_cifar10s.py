@@ -14,7 +14,7 @@ from synthetic_archives import accept_cifar, cifar_batches, pack
 from fairdistill.data import cifar10s, load_dataset
 from fairdistill.data.preparing import prepare_dataset
 from fairdistill.data.skew import draw_fraction, skewed_groups
-from fairdistill.errors import UserError
+from fairdistill.runtime.errors import UserError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from fairdistill.data import digits_s, load_dataset
 from fairdistill.data.preparing import prepare_dataset
-from fairdistill.errors import UserError
+from fairdistill.runtime.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 
 from fairdistill.data import KINDS, load_dataset
 from fairdistill.data.preparing import Prepared, describe, load_kind, prepare_dataset, write_dataset
-from fairdistill.errors import UserError
+from fairdistill.runtime.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 
@@ -180,7 +180,7 @@ def test_dataset_json_comes_last(tmp_path, monkeypatch):
         replaced.append(path.name)
         partial.rename(path)
 
-    monkeypatch.setattr("fairdistill.files.os.replace", replace_one)
+    monkeypatch.setattr("fairdistill.runtime.files.os.replace", replace_one)
     with pytest.raises(OSError, match="Input/output"):
         write_dataset(tmp_path / "d", other, {"kind": "tiny"})
     assert replaced == ["images.npy"]

@@ -8,8 +8,8 @@ from synthetic_archives import accept_faces, faces, pack
 from fairdistill.data import load_dataset, utkface
 from fairdistill.data.archives import ArchiveError
 from fairdistill.data.preparing import prepare_dataset
-from fairdistill.errors import UserError
-from fairdistill.training import TrainingSettings, train
+from fairdistill.runtime.errors import UserError
+from fairdistill.training.loop import TrainingSettings, train
 
 
 def publish(tmp_path, monkeypatch, members):

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from fake_gpus import fake_gpus, uuid
 
-from fairdistill.devices import visible_gpus
+from fairdistill.runtime.devices import visible_gpus
 
 ROOT = Path(__file__).parents[2]
 # waits for a line, takes a GPU, says which, and keeps it until the input ends
 TAKES = """import os, sys
-from fairdistill import devices
+from fairdistill.runtime import devices
 devices.PAUSE = 0.02
 sys.stdin.readline()
 devices.take_gpu(int(sys.argv[1]))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from synthetic_archives import accept_cifar, accept_faces, cifar_batches, faces, pack
 
-from fairdistill import download as module
 from fairdistill.data import cifar10s, utkface
-from fairdistill.download import download
-from fairdistill.errors import UserError
+from fairdistill.data import download as module
+from fairdistill.data.download import download
+from fairdistill.runtime.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 NAME = "cifar-10-python.tar.gz"

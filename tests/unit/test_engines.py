@@ -5,14 +5,14 @@ import copy
 import pytest
 import torch
 
-from fairdistill.engines import ENGINES, load_engine, reference
-from fairdistill.engines.adam import ChannelsLastAdam
-from fairdistill.engines.shuffle import ChannelsLastBlock, use_channels_last_shuffle
 from fairdistill.methods import Shape, build_method
 from fairdistill.methods.base import Batch
 from fairdistill.methods.mfd import mfd_loss
-from fairdistill.models import build_model
-from fairdistill.training import TrainingSettings, train
+from fairdistill.networks import build_model
+from fairdistill.training.engines import ENGINES, load_engine, reference
+from fairdistill.training.engines.adam import ChannelsLastAdam
+from fairdistill.training.engines.shuffle import ChannelsLastBlock, use_channels_last_shuffle
+from fairdistill.training.loop import TrainingSettings, train
 
 CPU = torch.device("cpu")
 WIDTH = {"resnet18": 512, "shufflenet_v2_x1_0": 1024}

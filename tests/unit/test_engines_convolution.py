@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from fairdistill.engines.convolution import SmallMapConv2d, use_small_map_convolutions
-from fairdistill.models import build_model
+from fairdistill.networks import build_model
+from fairdistill.training.engines.convolution import SmallMapConv2d, use_small_map_convolutions
 
 # kernel, stride, padding, size of the map
 SMALL = [(3, 1, 1, 1), (3, 1, 1, 2), (3, 2, 1, 2), (3, 2, 1, 1), (1, 1, 0, 1), (1, 2, 0, 1), (5, 1, 2, 3)]

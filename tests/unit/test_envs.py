@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fairdistill.provenance import PROJECT, imported_names, project_modules
+from fairdistill.runtime.provenance import PROJECT, imported_names, project_modules
 
 ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "torch": "pytorch", "yaml": "pyyaml"}
@@ -28,8 +28,8 @@ NOT_IMPORTED = {"python", "pyarrow"}
 LOADED_BY_NAME = {
     "download_dataset": ["data"],
     "prepare_dataset": ["data"],
-    "train_teacher": ["engines", "methods", "models"],
-    "distill_student": ["engines", "methods", "models"],
+    "train_teacher": ["training/engines", "methods", "networks"],
+    "distill_student": ["training/engines", "methods", "networks"],
 }
 
 
@@ -50,7 +50,7 @@ ENVS = sorted({env for _, _, env in RULES})
 def third_party(script):
     """Top-level names of other projects that a script imports, directly or through the library."""
     loaded = [
-        f"fairdistill.{package}.{path.stem}"
+        f"fairdistill.{package.replace('/', '.')}.{path.stem}"
         for package in LOADED_BY_NAME.get(script.removeprefix("scripts."), [])
         for path in (ROOT / "fairdistill" / package).glob("[a-z]*.py")
     ]

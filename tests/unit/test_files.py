@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from fairdistill.errors import UserError, run
-from fairdistill.files import replacing, write_text
+from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.files import replacing, write_text
 
 
 def test_a_write_that_fails_leaves_the_earlier_file_whole_and_names_it(tmp_path):

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from fairdistill import locks
-from fairdistill.errors import UserError
-from fairdistill.locks import WriterLock
+from fairdistill.runtime import locks
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.locks import WriterLock
 
 spawn = multiprocessing.get_context("spawn")
 

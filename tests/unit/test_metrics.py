@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 from synthetic_results import CLASSES, GROUPS, make_predictions, make_training
 
-from fairdistill import metrics
-from fairdistill.errors import UserError
-from fairdistill.provenance import versions
+from fairdistill.evaluation import metrics
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.provenance import versions
 from scripts import evaluate_model
 
 with warnings.catch_warnings():

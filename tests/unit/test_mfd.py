@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel, rbf_kernel
 from sklearn.preprocessing import normalize
 
-from fairdistill.errors import UserError
 from fairdistill.methods import Shape, build_method
 from fairdistill.methods.base import Batch
 from fairdistill.methods.mfd import by_class, mfd_loss
-from fairdistill.models import Output
+from fairdistill.networks import Output
+from fairdistill.runtime.errors import UserError
 
 C, G, D = 3, 2, 5
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fairdistill.errors import UserError
-from fairdistill.models import build_model, freeze, load_model, save_model
+from fairdistill.networks import build_model, freeze, load_model, save_model
+from fairdistill.runtime.errors import UserError
 
 RESNET = {"kind": "resnet18", "stem": "imagenet"}
 SHUFFLENET = {"kind": "shufflenet_v2_x1_0", "stem": "imagenet"}
@@ -105,7 +105,7 @@ def test_a_frozen_teacher_has_no_gradient_and_fixed_statistics():
 def test_equal_models_are_equal_bytes(tmp_path):
     """In several processes: safetensors orders metadata anew in each."""
     command = (
-        "import sys, torch; from fairdistill.models import build_model, save_model; torch.manual_seed(0); "
+        "import sys, torch; from fairdistill.networks import build_model, save_model; torch.manual_seed(0); "
         "a = {'kind': 'shufflenet_v2_x1_0', 'stem': 'cifar'}; save_model(sys.argv[1], build_model(a, 3), a)"
     )
     for name in "abc":

@@ -11,14 +11,15 @@ import pytest
 from nbclient import NotebookClient
 from synthetic_results import make_study
 
-from fairdistill import architecture_diagram, figure_files, tables
-from fairdistill.results import read_metrics, write_csv
+from fairdistill.reporting import figure_files, tables
+from fairdistill.reporting.paper import diagram as architecture_diagram
+from fairdistill.reporting.runs import read_metrics, write_csv
 
 ROOT = Path(__file__).parents[2]
 MODULES = [
     "fairdistill",
     *(f"fairdistill.{name}" for name in ("metrics", "results", "tables", "paper", "plotting")),
-    "fairdistill.architecture_diagram",
+    "fairdistill.reporting.paper.diagram",
     *(f"scripts.{name}" for name in ("evaluate_model", "aggregate_results", "make_table")),
     *(f"scripts.{name}" for name in ("compare_with_paper", "plot_architecture", "plot_comparison")),
 ]

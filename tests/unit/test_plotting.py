@@ -9,10 +9,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import ErrorbarContainer
 from synthetic_results import make_study
 
-from fairdistill import architecture_diagram, plotting
-from fairdistill.errors import UserError
-from fairdistill.paper import read_paper_values
-from fairdistill.results import read_metrics, write_csv
+from fairdistill.reporting import figures as plotting
+from fairdistill.reporting.paper import diagram as architecture_diagram
+from fairdistill.reporting.paper.comparison import read_paper_values
+from fairdistill.reporting.runs import read_metrics, write_csv
+from fairdistill.runtime.errors import UserError
 from scripts import plot_architecture, plot_comparison
 
 PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
@@ -98,12 +99,14 @@ def test_the_papers_values_are_marked_on_their_bars(tmp_path):
     assert len(marked(draw(renamed, "deo", method="mine").axes[0], "paper")) == 4
 
 
-def test_each_bar_of_a_deo_has_the_floor_of_its_model(runs):
+def test_each_bar_of_a_deo_has_the_fair_baseline_of_its_model(runs):
     resnet = runs[runs["architecture"] == "resnet"]
 
     for ax, deo in zip(draw(runs, "deo").axes, ["deo_a", "deo_m"], strict=True):
         bands = [band.get_paths()[0].get_extents() for band in ax.collections if band.get_label() == "fair classifier"]
-        expected = resnet.groupby(["dataset", "method"])[[f"{deo}_floor_low", f"{deo}_floor_high"]].mean()
+        expected = resnet.groupby(["dataset", "method"])[
+            [f"{deo}_fair_baseline_low", f"{deo}_fair_baseline_high"]
+        ].mean()
         np.testing.assert_allclose(sorted((box.y0, box.y1) for box in bands), sorted(map(tuple, expected.to_numpy())))
     assert not [part for part in draw(runs, "accuracy").axes[0].collections if part.get_label() == "fair classifier"]
 

@@ -6,8 +6,8 @@ import time
 import pytest
 from rich.console import Console
 
-from fairdistill import progress
-from fairdistill.errors import UserError
+from fairdistill.runtime import progress
+from fairdistill.runtime.errors import UserError
 from scripts import watch_trainings
 
 

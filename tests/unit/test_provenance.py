@@ -9,16 +9,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from fairdistill import provenance
+from fairdistill.runtime import provenance
 
 FILES = {
     "scripts/__init__.py": "",
-    "scripts/train.py": "from fairdistill import files, loop\nfrom fairdistill.methods import build\n",
-    "scripts/plot.py": "import fairdistill.plotting\n",
+    "scripts/train.py": (
+        "from fairdistill import loop\nfrom fairdistill.runtime import files\nfrom fairdistill.methods import build\n"
+    ),
+    "scripts/plot.py": "import fairdistill.reporting.figures\n",
     "fairdistill/__init__.py": '__version__ = "1"\n',
     "fairdistill/loop.py": '"""The loop."""\n\ndef step(x: int) -> int:\n    """One step."""\n    return x + 1\n',
-    "fairdistill/files.py": "ENCODING = 'utf-8'\n",
-    "fairdistill/plotting.py": "COLOUR = 'red'\n",
+    "fairdistill/runtime/files.py": "ENCODING = 'utf-8'\n",
+    "fairdistill/reporting/figures.py": "COLOUR = 'red'\n",
     "fairdistill/late.py": "A = 1\n",
     "fairdistill/methods/__init__.py": (
         'METHODS = {"mfd": "fairdistill.methods.mfd:MFD"}\n\n'
@@ -68,8 +70,8 @@ def version(*modules):
         ("fairdistill/__init__.py", '"1"', '"2"'),
         ("fairdistill/methods/__init__.py", "{", '{"kd": "fairdistill.methods.kd:KD", '),
         ("fairdistill/methods/mfd.py", "1", "2"),
-        ("fairdistill/plotting.py", "red", "blue"),
-        ("fairdistill/files.py", "utf-8", "utf-16"),
+        ("fairdistill/reporting/figures.py", "red", "blue"),
+        ("fairdistill/runtime/files.py", "utf-8", "utf-16"),
     ],
 )
 def test_what_does_not_touch_the_logic_keeps_the_version(project, name, old, new):
@@ -109,9 +111,12 @@ def test_the_version_does_not_depend_on_the_folder(project, tmp_path, monkeypatc
     assert version() == before
 
 
-@pytest.mark.parametrize("module", sorted(provenance.NEUTRAL))
-def test_a_neutral_module_hides_no_other(module):
-    assert provenance.project_modules([module]) - provenance.NEUTRAL == {"fairdistill"}
+def test_a_neutral_package_hides_no_other():
+    for package in provenance.NEUTRAL:
+        folder = provenance.ROOT.joinpath(*package.split("."))
+        modules = [f"{package}.{path.stem}" for path in folder.glob("[a-z]*.py")]
+        reached = provenance.project_modules([package, *modules])
+        assert {name for name in reached if not name.startswith(provenance.NEUTRAL)} == {"fairdistill"}
 
 
 def test_the_making_of_data_is_no_part_of_the_training_code():
@@ -142,7 +147,7 @@ def test_versions_name_python_and_what_is_installed():
 
 def test_hardware_does_not_load_torch():
     code = (
-        "import sys; from fairdistill.provenance import hardware; h = hardware(); "
+        "import sys; from fairdistill.runtime.provenance import hardware; h = hardware(); "
         "assert h['cpu'] and h['cores'] >= 1 and h['gpu'] is None, h; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
@@ -183,12 +188,12 @@ def versions_of_trainings():
 @pytest.mark.parametrize(
     ("path", "retrained"),
     [
-        ("fairdistill/models/resnet.py", {"resnet18"}),
-        ("fairdistill/models/shufflenet.py", {"shufflenet_v2_x1_0"}),
+        ("fairdistill/networks/resnet.py", {"resnet18"}),
+        ("fairdistill/networks/shufflenet.py", {"shufflenet_v2_x1_0"}),
         # the reference engine derives its loss from the method
         ("fairdistill/methods/mfd.py", {"mfd", "reference"}),
-        ("fairdistill/engines/fast.py", {"fast"}),
-        ("fairdistill/engines/reference.py", {"reference"}),
+        ("fairdistill/training/engines/fast.py", {"fast"}),
+        ("fairdistill/training/engines/reference.py", {"reference"}),
     ],
 )
 def test_changed_logic_retrains_what_uses_it_and_a_comment_nothing(copy, path, retrained):

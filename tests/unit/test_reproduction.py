@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fairdistill.labels import printed
-from fairdistill.paper import compare, read_paper_values
-from fairdistill.results import reach, read_paired, read_runs
-from fairdistill.tables import numbers
+from fairdistill.reporting.labels import printed
+from fairdistill.reporting.paper.comparison import compare, read_paper_values
+from fairdistill.reporting.runs import margins, read_paired, read_runs
+from fairdistill.reporting.tables import numbers
 
 ROOT = Path(__file__).parents[2]
 TABLES = ROOT / "results" / "paper" / "tables"
@@ -54,10 +54,10 @@ def test_every_model_is_there_with_its_numbers(rows, paper, summary):
     for model in {key[:3] for key in summary.index}:
         accuracy, deo_a, deo_m = (measured(*model, metric) for metric in ("accuracy", "deo_a", "deo_m"))
         fair = summary.loc[(*model, "deo_m")]
-        assert fair["verdict"] == "above floor"
+        assert fair["verdict"] == "above fair baseline"
         claims = [f"{paper[(*model, metric)]:.2f}" for metric in ("accuracy", "deo")]
-        floor = ", ".join(numbers([fair["floor"], fair["floor_high"]], "{:.3f}"))
-        row = (accuracy, claims[0], deo_m, claims[1], floor, deo_a)
+        baseline = ", ".join(numbers([fair["fair_baseline"], fair["fair_baseline_high"]], "{:.3f}"))
+        row = (accuracy, claims[0], deo_m, claims[1], baseline, deo_a)
         assert (*map(printed, model), *row) in rows, model
 
 
@@ -76,7 +76,7 @@ def test_every_gap_is_there_with_its_interval(rows, paper):
 
     def gap(*key):
         row = paired.loc[key]
-        down, up = reach(row)
+        down, up = margins(row)
         ends = [row["difference"], row["difference"] - down, row["difference"] + up]
         return "{} [{}, {}]".format(*numbers(ends, "{:+.3f}"))
 

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 from synthetic_results import make_record, make_study
 
-from fairdistill import results
-from fairdistill.errors import UserError
+from fairdistill.reporting import runs as results
+from fairdistill.runtime.errors import UserError
 from scripts import aggregate_results
 
 
@@ -55,12 +55,12 @@ def test_one_seed_has_no_sd(tmp_path):
 
 def test_students_are_paired_with_the_teacher_of_their_seed(tmp_path):
     paths = make_study(tmp_path, datasets=("utkface",), seeds=range(4))
-    runs, outcomes = results.read_metrics(paths), results.read_outcomes(paths)
+    runs, correctness = results.read_metrics(paths), results.read_correctness(paths)
     teacher, student = (runs.query("architecture == 'resnet' and method == @name") for name in ("teacher", "mfd"))
     # the last seed has no teacher; and the order of the rows means nothing
     lacking = runs.drop(teacher.index[3]).sample(frac=1, random_state=0)
 
-    paired = results.pair_with_teachers(lacking, outcomes).set_index(["architecture", "metric"])
+    paired = results.pair_with_teachers(lacking, correctness).set_index(["architecture", "metric"])
 
     row = paired.loc[("resnet", "deo_m")]
     differences = (student["deo_m"].to_numpy() - teacher["deo_m"].to_numpy())[:3]
@@ -76,10 +76,10 @@ def test_students_are_paired_with_the_teacher_of_their_seed(tmp_path):
 
 def test_a_test_set_interval_is_the_mean_of_those_of_the_seeds(tmp_path):
     paths = make_study(tmp_path, datasets=("utkface",), architectures=("resnet",), seeds=(0, 1))
-    runs, outcomes = results.read_metrics(paths), results.read_outcomes(paths)
+    runs, correctness = results.read_metrics(paths), results.read_correctness(paths)
 
-    both = results.pair_with_teachers(runs, outcomes).set_index("metric")
-    each = [results.pair_with_teachers(runs.query("seed == @seed"), outcomes).set_index("metric") for seed in (0, 1)]
+    both = results.pair_with_teachers(runs, correctness).set_index("metric")
+    each = [results.pair_with_teachers(runs.query("seed == @seed"), correctness).set_index("metric") for seed in (0, 1)]
 
     for end in ("test_low", "test_high"):
         np.testing.assert_allclose(both[end], (each[0][end] + each[1][end]) / 2)
@@ -95,14 +95,14 @@ def test_a_student_of_another_architecture_is_paired_with_the_teacher_it_was_dis
             path.write_text(json.dumps(record))
     runs = results.read_metrics(paths)
 
-    paired = results.pair_with_teachers(runs, results.read_outcomes(paths))
+    paired = results.pair_with_teachers(runs, results.read_correctness(paths))
 
     teachers = runs.query("role == 'teacher'").set_index("architecture")["accuracy"]
     beside = paired.query("metric == 'accuracy'").set_index(["architecture", "method"])["teacher"]
     assert teachers["resnet"] != teachers["shufflenet"]
     assert beside[("shufflenet", "from_resnet")] == teachers["resnet"]
     assert beside[("shufflenet", "mfd")] == teachers["shufflenet"]
-    alone = results.pair_with_teachers(runs.query("architecture == 'shufflenet'"), results.read_outcomes(paths))
+    alone = results.pair_with_teachers(runs.query("architecture == 'shufflenet'"), results.read_correctness(paths))
     assert set(alone["method"]) == {"mfd"}
 
 

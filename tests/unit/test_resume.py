@@ -18,9 +18,12 @@ import pytest
 from safetensors.torch import load_file
 from torch import nn
 
-from fairdistill import files, job, models, resume, run
-from fairdistill.locks import WriterLock
-from fairdistill.resume import ResumeState
+from fairdistill import networks as models
+from fairdistill.runtime import files
+from fairdistill.runtime.locks import WriterLock
+from fairdistill.training.loop import job, resume
+from fairdistill.training.loop import publish as run
+from fairdistill.training.resume import ResumeState
 
 EPOCHS = 40
 KILLS = 8  # of each of three trainings

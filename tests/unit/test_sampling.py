@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairdistill.sampling import balanced_order, epoch_order, plain_order
+from fairdistill.data.sampling import balanced_order, epoch_order, plain_order
 
 cells = st.lists(st.integers(0, 5), min_size=1, max_size=200).map(np.array)
 seeds = st.integers(0, 2**32 - 1)

@@ -11,10 +11,10 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from fairdistill import seeds
-from fairdistill.metrics import score
-from fairdistill.outcomes import from_metrics
-from fairdistill.results import reach
+from fairdistill.evaluation import seeds
+from fairdistill.evaluation.correctness import from_metrics
+from fairdistill.evaluation.metrics import score
+from fairdistill.reporting.runs import margins
 from scripts import verify_results
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def test_the_interval_that_joins_seeds_and_test_set_is_not_too_short(n, of_seeds
         values = rng.normal() + of_seeds * rng.normal(size=n)
         low, high = seeds.t_interval(values)
         row = {"difference": values.mean(), "seeds_low": low, "seeds_high": high}
-        down, up = reach(row | {"test_low": values.mean() - 1.96, "test_high": values.mean() + 1.96})
+        down, up = margins(row | {"test_low": values.mean() - 1.96, "test_high": values.mean() + 1.96})
         hits += values.mean() - down <= 0 <= values.mean() + up
 
     assert hits / 2000 >= 0.93
@@ -112,12 +112,12 @@ def test_intervals_that_another_numpy_drew_hold_to_an_image_of_a_hundred(results
     assert (verify_results.differences_of_metrics(path, results) == []) is holds
 
 
-@pytest.mark.parametrize("source", ["the cells", "the outcomes"])
+@pytest.mark.parametrize("source", ["the cells", "the correctness"])
 def test_a_false_headline_number_is_named(results, monkeypatch, source):
     path = results / "metrics" / "utkface" / "resnet" / "mfd" / "seed0.json"
     record = json.loads(path.read_text())
     if source == "the cells":  # a file of an earlier version
-        del record["metrics"]["outcomes"], record["metrics"]["uncertainty"]
+        del record["metrics"]["correctness"], record["metrics"]["uncertainty"]
     record["metrics"] |= {"accuracy": 0.9, "deo_a": 0.01}
     path.write_text(json.dumps(record))
 

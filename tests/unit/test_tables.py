@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 from synthetic_results import make_study
 
-from fairdistill import conclusions, paper, tables
-from fairdistill.errors import UserError
-from fairdistill.results import PAIRED, pair_with_teachers, read_metrics, read_outcomes, write_csv
-from fairdistill.seeds import t_quantile
+from fairdistill.evaluation.seeds import t_quantile
+from fairdistill.reporting import tables
+from fairdistill.reporting.paper import comparison as paper
+from fairdistill.reporting.paper import conclusions
+from fairdistill.reporting.runs import PAIRED, pair_with_teachers, read_correctness, read_metrics, write_csv
+from fairdistill.runtime.errors import UserError
 from scripts import compare_with_paper, make_table
 
 PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
@@ -146,7 +148,7 @@ def test_the_papers_table_is_compared_with_our_average_over_its_two_data_sets(tm
 def test_every_gap_of_the_paper_stands_beside_ours_with_the_noise_of_the_gap(tmp_path):
     paths = make_study(tmp_path, seeds=range(3))
     runs = read_metrics(paths)
-    paired = pair_with_teachers(runs, read_outcomes(paths))
+    paired = pair_with_teachers(runs, read_correctness(paths))
 
     comparison = paper.compare(runs, paired, paper.read_paper_values(PAPER_VALUES), method="mfd")
 
@@ -215,8 +217,8 @@ def test_paper_values_that_cannot_be_used_are_named(tmp_path, edit, message):
 
 def test_the_scripts_write_each_form(runs, tmp_path, monkeypatch):
     write_csv(tmp_path / "runs.csv", runs)
-    outcomes = read_outcomes((tmp_path / "metrics").rglob("*.json"))
-    write_csv(tmp_path / "paired.csv", pair_with_teachers(runs, outcomes))
+    correctness = read_correctness((tmp_path / "metrics").rglob("*.json"))
+    write_csv(tmp_path / "paired.csv", pair_with_teachers(runs, correctness))
 
     def call(script, **options):
         arguments = [str(part) for name, value in options.items() for part in (f"--{name}", value)]

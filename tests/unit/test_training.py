@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 import torch
 
-from fairdistill import job, training
-from fairdistill.engines.fast import Images, TeacherOutputs
-from fairdistill.errors import UserError
-from fairdistill.models import build_model, load_model
-from fairdistill.resume import ResumeState
-from fairdistill.training import TrainingSettings, infer, learning_rate_factor, train
+from fairdistill.networks import build_model, load_model
+from fairdistill.runtime.errors import UserError
+from fairdistill.training.engines.fast import Images, TeacherOutputs
+from fairdistill.training.loop import TrainingSettings, infer, job, learning_rate_factor, train
+from fairdistill.training.loop import loop as training
+from fairdistill.training.resume import ResumeState
 
 ARCHITECTURE = {"kind": "shufflenet_v2_x1_0", "stem": "cifar"}
 SETTINGS = TrainingSettings(epochs=3, batch_size=32, precision="fp32", device="cpu", evaluate_every=1)
@@ -302,7 +302,7 @@ def test_damaged_images_are_not_trained_on(tiny_folder, tmp_path):
 
 
 def test_a_teacher_of_other_classes_is_refused(tiny_folder, tmp_path):
-    from fairdistill.models import save_model
+    from fairdistill.networks import save_model
 
     path = tmp_path / "weights.safetensors"
     save_model(path, build_model(ARCHITECTURE, 5), ARCHITECTURE)

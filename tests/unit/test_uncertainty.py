@@ -1,15 +1,15 @@
-"""Intervals and floor against scipy, against plain resampling of images, and in simulated studies."""
+"""Intervals and fair baseline against scipy, against plain resampling of images, and in simulated studies."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from fairdistill import uncertainty
-from fairdistill.outcomes import Outcomes, collect
+from fairdistill.evaluation import uncertainty
+from fairdistill.evaluation.correctness import Correctness, collect
 
 
 def unpaired(right):
-    """Outcomes of independent images, from right answers of shape (n_groups, n_classes, images per cell)."""
+    """Correctness of independent images, from right answers of shape (n_groups, n_classes, images per cell)."""
     n_groups, n_classes, n = right.shape
     group, label = np.indices((n_groups, n_classes, n))[:2]
     names = np.arange(right.size).astype(str)
@@ -44,7 +44,7 @@ def covered(truth, low, high):
     return np.mean((np.asarray(low) <= truth) & (truth <= np.asarray(high)))
 
 
-def test_the_floor_is_what_direct_simulation_of_a_fair_classifier_gives():
+def test_the_fair_baseline_is_what_direct_simulation_of_a_fair_classifier_gives():
     # 100 images in each of 3 x 4 cells at accuracy 0.75, as on UTKFace
     right = np.broadcast_to(np.arange(100) < 75, (4, 3, 100))
     rng = np.random.default_rng(1)
@@ -58,25 +58,27 @@ def test_the_floor_is_what_direct_simulation_of_a_fair_classifier_gives():
         assert (measure(fair).mean(), measure(fair).std()) == pytest.approx((mean, sd), abs=0.0015)
 
 
-def test_the_floor_of_cifar10s_is_lower_where_copies_err_together():
+def test_the_fair_baseline_of_cifar10s_is_lower_where_copies_err_together():
     rng = np.random.default_rng(2)
     right = copies(rng, np.full((2, 10), 0.92), 1000, agreement=0)
     together = copies(rng, np.full((2, 10), 0.92), 1000, agreement=0.9)
-    floors = [uncertainty.assess(paired(bits), resamples=2000)["deo_a"]["floor"]["mean"] for bits in (right, together)]
+    baselines = [
+        uncertainty.assess(paired(bits), resamples=2000)["deo_a"]["fair_baseline"]["mean"] for bits in (right, together)
+    ]
 
-    assert floors[0] == pytest.approx(0.0097, abs=0.0008)
-    assert floors[1] < floors[0] / 2
+    assert baselines[0] == pytest.approx(0.0097, abs=0.0008)
+    assert baselines[1] < baselines[0] / 2
 
 
-def test_the_floor_keeps_accuracy_per_class_and_how_often_copies_agree():
-    outcomes = paired(copies(np.random.default_rng(3), [[0.9, 0.5], [0.6, 0.7]], 500))
+def test_the_fair_baseline_keeps_accuracy_per_class_and_how_often_copies_agree():
+    correctness = paired(copies(np.random.default_rng(3), [[0.9, 0.5], [0.6, 0.7]], 500))
 
-    fair = uncertainty.resample_fair(outcomes, resamples=20_000, rng=np.random.default_rng(4))
+    fair = uncertainty.resample_fair(correctness, resamples=20_000, rng=np.random.default_rng(4))
 
     means = fair.mean(axis=0)
-    np.testing.assert_allclose(means, np.broadcast_to(outcomes.accuracy.mean(axis=0), (2, 2)), atol=0.001)
+    np.testing.assert_allclose(means, np.broadcast_to(correctness.accuracy.mean(axis=0), (2, 2)), atol=0.001)
     # McNemar: the gap of a fair classifier has variance (images with one copy right) / n^2
-    first, second = outcomes.right
+    first, second = correctness.right
     discordant = [np.sum(a != b) for a, b in zip(first, second, strict=True)]
     np.testing.assert_allclose((fair[:, 0] - fair[:, 1]).std(axis=0), np.sqrt(discordant) / 500, rtol=0.02)
 
@@ -126,7 +128,7 @@ def test_the_gap_of_two_groups_in_one_class_has_the_normal_interval_where_it_is_
     assert (result["low"], result["corrected"], result["high"]) == pytest.approx(
         (0.2 - half, 0.2, 0.2 + half), abs=0.003
     )
-    assert result["verdict"] == "above floor"
+    assert result["verdict"] == "above fair baseline"
 
 
 def interval(low, point, high):
@@ -180,7 +182,7 @@ def test_the_covariances_of_a_gap_are_those_of_resampled_images(copies):
     if copies:
         hard[:] = 0.7 * hard[0] + 0.3 * hard
     models = [
-        Outcomes(
+        Correctness(
             right=[[hard[a, y] < cells[a, y] for y in range(2)] for a in range(2)],
             paired=copies,
             images="same",

@@ -65,15 +65,15 @@ def test_what_does_not_touch_a_result_reruns_nothing(study, project):
     edit(project, "fairdistill/methods/mfd.py", '"""MMD-based', '"""In other words: MMD-based')
     edit(project, "fairdistill/__init__.py", '__version__ = "', '__version__ = "9.')
     edit(project, "fairdistill/methods/__init__.py", "{\n", '{\n    "kd": "fairdistill.methods.kd:KD",\n')
-    edit(project, "fairdistill/download.py", "import glob\n", "import glob\n\nANOTHER = 1\n")
-    edit(project, "fairdistill/errors.py", 'f"error: ', 'f"bad input: ')
-    edit(project, "fairdistill/files.py", "import os\n", "import os\n\nANOTHER = 1\n")
+    edit(project, "fairdistill/data/download.py", "import glob\n", "import glob\n\nANOTHER = 1\n")
+    edit(project, "fairdistill/runtime/errors.py", 'f"error: ', 'f"bad input: ')
+    edit(project, "fairdistill/runtime/files.py", "import os\n", "import os\n\nANOTHER = 1\n")
     edit(project, "workflow/rules/paper.smk", "Writing Table I", "Now writing Table I")
     assert planned(*GIVEN, project=project, directory=study) == {}
 
 
 def test_an_edited_plot_reruns_only_that_plot(study, project):
-    edit(project, "fairdistill/plotting.py", "def plot_comparison", "ANOTHER = 1\n\n\ndef plot_comparison")
+    edit(project, "fairdistill/reporting/figures.py", "def plot_comparison", "ANOTHER = 1\n\n\ndef plot_comparison")
     assert planned(*GIVEN, project=project, directory=study) == {"plot_comparison": 2}
 
 

@@ -10,11 +10,11 @@ ROOT = str(Path(str(workflow.current_basedir)).parents[1])
 # the project need not be installed beside the user's own Snakemake
 sys.path.insert(0, ROOT)
 
-from fairdistill.config import complete, grids, method_of_paper
-from fairdistill.devices import visible_gpus
-from fairdistill.errors import UserError
-from fairdistill.progress import plan_trainings
-from fairdistill.provenance import code_version, constant
+from fairdistill.settings.reading import complete, grids, method_of_paper
+from fairdistill.runtime.devices import visible_gpus
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.progress import plan_trainings
+from fairdistill.runtime.provenance import code_version, constant
 
 try:
     config.update(complete(config))
@@ -158,9 +158,9 @@ def files_of_model(method="{method}", architecture="{architecture}"):
 def code_of_training(script, architecture, method):
     """Version of all that decides a training's result: the script's code, architecture's, method's and engine's."""
     modules = (
-        constant("fairdistill.models", "ARCHITECTURES")[architecture["kind"]],
+        constant("fairdistill.networks", "ARCHITECTURES")[architecture["kind"]],
         constant("fairdistill.methods", "METHODS")[method["kind"]],
-        constant("fairdistill.engines", "ENGINES")[config["training"]["engine"]],
+        constant("fairdistill.training.engines", "ENGINES")[config["training"]["engine"]],
     )
     return code_version(script, *(module.split(":")[0] for module in modules))
 

@@ -1,0 +1,161 @@
+"""Accuracy and the difference in equalized odds (DEO) of one model, from its test predictions.
+
+Everything is counted per cell: acc[a, y] = Pr(prediction = y | A = a, Y = y) is the share of group a's images
+of class y that the model gets right. All values are fractions in 0..1.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import ArrayLike
+
+from fairdistill.evaluation.correctness import Correctness, collect
+from fairdistill.evaluation.uncertainty import RESAMPLES, assess
+from fairdistill.runtime.errors import UserError
+
+
+def cell_accuracy(
+    *,
+    label: ArrayLike,
+    group: ArrayLike,
+    prediction: ArrayLike,
+    classes: Sequence,
+    groups: Sequence,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the accuracy and the number of samples of each (group, class) cell.
+
+    Parameters
+    ----------
+    label, group, prediction : integer arrays, shape (n,)
+        True class, sensitive group and predicted class of each sample, coded 0, 1, ...
+    classes, groups : sequences of length n_classes and n_groups
+        Their names in the order of the codes, for messages; `range(n)` will do.
+
+    Returns
+    -------
+    accuracy : float array, shape (n_groups, n_classes)
+        Pr(prediction = y | A = a, Y = y).
+    count : int array, shape (n_groups, n_classes)
+
+    Raises
+    ------
+    UserError
+        If an array does not hold codes in range, or a cell has no sample.
+    """
+    label = _codes("label", label, len(classes))
+    group = _codes("group", group, len(groups))
+    prediction = _codes("prediction", prediction, len(classes))
+    cell = group * len(classes) + label
+    size, shape = len(groups) * len(classes), (len(groups), len(classes))
+    count = np.bincount(cell, minlength=size).reshape(shape)
+    correct = np.bincount(cell[prediction == label], minlength=size).reshape(shape)
+    for a, y in np.argwhere(count == 0)[:1]:
+        raise UserError(
+            f"no test sample of class '{classes[y]}' in group '{groups[a]}': "
+            "DEO needs at least one in every (class, group) cell"
+        )
+    return correct / count, count
+
+
+def evaluate(
+    predictions: pd.DataFrame, *, classes: Sequence[str], groups: Sequence[str], resamples: int = RESAMPLES
+) -> dict:
+    """Return every metric of one model, its uncertainty, and the correctness they follow from, ready for JSON.
+
+    The difference in equalized odds is given as deo_a, its mean, and deo_m, its maximum over classes:
+    DEO_A = 1/M sum over y of max over a, a' of |Pr(pred = y | A = a, Y = y) - Pr(pred = y | A = a', Y = y)|,
+    the formula in section IV-A of the paper; DEO_M takes the maximum over y in place of the mean. Both are
+    defined in Jung, Lee, Park, Moon, "Fair Feature Distillation for Visual Recognition", CVPR 2021.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        One row per test image with the columns image_id (the same for copies of one image), label, group,
+        p0 .. p{n_classes - 1}; the prediction is the most probable class.
+    classes, groups : names in the order of their codes
+    resamples : int
+        Of the bootstrap that the uncertainty is computed with.
+
+    Raises
+    ------
+    UserError
+        If a column is missing, a value is out of range, or a (class, group) cell has no image.
+
+    Examples
+    --------
+    >>> predictions = pd.DataFrame({"label": [0, 0, 1, 1, 1, 1], "group": [0, 1, 0, 0, 1, 1], "p1": [0, 1, 1, 0, 1, 1]})
+    >>> predictions["image_id"] = ["i", "j", "k", "l", "m", "n"]
+    >>> result = evaluate(predictions.assign(p0=1 - predictions["p1"]), classes=["young", "old"], groups=["a", "b"])
+    >>> result["deo_per_class"], result["deo_a"], result["deo_m"]
+    ({'young': 1.0, 'old': 0.5}, 0.75, 1.0)
+    """
+    probability = [f"p{y}" for y in range(len(classes))]
+    expected = ["image_id", "label", "group", *probability]
+    if missing := [name for name in expected if name not in predictions]:
+        raise UserError(f"column '{missing[0]}' is missing; predictions need {', '.join(expected)}")
+    if f"p{len(classes)}" in predictions:
+        raise UserError(f"more probabilities than the {len(classes)} classes: {', '.join(classes)}")
+    p = predictions[probability].to_numpy(dtype=np.float64)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise UserError("a probability is not a number in 0..1; train the model again")
+
+    label, group = predictions["label"].to_numpy(), predictions["group"].to_numpy()
+    prediction = p.argmax(axis=1)
+    cells, _ = cell_accuracy(label=label, group=group, prediction=prediction, classes=classes, groups=groups)
+    correctness = collect(
+        right=prediction == label,
+        label=label,
+        group=group,
+        image_id=predictions["image_id"].to_numpy(),
+        shape=cells.shape,
+    )
+    return score(correctness, classes=classes, groups=groups, resamples=resamples)
+
+
+def score(
+    correctness: Correctness, *, classes: Sequence[str], groups: Sequence[str], resamples: int = RESAMPLES
+) -> dict[str, object]:
+    """Return what `evaluate` does, from the right and wrong answers alone."""
+    accuracy, count = correctness.accuracy, correctness.count
+    gap = np.ptp(accuracy, axis=0)
+    per_group = np.average(accuracy, weights=count, axis=1)
+    return {
+        "n": int(count.sum()),
+        "accuracy": float(np.average(accuracy, weights=count)),
+        "deo_a": float(gap.mean()),
+        "deo_m": float(gap.max()),
+        "worst_group_accuracy": float(per_group.min()),
+        "accuracy_per_group": _named(groups, per_group),
+        "accuracy_per_class": _named(classes, np.average(accuracy, weights=count, axis=0)),
+        "deo_per_class": _named(classes, gap),
+        "cell_accuracy": {name: _named(classes, row) for name, row in zip(groups, accuracy, strict=True)},
+        "cell_count": {name: _named(classes, row) for name, row in zip(groups, count, strict=True)},
+        "uncertainty": assess(correctness, resamples=resamples),
+        "correctness": correctness.to_json(classes=classes, groups=groups),
+    }
+
+
+def evaluate_file(path: Path | str, *, classes: Sequence[str], groups: Sequence[str]) -> dict:
+    """Return `evaluate` of the predictions in a Parquet file; a UserError names the file."""
+    try:
+        return evaluate(pd.read_parquet(path), classes=classes, groups=groups)
+    except (UserError, pa.ArrowInvalid) as error:
+        raise UserError(f"{path}: {str(error).splitlines()[0]}") from error
+
+
+def _codes(name: str, values: ArrayLike, n: int) -> np.ndarray:
+    values = np.asarray(values)
+    if values.size == 0:
+        return values.astype(np.int64)
+    if values.dtype.kind not in "iu":
+        raise UserError(f"{name} holds {values.dtype}, not integers")
+    if values.min() < 0 or values.max() >= n:
+        raise UserError(f"{name} holds {values.min()}..{values.max()}, outside 0..{n - 1}")
+    return values.astype(np.int64)
+
+
+def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
+    return dict(zip(names, values.tolist(), strict=True))

@@ -1,0 +1,369 @@
+"""How far accuracy and DEO may be trusted on a finite test set: intervals, the fair baseline, gaps.
+
+DEO is a range, maximum minus minimum over groups, and so never below zero: noise in the cells does not cancel in
+it, it adds. A fair classifier scores above zero (the fair baseline), every DEO is too large on average, and the
+ordinary bootstrap doubles that bias instead of showing it: its percentile intervals miss a small DEO nearly always. So
+
+- the *fair baseline* is simulated from a classifier with the model's per-class accuracy and no bias;
+- the *interval* of a DEO inverts a test: it holds each true DEO under which the observed one would not be among
+  the 5 % most surprising; its lower end allows for groups that tie. The true DEO under which half would score above it
+  is the *corrected* one: as often too large as too small, yet too large on average where the truth is near zero, as it
+  is never below;
+- the interval of a *gap* between two models joins their two intervals (MOVER; near zero, the plain difference).
+
+Intervals and fair baseline rest on one bootstrap over test images, stratified by (class, group), that draws the copies
+of an image together. Images are not drawn one by one: given the strata, the numbers of images with each pattern of
+right and wrong are multinomial. The covariance of two models' scores on the same images is had in closed form.
+
+Sources: Efron and Tibshirani, An Introduction to the Bootstrap, 1993 (bootstrap, percentile interval); Andrews,
+Econometrica 68, 2000 (why it fails at a boundary); Chuang and Lai, Statistica Sinica 10, 2000 (inverting simulated
+tests over a one-parameter family: hybrid resampling); Feldman and Cousins, Physical Review D 57, 1998 (tails that
+become one-sided at a boundary); Andrews and Soares, Econometrica 78, 2010 (what noise may set apart is treated as
+equal; here smoothly, with a constant factor); Zou and Donner, Statistics in Medicine 27, 2008 (MOVER).
+`docs/statistics.md` says what was chosen and how well it covers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
+from statistics import NormalDist
+
+import numpy as np
+
+from fairdistill.evaluation.correctness import Correctness
+
+LEVEL = 0.95
+TAIL = (1 - LEVEL) / 2
+RESAMPLES = 10_000
+SEED = 0
+# of the bisection in DEO: to 0.0001
+HALVINGS = 14
+# two sums of shares that are equal may differ by this
+ROUNDING = 1e-9
+
+ABOVE = "above fair baseline"
+FAIR = "not distinguishable from fair"
+# a lower end below this share of the upper one is all but cut off by zero
+NEAR_ZERO = 0.1
+ENDS = ("low", "corrected", "high")
+
+
+def assess(correctness: Correctness, *, resamples: int = RESAMPLES, seed: int = SEED) -> dict:
+    """Return the uncertainty of one model's accuracy, DEO_A and DEO_M, ready for JSON.
+
+    All values are fractions. accuracy has the ends of its interval, `low` and `high`; deo_a and deo_m have those,
+    the `corrected` value, the `fair_baseline` (mean, low and high of a fair classifier's DEO) and the `verdict`:
+    "above fair baseline" where the observed DEO exceeds the baseline's high, else "not distinguishable from fair".
+    deo_per_class has low, corrected and high of each class's gap, in lists in the order of the classes.
+    """
+    rng = np.random.default_rng(seed)
+    observed, count = correctness.accuracy, correctness.count
+    drawn = resample([correctness], resamples=resamples, rng=rng)[:, 0]
+    fair = resample_fair(correctness, resamples=resamples, rng=rng)
+    result = {
+        "level": LEVEL,
+        "resamples": resamples,
+        "seed": seed,
+        "accuracy": _named(np.quantile(overall(drawn, count), [TAIL, 1 - TAIL]), ["low", "high"]),
+    }
+    # of one class the maximum over classes is its own gap
+    ends = deo_interval(observed.T[..., None], np.swapaxes(drawn - observed, 1, 2)[..., None], measure="deo_m")
+    result["deo_per_class"] = dict(zip(ENDS, (end.tolist() for end in ends), strict=True))
+    for name, measure in MEASURES.items():
+        low, corrected, high = deo_interval(observed, drawn - observed, measure=name)
+        baseline = measure(fair)
+        top = np.quantile(baseline, 1 - TAIL)
+        result[name] = {
+            **_named([low, corrected, high], ENDS),
+            "fair_baseline": _named([baseline.mean(), np.quantile(baseline, TAIL), top], ["mean", "low", "high"]),
+            "verdict": verdict(measure(observed), top),
+        }
+    return result
+
+
+def verdict(deo: float, fair_baseline_high: float) -> str:
+    """Say whether a DEO is above what a fair classifier scores, given the upper end of the baseline's 95 % range."""
+    return ABOVE if deo > fair_baseline_high else FAIR
+
+
+def gap_intervals(
+    student: Correctness, teacher: Correctness, student_uncertainty: Mapping, teacher_uncertainty: Mapping
+) -> dict[str, tuple[float, float]]:
+    """Return the test-set interval (low, high) of student minus teacher in accuracy, deo_a and deo_m.
+
+    Accuracy has the normal interval of a difference, DEO that of `mover`; the covariances are exact for accuracy, and
+    for DEO those of the cells that are its extremes (delta method). Both models count as tested on the same images
+    where they were; else as if their test sets were independent, which is wider.
+
+    Parameters
+    ----------
+    student_uncertainty, teacher_uncertainty : as `assess` returns them
+    """
+    covariance = cell_covariance(student, teacher)
+    share = np.stack([model.count / model.count.sum() for model in (student, teacher)])
+    variance = _weighted(covariance, share)
+    cells = np.stack([student.accuracy, teacher.accuracy])
+    difference = overall(cells[0], student.count) - overall(cells[1], teacher.count)
+    half = NormalDist().inv_cdf(1 - TAIL) * np.sqrt(max(0.0, variance.trace() - 2 * variance[0, 1]))
+    result = {"accuracy": (float(difference - half), float(difference + half))}
+    for name in MEASURES:
+        correlation = deo_correlation(cells, covariance, measure=name)
+        low, high = mover(student_uncertainty[name], teacher_uncertainty[name], correlation)
+        result[name] = float(low), float(high)
+    return result
+
+
+def deo_correlation(accuracy: np.ndarray, covariance: np.ndarray, *, measure: str) -> np.ndarray:
+    """Return the correlation of two models' DEO over test sets, by the delta method; 0 where one has no variance.
+
+    Parameters
+    ----------
+    accuracy : shape (..., 2, n_groups, n_classes)
+        Of both models.
+    covariance : shape (..., n_classes, 2, n_groups, 2, n_groups)
+        See `cell_covariance`.
+    measure : "deo_a" or "deo_m"
+    """
+    top, bottom = accuracy.max(axis=-2, keepdims=True), accuracy.min(axis=-2, keepdims=True)
+    # extremes that tie share the weight
+    weight = _share(accuracy == top, -2) - _share(accuracy == bottom, -2)
+    if measure == "deo_m":
+        gap = top - bottom
+        weight = weight * _share(gap == gap.max(axis=-1, keepdims=True), -1)
+    variance = _weighted(covariance, weight)
+    spread = np.sqrt(variance[..., 0, 0] * variance[..., 1, 1])
+    return np.where(spread > 0, variance[..., 0, 1] / np.where(spread > 0, spread, 1), 0.0)
+
+
+def _share(chosen: np.ndarray, axis: int) -> np.ndarray:
+    return chosen / chosen.sum(axis=axis, keepdims=True)
+
+
+def _weighted(covariance: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Covariance, (..., 2, 2), of a sum of each model's cells with `weight`, (..., 2, n_groups, n_classes)."""
+    return np.einsum("...iay,...yiajb,...jby->...ij", weight, covariance, weight)
+
+
+def cell_covariance(student: Correctness, teacher: Correctness) -> np.ndarray:
+    """Return the covariance over test sets of cell accuracies, (n_classes, 2, n_groups, 2, n_groups).
+
+    The entries of one class: of a group of the student or the teacher with a group of either. All else is
+    independent, and so are the models where they were not tested on the same images.
+    """
+    models = [student, teacher]
+    n_groups, n_classes = student.count.shape
+    covariance = np.zeros((n_classes, 2, n_groups, 2, n_groups))
+    same = student.images is not None and student.images == teacher.images
+    for together in [[0, 1]] if same else [[0], [1]]:
+        for groups, y in _strata(models[together[0]]):
+            right = np.array([models[k].right[a][y] for k in together for a in groups], dtype=float)
+            n, mean = right.shape[1], right.mean(axis=1)
+            block = (right @ right.T / n - np.outer(mean, mean)) / n
+            place = np.ix_([y], together, groups, together, groups)
+            covariance[place] = block.reshape(1, *(len(together), len(groups)) * 2)
+    return covariance
+
+
+def mover(first: Mapping, second: Mapping, correlation: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the interval of first - second from an interval of each: the method of variance estimates recovery.
+
+    Zou and Donner 2008, equation for a difference of correlated estimates. It takes how far an interval reaches for
+    a multiple of the estimate's standard deviation. Where zero cuts a lower end off, or nearly, that is too little,
+    and the plain difference of the ends takes its place.
+
+    Parameters
+    ----------
+    first, second : mappings with low, corrected (the point estimate) and high
+        Numbers, or arrays of one shape.
+    correlation : of the two estimates
+    """
+
+    def margins(one: Mapping, other: Mapping) -> np.ndarray:
+        """How far one's lower and the other's upper end are from the estimates, joined."""
+        down, up = one["corrected"] - one["low"], other["high"] - other["corrected"]
+        joined = np.sqrt(np.maximum(0.0, down**2 + up**2 - 2 * correlation * down * up))
+        return np.where(one["low"] > NEAR_ZERO * one["high"], joined, down + up)
+
+    difference = first["corrected"] - second["corrected"]
+    return difference - margins(first, second), difference + margins(second, first)
+
+
+def overall(accuracy: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Accuracy over all samples from cells, shape (..., n_groups, n_classes) -> (...)."""
+    return (accuracy * count).sum(axis=(-2, -1)) / count.sum()
+
+
+def deo_a(accuracy: np.ndarray) -> np.ndarray:
+    """DEO_A from cells, shape (..., n_groups, n_classes) -> (...)."""
+    return np.ptp(accuracy, axis=-2).mean(axis=-1)
+
+
+def deo_m(accuracy: np.ndarray) -> np.ndarray:
+    """DEO_M from cells, shape (..., n_groups, n_classes) -> (...)."""
+    return np.ptp(accuracy, axis=-2).max(axis=-1)
+
+
+MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"deo_a": deo_a, "deo_m": deo_m}
+
+
+def resample(models: Sequence[Correctness], *, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Return bootstrapped cell accuracies of models, shape (resamples, n_models, n_groups, n_classes).
+
+    Each resample draws as many images of each class (paired), or of each cell (not paired), as there are, with
+    replacement; an image brings all its copies and the answers of all models.
+    """
+    first, *others = models
+    if any(other.images is None or other.images != first.images for other in others):
+        alone = [resample([model], resamples=resamples, rng=rng) for model in models]
+        return np.concatenate(alone, axis=1)
+    n_groups, n_classes = first.count.shape
+    accuracy = np.empty((resamples, len(models), n_groups, n_classes))
+    for strata, y in _strata(first):
+        bits = np.array([model.right[a][y] for model in models for a in strata])
+        share = _draw(bits, bits.shape[1], resamples, rng)
+        accuracy[:, :, strata, y] = share.reshape(resamples, len(models), len(strata))
+    return accuracy
+
+
+def resample_fair(correctness: Correctness, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Return cell accuracies of a fair classifier on this test set, shape (resamples, n_groups, n_classes).
+
+    It has the per-class accuracy of the model. Where images are paired, copies err together as often as the
+    model's, but which copy is right alone is left to chance: their answers are exchanged over all orders of groups.
+    """
+    n_groups, n_classes = correctness.count.shape
+    accuracy = np.empty((resamples, n_groups, n_classes))
+    for strata, y in _strata(correctness):
+        cells = [correctness.right[a][y] for a in range(n_groups)]
+        if correctness.paired:
+            pool = np.concatenate([np.array(order) for order in permutations(cells)], axis=1)
+        else:
+            pool = np.concatenate(cells)[None]
+        accuracy[:, strata, y] = _draw(pool, len(cells[strata[0]]), resamples, rng)
+    return accuracy
+
+
+def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tuple[np.ndarray, ...]:
+    """Return (low, corrected, high), each of shape (...): the true DEOs between which the observed one is no surprise.
+
+    Under a true DEO t the model would score DEO(truth(t) + error), with the bootstrap's errors. truth(t) are cells
+    that have DEO t and otherwise lie as observed, save for the lower end (below). For DEO_A the gaps of all classes
+    grow or shrink by the same amount, down to zero (soft thresholding); for DEO_M gaps above t are cut to t, or the
+    largest is widened to it. Where a gap grows its two extreme groups move apart, where it shrinks all groups approach
+    in proportion. At the corrected value, half of the models would score above the observed DEO.
+
+    Where groups tie for an extreme, each adds its noise to the score; but noise sets their observed cells apart, and
+    cells placed as observed then score too little. That would leave out true DEOs at the lower end. For that end each
+    group is therefore moved towards its nearer extreme (`_towards_extremes`): for DEO_A in all classes, for DEO_M in
+    that of the largest gap, as the observed gaps of the others, too wide by their own noise, already add to the score.
+
+    A t is left out where so large a score has a probability below 5 % - s, or so small a one below s. A fair model can
+    be missed on one side alone, so s grows from nearly nothing at t = 0 to 2.5 % where the scores lie apart from a
+    fair model's: it is 2.5 % of the chance that a fair model scores below all but the least 2.5 % of them.
+
+    Parameters
+    ----------
+    accuracy : shape (..., n_groups, n_classes)
+        Observed.
+    error : shape (resamples, ..., n_groups, n_classes)
+        Bootstrapped minus observed.
+    measure : "deo_a" or "deo_m"
+    """
+    observed = MEASURES[measure](accuracy)
+    # groups and classes first: passes over whole arrays are what makes this fast
+    cells = np.ascontiguousarray(np.moveaxis(accuracy, (-2, -1), (0, 1)))
+    errors = np.ascontiguousarray(np.moveaxis(error, (-2, -1), (0, 1)))
+    top, bottom = cells.max(axis=0), cells.min(axis=0)
+    gap, middle = top - bottom, (top + bottom) / 2
+    scale = np.where(gap > 0, gap, 1)
+    as_observed, moved = (cells - middle) / scale, (_towards_extremes(cells, errors) - middle) / scale
+    if measure == "deo_m":
+        moved = np.where(gap == gap.max(axis=0), moved, as_observed)
+    # the groups that move apart: one for each end, also where there is no gap yet
+    ends = np.zeros_like(cells)
+    np.put_along_axis(ends, cells.argmax(axis=0)[None], 0.5, axis=0)
+    np.put_along_axis(ends, (len(cells) - 1 - cells[::-1].argmin(axis=0))[None], -0.5, axis=0)
+
+    def gaps(t: np.ndarray) -> np.ndarray:
+        if measure == "deo_a":
+            return np.clip(gap + t, 0, 1)
+        return np.where(gap == gap.max(axis=0), t, np.minimum(gap, t))
+
+    def scores(t: np.ndarray, place: np.ndarray) -> np.ndarray:
+        new = gaps(t)
+        truth = place * np.minimum(new, gap) + ends * np.maximum(new - gap, 0)
+        high = truth[0][:, None] + errors[0]
+        low = high.copy()
+        for cell, noise in zip(truth[1:], errors[1:], strict=True):
+            answer = cell[:, None] + noise
+            np.maximum(high, answer, out=high)
+            np.minimum(low, answer, out=low)
+        high -= low
+        return high.mean(axis=0) if measure == "deo_a" else high.max(axis=0)
+
+    fair = -gap.max(axis=0) if measure == "deo_a" else np.zeros_like(observed)
+    fair_scores = scores(fair, as_observed)
+
+    def small(drawn: np.ndarray) -> np.ndarray:
+        return TAIL * np.mean(fair_scores <= np.quantile(drawn, TAIL, axis=0), axis=0)
+
+    def too_small(drawn: np.ndarray) -> np.ndarray:
+        """Whether the true DEO is too small for what was observed."""
+        return np.mean(drawn >= observed - ROUNDING, axis=0) < 2 * TAIL - small(drawn)
+
+    def not_too_large(drawn: np.ndarray) -> np.ndarray:
+        return np.mean(drawn <= observed + ROUNDING, axis=0) >= small(drawn)
+
+    def below_median(drawn: np.ndarray) -> np.ndarray:
+        return np.mean(drawn > observed, axis=0) + np.mean(drawn == observed, axis=0) / 2 < 0.5
+
+    def border(below: Callable[[np.ndarray], np.ndarray], place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Enclose the t up to which `below` holds of the scores."""
+        low, high = fair, np.ones_like(fair)
+        for _ in range(HALVINGS):
+            t = (low + high) / 2
+            holds = below(scores(t, place))
+            low, high = np.where(holds, t, low), np.where(holds, high, t)
+        return low, high
+
+    # rounded outwards
+    low, corrected = border(too_small, moved)[0], border(below_median, as_observed)[0]
+    found = np.minimum(low, corrected), corrected, border(not_too_large, as_observed)[1]
+    return tuple(gaps(t).mean(axis=0) if measure == "deo_a" else t for t in found)
+
+
+def _towards_extremes(cells: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Return cells, (n_groups, n_classes, ...), with each group moved towards the nearer extreme of its class.
+
+    Its distance d, of variance v over test sets, becomes d * d^2 / (d^2 + 2 v). The 2 is chosen by simulation: with
+    less, intervals cover too little where groups tie; with more, too much elsewhere. The extremes stay, so that two
+    groups are unchanged.
+
+    Parameters
+    ----------
+    errors : shape (n_groups, n_classes, resamples, ...)
+        Bootstrapped minus observed.
+    """
+    to_top, to_bottom = cells.max(axis=0) - cells, cells - cells.min(axis=0)
+    nearer = np.where(to_top <= to_bottom, cells.argmax(axis=0), cells.argmin(axis=0))
+    distance = np.take_along_axis(cells, nearer, axis=0) - cells
+    noise = 2 * (np.take_along_axis(errors, nearer[:, :, None], axis=0) - errors).var(axis=2)
+    total = distance**2 + noise
+    return cells + distance * noise / np.where(total > 0, total, 1)
+
+
+def _strata(correctness: Correctness) -> list[tuple[list[int], int]]:
+    """The groups whose samples are drawn together, and the class, of each stratum."""
+    n_groups, n_classes = correctness.count.shape
+    together = [list(range(n_groups))] if correctness.paired else [[a] for a in range(n_groups)]
+    return [(groups, y) for y in range(n_classes) for groups in together]
+
+
+def _draw(bits: np.ndarray, n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw n columns of `bits`, shape (k, N), with replacement; return each row's share of ones, (resamples, k)."""
+    patterns, frequency = np.unique(bits, axis=1, return_counts=True)
+    drawn = rng.multinomial(n, frequency / bits.shape[1], size=resamples)
+    return drawn @ patterns.T.astype(float) / n
+
+
+def _named(values: Sequence[float], names: Sequence[str]) -> dict[str, float]:
+    return dict(zip(names, map(float, values), strict=True))

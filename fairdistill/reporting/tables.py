@@ -1,0 +1,168 @@
+"""Table I in the paper's form, students beside their teachers, and how a table is printed as Markdown or LaTeX."""
+
+import math
+import re
+from collections.abc import Iterable
+
+import pandas as pd
+
+from fairdistill.reporting.labels import listed, printed
+from fairdistill.reporting.runs import average_datasets
+from fairdistill.runtime.errors import UserError
+
+# metric: (heading, decimals, factor from a fraction, unit)
+COLUMNS = {"accuracy": ("Accuracy", 1, 100, "%"), "deo_a": ("DEO_A", 3, 1, ""), "deo_m": ("DEO_M", 3, 1, "")}
+
+NOTE = (
+    "DEO_A is the mean and DEO_M the maximum over classes of the largest gap between two groups in "
+    "Pr(prediction = y | A = a, Y = y); lower is fairer."
+)
+
+
+def table1(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return Table I: the students and teachers of each architecture, averaged over data sets.
+
+    Columns: #, Model, Model Type; Accuracy (in %), DEO_A and DEO_M, each rounded as in the paper and followed
+    by its sd over seeds (ddof = 1, missing for one seed); Seeds (their number). Where there are several
+    student methods, Model Type names each.
+
+    Raises
+    ------
+    UserError
+        If a model lacks a data set or a seed that another has: the averages could not be compared.
+    """
+    _require_complete_grid(runs)
+    average = average_datasets(runs, runs["dataset"].unique())
+    models = average.index.droplevel("metric").unique().sort_values()
+    several = len(set(runs.loc[runs["role"] == "student", "method"])) > 1
+    rows = []
+    for number, (architecture, role, method) in enumerate(models, start=1):
+        model_type = f"Student ({method})" if several and role == "student" else role.capitalize()
+        row = {"#": number, "Model": printed(architecture), "Model Type": model_type}
+        for metric, (heading, decimals, factor, _) in COLUMNS.items():
+            mean, sd, _ = average.loc[(architecture, role, method, metric)]
+            values = {heading: mean, f"{heading} sd": sd}
+            row |= {name: round(_halves_up(factor * value), decimals) for name, value in values.items()}
+        rows.append(row | {"Seeds": runs["seed"].nunique()})
+    return pd.DataFrame(rows)
+
+
+def table1_markdown(runs: pd.DataFrame) -> str:
+    """Return Table I and what it shows as Markdown."""
+    return f"{markdown(_as_printed(table1(runs)))}\n\n{caption(runs)} {NOTE}\n"
+
+
+def table1_latex(runs: pd.DataFrame) -> str:
+    """Return Table I and what it shows as a LaTeX float."""
+    return latex(_as_printed(table1(runs)), caption=f"{caption(runs)} {NOTE}", label="tab:models")
+
+
+def paired_markdown(paired: pd.DataFrame) -> str:
+    """Return the gap of each student to its teacher as Markdown, see `pair_with_teachers` of `runs`."""
+    table = paired[["dataset", "architecture", "method", "metric"]].map(printed)
+    for name in ("teacher", "student"):
+        table[name] = numbers(paired[name], "{:.3f}")
+    table["difference"] = numbers(paired["difference"], "{:+.3f}")
+    table["test set, 95 %"] = ranges(paired["test_low"], paired["test_high"])
+    table["n"] = paired["n"]
+    table["sd"] = numbers(paired["sd"], "{:.3f}")
+    table["seeds, 95 %"] = ranges(paired["seeds_low"], paired["seeds_high"])
+    table["p"] = numbers(paired["p"], "{:.3f}")
+    table["p, Holm"] = numbers(paired["p_holm"], "{:.3f}")
+    return "\n\n".join(
+        [
+            "# Students and their teachers",
+            markdown(table),
+            "All values are fractions; the difference is student minus teacher, over the n seeds that have both. The "
+            "test-set interval says what other test images could have given, the t-interval over seeds what other "
+            "seeds could have. p is of the exact sign-flip test over seeds, which cannot fall below 2 / 2^n; then "
+            f"corrected by Holm's method over the {len(paired)} rows. {NOTE}\n",
+        ]
+    )
+
+
+def numbers(values: Iterable[float], form: str) -> list[str]:
+    """Return numbers as texts, halves rounded away from zero; a missing one is empty."""
+    return ["" if pd.isna(value) else form.format(_halves_up(value)) for value in values]
+
+
+def _halves_up(value: float) -> float:
+    """Return a value that rounding takes away from zero where it is a half; a mean over four seeds often is one."""
+    # binary digits and summation leave it a little above or below
+    return value + math.copysign(1e-9, value)
+
+
+def ranges(low: pd.Series, high: pd.Series) -> list[str]:
+    """Return intervals as texts, such as '-0.120 to +0.053'; a missing one is empty."""
+    ends = zip(numbers(low, "{:+.3f}"), numbers(high, "{:+.3f}"), strict=True)
+    return [f"{a} to {b}" if a else "" for a, b in ends]
+
+
+def caption(runs: pd.DataFrame) -> str:
+    """Return which models, data sets and seeds the runs are, in a sentence or two."""
+    architectures = " vs. ".join(printed(name) for name in sorted(set(runs["architecture"])))
+    datasets = [printed(name) for name in sorted(set(runs["dataset"]))]
+    seeds = runs["seed"].nunique()
+    return (
+        f"{architectures} on {listed(datasets)}{', averaged' if len(datasets) > 1 else ''}. "
+        f"{f'Mean ± sd over {seeds} seeds' if seeds > 1 else 'One seed'}."
+    )
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table of texts as Markdown, aligned so that it reads well on a terminal too."""
+    rows = [list(table.columns), *table.astype(str).to_numpy().tolist()]
+    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * width for width in widths])
+    lines = [" | ".join(map(str.ljust, row, widths)) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def latex(table: pd.DataFrame, *, caption: str, label: str) -> str:
+    """Return a table of texts as a LaTeX float with `booktabs` rules, special characters escaped."""
+    texts = [table.columns, *table.astype(str).to_numpy()]
+    rows = [rf"    {' & '.join(map(_escape, row))} \\" for row in texts]
+    return "\n".join(
+        [
+            r"% \usepackage{booktabs}",
+            r"\begin{table}[t]",
+            r"  \centering",
+            rf"  \caption{{{_escape(caption)}}}",
+            rf"  \label{{{label}}}",
+            rf"  \begin{{tabular}}{{{'l' * table.shape[1]}}}",
+            r"    \toprule",
+            rows[0],
+            r"    \midrule",
+            *rows[1:],
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _as_printed(table: pd.DataFrame) -> pd.DataFrame:
+    texts = table[["#", "Model", "Model Type"]].copy()
+    for heading, decimals, _, unit in COLUMNS.values():
+        texts[heading] = [
+            f"{mean:.{decimals}f}{unit}" if pd.isna(sd) else f"{mean:.{decimals}f} ± {sd:.{decimals}f}{unit}"
+            for mean, sd in zip(table[heading], table[f"{heading} sd"], strict=True)
+        ]
+    return texts
+
+
+def _require_complete_grid(runs: pd.DataFrame) -> None:
+    grid = runs.pivot(index=["architecture", "method"], columns=["dataset", "seed"], values="accuracy").isna()
+    for (architecture, method), missing in grid.iterrows():
+        for dataset, seed in missing.index[missing][:1]:
+            raise UserError(
+                f"Table I averages over data sets and seeds, but {architecture} {method} has no run on "
+                f"{dataset} with seed {seed}; run it, or aggregate a complete grid"
+            )
+
+
+def _escape(text: str) -> str:
+    text = re.sub(r"([&%$#_{}])", r"\\\1", text.replace("\\", "/"))
+    text = text.replace("~", r"\textasciitilde{}").replace("^", r"\textasciicircum{}").replace("±", r"$\pm$")
+    return re.sub(r"DEO\\_([AM])", r"DEO$_\1$", text)

@@ -1,0 +1,1 @@
+"""Files, locks, devices, provenance, errors and progress: what every other package stands on."""

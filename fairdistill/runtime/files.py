@@ -1,0 +1,75 @@
+"""Writing files so that a reader, a crash or a full disk never meets half of one."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fairdistill.runtime.errors import UserError
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary sibling of `path` to write to; rename it over `path` on success, remove it on failure.
+
+    The earlier file stays whole until the new one is complete and on disk.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with open(partial, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        # a full disk does not say what it was that did not fit
+        error.filename = error.filename or str(path)
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed left of `path` half written."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.(\d{{1,9}})\.partial")
+    for sibling in path.parent.iterdir():
+        if (match := name.fullmatch(sibling.name)) and not _is_running(int(match[1])):
+            sibling.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def sha256(path: Path | str) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` to `path` atomically, as UTF-8."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path | str) -> dict:
+    """Return the object in a JSON file; a UserError names a file that is damaged."""
+    try:
+        record = json.loads(Path(path).read_bytes())
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON ({error}); delete it and make it again") from error
+    if not isinstance(record, dict):
+        raise UserError(f"{path}: holds {type(record).__name__}, not an object of named fields")
+    return record

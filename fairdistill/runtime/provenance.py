@@ -1,0 +1,229 @@
+"""Where a result comes from: the version of the code, of the packages, and the machine."""
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PROJECT = ("fairdistill", "scripts")
+# Packages that are left out of a version. A change in `runtime` alters how an error reads, how a file gets to its
+# place, which GPU is taken or what is noted beside a result, but no result. A change in `settings` alters a result
+# through the values of the settings alone, and those are recorded and compared by themselves.
+NEUTRAL = ("fairdistill.runtime", "fairdistill.settings")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pillow",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+)
+
+
+@functools.cache
+def code_version(*modules: str) -> str:
+    """Digest of the logic of `modules` and of every project module that they import, directly or not, less `NEUTRAL`.
+
+    It is taken over the syntax trees without their docstrings: comments, docstrings and layout do not change
+    it, nor do the folder that the project lies in and the version of Python. Imports inside functions count.
+    A module that is loaded by a name in a config is not seen and has to be given; in return the registries (a
+    dict whose values name project modules) are left out, so that a new entry changes no other's version.
+
+    Parameters
+    ----------
+    *modules
+        Dotted names below `fairdistill` or `scripts`, such as "scripts.train_teacher".
+
+    Returns
+    -------
+    str
+        12 hexadecimal digits.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        A name in `modules` is no module of the project.
+    """
+    digest = hashlib.sha256()
+    for module in sorted(project_modules(modules)):
+        if module.startswith(NEUTRAL):
+            continue
+        digest.update(f"{module}\n{_logic(module)}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def project_modules(modules: Iterable[str]) -> set[str]:
+    """`modules`, the project modules that they import, directly or not, and the packages that hold them."""
+    found: set[str] = set()
+    queue = list(modules)
+    for module in queue:
+        if _source(module) is None:
+            raise ModuleNotFoundError(f"{module} is no module of the project", name=module)
+    while queue:
+        module = queue.pop()
+        if module not in found and _source(module):
+            found.add(module)
+            queue += imported_names(module)
+            queue.append(module.rpartition(".")[0])
+    return found
+
+
+def constant(module: str, name: str) -> object:
+    """The literal that `name` is set to at the top of a project module, which is read and not imported.
+
+    Snakemake's own environment need not have what the module imports.
+    """
+    for node in _tree(module).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
+            return ast.literal_eval(node.value)
+    raise AttributeError(f"{module} sets no {name}")
+
+
+@functools.cache
+def imported_names(module: str) -> frozenset[str]:
+    """Dotted names that a project module imports, wherever in it: modules, and names that may be modules."""
+    return frozenset(_imports(_tree(module)))
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"relative import in line {node.lineno}: write the full name of the module")
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _source(module: str) -> Path | None:
+    if module.split(".")[0] not in PROJECT:
+        return None
+    path = ROOT.joinpath(*module.split("."))
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+
+
+@functools.cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(_source(module).read_bytes())
+
+
+@functools.cache
+def _logic(module: str) -> str:
+    return repr(_outline(_tree(module)))
+
+
+def _outline(node: object) -> object:
+    """What a syntax tree says, without positions, docstrings, registries and dunder names.
+
+    Unlike `ast.dump`, it leaves out what is empty, and with it the fields that only some Pythons have.
+    """
+    if isinstance(node, list):
+        return [_outline(child) for child in node if not _is_ignored(child)]
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
+        return type(node).__name__, *((name, _outline(value)) for name, value in fields)
+    return node
+
+
+def _is_ignored(node: object) -> bool:
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        dunder = all(isinstance(t, ast.Name) and t.id.startswith("__") for t in targets)
+        return dunder or _is_registry(node.value)
+    return False
+
+
+def _is_registry(node: ast.expr | None) -> bool:
+    return (
+        isinstance(node, ast.Dict)
+        and bool(node.values)
+        and all(
+            isinstance(value, ast.Constant)
+            and isinstance(value.value, str)
+            and value.value.startswith(tuple(f"{name}." for name in PROJECT))
+            for value in node.values
+        )
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed packages that results depend on."""
+    installed = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            installed[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+def packages() -> dict[str, str]:
+    """Versions of all installed packages, and what torch was built from and with."""
+    installed = {
+        name.lower(): distribution.version
+        for distribution in importlib.metadata.distributions()
+        # what pip leaves of a package that it could not remove has none
+        if (name := distribution.metadata["Name"])
+    }
+    if torch := sys.modules.get("torch"):
+        installed |= {"torch (commit)": torch.version.git_version, "torch (cuda)": str(torch.version.cuda)}
+    return dict(sorted(installed.items()))
+
+
+def commit() -> str | None:
+    """The git commit that the code lies at, with "-modified" where it differs; None outside a checkout."""
+
+    def git(*command: str) -> str:
+        command = ["git", "--no-optional-locks", "-C", str(ROOT), *command]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    if not (ROOT / ".git").exists():
+        return None
+    try:
+        modified = git("status", "--porcelain", "--", *PROJECT, "workflow", "Snakefile")
+        return git("rev-parse", "HEAD") + ("-modified" if modified else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def hardware() -> dict[str, str | int | None]:
+    """The machine: platform, model of the CPU, what torch uses of it, cores, and the GPU where torch uses one."""
+    torch = sys.modules.get("torch")
+    gpu = torch.cuda.get_device_name() if torch and torch.cuda.is_initialized() else None
+    instructions = torch.backends.cpu.get_cpu_capability() if torch else None
+    return {
+        "platform": platform.platform(),
+        "cpu": _cpu_model(),
+        "instructions": instructions,
+        "cores": os.cpu_count(),
+        "gpu": gpu,
+    }
+
+
+def peak_memory_mb() -> float:
+    """MiB that this process took at its largest."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())
