@@ -1,0 +1,58 @@
+"""What all settings have in common: how they are checked, and the types that several of them share."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic.functional_validators import AfterValidator
+from pydantic_core import PydanticCustomError
+
+
+class Settings(BaseModel):
+    """A group of settings, each with its type, bounds, default and one sentence of description.
+
+    Everything else follows from these classes: the checks of a configuration, what the trained class receives, the JSON
+    schema and the tables of config/README.md. Settings do not change once they are read.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, strict=True)
+
+    def to_json(self) -> dict:
+        """Return the settings as JSON holds them, under the names that a configuration uses."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _reading(read: Callable[[str], object]) -> BeforeValidator:
+    """Read text first: YAML takes `1e-3` for text, and Snakemake's `--config` every value inside a list or mapping."""
+
+    def from_text(value: object) -> object:
+        if isinstance(value, str):
+            with suppress(ValueError, KeyError):
+                return read(value)
+        return value
+
+    return BeforeValidator(from_text)
+
+
+def _as_number(value: object) -> object:
+    # 3 and 3.0 are one configuration; true is no number
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _distinct(values: list) -> list:
+    if len(set(values)) < len(values):
+        raise PydanticCustomError("distinct", "an entry comes twice")
+    return values
+
+
+Item = TypeVar("Item")
+
+Whole = Annotated[int, _reading(int)]
+Number = Annotated[float, BeforeValidator(_as_number), _reading(float)]
+Flag = Annotated[bool, _reading(lambda text: {"true": True, "false": False}[text.lower()])]
+Text = Annotated[str, Strict()]
+# where null is allowed; Snakemake's `--config` gives it as text
+OrNull = _reading(lambda text: {"null": None}[text])
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+Distinct = Annotated[list[Item], Field(min_length=1), AfterValidator(_distinct)]

@@ -1,0 +1,50 @@
+"""The networks that a configuration can describe, one class per `kind`."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from fairdistill.settings.base import Settings
+
+
+class Network(Settings):
+    """What every kind of network has.
+
+    Attributes
+    ----------
+    implementation
+        The module that builds networks of this kind: its `build(settings, n_outputs)`.
+    layers
+        Names of the layers whose maps a method can read, from the first to the last.
+    """
+
+    implementation: ClassVar[str]
+    layers: ClassVar[tuple[str, ...]]
+
+    kind: str
+    stem: Literal["imagenet", "cifar"] = Field(
+        "imagenet",
+        description="First layers: `imagenet` is torchvision's (stride 2 and max-pooling); `cifar` is a 3x3 "
+        "convolution of stride 1 without pooling, which suits 32 px images and costs about ten times as much.",
+    )
+
+
+class ResNet18(Network):
+    """ResNet-18 (He et al., CVPR 2016), torchvision's network."""
+
+    implementation: ClassVar[str] = "fairdistill.networks.resnet"
+    layers: ClassVar[tuple[str, ...]] = ("layer1", "layer2", "layer3", "layer4")
+
+    kind: Literal["resnet18"]
+
+
+class ShuffleNetV2(Network):
+    """ShuffleNetV2 x1.0 (Ma et al., ECCV 2018), torchvision's network."""
+
+    implementation: ClassVar[str] = "fairdistill.networks.shufflenet"
+    layers: ClassVar[tuple[str, ...]] = ("stage2", "stage3", "stage4")
+
+    kind: Literal["shufflenet_v2_x1_0"]
+
+
+AnyNetwork = Annotated[ResNet18 | ShuffleNetV2, Field(discriminator="kind")]

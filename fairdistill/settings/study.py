@@ -1,0 +1,123 @@
+"""A study: the grid of models, and the names that it is made of."""
+
+from functools import cached_property
+from itertools import product
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
+
+from fairdistill.settings.base import Distinct, Name, OrNull, Settings, Text, Whole
+from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
+from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Erm, Method, Mfd
+from fairdistill.settings.networks import AnyNetwork, ResNet18, ShuffleNetV2
+from fairdistill.settings.training import Training
+
+Seeds = Distinct[Annotated[Whole, Field(ge=0, le=2**62 - 1)]]
+
+
+class Data(Settings):
+    """Where raw archives come from, and how each data set is made."""
+
+    mirror: Annotated[Text | None, OrNull] = Field(
+        None,
+        description="Folder or URL that holds cifar-10-python.tar.gz and UTKFace.tar.gz, tried before the public "
+        "addresses; null takes the environment variable FAIRDISTILL_MIRROR, where it is set.",
+    )
+    sets: dict[Name, AnyDataSet] = Field(
+        {"cifar10s": Cifar10S(kind="cifar10s"), "utkface": UTKFace(kind="utkface")}, description="Data sets by name."
+    )
+
+
+class Ablation(Settings):
+    """A grid beside the main one; what it leaves out is the main grid's."""
+
+    seeds: Seeds | None = Field(None, description="As for the study.")
+    datasets: Distinct[Name] | None = Field(None, description="As for the study.")
+    architectures: Distinct[Name] | None = Field(None, description="As for the study.")
+    methods: Distinct[Name] | None = Field(None, description="As for the study.")
+
+
+class Place(NamedTuple):
+    """The names of a model within one data set and seed."""
+
+    architecture: str
+    method: str
+
+
+class Study(Settings):
+    """Configuration of a study. Every key has a default: an empty configuration is the paper's grid."""
+
+    study: Name = Field("reproduction", description="Name of the study; its results go to `results/<study>/`.")
+    seeds: Seeds = Field(
+        [0, 1, 2, 3, 4],
+        description="Seeds of the initial weights, of the order of the images and of the flips; the data sets stay the "
+        "same.",
+    )
+    datasets: Distinct[Name] = Field(["cifar10s", "utkface"], description="Names from `data.sets`.")
+    architectures: Distinct[Name] = Field(["resnet", "shufflenet"], description="Names from `networks`.")
+    methods: Distinct[Name] = Field(["mfd"], description="Names from `students`; tables and figures keep their order.")
+    ablations: list[Ablation] = Field(
+        [], description="More grids beside the main one, for the table of what each part brings."
+    )
+    data: Data = Field(Data(), description="Where raw archives come from, and how each data set is made.")
+    networks: dict[Name, AnyNetwork] = Field(
+        {"resnet": ResNet18(kind="resnet18"), "shufflenet": ShuffleNetV2(kind="shufflenet_v2_x1_0")},
+        description="Networks by name. Figures 2 to 5 are numbered in this order.",
+    )
+    teacher: Erm = Field(Erm(kind="erm"), description="How teachers are trained.")
+    students: dict[Name, AnyMethod] = Field(
+        {"mfd": Mfd(kind="mfd")}, description="The methods that students are trained with, by name."
+    )
+    training: Training = Field(Training(), description="How every network is trained, teachers and students alike.")
+    paper_values: Annotated[Text | None, OrNull] = Field(
+        None, description="A CSV with the numbers of a paper, to set beside the study's; null for none."
+    )
+    paper_method: Annotated[Name | None, OrNull] = Field(
+        None, description="The student, of `methods`, that stands beside the paper's; null compares the teachers alone."
+    )
+    published: Annotated[Text | None, OrNull] = Field(
+        None, description="Folder of a study whose numbers this study's are compared with; null for none."
+    )
+
+    @cached_property
+    def grids(self) -> list[dict[str, list]]:
+        """The names of the models of each ablation and, last, of the main grid, by column of a table of runs.
+
+        Every grid has the teachers.
+        """
+        columns = {"dataset": "datasets", "architecture": "architectures", "method": "methods", "seed": "seeds"}
+        return [
+            {
+                column: [TEACHER] * (column == "method") + (getattr(part, key) or getattr(self, key))
+                for column, key in columns.items()
+            }
+            for part in [*self.ablations, self]
+        ]
+
+    def with_bases(self, grid: dict[str, list]) -> list[dict[str, list]]:
+        """The grid, and grids of the models that those of the grid stand on, directly or not, where it lacks them."""
+        places = {Place(*names) for names in product(grid["architecture"], grid["method"])}
+        missing: dict[Place, None] = {}
+        queue = sorted(places)
+        while queue:
+            base = self.base(queue.pop())
+            if base is not None and base not in places:
+                places.add(base)
+                missing[base] = None
+                queue.append(base)
+        return [grid, *({**grid, "architecture": [base.architecture], "method": [base.method]} for base in missing)]
+
+    def method(self, name: str) -> Method:
+        """The settings of the method `name`: of the teacher, or of one of the students."""
+        return self.teacher if name == TEACHER else self.students[name]
+
+    def base(self, model: Place) -> Place | None:
+        """The model, of the same data set and seed, that `model` stands on; None where it stands on none."""
+        base = self.method(model.method).stands_on
+        if base is None:
+            return None
+        return Place(model.architecture if base.architecture == SAME else base.architecture, base.method)
+
+    def role(self, method: str) -> Literal["teacher", "student"]:
+        """The role of the models that the method `name` trains."""
+        return "teacher" if method == TEACHER else "student"
