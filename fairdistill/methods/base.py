@@ -1,42 +1,193 @@
-"""What every method has in common."""
+"""The contract of a training method: what the training loop asks of it, and what it is given."""
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from importlib import import_module
+from operator import add
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fairdistill.data.sampling import SAMPLINGS
-from fairdistill.methods import Shape
-from fairdistill.networks import Output
-from fairdistill.runtime.errors import UserError
+from fairdistill.data.sampling import epoch_order
+from fairdistill.networks import Classifier, Output
+from fairdistill.settings.methods import Method as Settings
 
 
-class Batch(NamedTuple):
-    """The annotations of a batch: `label` (B,) and `group` (B,), int64."""
-
-    label: Tensor
-    group: Tensor
-
-
-class Method(nn.Module):
-    """A way to train a network.
+class Task(NamedTuple):
+    """What a method is made for.
 
     Attributes
     ----------
-    sampling
-        How batches are drawn: "plain" or "balanced" over (group, class) cells.
-    needs_teacher
-        Whether `loss` reads the teacher's output.
+    n_classes, n_groups
+        Sizes of the sets of labels and groups.
+    label, group
+        (n,) int64, of the training images.
+    network
+        The network to train, with its initial weights.
+    base
+        The frozen model that the method stands on; None where it stands on none.
     """
 
-    needs_teacher = False
+    n_classes: int
+    n_groups: int
+    label: Tensor
+    group: Tensor
+    network: Classifier
+    base: Classifier | None
 
-    def __init__(self, *, shape: Shape, sampling: str):
+
+class Batch(NamedTuple):
+    """What a step is computed from.
+
+    Attributes
+    ----------
+    images
+        (B, 3, H, W), normalised and mirrored.
+    label, group
+        (B,) int64.
+    index
+        (B,) int64, the positions of the images among the training images, for what a method keeps of each of them.
+    base
+        What `read_base` returns of the base's outputs, as tensors (B, ...) by name; empty where there is no base.
+    """
+
+    images: Tensor
+    label: Tensor
+    group: Tensor
+    index: Tensor
+    base: dict[str, Tensor]
+
+
+class Step(NamedTuple):
+    """What a step says of itself: the network's output, its loss, and the terms to record, by name."""
+
+    output: Output
+    loss: Tensor
+    terms: dict[str, Tensor]
+
+
+class Stage(NamedTuple):
+    """A part of a training, with optimisers and a learning-rate schedule of its own."""
+
+    name: str
+    epochs: int
+
+
+class MakeOptimizer(Protocol):
+    """Makes the engine's optimiser; without a learning rate it takes that of the training."""
+
+    def __call__(self, weights: Sequence[Tensor], *, learning_rate: float | None = None) -> torch.optim.Optimizer: ...
+
+
+class Method(nn.Module):
+    """A way to train a classifier.
+
+    Most methods are a `loss` and, where they stand on a base, a `read_base`; everything else has a default. A method is
+    a torch module: what it learns or counts beside the network, such as a regressor, an adversary or running weights,
+    are its parameters and buffers, which move to the device and are saved and resumed with the network.
+
+    Parameters
+    ----------
+    settings
+        Those of its kind, checked.
+    task
+        What it is made for. The networks in it must not become attributes: they would count as part of the method.
+
+    Attributes
+    ----------
+    layers
+        Names of the network's layers whose maps `loss` reads.
+    base_layers
+        Names of the base's layers whose maps `read_base` reads.
+    uses_base
+        Whether the base is asked at all.
+    needs_group
+        Whether `predict` reads the group.
+    """
+
+    layers: Sequence[str] = ()
+    base_layers: Sequence[str] = ()
+    uses_base = False
+    needs_group = False
+
+    def __init__(self, settings: Any, task: Task):
         super().__init__()
-        if sampling not in SAMPLINGS:
-            raise UserError(f"method: unknown sampling {sampling!r}; choose one of {', '.join(SAMPLINGS)}")
-        self.shape = shape
-        self.sampling = sampling
+        self.settings = settings
+        self.n_classes, self.n_groups = task.n_classes, task.n_groups
 
-    def loss(self, batch: Batch, student: Output, teacher: Output | None) -> dict[str, Tensor]:
-        """Name each term of the loss; training minimises their sum."""
+    # what is trained, in what order
+
+    @staticmethod
+    def n_outputs(settings: Any, n_classes: int, n_groups: int) -> int:
+        """Return the number of the network's logits; more than the classes where each group has a head of its own."""
+        return n_classes
+
+    def initialise(self, network: Classifier, base: Classifier | None) -> None:
+        """Change the network's initial weights, such as to those of the base."""
+
+    def stages(self, epochs: int) -> list[Stage]:
+        """Divide `epochs` epochs into stages; none where nothing is trained."""
+        return [Stage("train", epochs)]
+
+    def order(self, label: NDArray, group: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return the positions (m,) of the images that an epoch visits, of labels and groups (n,)."""
+        return epoch_order(self.settings.sampling, label, group, rng)
+
+    def optimizers(self, stage: str, network: Classifier, make: MakeOptimizer) -> dict[str, torch.optim.Optimizer]:
+        """Make the optimisers of a stage, by name: one for the network's parameters and the method's together."""
+        return {"adam": make([*network.parameters(), *self.parameters()])}
+
+    # a step
+
+    def read_base(self, output: Output) -> dict[str, Tensor]:
+        """Reduce what the base says of some images to what `loss` needs of it: tensors (B, ...) by name.
+
+        What it says of an image may depend on that image alone: the engine may compute it once for all epochs.
+        """
+        return {}
+
+    def loss(self, batch: Batch, output: Output, stage: str) -> dict[str, Tensor]:
+        """Name each term of the loss; the step minimises their sum."""
         raise NotImplementedError
+
+    def update(
+        self, network: Classifier, batch: Batch, optimizers: dict[str, torch.optim.Optimizer], stage: str
+    ) -> Step:
+        """Make one step: forward, backward, and all optimisers. Methods that combine gradients by hand override it."""
+        output = network(batch.images, self.layers)
+        terms = self.loss(batch, output, stage)
+        loss = reduce(add, terms.values())
+        for optimizer in optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        for optimizer in optimizers.values():
+            optimizer.step()
+        return Step(output, loss, terms)
+
+    def use_printed_formula(self) -> None:
+        """Compute the loss as it is printed, without any rearrangement: for the reference engine."""
+
+    # prediction
+
+    def calibrate(self, outputs: Iterator[tuple[Output, Tensor, Tensor]]) -> None:
+        """Fit what `predict` needs on the validation split: batches of output, label (B,) and group (B,).
+
+        It is called after the last epoch where the settings say `needs_validation`.
+        """
+
+    def predict(self, output: Output, group: Tensor) -> Tensor:
+        """Return the probabilities (B, n_classes) of the classes; `group` (B,) is there for methods that need it."""
+        return output.logits.softmax(1)
+
+    def prediction_state(self) -> dict[str, Tensor]:
+        """Return what `predict` needs beside the network's weights, by name; it is saved with them."""
+        return {}
+
+
+def method_class(settings: Settings) -> type[Method]:
+    """Return the class that `settings` names."""
+    module, name = settings.implementation.split(":")
+    return getattr(import_module(module), name)

@@ -3,18 +3,16 @@
 Jung, Lee, Park, Moon, "Fair Feature Distillation for Visual Recognition", CVPR 2021; term paper, section IV-B.
 """
 
-import math
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy, normalize, one_hot
 
-from fairdistill.methods import Shape
-from fairdistill.methods.base import Batch, Method
+from fairdistill.methods.base import Batch, Method, Task
 from fairdistill.networks import Output
-from fairdistill.runtime.errors import UserError
+from fairdistill.settings.methods import Mfd as Settings
 
 
 class _Products(torch.autograd.Function):
@@ -49,10 +47,10 @@ def rbf_kernel(xy: Tensor, xx: Tensor, yy: Tensor, *, scale: Tensor) -> Tensor:
     return torch.exp((2 * xy - xx[..., :, None] - yy[..., None, :]).clamp_max(0) / scale)
 
 
-def polynomial_kernel(xy: Tensor, xx: Tensor, yy: Tensor, *, degree: int) -> Tensor:
-    """k(x, y) = (<x, y> / (||x|| ||y||) + 1)^degree: on L2-normalised features, given as for `rbf_kernel`."""
+def polynomial_kernel(xy: Tensor, xx: Tensor, yy: Tensor, *, degree: int, offset: float) -> Tensor:
+    """k(x, y) = (<x, y> / (||x|| ||y||) + offset)^degree: on L2-normalised features, given as for `rbf_kernel`."""
     xx, yy = xx.clamp_min(1e-24).sqrt(), yy.clamp_min(1e-24).sqrt()
-    return (xy / (xx[..., :, None] * yy[..., None, :]) + 1) ** degree
+    return (xy / (xx[..., :, None] * yy[..., None, :]) + offset) ** degree
 
 
 @torch.no_grad()
@@ -88,6 +86,7 @@ def mfd_loss(
     kernel: str = "rbf",
     sigma: float = 1.0,
     degree: int = 2,
+    offset: float = 1.0,
 ) -> Tensor:
     """Sum over classes y and groups a of D^2(p_y^T, p_{a,y}^S) on one batch (term paper, section IV-B.2).
 
@@ -107,7 +106,8 @@ def mfd_loss(
     label, group
         (B,) int64.
     kernel
-        "rbf" (bandwidth `sigma` times the mean squared distance) or "polynomial" (of `degree`).
+        "rbf" (bandwidth `sigma` times the mean squared distance) or "polynomial" (of `degree` and `offset`; the
+        authors' code has offset 0).
 
     Returns
     -------
@@ -127,7 +127,7 @@ def mfd_loss(
         scale = 2 * sigma * mean_squared_distance(teacher, student)
         k = partial(rbf_kernel, scale=scale.clamp_min(torch.finfo(scale.dtype).tiny))
     else:
-        k = partial(polynomial_kernel, degree=degree)
+        k = partial(polynomial_kernel, degree=degree, offset=offset)
     return (
         cells * _outer(target, target) * k(tt, t, t)
         + _outer(source, source).sum(0) * k(ss, s, s)
@@ -143,64 +143,79 @@ def _outer(x: Tensor, y: Tensor) -> Tensor:
     return x[..., :, None] * y[..., None, :]
 
 
+def mfd_loss_by_cells(
+    teacher: Tensor,
+    student: Tensor,
+    label: Tensor,
+    group: Tensor,
+    *,
+    n_classes: int,
+    n_groups: int,
+    kernel: str = "rbf",
+    sigma: float = 1.0,
+    degree: int = 2,
+    offset: float = 1.0,
+) -> Tensor:
+    """`mfd_loss` as it is printed: one (class, group) cell after another."""
+    with torch.no_grad():
+        scale = 2 * sigma * torch.cdist(teacher, student).square().mean()
+
+    def k(x: Tensor, y: Tensor) -> Tensor:
+        if kernel == "rbf":
+            squared = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
+            return torch.exp(-squared.clamp_min(0) / scale)
+        return (normalize(x) @ normalize(y).T + offset) ** degree
+
+    total = student.new_zeros(())
+    for y in range(n_classes):
+        t = teacher[label == y]
+        for a in range(n_groups):
+            s = student[(label == y) & (group == a)]
+            if len(s):
+                total = total + k(t, t).mean() + k(s, s).mean() - 2 * k(t, s).mean()
+    return total
+
+
 class MFD(Method):
     """Cross-entropy + (lambda / 2) MFD (term paper, section IV-B.3).
 
-    Parameters
-    ----------
-    lambda_
-        Weight of the fairness term; 0 is exactly cross-entropy.
-    sigma
-        Bandwidth of the RBF kernel, in units of the batch's mean squared distance.
-    kernel, degree
-        "rbf", or "polynomial" of that degree.
-    sampling
-        "balanced" draws (group, class)-balanced batches, as the method's authors do; "plain" shuffles.
+    With lambda = 0 it is exactly cross-entropy, and the base is not asked. Where the two networks differ in width, a
+    linear regressor without bias, trained with the student, maps its features to the base's width.
     """
 
-    def __init__(
-        self,
-        *,
-        shape: Shape,
-        lambda_: float = 3.0,
-        sigma: float = 1.0,
-        kernel: str = "rbf",
-        degree: int = 2,
-        sampling: str = "balanced",
-    ):
-        super().__init__(shape=shape, sampling=sampling)
-        if not 0 <= lambda_ < math.inf:
-            raise UserError(f"method mfd: lambda is {lambda_}; it must be a number of at least 0")
-        if not 0 < sigma < math.inf:
-            raise UserError(f"method mfd: sigma is {sigma}; it must be a number above 0")
-        if degree < 1:
-            raise UserError(f"method mfd: degree is {degree}; it must be at least 1")
-        if kernel not in ("rbf", "polynomial"):
-            raise UserError(f"method mfd: unknown kernel {kernel!r}; choose rbf or polynomial")
-        self.lambda_, self.sigma, self.kernel, self.degree = lambda_, sigma, kernel, degree
-        self.needs_teacher = lambda_ > 0
+    def __init__(self, settings: Settings, task: Task):
+        super().__init__(settings, task)
+        self.uses_base = settings.lambda_ > 0
         self.discrepancy = mfd_loss
-        same_width = shape.teacher_width in (None, shape.student_width)
-        self.regressor = (
-            nn.Identity() if same_width else nn.Linear(shape.student_width, shape.teacher_width, bias=False)
-        )
+        width, base_width = task.network.width, task.base.width
+        self.regressor = nn.Identity() if width == base_width else nn.Linear(width, base_width, bias=False)
 
-    def loss(self, batch: Batch, student: Output, teacher: Output | None) -> dict[str, Tensor]:
-        terms = {"cross_entropy": cross_entropy(student.logits, batch.label)}
-        if self.lambda_ > 0:
+    def read_base(self, output: Output) -> dict[str, Tensor]:
+        """Return the features."""
+        return {"features": output.features}
+
+    def loss(self, batch: Batch, output: Output, stage: str) -> dict[str, Tensor]:
+        """Return the cross-entropy and the weighted fairness term."""
+        terms = {"cross_entropy": cross_entropy(output.logits, batch.label)}
+        if self.uses_base:
             terms["mfd"] = (
-                self.lambda_
+                self.settings.lambda_
                 / 2
                 * self.discrepancy(
-                    teacher.features,
-                    self.regressor(student.features),
+                    batch.base["features"],
+                    self.regressor(output.features),
                     batch.label,
                     batch.group,
-                    n_classes=self.shape.n_classes,
-                    n_groups=self.shape.n_groups,
-                    kernel=self.kernel,
-                    sigma=self.sigma,
-                    degree=self.degree,
+                    n_classes=self.n_classes,
+                    n_groups=self.n_groups,
+                    kernel=self.settings.kernel,
+                    sigma=self.settings.sigma,
+                    degree=self.settings.degree,
+                    offset=self.settings.offset,
                 )
             )
         return terms
+
+    def use_printed_formula(self) -> None:
+        """Compute the fairness term one cell after another."""
+        self.discrepancy = mfd_loss_by_cells

@@ -3,11 +3,13 @@
 from torch import nn
 from torchvision import models
 
+from fairdistill.settings.networks import ShuffleNetV2
 
-def shufflenet_v2_x1_0(stem: str, n_classes: int) -> tuple[nn.Module, nn.Linear]:
-    """The body, images to 1024 features, and the head."""
-    body = models.shufflenet_v2_x1_0(weights=None, num_classes=n_classes)
-    if stem == "cifar":
+
+def build(settings: ShuffleNetV2, n_outputs: int) -> tuple[nn.Module, nn.Linear]:
+    """Return the body, images to 1024 features, and the head."""
+    body = models.shufflenet_v2_x1_0(weights=None, num_classes=n_outputs)
+    if settings.stem == "cifar":
         body.conv1[0] = nn.Conv2d(3, 24, kernel_size=3, padding=1, bias=False)
         body.maxpool = nn.Identity()
     head, body.fc = body.fc, nn.Identity()

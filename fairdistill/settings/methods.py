@@ -1,11 +1,13 @@
 """The training methods that a configuration can describe, one class per `kind`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairdistill.settings.base import Distinct, Name, Number, OrNull, Settings, Whole
+from fairdistill.settings.networks import Network
 
 TEACHER = "teacher"
 SAME = "same"
@@ -41,6 +43,14 @@ class Method(Settings):
     sampling: Literal["plain", "balanced"] = Field(
         "plain", description="`plain` shuffles; `balanced` draws equally from every (group, class) cell."
     )
+
+    def parameters(self) -> dict:
+        """Return what a training is told of the method, as JSON holds it: all but which model is the base."""
+        return {key: value for key, value in self.to_json().items() if key != "base"}
+
+    def problem(self, network: Network, base: Network | None) -> str | None:
+        """Say what keeps the method from training `network` on `base`; None where nothing does."""
+        return None
 
     @property
     def stands_on(self) -> Base | None:
@@ -117,6 +127,25 @@ class At(Distillation):
         description="Layers of the student, each compared with the base's at the same distance from its last layer; "
         "null takes all that both networks have.",
     )
+
+    def pairs(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
+        """Return the student's layers that are compared, each with the base's: `layers` and `base_layers` are in order.
+
+        Raises
+        ------
+        KeyError
+            The student has no such layer, or the base none at its distance from the last.
+        """
+        partners = dict(zip(reversed(layers), reversed(base_layers), strict=False))
+        return {layer: partners[layer] for layer in self.layers or reversed(partners)}
+
+    def problem(self, network: Network, base: Network | None) -> str | None:
+        """Say which layer has no partner."""
+        try:
+            self.pairs(network.layers, base.layers if base else ())
+        except KeyError as error:
+            return f"names the layer {error}, but {network.kind} has the layers {', '.join(network.layers)}"
+        return None
 
 
 class Adversarial(Method):

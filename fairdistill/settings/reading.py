@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import product
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -235,6 +236,12 @@ def _check_names(study: Study) -> None:
     for name in study.students:
         for network in study.networks:
             _check_that_it_stands(study, Place(network, name))
+    for grid in study.grids:
+        for model in map(Place._make, product(grid["architecture"], grid["method"])):
+            base = study.base(model)
+            networks = study.networks[model.architecture], study.networks[base.architecture] if base else None
+            if problem := study.method(model.method).problem(*networks):
+                raise UnreadableSettings("config", ("students", model.method), problem)
     if study.paper_method is not None:
         _check_name(("paper_method",), study.paper_method, "methods", study.methods)
     _check_validation(study)

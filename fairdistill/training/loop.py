@@ -1,12 +1,11 @@
-"""The training loop: device, precision, augmentation, schedule, history. It knows nothing of any one method."""
+"""The training loop: stages, steps, augmentation, schedule, history. It knows nothing of any one method."""
 
 import math
-import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, fields
-from types import ModuleType
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 
 import numpy as np
 import pandas as pd
@@ -14,111 +13,50 @@ import torch
 from torch import Tensor
 
 from fairdistill.data import ImageDataset
-from fairdistill.data.sampling import epoch_order
-from fairdistill.methods import Shape, build_method
-from fairdistill.methods.base import Batch, Method
-from fairdistill.networks import Classifier, Output, build_model
-from fairdistill.runtime.errors import UserError, check_type
+from fairdistill.methods.base import Batch, Method, Task, method_class
+from fairdistill.networks import Classifier, Output, build_network, freeze
+from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.progress import EpochProgress, describe, log
-from fairdistill.training.engines import ENGINES, load_engine
+from fairdistill.settings.methods import Method as MethodSettings
+from fairdistill.settings.networks import Network
+from fairdistill.settings.training import Training
+from fairdistill.training.best import BestEpoch
+from fairdistill.training.computing import be_deterministic, choose_computing
 from fairdistill.training.engines.base import INFERENCE_BATCH, Images
 from fairdistill.training.resume import ResumeState
 
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train, whatever the method; each field is described under `training` in config/README.md."""
-
-    epochs: int = 20
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    schedule: str = "cosine"
-    weight_decay: float = 0.0
-    flip: bool = True
-    precision: str = "auto"
-    device: str = "auto"
-    threads: int = 1
-    evaluate_every: int = 5
-    engine: str = "fast"
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            check_type("training", field.name, getattr(self, field.name), field.type)
-        allowed = {
-            "schedule": ("cosine", "linear", "constant"),
-            "precision": ("auto", "fp32", "bf16"),
-            "device": ("auto", "cpu", "cuda"),
-            "engine": tuple(ENGINES),
-        }
-        for key, values in allowed.items():
-            if getattr(self, key) not in values:
-                raise UserError(f"training: {key} is {getattr(self, key)!r}; choose one of {', '.join(values)}")
-        for key in ("epochs", "batch_size", "learning_rate", "threads"):
-            if not 0 < getattr(self, key) < math.inf:
-                raise UserError(f"training: {key} is {getattr(self, key)}; it must be a number above 0")
-        # a batch norm on maps of one pixel needs two pictures
-        if self.batch_size < 2:
-            raise UserError(f"training: batch_size is {self.batch_size}; it must be at least 2")
-        for key in ("weight_decay", "evaluate_every"):
-            if not 0 <= getattr(self, key) < math.inf:
-                raise UserError(f"training: {key} is {getattr(self, key)}; it must be a number of at least 0")
-
-    @classmethod
-    def from_mapping(cls, settings: Mapping) -> "TrainingSettings":
-        known = {field.name for field in fields(cls)}
-        for key in settings:
-            if key not in known:
-                raise UserError(f"training: unknown setting {key!r}; known are {', '.join(sorted(known))}")
-        return cls(**settings)
+SPLITS = ("validation", "test")
 
 
 @dataclass
 class TrainedModel:
-    """What a training yields: the network after its last epoch, its test probabilities, and how it got there."""
+    """What a training yields.
 
-    model: Classifier
-    probabilities: np.ndarray  # (test samples, classes), float32
-    history: pd.DataFrame  # one row per epoch
+    Attributes
+    ----------
+    network
+        With the weights of the last epoch, or of the best one.
+    method
+        What the network was trained with; it makes the predictions.
+    probabilities
+        (images, classes), float32, of the validation and of the test split, by its name.
+    history
+        One row per epoch.
+    """
 
+    network: Classifier
+    method: Method
+    probabilities: dict[str, np.ndarray]
+    history: pd.DataFrame
 
-class Computing(NamedTuple):
-    """How a training is computed, once the machine is known."""
-
-    engine: ModuleType
-    device: torch.device
-    precision: str  # "fp32" or "bf16"
-
-
-def choose_device(device: str) -> torch.device:
-    """`auto` takes a GPU where there is one."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("training: device is cuda, but torch sees no GPU; use device: auto or cpu")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
-
-
-def choose_computing(settings: TrainingSettings, architecture: Mapping) -> Computing:
-    """What `settings` come to on this machine for a network of `architecture`."""
-    engine, device = load_engine(settings.engine), choose_device(settings.device)
-    return Computing(
-        engine, device, choose_precision(settings.precision, device, engine.BF16_PAYS, architecture["kind"])
-    )
-
-
-def choose_precision(precision: str, device: torch.device, pays: Collection[tuple[str, str]], kind: str) -> str:
-    """`auto` takes bfloat16 where `pays` holds (type of device, kind of architecture) and the hardware has it."""
-    if precision != "auto":
-        return precision
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = torch.cpu._is_avx512_bf16_supported()
-    return "bf16" if native and (device.type, kind) in pays else "fp32"
+    @property
+    def seconds(self) -> float:
+        """Of all epochs together."""
+        return float(self.history["seconds"].sum()) if len(self.history) else 0.0
 
 
 def learning_rate_factor(schedule: str, progress: float) -> float:
-    """Share of the learning rate at `progress` in [0, 1) of the training; `cosine` and `linear` end at zero."""
+    """Share of the learning rate at `progress` in [0, 1) of a stage; `cosine` and `linear` end at zero."""
     return {
         "cosine": (1 + math.cos(math.pi * progress)) / 2,
         "linear": 1 - progress,
@@ -126,164 +64,217 @@ def learning_rate_factor(schedule: str, progress: float) -> float:
     }[schedule]
 
 
-def be_deterministic(threads: int) -> None:
-    """Make torch repeat itself to the bit: the same seed, machine and thread count give the same weights."""
-    # read by cuBLAS when it starts
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.set_deterministic_debug_mode("error")
-    # nothing here reads memory that it has not written
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    torch.backends.cudnn.benchmark = False
-    torch.set_num_threads(threads)
+@torch.no_grad()
+def infer(network: Classifier, images: Images) -> Iterator[tuple[Output, Tensor, Tensor]]:
+    """Output, label and group of `images` in order, batch by batch, in float32 and evaluation mode."""
+    network.eval()
+    order = torch.arange(len(images), device=images.device)
+    for positions, _, batch in images.batches(order, None, INFERENCE_BATCH):
+        yield network(batch), images.label[positions], images.group[positions]
 
 
 @torch.no_grad()
-def infer(model: Classifier, images: Images) -> Iterator[Output]:
-    """Features and logits of `images` in order, batch by batch, in float32 and evaluation mode."""
-    model.eval()
-    order = torch.arange(len(images), device=images.device)
-    for _, _, batch in images.batches(order, None, INFERENCE_BATCH):
-        yield model(batch)
+def predict(network: Classifier, method: Method, images: Images) -> Tensor:
+    """Probabilities (images, classes) of `images` in order."""
+    method.eval()
+    parts = [method.predict(output, group) for output, _, group in infer(network, images)]
+    return torch.cat(parts) if parts else torch.empty(0, method.n_classes, device=images.device)
 
 
 def train(
     dataset: ImageDataset,
-    architecture: Mapping,
-    method: Mapping,
-    settings: TrainingSettings,
+    network_settings: Network,
+    method_settings: MethodSettings,
+    settings: Training,
     *,
     role: str,
     seed: int,
-    teacher: Classifier | None = None,
+    base: Classifier | None = None,
     resume: ResumeState | None = None,
 ) -> TrainedModel:
-    """Train one network for `settings.epochs` epochs and return it as the last epoch leaves it.
+    """Train one network and return it as the last epoch, or the best one, leaves it.
 
-    Nothing is chosen by looking at the test set: its accuracy is recorded in the history and goes nowhere else.
+    Nothing is chosen by looking at the test split: its accuracy is recorded in the history and goes nowhere else.
 
     Parameters
     ----------
-    architecture, method
-        See `fairdistill.networks.build_model` and `fairdistill.methods.build_method`.
     role, seed
-        "teacher" or "student"; together they decide the initial weights, the order of the samples and the flips,
-        so that a student does not start from its teacher's weights.
-    teacher
-        The trained teacher, where the method needs one.
+        "teacher" or "student"; together they decide the initial weights, the order of the images and the flips, so that
+        a student does not start from its teacher's weights. All students of one seed start from the same.
+    base
+        The trained model that the method stands on, where it stands on one.
     resume
         Where to keep the state after each epoch; a training that finds state there goes on from it.
 
     Raises
     ------
     UserError
-        The loss is not finite, or the method needs a teacher and there is none.
+        The loss is not finite, or the method needs a base and there is none.
     """
+    if method_settings.stands_on is not None and base is None:
+        raise UserError(f"method {method_settings.kind} needs a base, and none was given; name one with --base")
     be_deterministic(settings.threads)
-    engine, device, precision = choose_computing(settings, architecture)
-    train_images, test_images = (engine.Images(dataset, split, device) for split in ("train", "test"))
+    engine, device, precision = choose_computing(settings, network_settings)
+    images = {split: engine.Images(dataset, split, device) for split in ("train", *SPLITS)}
 
     stream = ("teacher", "student").index(role)
     torch.manual_seed(2 * seed + stream)
     n_classes, n_groups = len(dataset.classes), len(dataset.groups)
-    model = build_model(architecture, n_classes)
-    shape = Shape(n_classes, n_groups, model.width, teacher.width if teacher is not None else None)
-    objective = build_method(method, shape)
-    if objective.needs_teacher and teacher is None:
-        raise UserError(f"method {method['kind']} needs a teacher and none was given")
-    teacher_outputs = None
-    if objective.needs_teacher:
-        teacher_outputs = engine.TeacherOutputs(teacher, train_images, flip=settings.flip)
-    model, objective = engine.prepare(model, objective, device)
+    kind = method_class(method_settings)
+    network = build_network(network_settings, kind.n_outputs(method_settings, n_classes, n_groups))
+    base = freeze(base) if base is not None else None
+    label, group = (values.cpu() for values in (images["train"].label, images["train"].group))
+    method = kind(method_settings, Task(n_classes, n_groups, label, group, network, base))
+    ask_base = engine.BaseOutputs(base, method, images["train"], flip=settings.flip) if method.uses_base else None
+    method.initialise(network, base)
+    network, method = engine.prepare(network, method, device)
+    network.bf16 = precision == "bf16"
 
-    weights = [*model.parameters(), *objective.parameters()]
-    optimizer = engine.optimizer(
-        weights, device, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    parts = {"model": model, "method": objective, "optimizer": optimizer}
-    history = resume.restore(parts) if resume else []
-    if history:
+    best = BestEpoch(network, method)
+    whole = {"network": network, "method": method, "best": best}
+    state = resume.restore() if resume else None
+    history: list[dict] = state["history"] if state else []
+    if state:
         log(f"resuming after epoch {len(history)}")
+        for name, part in whole.items():
+            part.load_state_dict(state[name])
 
-    for epoch in range(len(history), settings.epochs):
-        row = {
-            "epoch": epoch + 1,
-            **train_epoch(
-                model,
-                objective,
-                optimizer,
-                train_images,
-                teacher_outputs,
+    make = partial(_make_optimizer, engine.optimizer, device, settings)
+    stages = method.stages(settings.epochs)
+    epochs = sum(stage.epochs for stage in stages)
+    probabilities: dict[str, Tensor] = {}
+    for stage, first in zip(stages, accumulate((stage.epochs for stage in stages), initial=0), strict=False):
+        todo = range(max(first, len(history)), first + stage.epochs)
+        optimizers = method.optimizers(stage.name, network, make) if todo else {}
+        parts = whole | {f"optimizer {name}": optimizer for name, optimizer in optimizers.items()}
+        if state and todo and todo.start > first:
+            for name, optimizer in optimizers.items():
+                optimizer.load_state_dict(state[f"optimizer {name}"])
+        for epoch in todo:
+            row = train_epoch(
+                network,
+                method,
+                optimizers,
+                images["train"],
+                ask_base,
                 settings,
-                precision=precision,
+                stage=stage.name,
+                span=range(first, first + stage.epochs),
                 epoch=epoch,
+                epochs=epochs,
                 rng=np.random.default_rng([seed, stream, epoch]),
-            ),
-        }
-        last = epoch + 1 == settings.epochs
-        if last or (settings.evaluate_every and (epoch + 1) % settings.evaluate_every == 0):
-            logits = torch.cat([output.logits for output in infer(model, test_images)])
-            row["test_accuracy"] = (logits.argmax(1) == test_images.label).float().mean().item()
-        history.append(row)
-        log(describe(row, settings.epochs))
-        if resume and not last:
-            resume.save(parts, history)
+            )
+            last = epoch + 1 == epochs
+            if last or settings.keep == "best" or _is_due(epoch, settings.evaluate_every):
+                probabilities = {split: predict(network, method, images[split]) for split in SPLITS}
+                row |= _accuracies(probabilities, images)
+            if settings.keep == "best":
+                best.offer(epoch + 1, row["validation_accuracy"])
+            history.append(row)
+            log(describe(row, epochs))
+            if resume and not last:
+                resume.save(parts, history)
 
-    probabilities = logits.softmax(1).cpu().numpy()
-    if not np.isfinite(probabilities).all():
-        raise _diverged(settings.epochs, "weights", "not finite")
-    return TrainedModel(model, probabilities, pd.DataFrame(history))
+    if settings.keep == "best" and best.epoch != len(history):
+        best.restore()
+        log(f"keeping epoch {best.epoch}, the best on the validation split")
+        probabilities = {}
+    if method_settings.needs_validation:
+        method.calibrate(infer(network, images["validation"]))
+        probabilities = {}
+    probabilities = probabilities or {split: predict(network, method, images[split]) for split in SPLITS}
+    found = {split: values.cpu().numpy() for split, values in probabilities.items()}
+    if not all(np.isfinite(values).all() for values in found.values()):
+        raise _diverged(epochs, "weights", "not finite")
+    return TrainedModel(network, method, found, pd.DataFrame(history))
 
 
 def train_epoch(
-    model: Classifier,
-    objective: Method,
-    optimizer: torch.optim.Optimizer,
+    network: Classifier,
+    method: Method,
+    optimizers: dict[str, torch.optim.Optimizer],
     images: Images,
-    teacher: Callable[..., Output] | None,
-    settings: TrainingSettings,
+    ask_base: Callable[..., dict[str, Tensor]] | None,
+    settings: Training,
     *,
-    precision: str,
+    stage: str,
+    span: range,
     epoch: int,
+    epochs: int,
     rng: np.random.Generator,
 ) -> dict[str, float]:
-    """One pass; returns the mean of each loss term, the training accuracy and the speed."""
-    model.train()
+    """Make one pass; return its number, the mean of each loss term, the training accuracy and the speed.
+
+    Parameters
+    ----------
+    stage, span
+        The stage's name and its epochs, over which the learning rate takes its course.
+    epoch, epochs
+        The number of the epoch, from 0, and of all epochs.
+    """
+    network.train()
+    method.train()
     started = time.perf_counter()
-    order = epoch_order(objective.sampling, images.label.cpu().numpy(), images.group.cpu().numpy(), rng)
+    order = method.order(images.label.cpu().numpy(), images.group.cpu().numpy(), rng)
     flips = torch.from_numpy(rng.random(len(order)) < 0.5).to(images.device) if settings.flip else None
     order = torch.from_numpy(order).to(images.device)
     batch_size = min(settings.batch_size, len(order))
     steps = len(order) // batch_size  # the incomplete batch is left to another epoch's shuffle
     order, flips = order[: steps * batch_size], flips[: steps * batch_size] if flips is not None else None
     totals: dict[str, Tensor] = {}
-    progress = EpochProgress(epoch + 1, settings.epochs, steps, batch_size)
-    for step, (positions, flip, pictures) in enumerate(images.batches(order, flips, batch_size)):
-        factor = learning_rate_factor(settings.schedule, (epoch + step / steps) / settings.epochs)
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * factor
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            output = model(pictures)
-        output = Output(output.features.float(), output.logits.float())
-        label = images.label[positions]
-        batch = Batch(label, images.group[positions])
-        terms = objective.loss(batch, output, teacher(positions, flip, pictures) if teacher else None)
-        loss = sum(terms.values())
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        terms = {"loss": loss, **terms, "correct": (output.logits.argmax(1) == label).float().mean()}
-        for name, value in terms.items():
+    progress = EpochProgress(epoch + 1, epochs, steps, batch_size)
+    for number, (positions, flip, pixels) in enumerate(images.batches(order, flips, batch_size)):
+        factor = learning_rate_factor(settings.schedule, (epoch - span.start + number / steps) / len(span))
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["full_lr"] * factor
+        label, group = images.label[positions], images.group[positions]
+        base = ask_base(positions, flip, pixels) if ask_base else {}
+        step = method.update(network, Batch(pixels, label, group, positions, base), optimizers, stage)
+        with torch.no_grad():
+            correct = (method.predict(step.output, group).argmax(1) == label).float().mean()
+        for name, value in {"loss": step.loss, **step.terms, "correct": correct}.items():
             totals[name] = totals.get(name, 0) + value.detach()
-        progress.step(step + 1, totals["loss"])
+        progress.step(number + 1, totals["loss"])
     means = {name: total.item() / steps for name, total in totals.items()}
     if not math.isfinite(means["loss"]):
         raise _diverged(epoch + 1, "loss", means["loss"])
     seconds = time.perf_counter() - started
     means["train_accuracy"] = means.pop("correct")
-    return {**means, "seconds": seconds, "images_per_second": steps * batch_size / seconds}
+    return {"epoch": epoch + 1, **means, "seconds": seconds, "images_per_second": steps * batch_size / seconds}
+
+
+def _make_optimizer(
+    engines: Callable[..., torch.optim.Optimizer],
+    device: torch.device,
+    settings: Training,
+    weights: Sequence[Tensor],
+    *,
+    learning_rate: float | None = None,
+) -> torch.optim.Optimizer:
+    """The engine's optimiser, which remembers the learning rate that the schedule starts from."""
+    rate = settings.learning_rate if learning_rate is None else learning_rate
+    optimizer = engines(weights, device, learning_rate=rate, weight_decay=settings.weight_decay)
+    for group in optimizer.param_groups:
+        group["full_lr"] = rate
+    return optimizer
+
+
+def _is_due(epoch: int, every: int) -> bool:
+    return every > 0 and (epoch + 1) % every == 0
+
+
+def _accuracies(probabilities: dict[str, Tensor], images: dict[str, Images]) -> dict[str, float]:
+    """The accuracy on each split that has images."""
+    return {
+        f"{split}_accuracy": (values.argmax(1) == images[split].label).float().mean().item()
+        for split, values in probabilities.items()
+        if len(values)
+    }
 
 
 def _diverged(epoch: int, what: str, value: object) -> UserError:
     return UserError(
-        f"training: the {what} became {value} in epoch {epoch}; lower training.learning_rate or the method's lambda"
+        f"training: the {what} became {value} in epoch {epoch}; lower training.learning_rate or the weight of the "
+        "method's terms"
     )

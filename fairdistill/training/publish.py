@@ -4,19 +4,20 @@ import argparse
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
-from fairdistill.data import load_dataset
-from fairdistill.networks import load_model, save_model
+from fairdistill.data import ImageDataset, load_dataset
+from fairdistill.networks import Classifier, load_network, save_network
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing, sha256, write_text
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_memory_mb, versions
-from fairdistill.training.loop import TrainedModel, TrainingSettings, choose_computing, train
+from fairdistill.settings.networks import Network
+from fairdistill.training.computing import choose_computing
+from fairdistill.training.loop import SPLITS, TrainedModel, train
 from fairdistill.training.resume import ResumeState
 
 OUTPUTS = ("weights.safetensors", "predictions.parquet", "history.csv")
@@ -24,7 +25,7 @@ OUTPUTS = ("weights.safetensors", "predictions.parquet", "history.csv")
 RECORD = "training.json"
 
 
-def train_and_publish(args: argparse.Namespace, *, role: str, lock: WriterLock) -> None:
+def train_and_publish(args: argparse.Namespace, *, lock: WriterLock) -> None:
     """Train what `args` (of `job.parser`) describe; write weights, predictions, history and record.
 
     An interrupted training left its state beside the folder of its outputs, and goes on from there. A training whose
@@ -32,28 +33,28 @@ def train_and_publish(args: argparse.Namespace, *, role: str, lock: WriterLock) 
     that held `lock` before, has finished it.
     """
     dataset = load_dataset(args.data)
-    settings = TrainingSettings.from_mapping(args.training)
-    computing = choose_computing(settings, args.architecture)
+    computing = choose_computing(args.training, args.network)
     inputs = {"dataset": dataset.info["sha256"]}
-    teacher = None
-    if teacher_path := getattr(args, "teacher", None):
-        teacher = load_model(teacher_path, architecture=args.teacher_architecture)
-        inputs["teacher"] = sha256(teacher_path)
-        if teacher.head.out_features != len(dataset.classes):
-            raise UserError(
-                f"{teacher_path}: the teacher knows {teacher.head.out_features} classes, "
-                f"the data set has {len(dataset.classes)}; give a teacher trained on this data set"
-            )
-    names = {
-        "study": None,
+    base = None
+    if args.base:
+        base = _load_base(args.base, args.base_network, dataset)
+        inputs["base"] = sha256(args.base)
+    # by hand the names may be left out
+    defaults = {
         "dataset": args.data.name,
-        "architecture": args.architecture["kind"],
-        "method": args.method["kind"],
-        **args.run,
+        "architecture": args.network.kind,
+        "method": args.method.kind,
+        "role": "student" if args.base else "teacher",
     }
+    names = args.run.to_json()
+    names |= {key: value for key, value in defaults.items() if names[key] is None}
     identity = {
-        "run": {**names, "role": role, "seed": args.seed},
-        "parameters": {"architecture": args.architecture, "method": args.method, "training": asdict(settings)},
+        "run": {**names, "seed": args.seed},
+        "parameters": {
+            "network": args.network.to_json(),
+            "method": args.method.parameters(),
+            "training": args.training.to_json(),
+        },
         "code": args.code,
         "inputs": inputs,
         "versions": versions(),
@@ -69,27 +70,27 @@ def train_and_publish(args: argparse.Namespace, *, role: str, lock: WriterLock) 
             (args.output / name).touch()
         _finish(args, resume)
         return
-    # as they are now: an edit during a long training is not what trained
+    # recorded now: the checkout may change while we train
     provenance = {"commit": commit(), "packages": packages()}
-    log(f"{role} {names['architecture']} on {names['dataset']}, method {args.method['kind']}, seed {args.seed}")
+    log(f"{names['role']} {names['architecture']} on {names['dataset']}, method {args.method.kind}, seed {args.seed}")
 
     trained = train(
         dataset,
-        args.architecture,
+        args.network,
         args.method,
-        settings,
-        role=role,
+        args.training,
+        role=names["role"],
         seed=args.seed,
-        teacher=teacher,
+        base=base,
         resume=resume,
     )
 
     lock.check()
     (args.output / RECORD).unlink(missing_ok=True)
-    save_model(args.output / "weights.safetensors", trained.model, args.architecture)
-    test = dataset.samples[dataset.samples["split"] == "test"]
+    weights = args.output / "weights.safetensors"
+    save_network(weights, trained.network, args.network, method=trained.method.prediction_state())
     with replacing(args.output / "predictions.parquet") as partial:
-        _predictions(test, trained).to_parquet(partial, index=False)
+        _predictions(dataset, trained).to_parquet(partial, index=False)
     with replacing(args.output / "history.csv") as partial:
         trained.history.to_csv(partial, index=False)
     record = {
@@ -97,9 +98,10 @@ def train_and_publish(args: argparse.Namespace, *, role: str, lock: WriterLock) 
         "data": {key: dataset.info[key] for key in ("kind", "settings", "source")},
         "classes": dataset.classes,
         "groups": dataset.groups,
+        "needs_group": trained.method.needs_group,
         "outputs": {name: sha256(args.output / name) for name in OUTPUTS},
         # of all epochs, those before an interruption included
-        "seconds": round(float(trained.history["seconds"].sum()), 2),
+        "seconds": round(trained.seconds, 2),
         "peak_memory_mb": round(peak_memory_mb()),
         "hardware": hardware(),
         **provenance,
@@ -125,10 +127,25 @@ def _is_done(folder: Path, identity: Mapping) -> bool:
         return False
 
 
-def _predictions(test: pd.DataFrame, trained: TrainedModel) -> pd.DataFrame:
-    columns = [f"p{c}" for c in range(trained.probabilities.shape[1])]
-    probabilities = pd.DataFrame(trained.probabilities, columns=columns, index=test.index)
-    return test[["sample_id", "image_id", "label", "group"]].join(probabilities)
+def _load_base(path: Path, network: Network | None, dataset: ImageDataset) -> Classifier:
+    base = load_network(path, settings=network)
+    if base.head.out_features != len(dataset.classes):
+        raise UserError(
+            f"{path}: the base knows {base.head.out_features} classes, the data set has {len(dataset.classes)}; "
+            "give a base that was trained on this data set"
+        )
+    return base
+
+
+def _predictions(dataset: ImageDataset, trained: TrainedModel) -> pd.DataFrame:
+    """The samples of the validation and the test split, each with the probabilities of the classes."""
+    columns = [f"p{c}" for c in range(len(dataset.classes))]
+    parts = []
+    for split in SPLITS:
+        samples = dataset.samples[dataset.samples["split"] == split]
+        probabilities = pd.DataFrame(trained.probabilities[split], columns=columns, index=samples.index)
+        parts.append(samples[["sample_id", "image_id", "split", "label", "group"]].join(probabilities))
+    return pd.concat(parts)
 
 
 def _digest(value: Mapping) -> str:

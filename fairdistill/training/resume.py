@@ -51,25 +51,23 @@ class ResumeState:
     def _header(self, checksum: str) -> bytes:
         return f"{self.fingerprint} {checksum}\n".encode()
 
-    def restore(self, parts: Mapping) -> list[dict]:
-        """Load the state into `parts` and return its history; an empty one where there is nothing to go on from."""
+    def restore(self) -> dict | None:
+        """Return the history and the state of each part, by name; None where there is nothing to go on from."""
         if not self.path.exists():
-            return []
+            return None
         header, _, content = self.path.read_bytes().partition(b"\n")
         fingerprint, _, checksum = header.partition(b" ")
         if checksum != _sha256(content).encode():
-            return self._refuse("it is damaged")
+            self._refuse("it is damaged")
+            return None
         if fingerprint != self.fingerprint.encode():
-            return self._refuse("it is of other parameters, code, data or packages")
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        return state["history"]
+            self._refuse("it is of other parameters, code, data or packages")
+            return None
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
-    def _refuse(self, reason: str) -> list[dict]:
+    def _refuse(self, reason: str) -> None:
         log(f"{self.path}: the state of an interrupted training is discarded, {reason}; starting anew")
         self.discard()
-        return []
 
     def discard(self) -> None:
         """Remove the state, and what was left of it half written."""

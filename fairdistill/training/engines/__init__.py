@@ -1,27 +1,24 @@
-"""How a training is computed: the fast way, or the plain way that it is held against.
+"""How a training is computed: the fast way, or the plain way that it is compared with.
 
 In fp32 the two differ by rounding alone. With `precision: auto` the fast engine takes bfloat16 where that pays.
 
-An engine is a module with
+An engine is a module, named in `fairdistill.settings.training`, with
 
-- `Images(dataset, split, device)`, one split's pictures (see `fairdistill.training.engines.base`);
-- `prepare(model, objective, device)`, which moves a network and its method to the device and fits them for training
+- `Images(dataset, split, device)`, one split's images (see `fairdistill.training.engines.base`);
+- `prepare(network, method, device)`, which moves a network and its method to the device and fits them for training
   there, in place;
 - `optimizer(weights, device, learning_rate=..., weight_decay=...)`, Adam;
-- `TeacherOutputs(teacher, images, flip=...)`, which freezes the teacher in place; called with a batch's (positions,
-  flip, images) it gives the teacher's features and logits;
-- `BF16_PAYS`, the (type of device, kind of architecture) that gain by bfloat16.
+- `BaseOutputs(base, method, images, flip=...)`, which freezes the base in place; called with a batch's (positions,
+  flip, images) it gives what the method reads of the base's outputs;
+- `BF16_PAYS`, the (type of device, kind of network) that gain by bfloat16.
 """
 
 from importlib import import_module
 from types import ModuleType
 
-ENGINES = {
-    "fast": "fairdistill.training.engines.fast",
-    "reference": "fairdistill.training.engines.reference",
-}
+from fairdistill.settings.training import Training
 
 
 def load_engine(name: str) -> ModuleType:
-    """The module of an engine."""
-    return import_module(ENGINES[name])
+    """Return the module of an engine."""
+    return import_module(Training.engines[name])

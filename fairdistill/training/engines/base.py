@@ -7,12 +7,12 @@ from torch import Tensor
 
 from fairdistill.data import ImageDataset
 
-# pictures at a time where no gradient is needed
+# images at a time where no gradient is needed
 INFERENCE_BATCH = 125
 
 
 class Images:
-    """One split's pictures.
+    """One split's images.
 
     Attributes
     ----------
@@ -38,6 +38,6 @@ class Images:
         Yields
         ------
         positions, flip, images
-            (B,) of `order`, (B,) of `flips`, and normalised pictures (B, 3, H, W), those with `flip` mirrored.
+            (B,) of `order`, (B,) of `flips`, and normalised images (B, 3, H, W), those with `flip` mirrored.
         """
         raise NotImplementedError

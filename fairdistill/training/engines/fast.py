@@ -11,9 +11,9 @@ from torch import Tensor
 
 from fairdistill.data import ImageDataset
 from fairdistill.methods.base import Method
-from fairdistill.networks import Classifier, Output, freeze
+from fairdistill.networks import Classifier, freeze
 from fairdistill.runtime.progress import log
-from fairdistill.training.engines import base
+from fairdistill.training.engines import base as base_engine
 from fairdistill.training.engines.adam import ChannelsLastAdam
 from fairdistill.training.engines.convolution import use_small_map_convolutions
 from fairdistill.training.engines.memory import keep_freed_memory
@@ -23,8 +23,8 @@ from fairdistill.training.engines.shuffle import use_channels_last_shuffle
 BF16_PAYS = {("cpu", "resnet18"), ("cuda", "resnet18"), ("cuda", "shufflenet_v2_x1_0")}
 
 
-class Images(base.Images):
-    """Pictures on the device: decoded once, normalised and flipped as whole batches."""
+class Images(base_engine.Images):
+    """Images on the device: decoded once, normalised and flipped as whole batches."""
 
     def __init__(self, dataset: ImageDataset, split: str, device: torch.device):
         super().__init__(dataset, split, device)
@@ -53,55 +53,68 @@ class Images(base.Images):
             self._release()
 
     def _release(self) -> None:
-        """Count no longer as this process's memory what it has read of the file; the kernel keeps it at hand."""
+        """Drop the mapped pages from resident memory; they stay in the kernel's page cache."""
         if isinstance(self.mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             self.mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def prepare(model: Classifier, objective: Method, device: torch.device) -> tuple[Classifier, Method]:
-    """Both on `device`; the network in channels-last layout and, on a CPU, fitted to it."""
-    return _fast(model, device), objective.to(device)
+def prepare(network: Classifier, method: Method, device: torch.device) -> tuple[Classifier, Method]:
+    """Return both on `device`; the network in channels-last layout and, on a CPU, fitted to it."""
+    return _fast(network, device), method.to(device)
 
 
 def optimizer(
     weights: Iterable[Tensor], device: torch.device, *, learning_rate: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """Adam, fused."""
+    """Return Adam, fused."""
     options = {"lr": learning_rate, "weight_decay": weight_decay}
     if device.type == "cpu":
         return ChannelsLastAdam(weights, **options)
     return torch.optim.Adam(weights, fused=True, **options)
 
 
-def _fast(model: Classifier, device: torch.device) -> Classifier:
+def _fast(network: Classifier, device: torch.device) -> Classifier:
     if device.type == "cpu":
         keep_freed_memory()
-        use_small_map_convolutions(model)
-        use_channels_last_shuffle(model)
-    return model.to(device, memory_format=torch.channels_last)
+        use_small_map_convolutions(network)
+        use_channels_last_shuffle(network)
+    return network.to(device, memory_format=torch.channels_last)
 
 
-class TeacherOutputs:
-    """A frozen teacher's view of each training image in both orientations, computed once.
+class BaseOutputs:
+    """What a method reads of the frozen base's outputs for each training image in both orientations, computed once.
 
-    A teacher in evaluation mode gives an image the same features whatever its batch; with flips as the only
-    augmentation there are two variants of each image, so nothing is approximated.
+    A network in evaluation mode says the same of an image whatever its batch; with flips as the only augmentation there
+    are two variants of each image, so nothing is approximated. Where all of it would not fit into `CACHE` bytes, the
+    base is asked anew for each batch.
     """
 
-    def __init__(self, teacher: Classifier, images: Images, *, flip: bool):
-        log("computing the teacher's features of the training images")
-        teacher = freeze(_fast(teacher, images.device))
+    CACHE = 2**29
+
+    def __init__(self, base: Classifier, method: Method, images: Images, *, flip: bool):
+        self.base, self.method = freeze(_fast(base, images.device)), method
+        self.kept: dict[str, Tensor] = {}
         order = torch.arange(len(images), device=images.device)
         variants = [False, True] if flip else [False]
-        shape, options = (len(variants), len(images)), {"device": images.device}
-        self.features = torch.empty(*shape, teacher.width, **options)
-        self.logits = torch.empty(*shape, teacher.head.out_features, **options)
+        first = self._read(images.batch(order[:1]))
+        if len(variants) * len(images) * sum(values.nbytes for values in first.values()) > self.CACHE:
+            log("the base's outputs do not fit into memory: asking it anew for each batch")
+            return
+        log("computing the base's outputs on the training images, once for all epochs")
+        shape = len(variants), len(images)
+        self.kept = {name: values.new_empty(*shape, *values.shape[1:]) for name, values in first.items()}
         for variant, mirrored in enumerate(variants):
             flips = torch.full_like(order, mirrored, dtype=torch.bool)
-            with torch.no_grad():
-                for positions, _, batch in images.batches(order, flips, base.INFERENCE_BATCH):
-                    self.features[variant, positions], self.logits[variant, positions] = teacher(batch)
+            for positions, _, batch in images.batches(order, flips, base_engine.INFERENCE_BATCH):
+                for name, values in self._read(batch).items():
+                    self.kept[name][variant, positions] = values
 
-    def __call__(self, positions: Tensor, flip: Tensor | None, images: Tensor) -> Output:
+    def __call__(self, positions: Tensor, flip: Tensor | None, images: Tensor) -> dict[str, Tensor]:
+        if not self.kept:
+            return self._read(images)
         variant = flip.long() if flip is not None else 0
-        return Output(self.features[variant, positions], self.logits[variant, positions])
+        return {name: values[variant, positions] for name, values in self.kept.items()}
+
+    @torch.no_grad()
+    def _read(self, images: Tensor) -> dict[str, Tensor]:
+        return self.method.read_base(self.base(images, self.method.base_layers))

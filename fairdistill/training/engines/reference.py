@@ -1,8 +1,7 @@
 """The plain engine: what a straightforward script does, step by step. Slow; the fast engine's oracle and baseline.
 
-Pictures pass one by one through PIL transforms and a DataLoader, the teacher sees each batch anew, and the MFD loss
-is written as loops over classes and groups. Only the decoding is left out: pictures come as arrays, as torchvision's
-CIFAR-10 keeps them.
+Images pass one by one through PIL transforms and a DataLoader, the base sees each batch anew, and each loss is computed
+as it is printed. Only the decoding is left out: images come as arrays, as torchvision's CIFAR-10 keeps them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,15 +9,13 @@ from collections.abc import Iterable, Iterator
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import normalize
 from torch.utils.data import DataLoader
 from torchvision.transforms import Compose, Normalize, ToTensor
 from torchvision.transforms.functional import hflip
 
 from fairdistill.data import ImageDataset
 from fairdistill.methods.base import Method
-from fairdistill.methods.mfd import MFD
-from fairdistill.networks import Classifier, Output, freeze
+from fairdistill.networks import Classifier, freeze
 from fairdistill.training.engines import base
 
 WORKERS = 2
@@ -26,7 +23,7 @@ BF16_PAYS = ()
 
 
 class Images(base.Images):
-    """Pictures behind a DataLoader."""
+    """Images behind a DataLoader."""
 
     def __init__(self, dataset: ImageDataset, split: str, device: torch.device):
         super().__init__(dataset, split, device)
@@ -35,8 +32,8 @@ class Images(base.Images):
 
     def __getitem__(self, key: tuple[int, bool]) -> tuple[int, bool, Tensor]:
         position, flip = key
-        picture = Image.fromarray(self.pixels[self.rows[position]])
-        return position, flip, self.transform(hflip(picture) if flip else picture)
+        image = Image.fromarray(self.pixels[self.rows[position]])
+        return position, flip, self.transform(hflip(image) if flip else image)
 
     def batches(
         self, order: Tensor, flips: Tensor | None, batch_size: int
@@ -47,58 +44,25 @@ class Images(base.Images):
             yield tuple(column.to(self.device) for column in batch)
 
 
-def prepare(model: Classifier, objective: Method, device: torch.device) -> tuple[Classifier, Method]:
-    """Both on `device`, the MFD loss as loops."""
-    if isinstance(objective, MFD):
-        objective.discrepancy = mfd_loss_by_cells
-    return model.to(device), objective.to(device)
+def prepare(network: Classifier, method: Method, device: torch.device) -> tuple[Classifier, Method]:
+    """Return both on `device`, the method's loss as it is printed."""
+    method.use_printed_formula()
+    return network.to(device), method.to(device)
 
 
 def optimizer(
     weights: Iterable[Tensor], device: torch.device, *, learning_rate: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """Adam, fused."""
+    """Return Adam, fused."""
     return torch.optim.Adam(weights, lr=learning_rate, weight_decay=weight_decay, fused=True)
 
 
-class TeacherOutputs:
-    """A frozen teacher, asked anew for each batch."""
+class BaseOutputs:
+    """What a method reads of the outputs of a frozen base, which is asked anew for each batch."""
 
-    def __init__(self, teacher: Classifier, images: Images, *, flip: bool):
-        self.teacher = freeze(teacher).to(images.device)
+    def __init__(self, base: Classifier, method: Method, images: Images, *, flip: bool):
+        self.base, self.method = freeze(base).to(images.device), method
 
-    def __call__(self, positions: Tensor, flip: Tensor | None, images: Tensor) -> Output:
+    def __call__(self, positions: Tensor, flip: Tensor | None, images: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
-            return self.teacher(images)
-
-
-def mfd_loss_by_cells(
-    teacher: Tensor,
-    student: Tensor,
-    label: Tensor,
-    group: Tensor,
-    *,
-    n_classes: int,
-    n_groups: int,
-    kernel: str = "rbf",
-    sigma: float = 1.0,
-    degree: int = 2,
-) -> Tensor:
-    """`fairdistill.methods.mfd.mfd_loss`, one (class, group) cell after another."""
-    with torch.no_grad():
-        scale = 2 * sigma * torch.cdist(teacher, student).square().mean()
-
-    def k(x: Tensor, y: Tensor) -> Tensor:
-        if kernel == "rbf":
-            squared = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
-            return torch.exp(-squared.clamp_min(0) / scale)
-        return (normalize(x) @ normalize(y).T + 1) ** degree
-
-    total = student.new_zeros(())
-    for y in range(n_classes):
-        t = teacher[label == y]
-        for a in range(n_groups):
-            s = student[(label == y) & (group == a)]
-            if len(s):
-                total = total + k(t, t).mean() + k(s, s).mean() - 2 * k(t, s).mean()
-    return total
+            return self.method.read_base(self.base(images, self.method.base_layers))

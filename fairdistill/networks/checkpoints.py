@@ -1,0 +1,86 @@
+"""Networks as safetensors files that say what network they hold."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from fairdistill.networks.classifier import Classifier, build_network
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import replacing
+from fairdistill.settings.networks import AnyNetwork, Network
+from fairdistill.settings.reading import read_settings
+
+# before the names of what a method predicts with beside the network
+METHOD = "method."
+
+
+def save_network(
+    path: Path | str, network: Classifier, settings: Network, *, method: Mapping[str, Tensor] | None = None
+) -> None:
+    """Write the weights, with what `load_network` needs to build the network anew as metadata.
+
+    Parameters
+    ----------
+    method
+        Tensors that the method predicts with beside the network, by name; `load_method` reads them.
+    """
+    # one entry alone: safetensors writes several in an order of chance, and equal networks would differ in bytes
+    stored = {"settings": settings.to_json(), "n_outputs": network.head.out_features}
+    metadata = {"network": json.dumps(stored, sort_keys=True)}
+    tensors = network.state_dict() | {f"{METHOD}{name}": tensor for name, tensor in (method or {}).items()}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as partial:
+        partial.write_bytes(save(weights, metadata))
+
+
+def load_network(path: Path | str, *, settings: Network | None = None) -> Classifier:
+    """Read a checkpoint of `save_network`.
+
+    Parameters
+    ----------
+    settings
+        What the checkpoint must hold; unchecked where left out.
+
+    Raises
+    ------
+    UserError
+        The file is damaged, was not written by this project, or holds another network than `settings` says.
+    """
+    metadata, tensors = _read(path)
+    if "network" not in metadata:
+        raise UserError(f"{path}: the checkpoint does not name its network; train it with this project")
+    try:
+        stored = json.loads(metadata["network"])
+        found = read_settings(AnyNetwork, stored["settings"], where="its network")
+        network = build_network(found, stored["n_outputs"])
+    except (ValueError, TypeError, LookupError, UserError) as error:
+        raise UserError(f"{path}: not a network that this project knows ({error}); train it again") from error
+    if settings is not None and settings != found:
+        raise UserError(
+            f"{path}: the checkpoint holds the network {found.to_json()}, not {settings.to_json()}; "
+            "point to a checkpoint of that network or train one"
+        )
+    try:
+        network.load_state_dict({name: weight for name, weight in tensors.items() if not name.startswith(METHOD)})
+    except RuntimeError as error:
+        raise UserError(f"{path}: the weights do not fit the network {found.to_json()}; train it again") from error
+    return network
+
+
+def load_method(path: Path | str) -> dict[str, Tensor]:
+    """Read what a method predicts with beside the network, as it was given to `save_network`."""
+    _, tensors = _read(path)
+    return {name.removeprefix(METHOD): tensor for name, tensor in tensors.items() if name.startswith(METHOD)}
+
+
+def _read(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, "pt") as checkpoint:
+            tensors = {name: checkpoint.get_tensor(name) for name in checkpoint.keys()}  # noqa: SIM118
+            return checkpoint.metadata() or {}, tensors
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from error

@@ -1,0 +1,80 @@
+"""Networks that return their penultimate features beside their logits."""
+
+from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from fairdistill.settings.networks import Network
+
+
+class Output(NamedTuple):
+    """What a classifier says of a batch, in float32.
+
+    Attributes
+    ----------
+    features
+        (B, D), penultimate.
+    logits
+        (B, C).
+    maps
+        The maps (B, K, H, W) of the layers that were asked for, by name.
+    """
+
+    features: Tensor
+    logits: Tensor
+    maps: dict[str, Tensor]
+
+
+class Classifier(nn.Module):
+    """A network cut in two: `body` maps images (B, 3, H, W) to features (B, D), `head` those to logits (B, C).
+
+    Attributes
+    ----------
+    layers
+        Names of the layers of the body whose maps can be asked for, from the first to the last.
+    width
+        D.
+    bf16
+        Whether forward and backward passes are computed in bfloat16 while the network trains. In evaluation mode it
+        always computes in float32.
+    """
+
+    def __init__(self, body: nn.Module, head: nn.Linear, layers: Sequence[str] = ()):
+        super().__init__()
+        self.layers = tuple(layers)
+        self.body = body
+        self.head = head
+        self.width = head.in_features
+        self.bf16 = False
+
+    def forward(self, images: Tensor, layers: Sequence[str] = ()) -> Output:
+        """Classify images, and return the maps of the named `layers` of the body beside the logits."""
+        maps: dict[str, Tensor] = {}
+        hooks = [self.body.get_submodule(name).register_forward_hook(partial(_keep, maps, name)) for name in layers]
+        try:
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16 and self.training):
+                features = self.body(images)
+                logits = self.head(features)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return Output(features.float(), logits.float(), {name: maps[name].float() for name in layers})
+
+
+def _keep(maps: dict[str, Tensor], name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+    maps[name] = output
+
+
+def build_network(settings: Network, n_outputs: int) -> Classifier:
+    """Make an untrained classifier with `n_outputs` logits; its weights come from torch's global random state."""
+    body, head = import_module(settings.implementation).build(settings, n_outputs)
+    return Classifier(body, head, settings.layers)
+
+
+def freeze(network: Classifier) -> Classifier:
+    """Put a trained network into evaluation mode, without gradients."""
+    return network.eval().requires_grad_(False)

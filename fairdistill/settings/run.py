@@ -1,0 +1,25 @@
+"""The names that a model is filed under."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from fairdistill.settings.base import Settings, Text
+
+
+class ModelName(Settings):
+    """The names of a model within one data set and seed."""
+
+    architecture: Text
+    method: Text
+
+
+class Run(Settings):
+    """The names that the record of a training is filed under; the workflow gives them all."""
+
+    study: Text | None = Field(None, description="Name of the study.")
+    dataset: Text | None = Field(None, description="Name of the data set.")
+    architecture: Text | None = Field(None, description="Name of the network.")
+    method: Text | None = Field(None, description="Name of the method.")
+    role: Literal["teacher", "student"] | None = Field(None, description="Role of the model.")
+    base: ModelName | None = Field(None, description="Names of the model that it stands on; null for none.")

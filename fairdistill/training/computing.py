@@ -1,0 +1,58 @@
+"""On what a training is computed: engine, device, precision, and repeatable to the bit."""
+
+import os
+from collections.abc import Collection
+from types import ModuleType
+from typing import NamedTuple
+
+import torch
+
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.networks import Network
+from fairdistill.settings.training import Training
+from fairdistill.training.engines import load_engine
+
+
+class Computing(NamedTuple):
+    """How a training is computed, once the machine is known."""
+
+    engine: ModuleType
+    device: torch.device
+    precision: str  # "fp32" or "bf16"
+
+
+def choose_device(device: str) -> torch.device:
+    """`auto` takes a GPU where there is one."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("training: device is cuda, but torch sees no GPU; use device: auto or cpu")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def choose_computing(settings: Training, network: Network) -> Computing:
+    """What `settings` come to on this machine for a network."""
+    engine, device = load_engine(settings.engine), choose_device(settings.device)
+    return Computing(engine, device, choose_precision(settings.precision, device, engine.BF16_PAYS, network.kind))
+
+
+def choose_precision(precision: str, device: torch.device, pays: Collection[tuple[str, str]], kind: str) -> str:
+    """`auto` takes bfloat16 where `pays` holds (type of device, kind of network) and the hardware has it."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if native and (device.type, kind) in pays else "fp32"
+
+
+def be_deterministic(threads: int) -> None:
+    """Make torch repeat itself to the bit: the same seed, machine and thread count give the same weights."""
+    # read by cuBLAS when it starts
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_deterministic_debug_mode("error")
+    # nothing here reads memory that it has not written
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.backends.cudnn.benchmark = False
+    torch.set_num_threads(threads)
