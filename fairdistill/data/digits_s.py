@@ -22,7 +22,7 @@ TINTS = np.array([[1.0, 0.6, 0.2], [0.2, 0.6, 1.0]])  # RGB of each group; one r
 ORANGE_DIGITS = range(5)
 
 
-def prepare(settings: DigitsS, archive: None = None) -> Prepared:
+def prepare(settings: DigitsS, archive: None) -> Prepared:
     """Make Digits-S.
 
     Parameters

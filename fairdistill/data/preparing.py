@@ -127,8 +127,8 @@ def set_aside_validation(prepared: Prepared, share: float, seed: int, *, name: s
                 f"{_cell_name(prepared, label, group)}, which has only {len(candidates)} training images without a "
                 f"copy; lower `validation`, which is {share:g}"
             )
-        order = np.random.default_rng([seed, VALIDATION_DRAW, label, group]).permutation(candidates)
-        moved[order[:wanted]] = True
+        order = np.random.default_rng([seed, VALIDATION_DRAW, label, group]).permutation(len(candidates))
+        moved[candidates[order[:wanted]]] = True
     notes = dict(prepared.notes)
     if n_copies := int(has_copy[training.index].sum()):
         notes["copies_kept_out_of_validation"] = n_copies

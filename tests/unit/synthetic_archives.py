@@ -1,4 +1,4 @@
-"""Small archives in the form of the real ones, and the patches that make the code take them for genuine."""
+"""Small archives in the form of the real ones, and patches that make the code accept them as the published ones."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ def pack(path, members, compression="gz"):
 
 
 def cifar_batches():
-    """Six batches of noise, two images of each class in each."""
+    """Six batches of noise, each with two images of each class."""
     rng = np.random.default_rng(0)
     return {
         name: pickle.dumps(
@@ -76,4 +76,4 @@ def with_copies(members):
 
 def accept_faces(monkeypatch, members):
     monkeypatch.setattr(utkface, "N_FILES", len(members))
-    monkeypatch.setattr(utkface, "SHA256", utkface.content_digest(members))
+    monkeypatch.setattr(utkface, "SHA256", utkface.archive_digest(members))
