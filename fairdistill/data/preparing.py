@@ -131,7 +131,7 @@ def set_aside_validation(prepared: Prepared, share: float, seed: int, *, name: s
         moved[candidates[order[:wanted]]] = True
     notes = dict(prepared.notes)
     if n_copies := int(has_copy[training.index].sum()):
-        notes["copies_kept_out_of_validation"] = n_copies
+        notes["images_kept_out_of_validation_as_they_have_copies"] = n_copies
     samples["split"] = samples["split"].mask(moved, "validation")
     return replace(prepared, samples=samples, notes=notes)
 

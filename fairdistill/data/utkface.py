@@ -90,8 +90,8 @@ def prepare(settings: UTKFace, archive: Path) -> Prepared:
     members = verified_members(archive)
     faces, notes = _read_names(members)
     samples = _split(faces, settings.test_per_cell, settings.split_seed, drop=settings.duplicates == "drop")
-    notes["copies_dropped_from_train"] = len(faces) - len(samples)
-    notes["contradicting_copies_kept_out_of_test"] = int((~faces["consistent"]).sum())
+    notes["copies_of_test_images_left_out_of_training"] = len(faces) - len(samples)
+    notes["images_kept_out_of_test_as_copies_contradict"] = int((~faces["consistent"]).sum())
     return Prepared(
         samples=samples[["image_id", "split", "label", "group", "content"]],
         images=_decode(archive, members, samples["image_id"], settings.image_size),
@@ -110,7 +110,7 @@ def _read_names(members: dict[str, bytes]) -> tuple[pd.DataFrame, dict]:
     that content, including those of the race "Others", have the same class and group).
     """
     matches = {name: NAME.match(name) for name in members}
-    unparsable = [name for name, match in matches.items() if match is None]
+    incomplete = [name for name, match in matches.items() if match is None]
     faces = pd.DataFrame(
         [
             (name, int(match["age"]), int(match["race"]), hashlib.sha256(members[name]).hexdigest())
@@ -123,7 +123,10 @@ def _read_names(members: dict[str, bytes]) -> tuple[pd.DataFrame, dict]:
     cells = faces.groupby("content")[["label", "group"]].transform("nunique")
     faces["consistent"] = (cells == 1).all(axis=1)
     others = faces["group"] == OTHERS
-    notes = {"unparsable": {"count": len(unparsable), "names": unparsable}, "others": int(others.sum())}
+    notes = {
+        "files_left_out_as_their_name_is_incomplete": {"count": len(incomplete), "names": incomplete},
+        "faces_left_out_as_their_race_is_others": int(others.sum()),
+    }
     return faces[~others].reset_index(drop=True), notes
 
 

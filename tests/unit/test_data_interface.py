@@ -265,7 +265,7 @@ def test_the_description_has_the_counts_of_each_split_and_the_notes(tmp_path):
     p = prepared(n=36)
     p.samples.loc[24:, "split"] = "validation"
     p.samples.loc[:2, "group"] = [1, 1, 0]
-    p.notes = {"unparsable": {"count": 7, "names": [f"{i}.jpg" for i in range(7)]}, "copies_dropped": 16}
+    p.notes = {"incomplete_names": {"count": 7, "names": [f"{i}.jpg" for i in range(7)]}, "copies_dropped": 16}
     assert describe(write_dataset(tmp_path / "d", p, {"kind": "tiny"})).splitlines() == [
         "tiny: 36 images of 8 x 8 px",
         "",
@@ -288,7 +288,7 @@ def test_the_description_has_the_counts_of_each_split_and_the_notes(tmp_path):
         "c  1  1",
         "",
         "notes (in full in dataset.json):",
-        "  unparsable: 7 (0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, ...)",
+        "  incomplete names: 7 (0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, ...)",
         "  copies dropped: 16",
     ]
 

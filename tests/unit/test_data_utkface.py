@@ -32,7 +32,7 @@ def test_test_split_is_balanced_and_all_other_images_are_for_training(tmp_path, 
     prepared = prepare(publish(tmp_path, monkeypatch, members), test_per_cell=2)
     assert cells(prepared.samples, "test").to_list() == [2] * 12
     assert cells(prepared.samples, "train").to_list() == [3] * 12
-    assert prepared.notes["others"] == 15
+    assert prepared.notes["faces_left_out_as_their_race_is_others"] == 15
     assert not prepared.samples["image_id"].str.contains("_0_4_").any()
 
 
@@ -56,11 +56,11 @@ def test_label_and_group_come_from_the_name(tmp_path, monkeypatch, name, label, 
     assert (sample["label"], utkface.GROUPS[sample["group"]]) == (label, group)
 
 
-def test_unparsable_names_are_counted_and_left_out(tmp_path, monkeypatch):
+def test_files_with_incomplete_names_are_counted_and_left_out(tmp_path, monkeypatch):
     odd = ["39_1_20170116174525125.jpg.chip.jpg", "61_1_20170109142408075.jpg.chip.jpg", "portrait.jpg"]
     members = faces() | {name: name.encode() for name in odd}
     prepared = prepare(publish(tmp_path, monkeypatch, members), test_per_cell=1)
-    assert prepared.notes["unparsable"] == {"count": 3, "names": odd}
+    assert prepared.notes["files_left_out_as_their_name_is_incomplete"] == {"count": 3, "names": odd}
     assert not prepared.samples["image_id"].isin(odd).any()
 
 
@@ -74,7 +74,7 @@ def test_no_image_is_in_both_splits_or_twice_in_test(tmp_path, monkeypatch, seed
     assert not test["content"].isin(train["content"]).any()
     # only copies of test images are dropped
     used = sum("_4_" not in name for name in members)
-    dropped = prepared.notes["copies_dropped_from_train"]
+    dropped = prepared.notes["copies_of_test_images_left_out_of_training"]
     assert len(samples) == used - dropped
     assert dropped == sum(members[name] in set(test["content"]) for name in members) - len(test)
 
@@ -89,7 +89,7 @@ def test_no_test_label_is_contradicted_by_a_copy(tmp_path, monkeypatch):
     test = prepared.samples[prepared.samples["split"] == "test"]
     assert all(len(by_content[members[name]]) == 1 for name in test["image_id"])
     contradicted = [n for n, c in members.items() if len(by_content[c]) > 1 and "_4_" not in n]
-    assert prepared.notes["contradicting_copies_kept_out_of_test"] == len(contradicted) > 0
+    assert prepared.notes["images_kept_out_of_test_as_copies_contradict"] == len(contradicted) > 0
 
 
 @pytest.mark.parametrize("duplicates", ["drop", "keep"])
@@ -109,8 +109,8 @@ def test_no_copy_of_a_validation_image_is_in_another_split(tmp_path, monkeypatch
     assert not content[is_validation].isin(content[~is_validation]).any()
     # the shares are exact all the same, copies are in training, and the test split is the same
     assert info["counts"]["validation"] == [[round(0.25 * n) for n in row] for row in before["counts"]["train"]]
-    copied = content.duplicated(keep=False)
-    assert info["notes"]["copies_kept_out_of_validation"] == copied[samples["split"] != "test"].sum() > 0
+    copied = content.duplicated(keep=False)[samples["split"] == "train"].sum()
+    assert info["notes"]["images_kept_out_of_validation_as_they_have_copies"] == copied > 0
     earlier = load_dataset(tmp_path / "before").samples
     pd.testing.assert_frame_equal(samples.query("split == 'test'"), earlier.query("split == 'test'"))
     assert samples["image_id"].equals(earlier["image_id"])
@@ -135,7 +135,7 @@ def test_duplicates_can_be_kept(tmp_path, monkeypatch):
     samples = prepared.samples
     assert len(samples) == sum("_4_" not in name for name in members)
     assert cells(samples, "test").to_list() == [4] * 12
-    assert prepared.notes["copies_dropped_from_train"] == 0
+    assert prepared.notes["copies_of_test_images_left_out_of_training"] == 0
     # the same test images as without the copies
     dropped = prepare(archive, test_per_cell=4).samples
     assert set(samples.query("split == 'test'")["image_id"]) == set(dropped.query("split == 'test'")["image_id"])

@@ -188,7 +188,7 @@ def test_new_version_starts_anew(server, output):
 
 
 def test_complete_but_unpublished_file_is_fetched_anew(server, output):
-    """A run that is killed after the last byte leaves a whole file; the server refuses a range that starts behind it."""
+    """A run that was killed after the last byte left a complete file; the server refuses a range behind its end."""
     server.breaks = [50_000] * module.ATTEMPTS
     with pytest.raises(UserError):
         download(NAME, output, server.url)
