@@ -1,4 +1,4 @@
-"""Download a data set's archive, verify it and publish it."""
+"""Download the archive of a data set, check that it is the published one, and save it."""
 
 import argparse
 from pathlib import Path
@@ -9,9 +9,13 @@ from fairdistill.runtime.errors import run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--archive", required=True, help="its file name, such as cifar-10-python.tar.gz")
+    parser.add_argument("--archive", required=True, help="file name of the archive, such as cifar-10-python.tar.gz")
     parser.add_argument("--output", type=Path, required=True, help="file to write")
-    parser.add_argument("--mirror", help="folder or URL to look in first (default: FAIRDISTILL_MIRROR)")
+    parser.add_argument(
+        "--mirror",
+        help="folder or URL that holds the archive, tried before the public addresses (default: the environment "
+        "variable FAIRDISTILL_MIRROR)",
+    )
     arguments = parser.parse_args()
     download(arguments.archive, arguments.output, arguments.mirror)
 

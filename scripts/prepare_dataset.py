@@ -1,6 +1,6 @@
-"""Make a data set from its archive: images.npy, samples.parquet and dataset.json in the output folder.
+"""Make a data set: write images.npy, samples.parquet and dataset.json to the output folder.
 
-Prints how many images each cell has, and what was left out.
+Prints the number of images in each split, class and group, and notes such as how many files were left out.
 """
 
 import argparse
@@ -9,20 +9,26 @@ from pathlib import Path
 
 from fairdistill.data.preparing import describe, prepare_dataset
 from fairdistill.runtime.errors import UserError, run
+from fairdistill.settings.data import AnyDataSet
+from fairdistill.settings.reading import read_settings
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help='JSON, such as {"kind": "cifar10s", "skew": 0.8}')
-    parser.add_argument("--archive", type=Path, help="the downloaded archive; none for an embedded data set")
+    parser.add_argument(
+        "--settings",
+        required=True,
+        help='settings of the data set as JSON, such as {"kind": "cifar10s", "skew": 0.8}; those left out take their '
+        "defaults, see config/README.md",
+    )
+    parser.add_argument("--archive", type=Path, help="downloaded archive; left out for a data set that needs none")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
     arguments = parser.parse_args()
     try:
-        settings = json.loads(arguments.settings)
+        given = json.loads(arguments.settings)
     except json.JSONDecodeError as error:
         raise UserError(f"--settings: not JSON ({error})") from error
-    if not isinstance(settings, dict):
-        raise UserError(f"--settings: {arguments.settings} is no mapping; name a kind in one")
+    settings = read_settings(AnyDataSet, given, where="data")
     print(describe(prepare_dataset(arguments.output, settings, arguments.archive)))
 
 

@@ -1,26 +1,26 @@
-"""The data sets, behind one interface: settings and an archive become images with a class and a group.
+"""The data sets: settings and an archive become images, each with a class and a group.
 
-Each kind is a module with
+A prepared data set is a folder with `images.npy`, uint8 (N, H, W, 3); `samples.parquet`, one row per image in the same
+order, with its split, class and group; and `dataset.json`, which describes both. `fairdistill.data.preparing` writes
+the folder and draws the validation split, `fairdistill.data.reading` reads the folder, and `fairdistill.data.download`
+gets the archives. Training imports `reading` and not `preparing`, so that a change of how data sets are made does not
+change the version of the training code.
 
-- `ARCHIVE`, the file name of the archive it is made from (None: nothing to download);
-- `prepare(archive, *, ...) -> Prepared`, whose keyword arguments are the kind's settings;
-- and, where there is an archive, `URLS`, the public addresses that hold it, and
-  `verified_members(archive)`, its content, once the checksums are right.
+To add a kind of data set, write one settings class and one module:
 
-`fairdistill.data.preparing` makes a data set of a kind and writes it to a folder; `fairdistill.data.reading` reads
-it there. The folder holds `images.npy`, uint8 (N, H, W, 3); `samples.parquet`, one row per image in the same order;
-and `dataset.json`, which describes both.
+1. In `fairdistill/settings/data.py`, a subclass of `DataSet` with the settings of the kind, the name of the module as
+   `implementation`, and the file name of the archive as `archive` (None where nothing has to be downloaded). Add the
+   class to the union `AnyDataSet`.
+2. The module, with `prepare(settings, archive) -> fairdistill.data.preparing.Prepared`: `settings` is an instance of
+   that class, already checked, and `archive` the path of the downloaded file (None where there is none). It assigns
+   each image to the split "train" or "test"; the validation split is drawn from its training images afterwards.
+   Where there is an archive, the module also has `URLS`, the public addresses of the archive in the order in which
+   they are tried, and `verified_members(archive)`, which returns the archive's files by name and raises an
+   `ArchiveError` unless their checksums are those of the published archive.
 
-Training imports the reading alone: how data are made is no part of the version of its code. To add a kind, write a
-module here, name it below, and describe its settings in the config schema.
+The workflow needs no new rule: downloading and preparing find the module through the settings class.
 """
 
 from fairdistill.data.reading import ImageDataset, load_dataset
 
-__all__ = ["KINDS", "ImageDataset", "load_dataset"]
-
-KINDS = {
-    "cifar10s": "fairdistill.data.cifar10s",
-    "utkface": "fairdistill.data.utkface",
-    "digits_s": "fairdistill.data.digits_s",
-}
+__all__ = ["ImageDataset", "load_dataset"]

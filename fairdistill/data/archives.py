@@ -1,4 +1,4 @@
-"""Reading a .tar.gz in memory: nothing is extracted, so nothing can land where it should not."""
+"""Read a .tar.gz into memory. Nothing is extracted to disk, so no member can overwrite a file."""
 
 import tarfile
 import zlib
@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 
 from fairdistill.runtime.errors import UserError
 
-MAX_BYTES = 2**30
+MAX_BYTES = 2**30  # of all files that are read from one archive; those of the published archives have under 200 MB
 
 
 class ArchiveError(UserError):
-    """An archive that is not the published one; `problem` says why."""
+    """An archive that is damaged or not the published one; `problem` says what is wrong, without the path."""
 
     def __init__(self, archive: Path | str, problem: str):
         super().__init__(f"{archive}: {problem}; delete this file and download it again")
@@ -19,36 +19,42 @@ class ArchiveError(UserError):
 
 
 def read_members(archive: Path | str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
-    """The content of the files whose base name is `wanted`, by base name and sorted by it.
+    """Return the content of some files of an archive, as {base name: content}, sorted by base name.
+
+    Parameters
+    ----------
+    archive
+        Path of a .tar.gz.
+    wanted
+        Tells, from its base name, whether a file is read.
 
     Raises
     ------
     ArchiveError
-        The archive is damaged or cut short, unpacks to more than `MAX_BYTES`, or holds what no data set
-        needs: a link, a device, a name that is absolute or climbs.
+        The archive is damaged or cut short, the wanted files have more than `MAX_BYTES` together, or a member is a
+        link, a device or a path that is absolute or contains "..".
     """
     contents = {}
-    room = MAX_BYTES
+    bytes_left = MAX_BYTES
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 _refuse_hostile(archive, member)
                 name = PurePosixPath(member.name).name
                 if member.isreg() and wanted(name):
-                    room -= member.size
-                    if room < 0:
+                    bytes_left -= member.size
+                    if bytes_left < 0:
                         raise ArchiveError(archive, f"unpacks to over {MAX_BYTES} bytes, at {member.name!r}")
                     contents[name] = tar.extractfile(member).read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # The disk's fault, such as a missing file; gzip's own errors carry no number.
+            raise  # an error of the disk, such as a missing file; errors of gzip have no number
         raise ArchiveError(archive, f"damaged, or not a .tar.gz ({error})") from error
     return dict(sorted(contents.items()))
 
 
 def _refuse_hostile(archive: Path | str, member: tarfile.TarInfo) -> None:
-    # Stricter than tarfile's data filter, which cuts a leading slash off and lets a link within the folder
-    # pass.
+    # stricter than tarfile's "data" filter, which removes a leading slash and allows links within the folder
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts:
         raise ArchiveError(archive, f"the member {member.name!r} points out of the archive")

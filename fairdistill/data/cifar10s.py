@@ -1,17 +1,13 @@
-"""CIFAR-10S: CIFAR-10 with gray against colour as the group.
+"""CIFAR-10S: CIFAR-10 with a colour bias. The groups are gray and colour images.
 
-In training some classes are mostly gray and the others mostly in colour; in the test every image comes once
-gray and once in colour, linked by its image_id. Two data sets go by this name:
-
-- `MFD`: classes 0-4 gray, skew 0.8. The default of the code of Jung et al., "Fair Feature Distillation for
-  Visual Recognition", CVPR 2021.
-- `WANG`: classes 0, 2, 4, 6 and 8 gray, skew 0.95. Wang et al., "Towards Fairness in Visual Recognition",
-  CVPR 2020, where the construction comes from.
+In training, most images of some classes are gray, and most images of the other classes are in colour. In the test split
+every image comes once gray and once in colour; both have the same image_id. The construction is from Wang et al.,
+"Towards Fairness in Visual Recognition", CVPR 2020; the default settings are those in the code of Jung et al., "Fair
+Feature Distillation for Visual Recognition", CVPR 2021.
 """
 
 import hashlib
 import pickle
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +16,11 @@ from numpy.typing import NDArray
 
 from fairdistill.data.archives import ArchiveError, read_members
 from fairdistill.data.preparing import Prepared
-from fairdistill.data.settings import check_integer, check_setting, check_skew
 from fairdistill.data.skew import skewed_groups
+from fairdistill.settings.data import Cifar10S
 
-MFD = {"skew": 0.8, "gray_classes": [0, 1, 2, 3, 4]}
-WANG = {"skew": 0.95, "gray_classes": [0, 2, 4, 6, 8]}
-
-ARCHIVE = "cifar-10-python.tar.gz"
 URLS = ["https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"]
-# Taken from files with the md5 that torchvision lists for each (torchvision.datasets.CIFAR10).
+# computed from files whose MD5 is the one that torchvision.datasets.CIFAR10 lists
 SHA256 = {
     "data_batch_1": "54636561a3ce25bd3e19253c6b0d8538147b0ae398331ac4a2d86c6d987368cd",
     "data_batch_2": "766b2cef9fbc745cf056b3152224f7cf77163b330ea9a15f9392beb8b89bc5a8",
@@ -43,12 +35,12 @@ GRAY, COLOR = 0, 1
 
 
 def verified_members(archive: Path) -> dict[str, bytes]:
-    """The six batches, still pickled, once each has its checksum.
+    """Return the archive's six batches, by name and still pickled, after checking the checksum of each.
 
     Raises
     ------
     ArchiveError
-        The archive is damaged or hostile, or a batch is missing or altered.
+        The archive is damaged, a member of it is unsafe (see `read_members`), or a batch is missing or altered.
     """
     members = read_members(archive, SHA256.__contains__)
     for name, digest in SHA256.items():
@@ -59,37 +51,22 @@ def verified_members(archive: Path) -> dict[str, bytes]:
     return members
 
 
-def prepare(
-    archive: Path,
-    *,
-    skew: float = MFD["skew"],
-    gray_classes: Sequence[int] = MFD["gray_classes"],
-    split_seed: int = 0,
-) -> Prepared:
-    """CIFAR-10S, 50,000 training and 2 x 10,000 test images of 32 px.
+def prepare(settings: Cifar10S, archive: Path) -> Prepared:
+    """Make CIFAR-10S: 50,000 training and 2 x 10,000 test images of 32 px.
 
     Parameters
     ----------
+    settings
+        In training, the fraction `skew` of each class in `gray_classes` is gray, and the fraction `skew` of each other
+        class is in colour; `split_seed` decides which images they are.
     archive
-        cifar-10-python.tar.gz.
-    skew
-        In (0, 1]: the fraction of each gray class that is gray in training, and of each other class in
-        colour.
-    gray_classes
-        The classes, of 0 to 9, that are mostly gray in training.
-    split_seed
-        Decides which training images turn gray.
+        Path of cifar-10-python.tar.gz.
 
     Raises
     ------
-    UserError
-        A setting is wrong, or the archive is not the published one.
+    ArchiveError
+        The archive is not the published one.
     """
-    check_skew(skew)
-    known = isinstance(gray_classes, Sequence) and all(c in range(len(CLASSES)) for c in gray_classes)
-    check_setting("gray_classes", gray_classes, known, "a list of classes, each a number of 0 to 9")
-    check_integer("split_seed", split_seed, 0)
-
     members = verified_members(archive)
     batches = [_read_batch(name, members[name]) for name in SHA256]
     rgb, label, image_id = (np.concatenate(parts) for parts in zip(*batches, strict=True))
@@ -98,7 +75,7 @@ def prepare(
     row = np.concatenate([train, test, test])
     group = np.concatenate(
         [
-            skewed_groups(label[train], gray_classes, skew, split_seed),
+            skewed_groups(label[train], settings.gray_classes, settings.skew, settings.split_seed),
             np.full(len(test), GRAY),
             np.full(len(test), COLOR),
         ]
@@ -121,16 +98,19 @@ def prepare(
 
 
 def _read_batch(name: str, content: bytes) -> tuple[NDArray, NDArray, NDArray]:
-    """RGB images (n, 32, 32, 3), labels (n,) and image ids (n,) of a batch whose checksum is right."""
+    """Return RGB images (n, 32, 32, 3), labels (n,) and image ids (n,) of a batch.
+
+    Unpickling can run any code, so the checksum of `content` has to be right already.
+    """
     batch = pickle.loads(content, encoding="latin1")
     images = batch["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return images, np.array(batch["labels"]), np.array([f"{name}/{i:04d}" for i in range(len(images))])
 
 
 def to_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Turn RGB (..., 3) into its luminance in three equal channels.
+    """Convert RGB (..., 3) to gray with three equal channels: (..., 3).
 
-    Luma of ITU-R BT.601 in 16-bit fixed point: exactly Pillow's `convert("L")`.
+    Gray is the luma of ITU-R BT.601 in 16-bit fixed-point arithmetic, the same values as Pillow's `convert("L")`.
     """
     red, green, blue = np.moveaxis(image.astype(np.uint32), -1, 0)
     luma = (19595 * red + 38470 * green + 7471 * blue + 2**15) >> 16

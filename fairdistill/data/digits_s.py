@@ -1,8 +1,8 @@
-"""Digits-S: scikit-learn's 1,797 handwritten digits, tinted, with the tint as the group.
+"""Digits-S: scikit-learn's 1,797 handwritten digits with a colour bias. The groups are the tints orange and blue.
 
-The idea of CIFAR-10S on data that every machine has: in training the digits 0-4 are mostly orange and 5-9
-mostly blue; in the test every image comes once in each tint, linked by its image_id. Low contrast and sensor
-noise make the digits hard to read, and so the tint tempting.
+It follows the construction of CIFAR-10S and needs no download. In training, most images of the digits 0 to 4 are orange
+and most images of 5 to 9 are blue. In the test split every image comes once in each tint; both have the same image_id.
+Low contrast and noise make the shapes hard to recognise, so that a classifier gains by using the tint.
 """
 
 import hashlib
@@ -14,65 +14,35 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fairdistill.data.preparing import Prepared
-from fairdistill.data.settings import check_integer, check_number, check_skew
 from fairdistill.data.skew import draw_fraction, skewed_groups
+from fairdistill.settings.data import DigitsS
 
-ARCHIVE = None
 GROUPS = ["orange", "blue"]
-TINTS = np.array([[1.0, 0.6, 0.2], [0.2, 0.6, 1.0]])
+TINTS = np.array([[1.0, 0.6, 0.2], [0.2, 0.6, 1.0]])  # RGB of each group; one reversed is the other
 ORANGE_DIGITS = range(5)
 
 
-def prepare(
-    archive: None = None,
-    *,
-    skew: float = 0.9,
-    image_size: int = 32,
-    test_fraction: float = 0.4,
-    contrast: float = 0.5,
-    noise: float = 0.2,
-    split_seed: int = 0,
-) -> Prepared:
-    """Digits-S.
+def prepare(settings: DigitsS, archive: None) -> Prepared:
+    """Make Digits-S.
 
     Parameters
     ----------
+    settings
+        In training, the fraction `skew` of each class has the tint that most images of the class have. The 8 px digits
+        are enlarged to `image_size` by Pillow's bicubic filter. `noise` is the standard deviation of the noise on each
+        pixel and channel, on the scale on which full ink has the brightness `contrast`. Both copies of a test image
+        have the same noise, so they differ only in tint. `split_seed` decides the test split, the tints and the noise.
     archive
         None: the digits come with scikit-learn.
-    skew
-        In (0, 1]: the fraction of each class that has its usual tint in training.
-    image_size
-        Height and width to which the 8 px digits are enlarged (Pillow's bicubic filter).
-    test_fraction
-        In (0, 1): the part of each class that is test.
-    contrast
-        In (0, 1]: the brightness of the ink, of 1, on black.
-    noise
-        In [0, 1]: the standard deviation of the noise on each pixel and channel, on the scale of `contrast`.
-        The two copies of a test image have the same noise, so they differ in tint alone.
-    split_seed
-        Decides the split, the tints and the noise.
-
-    Raises
-    ------
-    UserError
-        A setting is wrong.
     """
-    check_skew(skew)
-    check_integer("image_size", image_size, 8)
-    check_number("test_fraction", test_fraction, lambda fraction: 0 < fraction < 1, "between 0 and 1")
-    check_number("contrast", contrast, lambda contrast: 0 < contrast <= 1, "above 0 and at most 1")
-    check_number("noise", noise, lambda noise: 0 <= noise <= 1, "of 0 to 1")
-    check_integer("split_seed", split_seed, 0)
-
-    from sklearn.datasets import load_digits  # slow to import, and needed for this kind alone
+    from sklearn.datasets import load_digits  # slow to import, and only this kind of data set needs it
 
     digits = load_digits()
     label = digits.target
-    is_test = draw_fraction(label, test_fraction, split_seed)
+    is_test = draw_fraction(label, settings.test_fraction, settings.split_seed)
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     row = np.concatenate([train, test, test])
-    tints = skewed_groups(label[train], ORANGE_DIGITS, skew, split_seed + 1)
+    tints = skewed_groups(label[train], ORANGE_DIGITS, settings.skew, settings.split_seed + 1)
     group = np.concatenate([tints, np.repeat([0, 1], len(test))])
     return Prepared(
         samples=pd.DataFrame(
@@ -83,20 +53,22 @@ def prepare(
                 "group": group,
             }
         ),
-        images=_paint(digits.images / 16, row, group, image_size, contrast, noise, split_seed),
-        image_size=image_size,
+        images=_paint(digits.images / 16, row, group, settings),
+        image_size=settings.image_size,
         classes=[str(c) for c in digits.target_names],
         groups=GROUPS,
         source={"sklearn.datasets.load_digits": hashlib.sha256(digits.data.tobytes()).hexdigest()},
     )
 
 
-def _paint(
-    ink: NDArray, row: NDArray, group: NDArray, size: int, contrast: float, noise: float, seed: int
-) -> Iterator[NDArray[np.uint8]]:
-    """The digits `row` of `ink` (1797, 8, 8), 0..1, enlarged, tinted and noisy: each (size, size, 3)."""
+def _paint(ink: NDArray, row: NDArray, group: NDArray, settings: DigitsS) -> Iterator[NDArray[np.uint8]]:
+    """Yield the images of the digits `row` in the tints `group`, each (size, size, 3).
+
+    `ink` (1797, 8, 8) holds all digits, from 0 (none) to 1 (full).
+    """
+    size = (settings.image_size, settings.image_size)
     for i, g in zip(row, group, strict=True):
-        large = Image.fromarray(ink[i].astype(np.float32)).resize((size, size), Image.Resampling.BICUBIC)
-        light = contrast * np.asarray(large)[..., None] * TINTS[g]
-        light += noise * np.random.default_rng([seed, i]).standard_normal(light.shape)
+        large = Image.fromarray(ink[i].astype(np.float32)).resize(size, Image.Resampling.BICUBIC)
+        light = settings.contrast * np.asarray(large)[..., None] * TINTS[g]
+        light += settings.noise * np.random.default_rng([settings.split_seed, i]).standard_normal(light.shape)
         yield (255 * light.clip(0, 1)).round().astype(np.uint8)

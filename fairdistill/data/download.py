@@ -1,56 +1,60 @@
-"""Getting a data set's archive from the first source that has the genuine one."""
+"""Download the archive of a data set from the first source that has the published one."""
 
 import glob
 import hashlib
 import os
 import shutil
 import time
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import requests
 from urllib3.exceptions import HTTPError as TransferError
 
-from fairdistill.data import KINDS
 from fairdistill.data.archives import ArchiveError
-from fairdistill.data.preparing import load_kind
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
+from fairdistill.settings.data import DATA_SETS
 
 MIRROR_VARIABLE = "FAIRDISTILL_MIRROR"
 ATTEMPTS = 3
 PAUSE = 1.0  # seconds before the second attempt; doubled before each later one
-TIMEOUT = (15, 60)  # seconds to connect, and of silence
-CHUNK = 2**16
-SAY_EVERY = 5.0  # seconds between two lines of progress
+TIMEOUT = (15, 60)  # seconds for connecting, and without any data
+CHUNK = 2**16  # bytes
+PROGRESS_EVERY = 5.0  # seconds between two lines of progress
 
 
 class SourceError(Exception):
-    """A source that does not have the file, or does not give it."""
+    """A source does not have the file, or its transfer fails."""
 
 
 def download(archive: str, output: Path | str, mirror: str | None = None) -> None:
-    """Get `archive` from the mirror, else from its public addresses, and publish it at `output` once verified.
+    """Get an archive from the mirror or else from its public addresses, verify it, and move it to `output`.
+
+    A transfer that breaks off is tried again, and is continued where it stopped if the server supports that.
 
     Parameters
     ----------
     archive
-        A file name: the `ARCHIVE` of a kind of data set.
+        A file name: the `archive` of one of the kinds of data sets.
     output
-        Appears by renaming: whatever was there before stays whole until then.
+        The file to write. A file that is already there is replaced only after the new one is verified.
     mirror
-        A folder or URL that holds a file of that name; by default what FAIRDISTILL_MIRROR says, if anything.
+        A folder or URL that holds a file of that name. By default it is the environment variable FAIRDISTILL_MIRROR;
+        where that is not set either, only the public addresses are tried.
 
     Raises
     ------
     UserError
-        The archive is not one of ours, or no source has it; the line says what to fetch and where to put it.
+        No kind of data set has this archive, or no source has it; then the message says what to download by hand and
+        where to put it.
     """
     output = Path(output)
-    kind = _kind_of(archive)
+    module = _module_of(archive)
     mirror = mirror or os.environ.get(MIRROR_VARIABLE)
     sources = [f"{mirror.rstrip('/')}/{archive}"] if mirror else []
-    for source in [*sources, *kind.URLS]:
+    for source in [*sources, *module.URLS]:
         print(f"{archive}: trying {source}", flush=True)
         try:
             with replacing(output) as unverified:
@@ -58,25 +62,26 @@ def download(archive: str, output: Path | str, mirror: str | None = None) -> Non
                     os.replace(_fetch(source, output), unverified)
                 else:
                     _copy(Path(source).expanduser(), unverified)
-                kind.verified_members(unverified)
+                module.verified_members(unverified)
         except (SourceError, ArchiveError) as error:
             problem = error.problem if isinstance(error, ArchiveError) else error
-            print(f"{archive}: not from {source}: {problem}", flush=True)
+            print(f"{archive}: {source} does not work: {problem}", flush=True)
         else:
             _remove_partials(output)
-            print(f"{archive}: verified, at {output}", flush=True)
+            print(f"{archive}: verified and saved as {output}", flush=True)
             return
     raise UserError(
-        f"{archive}: no source gave it; fetch {kind.URLS[0]} by hand and put it at {output}, or set data.mirror "
-        f"in the config or {MIRROR_VARIABLE} to a folder or URL that holds {archive}"
+        f"{archive}: no source has it; download {module.URLS[0]} by hand and save it as {output}, or set data.mirror "
+        f"in the configuration or the environment variable {MIRROR_VARIABLE} to a folder or URL that holds {archive}"
     )
 
 
-def _kind_of(archive: str) -> ModuleType:
-    kinds = {kind.ARCHIVE: kind for kind in map(load_kind, KINDS) if kind.ARCHIVE}
-    if archive not in kinds:
-        raise UserError(f"--archive: {archive!r} is unknown; choose one of {', '.join(kinds)}")
-    return kinds[archive]
+def _module_of(archive: str) -> ModuleType:
+    """Return the module that knows the addresses and the checksums of an archive."""
+    modules = {kind.archive: kind.implementation for kind in DATA_SETS if kind.archive}
+    if archive not in modules:
+        raise UserError(f"--archive: {archive!r} is unknown; choose one of {', '.join(modules)}")
+    return import_module(modules[archive])
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -86,8 +91,11 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _fetch(url: str, output: Path) -> Path:
-    """Bring all of `url` into a file beside `output`, going on where an earlier attempt or run stopped."""
-    # Keyed to the address, so that the bytes of two sources never meet in one file.
+    """Download `url` into a file beside `output`, and return the file's path.
+
+    The download continues where an earlier attempt, or an earlier call, stopped.
+    """
+    # the name depends on the address, so that one file never has bytes from two sources
     key = hashlib.sha256(url.encode()).hexdigest()[:12]
     partial = output.with_name(f".{output.name}.{key}.partial")
     validator = partial.with_name(f"{partial.name}.validator")
@@ -104,10 +112,11 @@ def _fetch(url: str, output: Path) -> Path:
 
 
 def _fetch_rest(url: str, partial: Path, validator: Path) -> None:
-    """Append to `partial` what it lacks of `url`, or start it anew where the server wants that.
+    """Append to `partial` the part of `url` that it lacks, or start again from the first byte.
 
-    The file `validator` holds the ETag or the date of what `partial` was begun from. A server that has another
-    version by now, or that knows no ranges, answers with status 200 and the whole.
+    The file `validator` holds the ETag or the date of the version that the download began with, and goes to the server
+    as If-Range. A server that has another version by now, or that does not support ranges, answers with status 200 and
+    the whole file.
     """
     headers = {"Accept-Encoding": "identity"}
     start = partial.stat().st_size if partial.exists() and validator.exists() else 0
@@ -126,24 +135,28 @@ def _fetch_rest(url: str, partial: Path, validator: Path) -> None:
         length = response.headers.get("Content-Length")
         total = f" of {(start + int(length)) / 1e6:.1f}" if length else ""
         with open(partial, "ab") as file:
-            said = time.monotonic()
+            printed = time.monotonic()
             for chunk in response.raw.stream(CHUNK, decode_content=False):
                 file.write(chunk)
-                if time.monotonic() - said >= SAY_EVERY:
-                    said = time.monotonic()
+                if time.monotonic() - printed >= PROGRESS_EVERY:
+                    printed = time.monotonic()
                     print(f"{file.tell() / 1e6:.1f}{total} MB", flush=True)
 
 
 def _note_validator(response: requests.Response, validator: Path) -> None:
-    """Write down what tells this version of the file from another, as far as If-Range takes it."""
+    """Save what identifies this version of the file: its ETag, or its date where there is no strong ETag.
+
+    If-Range does not allow weak ETags, which begin with "W/". Where the server gives neither a strong ETag nor a
+    date, no file is written, and a later attempt starts from the first byte.
+    """
     tag = response.headers.get("ETag", "W/")
-    mark = response.headers.get("Last-Modified") if tag.startswith("W/") else tag
+    version = response.headers.get("Last-Modified") if tag.startswith("W/") else tag
     validator.unlink(missing_ok=True)
-    if mark:
-        validator.write_text(mark, encoding="latin-1")
+    if version:
+        validator.write_text(version, encoding="latin-1")
 
 
 def _remove_partials(output: Path) -> None:
-    """Delete what other sources left unfinished."""
+    """Delete the unfinished downloads from other sources."""
     for leftover in output.parent.glob(f".{glob.escape(output.name)}.*.partial*"):
         leftover.unlink(missing_ok=True)

@@ -1,44 +1,49 @@
-"""Making a data set of one kind and writing it to a folder."""
+"""Make a data set, draw its validation split, and write it to a folder."""
 
-import inspect
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairdistill.data import KINDS
-from fairdistill.data.reading import content_digest
+from fairdistill.data.reading import SPLITS, dataset_digest
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
+from fairdistill.settings.data import DataSet
 
-SPLITS = ("train", "test")
 SAMPLE_TYPES = {"image_id": "str", "split": "str", "label": "int16", "group": "int16"}
+# The draws of the kinds are seeded with `split_seed` and a class or image number. This takes the place of that number
+# for the validation split, and is larger than all of them, so that the split is independent of the other draws.
+VALIDATION_DRAW = 2**31 - 1
 
 
 @dataclass
 class Prepared:
-    """A data set about to be written.
+    """A data set that is not written yet.
 
     Attributes
     ----------
     samples
-        One row per image: image_id (the source image), split ("train" or "test"), label, group.
+        One row per image, with the columns image_id (the image in the archive that this one was made from), split,
+        label and group. The modules of the kinds know the splits "train" and "test"; `set_aside_validation` makes some
+        of the training images "validation". An optional column `content` holds a key that is the same for all images
+        with identical bytes in the archive, and is needed where the archive holds an image under several names; it is
+        not written.
     images
-        uint8 (H, W, 3) arrays in the order of `samples`, made as they are asked for.
+        uint8 (H, W, 3) arrays in the order of `samples`, made one at a time.
     image_size
         H = W, in pixels.
     classes, groups
         The names that `label` and `group` index.
     source
-        Name of what the images come from -> digest of its content.
+        {what the images come from: digest of its content}.
     notes
-        What a reader should know of the making, such as how many files were left out.
+        What a reader should know about the making, such as the number of files that were left out: {what: a number, or
+        {"count": a number, "names": a list}}.
     """
 
     samples: pd.DataFrame
@@ -50,56 +55,17 @@ class Prepared:
     notes: dict = field(default_factory=dict)
 
 
-def load_kind(kind: str) -> ModuleType:
-    """The module of a kind of data set."""
-    if kind not in list(KINDS):
-        raise UserError(f"data: unknown kind {kind!r}; choose one of {', '.join(KINDS)}")
-    return import_module(KINDS[kind])
-
-
-def prepare_dataset(folder: Path | str, settings: Mapping, archive: Path | None) -> dict:
-    """Make a data set and write it to `folder`.
+def prepare_dataset(folder: Path | str, settings: DataSet, archive: Path | None) -> dict:
+    """Make a data set, draw its validation split, and write it to a folder.
 
     Parameters
     ----------
     folder
-        Where the three files go.
+        Where the three files go; its name is the name of the data set in messages.
     settings
-        `kind`, a key of `KINDS`, and the settings of that kind; those left out take their defaults.
+        The settings of one kind of data set. Its `implementation` makes the data set.
     archive
-        The file that the kind's `ARCHIVE` names.
-
-    Returns
-    -------
-    dict
-        The content of dataset.json.
-    """
-    given = dict(settings)
-    kind = given.pop("kind", None)
-    module = load_kind(kind)
-    defaults = {
-        name: parameter.default
-        for name, parameter in inspect.signature(module.prepare).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
-    for name in given:
-        if name not in defaults:
-            raise UserError(f"data: {kind} has no setting {name!r}; choose among {', '.join(defaults)}")
-    if module.ARCHIVE and archive is None:
-        raise UserError(f"data: {kind} is made from {module.ARCHIVE}; name that file with --archive")
-    complete = defaults | given
-    return write_dataset(folder, module.prepare(archive, **complete), {"kind": kind, **complete})
-
-
-def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping) -> dict:
-    """Write `prepared` to `folder`.
-
-    Nothing in `folder` is touched before all three files are written.
-
-    Parameters
-    ----------
-    settings
-        They hold `kind`, and are recorded as they are.
+        Path of the archive; None for a kind that needs none.
 
     Returns
     -------
@@ -109,18 +75,100 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping) -> 
     Raises
     ------
     UserError
-        A (class, group) cell of the test split is empty.
+        The archive is missing or is not the published one, or a (class, group) cell of a split would be empty.
+    """
+    if settings.archive and archive is None:
+        raise UserError(f"data: {settings.kind} is made from {settings.archive}; give its path as --archive")
+    prepared = import_module(settings.implementation).prepare(settings, archive)
+    prepared = set_aside_validation(prepared, settings.validation, settings.split_seed, name=Path(folder).name)
+    return write_dataset(folder, prepared, settings.to_json())
+
+
+def set_aside_validation(prepared: Prepared, share: float, seed: int, *, name: str) -> Prepared:
+    """Move a share of the training images to the validation split.
+
+    Of the m training images of each (class, group) cell, exactly round(share * m) are moved. They are the first in a
+    random order of the cell that depends on `seed` and not on `share`, so a larger validation split contains a smaller
+    one.
+
+    An image that has a byte-identical copy in the data set (column `content` of the samples) stays in training. No copy
+    of a validation image is therefore in training or in the test split. The test split does not change.
+
+    Parameters
+    ----------
+    prepared
+        A data set with the splits "train" and "test"; it is left as it is.
+    share
+        In [0, 1); 0 makes no validation split.
+    seed
+        Decides which images are moved.
+    name
+        Name of the data set, for messages.
+
+    Raises
+    ------
+    UserError
+        A cell has fewer images without a copy than would have to be moved.
+    """
+    if share == 0:
+        return prepared
+    samples = prepared.samples.reset_index(drop=True)
+    training = samples[samples["split"] == "train"]
+    has_copy = np.zeros(len(samples), dtype=bool)
+    if "content" in samples:
+        has_copy = samples["content"].duplicated(keep=False).to_numpy()
+    moved = np.zeros(len(samples), dtype=bool)
+    for (label, group), cell in training.groupby(["label", "group"]):
+        wanted = round(share * len(cell))
+        candidates = cell.index[~has_copy[cell.index]].to_numpy()
+        if len(candidates) < wanted:
+            raise UserError(
+                f"data: {name} needs {wanted} validation images of the cell "
+                f"{_cell_name(prepared, label, group)}, which has only {len(candidates)} training images without a "
+                f"copy; lower `validation`, which is {share:g}"
+            )
+        order = np.random.default_rng([seed, VALIDATION_DRAW, label, group]).permutation(len(candidates))
+        moved[candidates[order[:wanted]]] = True
+    notes = dict(prepared.notes)
+    if n_copies := int(has_copy[training.index].sum()):
+        notes["images_kept_out_of_validation_as_they_have_copies"] = n_copies
+    samples["split"] = samples["split"].mask(moved, "validation")
+    return replace(prepared, samples=samples, notes=notes)
+
+
+def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping) -> dict:
+    """Write a data set to a folder: images.npy, samples.parquet and dataset.json.
+
+    Files that are already in the folder are replaced only after all three new ones are complete.
+
+    Parameters
+    ----------
+    folder
+        Where the files go; its name is the name of the data set in messages.
+    prepared
+        The data set; its validation split is drawn already.
+    settings
+        The settings of the data set as JSON holds them, `kind` among them; dataset.json records them.
+
+    Returns
+    -------
+    dict
+        The content of dataset.json.
+
+    Raises
+    ------
+    UserError
+        A (class, group) cell is empty in a split.
     """
     folder = Path(folder)
-    samples = prepared.samples.astype(SAMPLE_TYPES)
+    samples = prepared.samples[list(SAMPLE_TYPES)].astype(SAMPLE_TYPES)
     samples.insert(0, "sample_id", np.arange(len(samples), dtype=np.int32))
     counts = {split: _count_cells(samples[samples["split"] == split], prepared) for split in SPLITS}
-    for label, group in np.argwhere(counts["test"] == 0):
-        raise UserError(
-            f"data: {folder.name} has no test image in the cell ({prepared.classes[label]}, "
-            f"{prepared.groups[group]}); every (class, group) cell needs one"
-        )
-    # renamed into place from the last to the first: dataset.json, whose digest the others must have, comes last
+    if not settings.get("validation") and not counts["validation"].any():
+        del counts["validation"]
+    _refuse_empty_cells(folder.name, counts, prepared)
+    # The files are renamed into place in the opposite order. dataset.json comes last, because it holds the digest that
+    # shows whether the other two belong to it.
     with (
         replacing(folder / "dataset.json") as info_file,
         replacing(folder / "samples.parquet") as samples_file,
@@ -137,7 +185,7 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping) -> 
             "mean": mean.tolist(),
             "std": std.tolist(),
             "counts": {split: table.tolist() for split, table in counts.items()},
-            "sha256": content_digest(np.load(images_file, mmap_mode="r"), samples),
+            "sha256": dataset_digest(np.load(images_file, mmap_mode="r"), samples),
             "source": prepared.source,
             "notes": prepared.notes,
         }
@@ -146,13 +194,14 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping) -> 
 
 
 def describe(info: Mapping) -> str:
-    """Say in a few lines what dataset.json says at length: images per cell, and what was left out or set apart."""
-    lines = [f"{info['kind']}: images of {info['image_size']} px"]
+    """Return the main content of dataset.json as text: images per split and cell, and the notes."""
+    total = sum(np.sum(counts) for counts in info["counts"].values())
+    lines = [f"{info['kind']}: {total} images of {info['image_size']} x {info['image_size']} px"]
     for split, counts in info["counts"].items():
         cells = pd.DataFrame(counts, index=info["classes"], columns=info["groups"])
-        lines += ["", f"{split}: {cells.to_numpy().sum()} images", cells.to_string()]
+        lines += ["", f"{split}: {cells.to_numpy().sum()} images, by class and group", cells.to_string()]
     if info["notes"]:
-        lines += ["", "left out or set apart (in full under notes in dataset.json):"]
+        lines += ["", "notes (in full in dataset.json):"]
     for key, note in info["notes"].items():
         count, names = (note["count"], note["names"]) if isinstance(note, Mapping) else (note, [])
         shown = ", ".join(names[:5] + ["..."] * (len(names) > 5))
@@ -167,11 +216,29 @@ def _count_cells(samples: pd.DataFrame, prepared: Prepared) -> NDArray[np.int64]
     return table
 
 
-def _write_images(path: Path, prepared: Prepared, train: pd.Series) -> tuple[NDArray, NDArray]:
-    """Write images.npy; the training images' mean and std, each (3,).
+def _cell_name(prepared: Prepared, label: int, group: int) -> str:
+    return f"({prepared.classes[label]}, {prepared.groups[group]})"
 
-    Plain writes and no memory map: on a full disk a write raises, where a store to a mapped page kills the
-    process.
+
+def _refuse_empty_cells(name: str, counts: Mapping[str, NDArray], prepared: Prepared) -> None:
+    remedies = {
+        "train": "lower the settings that take images from it, such as `skew` or `validation`",
+        "validation": "raise `validation`",
+        "test": "raise the setting for the number or share of test images",
+    }
+    for split, table in counts.items():
+        for label, group in np.argwhere(table == 0):
+            raise UserError(
+                f"data: {name} has no image in the cell {_cell_name(prepared, label, group)} of its {split} split, and "
+                f"every (class, group) cell needs one; {remedies[split]}"
+            )
+
+
+def _write_images(path: Path, prepared: Prepared, train: pd.Series) -> tuple[NDArray, NDArray]:
+    """Write images.npy, and return the mean and standard deviation of the training images, each (3,).
+
+    The file is written through a file object and not as a memory map: on a full disk a write raises an error, whereas
+    storing to a mapped page kills the process.
     """
     size = prepared.image_size
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(train), size, size, 3)}

@@ -1,4 +1,4 @@
-"""Reading a prepared data set, checked against its digest."""
+"""Read a prepared data set from its folder, and check it with its digest."""
 
 import hashlib
 import json
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from fairdistill.runtime.errors import UserError
 
+SPLITS = ("train", "validation", "test")
+
 
 @dataclass
 class ImageDataset:
@@ -21,13 +23,16 @@ class ImageDataset:
     Attributes
     ----------
     images
-        uint8 (N, H, W, 3), mapped from the disk.
+        uint8 (N, H, W, 3), memory-mapped: read from the disk when they are used.
     samples
-        N rows, in the order of `images`: sample_id, image_id, split, label, group.
+        One row per image, in the order of `images`, with the columns sample_id, image_id (the image in the archive that
+        this one was made from), split, label and group.
+    classes, groups
+        The names that `label` and `group` index.
     mean, std
-        (3,) of the training images' channels, on the scale 0..1.
+        (3,) per colour channel, over the images of the split "train"; pixel values are on the scale 0 to 1.
     info
-        The whole of dataset.json.
+        The content of dataset.json.
     """
 
     images: NDArray[np.uint8]
@@ -39,7 +44,12 @@ class ImageDataset:
     info: dict
 
     def split(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Row numbers, labels and groups, each int64 (n,), of the split "train" or "test"."""
+        """Return row numbers, labels and groups, each int64 (n,), of the split `name`.
+
+        `name` is "train", "validation" or "test". The validation split is empty (n = 0) where none was set aside.
+        """
+        if name not in SPLITS:
+            raise ValueError(f"there is no split {name!r}; the splits are {', '.join(SPLITS)}")
         rows = np.flatnonzero(self.samples["split"] == name)
         part = self.samples.iloc[rows]
         return rows, part["label"].to_numpy(np.int64), part["group"].to_numpy(np.int64)
@@ -48,12 +58,15 @@ class ImageDataset:
 def load_dataset(folder: Path | str) -> ImageDataset:
     """Read the data set that `fairdistill.data.preparing.write_dataset` wrote to `folder`.
 
-    All of it is read once, to hold it against its digest: a fraction of a second for 60,000 images of 32 px.
+    All files are read once to compare their content with the digest in dataset.json, which takes a fraction of a second
+    for 60,000 images of 32 px.
 
     Raises
     ------
     UserError
-        A file is damaged, or the files are not of one data set.
+        A file is damaged, or the files do not belong to the same data set.
+    OSError
+        A file is missing or cannot be read.
     """
     folder = Path(folder)
     with _naming_damaged(folder / "dataset.json") as path:
@@ -62,7 +75,7 @@ def load_dataset(folder: Path | str) -> ImageDataset:
         images = _map_images(path)
     with _naming_damaged(folder / "samples.parquet") as path:
         samples = pd.read_parquet(path)
-        digest = content_digest(images, samples)  # only here are the texts decoded
+        digest = dataset_digest(images, samples)  # also finds text that is not UTF-8, which read_parquet accepts
     with _naming_damaged(folder):
         if images.shape != (len(samples), info["image_size"], info["image_size"], 3):
             raise ValueError(
@@ -82,8 +95,12 @@ def load_dataset(folder: Path | str) -> ImageDataset:
     )
 
 
-def content_digest(images: NDArray[np.uint8], samples: pd.DataFrame) -> str:
-    """SHA-256 over the bytes of `images` (N, H, W, 3) and then `samples` as CSV: it tells data sets apart."""
+def dataset_digest(images: NDArray[np.uint8], samples: pd.DataFrame) -> str:
+    """Return the digest that identifies a prepared data set.
+
+    It is the SHA-256, in hexadecimal digits, of the bytes of `images` (N, H, W, 3) followed by `samples` as CSV. The
+    digest of a file of samples would also depend on the version of the library that wrote it.
+    """
     digest = hashlib.sha256(images)
     digest.update(samples.to_csv(index=False, lineterminator="\n").encode())
     return digest.hexdigest()
@@ -91,11 +108,11 @@ def content_digest(images: NDArray[np.uint8], samples: pd.DataFrame) -> str:
 
 @contextmanager
 def _naming_damaged(path: Path) -> Iterator[Path]:
-    """Turn whatever a reader raises on damaged bytes into one line that names `path`."""
+    """Turn every error that damaged bytes cause inside the `with` block into a UserError that names `path`."""
     try:
         yield path
     except Exception as error:
-        # the disk's own errors, such as a missing file, have a number
+        # an error of the disk, such as a missing file, has a number; damaged content gives none
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = " ".join(str(error).split())
@@ -111,7 +128,8 @@ def _read_info(path: Path) -> dict:
 
 
 def _map_images(path: Path) -> NDArray[np.uint8]:
-    images = np.lib.format.open_memmap(path, mode="c")  # copy on write: torch wants a writable array
+    # "c" is copy on write: torch warns of arrays that are read-only
+    images = np.lib.format.open_memmap(path, mode="c")
     if images.dtype != np.uint8 or not images.flags.c_contiguous:
         raise ValueError("not a C-ordered array of uint8")
     return images

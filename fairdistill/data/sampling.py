@@ -1,6 +1,7 @@
 """The order in which an epoch visits the training samples.
 
-An order is a function of its seed alone, so that a training can be resumed at any epoch without saved state.
+An order depends on the random generator that is passed in and on nothing else. With a generator that is seeded for each
+epoch, a training can be resumed at any epoch and no state of the sampling has to be saved.
 """
 
 import numpy as np
@@ -10,24 +11,25 @@ SAMPLINGS = ("plain", "balanced")
 
 
 def plain_order(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Every sample once, shuffled: (n,) positions."""
+    """Return the positions 0 to n - 1, each once, in random order: (n,)."""
     return rng.permutation(n)
 
 
 def balanced_order(cell: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:
-    """As many draws as there are samples, equally from each cell, and so in every stretch of the order.
+    """Draw n positions, equally many from each cell.
 
-    Each run of K consecutive draws, K the number of cells present, holds every cell once, in random order. Within
-    a cell no sample comes again before all others of the cell have come.
+    With K cells present, the order consists of rounds of K draws, one from each cell in random order (the last round
+    may be cut short), so that every batch is balanced and not only the epoch. A sample is drawn again only after all
+    other samples of its cell.
 
     Parameters
     ----------
     cell
-        (n,) the (group, class) cell of each sample.
+        (n,) number of the (group, class) cell of each sample.
 
     Returns
     -------
-    (n,) positions; those of small cells repeat, those of large cells are a random part.
+    (n,) positions. Samples of small cells come several times; of a large cell, a random part comes.
     """
     n = len(cell)
     members = [np.flatnonzero(cell == c) for c in np.unique(cell)]
@@ -37,13 +39,27 @@ def balanced_order(cell: NDArray, rng: np.random.Generator) -> NDArray[np.int64]
 
 
 def _cycle(members: NDArray, count: int, rng: np.random.Generator) -> NDArray:
-    """`count` draws: shuffled passes over `members`, one after another."""
+    """Draw `count` of `members`: all of them in random order, then all of them in another random order, and so on."""
     passes = -(-count // len(members))
     return rng.permuted(np.tile(members, (passes, 1)), axis=1).ravel()[:count]
 
 
 def epoch_order(sampling: str, label: NDArray, group: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The positions that one epoch visits, (n,), for `sampling` "plain" or "balanced"."""
+    """Return the positions that one epoch visits, in order.
+
+    Parameters
+    ----------
+    sampling
+        "plain" (`plain_order`) or "balanced" (`balanced_order` over the (group, class) cells).
+    label, group
+        (n,) whole numbers from 0 on.
+    rng
+        Decides the order.
+
+    Returns
+    -------
+    (n,) positions.
+    """
     if sampling == "balanced":
         return balanced_order(label * (group.max() + 1) + group, rng)
     return plain_order(len(label), rng)

@@ -1,6 +1,6 @@
 """The data sets that a configuration can describe, one class per `kind`."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -94,3 +94,5 @@ class DigitsS(DataSet):
 
 
 AnyDataSet = Annotated[Cifar10S | UTKFace | DigitsS, Field(discriminator="kind")]
+# every class of that union
+DATA_SETS: tuple[type[DataSet], ...] = get_args(get_args(AnyDataSet)[0])

@@ -1,4 +1,4 @@
-"""Small archives in the form of the real ones, and the patches that make the code take them for genuine."""
+"""Small archives in the form of the real ones, and patches that make the code accept them as the published ones."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ def pack(path, members, compression="gz"):
 
 
 def cifar_batches():
-    """Six batches of noise, two images of each class in each."""
+    """Six batches of noise, each with two images of each class."""
     rng = np.random.default_rng(0)
     return {
         name: pickle.dumps(
@@ -43,23 +43,37 @@ def accept_cifar(monkeypatch, batches):
     monkeypatch.setattr(cifar10s, "SHA256", digests)
 
 
-def jpeg(rng, size):
+def noise_image(rng, size, encoding):
     buffer = io.BytesIO()
-    Image.fromarray(rng.integers(0, 256, (size, size, 3), dtype=np.uint8)).save(buffer, "JPEG")
+    Image.fromarray(rng.integers(0, 256, (size, size, 3), dtype=np.uint8)).save(buffer, encoding)
     return buffer.getvalue()
 
 
-def faces(per_cell=4, size=12):
-    """Different faces of `size` px: `per_cell` for each age class and each race, "Others" among them."""
+def faces(per_cell=4, size=12, encoding="JPEG"):
+    """Different images of noise, of `size` px: `per_cell` for each age class and each race, "Others" included."""
     rng = np.random.default_rng(0)
     return {
-        f"{age}_0_{race}_2017{i:013d}.jpg.chip.jpg": jpeg(rng, size)
+        f"{age}_0_{race}_2017{i:013d}.jpg.chip.jpg": noise_image(rng, size, encoding)
         for age in (7, 30, 65)
         for race in range(5)
         for i in range(per_cell)
     }
 
 
+def with_copies(members):
+    """Add a copy of each third file under another date; of these, also each second with another age, or as "Others"."""
+    copies = {}
+    for i, (name, content) in enumerate(members.items()):
+        age, gender, race, _ = name.split("_")
+        if i % 3 == 0:
+            copies[f"{age}_{gender}_{race}_2018{i:013d}.jpg.chip.jpg"] = content
+        if i % 6 == 0:
+            copies[f"{90 - int(age)}_{gender}_{race}_2019{i:013d}.jpg.chip.jpg"] = content
+        if i % 12 == 3:
+            copies[f"{age}_{gender}_4_2019{i:013d}.jpg.chip.jpg"] = content
+    return members | copies
+
+
 def accept_faces(monkeypatch, members):
     monkeypatch.setattr(utkface, "N_FILES", len(members))
-    monkeypatch.setattr(utkface, "SHA256", utkface.content_digest(members))
+    monkeypatch.setattr(utkface, "SHA256", utkface.archive_digest(members))

@@ -1,4 +1,4 @@
-"""An archive that is damaged or hostile is refused in one line; one that is only packed otherwise is not."""
+"""An archive that is damaged or unsafe is refused in one line; another packing of the same files is accepted."""
 
 import gzip
 import tarfile
@@ -10,6 +10,7 @@ from synthetic_archives import accept_cifar, cifar_batches, pack
 
 from fairdistill.data import archives, cifar10s
 from fairdistill.data.archives import ArchiveError, read_members
+from fairdistill.settings.data import Cifar10S
 
 
 def everything(name):
@@ -74,7 +75,7 @@ def test_missing_file_keeps_its_own_error(tmp_path):
 
 @pytest.fixture(scope="module")
 def genuine(tmp_path_factory):
-    """A small CIFAR-10 that passes for the real one: its batches and, uncompressed, its archive."""
+    """A small archive that is accepted as CIFAR-10: its batches, and the path of the archive, not compressed."""
     batches = cifar_batches()
     members = [(f"folder/{name}", content) for name, content in batches.items()]
     archive = pack(tmp_path_factory.mktemp("genuine") / "cifar.tar", members, compression="")
@@ -83,7 +84,7 @@ def genuine(tmp_path_factory):
         yield batches, archive
 
 
-# Half of the tries where the headers are.
+# half of the examples are near the start, where the headers are
 positions = st.integers(0, 1000) | st.integers(0, 10**9)
 
 
@@ -91,7 +92,7 @@ positions = st.integers(0, 1000) | st.integers(0, 10**9)
 @settings(deadline=None)
 @given(position=positions, flip=st.integers(1, 255), cut=st.booleans())
 def test_damage_anywhere_is_found(genuine, inside, position, flip, cut):
-    """Whatever byte is changed and wherever the file ends: refused, or the genuine content all the same."""
+    """With any byte changed, or the file cut anywhere, the archive is refused or still gives the right content."""
     batches, archive = genuine
     plain = archive.read_bytes()
     content = bytearray(plain if inside else gzip.compress(plain, compresslevel=1))
@@ -130,4 +131,4 @@ def test_nothing_is_unpickled_before_its_checksum_is_right(genuine, tmp_path, mo
     monkeypatch.setattr(cifar10s.pickle, "loads", lambda *_, **__: pytest.fail("unpickled"))
     altered = list((batches | {"test_batch": b"cos\nsystem\n(S'true'\ntR."}).items())
     with pytest.raises(ArchiveError, match="test_batch has a wrong checksum"):
-        cifar10s.prepare(pack(tmp_path / "c.tar.gz", altered))
+        cifar10s.prepare(Cifar10S(kind="cifar10s"), pack(tmp_path / "c.tar.gz", altered))

@@ -15,6 +15,14 @@ from fairdistill.data import cifar10s, load_dataset
 from fairdistill.data.preparing import prepare_dataset
 from fairdistill.data.skew import draw_fraction, skewed_groups
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.data import AnyDataSet, Cifar10S
+from fairdistill.settings.reading import read_settings
+
+WANG = {"skew": 0.95, "gray_classes": [0, 2, 4, 6, 8]}
+
+
+def cifar(**settings):
+    return Cifar10S(kind="cifar10s", **settings)
 
 
 @pytest.fixture
@@ -24,7 +32,7 @@ def archive(tmp_path, monkeypatch):
     return pack(tmp_path / "c.tar.gz", list(batches.items()))
 
 
-def test_gray_is_pillows():
+def test_gray_has_the_values_of_pillow():
     levels = np.arange(256, dtype=np.uint8)
     for red in levels[::5]:
         colours = np.stack(np.meshgrid(red, levels, levels, indexing="ij"), axis=-1)[0]
@@ -38,19 +46,20 @@ def test_gray_of_gray_is_itself(image):
     np.testing.assert_array_equal(cifar10s.to_gray(gray), gray)
 
 
-@pytest.mark.parametrize("variant", [cifar10s.MFD, cifar10s.WANG, {"skew": 0.3, "gray_classes": [9]}])
+@pytest.mark.parametrize("variant", [{}, WANG, {"skew": 0.3, "gray_classes": [9]}])
 def test_training_has_the_exact_skew(archive, variant):
-    samples = cifar10s.prepare(archive, **variant).samples
+    settings = cifar(**variant)
+    samples = cifar10s.prepare(settings, archive).samples
     train = samples[samples["split"] == "train"]
     for label, part in train.groupby("label"):
         assert len(part) == 10
-        n_usual = (part["group"] == (cifar10s.GRAY if label in variant["gray_classes"] else cifar10s.COLOR)).sum()
-        assert n_usual == round(10 * variant["skew"])
+        n_usual = (part["group"] == (cifar10s.GRAY if label in settings.gray_classes else cifar10s.COLOR)).sum()
+        assert n_usual == round(10 * settings.skew)
     assert train["image_id"].is_unique
 
 
 def test_each_test_image_is_once_gray_and_once_in_colour(archive, tmp_path):
-    prepare_dataset(tmp_path / "d", {"kind": "cifar10s"}, archive)
+    prepare_dataset(tmp_path / "d", cifar(), archive)
     dataset = load_dataset(tmp_path / "d")
     rows, _, group = dataset.split("test")
     test = dataset.samples.iloc[rows]
@@ -66,9 +75,9 @@ def test_each_test_image_is_once_gray_and_once_in_colour(archive, tmp_path):
         assert (in_colour != cifar10s.to_gray(in_colour)).any()
 
 
-def test_images_are_the_archives(archive, tmp_path):
+def test_images_come_from_the_archive_unchanged(archive, tmp_path):
     """A training image in colour has the pixels of its batch: red, green, then blue plane, row by row."""
-    prepare_dataset(tmp_path / "d", {"kind": "cifar10s"}, archive)
+    prepare_dataset(tmp_path / "d", cifar(), archive)
     dataset = load_dataset(tmp_path / "d")
     samples = dataset.samples
     first = samples[(samples["split"] == "train") & (samples["group"] == cifar10s.COLOR)].iloc[0]
@@ -78,7 +87,7 @@ def test_images_are_the_archives(archive, tmp_path):
 
 
 def test_split_seed_decides_and_nothing_else(archive):
-    draws = [cifar10s.prepare(archive, split_seed=seed).samples for seed in (0, 0, 1)]
+    draws = [cifar10s.prepare(cifar(split_seed=seed), archive).samples for seed in (0, 0, 1)]
     pd.testing.assert_frame_equal(draws[0], draws[1])
     assert (draws[0]["group"] != draws[2]["group"]).any()
 
@@ -101,19 +110,36 @@ def test_full_skew_puts_each_class_in_one_group():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("skew", v) for v in (0, -0.1, 1.01, float("nan"), "0.8", True, None)]
-    + [("gray_classes", v) for v in ([10], [-1], ["cat"], 3, None)]
-    + [("split_seed", v) for v in (-1, 0.5, "0")],
+    [("skew", v) for v in (0, -0.1, 1.01, float("nan"), "much", True, None)]
+    + [("gray_classes", v) for v in ([10], [-1], ["cat"], 3, None, [], [1, 1])]
+    + [("split_seed", v) for v in (-1, 0.5, "x")]
+    + [("validation", v) for v in (-0.1, 1, "half", None)],
 )
 def test_bad_setting_is_named(key, value):
-    with pytest.raises(UserError, match=rf"^data: {key} is .*; it must be "):
-        cifar10s.prepare(None, **{key: value})
+    with pytest.raises(UserError, match=rf"^data: {key}(\.0)? is "):
+        read_settings(AnyDataSet, {"kind": "cifar10s", key: value}, where="data")
+
+
+def test_full_skew_leaves_training_cells_empty_and_is_refused(archive, tmp_path):
+    with pytest.raises(UserError) as error:
+        prepare_dataset(tmp_path / "gray", cifar(skew=1.0), archive)
+    assert str(error.value) == (
+        "data: gray has no image in the cell (airplane, color) of its train split, and every (class, group) cell needs "
+        "one; lower the settings that take images from it, such as `skew` or `validation`"
+    )
+    assert not (tmp_path / "gray").exists()
 
 
 def test_dataset_json_describes_the_set(archive, tmp_path):
-    prepare_dataset(tmp_path / "d", {"kind": "cifar10s", "skew": 0.9}, archive)
+    prepare_dataset(tmp_path / "d", cifar(skew=0.9), archive)
     info = json.loads((tmp_path / "d" / "dataset.json").read_text())
-    assert info["settings"] == {"kind": "cifar10s", "skew": 0.9, "gray_classes": [0, 1, 2, 3, 4], "split_seed": 0}
+    assert info["settings"] == {
+        "kind": "cifar10s",
+        "validation": 0.0,
+        "split_seed": 0,
+        "skew": 0.9,
+        "gray_classes": [0, 1, 2, 3, 4],
+    }
     assert info["counts"]["train"] == [[9, 1]] * 5 + [[1, 9]] * 5
     assert info["counts"]["test"] == [[2, 2]] * 10
     assert info["source"] == cifar10s.SHA256

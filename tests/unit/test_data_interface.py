@@ -1,4 +1,4 @@
-"""What holds for every kind of data set: writing, reading, the registry, the script."""
+"""What holds for every kind of data set: writing, reading, finding its module, and the script."""
 
 import errno
 import inspect
@@ -6,15 +6,18 @@ import json
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from fairdistill.data import KINDS, load_dataset
-from fairdistill.data.preparing import Prepared, describe, load_kind, prepare_dataset, write_dataset
-from fairdistill.runtime.errors import UserError
+from fairdistill.data import load_dataset
+from fairdistill.data.preparing import Prepared, describe, prepare_dataset, write_dataset
+from fairdistill.runtime.errors import UserError, run
+from fairdistill.settings.data import DATA_SETS, Cifar10S
+from scripts import prepare_dataset as prepare_dataset_script
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,6 +70,15 @@ def test_split_gives_rows_labels_and_groups(tiny):
     np.testing.assert_array_equal(group, part["group"])
 
 
+def test_the_validation_split_is_empty_where_there_is_none(tiny):
+    assert [part.shape for part in tiny.split("validation")] == [(0,)] * 3
+
+
+def test_an_unknown_split_is_refused(tiny):
+    with pytest.raises(ValueError, match="no split 'valid'; the splits are train, validation, test"):
+        tiny.split("valid")
+
+
 def test_digest_tells_images_and_labels_apart(tmp_path):
     base, other_image, other_label = prepared(), prepared(), prepared()
     other_image.images[5, 0, 0, 0] ^= 1
@@ -78,19 +90,31 @@ def test_digest_tells_images_and_labels_apart(tmp_path):
     assert len(set(digests)) == 3
 
 
-def test_empty_test_cell_is_named_and_nothing_written(tmp_path):
-    p = prepared()
-    p.samples = p.samples[~((p.samples["split"] == "test") & (p.samples["label"] == 1) & (p.samples["group"] == 1))]
-    with pytest.raises(UserError, match=r"^data: faces has no test image in the cell \(b, h\)"):
-        write_dataset(tmp_path / "faces", p, {"kind": "tiny"})
+@pytest.mark.parametrize(
+    ("split", "remedy"),
+    [
+        ("train", "lower the settings that take images from it, such as `skew` or `validation`"),
+        ("validation", "raise `validation`"),
+        ("test", "raise the setting for the number or share of test images"),
+    ],
+)
+def test_an_empty_cell_is_named_and_nothing_written(tmp_path, split, remedy):
+    p = prepared(n=36)
+    p.samples.loc[24:, "split"] = "validation"
+    in_cell = (p.samples["split"] == split) & (p.samples["label"] == 1) & (p.samples["group"] == 1)
+    p.samples = p.samples[~in_cell]
+    with pytest.raises(UserError) as error:
+        write_dataset(tmp_path / "faces", p, {"kind": "tiny", "validation": 0.1})
+    assert str(error.value) == (
+        f"data: faces has no image in the cell (b, h) of its {split} split, and every (class, group) cell needs one; "
+        f"{remedy}"
+    )
     assert not (tmp_path / "faces").exists()
 
 
-def test_empty_training_cell_is_allowed(tmp_path):
-    p = prepared()
-    p.samples.loc[p.samples["split"] == "train", "group"] = 0
-    write_dataset(tmp_path / "d", p, {"kind": "tiny"})
-    assert load_dataset(tmp_path / "d").info["counts"]["train"] == [[4, 0]] * 3
+def test_a_validation_split_that_is_asked_for_has_to_be_there(tmp_path):
+    with pytest.raises(UserError, match=r"^data: faces has no image in the cell \(a, g\) of its validation split"):
+        write_dataset(tmp_path / "faces", prepared(), {"kind": "tiny", "validation": 0.1})
 
 
 def test_failed_write_leaves_the_earlier_data_set_whole(tmp_path):
@@ -196,47 +220,37 @@ def test_files_of_two_data_sets_are_refused(tmp_path):
         load_dataset(tmp_path / "a")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_found():
+    assert [kind.__name__ for kind in DATA_SETS] == ["Cifar10S", "UTKFace", "DigitsS"]
+
+
+@pytest.mark.parametrize("kind", DATA_SETS)
 def test_every_kind_keeps_to_the_interface(kind):
-    module = load_kind(kind)
-    first, *settings = inspect.signature(module.prepare).parameters.values()
-    assert first.name == "archive"
-    assert all(s.kind is s.KEYWORD_ONLY and s.default is not s.empty for s in settings)
-    assert {"split_seed"} <= {s.name for s in settings}
-    if module.ARCHIVE:
+    module = import_module(kind.implementation)
+    assert list(inspect.signature(module.prepare).parameters) == ["settings", "archive"]
+    if kind.archive:
         assert all(url.startswith("https://") for url in module.URLS)
         assert callable(module.verified_members)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"kind": ["mnist"]}, "data: unknown kind ['mnist']; choose one of"),
-        ({"kind": "mnist"}, "data: unknown kind 'mnist'; choose one of cifar10s, utkface, digits_s"),
-        ({}, "data: unknown kind None"),
-        ({"kind": "digits_s", "skwe": 0.5}, "data: digits_s has no setting 'skwe'; choose among skew, "),
-        ({"kind": "cifar10s", "archive": "x"}, "data: cifar10s has no setting 'archive'"),
-        ({"kind": "cifar10s"}, "data: cifar10s is made from cifar-10-python.tar.gz"),
-    ],
-)
-def test_unknown_names_are_refused(tmp_path, settings, message):
-    with pytest.raises(UserError) as error:
-        prepare_dataset(tmp_path / "d", settings, None)
-    assert str(error.value).startswith(message)
+def test_a_missing_archive_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"^data: cifar10s is made from cifar-10-python.tar.gz; give its path"):
+        prepare_dataset(tmp_path / "d", Cifar10S(kind="cifar10s"), None)
 
 
 def prepare(*arguments, limit="unlimited"):
-    """Run the script with a limit on the size of a file, in KiB: a disk that is full from there on."""
+    """Run the script. A limit on the size of files, in KiB, stands for a disk that fills up."""
     command = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "-", sys.executable, "-m", "scripts.prepare_dataset"]
     return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 def test_script_on_a_disk_that_fills_up(tmp_path):
-    arguments = ["--settings", '{"kind": "digits_s", "image_size": 8}', "--output", str(tmp_path / "d")]
+    settings = '{"kind": "digits_s", "image_size": 8, "validation": 0.1}'
+    arguments = ["--settings", settings, "--output", str(tmp_path / "d")]
     done = prepare(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
     info = json.loads((tmp_path / "d" / "dataset.json").read_text())
-    assert info["image_size"] == 8
+    assert info["settings"]["validation"] == 0.1
     assert done.stdout == describe(info) + "\n"
     earlier = files(tmp_path / "d")
 
@@ -247,34 +261,60 @@ def test_script_on_a_disk_that_fills_up(tmp_path):
     assert files(tmp_path / "d") == earlier
 
 
-def test_the_description_counts_cells_and_tells_what_was_left_out(tmp_path):
-    p = prepared()
-    p.samples.loc[:2, "group"] = 1
-    p.notes = {"unparsable": {"count": 7, "names": [f"{i}.jpg" for i in range(7)]}, "copies_dropped": 16}
+def test_the_description_has_the_counts_of_each_split_and_the_notes(tmp_path):
+    p = prepared(n=36)
+    p.samples.loc[24:, "split"] = "validation"
+    p.samples.loc[:2, "group"] = [1, 1, 0]
+    p.notes = {"incomplete_names": {"count": 7, "names": [f"{i}.jpg" for i in range(7)]}, "copies_dropped": 16}
     assert describe(write_dataset(tmp_path / "d", p, {"kind": "tiny"})).splitlines() == [
-        "tiny: images of 8 px",
+        "tiny: 36 images of 8 x 8 px",
         "",
-        "train: 12 images",
+        "train: 18 images, by class and group",
         "   g  h",
-        "a  1  3",
-        "b  1  3",
-        "c  1  3",
+        "a  2  4",
+        "b  2  4",
+        "c  3  3",
         "",
-        "test: 12 images",
+        "validation: 12 images, by class and group",
         "   g  h",
         "a  2  2",
         "b  2  2",
         "c  2  2",
         "",
-        "left out or set apart (in full under notes in dataset.json):",
-        "  unparsable: 7 (0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, ...)",
+        "test: 6 images, by class and group",
+        "   g  h",
+        "a  1  1",
+        "b  1  1",
+        "c  1  1",
+        "",
+        "notes (in full in dataset.json):",
+        "  incomplete names: 7 (0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, ...)",
         "  copies dropped: 16",
     ]
 
 
-@pytest.mark.parametrize(("settings", "message"), [("{kind: digits_s}", "not JSON"), ("[1]", "[1] is no mapping")])
-def test_script_refuses_what_is_no_mapping(tmp_path, settings, message):
-    failed = prepare("--settings", settings, "--output", str(tmp_path / "d"))
-    assert failed.returncode == 1
-    assert failed.stderr.startswith(f"error: --settings: {message}")
-    assert failed.stderr.count("\n") == 1
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("{kind: digits_s}", "--settings: not JSON (Expecting property name"),
+        ("[1]", "data is [1]; it must be a mapping"),
+        ("null", "data is null; it must be a mapping"),
+        ("{}", "data lacks the key 'kind'"),
+        ('{"kind": ["mnist"]}', 'data: kind is ["mnist"]; choose one of cifar10s, utkface, digits_s'),
+        ('{"kind": "mnist"}', 'data: kind is "mnist"; choose one of cifar10s, utkface, digits_s'),
+        ('{"kind": "digits_s", "skwe": 0.5}', "data has the unknown key 'skwe'; did you mean 'skew'?"),
+        (
+            '{"kind": "cifar10s", "archive": "x"}',
+            "data has the unknown key 'archive'; choose one of kind, valid",
+        ),
+        ('{"kind": "digits_s", "skew": NaN}', "data: skew is NaN; it must be a number"),
+        ('{"kind": "cifar10s"}', "data: cifar10s is made from cifar-10-python.tar.gz; give its path as --archive"),
+    ],
+)
+def test_script_refuses_bad_settings_in_one_line(tmp_path, monkeypatch, settings, message):
+    monkeypatch.setattr("sys.argv", ["prepare_dataset", "--settings", settings, "--output", str(tmp_path / "d")])
+    with pytest.raises(SystemExit) as stopped:
+        run(prepare_dataset_script.main)
+    assert stopped.value.code.startswith(f"error: {message}")
+    assert "\n" not in stopped.value.code
+    assert not (tmp_path / "d").exists()

@@ -1,4 +1,4 @@
-"""Downloads from folders and from a server on this machine that resumes, does not, breaks off, or lies."""
+"""Downloads from folders and from a local server that resumes or does not, breaks off, or sends other content."""
 
 import subprocess
 import sys
@@ -13,6 +13,7 @@ from fairdistill.data import cifar10s, utkface
 from fairdistill.data import download as module
 from fairdistill.data.download import download
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.data import UTKFace
 
 ROOT = Path(__file__).parents[2]
 NAME = "cifar-10-python.tar.gz"
@@ -20,7 +21,7 @@ NAME = "cifar-10-python.tar.gz"
 
 @pytest.fixture
 def genuine(tmp_path, monkeypatch):
-    """A small archive that passes for CIFAR-10's, in a folder of its own; no public address, no waiting."""
+    """A small archive that is accepted as CIFAR-10, alone in a folder; no public address, no pauses."""
     batches = cifar_batches()
     accept_cifar(monkeypatch, batches)
     monkeypatch.setattr(cifar10s, "URLS", ["http://127.0.0.1:9/cifar-10-python.tar.gz"])
@@ -37,7 +38,7 @@ def output(tmp_path):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content` at every path, and notes each request's Range and If-Range."""
+    """Serves `content` at every path, and records the Range and If-Range of each request."""
 
     def __init__(self, content):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -102,8 +103,8 @@ def test_folder_mirror(genuine, output, capsys):
 def test_utkface_too(genuine, tmp_path, monkeypatch):
     members = faces()
     accept_faces(monkeypatch, members)
-    pack(genuine.with_name(utkface.ARCHIVE), list(members.items()))
-    download(utkface.ARCHIVE, tmp_path / "faces.tar.gz", str(genuine.parent))
+    pack(genuine.with_name(UTKFace.archive), list(members.items()))
+    download(UTKFace.archive, tmp_path / "faces.tar.gz", str(genuine.parent))
     assert utkface.verified_members(tmp_path / "faces.tar.gz") == members
 
 
@@ -123,8 +124,8 @@ def test_url_mirror(server, output, ending):
     assert server.requests == [(None, None)]
 
 
-def test_progress_is_said_in_lines(server, output, monkeypatch, capsys):
-    monkeypatch.setattr(module, "SAY_EVERY", 0)
+def test_progress_is_printed_in_lines(server, output, monkeypatch, capsys):
+    monkeypatch.setattr(module, "PROGRESS_EVERY", 0)
     download(NAME, output, server.url)
     total = len(server.content) / 1e6
     lines = [line for line in capsys.readouterr().out.splitlines() if line.endswith(" MB")]
@@ -146,16 +147,16 @@ def test_broken_transfer_is_resumed(server, output, headers):
     server.breaks = [100_000, 50_000]
     download(NAME, output, server.url)
     assert output.read_bytes() == server.content
-    mark = list(headers.values())[-1]
+    version = list(headers.values())[-1]
     (first, _), (second, condition), (third, _) = server.requests
-    assert (first, condition) == (None, mark)
+    assert (first, condition) == (None, version)
     starts = [int(wanted.removeprefix("bytes=").removesuffix("-")) for wanted in (second, third)]
     assert 90_000 < starts[0] <= 100_000
     assert starts[0] + 40_000 < starts[1] <= starts[0] + 50_000
     assert names(output.parent) == [NAME]
 
 
-def test_a_later_run_goes_on(server, output):
+def test_a_later_run_continues(server, output):
     server.breaks = [50_000] * module.ATTEMPTS
     with pytest.raises(UserError):
         download(NAME, output, server.url)
@@ -168,7 +169,7 @@ def test_a_later_run_goes_on(server, output):
 
 @pytest.mark.parametrize("ranges", [True, False])
 @pytest.mark.parametrize("headers", [{}, {"ETag": '"one"'}])
-def test_server_without_ranges_or_marks_starts_anew(server, output, ranges, headers):
+def test_server_without_ranges_or_versions_starts_anew(server, output, ranges, headers):
     server.ranges, server.headers = ranges, headers
     server.breaks = [100_000]
     download(NAME, output, server.url)
@@ -187,7 +188,7 @@ def test_new_version_starts_anew(server, output):
 
 
 def test_complete_but_unpublished_file_is_fetched_anew(server, output):
-    """A run killed between the last byte and the renaming leaves a range that the server cannot satisfy."""
+    """A run that was killed after the last byte left a complete file; the server refuses a range behind its end."""
     server.breaks = [50_000] * module.ATTEMPTS
     with pytest.raises(UserError):
         download(NAME, output, server.url)
@@ -198,7 +199,7 @@ def test_complete_but_unpublished_file_is_fetched_anew(server, output):
 
 
 def test_bytes_of_two_sources_never_mix(server, output, monkeypatch):
-    """The mirror breaks off for good; the public address, of the same marks, is fetched from its first byte."""
+    """The mirror keeps breaking off. The public address has the same ETag, but is downloaded from its first byte."""
     monkeypatch.setattr(cifar10s, "URLS", [f"{server.url}/elsewhere/{NAME}"])
     server.breaks = [50_000] * module.ATTEMPTS
     download(NAME, output, server.url)
@@ -215,7 +216,7 @@ def test_server_that_refuses_falls_through(server, output, monkeypatch, genuine,
         download(NAME, output, str(genuine.parent / "empty"))
     assert len(server.requests) == requests
     lines = capsys.readouterr().out
-    assert f"not from {genuine.parent}/empty/{NAME}: no such file" in lines
+    assert f"{NAME}: {genuine.parent}/empty/{NAME} does not work: no such file" in lines
     assert str(status) in lines
 
 
@@ -238,14 +239,14 @@ def test_damaged_mirror_falls_through_to_the_next_source(server, output, monkeyp
     genuine.write_bytes(harm(server.content))
     download(NAME, output, str(genuine.parent))
     assert output.read_bytes() == server.content
-    assert f"not from {genuine}: " in capsys.readouterr().out
+    assert f"{NAME}: {genuine} does not work: " in capsys.readouterr().out
 
 
 def test_damaged_everywhere_leaves_the_earlier_file_and_no_other(server, output, capsys):
     output.parent.mkdir()
     output.write_bytes(b"earlier")
     server.content = damaged(server.content)
-    with pytest.raises(UserError, match="no source gave it"):
+    with pytest.raises(UserError, match="no source has it"):
         download(NAME, output, server.url)
     assert output.read_bytes() == b"earlier"
     assert names(output.parent) == [NAME]
@@ -269,7 +270,7 @@ def test_unknown_archive_is_named(output):
 
 
 def test_script_on_a_disk_that_fills_up(genuine, output):
-    """The limit on a file's size, in KiB, stands for a full disk; the earlier file stays whole."""
+    """A limit on the size of files, in KiB, stands for a full disk; the earlier file stays whole."""
     output.parent.mkdir()
     output.write_bytes(b"earlier")
     arguments = ["--archive", NAME, "--output", str(output), "--mirror", str(genuine.parent)]

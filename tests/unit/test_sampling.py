@@ -1,4 +1,4 @@
-"""Every sampling draws what it promises."""
+"""The orders of both samplings: which samples come, how often, and where."""
 
 import numpy as np
 from hypothesis import given
