@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import SAME, TEACHER
-from fairdistill.settings.study import Place, Study
+from fairdistill.settings.study import Ablation, Place, Study
 
 # what leads to a place in a configuration
 Keys = tuple[str | int, ...]
@@ -124,7 +124,8 @@ class _Found(NamedTuple):
 
 def _find(location: Keys, values: Any, schema: Mapping[str, Any]) -> _Found:
     """Follow an error's location, in which pydantic puts the `kind` of an entry behind the entry's name."""
-    root, path = schema, []
+    root = schema
+    path: list[str | int] = []
     for key in location:
         part = _resolved(schema, values, root)
         if "discriminator" in part:
@@ -154,8 +155,8 @@ def _resolved(schema: Mapping[str, Any], value: object, root: Mapping[str, Any])
 def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[str, Any]) -> UnreadableSettings:
     kind, location, context = error["type"], error["loc"], error.get("ctx", {})
     if location[-1:] == (WRONG_NAME,) and kind not in UNKNOWN:
-        *path, name = _find(location[:-1], values, schema).path
-        return UnreadableSettings(where, tuple(path), f"holds the name {_shown(name)}; a name is {NAME}")
+        *names, wrong = _find(location[:-1], values, schema).path
+        return UnreadableSettings(where, tuple(names), f"holds the name {_shown(wrong)}; a name is {NAME}")
     if kind in UNKNOWN:
         *parents, key = location
         found = _find(tuple(parents), values, schema)
@@ -219,12 +220,14 @@ def _check_names(study: Study) -> None:
         if reserved in defined:
             what = f"holds the name {reserved!r}, which is reserved; choose another"
             raise UnreadableSettings("config", (section,), what)
-    for where, part in [((), study), *((("ablations", i), part) for i, part in enumerate(study.ablations))]:
-        for name in part.datasets or []:
+    grids: list[tuple[Keys, Study | Ablation]] = [((), study)]
+    grids += [(("ablations", number), ablation) for number, ablation in enumerate(study.ablations)]
+    for where, grid in grids:
+        for name in grid.datasets or []:
             _check_name((*where, "datasets"), name, "data.sets", study.data.sets)
-        for name in part.architectures or []:
+        for name in grid.architectures or []:
             _check_name((*where, "architectures"), name, "networks", study.networks)
-        for name in part.methods or []:
+        for name in grid.methods or []:
             _check_name((*where, "methods"), name, "students", study.students)
     for name, method in study.students.items():
         if base := method.stands_on:
