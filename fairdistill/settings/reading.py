@@ -136,9 +136,15 @@ def _find(location: Keys, values: Any, schema: Mapping[str, Any]) -> _Found:
         else:
             path.append(key)
             values = values.get(key) if isinstance(values, Mapping) else values[int(key)]
-            (entries,) = part.get("patternProperties", {"": {}}).values()
-            schema = part.get("properties", {}).get(key) or part.get("items") or entries
+            schema = _child(part, key)
     return _Found(tuple(path), values, _resolved(schema, values, root))
+
+
+def _child(schema: Mapping[str, Any], key: str | int) -> Mapping[str, Any]:
+    """The part of a JSON schema on a key of a class, the items of a list, or the entries of a mapping of names."""
+    patterns = schema.get("patternProperties", {}).values()
+    parts = (schema.get("properties", {}).get(key), schema.get("items"), *patterns, schema.get("additionalProperties"))
+    return next((part for part in parts if isinstance(part, Mapping)), {})
 
 
 def _resolved(schema: Mapping[str, Any], value: object, root: Mapping[str, Any]) -> Mapping[str, Any]:
