@@ -103,7 +103,7 @@ def _imports(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"relative import in line {node.lineno}: write the full name of the module")
-            yield str(node.module)
+            yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
@@ -116,9 +116,7 @@ def _source(module: str) -> Path | None:
 
 @functools.cache
 def _tree(module: str) -> ast.Module:
-    source = _source(module)
-    assert source, f"{module} is no module of the project"
-    return ast.parse(source.read_bytes())
+    return ast.parse(_source(module).read_bytes())
 
 
 @functools.cache
@@ -190,8 +188,8 @@ def commit() -> str | None:
     """The git commit that the code lies at, with "-modified" where it differs; None outside a checkout."""
 
     def git(*command: str) -> str:
-        whole = ["git", "--no-optional-locks", "-C", str(ROOT), *command]
-        return subprocess.run(whole, check=True, capture_output=True, text=True).stdout.strip()
+        command = ["git", "--no-optional-locks", "-C", str(ROOT), *command]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     if not (ROOT / ".git").exists():
         return None
