@@ -15,7 +15,8 @@ from urllib3.exceptions import HTTPError as TransferError
 from fairdistill.data.archives import ArchiveError
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
-from fairdistill.settings.data import DATA_SETS
+from fairdistill.settings.base import kinds
+from fairdistill.settings.data import AnyDataSet
 
 MIRROR_VARIABLE = "FAIRDISTILL_MIRROR"
 ATTEMPTS = 3
@@ -78,7 +79,7 @@ def download(archive: str, output: Path | str, mirror: str | None = None) -> Non
 
 def _module_of(archive: str) -> ModuleType:
     """Return the module that knows the addresses and the checksums of an archive."""
-    modules = {kind.archive: kind.implementation for kind in DATA_SETS if kind.archive}
+    modules = {kind.archive: kind.implementation for kind in kinds(AnyDataSet) if kind.archive}
     if archive not in modules:
         raise UserError(f"--archive: {archive!r} is unknown; choose one of {', '.join(modules)}")
     return import_module(modules[archive])

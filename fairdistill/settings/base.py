@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic.functional_validators import AfterValidator
@@ -12,8 +12,8 @@ from pydantic_core import PydanticCustomError
 class Settings(BaseModel):
     """A group of settings, each with its type, bounds, default and one sentence of description.
 
-    Everything else follows from these classes: the checks of a configuration, what the trained class receives, the JSON
-    schema and the tables of config/README.md. Settings do not change once they are read.
+    Everything else follows from these classes: the checks of a configuration, what the class that trains receives, the
+    JSON schema and the tables of config/README.md. Settings do not change once they are read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, strict=True)
@@ -21,6 +21,11 @@ class Settings(BaseModel):
     def to_json(self) -> dict:
         """Return the settings as JSON holds them, under the names that a configuration uses."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+def kinds(union: Any) -> list[type[Settings]]:
+    """The classes of a union of settings, such as `AnyMethod`, in which a `kind` tells them apart."""
+    return list(get_args(get_args(union)[0]))
 
 
 def _reading(read: Callable[[str], object]) -> BeforeValidator:
@@ -35,9 +40,12 @@ def _reading(read: Callable[[str], object]) -> BeforeValidator:
     return BeforeValidator(from_text)
 
 
-def _as_number(value: object) -> object:
+def _as_float(value: object) -> object:
     # 3 and 3.0 are one configuration; true is no number
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            return float(value)
+    return value
 
 
 def _distinct(values: list) -> list:
@@ -48,11 +56,18 @@ def _distinct(values: list) -> list:
 
 Item = TypeVar("Item")
 
-Whole = Annotated[int, _reading(int)]
-Number = Annotated[float, BeforeValidator(_as_number), _reading(float)]
+# Bounds of the items of a list stand before the reading of text, as in `Annotated[int, Field(ge=0), READ_WHOLE]`: only
+# there do they get into the JSON schema.
+READ_WHOLE = _reading(int)
+Whole = Annotated[int, READ_WHOLE]
+Number = Annotated[float, BeforeValidator(_as_float), _reading(float)]
 Flag = Annotated[bool, _reading(lambda text: {"true": True, "false": False}[text.lower()])]
 Text = Annotated[str, Strict()]
 # where null is allowed; Snakemake's `--config` gives it as text
 OrNull = _reading(lambda text: {"null": None}[text])
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
-Distinct = Annotated[list[Item], Field(min_length=1), AfterValidator(_distinct)]
+# names become folders and, in commands, arguments: none begins with a dash
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Distinct = Annotated[list[Item], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)]
+AtLeastOne = Annotated[
+    list[Item], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)
+]

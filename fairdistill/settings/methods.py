@@ -1,28 +1,33 @@
 """The training methods that a configuration can describe, one class per `kind`."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from fairdistill.settings.base import Distinct, Name, Number, OrNull, Settings, Whole
-from fairdistill.settings.networks import Network
+from fairdistill.settings.base import AtLeastOne, Name, Number, OrNull, Settings, Whole
 
 TEACHER = "teacher"
 SAME = "same"
 
 
 class Base(Settings):
-    """The model that another one stands on. A bare name is short for `{method: NAME, architecture: same}`."""
+    """The trained model that a student stands on. `base: NAME` is short for `base: {method: NAME}`."""
 
-    method: Name = Field(TEACHER, description="`teacher`, or a name from `students`.")
-    architecture: Name = Field(SAME, description="A name from `networks`; `same` is the student's own.")
+    method: Name = Field(
+        TEACHER, description="The method that the base was trained with: `teacher`, or a name from `students`."
+    )
+    architecture: Name = Field(
+        SAME, description="The network of the base: `same` is the student's own; otherwise a name from `networks`."
+    )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"method": value} if isinstance(value, str) else value
+
+def _read_base(value: object) -> object:
+    if value in (None, "null"):
+        what = "is null, but a method of this kind stands on another model; name one, such as `base: teacher`"
+        raise PydanticCustomError("base", what)
+    return {"method": value} if isinstance(value, str) else value
 
 
 class Method(Settings):
@@ -41,35 +46,34 @@ class Method(Settings):
 
     kind: str
     sampling: Literal["plain", "balanced"] = Field(
-        "plain", description="`plain` shuffles; `balanced` draws equally from every (group, class) cell."
+        "plain",
+        description="How batches are drawn: `plain` shuffles the training set; `balanced` draws equally often from "
+        "every (class, group) cell.",
     )
 
     def parameters(self) -> dict:
         """Return what a training is told of the method, as JSON holds it: all but which model is the base."""
         return {key: value for key, value in self.to_json().items() if key != "base"}
 
-    def problem(self, network: Network, base: Network | None) -> str | None:
-        """Say what keeps the method from training `network` on `base`; None where nothing does."""
-        return None
-
     @property
     def stands_on(self) -> Base | None:
         """The base, as the configuration names it; None where the method needs none."""
         return getattr(self, "base", None)
 
+    @property
+    def named_layers(self) -> list[str]:
+        """The student's layers that the configuration names for the method to read; empty where it names none."""
+        return getattr(self, "layers", None) or []
+
 
 class Distillation(Method):
     """A method that needs a base: the trained model whose outputs its loss reads."""
 
-    base: Annotated[Base | None, OrNull] = Field(
-        Base(), description="The model to distil: `teacher`, another student, or `{method: ..., architecture: ...}`."
+    base: Annotated[Base, BeforeValidator(_read_base, json_schema_input_type=Name | Base)] = Field(
+        Base(),
+        description="The model to distil: `teacher`, a name from `students`, or a mapping of `method` and "
+        "`architecture` (see below).",
     )
-
-    @model_validator(mode="after")
-    def _has_a_base(self) -> "Distillation":
-        if self.base is None:
-            raise PydanticCustomError("base", "needs a base, and `base` is null; name one, such as `base: teacher`")
-        return self
 
 
 class Erm(Method):
@@ -77,55 +81,62 @@ class Erm(Method):
 
     implementation: ClassVar[str] = "fairdistill.methods.erm:ERM"
 
-    kind: Literal["erm"]
+    kind: Annotated[Literal["erm", "scratch"], AfterValidator(lambda _: "erm")]
 
 
 class Mfd(Distillation):
-    """MMD-based fair feature distillation (Jung et al., CVPR 2021): cross-entropy + (lambda / 2) MFD."""
+    """MMD-based fair feature distillation (Jung et al., CVPR 2021): the loss is cross-entropy + (lambda / 2) MFD."""
 
     implementation: ClassVar[str] = "fairdistill.methods.mfd:MFD"
 
     kind: Literal["mfd"]
     lambda_: Number = Field(
-        3.0, ge=0, alias="lambda", description="Weight of the fairness term; 0 is exactly cross-entropy."
+        3.0, ge=0, alias="lambda", description="The weight of the fairness term; with 0 the loss is cross-entropy."
     )
-    kernel: Literal["rbf", "polynomial"] = Field("rbf", description="`rbf`, or `polynomial` on L2-normalised features.")
+    kernel: Literal["rbf", "polynomial"] = Field(
+        "rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features."
+    )
     sigma: Number = Field(
-        1.0, gt=0, description="Bandwidth of the rbf kernel, in units of the batch's mean squared distance."
+        1.0, gt=0, description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance."
     )
-    degree: Whole = Field(2, ge=1, description="Degree of the polynomial kernel (<x, y> + offset)^degree.")
+    degree: Whole = Field(2, ge=1, description="The degree of the polynomial kernel, `(x . y + offset)^degree`.")
     offset: Number = Field(
-        1.0, ge=0, description="Offset of the polynomial kernel; 0 is the MFD authors' code, 1 is ours."
+        1.0, ge=0, description="The offset of the polynomial kernel; the code of the MFD authors has 0."
     )
     sampling: Literal["plain", "balanced"] = Field(
         "balanced",
-        description="`balanced` draws equally from every (group, class) cell, as the authors do; `plain` shuffles.",
+        description="How batches are drawn: `balanced` draws equally often from every (class, group) cell, as the "
+        "authors of MFD do; `plain` shuffles the training set.",
     )
 
 
 class Kd(Distillation):
-    """Knowledge distillation (Hinton, Vinyals, Dean, 2015): the base's softened probabilities as targets."""
+    """Knowledge distillation (Hinton, Vinyals, Dean, 2015): the base's softened probabilities are the targets."""
 
     implementation: ClassVar[str] = "fairdistill.methods.kd:KD"
 
     kind: Literal["kd"]
-    temperature: Number = Field(4.0, gt=0, description="Temperature that both models' logits are divided by.")
+    temperature: Number = Field(
+        4.0, gt=0, description="The temperature, by which the logits of both models are divided."
+    )
     alpha: Number = Field(
-        0.9, ge=0, le=1, description="Weight of the distillation term; the cross-entropy has the weight 1 - alpha."
+        0.9, ge=0, le=1, description="The weight of the distillation term; that of the cross-entropy is 1 - alpha."
     )
 
 
 class At(Distillation):
-    """Attention transfer (Zagoruyko, Komodakis, ICLR 2017): the base's spatial attention maps as targets."""
+    """Attention transfer (Zagoruyko, Komodakis, ICLR 2017): the base's spatial attention maps are the targets."""
 
     implementation: ClassVar[str] = "fairdistill.methods.at:AT"
 
     kind: Literal["at"]
-    beta: Number = Field(1000.0, ge=0, description="Weight of the attention term.")
-    layers: Distinct[Name] | None = Field(
+    beta: Number = Field(
+        1000.0, ge=0, description="The weight of the attention term, which is added to the cross-entropy."
+    )
+    layers: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
         None,
-        description="Layers of the student, each compared with the base's at the same distance from its last layer; "
-        "null takes all that both networks have.",
+        description="The layers of the student, each compared with the base's layer at the same distance from the "
+        "last; `null` takes all that both networks have.",
     )
 
     def pairs(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
@@ -139,25 +150,17 @@ class At(Distillation):
         partners = dict(zip(reversed(layers), reversed(base_layers), strict=False))
         return {layer: partners[layer] for layer in self.layers or reversed(partners)}
 
-    def problem(self, network: Network, base: Network | None) -> str | None:
-        """Say which layer has no partner."""
-        try:
-            self.pairs(network.layers, base.layers if base else ())
-        except KeyError as error:
-            return f"names the layer {error}, but {network.kind} has the layers {', '.join(network.layers)}"
-        return None
-
 
 class Adversarial(Method):
-    """Adversarial debiasing (Zhang, Lemoine, Mitchell, AIES 2018), for equality of odds."""
+    """Adversarial debiasing (Zhang, Lemoine, Mitchell, AIES 2018) for equality of odds; it needs no base."""
 
     implementation: ClassVar[str] = "fairdistill.methods.adversarial:Adversarial"
 
     kind: Literal["adversarial"]
-    alpha: Number = Field(1.0, ge=0, description="Weight of the step against the adversary.")
-    adversary_learning_rate: Number = Field(0.001, gt=0, description="Step size of the adversary's Adam at the start.")
+    alpha: Number = Field(1.0, ge=0, description="The weight of the step against the adversary.")
+    adversary_learning_rate: Number = Field(
+        0.001, gt=0, description="The learning rate of the adversary's Adam at the start."
+    )
 
 
 AnyMethod = Annotated[Erm | Mfd | Kd | At | Adversarial, Field(discriminator="kind")]
-# earlier names of kinds, which configurations may still use
-ALIASES = {"scratch": "erm"}

@@ -24,13 +24,13 @@ class Network(Settings):
     kind: str
     stem: Literal["imagenet", "cifar"] = Field(
         "imagenet",
-        description="First layers: `imagenet` is torchvision's (stride 2 and max-pooling); `cifar` is a 3x3 "
-        "convolution of stride 1 without pooling, which suits 32 px images and costs about ten times as much.",
+        description="The first layers: `imagenet` is torchvision's (stride 2 and max-pooling); `cifar` is a 3x3 "
+        "convolution of stride 1 without pooling, which suits images of 32 px and takes about ten times as long.",
     )
 
 
 class ResNet18(Network):
-    """ResNet-18 (He et al., CVPR 2016), torchvision's network."""
+    """ResNet-18 (He et al., CVPR 2016), as torchvision builds it."""
 
     implementation: ClassVar[str] = "fairdistill.networks.resnet"
     layers: ClassVar[tuple[str, ...]] = ("layer1", "layer2", "layer3", "layer4")
@@ -39,7 +39,7 @@ class ResNet18(Network):
 
 
 class ShuffleNetV2(Network):
-    """ShuffleNetV2 x1.0 (Ma et al., ECCV 2018), torchvision's network."""
+    """ShuffleNetV2 x1.0 (Ma et al., ECCV 2018), as torchvision builds it."""
 
     implementation: ClassVar[str] = "fairdistill.networks.shufflenet"
     layers: ClassVar[tuple[str, ...]] = ("stage2", "stage3", "stage4")

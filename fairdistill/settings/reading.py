@@ -3,29 +3,32 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.methods import ALIASES, SAME, TEACHER
-from fairdistill.settings.study import Place, Study
+from fairdistill.settings.methods import SAME, TEACHER
+from fairdistill.settings.study import Ablation, Place, Study
+
+# what leads to a place in a configuration
+Keys = tuple[str | int, ...]
 
 TYPES = {
-    "bool": "true or false",
-    "dict": "a mapping",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
     "finite_number": "a number",
-    "float": "a number",
-    "int": "a whole number",
-    "list": "a list",
-    "model": "a mapping",
-    "model_attributes": "a mapping",
-    "none_required": "null",
-    "string": "text",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_attributes_type": "a mapping",
+    "model_type": "a mapping",
+    "string_type": "text",
+    "string_unicode": "text",
 }
 BOUNDS = {
     "greater_than": ("above", "gt"),
@@ -33,7 +36,11 @@ BOUNDS = {
     "less_than": ("below", "lt"),
     "less_than_equal": ("at most", "le"),
 }
-NAME = "a name is text of letters, digits, _ and -"
+UNKNOWN = ("extra_forbidden", "invalid_key")
+NAME = "text of letters, digits, _ and - that begins with a letter or digit"
+# what pydantic puts behind a name in a mapping of names that is wrong itself
+WRONG_NAME = "[key]"
+LONGEST = 80  # characters of a wrong value that an error shows
 
 
 def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Study:
@@ -47,28 +54,36 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     config
         The whole configuration; it is left as it is.
     given
-        The part of it that the user laid over config/config.yaml, where that is known: the line then says where a
-        wrong key came with the merging, and not from the user.
+        The part of it that the user laid over config/config.yaml, where that is known. With it, the error says where
+        an unknown key came from config/config.yaml by merging, and not from the user.
 
     Raises
     ------
     UserError
         One line that names the first key that is wrong.
     """
-    config = _without_aliases(config)
     try:
         study = read_settings(Study, config, where="config")
     except UnreadableSettings as error:
-        raise UserError(f"{error}{_origin(error.key, given)}") from None
+        raise UserError(f"{error}{_origin(error.unknown, given)}") from None
     _check_names(study)
+    _check_bases(study)
+    _check_layers(study)
+    _check_validation(study)
     return study
 
 
 class UnreadableSettings(UserError):
-    """Settings that are wrong; `path` is where the line says that they are, `key` leads to the key itself."""
+    """Settings that are wrong.
 
-    def __init__(self, where: str, path: tuple, what: str, key: tuple = ()):
-        self.path, self.key = path, key
+    Attributes
+    ----------
+    unknown
+        The keys that lead to the unknown key; empty where something else is wrong.
+    """
+
+    def __init__(self, where: str, path: Keys, what: str, unknown: Keys = ()):
+        self.unknown = unknown
         super().__init__(f"{where}: {'.'.join(map(str, path))} {what}" if path else f"{where} {what}")
 
 
@@ -80,14 +95,12 @@ def read_settings(kind: Any, values: object, *, where: str) -> Any:
     UnreadableSettings
         One line that begins with `where` and names the first key that is wrong.
     """
+    adapter = _adapter(kind)
     try:
-        return _adapter(kind).validate_python(values)
+        return adapter.validate_python(values)
     except ValidationError as error:
-        # an unknown key goes first: it may be the cause of the others
-        errors = [(_path(details["loc"], values), details) for details in error.errors()]
-    # an unknown key goes first: it may be the cause of the others
-    path, first = min(errors, key=lambda e: (e[1]["type"] != "extra_forbidden", tuple(map(str, e[0]))))
-    raise UnreadableSettings(where, *_explain(path, first, values, _adapter(kind).json_schema()), key=path)
+        first = min(error.errors(), key=_rank)
+    raise _explain(where, first, values, adapter.json_schema())
 
 
 @cache
@@ -95,117 +108,111 @@ def _adapter(kind: Any) -> TypeAdapter:
     return TypeAdapter(kind)
 
 
-def _path(location: tuple, values: object) -> tuple:
-    """The keys that lead to an error: what pydantic says, without the kinds that it puts between them."""
-    path = []
+def _rank(error: ErrorDetails) -> tuple:
+    """A wrong name goes first, then an unknown key: either may be the cause of other errors."""
+    wrong_name = error["loc"][-1:] == (WRONG_NAME,)
+    return not wrong_name, error["type"] not in UNKNOWN, [str(key) for key in error["loc"]]
+
+
+class _Found(NamedTuple):
+    """A place in the settings: the keys that lead to it, its value, and its part of the JSON schema."""
+
+    path: Keys
+    value: Any
+    schema: Mapping[str, Any]
+
+
+def _find(location: Keys, values: Any, schema: Mapping[str, Any]) -> _Found:
+    """Follow an error's location, in which pydantic puts the `kind` of an entry behind the entry's name."""
+    root = schema
+    path: list[str | int] = []
     for key in location:
-        if (isinstance(values, Mapping) and key in values) or (
-            isinstance(values, list) and isinstance(key, int) and key < len(values)
-        ):
-            values = values[key]
-        elif isinstance(values, Mapping) and values.get("kind") == key:
-            continue
-        else:
-            # a missing key, or "[key]" behind a name that is wrong itself
-            values = None
-        path.append(key)
-    return tuple(path)
-
-
-def _explain(path: tuple, error: ErrorDetails, values: object, schema: Mapping) -> tuple[tuple, str]:
-    """The path to what is wrong, and what is wrong with it."""
-    kind, context = error["type"], error.get("ctx", {})
-    # as it was given: the checks may have read text as a number, or a whole number as a float
-    value = json.dumps(_at(values, path), default=str)
-    if path and path[-1] == "[key]":
-        return path[:-2], f"holds the name {json.dumps(path[-2])}; {NAME}"
-    if kind == "extra_forbidden":
-        return path[
-            :-1
-        ], f"has the unknown key {path[-1]!r}; {_choice(path[-1], _known_keys(path[:-1], values, schema))}"
-    if kind in ("missing", "union_tag_not_found"):
-        *path, key = (*path, "kind") if kind == "union_tag_not_found" else path
-        return tuple(path), f"lacks the key {key!r}"
-    if kind == "union_tag_invalid":
-        path = (*path, "kind")
-        return path, f"is {json.dumps(_at(values, path))}; {_choice(context['tag'], _quoted(context['expected_tags']))}"
-    if kind == "literal_error":
-        choices = _quoted(context["expected"])
-        return path, f"is {value}; " + (
-            f"it must be {choices[0]}" if len(choices) == 1 else _choice(_at(values, path), choices)
-        )
-    if kind == "too_short":
-        return path, "is empty; name at least one"
-    if kind == "string_pattern_mismatch":
-        return path, f"is {value}; it must be of letters, digits, _ and -"
-    if kind in BOUNDS:
-        words, key = BOUNDS[kind]
-        return path, f"is {value}; it must be {words} {context[key]:g}"
-    if wanted := TYPES.get(kind.removesuffix("_type")):
-        return path, f"is {value}; it must be {wanted}"
-    if kind == "distinct":
-        return path, f"is {value}; {error['msg']}"
-    return path, error["msg"]
-
-
-def _at(values: Any, path: tuple) -> object:
-    for key in path:
-        values = values[key] if isinstance(values, Mapping | list) and path[-1] != "[key]" else None
-    return values
-
-
-def _quoted(text: str) -> list[str]:
-    return re.findall(r"'([^']*)'", text)
-
-
-def _known_keys(path: tuple, values: Any, schema: Mapping) -> list[str]:
-    """The keys that the mapping at `path` of `values` may have."""
-    part = _resolved(schema, values, schema)
-    for key in path:
-        values = values[key]
-        # a key of a class, the entries of a mapping of names, or the items of a list
-        (named,) = part.get("patternProperties", {"": None}).values()
-        part = _resolved(part.get("properties", {}).get(key) or named or part["items"], values, schema)
-    return list(part["properties"])
-
-
-def _resolved(part: Mapping, values: object, schema: Mapping) -> Mapping:
-    """A part of a JSON schema with its references followed, and with the branch that the `kind` of `values` names."""
-    while "properties" not in part:
-        if "$ref" in part:
-            part = schema["$defs"][part["$ref"].removeprefix("#/$defs/")]
-        elif "discriminator" in part:
-            part = {"$ref": part["discriminator"]["mapping"][values["kind"]]}
-        elif "anyOf" in part:
-            # what may be null as well
-            part = next(branch for branch in part["anyOf"] if branch.get("type") != "null")
-        else:
+        part = _resolved(schema, values, root)
+        if "discriminator" in part:
+            schema = {"$ref": part["discriminator"]["mapping"][key]}
+        elif not isinstance(values, Mapping | list):
+            # inside of what was made from a bare name
             break
-    return part
+        else:
+            path.append(key)
+            values = values.get(key) if isinstance(values, Mapping) else values[int(key)]
+            schema = _child(part, key)
+    return _Found(tuple(path), values, _resolved(schema, values, root))
 
 
-def _without_aliases(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with today's names of the kinds of methods."""
-
-    def renamed(method: object) -> object:
-        if isinstance(method, Mapping) and isinstance(method.get("kind"), str):
-            return {**method, "kind": ALIASES.get(method["kind"], method["kind"])}
-        return method
-
-    config = dict(config)
-    if "teacher" in config:
-        config["teacher"] = renamed(config["teacher"])
-    if isinstance(config.get("students"), Mapping):
-        config["students"] = {name: renamed(method) for name, method in config["students"].items()}
-    return config
+def _child(schema: Mapping[str, Any], key: str | int) -> Mapping[str, Any]:
+    """The part of a JSON schema on a key of a class, the items of a list, or the entries of a mapping of names."""
+    patterns = schema.get("patternProperties", {}).values()
+    parts = (schema.get("properties", {}).get(key), schema.get("items"), *patterns, schema.get("additionalProperties"))
+    return next((part for part in parts if isinstance(part, Mapping)), {})
 
 
-def _origin(path: tuple, given: Mapping[str, Any] | None) -> str:
-    """Say so where the wrong key came with the merging: the user gave a part of its mapping, but not the key."""
-    *parents, key = path or ("",)
+def _resolved(schema: Mapping[str, Any], value: object, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A part of a JSON schema with its reference followed, and with the alternative that `value` is of."""
+    if "$ref" in schema:
+        return _resolved(root["$defs"][schema["$ref"].removeprefix("#/$defs/")], value, root)
+    if "anyOf" in schema:
+        wanted = "array" if isinstance(value, list) else "object"
+        alternatives = [_resolved(alternative, value, root) for alternative in schema["anyOf"]]
+        return next((found for found in alternatives if found.get("type") == wanted), alternatives[0])
+    return schema
+
+
+def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[str, Any]) -> UnreadableSettings:
+    kind, location, context = error["type"], error["loc"], error.get("ctx", {})
+    if location[-1:] == (WRONG_NAME,) and kind not in UNKNOWN:
+        *names, wrong = _find(location[:-1], values, schema).path
+        return UnreadableSettings(where, tuple(names), f"holds the name {_shown(wrong)}; a name is {NAME}")
+    if kind in UNKNOWN:
+        *parents, key = location
+        found = _find(tuple(parents), values, schema)
+        what = f"has the unknown key {key!r}; {_choice(key, found.schema['properties'])}"
+        return UnreadableSettings(where, found.path, what, (*found.path, key))
+    if kind == "missing":
+        return UnreadableSettings(where, _find(location[:-1], values, schema).path, f"lacks the key {location[-1]!r}")
+    path, value, _ = _find(location, values, schema)
+    if kind == "union_tag_not_found":
+        return UnreadableSettings(where, path, "lacks the key 'kind'")
+    if kind == "union_tag_invalid":
+        path, value = (*path, "kind"), value["kind"]
+    if kind in ("union_tag_invalid", "literal_error"):
+        choices = re.findall(r"'([^']*)'", context.get("expected_tags") or context["expected"])
+        what = f"it must be {choices[0]}" if len(choices) == 1 else _choice(value, choices)
+    elif kind == "too_short":
+        return UnreadableSettings(where, path, "is empty; name at least one")
+    elif kind == "string_pattern_mismatch":
+        what = f"it must be {NAME}"
+    elif kind in BOUNDS:
+        words, bound = BOUNDS[kind]
+        what = f"it must be {words} {_shown(context[bound]).removesuffix('.0')}"
+    elif kind in TYPES:
+        what = f"it must be {TYPES[kind]}"
+    elif kind == "distinct":
+        what = error["msg"]
+    else:
+        return UnreadableSettings(where, path, error["msg"])
+    return UnreadableSettings(where, path, f"is {_shown(value)}; {what}")
+
+
+def _shown(value: object) -> str:
+    """A value as JSON, in one line, as it was given: the checks may have read text as a number."""
+    try:
+        text = json.dumps(value, default=str)
+    except (TypeError, ValueError):
+        # a mapping with a key such as a date, or a number of thousands of digits
+        text = f"a {type(value).__name__} that JSON cannot hold"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def _origin(path: Keys, given: Mapping[str, Any] | None) -> str:
+    """Say so where an unknown key came by merging: the user gave a part of the mapping that holds it, but not it."""
+    if given is None or len(path) < 2:
+        return ""
+    *parents, key = path
+    part: Any = given
     for parent in parents:
-        given = given.get(parent) if isinstance(given, Mapping) else None
-    if not parents or not isinstance(given, Mapping) or key in given:
+        part = part.get(parent) if isinstance(part, Mapping) else None
+    if not isinstance(part, Mapping) or key in part:
         return ""
     return (
         f" ({key!r} is not yours: it stands in config/config.yaml, and mappings are merged; "
@@ -214,67 +221,87 @@ def _origin(path: tuple, given: Mapping[str, Any] | None) -> str:
 
 
 def _check_names(study: Study) -> None:
-    """The grids and the bases name only what is defined, no model stands on itself, and what chooses can."""
-    for section, reserved in (("students", TEACHER), ("networks", SAME)):
-        if reserved in getattr(study, section):
+    """The grids, the bases and the paper's method name only what is defined, and nothing takes a reserved name."""
+    for section, defined, reserved in (("students", study.students, TEACHER), ("networks", study.networks, SAME)):
+        if reserved in defined:
             what = f"holds the name {reserved!r}, which is reserved; choose another"
             raise UnreadableSettings("config", (section,), what)
-    known = {
-        "datasets": ("data.sets", study.data.sets),
-        "architectures": ("networks", study.networks),
-        "methods": ("students", study.students),
-    }
-    for where, part in [((), study), *((("ablations", i), part) for i, part in enumerate(study.ablations))]:
-        for key, (section, defined) in known.items():
-            for name in getattr(part, key) or []:
-                _check_name((*where, key), name, section, defined)
+    grids: list[tuple[Keys, Study | Ablation]] = [((), study)]
+    grids += [(("ablations", number), ablation) for number, ablation in enumerate(study.ablations)]
+    for where, grid in grids:
+        for name in grid.datasets or []:
+            _check_name((*where, "datasets"), name, "data.sets", study.data.sets)
+        for name in grid.architectures or []:
+            _check_name((*where, "architectures"), name, "networks", study.networks)
+        for name in grid.methods or []:
+            _check_name((*where, "methods"), name, "students", study.students)
     for name, method in study.students.items():
         if base := method.stands_on:
             where = ("students", name, "base")
-            _check_name((*where, "method"), base.method, "students", [TEACHER, *study.students])
+            _check_name(where, base.method, "students", [TEACHER, *study.students])
             _check_name((*where, "architecture"), base.architecture, "networks", [SAME, *study.networks])
-    for name in study.students:
-        for network in study.networks:
-            _check_that_it_stands(study, Place(network, name))
-    for grid in study.grids:
-        for model in map(Place._make, product(grid["architecture"], grid["method"])):
-            base = study.base(model)
-            networks = study.networks[model.architecture], study.networks[base.architecture] if base else None
-            if problem := study.method(model.method).problem(*networks):
-                raise UnreadableSettings("config", ("students", model.method), problem)
-    if study.paper_method is not None:
-        _check_name(("paper_method",), study.paper_method, "methods", study.methods)
-    _check_validation(study)
+    if study.paper_method is not None and study.paper_method not in study.methods:
+        what = (
+            f"is {study.paper_method!r}, which is not among the methods; {_choice(study.paper_method, study.methods)}"
+        )
+        raise UnreadableSettings("config", ("paper_method",), what)
 
 
-def _check_name(path: tuple, name: str, section: str, defined: Iterable[str]) -> None:
+def _check_name(path: Keys, name: str, section: str, defined: Collection[str]) -> None:
     if name not in defined:
         what = f"names {name!r}, which {section} does not define; {_choice(name, defined)}"
         raise UnreadableSettings("config", path, what)
 
 
-def _check_that_it_stands(study: Study, model: Place) -> None:
-    """The chain of bases of a model ends at one that stands on none."""
-    seen = [model]
-    while (base := study.base(seen[-1])) is not None:
-        if base in seen:
-            chain = " on ".join(" ".join(place) for place in [*seen, base])
-            raise UnreadableSettings("config", ("students", model.method, "base"), f"leads in a circle: {chain}")
-        seen.append(base)
+def _check_bases(study: Study) -> None:
+    """The chain of bases of every model ends at one that stands on none."""
+    for place in product(study.networks, study.students):
+        chain = [Place(*place)]
+        while (base := study.base(chain[-1])) is not None:
+            if base in chain:
+                circle = ", on ".join(_described(model) for model in [*chain, base])
+                what = f"leads in a circle: {circle}; name a model that does not stand on this one"
+                raise UnreadableSettings("config", ("students", chain[0].method, "base"), what)
+            chain.append(base)
+
+
+def _check_layers(study: Study) -> None:
+    """A network has the layers that its method reads, and its base's network has their counterparts."""
+    for grid in [part for main in study.grids for part in study.with_bases(main)]:
+        for model in (Place(*names) for names in product(grid["architecture"], grid["method"])):
+            named = study.method(model.method).named_layers
+            known = study.networks[model.architecture].layers
+            base = study.base(model)
+            path = ("students", model.method, "layers")
+            for layer in named:
+                if layer not in known:
+                    what = f"names {layer!r}, which {model.architecture} does not have; {_choice(layer, known)}"
+                    raise UnreadableSettings("config", path, what)
+                if base and len(known) - known.index(layer) > len(study.networks[base.architecture].layers):
+                    what = (
+                        f"names {layer!r}, but the base, {_described(base)}, has no layer at the same distance from "
+                        "its last; name a later one"
+                    )
+                    raise UnreadableSettings("config", path, what)
 
 
 def _check_validation(study: Study) -> None:
     """Whatever chooses anything reads the validation split alone, so there has to be one."""
     for grid in study.grids:
-        names = [name for name in grid["method"] if study.method(name).needs_validation]
-        asking = ["training.keep is best"] * (study.training.keep == "best")
-        asking += [f"students.{name} is of a kind that is fitted on it" for name in names]
+        fitted = [name for name in grid["method"] if study.method(name).needs_validation]
+        asking = ["training.keep is best"] if study.training.keep == "best" else []
+        asking += [f"students.{name} is of a kind that is fitted on it" for name in fitted]
         for dataset in grid["dataset"]:
             if asking and study.data.sets[dataset].validation == 0:
                 what = f"is 0, but {asking[0]}, which needs a validation split; set it to 0.1, say"
                 raise UnreadableSettings("config", ("data", "sets", dataset, "validation"), what)
 
 
-def _choice(given: object, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(given), known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(known)}"
+def _described(model: Place) -> str:
+    return f"{model.method} ({model.architecture})"
+
+
+def _choice(given: object, known: Collection[str]) -> str:
+    if close := difflib.get_close_matches(str(given), known, n=1):
+        return f"did you mean {close[0]!r}?"
+    return f"choose one of {', '.join(known)}" if known else "there is none yet"

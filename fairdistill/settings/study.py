@@ -6,35 +6,37 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from fairdistill.settings.base import Distinct, Name, OrNull, Settings, Text, Whole
+from fairdistill.settings.base import READ_WHOLE, AtLeastOne, Name, OrNull, Settings, Text
 from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
 from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Erm, Method, Mfd
 from fairdistill.settings.networks import AnyNetwork, ResNet18, ShuffleNetV2
 from fairdistill.settings.training import Training
 
-Seeds = Distinct[Annotated[Whole, Field(ge=0, le=2**62 - 1)]]
+# the largest leaves torch's generator room for the streams that are made of a seed
+Seeds = AtLeastOne[Annotated[int, Field(ge=0, le=2**62 - 1), READ_WHOLE]]
 
 
 class Data(Settings):
-    """Where raw archives come from, and how each data set is made."""
+    """Where the archives come from, and how each data set is made from them."""
 
     mirror: Annotated[Text | None, OrNull] = Field(
         None,
-        description="Folder or URL that holds cifar-10-python.tar.gz and UTKFace.tar.gz, tried before the public "
-        "addresses; null takes the environment variable FAIRDISTILL_MIRROR, where it is set.",
+        description="A folder or URL that holds `cifar-10-python.tar.gz` and `UTKFace.tar.gz`, tried before the public "
+        "addresses; `null` takes the environment variable `FAIRDISTILL_MIRROR`, where it is set.",
     )
     sets: dict[Name, AnyDataSet] = Field(
-        {"cifar10s": Cifar10S(kind="cifar10s"), "utkface": UTKFace(kind="utkface")}, description="Data sets by name."
+        {"cifar10s": Cifar10S(kind="cifar10s"), "utkface": UTKFace(kind="utkface")},
+        description="The data sets by name, each a `kind` and its settings.",
     )
 
 
 class Ablation(Settings):
-    """A grid beside the main one; what it leaves out is the main grid's."""
+    """A grid of models beside the main one; what it leaves out, or gives as `null`, is as in the main grid."""
 
-    seeds: Seeds | None = Field(None, description="As for the study.")
-    datasets: Distinct[Name] | None = Field(None, description="As for the study.")
-    architectures: Distinct[Name] | None = Field(None, description="As for the study.")
-    methods: Distinct[Name] | None = Field(None, description="As for the study.")
+    seeds: Annotated[Seeds | None, OrNull] = Field(None, description="As in the main grid.")
+    datasets: Annotated[AtLeastOne[Name] | None, OrNull] = Field(None, description="Names from `data.sets`.")
+    architectures: Annotated[AtLeastOne[Name] | None, OrNull] = Field(None, description="Names from `networks`.")
+    methods: Annotated[AtLeastOne[Name] | None, OrNull] = Field(None, description="Names from `students`.")
 
 
 class Place(NamedTuple):
@@ -47,36 +49,49 @@ class Place(NamedTuple):
 class Study(Settings):
     """Configuration of a study. Every key has a default: an empty configuration is the paper's grid."""
 
-    study: Name = Field("reproduction", description="Name of the study; its results go to `results/<study>/`.")
+    study: Name = Field("reproduction", description="The name of the study; its results go to `results/<study>/`.")
     seeds: Seeds = Field(
         [0, 1, 2, 3, 4],
-        description="Seeds of the initial weights, of the order of the images and of the flips; the data sets stay the "
-        "same.",
+        description="The seeds: each decides the initial weights, the order of the images and which are flipped. The "
+        "data sets do not depend on it.",
     )
-    datasets: Distinct[Name] = Field(["cifar10s", "utkface"], description="Names from `data.sets`.")
-    architectures: Distinct[Name] = Field(["resnet", "shufflenet"], description="Names from `networks`.")
-    methods: Distinct[Name] = Field(["mfd"], description="Names from `students`; tables and figures keep their order.")
+    datasets: AtLeastOne[Name] = Field(
+        ["cifar10s", "utkface"], description="The data sets of the main grid, names from `data.sets`."
+    )
+    architectures: AtLeastOne[Name] = Field(
+        ["resnet", "shufflenet"], description="The networks of the main grid, names from `networks`."
+    )
+    methods: AtLeastOne[Name] = Field(
+        ["mfd"],
+        description="The methods of the main grid, names from `students`; tables and figures show them in this order.",
+    )
     ablations: list[Ablation] = Field(
-        [], description="More grids beside the main one, for the table of what each part brings."
+        [], description="More grids beside the main one, for the table of what each part brings (see below)."
     )
-    data: Data = Field(Data(), description="Where raw archives come from, and how each data set is made.")
+    data: Data = Field(Data(), description="The archives and the data sets.")
     networks: dict[Name, AnyNetwork] = Field(
         {"resnet": ResNet18(kind="resnet18"), "shufflenet": ShuffleNetV2(kind="shufflenet_v2_x1_0")},
-        description="Networks by name. Figures 2 to 5 are numbered in this order.",
+        description="The networks by name, each a `kind` and its settings. Figures 2 to 5 are numbered in this order.",
     )
-    teacher: Erm = Field(Erm(kind="erm"), description="How teachers are trained.")
+    teacher: Erm = Field(Erm(kind="erm"), description="How teachers are trained: the settings of `kind: erm`.")
     students: dict[Name, AnyMethod] = Field(
-        {"mfd": Mfd(kind="mfd")}, description="The methods that students are trained with, by name."
+        {"mfd": Mfd(kind="mfd")},
+        description="The methods that students are trained with, by name, each a `kind` and its settings.",
     )
-    training: Training = Field(Training(), description="How every network is trained, teachers and students alike.")
+    training: Training = Field(Training(), description="How every network is trained, whatever its method.")
     paper_values: Annotated[Text | None, OrNull] = Field(
-        None, description="A CSV with the numbers of a paper, to set beside the study's; null for none."
+        None,
+        description="A CSV file with the numbers of a paper, which are compared with the study's; `null` for none.",
     )
     paper_method: Annotated[Name | None, OrNull] = Field(
-        None, description="The student, of `methods`, that stands beside the paper's; null compares the teachers alone."
+        None,
+        description="The one of `methods` that is compared with the paper's student; `null` compares the teachers "
+        "alone.",
     )
     published: Annotated[Text | None, OrNull] = Field(
-        None, description="Folder of a study whose numbers this study's are compared with; null for none."
+        None,
+        description="The folder of a study, such as `results/paper`, whose numbers are compared with this study's; "
+        "`null` for none.",
     )
 
     @cached_property

@@ -21,35 +21,40 @@ class Training(Settings):
         "reference": "fairdistill.training.engines.reference",
     }
 
-    epochs: Whole = Field(20, ge=1, description="Passes over the training set.")
+    epochs: Whole = Field(20, ge=1, description="The number of passes over the training set.")
     keep: Literal["last", "best"] = Field(
         "last",
-        description="Epoch whose weights are kept: the `last`, or the `best` by accuracy on the validation split "
-        "(`validation` of the data set).",
+        description="The epoch whose weights are kept: the `last`, or the `best` by accuracy on the validation split, "
+        "which the data set then needs (`validation`).",
     )
     # a batch norm on maps of one pixel needs two images
-    batch_size: Whole = Field(128, ge=2, description="Images in a step.")
-    learning_rate: Number = Field(0.001, gt=0, description="Step size of Adam at the start.")
+    batch_size: Whole = Field(128, ge=2, description="The number of images in a step.")
+    learning_rate: Number = Field(0.001, gt=0, description="The learning rate of Adam at the start.")
     schedule: Literal["cosine", "linear", "constant"] = Field(
-        "cosine", description="Course of the learning rate over the training; `cosine` and `linear` end at zero."
+        "cosine", description="The course of the learning rate over the training; `cosine` and `linear` end at zero."
     )
-    weight_decay: Number = Field(0.0, ge=0, description="L2 penalty of Adam.")
-    flip: Flag = Field(True, description="Mirror each image with probability 1/2.")
+    weight_decay: Number = Field(0.0, ge=0, description="The L2 penalty of Adam.")
+    flip: Flag = Field(True, description="Whether to mirror each training image with probability 1/2.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
-        description="Arithmetic of the forward and backward passes; `auto` is bf16 where the hardware gains by it.",
+        description="The arithmetic of the forward and backward passes; `auto` takes bf16 where the hardware gains by "
+        "it.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes a GPU where there is one.")
-    threads: Whole = Field(1, ge=1, description="CPU cores of one training.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="The device to train on; `auto` takes a GPU where there is one."
+    )
+    threads: Whole = Field(1, ge=1, description="The number of CPU cores of one training.")
     gpu_slots: Whole = Field(
-        1, ge=1, exclude=True, description="Trainings that may share a GPU; changing it retrains nothing."
+        1, ge=1, exclude=True, description="The number of trainings that may share a GPU; changing it retrains nothing."
     )
     evaluate_every: Whole = Field(
         5,
         ge=0,
-        description="Epochs between two entries of test accuracy in the history; 0 leaves only the last. "
+        description="The number of epochs between two entries of test accuracy in the history; 0 leaves only the last. "
         "Nothing is chosen by it.",
     )
     engine: Literal["fast", "reference"] = Field(
-        "fast", description="`reference` is the plain, slow way to train, for comparison: see benchmarks/NOTES.md."
+        "fast",
+        description="How a training is computed; `reference` is the plain, slow way, for comparison "
+        "(benchmarks/NOTES.md).",
     )

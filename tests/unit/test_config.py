@@ -1,164 +1,27 @@
-"""The schema, its defaults, and the one line that each mistake gets."""
+"""A configuration: its defaults, what it is read as, and the one line that each mistake gets."""
 
+import copy
 import importlib
-import inspect
 import re
 from pathlib import Path
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
+from hypothesis import given as generated
+from hypothesis import settings as generation
+from hypothesis import strategies as st
 
-from fairdistill.data import KINDS
-from fairdistill.methods import METHODS
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings import reading as config
+from fairdistill.settings.data import AnyDataSet
+from fairdistill.settings.documents import kinds
+from fairdistill.settings.methods import AnyMethod
+from fairdistill.settings.networks import AnyNetwork
+from fairdistill.settings.reading import UnreadableSettings, complete, read_settings
+from fairdistill.settings.study import Place
+from fairdistill.settings.training import Training
 
 ROOT = Path(__file__).parents[2]
-
-
-def kinds(definition):
-    """The kinds of an entry, each with what the schema says of it."""
-    names = config.schema()["$defs"][definition]["properties"]["kind"]["enum"]
-    return {name: config.resolve({"$ref": f"#/$defs/{definition}"}, {"kind": name}) for name in names}
-
-
-def keys(part, path=""):
-    """Every key of a part of the schema with its description and default, as (path, resolved part)."""
-    for name, child in part.get("properties", {}).items():
-        child = config.resolve(child)
-        yield f"{path}{name}", child
-        yield from keys(child, f"{path}{name}.")
-
-
-ENTRIES = [(f"{kind}.", part) for entry in ("dataset", "architecture", "method") for kind, part in kinds(entry).items()]
-KEYS = [*keys(config.schema()), *(pair for path, part in ENTRIES for pair in keys(part, path))]
-
-
-def test_the_schema_is_one():
-    Draft202012Validator.check_schema(config.schema())
-
-
-def test_no_part_of_the_schema_takes_unknown_keys():
-    for _, part in [("", config.schema()), *KEYS, *ENTRIES]:
-        if "properties" in part:
-            assert part["additionalProperties"] is False
-
-
-@pytest.mark.parametrize(("path", "part"), KEYS, ids=[path for path, _ in KEYS])
-def test_every_key_has_a_description_and_a_default(path, part):
-    assert part["description"] if not path.endswith("kind") else True
-    assert "default" in part or path.endswith("kind")
-
-
-@pytest.mark.parametrize("path", sorted({path for path, _ in KEYS}))
-def test_every_key_is_explained_in_the_readme(path):
-    readme = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
-    assert f"`{path.rpartition('.')[2]}`" in readme
-
-
-def readme_defaults():
-    """The tables of config/README.md: the path of each key that has a default -> that default."""
-    defaults, owners = {}, []
-    for line in (ROOT / "config" / "README.md").read_text(encoding="utf-8").splitlines():
-        if section := re.match(r"## (?:`(\w+)`)?|`kind: (\w+)`", line):
-            name = section[1] or section[2]
-            owners = list(kinds("architecture")) if name == "models" else [name]
-        elif row := re.match(r"\| `(\w+)` \| `(.+?)` \|", line):
-            key, default = row.groups()
-            if key != "sets":  # listed there by name alone
-                defaults |= {f"{owner}.{key}" if owner else key: yaml.safe_load(default) for owner in owners}
-    return defaults
-
-
-def test_the_readme_gives_the_defaults_of_the_schema():
-    defaults = {path: part["default"] for path, part in KEYS if "default" in part}
-    for path in ("data", "data.sets", "models", "teacher", "teacher.sampling", "students", "training"):
-        del defaults[path]  # what has a section of its own there, or is explained with its kind
-    # as text: 3 is not 3.0
-    assert sorted(map(repr, readme_defaults().items())) == sorted(map(repr, defaults.items()))
-
-
-def test_an_empty_config_is_the_papers_grid():
-    stated = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    assert config.complete({}) == config.complete(stated) == stated
-
-
-def test_the_demo_is_valid_over_the_papers_grid_and_alone():
-    demo = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
-    assert config.complete(demo)["study"] == "demo"
-    assert demo["paper_values"] is None
-
-
-def test_kinds_are_the_modules_of_their_package():
-    """The rules take the module of a kind by its name."""
-    assert {kind: f"fairdistill.data.{kind}" for kind in kinds("dataset")} == KINDS
-    assert list(kinds("method")) == list(METHODS)
-    for kind, target in METHODS.items():
-        assert target.split(":")[0] == f"fairdistill.methods.{kind}"
-
-
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_settings_of_a_data_set_are_those_of_its_module(kind):
-    parameters = inspect.signature(importlib.import_module(KINDS[kind]).prepare).parameters
-    defaults = {n: p.default for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
-    defaults = {n: list(d) if isinstance(d, tuple) else d for n, d in defaults.items()}
-    completed = config.complete({"data": {"sets": {"it": {"kind": kind}}}, "datasets": ["it"]})
-    assert completed["data"]["sets"]["it"] == {"kind": kind, **defaults}
-
-
-@pytest.mark.parametrize("kind", list(METHODS))
-def test_settings_of_a_method_are_those_of_its_class(kind):
-    module, name = METHODS[kind].split(":")
-    parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters
-    defaults = {n.rstrip("_"): p.default for n, p in parameters.items() if n != "shape"}
-    students = {"it": {"kind": kind}}
-    settings = config.complete({"students": students, "methods": ["it"]})["students"]["it"]
-    settings.pop("teacher", None)
-    assert settings == {"kind": kind, **defaults}
-
-
-def test_training_settings_are_those_of_the_loop():
-    from fairdistill.training.loop import TrainingSettings
-
-    settings = config.complete({})["training"]
-    # how many share a GPU is no matter of the loop
-    settings.pop("gpu_slots")
-    assert TrainingSettings(**settings) == TrainingSettings()
-
-
-def test_architectures_are_those_of_the_models():
-    from fairdistill.networks import ARCHITECTURES
-
-    assert config.schema()["$defs"]["architecture"]["properties"]["kind"]["enum"] == list(ARCHITECTURES)
-
-
-def test_the_given_config_is_left_as_it_is():
-    given = {"training": {"epochs": 3}}
-    completed = config.complete(given)
-    assert completed["training"]["epochs"] == 3
-    assert completed["training"]["batch_size"] == 128
-    assert given == {"training": {"epochs": 3}}
-
-
-def test_defaults_are_not_shared_between_configs():
-    config.complete({})["seeds"].append(7)
-    assert config.complete({})["seeds"] == [0, 1, 2, 3, 4]
-
-
-def test_text_is_read_as_what_the_schema_wants():
-    """YAML takes 1e-3 for text, and Snakemake's --config every value in a list or map."""
-    completed = config.complete(
-        {
-            "seeds": ["0", "1"],
-            "paper_values": "null",
-            "training": {"epochs": "3", "learning_rate": "1e-3", "flip": "false"},
-        }
-    )
-    assert completed["seeds"] == [0, 1]
-    assert completed["paper_values"] is None
-    training = completed["training"]
-    assert (training["epochs"], training["learning_rate"], training["flip"]) == (3, 1e-3, False)
+STATED = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
 
 
 def student(**settings):
@@ -169,58 +32,430 @@ def dataset(**settings):
     return {"data": {"sets": {"cifar10s": settings}}, "datasets": ["cifar10s"]}
 
 
+def layers(named, **settings):
+    return {"students": {"at": {"kind": "at", "layers": named, **settings}}, "methods": ["at"]}
+
+
+def merged(below, above):
+    """What Snakemake makes of a configuration that is laid over another one."""
+    if isinstance(below, dict) and isinstance(above, dict):
+        return below | {key: merged(below.get(key), value) for key, value in above.items()}
+    return above
+
+
+def test_an_empty_config_is_the_papers_grid():
+    compared = {"paper_values": "config/paper_values.csv", "paper_method": "mfd", "published": "results/paper"}
+    assert complete(STATED).to_json() == complete({}).to_json() | compared
+
+
+@pytest.mark.parametrize("name", ["demo", "ablations"])
+def test_a_config_file_is_valid_over_the_papers_grid(name):
+    given = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
+    complete(merged(STATED, given), given)
+
+
+def test_the_demo_stands_alone_and_is_compared_with_nothing():
+    demo = complete(yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8")))
+    assert demo.study == "demo"
+    assert (demo.paper_values, demo.paper_method, demo.published) == (None, None, None)
+
+
+def test_the_given_config_is_left_as_it_is():
+    given = {"training": {"epochs": 3}, "students": {"mfd": {"kind": "scratch"}}}
+    before = copy.deepcopy(given)
+    completed = complete(given)
+    assert (completed.training.epochs, completed.training.batch_size) == (3, 128)
+    assert given == before
+
+
+def test_defaults_are_not_shared_between_configs():
+    complete({}).seeds.append(7)
+    assert complete({}).seeds == [0, 1, 2, 3, 4]
+
+
+def test_settings_do_not_change_once_they_are_read():
+    with pytest.raises(ValueError, match="frozen"):
+        complete({}).training.epochs = 1
+
+
+def test_text_is_read_as_what_is_wanted():
+    """YAML takes 1e-3 for text, and Snakemake's --config every value in a list or mapping."""
+    completed = complete(
+        {
+            "seeds": ["0", "1"],
+            "paper_values": "null",
+            "paper_method": "null",
+            "published": "null",
+            "data": {"mirror": "null", "sets": {"c": {"kind": "cifar10s", "gray_classes": ["3"], "skew": "0.9"}}},
+            "datasets": ["c"],
+            "training": {"epochs": "3", "learning_rate": "1e-3", "flip": "false"},
+            "students": {"at": {"kind": "at", "layers": "null", "beta": "10"}},
+            "methods": ["at"],
+            "ablations": [{"seeds": "null", "architectures": "null"}],
+        }
+    )
+    assert completed.seeds == [0, 1]
+    assert (completed.paper_values, completed.paper_method, completed.published) == (None, None, None)
+    assert completed.data.mirror is None
+    assert (completed.data.sets["c"].gray_classes, completed.data.sets["c"].skew) == ([3], 0.9)
+    training = completed.training
+    assert (training.epochs, training.learning_rate, training.flip) == (3, 1e-3, False)
+    assert (completed.students["at"].layers, completed.students["at"].beta) == (None, 10)
+    assert completed.grids[0]["seed"] == [0, 1]
+
+
+def test_a_whole_number_is_the_same_configuration_as_its_float():
+    whole, fraction, text = (repr(complete(student(**{"lambda": value}))) for value in (3, 3.0, "3"))
+    assert whole == fraction == text
+
+
+def test_scratch_is_another_name_of_erm():
+    old, new = (
+        complete({"teacher": {"kind": kind}, "students": {"mfd": {"kind": kind}}}) for kind in ("scratch", "erm")
+    )
+    assert old == new
+    assert old.students["mfd"].to_json() == {"kind": "erm", "sampling": "plain"}
+    assert read_settings(AnyMethod, {"kind": "scratch"}, where="--method").kind == "erm"
+
+
+def test_settings_are_written_under_the_names_of_a_configuration():
+    assert complete(student(**{"lambda": 7})).students["mfd"].to_json() == {
+        "kind": "mfd",
+        "sampling": "balanced",
+        "base": {"method": "teacher", "architecture": "same"},
+        "lambda": 7.0,
+        "kernel": "rbf",
+        "sigma": 1.0,
+        "degree": 2,
+        "offset": 1.0,
+    }
+
+
+def test_how_many_trainings_share_a_gpu_is_not_among_what_a_training_is_told():
+    assert complete({"training": {"gpu_slots": 4}}).training.gpu_slots == 4
+    assert "gpu_slots" not in Training().to_json()
+
+
+def test_the_name_of_a_base_is_short_for_a_mapping():
+    students = {"kd": {"kind": "kd"}, "short": {"kind": "kd", "base": "kd"}, "long": {"kind": "kd", "base": {}}}
+    study = complete({"students": students, "methods": ["short", "long"]})
+    assert study.base(Place("resnet", "short")) == Place("resnet", "kd")
+    assert study.base(Place("resnet", "long")) == study.base(Place("resnet", "kd")) == Place("resnet", "teacher")
+    assert study.base(Place("resnet", "teacher")) is None
+
+
+def test_the_grids_are_the_ablations_and_the_main_one():
+    study = complete(
+        {
+            "ablations": [{"seeds": [7], "methods": ["erm"]}],
+            "students": {"mfd": {"kind": "mfd"}, "erm": {"kind": "erm"}},
+        }
+    )
+    assert study.grids == [
+        {
+            "dataset": ["cifar10s", "utkface"],
+            "architecture": ["resnet", "shufflenet"],
+            "method": ["teacher", "erm"],
+            "seed": [7],
+        },
+        {
+            "dataset": ["cifar10s", "utkface"],
+            "architecture": ["resnet", "shufflenet"],
+            "method": ["teacher", "mfd"],
+            "seed": [0, 1, 2, 3, 4],
+        },
+    ]
+
+
+def test_a_grid_brings_the_models_that_its_own_stand_on():
+    students = {
+        "first": {"kind": "kd", "base": {"architecture": "resnet"}},
+        "second": {"kind": "kd", "base": {"method": "first"}},
+    }
+    study = complete({"students": students, "methods": ["second"], "architectures": ["shufflenet"]})
+    main = study.grids[-1]
+    others = [(part["architecture"], part["method"]) for part in study.with_bases(main)[1:]]
+    assert others == [(["shufflenet"], ["first"]), (["resnet"], ["teacher"])]
+    assert study.with_bases(main)[0] == main
+    assert all(part["seed"] == main["seed"] and part["dataset"] == main["dataset"] for part in study.with_bases(main))
+
+
+NAME = "text of letters, digits, _ and - that begins with a letter or digit"
 MISTAKES = [
     ({"seedz": [0]}, "config has the unknown key 'seedz'; did you mean 'seeds'?"),
     ({"training": {"epoch": 1}}, "config: training has the unknown key 'epoch'; did you mean 'epochs'?"),
     ({"training": {"epochs": 0}}, "config: training.epochs is 0; it must be at least 1"),
     ({"training": {"epochs": 1.0}}, "config: training.epochs is 1.0; it must be a whole number"),
+    ({"training": {"epochs": "1e3"}}, 'config: training.epochs is "1e3"; it must be a whole number'),
     ({"training": {"epochs": True}}, "config: training.epochs is true; it must be a whole number"),
+    ({"training": {"batch_size": 1}}, "config: training.batch_size is 1; it must be at least 2"),
     ({"training": {"device": "gpu"}}, "config: training.device is \"gpu\"; did you mean 'cpu'?"),
     ({"training": {"flip": "maybe"}}, 'config: training.flip is "maybe"; it must be true or false'),
+    ({"training": {"flip": 1}}, "config: training.flip is 1; it must be true or false"),
+    ({"training": {"epochs": 0, "epoch": 1}}, "config: training has the unknown key 'epoch'; did you mean 'epochs'?"),
     ({"training": None}, "config: training is null; it must be a mapping"),
     ({"seeds": []}, "config: seeds is empty; name at least one"),
     ({"seeds": [0, 0]}, "config: seeds is [0, 0]; an entry comes twice"),
+    ({"seeds": ["0", 0]}, 'config: seeds is ["0", 0]; an entry comes twice'),
+    ({"seeds": ["a"]}, 'config: seeds.0 is "a"; it must be a whole number'),
+    ({"seeds": "0"}, 'config: seeds is "0"; it must be a list'),
     ({"seeds": 0}, "config: seeds is 0; it must be a list"),
+    ({"seeds": {0: 1}}, 'config: seeds is {"0": 1}; it must be a list'),
     ({"seeds": [-1]}, "config: seeds.0 is -1; it must be at least 0"),
-    ({"study": "a/b"}, 'config: study is "a/b"; it must be of letters, digits, _ and -'),
-    ({"datasets": ["cifar10"]}, "config: datasets names 'cifar10', which data.sets does not define"),
-    ({"architectures": ["resnet50"]}, "config: architectures names 'resnet50', which models does not"),
+    ({"seeds": [2**62]}, f"config: seeds.0 is {2**62}; it must be at most {2**62 - 1}"),
+    ({"seeds": [[0]]}, "config: seeds.0 is [0]; it must be a whole number"),
+    ({"seeds": [0, {}]}, "config: seeds.1 is {}; it must be a whole number"),
+    ({"study": "a/b"}, f'config: study is "a/b"; it must be {NAME}'),
+    ({"study": "a\n"}, f'config: study is "a\\n"; it must be {NAME}'),
+    ({"study": "-x"}, f'config: study is "-x"; it must be {NAME}'),
+    ({"study": 1}, "config: study is 1; it must be text"),
+    ({"study": "\ud800"}, 'config: study is "\\ud800"; it must be text'),
+    ({"datasets": ["cifar10"]}, "config: datasets names 'cifar10', which data.sets does not define; did you mean"),
+    ({"datasets": [["cifar10s"]]}, 'config: datasets.0 is ["cifar10s"]; it must be text'),
+    ({"datasets": [{}]}, "config: datasets.0 is {}; it must be text"),
+    ({"architectures": ["resnet50"]}, "config: architectures names 'resnet50', which networks does not define"),
     (
         {"ablations": [{}, {"dataset": []}]},
         "config: ablations.1 has the unknown key 'dataset'; did you mean 'datasets'?",
     ),
     ({"ablations": [{"seeds": [-1]}]}, "config: ablations.0.seeds.0 is -1; it must be at least 0"),
     ({"ablations": [{"methods": ["kd"]}]}, "config: ablations.0.methods names 'kd', which students does not define"),
+    ({"ablations": {}}, "config: ablations is {}; it must be a list"),
+    ({"ablations": [[]]}, "config: ablations.0 is []; it must be a mapping"),
     ({"methods": ["kd"]}, "config: methods names 'kd', which students does not define; choose one of mfd"),
-    ({"models": {"a b": {"kind": "resnet18"}}}, 'config: models holds the name "a b"; a name is'),
-    ({"models": {1: {"kind": "resnet18"}}}, "config: models holds the name 1; a name is text"),
-    ({"models": {"same": {"kind": "resnet18"}}}, "config: models holds the name 'same', which is reserved"),
-    ({"models": {"r": {"kind": "resnet50"}}}, "config: models.r.kind is \"resnet50\"; did you mean 'resnet18'?"),
+    ({"networks": {"a b": {"kind": "resnet18"}}}, f'config: networks holds the name "a b"; a name is {NAME}'),
+    ({"networks": {"a\nb": {"kind": "x"}}}, f'config: networks holds the name "a\\nb"; a name is {NAME}'),
+    ({"networks": {1: {"kind": "resnet18"}}}, f"config: networks holds the name 1; a name is {NAME}"),
+    ({"networks": {"same": {"kind": "resnet18"}}}, "config: networks holds the name 'same', which is reserved"),
+    ({"networks": {"r": {"kind": "resnet50"}}}, "config: networks.r.kind is \"resnet50\"; did you mean 'resnet18'?"),
+    ({"networks": {"r": {"kind": ["resnet18"]}}}, 'config: networks.r.kind is ["resnet18"]; did you'),
+    ({"networks": {"r": {}}}, "config: networks.r lacks the key 'kind'"),
+    ({"networks": {"r": {"kind": "resnet18", "resnet18": 1}}}, "config: networks.r has the unknown key 'resnet18'"),
+    ({"networks": ["resnet"]}, 'config: networks is ["resnet"]; it must be a mapping'),
+    ({"networks": {}}, "config: architectures names 'resnet', which networks does not define; there is none yet"),
     (student(**{"lambda": -1}), "config: students.mfd.lambda is -1; it must be at least 0"),
     (student(**{"lambda": float("nan")}), "config: students.mfd.lambda is NaN; it must be a number"),
+    (student(**{"lambda": float("inf")}), "config: students.mfd.lambda is Infinity; it must be a number"),
+    (student(**{"lambda": "inf"}), 'config: students.mfd.lambda is "inf"; it must be a number'),
+    (student(**{"lambda": True}), "config: students.mfd.lambda is true; it must be a number"),
+    (student(**{"lambda": 10**400}), "config: students.mfd.lambda is 1000000"),
+    (student(lambda_=1), "config: students.mfd has the unknown key 'lambda_'; did you mean 'lambda'?"),
     (student(sigma=0), "config: students.mfd.sigma is 0; it must be above 0"),
     (student(kind="mdf"), "config: students.mfd.kind is \"mdf\"; did you mean 'mfd'?"),
-    (student(teacher="resnett"), "config: students.mfd.teacher names 'resnett', which models does not"),
+    (student(teacher="same"), "config: students.mfd has the unknown key 'teacher'; choose one of kind,"),
+    (student(base="resnett"), "config: students.mfd.base names 'resnett', which students does not define"),
+    (student(base="a b"), f'config: students.mfd.base is "a b"; it must be {NAME}'),
+    (student(base=None), "config: students.mfd.base is null, but a method of this kind stands on another model; name"),
+    (student(base="null"), "config: students.mfd.base is null, but a method of this kind stands on another model"),
+    (student(base=["teacher"]), 'config: students.mfd.base is ["teacher"]; it must be a mapping'),
+    (student(base={"methd": "mfd"}), "config: students.mfd.base has the unknown key 'methd'; did you mean 'method'?"),
+    (student(base={"method": ["x"]}), 'config: students.mfd.base.method is ["x"]; it must be text'),
+    (
+        student(base={"architecture": "resnett"}),
+        "config: students.mfd.base.architecture names 'resnett', which networks does not define; did you mean",
+    ),
+    (student(base="mfd"), "config: students.mfd.base leads in a circle: mfd (resnet), on mfd (resnet); name a model"),
+    (
+        {"students": {"a": {"kind": "kd", "base": "b"}, "b": {"kind": "mfd", "base": "a"}}, "methods": ["a"]},
+        "config: students.a.base leads in a circle: a (resnet), on b (resnet), on a (resnet); name a model",
+    ),
     ({"students": {"mfd": {"lambda": 3}}}, "config: students.mfd lacks the key 'kind'"),
     ({"students": {"teacher": {"kind": "mfd"}}}, "config: students holds the name 'teacher', which is"),
-    ({"students": {"s": {"kind": "scratch", "teacher": "same"}}}, "config: students.s has the unknown key"),
-    ({"teacher": {"kind": "mfd"}}, 'config: teacher.kind is "mfd"; it must be scratch'),
+    ({"students": {"s": {"kind": "erm", "base": "teacher"}}}, "config: students.s has the unknown key 'base'"),
+    ({"students": {"s": {"kind": "scratch", "base": "teacher"}}}, "config: students.s has the unknown key 'base'"),
+    ({"students": {"s": "mfd"}}, 'config: students.s is "mfd"; it must be a mapping'),
+    ({"teacher": {"kind": "mfd"}}, 'config: teacher.kind is "mfd"; choose one of erm, scratch'),
+    ({"teacher": {}}, "config: teacher lacks the key 'kind'"),
+    (
+        layers(["layer1", "x"]),
+        "config: students.at.layers names 'x', which resnet does not have; choose one of layer1,",
+    ),
+    (layers(["layer4"]), "config: students.at.layers names 'layer4', which shufflenet does not have; choose one of"),
+    (layers("layer4"), 'config: students.at.layers is "layer4"; it must be a list'),
+    (layers([]), "config: students.at.layers is empty; name at least one"),
+    (
+        layers(["layer1"], base={"architecture": "shufflenet"}) | {"architectures": ["resnet"]},
+        "config: students.at.layers names 'layer1', but the base, teacher (shufflenet), has no layer at the same",
+    ),
+    (
+        layers(["layer4"]) | {"architectures": ["resnet"], "ablations": [{"architectures": ["shufflenet"]}]},
+        "config: students.at.layers names 'layer4', which shufflenet does not have",
+    ),
     (dataset(kind="cifar10s", skew=0), "config: data.sets.cifar10s.skew is 0; it must be above 0"),
     (dataset(kind="cifar10s", skew=1.5), "config: data.sets.cifar10s.skew is 1.5; it must be at most 1"),
     (dataset(kind="cifar10s", gray_classes=[10]), "config: data.sets.cifar10s.gray_classes.0 is 10; it"),
     (dataset(kind="cifar10s", gray_classes=[1, 1]), "config: data.sets.cifar10s.gray_classes is [1, 1]; an"),
+    (dataset(kind="cifar10s", validation=1), "config: data.sets.cifar10s.validation is 1; it must be below 1"),
     (dataset(kind="cifar10"), "config: data.sets.cifar10s.kind is \"cifar10\"; did you mean 'cifar10s'?"),
     (dataset(kind="digits_s", test_fraction=1), "config: data.sets.cifar10s.test_fraction is 1; it must be below 1"),
+    ({"data": []}, "config: data is []; it must be a mapping"),
+    ({"data": {"sets": []}}, "config: data.sets is []; it must be a mapping"),
+    ({"data": {"sets": {"c": []}}}, "config: data.sets.c is []; it must be a mapping"),
+    ({"data": {"mirror": 1}}, "config: data.mirror is 1; it must be text"),
+    ({"paper_method": "mfdd"}, "config: paper_method is 'mfdd', which is not among the methods; did you mean 'mfd'?"),
+    ({"paper_values": []}, "config: paper_values is []; it must be text"),
+    (
+        {"training": {"keep": "best"}},
+        "config: data.sets.cifar10s.validation is 0, but training.keep is best, which needs a validation split",
+    ),
+    (
+        {"training": {"keep": "best"}, "ablations": [{"datasets": ["utkface"]}]}
+        | dataset(kind="cifar10s", validation=0.1)
+        | {"data": {"sets": {"cifar10s": {"kind": "cifar10s", "validation": 0.1}, "utkface": {"kind": "utkface"}}}},
+        "config: data.sets.utkface.validation is 0, but training.keep is best",
+    ),
+    ({1: 2}, "config has the unknown key 1; choose one of study,"),
+    ({None: 2}, "config has the unknown key 'None'; choose one of study,"),
+    ({"training": {3: 4}}, "config: training has the unknown key 3; choose one of epochs,"),
+    ({"a\nb": 1}, "config has the unknown key 'a\\nb'; choose one of study,"),
+    ([], "config is []; it must be a mapping"),
+    (None, "config is null; it must be a mapping"),
 ]
 
 
-@pytest.mark.parametrize(("given", "line"), MISTAKES, ids=[line for _, line in MISTAKES])
+@pytest.mark.parametrize(("given", "line"), MISTAKES, ids=[ascii(line) for _, line in MISTAKES])
 def test_each_mistake_gets_one_line_that_names_the_key(given, line):
     with pytest.raises(UserError, match="^" + re.escape(line)) as error:
-        config.complete(given)
+        complete(given)
     assert "\n" not in str(error.value)
 
 
-def test_a_whole_number_is_the_same_configuration_as_its_float():
-    whole, given = ({"students": {"mfd": {"kind": "mfd", "lambda": value}}} for value in (3, 3.0))
-    assert repr(config.complete(whole)) == repr(config.complete(given))
+def test_a_long_value_is_cut_short():
+    with pytest.raises(UserError, match=r"it must be a whole number$") as error:
+        complete({"training": {"epochs": "9" * 5000}})
+    assert len(str(error.value)) < 200
+
+
+NOT_YOURS = "is not yours: it stands in config/config.yaml, and mappings are merged; give your entry another name than"
+
+
+def test_a_key_that_came_by_merging_is_said_to_be_no_ones_mistake():
+    given = {"students": {"mfd": {"kind": "kd", "temperature": 2}}}
+    with pytest.raises(UserError, match=f"students.mfd has the unknown key '.*; .* \\('.*' {NOT_YOURS} 'mfd'\\)$"):
+        complete(merged(STATED, given), given)
+    given = {"data": {"sets": {"utkface": {"kind": "digits_s"}}}, "datasets": ["utkface"]}
+    with pytest.raises(UserError, match=f"'duplicates'; .* \\('duplicates' {NOT_YOURS} 'utkface'\\)$"):
+        complete(merged(STATED, given), given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"training": {"epoch": 1}},  # the key is the user's
+        {"students": {"kd": {"temperature": 1}}},  # what is missing came from nowhere
+        {"trainin": {}},
+    ],
+)
+def test_a_mistake_of_the_users_own_is_not_put_down_to_merging(given):
+    with pytest.raises(UserError) as error:
+        complete(merged(STATED, given), given)
+    assert "not yours" not in str(error.value)
+
+
+def test_settings_of_one_thing_are_read_with_a_place_of_their_own():
+    assert read_settings(Training, {"epochs": "2"}, where="--training").epochs == 2
+    with pytest.raises(UnreadableSettings, match=r"^--training has the unknown key 'epoch'; did you mean 'epochs'\?$"):
+        read_settings(Training, {"epoch": 2}, where="--training")
+    with pytest.raises(UnreadableSettings, match=r"^--network lacks the key 'kind'$"):
+        read_settings(AnyNetwork, {}, where="--network")
+    with pytest.raises(UnreadableSettings, match=r"^--method: lambda is -1; it must be at least 0$"):
+        read_settings(AnyMethod, {"kind": "mfd", "lambda": -1}, where="--method")
+    with pytest.raises(UnreadableSettings, match=r"^--method has the unknown key 'mfd'; choose one of kind, "):
+        read_settings(AnyMethod, {"kind": "mfd", "mfd": -1}, where="--method")
+
+
+# every kind of everything, each key stated
+FULL = complete(
+    {
+        "study": "full",
+        "datasets": ["cifar10s", "utkface", "digits_s"],
+        "data": {"sets": {name: {"kind": name, "validation": 0.1} for name in ("cifar10s", "utkface", "digits_s")}},
+        "students": {
+            "erm": {"kind": "erm"},
+            "mfd": {"kind": "mfd"},
+            "kd": {"kind": "kd", "base": {"method": "mfd", "architecture": "resnet"}},
+            "at": {"kind": "at", "layers": ["layer3"], "base": "kd"},
+            "adversarial": {"kind": "adversarial"},
+        },
+        "methods": ["erm", "mfd", "kd", "adversarial"],
+        "ablations": [{"architectures": ["resnet"], "methods": ["at"]}, {"seeds": [9]}],
+        "paper_method": "mfd",
+    }
+).to_json()
+
+
+def places(value, path=()):
+    """The paths to every value in a configuration."""
+    yield path
+    if isinstance(value, dict | list):
+        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(child, (*path, key))
+
+
+def replaced(value, path, new):
+    """A copy of a configuration with another value in one place."""
+    if not path:
+        return new
+    value = copy.copy(value)
+    value[path[0]] = replaced(value[path[0]], path[1:], new)
+    return value
+
+
+def value_at(path):
+    value = FULL
+    for key in path:
+        value = value[key]
+    return value
+
+
+PLACES = list(places(FULL))
+WORDS = [str(path[-1]) for path in PLACES if path] + ["null", "true", "nan", "1e-3", "same", "[key]", "-1", "scratch"]
+TEXT = st.sampled_from(WORDS) | st.text(max_size=5)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXT
+KEYS = TEXT | st.none() | st.booleans() | st.integers() | st.floats()
+JSON = st.recursive(
+    SCALARS, lambda child: st.lists(child, max_size=3) | st.dictionaries(KEYS, child, max_size=3), max_leaves=6
+)
+
+
+def error_of(config):
+    """The error that a configuration gets; what is read without one is read from its settings again."""
+    try:
+        study = complete(config)
+    except UserError as error:
+        return str(error)
+    assert complete(study.to_json()).to_json() == study.to_json()
+    return "config: fine"
+
+
+@generation(deadline=None)
+@generated(st.sampled_from(PLACES), JSON)
+def test_any_value_in_any_place_is_read_or_gets_one_line(path, value):
+    (line,) = error_of(replaced(FULL, path, value)).splitlines()
+    assert line.startswith("config")
+
+
+@generation(deadline=None)
+@generated(st.sampled_from([path for path in PLACES if isinstance(value_at(path), dict)]), KEYS, JSON)
+def test_any_key_in_any_mapping_is_read_or_gets_one_line(path, key, value):
+    (line,) = error_of(replaced(FULL, path, value_at(path) | {key: value})).splitlines()
+    assert line.startswith("config")
+
+
+CLASSES = [*kinds(AnyDataSet), *kinds(AnyNetwork), *kinds(AnyMethod)]
+
+
+@pytest.mark.parametrize("settings", CLASSES, ids=[settings.__name__ for settings in CLASSES])
+def test_the_code_that_settings_belong_to_is_there(settings):
+    module, _, name = settings.implementation.partition(":")
+    code = importlib.import_module(module)
+    if settings in kinds(AnyMethod):
+        assert isinstance(getattr(code, name), type)
+    else:
+        assert callable(code.prepare if settings in kinds(AnyDataSet) else code.build)
+
+
+def test_every_engine_is_a_module():
+    assert list(Training.engines) == ["fast", "reference"]
+    for module in Training.engines.values():
+        importlib.import_module(module)

@@ -16,7 +16,8 @@ import pytest
 from fairdistill.data import load_dataset
 from fairdistill.data.preparing import Prepared, describe, prepare_dataset, write_dataset
 from fairdistill.runtime.errors import UserError, run
-from fairdistill.settings.data import DATA_SETS, Cifar10S
+from fairdistill.settings.base import kinds
+from fairdistill.settings.data import AnyDataSet, Cifar10S
 from scripts import prepare_dataset as prepare_dataset_script
 
 ROOT = Path(__file__).parents[2]
@@ -221,10 +222,10 @@ def test_files_of_two_data_sets_are_refused(tmp_path):
 
 
 def test_every_kind_is_found():
-    assert [kind.__name__ for kind in DATA_SETS] == ["Cifar10S", "UTKFace", "DigitsS"]
+    assert [kind.__name__ for kind in kinds(AnyDataSet)] == ["Cifar10S", "UTKFace", "DigitsS"]
 
 
-@pytest.mark.parametrize("kind", DATA_SETS)
+@pytest.mark.parametrize("kind", kinds(AnyDataSet))
 def test_every_kind_keeps_to_the_interface(kind):
     module = import_module(kind.implementation)
     assert list(inspect.signature(module.prepare).parameters) == ["settings", "archive"]
