@@ -67,8 +67,7 @@ def project_modules(modules: Iterable[str]) -> set[str]:
     found: set[str] = set()
     queue = list(modules)
     for module in queue:
-        if _source(module) is None:
-            raise ModuleNotFoundError(f"{module} is no module of the project", name=module)
+        _tree(module)  # an error for what is no module
     while queue:
         module = queue.pop()
         if module not in found and _source(module):
@@ -91,8 +90,9 @@ def _imports(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"relative import in line {node.lineno}: write the full name of the module")
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            module = str(node.module)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def _source(module: str) -> Path | None:
@@ -104,7 +104,10 @@ def _source(module: str) -> Path | None:
 
 @functools.cache
 def _tree(module: str) -> ast.Module:
-    return ast.parse(_source(module).read_bytes())
+    path = _source(module)
+    if path is None:
+        raise ModuleNotFoundError(f"{module} is no module of the project", name=module)
+    return ast.parse(path.read_bytes())
 
 
 @functools.cache
@@ -161,8 +164,8 @@ def packages() -> dict[str, str]:
 def commit() -> str | None:
     """The git commit that the code lies at, with "-modified" where it differs; None outside a checkout."""
 
-    def git(*command: str) -> str:
-        command = ["git", "--no-optional-locks", "-C", str(ROOT), *command]
+    def git(*arguments: str) -> str:
+        command = ["git", "--no-optional-locks", "-C", str(ROOT), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     if not (ROOT / ".git").exists():

@@ -3,7 +3,9 @@
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from fairdistill.runtime.progress import duration, grid_progress
 
@@ -53,15 +55,23 @@ class Terminal(logging.Handler):
         self.total = self.done = 0
         self.jobs: dict[int, tuple[str, float]] = {}  # name and start of each job, by Snakemake's number
         self.failed: dict[int, str] = {}
-        self.last = ""
+        self.last = ""  # the line that was printed last
+        self.events = {
+            "workflow_started": self._workflow_started,
+            "run_info": self._run_info,
+            "job_info": self._job_info,
+            "job_finished": self._job_finished,
+            "job_error": self._job_error,
+            "group_error": self._group_error,
+        }
 
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", None)
         if event is None or event == "error":
             self._message(record)
-        # the other events are of no use on a terminal: resources, the rules' graph, the commands
-        elif show := getattr(self, f"_{event}", None):
-            show(record)
+        # other events are of no use on a terminal: resources, commands, the graph of the rules
+        elif event in self.events:
+            self.events[event](vars(record))
 
     def close(self) -> None:
         self.snakemakes.close()
@@ -86,47 +96,51 @@ class Terminal(logging.Handler):
             self.last = text
             self.snakemakes.handle(record)
 
-    def _workflow_started(self, record: logging.LogRecord) -> None:
+    def _workflow_started(self, fields: Mapping[str, Any]) -> None:
         self.started = True
 
-    def _run_info(self, record: logging.LogRecord) -> None:
-        counts = {rule: n for rule, n in record.stats.items() if rule not in TARGETS | {"total"}}
+    def _run_info(self, fields: Mapping[str, Any]) -> None:
+        counts = {rule: n for rule, n in fields["stats"].items() if rule not in TARGETS | {"total"}}
         self.total = sum(counts.values())
         self._print(f"{self.total} jobs: {', '.join(f'{n} {rule}' for rule, n in counts.items())}")
 
-    def _job_info(self, record: logging.LogRecord) -> None:
-        if record.rule_name in TARGETS:
+    def _job_info(self, fields: Mapping[str, Any]) -> None:
+        if fields["rule_name"] in TARGETS:
             return
-        name = job_name(record.rule_name, record.log)
-        self.jobs[record.jobid] = name, time.monotonic()
-        self.failed.pop(record.jobid, None)
-        if record.rule_name in LONG:
+        name = job_name(fields["rule_name"], fields["log"])
+        self.jobs[fields["jobid"]] = name, time.monotonic()
+        self.failed.pop(fields["jobid"], None)
+        if fields["rule_name"] in LONG:
             self._print(f"start  {name}")
 
-    def _job_finished(self, record: logging.LogRecord) -> None:
-        if record.job_id not in self.jobs:
+    def _job_finished(self, fields: Mapping[str, Any]) -> None:
+        if fields["job_id"] not in self.jobs:
             return
-        name, started = self.jobs[record.job_id]
+        name, started = self.jobs[fields["job_id"]]
         self.done += 1
         line = f"done   {name} in {duration(time.monotonic() - started)} [{self.done} of {self.total} jobs"
         if name.startswith(f"{TRAINING} "):
             line += f"; {grid_progress(self.run)}"
         self._print(f"{line}]")
 
-    def _job_error(self, record: logging.LogRecord) -> None:
-        self._fail(record.jobid, record.rule_name, record.log, record.rule_msg)
+    def _job_error(self, fields: Mapping[str, Any]) -> None:
+        # of a group that fails Snakemake names every job, those that have succeeded too
+        if fields["indent"]:
+            return
+        logs = fields["log"]
+        self._fail(fields["jobid"], job_name(fields["rule_name"], logs), logs, reason(logs) or fields["rule_msg"])
 
-    def _group_error(self, record: logging.LogRecord) -> None:
-        for job in record.job_error_info:
-            # the others of the group have succeeded, or have not been started
-            if reason(job["log"]):
-                self._fail(job["jobid"], job["rule_name"], job["log"])
-        if not any(job["jobid"] in self.failed for job in record.job_error_info):
-            first = record.job_error_info[0]
-            self._fail(first["jobid"], first["rule_name"], record.aux_logs or first["log"], record.msg)
+    def _group_error(self, fields: Mapping[str, Any]) -> None:
+        jobs = fields["job_error_info"]
+        # the others of the group have succeeded, or were not started
+        failed = [job for job in jobs if reason(job["log"])]
+        for job in failed:
+            self._fail(job["jobid"], job_name(job["rule_name"], job["log"]), job["log"], reason(job["log"]))
+        if not failed:
+            rules = ", ".join(sorted({job["rule_name"] for job in jobs}))
+            self._fail(jobs[0]["jobid"], f"a group of {len(jobs)} jobs ({rules})", fields["aux_logs"], None)
 
-    def _fail(self, jobid: int, rule: str, logs: list[str], message: str | None = None) -> None:
-        name, why = job_name(rule, logs), reason(logs) or message
+    def _fail(self, jobid: int, name: str, logs: list[str], why: str | None) -> None:
         if self.interrupted and not why:
             self._print(f"stop   {name}")
             return

@@ -32,8 +32,8 @@ def code_of_training(architecture, method):
 
 
 @functools.cache
-def training_options(dataset, architecture, method):
-    """The options of a training that do not depend on its seed, and the names that its record is filed under."""
+def settings_of_training(dataset, architecture, method):
+    """The options of a training that do not depend on its seed: settings, code, and the names in its record."""
     base = STUDY.base(Place(architecture, method))
     options = {
         "network": STUDY.networks[architecture].to_json(),
@@ -55,8 +55,9 @@ def training_options(dataset, architecture, method):
     return f"{words} --code {code_of_training(architecture, method)}"
 
 
-def base_option(wildcards, input):
-    return f"--base {input.base}" if input.base else ""
+def training_options(wildcards, input):
+    options = settings_of_training(wildcards.dataset, wildcards.architecture, wildcards.method)
+    return f"{options} --base {input.base}" if input.base else options
 
 
 def paper_method_option():

@@ -18,13 +18,10 @@ rule train_model:
         runtime=480,
     params:
         last_failure=last_failure(f"{LOGS}/train_model/{MODEL_NAME}.log"),
-        data=subpath(input.info, parent=True),
-        folder=subpath(output.weights, parent=True),
-        base=base_option,
-        options=lambda wildcards: training_options(
-            wildcards.dataset, wildcards.architecture, wildcards.method
-        ),
+        data=DATA,
+        folder=MODEL,
+        options=training_options,
     shell:
         "job {params.last_failure} {log}"
-        " python -m scripts.train_model --data {params.data} {params.options} {params.base}"
+        " python -m scripts.train_model --data {params.data} {params.options}"
         " --seed {wildcards.seed} --output {params.folder}"
