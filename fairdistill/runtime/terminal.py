@@ -55,7 +55,7 @@ class Terminal(logging.Handler):
         self.total = self.done = 0
         self.jobs: dict[int, tuple[str, float]] = {}  # name and start of each job, by Snakemake's number
         self.failed: dict[int, str] = {}
-        self.last = ""  # the line that was printed last
+        self.pushed_up = False  # whether other lines came after that of a failure
         self.events = {
             "workflow_started": self._workflow_started,
             "run_info": self._run_info,
@@ -78,8 +78,8 @@ class Terminal(logging.Handler):
         super().close()
 
     def _print(self, line: str) -> None:
-        self.last = line
         print(line, file=sys.stderr, flush=True)
+        self.pushed_up |= bool(self.failed) and line not in self.failed.values()
 
     def _message(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
@@ -93,8 +93,8 @@ class Terminal(logging.Handler):
         else:
             shown = not text.startswith(NO_NEWS) and not any(words in text for words in COMMAND_FAILED)
         if shown:
-            self.last = text
             self.snakemakes.handle(record)
+            self.pushed_up |= bool(self.failed)
 
     def _workflow_started(self, fields: Mapping[str, Any]) -> None:
         self.started = True
@@ -151,7 +151,7 @@ class Terminal(logging.Handler):
     def _print_failures(self) -> None:
         if not self.failed:
             self._print("Stopped. The same command goes on from here, and each training from its last finished epoch.")
-        elif list(self.failed.values()) != [self.last]:
+        elif self.pushed_up:
             for line in self.failed.values():
                 self._print(line)
 

@@ -128,6 +128,17 @@ def test_a_failure_is_one_line_and_the_last(snakemake, tmp_path, capsys, said, w
     assert shown(capsys) == [f"error: train_model d.a.mfd.seed0: {why} (log: {LOG})"]
 
 
+def test_two_failures_in_a_row_are_not_repeated(snakemake, tmp_path, capsys):
+    other = LOG.replace("mfd", "kd")
+    for log in (LOG, other):
+        write_log(tmp_path, "error: no\n", log)
+    snakemake("workflow_started")
+    fail(snakemake, 1, log=LOG)
+    fail(snakemake, 2, log=other)
+    end(snakemake)
+    assert len(shown(capsys)) == 2
+
+
 def test_failures_that_others_have_pushed_up_come_again_at_the_end(snakemake, tmp_path, capsys):
     write_log(tmp_path, "error: no\n")
     start(snakemake)

@@ -108,11 +108,7 @@ rule compare_with_published:
         runs=RUNS,
         published=PUBLISHED_RUNS or [],
     output:
-        csv=report(
-            f"{TABLES}/published_vs_own.csv",
-            caption="../report/published_vs_own.rst",
-            category="Tables",
-        ),
+        csv=report(f"{TABLES}/published_vs_own.csv", category="Tables"),
         markdown=f"{TABLES}/published_vs_own.md",
     log:
         f"{LOGS}/compare_with_published.log",
