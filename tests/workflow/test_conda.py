@@ -17,7 +17,7 @@ from running import ROOT, TINY, copy_project, snakemake
 from synthetic_archives import cifar_batches, pack
 from test_envs import RULES
 
-from fairdistill.data.cifar10s import ARCHIVE
+from fairdistill.settings.data import Cifar10S
 
 STAND_IN = Path(__file__).with_name("conda_stand_in") / "bin"
 GIVEN = ("--configfile", TINY, "--config", "methods=[mfd, balanced]")
@@ -37,7 +37,7 @@ def project(tmp_path_factory):
     """The project, with a small archive for it to download and take for CIFAR-10."""
     project = copy_project(tmp_path_factory.mktemp("conda") / "project")
     batches = cifar_batches()
-    pack(project / "mirror" / ARCHIVE, batches.items())
+    pack(project / "mirror" / Cifar10S.archive, batches.items())
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in batches.items()}
     with open(project / "fairdistill" / "data" / "cifar10s.py", "a", encoding="utf-8") as module:
         module.write(f"\n\nSHA256 = {digests}\n")
