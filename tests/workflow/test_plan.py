@@ -80,7 +80,8 @@ def test_a_base_is_trained_and_evaluated_though_the_grid_lacks_it(workdir):
 
 def test_a_chain_of_bases_is_trained_in_its_order(workdir):
     students = "students={first: {kind: mfd}, second: {kind: mfd, base: first}}"
-    given = ("--configfile", TINY, "--config", students, "methods=[second]", "ablations=[]")
+    grid = ("methods=[second]", "ablations=[]", "paper_method=null")
+    given = ("--configfile", TINY, "--config", students, *grid)
     target = "results/tiny/models/digits_s/shufflenet/second/seed0/weights.safetensors"
     assert planned(target, *given, directory=workdir) == {"prepare_dataset": 1, "train_model": 3}
     done = snakemake("--dry-run", "--printshellcmds", target, *given, directory=workdir)
@@ -203,12 +204,14 @@ def test_a_missing_file_of_papers_numbers_is_one_line(workdir):
     ]
 
 
-def test_a_plan_loads_neither_torch_nor_pandas(workdir):
-    told = "import atexit, sys; atexit.register(lambda: print('loaded:', {'torch', 'pandas'} & set(sys.modules)))"
-    program = ("-c", f"{told}; from snakemake.cli import main; main()")
+def test_a_plan_loads_no_torch_and_of_the_project_only_settings_and_runtime(workdir):
+    told = """import atexit, sys
+parts = lambda: {name.split(".")[1] for name in sys.modules if name.startswith("fairdistill.")}
+atexit.register(lambda: print("loaded:", sorted(parts() | {"torch"} & set(sys.modules))))"""
+    program = ("-c", f"{told}\nfrom snakemake.cli import main; main()")
     done = snakemake("--dry-run", directory=workdir, program=program)
     assert done.returncode == 0, done.stdout
-    assert "loaded: set()" in done.stdout.splitlines()
+    assert "loaded: ['runtime', 'settings']" in done.stdout.splitlines()
 
 
 def test_the_next_major_version_of_snakemake_is_refused(workdir):

@@ -32,7 +32,7 @@ rule prepare_dataset:
         last_failure=last_failure(f"{LOGS}/prepare_dataset/{{dataset}}.log"),
         settings=lambda wildcards: as_json(STUDY.data.sets[wildcards.dataset].to_json()),
         archive=archive_option,
-        folder=DATA,
+        folder=subpath(output.info, parent=True),
         code=code_of_data,
     shell:
         "job {params.last_failure} {log}"

@@ -1,22 +1,23 @@
-# What this workflow uses of Snakemake that Snakemake's documentation does not promise to keep. Nothing outside this
-# file does so.
+# The parts of Snakemake that this workflow uses although its documentation does not promise to keep them. But for
+# workflow/Snakefile, no other file does so. Each with what breaks without it:
 #
 # - `workflow.current_basedir`, the folder of the file that is being read. From it comes the project's root, where the
 #   package `fairdistill` lies, which need not be installed beside the user's own Snakemake. (`workflow.basedir` is the
-#   folder of the main Snakefile, which may be workflow/Snakefile, or a user's that includes ours.) Without it no rule
-#   finds its code.
-# - `workflow.global_resources`, the limits given by `--resources`. A rule asks for one GPU, and Snakemake starts any
-#   number of such jobs at once unless there is a limit; a profile cannot count the GPUs of a machine. Without it
-#   trainings start at once and wait for a GPU in the job, each with its process: slower, and still right.
-# - `workflow.dag.needrun_jobs()`, the jobs of the plan. The number of planned trainings is in the lines about progress,
-#   and `make watch` reads their logs. Without it both say nothing; no result depends on it.
-# - `workflow.exec_mode` and `workflow.output_settings`: whether this process is the user's own (a job on a cluster reads
-#   the Snakefile once more) and whether the user asked for a dry run or another amount of output. Together with the
-#   handler "DefaultStreamHandler" of Snakemake's logger and the fields of its log records (`event`, `jobid`, ...; the
-#   interface of its logger plugins, which is documented), they are what fairdistill/runtime/terminal.py stands on. In
-#   particular that module keeps back the warning "Cannot restore ...: no backup found", which Snakemake prints for
-#   every output marked by `update()` of a job that fails in its first run, before the line that says why it failed.
-#   Where one of these goes, Snakemake's own output is shown instead.
+#   folder of the main Snakefile, which may be workflow/Snakefile, or a user's own that includes ours.) Without it no
+#   rule finds its code.
+# - `workflow.default_target`, set by workflow/Snakefile, because a file that is only included does not set it. Without
+#   it that entry, which the Snakemake Workflow Catalog asks for, does nothing unless a target is named.
+# - `workflow.global_resources`, the limits given by `--resources`. A training asks for one GPU, and Snakemake starts any
+#   number of such jobs at once unless there is a limit; a profile cannot count the GPUs of a machine. Without it all
+#   trainings that the cores allow start at once, and most wait for a GPU: right, but each takes its memory meanwhile.
+# - `workflow.dag.needrun_jobs()`, the jobs of the plan. `make watch` and the lines about progress get the number of
+#   planned trainings from it. Without it they do not say how far the run is.
+# - `workflow.exec_mode`, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
+#   fields of its log records (`event`, `jobid`, ...), which its logger plugins get too. With them
+#   fairdistill/runtime/terminal.py prints a line for each event in the place of Snakemake's own output. It also keeps
+#   back the warning "Cannot restore ...: no backup found.": where a job fails, Snakemake 9.27 prints it for each output
+#   marked by `update()` that had no earlier version, and so before the line that says why the job failed. Without the
+#   handler, Snakemake's output is shown as it is; without the others, remove `replace_terminal_handler` for the same.
 import logging
 import sys
 from pathlib import Path
@@ -25,18 +26,20 @@ ROOT = str(Path(str(workflow.current_basedir)).parents[1])
 sys.path.insert(0, ROOT)
 
 
-def snakemakes_handler():
-    """The handler that prints Snakemake's log, or None where its output has to stay as it is.
+def replace_terminal_handler(make):
+    """Put `make(handler)` in the place of the handler that prints Snakemake's log, where its output may change.
 
-    That is so in a dry run, in a job on a cluster, where the user asks for more or less output than usual, and where a
+    It may not in a dry run, in a job on a cluster, where the user asks for more or less output than usual, and where a
     logger plugin prints.
     """
     settings = workflow.output_settings
     asked = settings.verbose or settings.printshellcmds or settings.quiet or settings.debug_dag
     if settings.dryrun or asked or workflow.exec_mode != workflow.exec_mode.DEFAULT:
-        return None
-    handlers = logging.getLogger("snakemake.logging").handlers
-    return next((handler for handler in handlers if handler.name == "DefaultStreamHandler"), None)
+        return
+    logger = logging.getLogger("snakemake.logging")
+    for handler in [handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"]:
+        logger.removeHandler(handler)
+        logger.addHandler(make(handler))
 
 
 def limit_resource(name, limit):

@@ -18,8 +18,8 @@ rule train_model:
         runtime=480,
     params:
         last_failure=last_failure(f"{LOGS}/train_model/{MODEL_NAME}.log"),
-        data=DATA,
-        folder=MODEL,
+        data=subpath(input.info, parent=True),
+        folder=subpath(output.weights, parent=True),
         options=training_options,
     shell:
         "job {params.last_failure} {log}"
