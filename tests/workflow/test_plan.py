@@ -246,10 +246,10 @@ def test_lint(workdir):
     ("given", "line"),
     [
         ("seedz=[0]", "error: config has the unknown key 'seedz'; did you mean 'seeds'?"),
-        ("seeds=[1, 1]", "error: config: seeds is [1, 1]; an entry comes twice"),
+        ("seeds=[1, 1]", 'error: config: seeds is ["1", "1"]; an entry comes twice'),
         (
             "data={sets: {cifar10s: {skew: 1.2}}}",
-            "error: config: data.sets.cifar10s.skew is 1.2; it must be at most 1",
+            'error: config: data.sets.cifar10s.skew is "1.2"; it must be at most 1',
         ),
     ],
 )
