@@ -12,7 +12,7 @@
 #   trainings that the cores allow start at once, and most wait for a GPU: right, but each takes its memory meanwhile.
 # - `workflow.dag.needrun_jobs()`, the jobs of the plan. `make watch` and the lines about progress get the number of
 #   planned trainings from it. Without it they do not say how far the run is.
-# - `workflow.exec_mode`, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
+# - `workflow.is_main_process`, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
 #   fields of its log records (`event`, `jobid`, ...), which its logger plugins get too. With them
 #   fairdistill/runtime/terminal.py prints a line for each event in the place of Snakemake's own output. It also keeps
 #   back the warning "Cannot restore ...: no backup found.": where a job fails, Snakemake 9.27 prints it for each output
@@ -34,7 +34,7 @@ def replace_terminal_handler(make):
     """
     settings = workflow.output_settings
     asked = settings.verbose or settings.printshellcmds or settings.quiet or settings.debug_dag
-    if settings.dryrun or asked or workflow.exec_mode != workflow.exec_mode.DEFAULT:
+    if settings.dryrun or asked or not workflow.is_main_process:
         return
     logger = logging.getLogger("snakemake.logging")
     for handler in [handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"]:
