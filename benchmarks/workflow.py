@@ -73,19 +73,12 @@ def aggregate(files: int, folder: Path) -> dict:
     predictions = pd.DataFrame({"image_id": np.arange(len(label)).astype(str), "label": label, "group": group})
     probabilities = pd.DataFrame(rng.random((len(label), len(classes)))).add_prefix("p")
     record["metrics"] = evaluate(predictions.join(probabilities), classes=classes, groups=groups, resamples=100)
-    dataset, architecture = (record["run"][name] for name in ("dataset", "architecture"))
-    pattern = f"{folder}/metrics/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}.json"
-    grid = {"dataset": [dataset], "architecture": [architecture], "method": ["teacher", "mfd"]}
-    grid["seed"] = list(range(files // 2))
-    teacher = {"role": "teacher", "method": "teacher", "base": None}
-    student = {"role": "student", "method": "mfd", "base": {"architecture": architecture, "method": "teacher"}}
-    for names in (teacher, student):
-        for seed in grid["seed"]:
-            record["run"] |= {**names, "seed": seed}
-            path = Path(pattern.format(**record["run"]))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(record))
-    command = [sys.executable, "-m", "scripts.aggregate_results", "--metrics", pattern, "--grids", json.dumps([grid])]
+    (folder / "metrics").mkdir()
+    for seed in range(files):
+        role = ("teacher", "student")[seed % 2]
+        record["run"] |= {"seed": seed // 2, "role": role, "method": ("teacher", "mfd")[seed % 2]}
+        (folder / "metrics" / f"seed{seed}.json").write_text(json.dumps(record))
+    command = [sys.executable, "-m", "scripts.aggregate_results", "--metrics", str(folder / "metrics")]
     command += ["--runs", str(folder / "runs.csv"), "--summary", str(folder / "summary.csv")]
     command += ["--paired", str(folder / "paired.csv"), "--paired-markdown", str(folder / "paired.md")]
     return {"what": f"aggregate {files} metrics files", **cost_of(command), "goal": "10 s, 1000 MB"}
@@ -101,7 +94,7 @@ def bootstrap(samples: int, folder: Path) -> dict:
         rng.random((samples, 1)) < 0.8
     )
     predictions = pd.DataFrame(probabilities / probabilities.sum(axis=1, keepdims=True)).add_prefix("p")
-    predictions = predictions.assign(image_id=image.astype(str), split="test", label=label, group=group)
+    predictions = predictions.assign(image_id=image.astype(str), label=label, group=group)
     predictions.to_parquet(folder / "predictions.parquet")
     names = {"classes": [f"class {y}" for y in range(10)], "groups": ["gray", "color"]}
     (folder / "training.json").write_text(json.dumps(names))
