@@ -145,8 +145,11 @@ class Terminal(logging.Handler):
             self._print(f"stop   {name}")
             return
         why = why or "it ended without saying why; a process that is killed may have needed more memory"
-        self.failed[jobid] = f"error: {name}: {why} (log: {', '.join(logs)})"
-        self._print(self.failed[jobid])
+        line = f"error: {name}: {why} (log: {', '.join(logs)})"
+        # Snakemake 9.20 says it twice
+        if self.failed.get(jobid) != line:
+            self.failed[jobid] = line
+            self._print(line)
 
     def _print_failures(self) -> None:
         if not self.failed:

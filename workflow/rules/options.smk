@@ -55,9 +55,14 @@ def settings_of_training(dataset, architecture, method):
     return f"{words} --code {code_of_training(architecture, method)}"
 
 
-def training_options(wildcards, input):
-    options = settings_of_training(wildcards.dataset, wildcards.architecture, wildcards.method)
-    return f"{options} --base {input.base}" if input.base else options
+def training_options(wildcards):
+    return settings_of_training(wildcards.dataset, wildcards.architecture, wildcards.method)
+
+
+# Apart from the other options: Snakemake does not compare parameters that depend on the input with those of the last
+# run, because it compares the input itself.
+def base_option(wildcards, input):
+    return f"--base {input.base}" if input.base else ""
 
 
 def paper_method_option():

@@ -44,7 +44,8 @@ def replace_terminal_handler(make):
 
 def limit_resource(name, limit):
     """Let jobs that ask for a resource run only up to `limit` at a time, unless the user's --resources names it."""
-    workflow.global_resources.setdefault(name, limit)
+    if name not in workflow.global_resources:
+        workflow.global_resources[name] = limit
 
 
 def logs_of_planned(rule):

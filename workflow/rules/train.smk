@@ -20,8 +20,9 @@ rule train_model:
         last_failure=last_failure(f"{LOGS}/train_model/{MODEL_NAME}.log"),
         data=subpath(input.info, parent=True),
         folder=subpath(output.weights, parent=True),
+        base=base_option,
         options=training_options,
     shell:
         "job {params.last_failure} {log}"
-        " python -m scripts.train_model --data {params.data} {params.options}"
+        " python -m scripts.train_model --data {params.data} {params.options} {params.base}"
         " --seed {wildcards.seed} --output {params.folder}"
