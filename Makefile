@@ -1,10 +1,11 @@
-# The two commands of a new user are `make demo` and `make test`; both make the environment first.
+# For a new user: `make demo`. Every target makes the environment first.
+# VERBOSE=1, as in `make demo VERBOSE=1`, shows all that Snakemake and its jobs print.
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
-# those that requirements.lock was tried with
+# the versions of Python that requirements.lock was tried with
 SUPPORTED := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
 PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python $(SUPPORTED) 2>/dev/null && echo $$python && break; done)
@@ -12,12 +13,13 @@ READY := $(VENV)/.ready
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # jobs call `python`
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+export FAIRDISTILL_VERBOSE := $(VERBOSE)
 # without byte code every job would compile torch anew
 unexport PYTHONDONTWRITEBYTECODE
-# of the published tables: a clone may hold the metrics of fewer than the configuration names
+# the seeds of the published study, which may be fewer than the configuration names
 SEEDS = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") column = i } NR > 1 { print $$column }' \
 	results/paper/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, -)
-# what is drawn from the metrics; nothing before them runs
+# the rules that make tables and figures from the metrics; `make figures` runs no other
 PAGES := aggregate_results make_table make_ablations compare_with_paper plot_architecture plot_comparison
 
 .PHONY: help env demo paper watch figures bench verify test lint format lock clean
@@ -37,31 +39,39 @@ $(READY): requirements.lock pyproject.toml
 	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: $(READY)  ## the whole workflow on the embedded digits, minutes on a CPU
+demo: $(READY)  ## the whole workflow on handwritten digits, in minutes on a CPU
 	$(SNAKEMAKE) --configfile config/demo.yaml
 	@echo
 	@cat results/demo/tables/table1.md
 	@echo
-	@echo "Figures: results/demo/figures/"
+	@echo "The table compares teachers, trained on digits whose tint almost gives them away, with the students that MFD"
+	@echo "distilled from them. DEO is the bias: the gap in accuracy between the tints, 0 where there is none. A student"
+	@echo "should have a lower DEO than its teacher at about the same accuracy."
+	@echo "Figures: results/demo/figures/, all tables: results/demo/tables/, settings: config/demo.yaml"
 
-paper: $(READY)  ## the paper's grid on CIFAR-10S and UTKFace
+paper: $(READY)  ## the paper's grid on CIFAR-10S and UTKFace, into results/reproduction
 	$(SNAKEMAKE)
+	@echo
+	@cat results/reproduction/tables/table1.md
+	@echo
+	@echo "Tables: results/reproduction/tables/ (published_vs_own.md compares them with results/paper, the published"
+	@echo "study, and paper_vs_reproduced.md with the paper). Figures: results/reproduction/figures/"
 
-watch: $(READY)  ## show the running trainings and how far the grid is
+watch: $(READY)  ## show how far the running trainings are
 	@$(BIN)/python -m scripts.watch_trainings
 
-figures: $(READY)  ## redraw the paper's tables and figures from the metrics; trains nothing
-	$(SNAKEMAKE) figures $(if $(SEEDS),--config seeds='[$(SEEDS)]') \
+figures: $(READY)  ## make the published tables and figures anew from the metrics in results/paper; trains nothing
+	$(SNAKEMAKE) figures --config study=paper $(if $(SEEDS),seeds='[$(SEEDS)]') \
 		--forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
-bench: $(READY)  ## measure speed and memory, and that the engines agree, on an idle machine: half an hour
+bench: $(READY)  ## measure speed and memory, and whether the engines agree: half an hour of an idle machine
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.jobs
 	$(BIN)/python -m benchmarks.goals
 	$(BIN)/python -m benchmarks.workflow
 	$(BIN)/python -m benchmarks.equivalence
 
-verify: $(READY)  ## recompute the published results, and say what does not match
+verify: $(READY)  ## recompute the published results, in results/paper, and name those that do not match
 	$(BIN)/python -m scripts.verify_results --results results/paper --configfile config/ablations.yaml
 
 test: lint  ## style checks and all tests

@@ -1,52 +1,59 @@
+import copy
 import gc
 import sys
 
 from snakemake import __version__
 from snakemake.utils import min_version
 
-# older ones do not put a failed job's earlier outputs back
-min_version("9.14")
+# Snakemake 9.16.3 to 9.19 read `runtime` in a profile's `set-resources` as seconds, not as minutes.
+min_version("9.20")
 if int(__version__.split(".")[0]) > 9:
     sys.exit(f"error: Snakemake {__version__} is not known to work here; install one below 10")
 
-# a plan makes millions of objects and drops next to none: looking through them for garbage is a fifth of its time
+# A plan makes millions of objects and drops next to none of them: to search them for garbage is a fifth of its time.
 gc.disable()
+
+
+include: "workflow/rules/snakemake_internals.smk"
+include: "workflow/rules/terminal.smk"
+
+
+# Until the next statement, `config` holds only what the user gave by --configfile and --config.
+GIVEN = copy.deepcopy(config)
 
 
 configfile: "config/config.yaml"
 
 
-include: "workflow/rules/common.smk"
+include: "workflow/rules/config.smk"
+include: "workflow/rules/paths.smk"
+include: "workflow/rules/inputs.smk"
+include: "workflow/rules/jobs.smk"
+include: "workflow/rules/options.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
-include: "workflow/rules/paper.smk"
+include: "workflow/rules/report.smk"
 
 
 onstart:
-    # what the plan is made of stays
+    # the plan is not searched for garbage; what comes after it is
     gc.freeze()
     gc.enable()
-    # for the trainings, which say how far the grid is, and for scripts/watch_trainings.py
-    plan_trainings(
-        RUN,
-        [
-            str(job.log[0])
-            for job in workflow.dag.needrun_jobs()
-            if job.rule.name in ("train_teacher", "distill_student")
-        ],
-    )
+    # read by the trainings, which say how many are left, and by scripts/watch_trainings.py
+    plan_trainings(RUN, logs_of_planned("train_model"))
 
 
-# the predictions are named here so that metrics alone, as in a fresh clone, do not pass for trained models
+# Metrics alone, as a fresh clone has them, are not the whole study: this asks for the predictions too, and so for the
+# models.
 rule all:
     input:
-        paths(f"{MODEL}/predictions.parquet", GRIDS),
+        paths(f"{MODEL}/predictions.parquet", STUDY.grids),
         tables(),
         figures(),
 
 
-# starts from the metrics where they exist, and then needs no torch
+# Starts from the metrics where they are there, and then needs neither torch nor the data.
 rule figures:
     input:
         tables(),

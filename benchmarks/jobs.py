@@ -1,8 +1,8 @@
 """What Snakemake and Python cost beside the trainings: a tiny study run through the workflow, one job at a time.
 
-From its wall time the seconds that the trainings recorded for themselves are taken off. Where there is a GPU, the
-paper's whole grid of five seeds is run too, on data prepared before; it needs the archives, from FAIRDISTILL_MIRROR or
-the web. Writes jobs.csv and jobs.md. Times are wall times: the machine has to be idle.
+The cost is the wall time of the study less the seconds that its trainings recorded for themselves. Where there is a
+GPU, the paper's grid with five seeds is run too, on data sets that were prepared before; it needs the archives, from
+FAIRDISTILL_MIRROR or the web. Writes jobs.csv and jobs.md. The machine has to be idle.
 """
 
 import argparse
@@ -28,8 +28,12 @@ TINY += ["data={sets: {digits_s: {image_size: 16, test_fraction: 0.8}}}"]
 def snakemake(folder: Path, *options: str) -> tuple[float, str]:
     """Wall seconds and output of a run of the workflow in `folder`."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    # jobs call `python`
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = os.environ | {
+        # jobs call `python`
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        # with Snakemake's table of jobs
+        "FAIRDISTILL_VERBOSE": "1",
+    }
     started = time.perf_counter()
     done = subprocess.run([*command, *options], cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:

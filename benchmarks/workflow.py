@@ -1,6 +1,6 @@
 """The scale of the workflow: planning 10,000 trainings, aggregating 10,000 metrics files, and one model's bootstrap.
 
-Planning is held against what Snakemake needs for a plain chain of as many jobs. Writes workflow.csv and workflow.md.
+Planning is compared with what Snakemake needs for a plain chain of as many jobs. Writes workflow.csv and workflow.md.
 """
 
 import argparse

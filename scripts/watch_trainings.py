@@ -1,6 +1,7 @@
-"""Show the trainings of this folder's latest run of Snakemake: a line for each that is running, and the whole grid.
+"""Show how far the trainings of this folder's latest run of Snakemake are: a line for each that is running.
 
-It reads the plan and the logs alone, so it works beside `make paper` in another terminal, and on a cluster.
+It reads what the run has planned, and the log files of the trainings, so it works in another terminal beside
+`make paper`, and on a cluster whose nodes share the folder.
 """
 
 import argparse
@@ -15,15 +16,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from fairdistill.runtime.errors import UserError, run
-from fairdistill.runtime.progress import TRAININGS, describe_grid, lines
+from fairdistill.runtime.progress import TRAININGS, grid_progress, lines
 
 EPOCH = re.compile(r"epoch (\d+)/(\d+)(?:, step (\d+)/(\d+))?  (.*)")
-SHOWN = re.compile(r"(?<!\S)(?:loss \S+|\S+ images/s|\S+ min left)")
-SILENT = 300  # seconds after which a log is of a training that waits or was killed
+SHOWN = re.compile(r"(?<!\S)(?:loss \S+|\S+ images/s|(?:\d+ h )?\d+ (?:min|s) left)")
+SILENT = 300  # seconds without a new line after which a training is taken to have been killed
 
 
 def share_done(line: str) -> tuple[float, str] | None:
-    """How much of a training is done, 0 to 1, and what else a line of its log says; None for another line."""
+    """The share of a training that is done, 0 to 1, and the loss, speed and time left, from a line of its log.
+
+    None where the line does not say how far the training is.
+    """
     if not (match := EPOCH.fullmatch(line)):
         return None
     epoch, epochs, step, steps = (int(number or 0) for number in match.groups()[:4])
@@ -32,25 +36,29 @@ def share_done(line: str) -> tuple[float, str] | None:
 
 
 def running(logs: list[str], since: float, now: float) -> dict[str, str]:
-    """The last line of each log that was written to after `since` and of late, and whose training is not done."""
+    """The last line in the log of each running training, by the name of the training.
+
+    A training is running whose log was written to after `since` and in the last `SILENT` seconds before `now` (both in
+    seconds since the epoch), and does not say that it is done.
+    """
     found = {}
     for path in map(Path, logs):
         if path.exists() and (written := path.stat().st_mtime) > since and now - written < SILENT:
             said = lines(path)
             if said and not any(" trainings done" in line for line in said[-2:]):
-                found[f"{path.parent.name.removesuffix('_student')} {path.stem}"] = said[-1]
+                found[path.stem] = said[-1]
     return found
 
 
 def table(logs: list[str], run_name: str) -> Group:
-    """What is shown: the running trainings, and how far the grid is."""
+    """What is shown: the running trainings, and below them how many are done."""
     rows = Table.grid(padding=(0, 2))
     for _ in range(4):
         rows.add_column(no_wrap=True)
     for name, line in running(logs, int(run_name) / 1e9, time.time()).items():
         share, rest = share_done(line) or (0, line)
         rows.add_row(name, ProgressBar(total=1, completed=share, width=24), f"{share:.0%}", rest)
-    return Group(rows, describe_grid(run_name))
+    return Group(rows, grid_progress(run_name))
 
 
 def main() -> None:
@@ -60,9 +68,9 @@ def main() -> None:
     args = parser.parse_args()
     plans = sorted(TRAININGS.glob("[0-9]*.planned"), key=lambda path: int(path.stem))
     if not plans:
-        raise UserError(f"{TRAININGS}: no run of Snakemake has planned trainings here; start one in this folder")
+        raise UserError(f"{TRAININGS}: no run of Snakemake has planned trainings in this folder; start one first")
     name, logs = plans[-1].stem, lines(plans[-1])
-    # a grid that fails never ends: whoever looks on ends it with Ctrl-C
+    # where a training fails, not all get done: Ctrl-C ends this then
     with suppress(KeyboardInterrupt), Live(table(logs, name), auto_refresh=False) as live:
         while not args.once and len(set(lines(plans[-1].with_suffix(".done")))) < len(logs):
             time.sleep(args.every)

@@ -10,6 +10,7 @@ TOGETHER = {
     "test_conda": "conda",
     "test_figures": "study",
     "test_reruns": "study",
+    "test_terminal_output": "study",
     "test_verify": "study",
 }
 

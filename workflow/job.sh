@@ -1,19 +1,49 @@
-# For the shell of every job; Snakemake runs it in bash.
+# Read by the shell of every job (bash, as Snakemake starts it).
 set -euo pipefail
 
-# job NAME FAILED LAST LOG COMMAND...
+# job LAST_FAILURE LOG COMMAND...
 #
-# Runs COMMAND. What it says goes to LOG, and to the terminal with NAME before each line. The file FAILED lists the
-# runs of Snakemake in which the job did not reach its end; LAST is for Snakemake alone: see `job` in rules/common.smk.
+# Runs COMMAND. All its output goes to LOG, and the lines that tell of its progress to the terminal. While it runs, and
+# for good if it fails, this run of Snakemake is noted in .snakemake/failed/LOG. LAST_FAILURE is not used here: it is a
+# parameter for Snakemake to compare, see `last_failure` in workflow/rules/jobs.smk.
 job() {
-    local name=$1 failed=$2 log=$4
-    shift 4
-    mkdir -p "$(dirname "$failed")"
-    echo "$FAIRDISTILL_RUN" >> "$failed"
-    "$@" 2>&1 | tee "$log" | while IFS= read -r line || [ -n "$line" ]; do printf '%s | %s\n' "$name" "$line"; done
-    if grep -vx "$FAIRDISTILL_RUN" "$failed" > "$failed.earlier"; then
-        mv "$failed.earlier" "$failed"
+    local log=$2 note=.snakemake/failed/$2
+    shift 2
+    mkdir -p "$(dirname "$note")"
+    echo "$FAIRDISTILL_RUN" >> "$note"
+    { "$@" || say_if_killed $?; } 2>&1 | tee "$log" | show_progress "$(basename "$log" .log)" >&2
+    if grep -vx "$FAIRDISTILL_RUN" "$note" > "$note.earlier"; then
+        mv "$note.earlier" "$note"
     else
-        rm -f "$failed" "$failed.earlier"
+        rm -f "$note" "$note.earlier"
     fi
+}
+
+# say_if_killed STATUS
+#
+# A process that is killed cannot say so itself. Returns STATUS.
+say_if_killed() {
+    if (($1 > 128)); then
+        echo "error: it was killed by the signal $(kill -l "$1"); where nobody did that, it may have needed more memory"
+    fi
+    return "$1"
+}
+
+# show_progress NAME
+#
+# Of the lines on stdin, prints those that tell of a job's progress, with NAME before them: what it waits for or goes on
+# from, and four epochs of a training (the first, two between, the last). With FAIRDISTILL_VERBOSE it prints all lines.
+show_progress() {
+    local line epoch epochs shown
+    while IFS= read -r line || [ -n "$line" ]; do
+        shown=${FAIRDISTILL_VERBOSE:-}
+        if [[ $line =~ ^epoch\ ([0-9]+)/([0-9]+)\ \  ]]; then
+            epoch=${BASH_REMATCH[1]} epochs=${BASH_REMATCH[2]}
+            # a third of the training ends with this epoch
+            if ((epoch == 1 || 3 * epoch / epochs > 3 * (epoch - 1) / epochs)); then shown=yes; fi
+        elif [[ $line =~ ^(waiting|resuming)\  ]]; then
+            shown=yes
+        fi
+        if [ -n "$shown" ]; then printf '       %s | %s\n' "$1" "$line"; fi
+    done
 }

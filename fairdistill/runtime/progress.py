@@ -1,4 +1,4 @@
-"""How far a training is, and with it the grid, on stderr."""
+"""How far a training is, and with it the run of Snakemake that it belongs to."""
 
 import os
 import sys
@@ -7,34 +7,37 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import SupportsFloat
 
-# for each run of Snakemake: the logs of the trainings that it planned, and those that are done
+# Two files for each run of Snakemake, named by its start in nanoseconds: RUN.planned has the log files of the trainings
+# that the run has planned, RUN.done the names of those that are done.
 TRAININGS = Path(".snakemake", "trainings")
 
 
 def log(line: str) -> None:
-    """Say something of the work at once."""
+    """Print a line on stderr at once: the log file of the job."""
     print(line, file=sys.stderr, flush=True)
 
 
 def describe(row: Mapping, epochs: int) -> str:
-    """An epoch's entry in the history, as a line: losses, accuracy, speed, and the time left."""
+    """A row of the history as a line of the log: losses, accuracies, speed, and the time left for this training."""
     left = (epochs - row["epoch"]) * row["seconds"]
     others = ("epoch", "train_accuracy", "test_accuracy", "seconds", "images_per_second")
     losses = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name not in others)
     test = f"  test {row['test_accuracy']:.3f}" if "test_accuracy" in row else ""
     return (
         f"epoch {row['epoch']}/{epochs}  {losses}  train {row['train_accuracy']:.3f}{test}  "
-        f"{row['images_per_second']:.0f} images/s  {left / 60:.1f} min left"
+        f"{row['images_per_second']:.0f} images/s  {duration(left)} left"
     )
 
 
 class EpochProgress:
-    """Says from time to time within an epoch how far it is.
+    """Logs every `EVERY` seconds how far an epoch is.
 
     Parameters
     ----------
-    epoch, epochs, steps, batch_size
-        The epoch's number, from 1, how many there are, its steps, and the pictures of a step.
+    epoch, epochs
+        The epoch's number, from 1, and how many there are.
+    steps, batch_size
+        Steps of the epoch, and images of a step.
     """
 
     EVERY = 20.0  # seconds
@@ -44,7 +47,10 @@ class EpochProgress:
         self.started = self.said = time.monotonic()
 
     def step(self, done: int, total_loss: SupportsFloat) -> None:
-        """Note that `done` steps are done, of which the losses add up to `total_loss`; it is read only when said."""
+        """Take note that `done` steps are done, whose losses add up to `total_loss`.
+
+        `total_loss` is converted to a number only where a line is logged: on a GPU the conversion waits for the GPU.
+        """
         now = time.monotonic()
         if now - self.said < self.EVERY or done == self.steps:
             return
@@ -53,12 +59,12 @@ class EpochProgress:
         left = (self.epochs - self.epoch + 1) * self.steps - done
         log(
             f"epoch {self.epoch}/{self.epochs}, step {done}/{self.steps}  loss {float(total_loss) / done:.4f}  "
-            f"{self.batch_size / pace:.0f} images/s  {left * pace / 60:.1f} min left"
+            f"{self.batch_size / pace:.0f} images/s  {duration(left * pace)} left"
         )
 
 
 def plan_trainings(run: str, logs: Sequence[str]) -> None:
-    """Note the logs of the trainings, if any, that a run of Snakemake, named by its start (ns), will do."""
+    """Write down which trainings a run of Snakemake has planned, by their log files; nothing where there are none."""
     if not logs:
         return
     TRAININGS.mkdir(parents=True, exist_ok=True)
@@ -66,27 +72,36 @@ def plan_trainings(run: str, logs: Sequence[str]) -> None:
 
 
 def count_training(name: str) -> None:
-    """Note that a training of this run of Snakemake is done, and say how far the grid is.
+    """Count a training as done, and log how far the run of Snakemake is.
 
-    FAIRDISTILL_RUN is the run's name; without it, or its plan, nothing is said.
+    The environment variable FAIRDISTILL_RUN names the run. Without it, or without its plan, as in a training that was
+    started by hand, nothing is counted.
     """
     run = os.environ.get("FAIRDISTILL_RUN", "")
     if (TRAININGS / f"{run}.planned").exists():
         with open(TRAININGS / f"{run}.done", "a", encoding="utf-8") as file:
             file.write(f"{name}\n")
-        log(describe_grid(run))
+        log(grid_progress(run))
 
 
-def describe_grid(run: str) -> str:
+def grid_progress(run: str) -> str:
     """How many trainings of a run are done, and the time left if the others go at the same pace."""
     planned, done = (lines(TRAININGS / f"{run}.{what}") for what in ("planned", "done"))
     # a training that is retried counts once
     count = len(set(done))
     text = f"{count} of {len(planned)} trainings done"
-    if count:
+    if 0 < count < len(planned):
         left = (time.time_ns() - int(run)) / 1e9 * (len(planned) / count - 1)
-        text += f", about {left / 60:.1f} min left for the others"
+        text += f", about {duration(left)} left"
     return text
+
+
+def duration(seconds: float) -> str:
+    """A duration as a person says it: "41 s", "3 min", "2 h 5 min"."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def lines(path: Path) -> list[str]:

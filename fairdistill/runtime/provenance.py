@@ -35,15 +35,14 @@ PACKAGES = (
 def code_version(*modules: str) -> str:
     """Digest of the logic of `modules` and of every project module that they import, directly or not, less `NEUTRAL`.
 
-    It is taken over the syntax trees without their docstrings: comments, docstrings and layout do not change
-    it, nor do the folder that the project lies in and the version of Python. Imports inside functions count.
-    A module that is loaded by a name in a config is not seen and has to be given; in return the registries (a
-    dict whose values name project modules) are left out, so that a new entry changes no other's version.
+    It is taken over the syntax trees without their docstrings: comments, docstrings and layout do not change it, nor do
+    the folder that the project lies in and the version of Python. Imports inside functions count. A module that is
+    loaded by its name, as those are that the settings call an `implementation`, is not seen and has to be given.
 
     Parameters
     ----------
     *modules
-        Dotted names below `fairdistill` or `scripts`, such as "scripts.train_teacher".
+        Dotted names below `fairdistill` or `scripts`, such as "scripts.train_model".
 
     Returns
     -------
@@ -68,8 +67,7 @@ def project_modules(modules: Iterable[str]) -> set[str]:
     found: set[str] = set()
     queue = list(modules)
     for module in queue:
-        if _source(module) is None:
-            raise ModuleNotFoundError(f"{module} is no module of the project", name=module)
+        _tree(module)  # an error for what is no module
     while queue:
         module = queue.pop()
         if module not in found and _source(module):
@@ -77,17 +75,6 @@ def project_modules(modules: Iterable[str]) -> set[str]:
             queue += imported_names(module)
             queue.append(module.rpartition(".")[0])
     return found
-
-
-def constant(module: str, name: str) -> object:
-    """The literal that `name` is set to at the top of a project module, which is read and not imported.
-
-    Snakemake's own environment need not have what the module imports.
-    """
-    for node in _tree(module).body:
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
-            return ast.literal_eval(node.value)
-    raise AttributeError(f"{module} sets no {name}")
 
 
 @functools.cache
@@ -103,8 +90,9 @@ def _imports(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"relative import in line {node.lineno}: write the full name of the module")
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            module = str(node.module)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def _source(module: str) -> Path | None:
@@ -116,7 +104,10 @@ def _source(module: str) -> Path | None:
 
 @functools.cache
 def _tree(module: str) -> ast.Module:
-    return ast.parse(_source(module).read_bytes())
+    path = _source(module)
+    if path is None:
+        raise ModuleNotFoundError(f"{module} is no module of the project", name=module)
+    return ast.parse(path.read_bytes())
 
 
 @functools.cache
@@ -125,7 +116,7 @@ def _logic(module: str) -> str:
 
 
 def _outline(node: object) -> object:
-    """What a syntax tree says, without positions, docstrings, registries and dunder names.
+    """What a syntax tree says, without positions, docstrings and the values of names like `__version__`.
 
     Unlike `ast.dump`, it leaves out what is empty, and with it the fields that only some Pythons have.
     """
@@ -142,22 +133,8 @@ def _is_ignored(node: object) -> bool:
         return isinstance(node.value, ast.Constant)
     if isinstance(node, ast.Assign | ast.AnnAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        dunder = all(isinstance(t, ast.Name) and t.id.startswith("__") for t in targets)
-        return dunder or _is_registry(node.value)
+        return all(isinstance(target, ast.Name) and target.id.startswith("__") for target in targets)
     return False
-
-
-def _is_registry(node: ast.expr | None) -> bool:
-    return (
-        isinstance(node, ast.Dict)
-        and bool(node.values)
-        and all(
-            isinstance(value, ast.Constant)
-            and isinstance(value.value, str)
-            and value.value.startswith(tuple(f"{name}." for name in PROJECT))
-            for value in node.values
-        )
-    )
 
 
 def versions() -> dict[str, str]:
@@ -187,8 +164,8 @@ def packages() -> dict[str, str]:
 def commit() -> str | None:
     """The git commit that the code lies at, with "-modified" where it differs; None outside a checkout."""
 
-    def git(*command: str) -> str:
-        command = ["git", "--no-optional-locks", "-C", str(ROOT), *command]
+    def git(*arguments: str) -> str:
+        command = ["git", "--no-optional-locks", "-C", str(ROOT), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     if not (ROOT / ".git").exists():

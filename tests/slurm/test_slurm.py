@@ -22,9 +22,9 @@ RemoteExecutor.sleep = lambda _: asyncio.sleep(1)
 main()
 """
 HANGS, IS_KILLED, LOSES_ITS_NODE = (
-    ("train_teacher", "digits_s", "resnet", "0"),
-    ("distill_student", "digits_s", "shufflenet", "balanced", "0"),
-    ("train_teacher", "digits_s", "shufflenet", "0"),
+    ("train_model", "digits_s", "resnet", "teacher", "0"),
+    ("train_model", "digits_s", "shufflenet", "balanced", "0"),
+    ("train_model", "digits_s", "shufflenet", "teacher", "0"),
 )
 
 
@@ -64,10 +64,10 @@ def interfere(cluster, process, directory):
                 continue
             (record,) = (each for each in cluster.jobs() if name_of(each) == "_".join(job))
             if job == HANGS:
-                cluster.signal(record, "scripts.train_teacher", signal.SIGSTOP)
+                cluster.signal(record, "scripts.train_model", signal.SIGSTOP)
                 run("scontrol", "update", f"JobId={record['JobId']}", "TimeLimit=1")
             elif job == IS_KILLED:
-                cluster.signal(record, "scripts.distill_student", signal.SIGKILL)
+                cluster.signal(record, "scripts.train_model", signal.SIGKILL)
             else:
                 node = record["BatchHost"]
                 cluster.crash(node)
@@ -133,7 +133,7 @@ def test_the_download_runs_where_snakemake_does(ran):
 
 def test_every_training_asks_for_one_gpu_and_nothing_else_does(ran):
     asked = {name_of(job): (job["Partition"], job.get("TresPerJob")) for job in ran.jobs}
-    trainings = {name for name in asked if name.startswith(("train_teacher", "distill_student"))}
+    trainings = {name for name in asked if name.startswith("train_model")}
     assert len(trainings) == 5
     for name, request in asked.items():
         assert request == (("gpu", "gres:gpu:fake:1") if name in trainings else ("cpu", None)), name
@@ -147,7 +147,7 @@ def test_trainings_run_side_by_side_though_one_machine_is_limited_to_one(ran):
 
 def test_small_jobs_share_an_allocation(ran):
     others = [job for job in ran.jobs if job["Partition"] == "cpu"]
-    assert len(others) == 3, others  # the data set, four evaluations, and the tables and figures
+    assert len(others) == 3, others  # the data set, five evaluations, and the tables and figures
 
 
 def test_a_job_that_fails_is_tried_again_with_more_memory(ran):

@@ -11,8 +11,8 @@ def test_what_the_trainings_took_for_themselves_is_no_overhead(tmp_path, monkeyp
     def snakemake(folder, *options):
         if "--dry-run" in options:
             return 2.0, ""
-        (folder / "logs" / "train_teacher").mkdir(parents=True)
-        (folder / "logs" / "train_teacher" / "a.tsv").write_text("s\th:m:s\n7.0\t0:00:07\n")
+        (folder / "logs" / "train_model").mkdir(parents=True)
+        (folder / "logs" / "train_model" / "a.tsv").write_text("s\th:m:s\n7.0\t0:00:07\n")
         (folder / "training.json").write_text(json.dumps({"seconds": 4.0}))
         return 26.0, "Job stats:\njob  count\n---\nall  1\ntotal    6\n"
 

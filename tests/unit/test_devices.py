@@ -149,5 +149,5 @@ def test_visible_gpus(tmp_path, monkeypatch, present, allowed, gpus):
 
 
 def test_the_gpu_is_taken_before_torch_is_loaded():
-    code = "import sys; import scripts.train_teacher, scripts.distill_student; assert 'torch' not in sys.modules"
+    code = "import sys; import scripts.train_model; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -10,8 +10,15 @@ import yaml
 from fairdistill.runtime.provenance import PROJECT, imported_names, project_modules
 
 ROOT = Path(__file__).parents[2]
-CONDA_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "torch": "pytorch", "yaml": "pyyaml"}
-# by these names and up to these versions conda-forge was seen to have them
+CONDA_NAMES = {
+    "PIL": "pillow",
+    # a part of pydantic
+    "pydantic_core": "pydantic",
+    "sklearn": "scikit-learn",
+    "torch": "pytorch",
+    "yaml": "pyyaml",
+}
+# the newest versions that conda-forge was seen to have, by its names
 NEWEST = {
     "python": "3.12.13",
     "pytorch": "2.13.0",
@@ -22,14 +29,13 @@ NEWEST = {
     "scikit-learn": "1.9.0",
     "pyarrow": "25.0.0",
 }
-# behind what is imported: pyarrow is how pandas reads and writes parquet
+# needed and not imported: pandas reads and writes parquet by pyarrow
 NOT_IMPORTED = {"python", "pyarrow"}
-# what a script loads by the name that a config gives
+# the packages whose modules a script loads by the names in the settings
 LOADED_BY_NAME = {
     "download_dataset": ["data"],
     "prepare_dataset": ["data"],
-    "train_teacher": ["training/engines", "methods", "networks"],
-    "distill_student": ["training/engines", "methods", "networks"],
+    "train_model": ["training/engines", "methods", "networks"],
 }
 
 

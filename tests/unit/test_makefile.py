@@ -1,4 +1,4 @@
-"""Which Python `make` takes for the environment, and which seeds for the figures."""
+"""Which Python `make` takes for the environment, which study and seeds for the figures, and how much it prints."""
 
 import os
 import shutil
@@ -41,9 +41,9 @@ def test_a_python_that_the_lock_was_not_tried_with_is_refused_in_one_line(tmp_pa
 
 @pytest.mark.parametrize(
     ("table", "given"),
-    [("study,seed,accuracy\npaper,10,0.5\npaper,2,0.5\npaper,2,0.6\n", " --config seeds='[2,10]'"), (None, "")],
+    [("study,seed,accuracy\npaper,10,0.5\npaper,2,0.5\npaper,2,0.6\n", " seeds='[2,10]'"), (None, "")],
 )
-def test_figures_are_of_the_seeds_in_the_published_tables(tmp_path, table, given):
+def test_figures_are_of_the_published_study_and_its_seeds(tmp_path, table, given):
     shutil.copy(ROOT / "Makefile", tmp_path)
     if table:
         path = tmp_path / "results" / "paper" / "tables" / "runs.csv"
@@ -53,6 +53,18 @@ def test_figures_are_of_the_seeds_in_the_published_tables(tmp_path, table, given
         ["make", "--no-print-directory", "--dry-run", "figures", "READY="],
         cwd=tmp_path, env=os.environ | {"MAKEFLAGS": ""}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert f"figures{given} " in done.stdout
-    assert ("--config" in done.stdout) == bool(given)
+    assert f" figures --config study=paper{given} " in done.stdout
+    assert ("seeds" in done.stdout) == bool(given)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("given", "verbose"), [([], ""), (["VERBOSE=1"], "1")])
+def test_full_output_on_request(tmp_path, given, verbose):
+    snakemake = tmp_path / "snakemake"
+    snakemake.write_text('#!/bin/sh\necho "verbose: $FAIRDISTILL_VERBOSE"\n')
+    snakemake.chmod(0o755)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "figures", f"BIN={tmp_path}", "READY=", *given],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"verbose: {verbose}" in done.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""What a training and a grid say of their progress, and how it is shown."""
+"""What a training and a run of Snakemake log of their progress, and how scripts.watch_trainings shows it."""
 
 import os
 import time
@@ -35,7 +35,7 @@ def test_a_long_epoch_says_how_far_it_is_now_and_then(clock, capsys):
         clock[0] += 1
         epoch.step(step, Loss())
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "epoch 2/5, step 20/100  loss 1.5000  128 images/s  6.3 min left"
+    assert said[0] == "epoch 2/5, step 20/100  loss 1.5000  128 images/s  6 min left"
     assert len(said) == Loss.reads == 4
 
 
@@ -53,9 +53,7 @@ def grid(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = str(time.time_ns() - 600 * 10**9)
     monkeypatch.setenv("FAIRDISTILL_RUN", run)
-    logs = [
-        f"logs/s/{rule}/d.m.seed{seed}.log" for seed, rule in enumerate(["train_teacher"] * 2 + ["distill_student"])
-    ]
+    logs = [f"logs/s/train_model/d.a.m.seed{seed}.log" for seed in range(3)]
     progress.plan_trainings(run, logs)
     for log in logs:
         (tmp_path / log).parent.mkdir(parents=True, exist_ok=True)
@@ -66,10 +64,18 @@ def test_the_grid_is_counted_once_for_each_training(grid, capsys):
     for name in ("a", "b", "a"):
         progress.count_training(name)
     assert capsys.readouterr().err.splitlines() == [
-        "1 of 3 trainings done, about 20.0 min left for the others",
-        "2 of 3 trainings done, about 5.0 min left for the others",
-        "2 of 3 trainings done, about 5.0 min left for the others",
+        "1 of 3 trainings done, about 20 min left",
+        "2 of 3 trainings done, about 5 min left",
+        "2 of 3 trainings done, about 5 min left",
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (3540, "59 min"), (3600, "1 h 0 min"), (7530, "2 h 6 min")],
+)
+def test_a_duration_is_rounded_to_what_a_person_wants_to_know(seconds, words):
+    assert progress.duration(seconds) == words
 
 
 def test_outside_a_run_nothing_is_counted(tmp_path, monkeypatch, capsys):
@@ -82,27 +88,27 @@ def test_outside_a_run_nothing_is_counted(tmp_path, monkeypatch, capsys):
 
 def test_each_running_training_has_a_line(grid, tmp_path):
     done, halfway, distilling = (tmp_path / log for log in grid)
-    done.write_text("epoch 4/4  loss 0.1  9 images/s  0.0 min left\n1 of 3 trainings done, about 20.0 min left\n")
+    done.write_text("epoch 4/4  loss 0.1  9 images/s  0 s left\n1 of 3 trainings done, about 20 min left\n")
     halfway.write_text(
-        "teacher m on d\nepoch 2/4, step 5/10  loss 0.5000  cross_entropy 0.5  320 images/s  1.2 min left\n"
+        "teacher m on d\nepoch 2/4, step 5/10  loss 0.5000  cross_entropy 0.5  320 images/s  1 h 2 min left\n"
     )
     distilling.write_text("computing the teacher's features of the training images\n")
     console = Console(width=140)
     with console.capture() as capture:
         console.print(watch_trainings.table(grid, os.environ["FAIRDISTILL_RUN"]))
     lines = [line.split() for line in capture.get().splitlines()]
-    assert lines[0][:2] == ["train_teacher", "d.m.seed1"]
-    assert lines[0][3:] == ["38%", "loss", "0.5000", "320", "images/s", "1.2", "min", "left"]
-    assert lines[1][:2] == ["distill", "d.m.seed2"]
+    assert lines[0][0] == "d.a.m.seed1"
+    assert lines[0][2:] == ["38%", "loss", "0.5000", "320", "images/s", "1", "h", "2", "min", "left"]
+    assert lines[1][0] == "d.a.m.seed2"
     assert lines[1][-8:] == ["computing", "the", "teacher's", "features", "of", "the", "training", "images"]
     assert lines[2] == ["0", "of", "3", "trainings", "done"]
 
 
 def test_a_log_that_is_silent_or_of_an_earlier_run_is_not_shown(grid, tmp_path):
     log = tmp_path / grid[0]
-    log.write_text("epoch 1/4  loss 0.1  9 images/s  0.0 min left\n")
+    log.write_text("epoch 1/4  loss 0.1  9 images/s  0 s left\n")
     now = time.time()
-    assert list(watch_trainings.running(grid, now - 600, now)) == ["train_teacher d.m.seed0"]
+    assert list(watch_trainings.running(grid, now - 600, now)) == ["d.a.m.seed0"]
     assert watch_trainings.running(grid, now - 600, now + 301) == {}
     assert watch_trainings.running(grid, now + 1, now) == {}
 
@@ -110,7 +116,7 @@ def test_a_log_that_is_silent_or_of_an_earlier_run_is_not_shown(grid, tmp_path):
 def test_where_nothing_was_planned_it_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["watch_trainings"])
-    with pytest.raises(UserError, match="no run of Snakemake has planned trainings here"):
+    with pytest.raises(UserError, match="no run of Snakemake has planned trainings in this folder"):
         watch_trainings.main()
 
 
@@ -119,4 +125,4 @@ def test_it_ends_with_the_grid(grid, monkeypatch, capsys):
     for name in "abc":
         progress.count_training(name)
     watch_trainings.main()
-    assert "3 of 3 trainings done, about 0.0 min left" in capsys.readouterr().out
+    assert "3 of 3 trainings done" in capsys.readouterr().out

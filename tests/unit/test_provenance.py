@@ -6,10 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 
 from fairdistill.runtime import provenance
+from fairdistill.settings.methods import AnyMethod
+from fairdistill.settings.networks import AnyNetwork
+from fairdistill.settings.training import Training
 
 FILES = {
     "scripts/__init__.py": "",
@@ -22,11 +26,8 @@ FILES = {
     "fairdistill/runtime/files.py": "ENCODING = 'utf-8'\n",
     "fairdistill/reporting/figures.py": "COLOUR = 'red'\n",
     "fairdistill/late.py": "A = 1\n",
-    "fairdistill/methods/__init__.py": (
-        'METHODS = {"mfd": "fairdistill.methods.mfd:MFD"}\n\n'
-        "def build():\n    from fairdistill.late import A\n    return A\n"
-    ),
-    "fairdistill/methods/mfd.py": "ARCHIVE = None\nclass MFD:\n    weight = 1\n",
+    "fairdistill/methods/__init__.py": ("def build():\n    from fairdistill.late import A\n    return A\n"),
+    "fairdistill/methods/mfd.py": "class MFD:\n    weight = 1\n",
 }
 
 
@@ -68,7 +69,6 @@ def version(*modules):
         ("fairdistill/loop.py", '"""The loop."""\n\n', ""),
         ("fairdistill/loop.py", "x + 1", "(x  +  1)"),
         ("fairdistill/__init__.py", '"1"', '"2"'),
-        ("fairdistill/methods/__init__.py", "{", '{"kd": "fairdistill.methods.kd:KD", '),
         ("fairdistill/methods/mfd.py", "1", "2"),
         ("fairdistill/reporting/figures.py", "red", "blue"),
         ("fairdistill/runtime/files.py", "utf-8", "utf-16"),
@@ -120,7 +120,7 @@ def test_a_neutral_package_hides_no_other():
 
 
 def test_the_making_of_data_is_no_part_of_the_training_code():
-    training = provenance.project_modules(["scripts.train_teacher", "scripts.distill_student"])
+    training = provenance.project_modules(["scripts.train_model"])
     modules = {name for name in training if name.startswith("fairdistill.data")}
     assert modules == {"fairdistill.data", "fairdistill.data.reading"}
     assert "fairdistill.data.preparing" in provenance.project_modules(["scripts.prepare_dataset"])
@@ -131,12 +131,6 @@ def test_an_unknown_module_is_refused():
         provenance.code_version("scripts.no_such_script")
     with pytest.raises(ModuleNotFoundError, match="json"):
         provenance.code_version("json")
-
-
-def test_a_constant_is_read_without_importing(project):
-    assert provenance.constant("fairdistill.methods.mfd", "ARCHIVE") is None
-    with pytest.raises(AttributeError, match="sets no URLS"):
-        provenance.constant("fairdistill.methods.mfd", "URLS")
 
 
 def test_versions_name_python_and_what_is_installed():
@@ -161,6 +155,15 @@ def test_peak_memory_is_in_mib_on_every_system(monkeypatch, platform, unit):
     assert provenance.peak_memory_mb() == 3
 
 
+# the classes of the settings, one for each kind
+NETWORKS, METHODS = (get_args(get_args(union)[0]) for union in (AnyNetwork, AnyMethod))
+
+
+def kind_of(settings):
+    (kind,) = get_args(settings.model_fields["kind"].annotation)
+    return kind
+
+
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """A copy of this project in its place, to edit."""
@@ -174,13 +177,13 @@ def copy(tmp_path, monkeypatch):
 
 
 def versions_of_trainings():
-    """The version of every kind of training, as the workflow takes it, by (architecture, method, engine)."""
+    """The version of every kind of training, as the workflow takes it, by kind of network and method, and engine."""
     forget()
-    registries = {"models": "ARCHITECTURES", "methods": "METHODS", "engines": "ENGINES"}
-    choices = [provenance.constant(f"fairdistill.{name}", registry) for name, registry in registries.items()]
-    modules = {name: path.split(":")[0] for choice in choices for name, path in choice.items()}
+    modules = {kind_of(settings): settings.implementation.split(":")[0] for settings in (*NETWORKS, *METHODS)}
+    modules |= Training.engines
+    choices = ([kind_of(network) for network in NETWORKS], [kind_of(method) for method in METHODS], Training.engines)
     return {
-        names: provenance.code_version("scripts.distill_student", *(modules[name] for name in names))
+        names: provenance.code_version("scripts.train_model", *(modules[name] for name in names))
         for names in itertools.product(*choices)
     }
 
@@ -190,8 +193,7 @@ def versions_of_trainings():
     [
         ("fairdistill/networks/resnet.py", {"resnet18"}),
         ("fairdistill/networks/shufflenet.py", {"shufflenet_v2_x1_0"}),
-        # the reference engine derives its loss from the method
-        ("fairdistill/methods/mfd.py", {"mfd", "reference"}),
+        ("fairdistill/methods/mfd.py", {"mfd"}),
         ("fairdistill/training/engines/fast.py", {"fast"}),
         ("fairdistill/training/engines/reference.py", {"reference"}),
     ],

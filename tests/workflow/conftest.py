@@ -28,11 +28,12 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def study(checkout, tmp_path_factory):
-    """The working directory of a tiny study that has been run whole from `checkout`."""
+    """The working directory of a tiny study that was run whole from `checkout`; what it printed is in terminal.txt."""
     directory = tmp_path_factory.mktemp("study")
     shutil.copytree(ROOT / "config", directory / "config")
     done = snakemake("--cores", 2, "--configfile", TINY, project=checkout, directory=directory)
     assert done.returncode == 0, done.stdout
+    (directory / "terminal.txt").write_text(done.stdout, encoding="utf-8")
     return directory
 
 

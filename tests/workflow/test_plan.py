@@ -9,8 +9,7 @@ from running import ROOT, TINY, planned, snakemake
 PAPER = {
     "download_dataset": 2,
     "prepare_dataset": 2,
-    "train_teacher": 20,
-    "distill_student": 20,
+    "train_model": 40,
     "evaluate_model": 40,
     "aggregate_results": 1,
     "make_table": 1,
@@ -19,9 +18,10 @@ PAPER = {
     "plot_comparison": 4,
 }
 
+# what Snakemake says before it reads the rules
+NOTES = ("Config file", "Using workflow specific profile")
 PROBE = """include: "{root}/Snakefile"
-for name in ("train_teacher", "distill_student"):
-    print(workflow.get_rule(name).resources["gpu"])
+print(workflow.get_rule("train_model").resources["gpu"])
 print(workflow.global_resources["gpu"])
 """
 
@@ -35,8 +35,7 @@ def test_the_command_line_narrows_the_grid(workdir):
     assert planned("--config", *narrowed, directory=workdir) == PAPER | {
         "download_dataset": 1,
         "prepare_dataset": 1,
-        "train_teacher": 3,
-        "distill_student": 3,
+        "train_model": 6,
         "evaluate_model": 6,
         "plot_comparison": 2,
     }
@@ -52,27 +51,73 @@ def test_the_demo_needs_no_download(workdir):
     jobs = planned("--configfile", workdir / "config" / "demo.yaml", directory=workdir)
     assert jobs["prepare_dataset"] == 1
     assert not {"download_dataset", "compare_with_paper"} & set(jobs)
-    assert jobs["train_teacher"] == jobs["distill_student"]
+    assert jobs["train_model"] == jobs["evaluate_model"] == 8
+
+
+def test_five_methods_side_by_side_with_a_validation_split(workdir):
+    given = ("--configfile", workdir / "config" / "methods_demo.yaml")
+    # the teacher and five students, of two architectures and two seeds
+    assert planned(*given, directory=workdir)["train_model"] == 6 * 2 * 2
+    table = "results/methods_demo/tables/validation.csv"
+    assert planned(table, *given, directory=workdir)["aggregate_results"] == 1
+    done = snakemake("--dry-run", "--printshellcmds", *given, directory=workdir)
+    assert f"--validation {table}" in done.stdout
 
 
 def test_the_ablations_are_the_papers_grid_and_more(workdir):
     jobs = planned("--configfile", workdir / "config" / "ablations.yaml", directory=workdir)
     # five seeds of: the paper's four, with two methods more; two data sets more; two stems more
-    assert jobs["train_teacher"] == 5 * (4 + 4 + 2)
-    assert jobs["distill_student"] == 5 * (4 * 3 + 4 + 2)
+    assert jobs["train_model"] == 5 * ((4 + 4 * 3) + (4 + 4) + (2 + 2))
     assert (jobs["make_table"], jobs["make_ablations"], jobs["plot_comparison"]) == (1, 1, 4)
     assert (jobs["download_dataset"], jobs["prepare_dataset"]) == (2, 4)
 
 
-def test_a_teacher_is_trained_though_the_grid_lacks_its_architecture(workdir):
+def test_a_base_is_trained_and_evaluated_though_the_grid_lacks_it(workdir):
     jobs = planned("--configfile", TINY, directory=workdir)
-    assert (jobs["train_teacher"], jobs["distill_student"], jobs["evaluate_model"]) == (2, 3, 4)
+    # the ResNet teacher that `from_resnet` stands on, beside the teacher and the three students of the grids
+    assert (jobs["train_model"], jobs["evaluate_model"]) == (5, 5)
 
 
-def test_a_method_without_a_teacher_trains_alone(workdir):
+def test_a_chain_of_bases_is_trained_in_its_order(workdir):
+    students = "students={first: {kind: mfd}, second: {kind: mfd, base: first}}"
+    grid = ("methods=[second]", "ablations=[]", "paper_method=null")
+    given = ("--configfile", TINY, "--config", students, *grid)
+    target = "results/tiny/models/digits_s/shufflenet/second/seed0/weights.safetensors"
+    assert planned(target, *given, directory=workdir) == {"prepare_dataset": 1, "train_model": 3}
+    done = snakemake("--dry-run", "--printshellcmds", target, *given, directory=workdir)
+    commands = re.findall(r"python -m scripts\.train_model .*", done.stdout)
+    bases = [re.findall(r"--base \S*/(\w+)/seed0/weights\.safetensors", command) for command in commands]
+    assert bases == [[], ["teacher"], ["first"]]
+    assert ["--base-network" in command for command in commands] == [False, True, True]
+
+
+def test_a_method_without_a_base_trains_alone(workdir):
     target = "results/tiny/models/digits_s/shufflenet/balanced/seed0/weights.safetensors"
     jobs = planned(target, "--configfile", TINY, directory=workdir)
-    assert jobs == {"prepare_dataset": 1, "distill_student": 1}
+    assert jobs == {"prepare_dataset": 1, "train_model": 1}
+
+
+@pytest.fixture
+def published(workdir):
+    """A working directory that has the published study."""
+    runs = workdir / "results" / "paper" / "tables" / "runs.csv"
+    runs.parent.mkdir(parents=True)
+    runs.write_text("seed\n0\n")
+    return workdir
+
+
+def test_the_results_are_set_beside_the_published_ones_and_elsewhere(published):
+    assert planned(directory=published) == PAPER | {"compare_with_published": 1}
+    done = snakemake("--dry-run", "--printshellcmds", directory=published)
+    outputs = re.findall(r"^ +output: (.*)$", done.stdout, flags=re.MULTILINE)
+    assert outputs
+    assert not [output for output in outputs if "results/paper/" in output]
+    assert re.search(r"scripts\.compare_with_published .*--published results/paper ", done.stdout)
+
+
+def test_the_published_study_is_not_compared_with_itself(published):
+    jobs = planned("--config", "study=paper", directory=published)
+    assert "compare_with_published" not in jobs
 
 
 def test_the_entry_of_the_workflow_catalog_is_the_same_workflow(workdir):
@@ -102,7 +147,7 @@ def test_trainings_on_gpus_are_as_many_at_a_time_as_there_are_slots(
     probe.write_text(PROBE.format(root=ROOT))
     given = ("--config", f"training={{device: {device}, gpu_slots: {slots}}}")
     done = snakemake("--dry-run", *given, directory=workdir, path=workdir / "bin", snakefile=probe)
-    assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout) == [str(gpu)] * 2 + [str(at_a_time)], done.stdout
+    assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout) == [str(gpu), str(at_a_time)], done.stdout
 
 
 def test_a_limit_on_the_command_line_goes_before(workdir):
@@ -112,14 +157,61 @@ def test_a_limit_on_the_command_line_goes_before(workdir):
     assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout)[-1] == "3", done.stdout
 
 
-@pytest.mark.parametrize(("methods", "compared"), [("[plain, mine]", " --method mine "), ("[plain]", "")])
-def test_the_student_beside_the_papers_is_the_first_mfd_of_the_grid(workdir, methods, compared):
-    students = "students={mine: {kind: mfd}, plain: {kind: scratch}}"
-    given = ("--config", students, f"methods={methods}")
+@pytest.mark.parametrize(("method", "compared"), [("mine", [" --method mine "]), ("null", [])])
+def test_the_student_beside_the_papers_is_the_one_that_is_named(workdir, method, compared):
+    students = "students={mine: {kind: mfd}, plain: {kind: erm}}"
+    given = ("--config", students, "methods=[plain, mine]", f"paper_method={method}")
     done = snakemake("--dry-run", "--printshellcmds", *given, directory=workdir)
     commands = re.findall(r"python -m scripts\.(?:compare_with_paper|plot_comparison) .*", done.stdout)
     assert len(commands) == 5
-    assert [re.findall(r" --method \w+ ", command) for command in commands] == [[compared] if compared else []] * 5
+    assert [re.findall(r" --method \w+ ", command) for command in commands] == [compared] * 5
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_papers_sentences_are_judged_beside_its_own_numbers_alone(workdir, own):
+    values = (workdir / "config" / "paper_values.csv").read_text(encoding="utf-8")
+    (workdir / "values.csv").write_text(values if own else values.replace("0.735", "0.7"), encoding="utf-8")
+    given = ("--config", "paper_values=values.csv")
+    done = snakemake("--dry-run", "--printshellcmds", *given, directory=workdir)
+    (command,) = re.findall(r"python -m scripts\.compare_with_paper .*", done.stdout)
+    assert ("--conclusions results/reproduction/tables/paper_conclusions.csv" in command) == own
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (",note", ",class", "column 'class' is not known"),
+        ("0.735", "high", "value"),
+    ],
+)
+def test_papers_numbers_that_are_not_understood_are_refused_in_one_line(workdir, old, new, line):
+    path = workdir / "config" / "paper_values.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    done = snakemake("--dry-run", directory=workdir)
+    assert done.returncode != 0
+    errors = [text for text in done.stdout.splitlines() if not text.startswith(NOTES)]
+    assert len(errors) == 1
+    assert errors[0].startswith("error: config/paper_values.csv")
+    assert line in errors[0]
+
+
+def test_a_missing_file_of_papers_numbers_is_one_line(workdir):
+    done = snakemake("--dry-run", "--config", "paper_values=no.csv", directory=workdir)
+    assert done.returncode != 0
+    assert [text for text in done.stdout.splitlines() if not text.startswith(NOTES)] == [
+        "error: config: paper_values is no.csv, and there is no such file; "
+        "give a CSV like config/paper_values.csv, or null"
+    ]
+
+
+def test_a_plan_loads_no_torch_and_of_the_project_only_settings_and_runtime(workdir):
+    told = """import atexit, sys
+parts = lambda: {name.split(".")[1] for name in sys.modules if name.startswith("fairdistill.")}
+atexit.register(lambda: print("loaded:", sorted(parts() | {"torch"} & set(sys.modules))))"""
+    program = ("-c", f"{told}\nfrom snakemake.cli import main; main()")
+    done = snakemake("--dry-run", directory=workdir, program=program)
+    assert done.returncode == 0, done.stdout
+    assert "loaded: ['runtime', 'settings']" in done.stdout.splitlines()
 
 
 def test_the_next_major_version_of_snakemake_is_refused(workdir):
@@ -133,9 +225,16 @@ def test_the_next_major_version_of_snakemake_is_refused(workdir):
 def test_garbage_is_collected_where_jobs_run_but_not_while_they_are_planned(workdir, mode, collects):
     told = "import atexit, gc; atexit.register(lambda: print('collects:', gc.isenabled()))"
     program = ("-c", f"{told}; from snakemake.cli import main; main()")
-    done = snakemake(mode, "results/paper/figures/fig1_architecture.png", directory=workdir, program=program)
+    done = snakemake(mode, "results/reproduction/figures/fig1_architecture.png", directory=workdir, program=program)
     assert done.returncode == 0, done.stdout
     assert f"collects: {collects}" in done.stdout.splitlines()
+
+
+def test_private_parts_of_snakemake_are_used_in_one_file_alone():
+    files = [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
+    private = re.compile(r"^[^#]*\b(workflow\.|snakemake\.logging|DefaultStreamHandler)", flags=re.MULTILINE)
+    users = {path.name for path in files if private.search(path.read_text(encoding="utf-8"))}
+    assert users == {"snakemake_internals.smk"}
 
 
 def test_lint(workdir):
@@ -147,15 +246,24 @@ def test_lint(workdir):
     ("given", "line"),
     [
         ("seedz=[0]", "error: config has the unknown key 'seedz'; did you mean 'seeds'?"),
-        ("seeds=[1, 1]", "error: config: seeds is [1, 1]; an entry comes twice"),
+        ("seeds=[1, 1]", 'error: config: seeds is ["1", "1"]; an entry comes twice'),
         (
             "data={sets: {cifar10s: {skew: 1.2}}}",
-            "error: config: data.sets.cifar10s.skew is 1.2; it must be at most 1",
+            'error: config: data.sets.cifar10s.skew is "1.2"; it must be at most 1',
         ),
     ],
 )
 def test_a_mistake_in_the_config_is_one_line(workdir, given, line):
     done = snakemake("--dry-run", "--config", given, directory=workdir)
     assert done.returncode != 0
-    notes = ("Config file", "Using workflow specific profile")
-    assert [text for text in done.stdout.splitlines() if not text.startswith(notes)] == [line]
+    assert [text for text in done.stdout.splitlines() if not text.startswith(NOTES)] == [line]
+
+
+def test_a_wrong_key_that_came_by_merging_is_said_to_be_of_config_yaml(workdir):
+    done = snakemake("--dry-run", "--config", "students={mfd: {kind: kd}}", directory=workdir)
+    (line,) = (text for text in done.stdout.splitlines() if not text.startswith(NOTES))
+    assert line.startswith("error: config: students.mfd has the unknown key 'degree'; ")
+    assert "it stands in config/config.yaml" in line
+    mine = snakemake("--dry-run", "--config", "students={mfd: {degre: 2}}", directory=workdir)
+    (line,) = (text for text in mine.stdout.splitlines() if not text.startswith(NOTES))
+    assert line == "error: config: students.mfd has the unknown key 'degre'; did you mean 'degree'?"

@@ -41,12 +41,14 @@ def test_a_whole_run_leaves_every_table_figure_and_model(study):
     tables += ("ablations.tex", "paired.csv", "paper_vs_reproduced.md")
     figures = ("fig1_architecture", "fig4_shufflenet_deo", "fig5_shufflenet_accuracy")
     methods = ("teacher", "mfd", "from_resnet", "balanced")
+    bases = ("metrics/digits_s/resnet/teacher/seed0.json",)
     assert {f"tables/{name}" for name in tables} <= files
     assert {f"figures/{name}.{ext}" for name in figures for ext in ("pdf", "png")} <= files
-    assert {f"metrics/digits_s/shufflenet/{method}/seed0.json" for method in methods} <= files
+    assert {f"metrics/digits_s/shufflenet/{method}/seed0.json" for method in methods} | set(bases) <= files
     assert not [name for name in files if "resume" in name or "partial" in name]
-    # but for the ablation's
-    assert len((results / "tables" / "runs.csv").read_text().splitlines()) == len(methods)
+    # a header, and a row for each model of the main grid and each base; the ablation's model is in another table
+    rows = len(methods) - 1 + len(bases)
+    assert len((results / "tables" / "runs.csv").read_text().splitlines()) == 1 + rows
 
 
 def test_a_second_run_has_nothing_to_do(study, checkout):
@@ -60,15 +62,15 @@ def test_a_moved_checkout_has_nothing_to_do(study, checkout, tmp_path):
 
 
 def test_what_does_not_touch_a_result_reruns_nothing(study, project):
-    """Comments, docstrings, the version's number, a new method, code that no result depends on, messages."""
+    """Comments, docstrings, the version's number, a new kind of settings, code that no result depends on."""
     edit(project, "fairdistill/methods/mfd.py", "import torch\n", "import torch  # a comment\n")
     edit(project, "fairdistill/methods/mfd.py", '"""MMD-based', '"""In other words: MMD-based')
     edit(project, "fairdistill/__init__.py", '__version__ = "', '__version__ = "9.')
-    edit(project, "fairdistill/methods/__init__.py", "{\n", '{\n    "kd": "fairdistill.methods.kd:KD",\n')
+    edit(project, "fairdistill/settings/methods.py", "\nclass Erm(", "\nANOTHER = 1\n\n\nclass Erm(")
     edit(project, "fairdistill/data/download.py", "import glob\n", "import glob\n\nANOTHER = 1\n")
     edit(project, "fairdistill/runtime/errors.py", 'f"error: ', 'f"bad input: ')
     edit(project, "fairdistill/runtime/files.py", "import os\n", "import os\n\nANOTHER = 1\n")
-    edit(project, "workflow/rules/paper.smk", "Writing Table I", "Now writing Table I")
+    edit(project, "workflow/rules/report.smk", "# Tables and figures.", "# All tables and figures.")
     assert planned(*GIVEN, project=project, directory=study) == {}
 
 
@@ -80,19 +82,19 @@ def test_an_edited_plot_reruns_only_that_plot(study, project):
 def test_a_changed_loss_retrains_only_the_students_that_use_it(study, project):
     edit(project, "fairdistill/methods/mfd.py", "clamp_max(0)", "clamp_max(-1e-9)")
     jobs = planned(*GIVEN, project=project, directory=study)
-    assert jobs == AFTER_MODELS | {"distill_student": 2, "evaluate_model": 2}
+    assert jobs == AFTER_MODELS | {"train_model": 2, "evaluate_model": 2}
 
 
 def test_a_changed_lambda_retrains_only_its_student(study, checkout):
     changed = ("--config", "students={mfd: {lambda: 5}}")
     jobs = planned(*GIVEN, *changed, project=checkout, directory=study)
-    assert jobs == AFTER_MODELS | {"distill_student": 1, "evaluate_model": 1}
+    assert jobs == AFTER_MODELS | {"train_model": 1, "evaluate_model": 1}
 
 
 def test_a_changed_data_set_retrains_everything_on_it(study, project):
     edit(project, "fairdistill/data/digits_s.py", "GROUPS = [", 'GROUPS = ["red"][:0] + [')
     jobs = planned(*GIVEN, project=project, directory=study)
-    everything = {"prepare_dataset": 1, "train_teacher": 2, "distill_student": 3, "evaluate_model": 4}
+    everything = {"prepare_dataset": 1, "train_model": 5, "evaluate_model": 5}
     assert jobs == AFTER_MODELS | everything
 
 
@@ -115,20 +117,15 @@ def damage_predictions(directory):
 
 
 @pytest.mark.parametrize(
-    ("change", "given", "rule", "line"),
+    ("change", "given", "job", "reason"),
     [
-        (
-            None,
-            "students={mfd: {lambda: 1e38}}",
-            "distill_student",
-            "shufflenet digits_s mfd seed0 | error: training: ",
-        ),
-        (None, "data={sets: {digits_s: {test_fraction: 0.001}}}", "prepare_dataset", "prepare digits_s | error: "),
-        (damage_predictions, "seeds=[0]", "evaluate_model", "evaluate shufflenet digits_s balanced seed0 | error: "),
+        (None, "students={mfd: {lambda: 1e38}}", "train_model digits_s.shufflenet.mfd.seed0", "training: "),
+        (None, "data={sets: {digits_s: {test_fraction: 0.001}}}", "prepare_dataset digits_s", ""),
+        (damage_predictions, "seeds=[0]", "evaluate_model digits_s.shufflenet.balanced.seed0", ""),
     ],
 )
 def test_a_rerun_that_fails_says_why_keeps_what_was_there_and_stays_to_be_done(
-    own, checkout, change, given, rule, line
+    own, checkout, change, given, job, reason
 ):
     if change:
         change(own)
@@ -137,10 +134,12 @@ def test_a_rerun_that_fails_says_why_keeps_what_was_there_and_stays_to_be_done(
     plan = planned(*changed, project=checkout, directory=own)
     done = snakemake("--cores", 1, *changed, project=checkout, directory=own)
     assert done.returncode != 0
-    assert len([text for text in done.stdout.splitlines() if text.startswith(line)]) == 1, done.stdout
+    *others, last = done.stdout.splitlines()
+    assert last.startswith(f"error: {job}: {reason}"), done.stdout
+    assert not [line for line in others if "error" in line.lower() or line.startswith(("Cannot", "Restored"))]
     assert contents(own) == before
     assert planned(*changed, project=checkout, directory=own) == plan
-    assert plan[rule] == 1
+    assert plan[job.split(" ")[0]] == 1
 
 
 def test_a_failure_that_is_mended_reruns_once(own, checkout):
@@ -150,6 +149,13 @@ def test_a_failure_that_is_mended_reruns_once(own, checkout):
     assert planned(*GIVEN, project=checkout, directory=own) == {}
 
 
+@pytest.fixture
+def verbose(monkeypatch):
+    """Snakemake and its jobs print all they have to say."""
+    monkeypatch.setenv("FAIRDISTILL_VERBOSE", "1")
+
+
+@pytest.mark.usefixtures("verbose")
 def test_after_a_rerun_that_was_killed_the_earlier_files_are_there_and_the_job_is_planned(own, checkout):
     before = contents(own)
     longer = (*GIVEN, "--config", "training={epochs: 1000}")
@@ -159,7 +165,7 @@ def test_after_a_rerun_that_was_killed_the_earlier_files_are_there_and_the_job_i
     assert contents(own) == before, line
     snakemake("--unlock", *longer, project=checkout, directory=own)
     jobs = planned(*longer, project=checkout, directory=own)
-    assert jobs == AFTER_MODELS | {"train_teacher": 2, "distill_student": 3, "evaluate_model": 4}
+    assert jobs == AFTER_MODELS | {"train_model": 5, "evaluate_model": 5}
 
 
 def test_a_training_goes_on_after_snakemake_and_its_job_were_killed(own, checkout):
@@ -176,12 +182,13 @@ def test_a_training_goes_on_after_snakemake_and_its_job_were_killed(own, checkou
     done = snakemake("--cores", 1, *given, **where)
     assert done.returncode == 0, done.stdout
     assert "| resuming after epoch" in done.stdout
-    assert "| 1 of 1 trainings done, about 0.0 min left" in done.stdout
+    assert "; 1 of 1 trainings done]" in done.stdout
     again = load_file(own / target)
     assert all((again[name] == whole[name]).all() for name in whole)
     assert [path.name for path in (own / target).parents[1].iterdir()] == ["seed0"]
 
 
+@pytest.mark.usefixtures("verbose")
 def test_a_training_that_outlived_snakemake_is_not_repeated(own, checkout):
     target = Path("results/tiny/models/digits_s/shufflenet/balanced/seed0/weights.safetensors")
     given = (target, *GIVEN, "--config", "training={epochs: 4}")
@@ -202,15 +209,17 @@ def test_a_training_that_outlived_snakemake_is_not_repeated(own, checkout):
     assert planned(*given, **where) == {}
 
 
-def test_the_terminal_shows_what_the_log_holds_with_the_name_of_the_job(own, checkout):
+@pytest.mark.usefixtures("verbose")
+def test_on_request_the_terminal_shows_what_the_log_holds(own, checkout):
     target = "results/tiny/models/digits_s/shufflenet/balanced/seed0/weights.safetensors"
     (own / target).unlink()
     done = snakemake("--cores", 1, target, *GIVEN, project=checkout, directory=own)
-    log = own / "logs/tiny/distill_student/digits_s.shufflenet.balanced.seed0.log"
+    log = own / "logs/tiny/train_model/digits_s.shufflenet.balanced.seed0.log"
     lines = log.read_text(encoding="utf-8").splitlines()
-    shown = re.findall(r"^shufflenet digits_s balanced seed0 \| (.*)$", done.stdout, flags=re.MULTILINE)
+    shown = re.findall(r"^ +digits_s\.shufflenet\.balanced\.seed0 \| (.*)$", done.stdout, flags=re.MULTILINE)
     assert shown == lines
     assert lines[1].startswith("epoch 1/1 ")
+    assert "Building DAG of jobs..." in done.stdout.splitlines()
 
 
 def test_conda_or_not_changes_no_result(study, checkout, tmp_path):
@@ -222,4 +231,4 @@ def test_conda_or_not_changes_no_result(study, checkout, tmp_path):
     where = {"project": checkout, "directory": study, "path": conda.parent}
     assert planned("--use-conda", *GIVEN, **where) == {}
     env = ("--rerun-triggers", "software-env")
-    assert planned("--use-conda", *env, *GIVEN, **where)["distill_student"] == 3
+    assert planned("--use-conda", *env, *GIVEN, **where)["train_model"] == 5

@@ -1,4 +1,4 @@
-# where Snakemake itself runs: the nodes of a cluster often have no way out to the network
+# It runs where Snakemake does: the nodes of a cluster often have no way out to the network.
 rule download_dataset:
     output:
         update("resources/{archive}"),
@@ -10,11 +10,10 @@ rule download_dataset:
     resources:
         mem_mb=3000,
     params:
-        job=job("download {archive}", study=""),
-    message:
-        "Downloading {wildcards.archive}"
+        last_failure=last_failure("logs/download_dataset/{archive}.log"),
     shell:
-        "job {params.job} {log} python -m scripts.download_dataset --archive {wildcards.archive} --output {output}"
+        "job {params.last_failure} {log}"
+        " python -m scripts.download_dataset --archive {wildcards.archive} --output {output}"
 
 
 rule prepare_dataset:
@@ -30,16 +29,11 @@ rule prepare_dataset:
         mem_mb=4000,
         runtime=60,
     params:
-        job=job("prepare {dataset}"),
-        settings=lambda wildcards: as_json(config["data"]["sets"][wildcards.dataset]),
-        archive=lambda wildcards, input: f"--archive {input.archive}" if input.archive else "",
+        last_failure=last_failure(f"{LOGS}/prepare_dataset/{{dataset}}.log"),
+        settings=lambda wildcards: as_json(STUDY.data.sets[wildcards.dataset].to_json()),
+        archive=archive_option,
         folder=subpath(output.info, parent=True),
-        code=lambda wildcards: code_version(
-            "scripts.prepare_dataset",
-            f"fairdistill.data.{config['data']['sets'][wildcards.dataset]['kind']}",
-        ),
-    message:
-        "Preparing the data set {wildcards.dataset}"
+        code=code_of_data,
     shell:
-        "job {params.job} {log} python -m scripts.prepare_dataset --settings {params.settings:q} {params.archive}"
-        " --output {params.folder}"
+        "job {params.last_failure} {log}"
+        " python -m scripts.prepare_dataset --settings {params.settings:q} {params.archive} --output {params.folder}"

@@ -1,60 +1,28 @@
-# Neither these jobs nor the evaluations have a message: to format it would be a twentieth of planning a large grid, and
-# the jobs say themselves what they are.
-rule train_teacher:
+# Trains teachers and students alike; a student whose method stands on another model gets that model's weights.
+rule train_model:
     input:
         **DATA_FILES,
+        base=base_of,
     output:
-        **kept(files_of_model(method="teacher")),
+        **kept(MODEL_FILES),
     log:
-        f"{LOGS}/train_teacher/{{dataset}}.{{architecture}}.seed{{seed}}.log",
+        f"{LOGS}/train_model/{MODEL_NAME}.log",
     benchmark:
-        f"{LOGS}/train_teacher/{{dataset}}.{{architecture}}.seed{{seed}}.tsv"
+        f"{LOGS}/train_model/{MODEL_NAME}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: config["training"]["threads"]
+    threads: STUDY.training.threads
     resources:
         gpu=gpus_per_training(),
         mem_mb=4000,
         runtime=480,
     params:
-        job=job("{architecture} {dataset} teacher seed{seed}"),
+        last_failure=last_failure(f"{LOGS}/train_model/{MODEL_NAME}.log"),
         data=subpath(input.info, parent=True),
         folder=subpath(output.weights, parent=True),
-        options=lambda wildcards: options_of_training(
-            "scripts.train_teacher", wildcards.dataset, wildcards.architecture, "teacher"
-        ),
+        base=base_option,
+        options=training_options,
     shell:
-        "job {params.job} {log} python -m scripts.train_teacher --data {params.data} {params.options}"
+        "job {params.last_failure} {log}"
+        " python -m scripts.train_model --data {params.data} {params.options} {params.base}"
         " --seed {wildcards.seed} --output {params.folder}"
-
-
-rule distill_student:
-    input:
-        **DATA_FILES,
-        teacher=teacher_of,
-    output:
-        **kept(files_of_model()),
-    log:
-        f"{LOGS}/distill_student/{{dataset}}.{{architecture}}.{{method}}.seed{{seed}}.log",
-    benchmark:
-        f"{LOGS}/distill_student/{{dataset}}.{{architecture}}.{{method}}.seed{{seed}}.tsv"
-    wildcard_constraints:
-        method="|".join(config["students"]),
-    conda:
-        "../../envs/train.yaml"
-    threads: config["training"]["threads"]
-    resources:
-        gpu=gpus_per_training(),
-        mem_mb=4000,
-        runtime=480,
-    params:
-        job=job("{architecture} {dataset} {method} seed{seed}"),
-        data=subpath(input.info, parent=True),
-        folder=subpath(output.weights, parent=True),
-        teacher=teacher_options,
-        options=lambda wildcards: options_of_training(
-            "scripts.distill_student", wildcards.dataset, wildcards.architecture, wildcards.method
-        ),
-    shell:
-        "job {params.job} {log} python -m scripts.distill_student --data {params.data} {params.options}"
-        " {params.teacher} --seed {wildcards.seed} --output {params.folder}"

@@ -1,0 +1,61 @@
+"""How much a run prints: a line for each event, and nothing of what Snakemake says beside."""
+
+import os
+import re
+import subprocess
+
+import pytest
+from running import TINY, snakemake
+
+LINES = {
+    "profile": r"Using workflow specific profile .*",
+    "plan": r"18 jobs: .*\b5 train_model\b.*",
+    "start": r"start  (?:prepare_dataset|train_model) \S+",
+    "epoch": r" +\S+ \| epoch 1/1  .* left",
+    "done": r"done   \w+(?: \S+)? in \d+ (?:s|min) \[\d+ of 18 jobs(?:; \d of 5 trainings done(?:, about .* left)?)?\]",
+}
+
+
+def test_a_run_is_a_line_for_each_event(study):
+    lines = (study / "terminal.txt").read_text(encoding="utf-8").splitlines()
+    counts = {name: sum(bool(re.fullmatch(pattern, line)) for line in lines) for name, pattern in LINES.items()}
+    assert counts == {"profile": 1, "plan": 1, "start": 6, "epoch": 5, "done": 18}, "\n".join(lines)
+    assert len(lines) == sum(counts.values()), "\n".join(lines)
+    assert "[18 of 18 jobs]" in lines[-1]
+
+
+def test_the_rest_is_in_the_log_files(study):
+    (log,) = (study / ".snakemake" / "log").glob("*.snakemake.log")
+    assert "rule train_model:" in log.read_text(encoding="utf-8")
+    text = (study / "logs" / "tiny" / "train_model" / "digits_s.shufflenet.mfd.seed0.log").read_text(encoding="utf-8")
+    assert len(text.splitlines()) > 1
+
+
+@pytest.mark.parametrize(("epochs", "shown"), [(1, [1]), (2, [1, 2]), (10, [1, 4, 7, 10]), (20, [1, 7, 14, 20])])
+def test_of_a_training_four_epochs_are_shown(checkout, epochs, shown):
+    lines = [f"epoch {n}/{epochs}{rest}" for n in range(1, epochs + 1) for rest in (", step 1/2  loss 1", "  loss 1")]
+    script = ["bash", "-c", f'source "{checkout}/workflow/job.sh"; show_progress model']
+    done = subprocess.run(script, input="\n".join(lines), text=True, check=True, capture_output=True)
+    assert done.stdout == "".join(f"       model | epoch {n}/{epochs}  loss 1\n" for n in shown)
+
+
+def test_a_failure_in_the_first_run_is_one_line_and_the_last(workdir, checkout):
+    target = "results/tiny/data/digits_s/dataset.json"
+    given = (target, "--configfile", TINY, "--config", "data={sets: {digits_s: {test_fraction: 0.001}}}")
+    done = snakemake("--cores", 1, *given, project=checkout, directory=workdir)
+    assert done.returncode != 0
+    # above it: the profile, the plan, and the start of the job
+    *others, last = done.stdout.splitlines()
+    assert last.startswith("error: prepare_dataset digits_s: ")
+    assert last.endswith(" (log: logs/tiny/prepare_dataset/digits_s.log)")
+    assert len(others) == 3, done.stdout
+
+
+def test_a_process_that_is_killed_is_named_as_the_reason(tmp_path, checkout):
+    script = f'source "{checkout}/workflow/job.sh"; job none logs/a.log bash -c "echo begun; kill -KILL \\$\\$"'
+    env = os.environ | {"FAIRDISTILL_RUN": "1"}
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    begun, *_, last = (tmp_path / "logs" / "a.log").read_text().splitlines()
+    assert begun == "begun"
+    assert last.startswith("error: it was killed by the signal KILL")

@@ -1,0 +1,74 @@
+# What rules and targets take as input, as it follows from the configuration.
+from fairdistill.settings.study import Place
+
+# The models of the main grid, and those that they stand on: what the tables of the study are made from.
+MAIN_GRIDS = STUDY.with_bases(STUDY.grids[-1])
+# The same for every grid, the main one's last: what the table of ablations is made from.
+ALL_GRIDS = [part for grid in STUDY.grids for part in STUDY.with_bases(grid)]
+HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
+HAS_VALIDATION = any(STUDY.data.sets[name].validation for name in STUDY.datasets)
+
+
+def published_runs():
+    """The models' table of the published study that this one is compared with; None where there is none.
+
+    A study is not compared with itself, and not with a folder that has no results (as in a working directory other
+    than the checkout).
+    """
+    if STUDY.published is None or Path(STUDY.published).resolve() == Path(RESULTS).resolve():
+        return None
+    runs = f"{STUDY.published}/tables/runs.csv"
+    return runs if Path(runs).is_file() else None
+
+
+def judges_conclusions():
+    """Whether the paper's sentences are judged: only beside its own numbers, not beside another paper's."""
+    own = Path(ROOT, "config/paper_values.csv")
+    return STUDY.paper_values is not None and Path(STUDY.paper_values).read_bytes() == own.read_bytes()
+
+
+PUBLISHED_RUNS = published_runs()
+JUDGES_CONCLUSIONS = judges_conclusions()
+
+
+def archive_of(wildcards):
+    """The raw archive that a data set is made from; none where nothing has to be downloaded."""
+    archive = STUDY.data.sets[wildcards.dataset].archive
+    # an archive that was copied anew is no other archive: its contents are checked
+    return ancient(f"resources/{archive}") if archive else []
+
+
+def base_of(wildcards):
+    """The weights of the model that a model stands on, of the same data set and seed; none where it stands on none."""
+    base = STUDY.base(Place(wildcards.architecture, wildcards.method))
+    if base is None:
+        return []
+    names = {"dataset": wildcards.dataset, "seed": wildcards.seed, **base._asdict()}
+    return MODEL_FILES["weights"].format(**names)
+
+
+def tables():
+    names = ["runs.csv", "summary.csv", "paired.csv", "paired.md"]
+    names += ["table1.csv", "table1.md", "table1.tex"]
+    if HAS_VALIDATION:
+        names += ["validation.csv"]
+    if HAS_ABLATIONS:
+        names += ["ablations.csv", "ablations.md", "ablations.tex"]
+    if STUDY.paper_values:
+        names += ["paper_vs_reproduced.csv", "paper_vs_reproduced.md"]
+    if JUDGES_CONCLUSIONS:
+        names += ["paper_conclusions.csv"]
+    if PUBLISHED_RUNS:
+        names += ["published_vs_own.csv", "published_vs_own.md"]
+    return [f"{TABLES}/{name}" for name in names]
+
+
+def figures():
+    names = ["fig1_architecture"]
+    for number, architecture in enumerate(STUDY.networks, start=1):
+        if architecture in STUDY.architectures:
+            names += [
+                f"fig{2 * number}_{architecture}_deo",
+                f"fig{2 * number + 1}_{architecture}_accuracy",
+            ]
+    return expand(f"{FIGURES}/{{name}}.{{ext}}", name=names, ext=["pdf", "png"])

@@ -1,0 +1,59 @@
+# How jobs run: their environment, their share of the GPUs, and what is kept of those that fail.
+import os
+import shlex
+from pathlib import Path
+
+from fairdistill.runtime.devices import visible_gpus
+
+GPUS = visible_gpus()
+# a limit of this machine alone: profiles/default makes `gpu` a resource that is counted on each machine, so that a
+# cluster's scheduler counts its own
+limit_resource("gpu", max(1, len(GPUS) * STUDY.training.gpu_slots))
+
+# Environment variables of every job. They are no parameters of a rule, because a moved checkout or another mirror
+# changes no result. PYTHONSAFEPATH: a file torch.py in the user's folder is not taken for torch.
+variables = {
+    "PYTHONPATH": ROOT,
+    "PYTHONSAFEPATH": "1",
+    "FAIRDISTILL_RUN": RUN,
+    "FAIRDISTILL_GPU_SLOTS": str(STUDY.training.gpu_slots),
+}
+if STUDY.data.mirror:
+    variables["FAIRDISTILL_MIRROR"] = STUDY.data.mirror
+exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in variables.items())
+shell.prefix(f"{exports}source {shlex.quote(f'{ROOT}/workflow/job.sh')}; ")
+
+
+def gpus_per_training():
+    """0 where training stays on the CPU: there the cores limit how many trainings run at once."""
+    device = STUDY.training.device
+    return int(device == "cuda" or (device == "auto" and bool(GPUS)))
+
+
+def kept(files):
+    """Mark outputs whose earlier version stays until the new one takes its place, and comes back if the job fails."""
+    return {name: update(path) for name, path in files.items()}
+
+
+def last_failure(log):
+    """The parameter of a rule that makes Snakemake plan a job again after a failure; `log` is the rule's log file.
+
+    Snakemake records a failed job as if it had finished (https://github.com/snakemake/snakemake/issues/3808). Where
+    its outputs are `kept`, those of the run before come back, and the next plan takes them for outputs of the changed
+    settings on which the job failed. So `job` in workflow/job.sh notes each run of Snakemake in which the job did not
+    reach its end, and the last of them is a parameter of the job: a changed parameter makes Snakemake do it again.
+    Rules whose outputs are not kept need none of this: Snakemake removes what a failed job of theirs has written.
+    """
+    note_of_job = Path(".snakemake", "failed", log)
+    # as long as no job of the rule has failed there is nothing to look up for each
+    if not note_of_job.parent.is_dir() or not any(note_of_job.parent.iterdir()):
+        return "none"
+
+    def of_job(wildcards):
+        note = Path(str(note_of_job).format(**wildcards))
+        # a full disk leaves the file empty
+        runs = note.read_text().split() or ["unknown"] if note.exists() else []
+        # a retry on a cluster is planned anew, within the same run: that run's failures do not count
+        return next((run for run in reversed(runs) if run != RUN), "none")
+
+    return of_job

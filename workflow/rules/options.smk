@@ -1,0 +1,74 @@
+# Options of the scripts, as they follow from the configuration.
+import functools
+import json
+import shlex
+
+from fairdistill.runtime.provenance import code_version
+from fairdistill.settings.study import Place
+
+
+def as_json(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def archive_option(wildcards, input):
+    return f"--archive {input.archive}" if input.archive else ""
+
+
+def code_of_data(wildcards):
+    """Version of the code that makes a data set."""
+    return code_version("scripts.prepare_dataset", STUDY.data.sets[wildcards.dataset].implementation)
+
+
+@functools.cache
+def code_of_training(architecture, method):
+    """Version of the code that decides a training's result: the script's, the network's, the method's, the engine's."""
+    return code_version(
+        "scripts.train_model",
+        STUDY.networks[architecture].implementation,
+        STUDY.method(method).implementation.split(":")[0],
+        STUDY.training.engines[STUDY.training.engine],
+    )
+
+
+@functools.cache
+def settings_of_training(dataset, architecture, method):
+    """The options of a training that do not depend on its seed: settings, code, and the names in its record."""
+    base = STUDY.base(Place(architecture, method))
+    options = {
+        "network": STUDY.networks[architecture].to_json(),
+        # which model is the base is the rule's affair: it gives the weights
+        "method": {key: value for key, value in STUDY.method(method).to_json().items() if key != "base"},
+        "training": STUDY.training.to_json(),
+        "run": {
+            "study": STUDY.study,
+            "dataset": dataset,
+            "architecture": architecture,
+            "method": method,
+            "role": STUDY.role(method),
+            "base": base and base._asdict(),
+        },
+    }
+    if base:
+        options["base-network"] = STUDY.networks[base.architecture].to_json()
+    words = " ".join(f"--{name} {shlex.quote(as_json(value))}" for name, value in options.items())
+    return f"{words} --code {code_of_training(architecture, method)}"
+
+
+def training_options(wildcards):
+    return settings_of_training(wildcards.dataset, wildcards.architecture, wildcards.method)
+
+
+# Apart from the other options: Snakemake does not compare parameters that depend on the input with those of the last
+# run, because it compares the input itself.
+def base_option(wildcards, input):
+    return f"--base {input.base}" if input.base else ""
+
+
+def paper_method_option():
+    """Names the students that stand beside the paper's; the teachers alone are compared where there are none."""
+    return f"--method {STUDY.paper_method}" if STUDY.paper_method else ""
+
+
+def paper_values_option(wildcards, input):
+    return f"--paper-values {shlex.quote(str(input.paper_values))}" if input.paper_values else ""

@@ -1,0 +1,166 @@
+# Tables and figures. They are made anew within seconds, so nothing is kept of a job that fails: Snakemake removes what
+# it has written, and plans it again.
+RUNS = f"{TABLES}/runs.csv"
+PAIRED = f"{TABLES}/paired.csv"
+
+
+rule aggregate_results:
+    input:
+        paths(METRICS, MAIN_GRIDS),
+    output:
+        runs=report(RUNS, caption="../report/runs.rst", category="Tables"),
+        summary=report(f"{TABLES}/summary.csv", caption="../report/summary.rst", category="Tables"),
+        paired=report(PAIRED, caption="../report/paired.rst", category="Tables"),
+        markdown=f"{TABLES}/paired.md",
+        validation=f"{TABLES}/validation.csv" if HAS_VALIDATION else [],
+    log:
+        f"{LOGS}/aggregate_results.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        metrics=lambda wildcards: METRICS,
+        grids=lambda wildcards: as_json(MAIN_GRIDS),
+        validation=lambda wildcards, output: (
+            f"--validation {output.validation}" if output.validation else ""
+        ),
+        code=code_version("scripts.aggregate_results"),
+    shell:
+        "python -m scripts.aggregate_results --metrics {params.metrics:q} --grids {params.grids:q}"
+        " --runs {output.runs} --summary {output.summary} --paired {output.paired}"
+        " --paired-markdown {output.markdown} {params.validation} > {log} 2>&1"
+
+
+rule make_table:
+    input:
+        runs=RUNS,
+    output:
+        csv=report(f"{TABLES}/table1.csv", caption="../report/table1.rst", category="Tables"),
+        markdown=f"{TABLES}/table1.md",
+        tex=f"{TABLES}/table1.tex",
+    log:
+        f"{LOGS}/make_table.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        code=code_version("scripts.make_table"),
+    shell:
+        "python -m scripts.make_table --runs {input.runs} --csv {output.csv}"
+        " --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
+
+
+rule make_ablations:
+    input:
+        paths(METRICS, ALL_GRIDS),
+        # not read: it makes this table anew with the others in `make figures`
+        RUNS,
+    output:
+        csv=report(
+            f"{TABLES}/ablations.csv",
+            caption="../report/ablations.rst",
+            category="Tables",
+        ),
+        markdown=f"{TABLES}/ablations.md",
+        tex=f"{TABLES}/ablations.tex",
+    log:
+        f"{LOGS}/make_ablations.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        metrics=lambda wildcards: METRICS,
+        grids=lambda wildcards: as_json(ALL_GRIDS),
+        code=code_version("scripts.make_ablations"),
+    shell:
+        "python -m scripts.make_ablations --metrics {params.metrics:q} --grids {params.grids:q}"
+        " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
+
+
+rule compare_with_paper:
+    input:
+        runs=RUNS,
+        paired=PAIRED,
+        paper_values=STUDY.paper_values or [],
+    output:
+        csv=report(
+            f"{TABLES}/paper_vs_reproduced.csv",
+            caption="../report/paper_vs_reproduced.rst",
+            category="Tables",
+        ),
+        markdown=f"{TABLES}/paper_vs_reproduced.md",
+        conclusions=f"{TABLES}/paper_conclusions.csv" if JUDGES_CONCLUSIONS else [],
+    log:
+        f"{LOGS}/compare_with_paper.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        method=paper_method_option(),
+        conclusions=lambda wildcards, output: (
+            f"--conclusions {output.conclusions}" if output.conclusions else ""
+        ),
+        code=code_version("scripts.compare_with_paper"),
+    shell:
+        "python -m scripts.compare_with_paper --runs {input.runs} --paired {input.paired}"
+        " --paper-values {input.paper_values:q} {params.method} --csv {output.csv}"
+        " --markdown {output.markdown} {params.conclusions} > {log} 2>&1"
+
+
+rule compare_with_published:
+    input:
+        runs=RUNS,
+        published=PUBLISHED_RUNS or [],
+    output:
+        csv=report(f"{TABLES}/published_vs_own.csv", category="Tables"),
+        markdown=f"{TABLES}/published_vs_own.md",
+    log:
+        f"{LOGS}/compare_with_published.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        folder=STUDY.published,
+        code=code_version("scripts.compare_with_published"),
+    shell:
+        "python -m scripts.compare_with_published --runs {input.runs} --published {params.folder:q}"
+        " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"
+
+
+rule plot_architecture:
+    output:
+        pdf=f"{FIGURES}/fig1_architecture.pdf",
+        png=report(
+            f"{FIGURES}/fig1_architecture.png",
+            caption="../report/fig1_architecture.rst",
+            category="Figures",
+        ),
+    log:
+        f"{LOGS}/plot_architecture.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        code=code_version("scripts.plot_architecture"),
+    shell:
+        "python -m scripts.plot_architecture --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+
+
+rule plot_comparison:
+    input:
+        runs=RUNS,
+        paper_values=STUDY.paper_values or [],
+    output:
+        pdf=f"{FIGURES}/fig{{number}}_{{architecture}}_{{metric}}.pdf",
+        png=report(
+            f"{FIGURES}/fig{{number}}_{{architecture}}_{{metric}}.png",
+            caption="../report/comparison.rst",
+            category="Figures",
+            labels={"architecture": "{architecture}", "metric": "{metric}"},
+        ),
+    log:
+        f"{LOGS}/plot_comparison/fig{{number}}_{{architecture}}_{{metric}}.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        paper_values=paper_values_option,
+        method=paper_method_option(),
+        code=code_version("scripts.plot_comparison"),
+    shell:
+        "python -m scripts.plot_comparison --runs {input.runs} --architecture {wildcards.architecture}"
+        " --metric {wildcards.metric} {params.paper_values} {params.method}"
+        " --pdf {output.pdf} --png {output.png} > {log} 2>&1"

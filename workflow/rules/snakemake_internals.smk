@@ -1,0 +1,53 @@
+# The parts of Snakemake that this workflow uses although its documentation does not promise to keep them. But for
+# workflow/Snakefile, no other file does so. Each with what breaks without it:
+#
+# - `workflow.current_basedir`, the folder of the file that is being read. From it comes the project's root, where the
+#   package `fairdistill` lies, which need not be installed beside the user's own Snakemake. (`workflow.basedir` is the
+#   folder of the main Snakefile, which may be workflow/Snakefile, or a user's own that includes ours.) Without it no
+#   rule finds its code.
+# - `workflow.default_target`, set by workflow/Snakefile, because a file that is only included does not set it. Without
+#   it that entry, which the Snakemake Workflow Catalog asks for, does nothing unless a target is named.
+# - `workflow.global_resources`, the limits given by `--resources`. A training asks for one GPU, and Snakemake starts any
+#   number of such jobs at once unless there is a limit; a profile cannot count the GPUs of a machine. Without it all
+#   trainings that the cores allow start at once, and most wait for a GPU: right, but each takes its memory meanwhile.
+# - `workflow.dag.needrun_jobs()`, the jobs of the plan. `make watch` and the lines about progress get the number of
+#   planned trainings from it. Without it they do not say how far the run is.
+# - `workflow.is_main_process`, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
+#   fields of its log records (`event`, `jobid`, ...), which its logger plugins get too. With them
+#   fairdistill/runtime/terminal.py prints a line for each event in the place of Snakemake's own output. It also keeps
+#   back the warning "Cannot restore ...: no backup found.": where a job fails, Snakemake 9.27 prints it for each output
+#   marked by `update()` that had no earlier version, and so before the line that says why the job failed. Without the
+#   handler, Snakemake's output is shown as it is; without the others, remove `replace_terminal_handler` for the same.
+import logging
+import sys
+from pathlib import Path
+
+ROOT = str(Path(str(workflow.current_basedir)).parents[1])
+sys.path.insert(0, ROOT)
+
+
+def replace_terminal_handler(make):
+    """Put `make(handler)` in the place of the handler that prints Snakemake's log, where its output may change.
+
+    It may not in a dry run, in a job on a cluster, where the user asks for more or less output than usual, and where a
+    logger plugin prints.
+    """
+    settings = workflow.output_settings
+    asked = settings.verbose or settings.printshellcmds or settings.quiet or settings.debug_dag
+    if settings.dryrun or asked or not workflow.is_main_process:
+        return
+    logger = logging.getLogger("snakemake.logging")
+    for handler in [handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"]:
+        logger.removeHandler(handler)
+        logger.addHandler(make(handler))
+
+
+def limit_resource(name, limit):
+    """Let jobs that ask for a resource run only up to `limit` at a time, unless the user's --resources names it."""
+    if name not in workflow.global_resources:
+        workflow.global_resources[name] = limit
+
+
+def logs_of_planned(rule):
+    """The log files of the jobs of a rule that this run will do."""
+    return [str(job.log[0]) for job in workflow.dag.needrun_jobs() if job.rule.name == rule]
