@@ -1,15 +1,20 @@
-"""UTKFace: labels from names, a balanced test split, and no image in both splits."""
+"""UTKFace: labels from names, a balanced test split, and no image in two splits."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_archives import accept_faces, faces, pack
+from synthetic_archives import accept_faces, faces, pack, with_copies
 
 from fairdistill.data import load_dataset, utkface
 from fairdistill.data.archives import ArchiveError
 from fairdistill.data.preparing import prepare_dataset
 from fairdistill.runtime.errors import UserError
-from fairdistill.training.loop import TrainingSettings, train
+from fairdistill.settings.data import AnyDataSet, UTKFace
+from fairdistill.settings.methods import Erm
+from fairdistill.settings.networks import ShuffleNetV2
+from fairdistill.settings.reading import read_settings
+from fairdistill.settings.training import Training
+from fairdistill.training.loop import train
 
 
 def publish(tmp_path, monkeypatch, members):
@@ -17,16 +22,20 @@ def publish(tmp_path, monkeypatch, members):
     return pack(tmp_path / "faces.tar.gz", [(f"UTKFace/{name}", content) for name, content in members.items()])
 
 
+def prepare(archive, **settings):
+    return utkface.prepare(UTKFace(kind="utkface", **settings), archive)
+
+
 def cells(samples, split):
     return samples[samples["split"] == split].groupby(["label", "group"]).size()
 
 
-def test_test_split_is_balanced_and_training_all_else(tmp_path, monkeypatch):
+def test_test_split_is_balanced_and_all_other_images_are_for_training(tmp_path, monkeypatch):
     members = faces(per_cell=5)
-    prepared = utkface.prepare(publish(tmp_path, monkeypatch, members), test_per_cell=2)
+    prepared = prepare(publish(tmp_path, monkeypatch, members), test_per_cell=2)
     assert cells(prepared.samples, "test").to_list() == [2] * 12
     assert cells(prepared.samples, "train").to_list() == [3] * 12
-    assert prepared.notes["others"] == 15
+    assert prepared.notes["faces_left_out_as_their_race_is_others"] == 15
     assert not prepared.samples["image_id"].str.contains("_0_4_").any()
 
 
@@ -45,51 +54,37 @@ def test_test_split_is_balanced_and_training_all_else(tmp_path, monkeypatch):
 )
 def test_label_and_group_come_from_the_name(tmp_path, monkeypatch, name, label, group):
     members = faces() | {name: b"content"}
-    samples = utkface.prepare(publish(tmp_path, monkeypatch, members), test_per_cell=1).samples
+    samples = prepare(publish(tmp_path, monkeypatch, members), test_per_cell=1).samples
     sample = samples.set_index("image_id").loc[name]
     assert (sample["label"], utkface.GROUPS[sample["group"]]) == (label, group)
 
 
-def test_unparsable_names_are_counted_and_left_out(tmp_path, monkeypatch):
+def test_files_with_incomplete_names_are_counted_and_left_out(tmp_path, monkeypatch):
     odd = ["39_1_20170116174525125.jpg.chip.jpg", "61_1_20170109142408075.jpg.chip.jpg", "portrait.jpg"]
     members = faces() | {name: name.encode() for name in odd}
-    prepared = utkface.prepare(publish(tmp_path, monkeypatch, members), test_per_cell=1)
-    assert prepared.notes["unparsable"] == {"count": 3, "names": odd}
+    prepared = prepare(publish(tmp_path, monkeypatch, members), test_per_cell=1)
+    assert prepared.notes["files_left_out_as_their_name_is_incomplete"] == {"count": 3, "names": odd}
     assert not prepared.samples["image_id"].isin(odd).any()
-
-
-def with_copies(members):
-    """Each third face again under another date; of these, each second also with another age, or as "Others"."""
-    copies = {}
-    for i, (name, content) in enumerate(members.items()):
-        age, gender, race, _ = name.split("_")
-        if i % 3 == 0:
-            copies[f"{age}_{gender}_{race}_2018{i:013d}.jpg.chip.jpg"] = content
-        if i % 6 == 0:
-            copies[f"{90 - int(age)}_{gender}_{race}_2019{i:013d}.jpg.chip.jpg"] = content
-        if i % 12 == 3:
-            copies[f"{age}_{gender}_4_2019{i:013d}.jpg.chip.jpg"] = content
-    return members | copies
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_no_image_is_in_both_splits_or_twice_in_test(tmp_path, monkeypatch, seed):
     members = with_copies(faces(per_cell=12))
-    prepared = utkface.prepare(publish(tmp_path, monkeypatch, members), test_per_cell=4, split_seed=seed)
+    prepared = prepare(publish(tmp_path, monkeypatch, members), test_per_cell=4, split_seed=seed)
     samples = prepared.samples.assign(content=[members[name] for name in prepared.samples["image_id"]])
     train, test = (samples[samples["split"] == split] for split in ("train", "test"))
     assert test["content"].is_unique
     assert not test["content"].isin(train["content"]).any()
-    # Nothing is lost but the copies of test images: one each, those with a third and other label being no test image.
+    # only copies of test images are dropped
     used = sum("_4_" not in name for name in members)
-    dropped = prepared.notes["copies_dropped_from_train"]
+    dropped = prepared.notes["copies_of_test_images_left_out_of_training"]
     assert len(samples) == used - dropped
     assert dropped == sum(members[name] in set(test["content"]) for name in members) - len(test)
 
 
 def test_no_test_label_is_contradicted_by_a_copy(tmp_path, monkeypatch):
     members = with_copies(faces(per_cell=12))
-    prepared = utkface.prepare(publish(tmp_path, monkeypatch, members), test_per_cell=4)
+    prepared = prepare(publish(tmp_path, monkeypatch, members), test_per_cell=4)
     by_content = {}
     for name, content in members.items():
         age, _, race, _ = name.split("_")
@@ -97,19 +92,55 @@ def test_no_test_label_is_contradicted_by_a_copy(tmp_path, monkeypatch):
     test = prepared.samples[prepared.samples["split"] == "test"]
     assert all(len(by_content[members[name]]) == 1 for name in test["image_id"])
     contradicted = [n for n, c in members.items() if len(by_content[c]) > 1 and "_4_" not in n]
-    assert prepared.notes["contradicting_copies_kept_out_of_test"] == len(contradicted) > 0
+    assert prepared.notes["images_kept_out_of_test_as_copies_contradict"] == len(contradicted) > 0
+
+
+@pytest.mark.parametrize("duplicates", ["drop", "keep"])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_copy_of_a_validation_image_is_in_another_split(tmp_path, monkeypatch, seed, duplicates):
+    members = with_copies(faces(per_cell=24))
+    archive = publish(tmp_path, monkeypatch, members)
+    settings = {"kind": "utkface", "test_per_cell": 4, "image_size": 8, "split_seed": seed, "duplicates": duplicates}
+    plain, split = (UTKFace(**settings, validation=share) for share in (0.0, 0.25))
+    before = prepare_dataset(tmp_path / "before", plain, archive)
+    info = prepare_dataset(tmp_path / "after", split, archive)
+    samples = load_dataset(tmp_path / "after").samples
+    assert list(samples) == ["sample_id", "image_id", "split", "label", "group"]
+    content = samples["image_id"].map(members)
+    is_validation = samples["split"] == "validation"
+    assert content[is_validation].is_unique
+    assert not content[is_validation].isin(content[~is_validation]).any()
+    # the shares are exact all the same, copies are in training, and the test split is the same
+    assert info["counts"]["validation"] == [[round(0.25 * n) for n in row] for row in before["counts"]["train"]]
+    copied = content.duplicated(keep=False)[samples["split"] == "train"].sum()
+    assert info["notes"]["images_kept_out_of_validation_as_they_have_copies"] == copied > 0
+    earlier = load_dataset(tmp_path / "before").samples
+    pd.testing.assert_frame_equal(samples.query("split == 'test'"), earlier.query("split == 'test'"))
+    assert samples["image_id"].equals(earlier["image_id"])
+
+
+def test_a_cell_with_too_few_images_without_a_copy_is_named(tmp_path, monkeypatch):
+    archive = publish(tmp_path, monkeypatch, with_copies(faces(per_cell=12)))
+    settings = UTKFace(kind="utkface", test_per_cell=1, validation=0.9)
+    with pytest.raises(UserError) as error:
+        prepare_dataset(tmp_path / "d", settings, archive)
+    assert str(error.value) == (
+        "data: d needs 14 validation images of the cell (under 20, White), which has only 7 training images without a "
+        "copy; lower `validation`, which is 0.9"
+    )
+    assert not (tmp_path / "d").exists()
 
 
 def test_duplicates_can_be_kept(tmp_path, monkeypatch):
     members = with_copies(faces(per_cell=12))
     archive = publish(tmp_path, monkeypatch, members)
-    prepared = utkface.prepare(archive, test_per_cell=4, duplicates="keep")
+    prepared = prepare(archive, test_per_cell=4, duplicates="keep")
     samples = prepared.samples
     assert len(samples) == sum("_4_" not in name for name in members)
     assert cells(samples, "test").to_list() == [4] * 12
-    assert prepared.notes["copies_dropped_from_train"] == 0
+    assert prepared.notes["copies_of_test_images_left_out_of_training"] == 0
     # the same test images as without the copies
-    dropped = utkface.prepare(archive, test_per_cell=4).samples
+    dropped = prepare(archive, test_per_cell=4).samples
     assert set(samples.query("split == 'test'")["image_id"]) == set(dropped.query("split == 'test'")["image_id"])
     assert len(samples) > len(dropped)
     content = samples["image_id"].map(members)
@@ -119,21 +150,21 @@ def test_duplicates_can_be_kept(tmp_path, monkeypatch):
 
 def test_split_does_not_depend_on_the_packing(tmp_path, monkeypatch):
     members = with_copies(faces(per_cell=6))
-    first = utkface.prepare(publish(tmp_path / "a", monkeypatch, members), test_per_cell=2)
-    second = utkface.prepare(publish(tmp_path / "b", monkeypatch, dict(reversed(members.items()))), test_per_cell=2)
+    first = prepare(publish(tmp_path / "a", monkeypatch, members), test_per_cell=2)
+    second = prepare(publish(tmp_path / "b", monkeypatch, dict(reversed(members.items()))), test_per_cell=2)
     pd.testing.assert_frame_equal(first.samples, second.samples)
 
 
 def test_split_seed_decides_the_split(tmp_path, monkeypatch):
     archive = publish(tmp_path, monkeypatch, faces(per_cell=6))
-    splits = [utkface.prepare(archive, test_per_cell=2, split_seed=seed).samples["split"] for seed in (0, 1)]
+    splits = [prepare(archive, test_per_cell=2, split_seed=seed).samples["split"] for seed in (0, 1)]
     assert (splits[0] != splits[1]).any()
 
 
 @pytest.mark.parametrize("size", [8, 24, 176])
 def test_images_are_resized(tmp_path, monkeypatch, size):
     archive = publish(tmp_path, monkeypatch, faces())
-    prepare_dataset(tmp_path / "d", {"kind": "utkface", "image_size": size, "test_per_cell": 1}, archive)
+    prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", image_size=size, test_per_cell=1), archive)
     dataset = load_dataset(tmp_path / "d")
     assert dataset.images.shape == (len(dataset.samples), size, size, 3)
     train, _, _ = dataset.split("train")
@@ -143,32 +174,35 @@ def test_images_are_resized(tmp_path, monkeypatch, size):
 
 
 def test_a_model_trains_on_faces_of_176_px(tmp_path, monkeypatch):
-    """The size that the authors of MFD use, from files of the size that the real ones have."""
+    """The authors of MFD train on this size. The files have the size of the real ones."""
     archive = publish(tmp_path, monkeypatch, faces(per_cell=2, size=200))
-    prepare_dataset(tmp_path / "d", {"kind": "utkface", "image_size": 176, "test_per_cell": 1}, archive)
+    prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", image_size=176, test_per_cell=1), archive)
     dataset = load_dataset(tmp_path / "d")
-    settings = TrainingSettings(epochs=1, batch_size=6, device="cpu", precision="fp32")
-    trained = train(dataset, {"kind": "shufflenet_v2_x1_0"}, {"kind": "scratch"}, settings, role="teacher", seed=0)
-    assert trained.probabilities.shape == (12, 3)
+    settings = Training(epochs=1, batch_size=6, device="cpu", precision="fp32")
+    network = ShuffleNetV2(kind="shufflenet_v2_x1_0")
+    trained = train(dataset, network, Erm(kind="erm"), settings, role="teacher", seed=0)
+    assert trained.probabilities["test"].shape == (12, 3)
     assert np.isfinite(trained.history["loss"]).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", None])
-def test_image_that_does_not_decode_is_named(tmp_path, monkeypatch, content):
+def test_image_that_cannot_be_decoded_is_named(tmp_path, monkeypatch, content):
     members = faces()
     name = next(iter(members))
     members[name] = members[name][:400] if content is None else content
     archive = publish(tmp_path, monkeypatch, members)
-    with pytest.raises(ArchiveError, match=rf"faces\.tar\.gz: the image {name} does not decode"):
-        prepare_dataset(tmp_path / "d", {"kind": "utkface", "test_per_cell": 1}, archive)
+    with pytest.raises(ArchiveError, match=rf"faces\.tar\.gz: the image {name} cannot be decoded"):
+        prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", test_per_cell=1), archive)
     assert not list((tmp_path / "d").iterdir())
 
 
 @pytest.mark.parametrize("test_per_cell", [4, 5])
 def test_cell_that_is_too_small_is_named(tmp_path, monkeypatch, test_per_cell):
     archive = publish(tmp_path, monkeypatch, faces(per_cell=4))
-    with pytest.raises(UserError, match=rf"test_per_cell is {test_per_cell}, but the cell \(under 20, White\)"):
-        utkface.prepare(archive, test_per_cell=test_per_cell)
+    with pytest.raises(
+        UserError, match=rf"^data: test_per_cell is {test_per_cell}, but .* 4 images of the cell \(under 20, White\)"
+    ):
+        prepare(archive, test_per_cell=test_per_cell)
 
 
 def test_altered_or_missing_file_is_found(tmp_path, monkeypatch):
@@ -195,5 +229,5 @@ def test_other_files_in_a_repacked_archive_do_no_harm(tmp_path, monkeypatch):
     [("image_size", 7), ("image_size", 64.0), ("test_per_cell", 0), ("split_seed", -1), ("duplicates", "ignore")],
 )
 def test_bad_setting_is_named(key, value):
-    with pytest.raises(UserError, match=rf"^data: {key} is .*; it must be "):
-        utkface.prepare(None, **{key: value})
+    with pytest.raises(UserError, match=rf"^data: {key} is .*; (it must be|choose one of) "):
+        read_settings(AnyDataSet, {"kind": "utkface", key: value}, where="data")
