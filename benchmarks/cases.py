@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from fairdistill.settings.methods import Erm, Mfd
+
 
 class Dataset(NamedTuple):
     """The shape of a data set: side in pixels, and how many classes, groups and images it has."""
@@ -15,10 +17,8 @@ class Dataset(NamedTuple):
 
 DATASETS = {"cifar10s": Dataset(32, 10, 2, 50_000, 20_000), "utkface": Dataset(64, 3, 4, 20_797, 1_200)}
 KINDS = ["resnet18", "shufflenet_v2_x1_0"]
-METHODS = {
-    "teacher": {"kind": "scratch", "sampling": "plain"},
-    "student": {"kind": "mfd", "lambda": 3.0, "sampling": "balanced"},
-}
+# of each role; the settings are the defaults, and so those of config/config.yaml
+METHODS = {"teacher": Erm(kind="erm"), "student": Mfd(kind="mfd")}
 ENGINES = ("reference", "fast")
 PARTS = ["data", "teacher", "forward", "backward", "loss", "optimiser"]
 # as in config/config.yaml

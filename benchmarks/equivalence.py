@@ -9,7 +9,7 @@ pairs (architecture x role x seed, 12 of them) go into one two-sided t-test of m
 three p-values, corrected by Holm's method, is below 0.05. A student's difference may follow its teacher's; the pairs
 count as independent all the same, which makes the test stricter. Where the two are the same, it fails once in 20 times.
 
-On hardware with bfloat16 the fast engine's bf16 is held against the reference's fp32 too, by a test of its own over
+On hardware with bfloat16 the fast engine's bf16 is compared with the reference's fp32 too, by a test of its own over
 the architectures that `precision: auto` would compute so. Writes equivalence.csv and equivalence.md.
 """
 
@@ -18,7 +18,6 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stderr
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,18 +35,22 @@ from fairdistill.data.preparing import prepare_dataset
 from fairdistill.evaluation.metrics import cell_accuracy
 from fairdistill.evaluation.seeds import holm, t_interval
 from fairdistill.reporting.tables import markdown
-from fairdistill.settings.reading import complete
+from fairdistill.settings.methods import TEACHER
+from fairdistill.settings.reading import complete, read_settings
+from fairdistill.settings.study import Study
+from fairdistill.settings.training import Training
+from fairdistill.training.computing import choose_device, choose_precision
 from fairdistill.training.engines import fast, reference
-from fairdistill.training.loop import TrainedModel, TrainingSettings, choose_device, choose_precision, train
+from fairdistill.training.loop import TrainedModel, train
 
 CONFIG = Path(__file__).parents[1] / "config" / "demo.yaml"
-DATASET = "digits_s"
+DATASET, STUDENT = "digits_s", "mfd"
 METRICS = ["accuracy", "deo_a", "deo_m"]
 LEVEL = 0.05
 MODEL = ["architecture", "role", "seed"]
 
 
-def read_config() -> dict:
+def read_config() -> Study:
     """The demo's settings, with the defaults of all that it leaves out."""
     return complete(yaml.safe_load(CONFIG.read_text(encoding="utf-8")))
 
@@ -56,23 +59,22 @@ def train_pair(
     folder: Path, architecture: str, seed: int, engine: str, precision: str, epochs: int | None
 ) -> list[dict]:
     """Train a teacher and its student in this process; their test metrics."""
-    config = read_config()
-    options = config["training"] | {"engine": engine, "precision": precision, "device": "auto"}
-    options.pop("gpu_slots")
-    settings = TrainingSettings.from_mapping(options)
-    settings = replace(settings, epochs=epochs or settings.epochs, evaluate_every=0)
+    study = read_config()
+    changes = {"engine": engine, "precision": precision, "device": "auto", "evaluate_every": 0}
+    if epochs:
+        changes["epochs"] = epochs
+    settings = read_settings(Training, study.training.to_json() | changes, where="training")
     # the same batches; beside another training there is no core left to load them on
     reference.WORKERS = 0
-    dataset, kind = load_dataset(folder), config["models"][architecture]
-    student = {key: value for key, value in config["students"]["mfd"].items() if key != "teacher"}
-    rows, teacher = [], None
+    dataset, network = load_dataset(folder), study.networks[architecture]
+    rows, base = [], None
     with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
-        for role, method in (("teacher", config["teacher"]), ("student", student)):
-            trained = train(dataset, kind, method, settings, role=role, seed=seed, teacher=teacher)
-            teacher = trained.model
+        for role, name in (("teacher", TEACHER), ("student", STUDENT)):
+            trained = train(dataset, network, study.method(name), settings, role=role, seed=seed, base=base)
+            base = trained.network
             rows.append({"architecture": architecture, "role": role, "seed": seed, "engine": engine})
             rows[-1] |= {"precision": precision, **test_metrics(trained, folder)}
-            rows[-1]["seconds"] = trained.history["seconds"].sum()
+            rows[-1]["seconds"] = trained.seconds
     return rows
 
 
@@ -83,7 +85,7 @@ def test_metrics(trained: TrainedModel, folder: Path) -> dict[str, float]:
     accuracy, count = cell_accuracy(
         label=label,
         group=group,
-        prediction=trained.probabilities.argmax(1),
+        prediction=trained.probabilities["test"].argmax(1),
         classes=dataset.classes,
         groups=dataset.groups,
     )
@@ -155,10 +157,10 @@ def _means(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def trainings(precisions: list[str] | None, seeds: range) -> list[tuple[str, int, str, str]]:
     """(architecture, seed, engine, precision) of each pair to train; without `precisions` all that pay here."""
-    config, device = read_config(), choose_device("auto")
+    study, device = read_config(), choose_device("auto")
     found = []
-    for architecture in config["architectures"]:
-        auto = choose_precision("auto", device, fast.BF16_PAYS, config["models"][architecture]["kind"])
+    for architecture in study.architectures:
+        auto = choose_precision("auto", device, fast.BF16_PAYS, study.networks[architecture].kind)
         wanted = precisions or sorted({"fp32", auto}, reverse=True)
         for seed in seeds:
             found.append((architecture, seed, "reference", "fp32"))
@@ -179,7 +181,7 @@ def main() -> None:
     # torch must not be forked, and the fast engine changes how a process keeps memory
     pool = ProcessPoolExecutor(args.processes, mp_context=get_context("spawn"), max_tasks_per_child=1)
     with TemporaryDirectory() as folder, pool:
-        prepare_dataset(Path(folder), read_config()["data"]["sets"][DATASET], None)
+        prepare_dataset(Path(folder), read_config().data.sets[DATASET], None)
         # the slowest first
         jobs.sort(key=lambda job: (job[2] == "fast", job[0]))
         futures = [pool.submit(train_pair, Path(folder), *job, args.epochs) for job in jobs]

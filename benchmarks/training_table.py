@@ -67,7 +67,7 @@ def to_markdown(runs: pd.DataFrame, measured_on: str) -> str:
         [
             "# The speed of training",
             measured_on,
-            "The reference is one process with torch's threads on all cores and two workers that load pictures. Ours "
+            "The reference is one process with torch's threads on all cores and two workers that load images. Ours "
             "is one process of one thread on each core at once, their speeds summed (on a GPU, one process). Each "
             f"number is the median of {runs['round'].nunique()} rounds in which the engines alternate. An epoch is of "
             "the real data set's size. Ours computes the teacher's features once in a training, in both orientations: "
@@ -80,13 +80,13 @@ def to_markdown(runs: pd.DataFrame, measured_on: str) -> str:
             "## Memory and the cost of distillation",
             markdown(_costs(rows)),
             "Memory is the peak of one training: resident, with its loading workers' own pages, and with the teacher's "
-            "features of all training images. Pictures mapped from the disk are not counted. Distillation costs what "
+            "features of all training images. Images mapped from the disk are not counted. Distillation costs what "
             "a student's epoch takes more than a teacher's. The MFD loss is timed alone, forward and backward, over a "
             "student's step.",
             f"## Milliseconds of a step of {BATCH_SIZE} images",
             markdown(_parts(rows)),
             "Of the whole machine: where several processes train at once, each takes as many times longer. Data is the "
-            "time that the training waits for pictures; the reference's workers load beside it and slow the rest. "
+            "time that the training waits for images; the reference's workers load beside it and slow the rest. "
             "Backward is what no other part is, the bookkeeping of an epoch too.\n",
         ]
     )

@@ -9,6 +9,7 @@ import multiprocessing
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +19,29 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.cases import BATCH_SIZE, DATASETS, METHODS, PARTS
 from fairdistill.data import ImageDataset
-from fairdistill.methods import Shape, build_method
-from fairdistill.methods.base import Batch, Method
-from fairdistill.networks import Classifier, build_model
+from fairdistill.methods.base import Batch, Method, Task, method_class
+from fairdistill.networks import Classifier, build_network
 from fairdistill.runtime.provenance import peak_memory_mb
+from fairdistill.settings.networks import AnyNetwork
+from fairdistill.settings.reading import read_settings
+from fairdistill.settings.training import Training
+from fairdistill.training.computing import be_deterministic, choose_computing, choose_device
 from fairdistill.training.engines.base import Images
-from fairdistill.training.loop import TrainingSettings, be_deterministic, choose_computing, choose_device, train_epoch
+from fairdistill.training.loop import make_optimizer, train_epoch
+
+STAGE = "train"
 
 # steps before the timed ones and after them: a DataLoader works ahead at first and rests at the end
 WARM_UP, COOL_DOWN = 2, 4
 
 
-def pictures(size: int, n_classes: int, n_groups: int, n: int) -> ImageDataset:
-    """`n` random pictures, all of them for training."""
+def random_images(size: int, n_classes: int, n_groups: int, n: int) -> ImageDataset:
+    """Return `n` images of random pixels, all of them for training."""
     rng = np.random.default_rng(0)
-    samples = pd.DataFrame({"split": "train", "label": rng.integers(0, n_classes, n), "group": np.arange(n) % n_groups})
+    label, group = rng.integers(0, n_classes, n), np.arange(n) % n_groups
+    samples = pd.DataFrame({"split": "train", "label": label, "group": group}).astype(
+        {"label": "int16", "group": "int16"}
+    )
     return ImageDataset(
         images=rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8),
         samples=samples,
@@ -99,59 +108,61 @@ def window(batches: Callable, steps: int, begin: Callable, end: Callable) -> Cal
 
 def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps: int, threads: int) -> dict:
     """Train for `steps` steps and return what they cost."""
-    settings = TrainingSettings(epochs=1, batch_size=BATCH_SIZE, threads=threads, engine=engine_name)
+    settings = Training(epochs=1, batch_size=BATCH_SIZE, threads=threads, engine=engine_name)
+    network_settings, method_settings = read_settings(AnyNetwork, {"kind": kind}, where="--kind"), METHODS[role]
     be_deterministic(threads)
-    engine, device, precision = choose_computing(settings, {"kind": kind})
+    engine, device, precision = choose_computing(settings, network_settings)
     size, n_classes, n_groups, n_train, _ = DATASETS[dataset_name]
-    dataset = pictures(size, n_classes, n_groups, BATCH_SIZE * (WARM_UP + steps + COOL_DOWN))
+    dataset = random_images(size, n_classes, n_groups, BATCH_SIZE * (WARM_UP + steps + COOL_DOWN))
     images = engine.Images(dataset, "train", device)
     clock = Clock(device)
 
     torch.manual_seed(0)
-    architecture = {"kind": kind, "stem": "imagenet"}
-    model = build_model(architecture, n_classes)
-    shape = Shape(n_classes, n_groups, model.width, model.width)
-    objective = build_method(METHODS[role], shape)
-    teacher, feature_seconds = None, 0.0
-    if objective.needs_teacher:
-        network = build_model(architecture, n_classes)
+    network = build_network(network_settings, n_classes)
+    base = build_network(network_settings, n_classes) if method_settings.stands_on else None
+    task = Task(n_classes, n_groups, images.label.cpu(), images.group.cpu(), network, base)
+    method = method_class(method_settings)(method_settings, task)
+    ask_base, feature_seconds = None, 0.0
+    if method.uses_base:
         clock.start()
-        teacher = engine.TeacherOutputs(network, images, flip=True)
+        ask_base = engine.BaseOutputs(base, method, images, flip=True)
         clock.stop()
         feature_seconds = clock.seconds
-    # what grows with the data set, of which there is only a part here; pictures on a disk are mapped, not held
-    held = sum(bytes_held(each) for each in ([teacher, images] if device.type == "cuda" else [teacher])) / len(images)
-    model, objective = engine.prepare(model, objective, device)
-    weights = [*model.parameters(), *objective.parameters()]
-    optimizer = engine.optimizer(weights, device, learning_rate=settings.learning_rate, weight_decay=0.0)
-    flops = flops_of_step(model, objective, images, teacher)
+    # what grows with the data set, of which there is only a part here; images on a disk are mapped, not in memory
+    in_memory = [ask_base, images] if device.type == "cuda" else [ask_base]
+    bytes_per_image = sum(tensor_bytes(owner) for owner in in_memory) / len(images)
+    network, method = engine.prepare(network, method, device)
+    network.bf16 = precision == "bf16"
+    optimizers = method.optimizers(STAGE, network, partial(make_optimizer, engine.optimizer, device, settings))
+    flops = flops_of_step(network, method, images, ask_base)
 
     plain_batches = images.batches
     workers = []
 
-    def epoch(batches: Callable, teacher: Callable | None) -> None:
+    def epoch(batches: Callable, ask_base: Callable | None) -> None:
         def end() -> None:
             clock.stop()
             workers.append(workers_memory_mb())
 
         images.batches = window(batches, steps, clock.start, end)
-        rng = np.random.default_rng(0)
-        train_epoch(model, objective, optimizer, images, teacher, settings, precision=precision, epoch=0, rng=rng)
+        numbers = {"stage": STAGE, "span": range(1), "epoch": 0, "epochs": 1}
+        train_epoch(network, method, optimizers, images, ask_base, settings, **numbers, rng=np.random.default_rng(0))
 
     seconds = None
     if device.type == "cuda":
         # where each part is waited for, the whole takes longer
-        epoch(plain_batches, teacher)
+        epoch(plain_batches, ask_base)
         seconds = clock.seconds / steps
-    model.forward = clock.timed("forward", model.forward)
-    objective.loss = clock.timed("loss", objective.loss)
-    optimizer.step = clock.timed("optimiser", optimizer.step)
-    epoch(clock.timed_batches(plain_batches), clock.timed("teacher", teacher) if teacher else None)
+    network.forward = clock.timed("forward", network.forward)
+    method.loss = clock.timed("loss", method.loss)
+    for optimizer in optimizers.values():
+        optimizer.step = clock.timed("optimiser", optimizer.step)
+    epoch(clock.timed_batches(plain_batches), clock.timed("teacher", ask_base) if ask_base else None)
     seconds = seconds or clock.seconds / steps
     shares = {part: spent / clock.seconds for part, spent in clock.stopped.items()}
     shares["backward"] = 1 - sum(shares.values())
     on_gpu = device.type == "cuda"
-    of_all_images = held * (n_train - len(images)) / 2**20
+    of_other_images = bytes_per_image * (n_train - len(images)) / 2**20
     return {
         "step_ms": 1e3 * seconds,
         "parts_ms": {part: 1e3 * seconds * shares.get(part, 0.0) for part in PARTS},
@@ -159,17 +170,20 @@ def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps:
         "gflop_per_step": flops / 1e9,
         "precision": precision,
         "device": device.type,
-        "memory_mb": peak_memory_mb() + max(workers) + (0 if on_gpu else of_all_images),
-        "gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20 + of_all_images if on_gpu else None,
-        "mfd_loss_ms": mfd_loss_ms(objective.discrepancy, shape, device) if role == "student" else None,
+        "memory_mb": peak_memory_mb() + max(workers) + (0 if on_gpu else of_other_images),
+        "gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20 + of_other_images if on_gpu else None,
+        "mfd_loss_ms": mfd_loss_ms(method, network.width, device) if method_settings.kind == "mfd" else None,
     }
 
 
-def bytes_held(owner: object) -> int:
-    """Bytes of the tensors that `owner` has as attributes."""
+def tensor_bytes(owner: object) -> int:
+    """Return the bytes of the tensors that `owner` has as attributes, alone or in mappings."""
     if owner is None:
         return 0
-    return sum(value.nbytes for value in vars(owner).values() if isinstance(value, torch.Tensor))
+    values = [
+        value for entry in vars(owner).values() for value in (entry.values() if isinstance(entry, dict) else [entry])
+    ]
+    return sum(value.nbytes for value in values if isinstance(value, torch.Tensor))
 
 
 def workers_memory_mb() -> float:
@@ -183,32 +197,33 @@ def workers_memory_mb() -> float:
     return total / 1024
 
 
-def flops_of_step(model: Classifier, objective: Method, images: Images, teacher: Callable | None) -> int:
-    """Operations of the matrix products and convolutions of a step as this engine does it, teacher included.
+def flops_of_step(network: Classifier, method: Method, images: Images, ask_base: Callable | None) -> int:
+    """Return the operations of the matrix products and convolutions of a step as this engine does it, base included.
 
     A tap that meets padding counts where the engine multiplies by it. Elementwise work does not count.
     """
     order = torch.arange(BATCH_SIZE, device=images.device)
-    positions, flip, batch = next(iter(images.batches(order, torch.zeros_like(order, dtype=torch.bool), BATCH_SIZE)))
-    annotations = Batch(images.label[positions], images.group[positions])
+    positions, flip, pixels = next(iter(images.batches(order, torch.zeros_like(order, dtype=torch.bool), BATCH_SIZE)))
     with FlopCounterMode(display=False) as counter:
-        output = model(batch)
-        terms = objective.loss(annotations, output, teacher(positions, flip, batch) if teacher else None)
+        base = ask_base(positions, flip, pixels) if ask_base else {}
+        batch = Batch(pixels, images.label[positions], images.group[positions], positions, base)
+        terms = method.loss(batch, network(pixels, method.layers), STAGE)
         sum(terms.values()).backward()
     return counter.get_total_flops()
 
 
-def mfd_loss_ms(loss: Callable, shape: Shape, device: torch.device, repeats: int = 20) -> float:
-    """The MFD loss alone, forward and backward, on features of one batch."""
-    teacher, student = torch.randn(2, BATCH_SIZE, shape.student_width, device=device).unbind()
+def mfd_loss_ms(method: Method, width: int, device: torch.device, repeats: int = 20) -> float:
+    """Return the time of the MFD loss alone, forward and backward, on features (batch, width) of one batch."""
+    teacher, student = torch.randn(2, BATCH_SIZE, width, device=device).unbind()
     student.requires_grad_()
+    sizes = {"n_classes": method.n_classes, "n_groups": method.n_groups}
     sample = torch.arange(BATCH_SIZE, device=device)
-    label, group = sample % shape.n_classes, sample // shape.n_classes % shape.n_groups
+    label, group = sample % method.n_classes, sample // method.n_classes % method.n_groups
     clock = Clock(device)
     for repeat in range(repeats + 1):
         if repeat == 1:
             clock.start()
-        loss(teacher, student, label, group, n_classes=shape.n_classes, n_groups=shape.n_groups).backward()
+        method.discrepancy(teacher, student, label, group, **sizes).backward()
     clock.stop()
     return 1e3 * clock.seconds / repeats
 

@@ -1,8 +1,9 @@
-"""Say how trained models do on their training images beside their test images.
+"""Compare how trained models do on their training images, their validation images and their test images.
 
-For each split: accuracy, DEO_A, DEO_M, and how far apart the groups' features lie, as the share of the features'
-variance that is between the groups of one class. It tells a bias that was learnt from one that appears on new images
-alone. No rule runs it; it needs the weights and the prepared data sets, a study's `models` and `data`.
+For each split that a data set has: accuracy, DEO_A, DEO_M, and how far apart the groups' features lie, as the share of
+the features' variance that is between the groups of one class. A bias that the model has on its training images too
+was learnt; one that only new images show was not. The network classifies by its largest logit, without mirroring of
+the images. No rule runs this script; it needs the weights and the prepared data sets, a study's `models` and `data`.
 """
 
 import argparse
@@ -15,19 +16,21 @@ import torch
 from fairdistill.data import load_dataset
 from fairdistill.evaluation.metrics import cell_accuracy
 from fairdistill.evaluation.uncertainty import deo_a, deo_m
-from fairdistill.methods import Shape, build_method
-from fairdistill.networks import Output, load_model
+from fairdistill.networks import load_network
 from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import run
 from fairdistill.runtime.files import read_json
 from fairdistill.runtime.progress import log
-from fairdistill.training.engines import load_engine
-from fairdistill.training.loop import choose_device, infer
+from fairdistill.training.computing import choose_device
+from fairdistill.training.engines.fast import Images
+from fairdistill.training.loop import infer
+
+SPLITS = ("train", "validation", "test")
 
 
 def between_groups(features: np.ndarray, label: np.ndarray, group: np.ndarray) -> float:
-    """Mean squared distance of a (class, group) mean to its class's mean, as a share of the variance of all.
+    """Return the mean squared distance of a (class, group) mean to its class's mean, as a share of all variance.
 
     Parameters
     ----------
@@ -46,24 +49,26 @@ def between_groups(features: np.ndarray, label: np.ndarray, group: np.ndarray) -
 
 
 def splits(results: Path, name: str) -> list[dict]:
-    """Measure the model `name` of a study on both splits: one row each."""
+    """Measure the model `name` of a study on each split that its data set has: one row each."""
     folder = results / "models" / name
     run_of = read_json(folder / "training.json")["run"]
     names = {column: run_of[column] for column in ("dataset", "architecture", "method", "seed")}
-    dataset, model = load_dataset(results / "data" / names["dataset"]), load_model(folder / "weights.safetensors")
-    device, engine = choose_device("auto"), load_engine("fast")
-    shape = Shape(len(dataset.classes), len(dataset.groups), model.width)
-    model, _ = engine.prepare(model, build_method({"kind": "scratch"}, shape), device)
+    dataset = load_dataset(results / "data" / names["dataset"])
+    device = choose_device("auto")
+    network = load_network(folder / "weights.safetensors").to(device, memory_format=torch.channels_last)
     rows = []
-    for split in ("train", "test"):
-        images = engine.Images(dataset, split, device)
-        output = Output(*map(torch.cat, zip(*infer(model, images), strict=True)))
+    for split in SPLITS:
+        images = Images(dataset, split, device)
+        if not len(images):
+            continue
+        outputs = [output for output, _, _ in infer(network, images)]
+        features = torch.cat([output.features for output in outputs]).cpu().numpy()
+        prediction = torch.cat([output.logits for output in outputs]).argmax(1).cpu().numpy()
         label, group = images.label.cpu().numpy(), images.group.cpu().numpy()
-        prediction = output.logits.argmax(1).cpu().numpy()
         of = {"classes": dataset.classes, "groups": dataset.groups}
         cells, _ = cell_accuracy(label=label, group=group, prediction=prediction, **of)
         measured = {"accuracy": (prediction == label).mean(), "deo_a": deo_a(cells), "deo_m": deo_m(cells)}
-        measured["between_groups"] = between_groups(output.features.cpu().numpy(), label, group)
+        measured["between_groups"] = between_groups(features, label, group)
         rows.append({**names, "split": split, **measured})
     return rows
 

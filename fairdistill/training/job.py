@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from fairdistill.runtime.devices import take_gpu
-from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.settings.base import Settings
 from fairdistill.settings.methods import AnyMethod
@@ -31,13 +30,10 @@ def json_argument(text: str) -> dict:
 
 
 def settings_argument(kind: Any, where: str) -> Callable[[str], Settings]:
-    """Settings given on the command line like `json_argument`, checked."""
+    """Settings given on the command line like `json_argument`, checked; what is wrong is a UserError, without usage."""
 
     def read(text: str) -> Settings:
-        try:
-            return read_settings(kind, json_argument(text), where=where)
-        except UserError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
+        return read_settings(kind, json_argument(text), where=where)
 
     return read
 

@@ -109,13 +109,18 @@ def train(
     Raises
     ------
     UserError
-        The loss is not finite, or the method needs a base and there is none.
+        The loss is not finite, or the method needs a base or the training a validation split and there is none.
     """
     if method_settings.stands_on is not None and base is None:
         raise UserError(f"method {method_settings.kind} needs a base, and none was given; name one with --base")
     be_deterministic(settings.threads)
     engine, device, precision = choose_computing(settings, network_settings)
     images = {split: engine.Images(dataset, split, device) for split in ("train", *SPLITS)}
+    if not len(images["validation"]) and (settings.keep == "best" or method_settings.needs_validation):
+        reason = "keep is best" if settings.keep == "best" else f"method {method_settings.kind} is fitted on it"
+        raise UserError(
+            f"training: {reason}, but the data set has no validation split; prepare it with `validation` above 0"
+        )
 
     stream = ("teacher", "student").index(role)
     torch.manual_seed(2 * seed + stream)
@@ -139,7 +144,7 @@ def train(
         for name, part in whole.items():
             part.load_state_dict(state[name])
 
-    make = partial(_make_optimizer, engine.optimizer, device, settings)
+    make = partial(make_optimizer, engine.optimizer, device, settings)
     stages = method.stages(settings.epochs)
     epochs = sum(stage.epochs for stage in stages)
     probabilities: dict[str, Tensor] = {}
@@ -244,8 +249,8 @@ def train_epoch(
     return {"epoch": epoch + 1, **means, "seconds": seconds, "images_per_second": steps * batch_size / seconds}
 
 
-def _make_optimizer(
-    engines: Callable[..., torch.optim.Optimizer],
+def make_optimizer(
+    engine_optimizer: Callable[..., torch.optim.Optimizer],
     device: torch.device,
     settings: Training,
     weights: Sequence[Tensor],
@@ -254,7 +259,7 @@ def _make_optimizer(
 ) -> torch.optim.Optimizer:
     """The engine's optimiser, which remembers the learning rate that the schedule starts from."""
     rate = settings.learning_rate if learning_rate is None else learning_rate
-    optimizer = engines(weights, device, learning_rate=rate, weight_decay=settings.weight_decay)
+    optimizer = engine_optimizer(weights, device, learning_rate=rate, weight_decay=settings.weight_decay)
     for group in optimizer.param_groups:
         group["full_lr"] = rate
     return optimizer

@@ -1,4 +1,4 @@
-"""A tiny data set that is learnt in a few steps."""
+"""A tiny data set that is learnt in a few steps, without and with a validation split."""
 
 import numpy as np
 import pandas as pd
@@ -8,28 +8,47 @@ from fairdistill.data import load_dataset
 from fairdistill.data.preparing import Prepared, write_dataset
 
 
-@pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory):
-    """96 training and 24 test images of 8 px: three classes told by brightness, two groups by colour."""
+def write_tiny(folder, *, validation):
+    """120 images of 8 px: three classes told by brightness, two groups by colour; the last 24 are the test split.
+
+    The `validation` images before those are the validation split, and all others are for training.
+    """
     rng = np.random.default_rng(0)
     n = 120
     label, group = np.arange(n) % 3, np.arange(n) // 3 % 2
     images = rng.integers(0, 60, (n, 8, 8, 3)) + 60 * label[:, None, None, None]
     images[..., 0] += 30 * group[:, None, None]
+    sizes = {"train": 96 - validation, "validation": validation, "test": 24}
     samples = pd.DataFrame(
         {
             "image_id": [f"image{i}" for i in range(n)],
-            "split": np.where(np.arange(n) < 96, "train", "test"),
+            "split": np.repeat(list(sizes), list(sizes.values())),
             "label": label,
             "group": group,
         }
     )
-    folder = tmp_path_factory.mktemp("data") / "tiny"
     prepared = Prepared(samples, images.astype(np.uint8), 8, ["a", "b", "c"], ["g", "h"], {"rng": "0"})
     write_dataset(folder, prepared, {"kind": "tiny"})
     return folder
 
 
 @pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    """96 training images and 24 test images."""
+    return write_tiny(tmp_path_factory.mktemp("data") / "tiny", validation=0)
+
+
+@pytest.fixture(scope="session")
 def tiny(tiny_folder):
     return load_dataset(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_with_validation_folder(tmp_path_factory):
+    """72 training images, 24 validation images and the same 24 test images."""
+    return write_tiny(tmp_path_factory.mktemp("validation") / "tiny", validation=24)
+
+
+@pytest.fixture(scope="session")
+def tiny_with_validation(tiny_with_validation_folder):
+    return load_dataset(tiny_with_validation_folder)

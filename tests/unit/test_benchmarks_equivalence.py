@@ -43,7 +43,7 @@ def test_equal_results_agree():
     assert table["agree"].all()
 
 
-def test_each_precision_is_held_against_the_reference():
+def test_each_precision_is_compared_with_the_reference():
     bf16 = trained(0.2, precision="bf16")
     runs = pd.concat([trained(0.0), bf16[(bf16["engine"] == "fast") & (bf16["architecture"] == "resnet")]])
     assert len(pair(runs, "bf16")) == 6
@@ -60,6 +60,6 @@ def test_the_reference_trains_once_for_all_precisions(precisions):
 
 
 def test_the_settings_are_the_demos():
-    config = read_config()
-    assert (config["training"]["epochs"], config["training"]["flip"]) == (10, False)
-    assert config["students"]["mfd"]["lambda"] == 3
+    study = read_config()
+    assert (study.training.epochs, study.training.flip) == (10, False)
+    assert study.method("mfd").lambda_ == 3

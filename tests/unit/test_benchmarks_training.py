@@ -1,12 +1,17 @@
 """The tables of `make bench`."""
 
+from types import SimpleNamespace
+
 import pytest
+import torch
 from synthetic_trainings import result, runs
 
-from benchmarks.cases import EPOCHS, PARTS
+from benchmarks import training_worker
+from benchmarks.cases import EPOCHS, PARTS, Dataset
 from benchmarks.training_plot import draw
 from benchmarks.training_table import medians, ratios, summarise, to_markdown
-from benchmarks.training_worker import COOL_DOWN, WARM_UP, window
+from benchmarks.training_worker import COOL_DOWN, WARM_UP, measure, tensor_bytes, window
+from fairdistill.training.engines import reference
 
 
 def test_two_processes_do_twice_the_work_of_one():
@@ -39,7 +44,7 @@ def test_the_cost_of_distillation_is_a_students_time_over_its_teachers():
     assert cost.xs("teacher", level="role").isna().all()
 
 
-def test_a_ratio_is_held_against_the_goal_of_its_role():
+def test_a_ratio_is_compared_with_the_goal_of_its_role():
     compared = ratios(medians(runs())).loc[("utkface", "resnet18")]
     assert compared.loc["teacher", "ratio"] == pytest.approx(4)
     assert compared["goal"].to_dict() == {"student": 2.5, "teacher": 1.6}
@@ -67,3 +72,25 @@ def test_only_the_steps_in_the_window_are_timed():
     assert seen_batches == list(range(WARM_UP + 3 + COOL_DOWN))
     timed = seen[seen.index("begin") + 1 : seen.index("end")]
     assert timed == list(range(WARM_UP, WARM_UP + 3))
+
+
+@pytest.mark.parametrize("role", ["teacher", "student"])
+@pytest.mark.parametrize("engine", ["reference", "fast"])
+def test_a_worker_measures_every_part_that_its_role_and_its_engine_have(monkeypatch, engine, role):
+    monkeypatch.setattr(training_worker, "BATCH_SIZE", 16)
+    monkeypatch.setitem(training_worker.DATASETS, "tiny", Dataset(32, 3, 2, 1000, 100))
+    monkeypatch.setattr(reference, "WORKERS", 0)
+    found = measure(engine, "tiny", "shufflenet_v2_x1_0", role, steps=1, threads=1)
+    parts = found["parts_ms"]
+    assert list(parts) == PARTS
+    assert sum(parts.values()) == pytest.approx(found["step_ms"])
+    assert {part for part in PARTS if parts[part] > 0} == set(PARTS) - ({"teacher"} if role == "teacher" else set())
+    assert (found["mfd_loss_ms"] is not None) == (role == "student")
+    assert (found["feature_ms_per_image"] > 0) == ((engine, role) == ("fast", "student"))
+    assert found["gflop_per_step"] > 0
+
+
+def test_what_is_kept_of_the_base_counts_as_memory():
+    owner = SimpleNamespace(kept={"features": torch.zeros(3, dtype=torch.float64)}, rows=torch.zeros(2), name="x")
+    assert tensor_bytes(owner) == 3 * 8 + 2 * 4
+    assert tensor_bytes(None) == 0

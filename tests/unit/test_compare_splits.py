@@ -1,4 +1,4 @@
-"""The script that sets training images beside test images."""
+"""The script that compares what a model does on the splits of its data set."""
 
 import json
 
@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairdistill.networks import build_model, save_model
+from fairdistill.networks import build_network, save_network
+from fairdistill.settings.networks import ShuffleNetV2
 from scripts import compare_splits
 
 
@@ -19,24 +20,37 @@ def test_the_share_between_groups():
     assert compare_splits.between_groups(apart, np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])) == 0
 
 
-def test_both_splits_of_each_model_are_measured(tiny_folder, tmp_path, monkeypatch, capsys):
+def measured(data, tmp_path, monkeypatch):
+    """The table that the script writes on an untrained model of a data set."""
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "tiny").symlink_to(tiny_folder)
+    (tmp_path / "data" / "tiny").symlink_to(data)
     folder = tmp_path / "models" / "tiny" / "shufflenet" / "teacher" / "seed3"
     folder.mkdir(parents=True)
-    architecture = {"kind": "shufflenet_v2_x1_0", "stem": "cifar"}
-    save_model(folder / "weights.safetensors", build_model(architecture, 3), architecture)
-    run = {"dataset": "tiny", "architecture": "shufflenet", "method": "teacher", "seed": 3}
-    (folder / "training.json").write_text(json.dumps({"run": run}))
+    settings = ShuffleNetV2(kind="shufflenet_v2_x1_0", stem="cifar")
+    save_network(folder / "weights.safetensors", build_network(settings, 3), settings)
+    (folder / "training.json").write_text(json.dumps({"run": RUN | {"role": "teacher", "base": None}}))
     arguments = ["--results", tmp_path, "--csv", tmp_path / "splits.csv", folder.relative_to(tmp_path / "models")]
     monkeypatch.setattr("sys.argv", ["compare_splits", *map(str, arguments)])
-
     compare_splits.main()
+    return pd.read_csv(tmp_path / "splits.csv")
 
-    table = pd.read_csv(tmp_path / "splits.csv")
+
+RUN = {"dataset": "tiny", "architecture": "shufflenet", "method": "teacher", "seed": 3}
+
+
+def test_both_splits_of_each_model_are_measured(tiny_folder, tmp_path, monkeypatch, capsys):
+    table = measured(tiny_folder, tmp_path, monkeypatch)
+    assert list(table) == [*RUN, "split", "accuracy", "deo_a", "deo_m", "between_groups"]
     assert table["split"].tolist() == ["train", "test"]
-    assert (table[list(run)] == pd.Series(run)).all(axis=None)
+    assert (table[list(RUN)] == pd.Series(RUN)).all(axis=None)
     # an untrained model gives one answer
     assert table[["accuracy", "deo_a", "deo_m"]].to_numpy() == pytest.approx(np.array([[1 / 3, 0, 0]] * 2))
     assert table["between_groups"].gt(0).all()
     assert capsys.readouterr().out.count("shufflenet") == 2
+
+
+def test_the_validation_split_is_measured_where_there_is_one(tiny_with_validation_folder, tmp_path, monkeypatch):
+    table = measured(tiny_with_validation_folder, tmp_path, monkeypatch)
+    assert table["split"].tolist() == ["train", "validation", "test"]
+    # the features of each split are its own
+    assert table["between_groups"].nunique() == 3

@@ -10,8 +10,11 @@ from fairdistill.data.archives import ArchiveError
 from fairdistill.data.preparing import prepare_dataset
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.data import AnyDataSet, UTKFace
+from fairdistill.settings.methods import Erm
+from fairdistill.settings.networks import ShuffleNetV2
 from fairdistill.settings.reading import read_settings
-from fairdistill.training.loop import TrainingSettings, train
+from fairdistill.settings.training import Training
+from fairdistill.training.loop import train
 
 
 def publish(tmp_path, monkeypatch, members):
@@ -175,9 +178,10 @@ def test_a_model_trains_on_faces_of_176_px(tmp_path, monkeypatch):
     archive = publish(tmp_path, monkeypatch, faces(per_cell=2, size=200))
     prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", image_size=176, test_per_cell=1), archive)
     dataset = load_dataset(tmp_path / "d")
-    settings = TrainingSettings(epochs=1, batch_size=6, device="cpu", precision="fp32")
-    trained = train(dataset, {"kind": "shufflenet_v2_x1_0"}, {"kind": "scratch"}, settings, role="teacher", seed=0)
-    assert trained.probabilities.shape == (12, 3)
+    settings = Training(epochs=1, batch_size=6, device="cpu", precision="fp32")
+    network = ShuffleNetV2(kind="shufflenet_v2_x1_0")
+    trained = train(dataset, network, Erm(kind="erm"), settings, role="teacher", seed=0)
+    assert trained.probabilities["test"].shape == (12, 3)
     assert np.isfinite(trained.history["loss"]).all()
 
 

@@ -1,21 +1,27 @@
-"""The fast engine against the reference engine."""
+"""The fast engine compared with the reference engine."""
 
 import copy
 
 import pytest
 import torch
 
-from fairdistill.methods import Shape, build_method
-from fairdistill.methods.base import Batch
-from fairdistill.methods.mfd import mfd_loss
-from fairdistill.networks import build_model
-from fairdistill.training.engines import ENGINES, load_engine, reference
+from fairdistill.methods.base import Batch, Task, method_class
+from fairdistill.methods.mfd import mfd_loss, mfd_loss_by_cells
+from fairdistill.networks import build_network
+from fairdistill.settings.methods import At, Erm, Kd, Mfd
+from fairdistill.settings.networks import ResNet18, ShuffleNetV2
+from fairdistill.settings.training import Training
+from fairdistill.training.engines import load_engine, reference
 from fairdistill.training.engines.adam import ChannelsLastAdam
 from fairdistill.training.engines.shuffle import ChannelsLastBlock, use_channels_last_shuffle
-from fairdistill.training.loop import TrainingSettings, train
+from fairdistill.training.loop import train
 
 CPU = torch.device("cpu")
-WIDTH = {"resnet18": 512, "shufflenet_v2_x1_0": 1024}
+ENGINES = Training.engines
+RESNET, SHUFFLENET = ResNet18(kind="resnet18"), ShuffleNetV2(kind="shufflenet_v2_x1_0")
+# whose maps of images of 8 px have more than one pixel
+CIFAR_STEM = ShuffleNetV2(kind="shufflenet_v2_x1_0", stem="cifar")
+MFD = Mfd(kind="mfd")
 
 
 @pytest.fixture(autouse=True)
@@ -43,48 +49,51 @@ def test_both_give_the_same_loss_and_gradient(kernel):
     group[label == 2] = 0  # an empty cell
     values = [
         loss(teacher, student, label, group, n_classes=3, n_groups=2, kernel=kernel)
-        for loss in (mfd_loss, reference.mfd_loss_by_cells)
+        for loss in (mfd_loss, mfd_loss_by_cells)
     ]
     torch.testing.assert_close(*values)
     torch.testing.assert_close(*(torch.autograd.grad(value, student)[0] for value in values))
 
 
-@pytest.mark.parametrize("kind", ["resnet18", "shufflenet_v2_x1_0"])
-def test_the_first_steps_losses_agree(tiny, kind):
+@pytest.mark.parametrize(
+    ("network_settings", "settings"),
+    [(RESNET, MFD), (SHUFFLENET, MFD), (SHUFFLENET, Kd(kind="kd")), (CIFAR_STEM, At(kind="at"))],
+    ids=lambda settings: settings.kind,
+)
+def test_the_first_steps_losses_agree(tiny, network_settings, settings):
     """In fp32 with equal batches, to 1e-4, each step from the same weights.
 
     Left to themselves the two would part: in Adam's first steps a gradient that is all rounding moves its weight as
     far as any other.
     """
-    architecture, shape = {"kind": kind}, Shape(3, 2, WIDTH[kind], WIDTH[kind])
     torch.manual_seed(0)
-    teacher, student = (build_model(architecture, 3) for _ in range(2))
+    base, student = (build_network(network_settings, 3) for _ in range(2))
     order, flips = torch.arange(96).flip(0), torch.arange(96) % 2 == 0
     sides = {}
     for name in ENGINES:
         engine = load_engine(name)
         images = engine.Images(tiny, "train", CPU)
-        outputs = engine.TeacherOutputs(copy.deepcopy(teacher), images, flip=True)
-        model, objective = engine.prepare(copy.deepcopy(student).train(), build_method({"kind": "mfd"}, shape), CPU)
-        sides[name] = images, outputs, model, objective, torch.optim.Adam(model.parameters(), lr=1e-3)
+        method = method_class(settings)(settings, Task(3, 2, images.label, images.group, student, base))
+        ask_base = engine.BaseOutputs(copy.deepcopy(base), method, images, flip=True)
+        network, method = engine.prepare(copy.deepcopy(student).train(), method, CPU)
+        sides[name] = images, ask_base, network, method, torch.optim.Adam(network.parameters(), lr=1e-3)
     for batches in zip(*(sides[name][0].batches(order, flips, 32) for name in sides), strict=True):
         losses = []
-        for (images, outputs, model, objective, adam), (positions, flip, pictures) in zip(
+        for (images, ask_base, network, method, adam), (positions, flip, pixels) in zip(
             sides.values(), batches, strict=True
         ):
-            batch = Batch(images.label[positions], images.group[positions])
-            terms = objective.loss(batch, model(pictures), outputs(positions, flip, pictures))
-            losses.append(torch.stack(list(terms.values())).detach())
-            adam.zero_grad()
-            sum(terms.values()).backward()
-            adam.step()
+            label, group = images.label[positions], images.group[positions]
+            batch = Batch(pixels, label, group, positions, ask_base(positions, flip, pixels))
+            step = method.update(network, batch, {"adam": adam}, "train")
+            losses.append(torch.stack(list(step.terms.values())).detach())
+        assert (losses[0] > 0).all()
         torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-4)
         sides["reference"][2].load_state_dict(sides["fast"][2].state_dict())
 
 
 def test_a_channels_last_shuffle_changes_no_bit():
     torch.manual_seed(0)
-    plain = build_model({"kind": "shufflenet_v2_x1_0"}, 3).double()
+    plain = build_network(SHUFFLENET, 3).double()
     ours = copy.deepcopy(plain)
     use_channels_last_shuffle(ours)
     assert any(isinstance(module, ChannelsLastBlock) for module in ours.modules())
@@ -120,7 +129,6 @@ def test_adam_on_channels_last_weights_changes_no_bit(weight_decay):
 
 
 def test_the_reference_engine_trains(tiny):
-    settings = TrainingSettings(epochs=6, batch_size=16, device="cpu", engine="reference")
-    architecture = {"kind": "shufflenet_v2_x1_0", "stem": "cifar"}
-    trained = train(tiny, architecture, {"kind": "scratch"}, settings, role="teacher", seed=0)
+    settings = Training(epochs=6, batch_size=16, device="cpu", engine="reference")
+    trained = train(tiny, CIFAR_STEM, Erm(kind="erm"), settings, role="teacher", seed=0)
     assert trained.history["loss"].iloc[-1] < trained.history["loss"].iloc[0] / 2

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from fairdistill.networks import build_model
+from fairdistill.networks import build_network
+from fairdistill.settings.networks import ResNet18, ShuffleNetV2
 from fairdistill.training.engines.convolution import SmallMapConv2d, use_small_map_convolutions
 
 # kernel, stride, padding, size of the map
@@ -66,10 +67,12 @@ def test_it_computes_in_bfloat16_where_asked_to():
     torch.testing.assert_close(got.float(), plain(images), atol=0.02, rtol=0.02)
 
 
-@pytest.mark.parametrize("kind", ["resnet18", "shufflenet_v2_x1_0"])
-def test_a_network_is_the_same_function(kind):
+@pytest.mark.parametrize(
+    "settings", [ResNet18(kind="resnet18"), ShuffleNetV2(kind="shufflenet_v2_x1_0")], ids=lambda settings: settings.kind
+)
+def test_a_network_is_the_same_function(settings):
     torch.manual_seed(0)
-    plain = build_model({"kind": kind}, 3).double()
+    plain = build_network(settings, 3).double()
     fast = copy.deepcopy(plain)
     use_small_map_convolutions(fast)
     assert list(fast.state_dict()) == list(plain.state_dict())

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel, rbf_kernel
 from sklearn.preprocessing import normalize
 
-from fairdistill.methods import Shape, build_method
-from fairdistill.methods.base import Batch
-from fairdistill.methods.mfd import by_class, mfd_loss
-from fairdistill.networks import Output
+from fairdistill.methods.base import Batch, Task
+from fairdistill.methods.mfd import MFD, by_class, mfd_loss
+from fairdistill.networks import Classifier, Output
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.methods import AnyMethod
+from fairdistill.settings.reading import read_settings
 
 C, G, D = 3, 2, 5
 
@@ -32,7 +33,7 @@ def mean_squared_distance(teacher, student):
     return np.mean([[np.sum((t - s) ** 2) for s in student] for t in teacher])
 
 
-def reference(teacher, student, label, group, *, kernel="rbf", sigma=1.0, degree=2, s=None):
+def reference(teacher, student, label, group, *, kernel="rbf", sigma=1.0, degree=2, offset=1.0, s=None):
     """Section IV-B.2 with loops; `s` the constant of the RBF kernel."""
     teacher, student, label, group = (np.asarray(v) for v in (teacher, student, label, group))
     s = mean_squared_distance(teacher, student) if s is None else s
@@ -40,7 +41,7 @@ def reference(teacher, student, label, group, *, kernel="rbf", sigma=1.0, degree
     def k(x, y):
         if kernel == "rbf":
             return np.exp(-np.sum((x - y) ** 2) / (2 * sigma * s))
-        return (x @ y / np.linalg.norm(x) / np.linalg.norm(y) + 1) ** degree
+        return (x @ y / np.linalg.norm(x) / np.linalg.norm(y) + offset) ** degree
 
     def mean_kernel(a, b):
         return np.mean([[k(x, y) for y in b] for x in a])
@@ -69,6 +70,8 @@ def loss(teacher, student, label, group, **options):
             {"sigma": 4.0},
             {"kernel": "polynomial"},
             {"kernel": "polynomial", "degree": 3},
+            {"kernel": "polynomial", "offset": 0.0},
+            {"kernel": "polynomial", "degree": 3, "offset": 0.5},
         ]
     ),
 )
@@ -83,6 +86,11 @@ def test_equals_the_formula(seed, n, options):
         ({"sigma": 0.5}, lambda x, s: rbf_kernel(x, gamma=1 / s)),
         ({"sigma": 2.0}, lambda x, s: rbf_kernel(x, gamma=1 / (4 * s))),
         ({"kernel": "polynomial", "degree": 3}, lambda x, s: polynomial_kernel(normalize(x), degree=3, gamma=1)),
+        # as in the code of the method's authors
+        (
+            {"kernel": "polynomial", "degree": 2, "offset": 0.0},
+            lambda x, s: polynomial_kernel(normalize(x), degree=2, gamma=1, coef0=0),
+        ),
     ],
 )
 def test_equals_the_discrepancies_that_sklearns_kernels_give(options, kernel):
@@ -108,7 +116,7 @@ def test_float32_is_close_to_the_formula_for_features_far_from_zero():
 @pytest.mark.parametrize("kernel", ["rbf", "polynomial"])
 def test_gradient_by_finite_differences(kernel):
     teacher, student, label, group = sample(1, 12)
-    # no gradient through s: the differences are taken with s held at its value
+    # no gradient through s: the differences are taken with s kept at its value
     s = mean_squared_distance(teacher.numpy(), student.numpy())
     student.requires_grad_()
     loss(teacher, student, label, group, kernel=kernel).backward()
@@ -188,36 +196,83 @@ def test_samples_are_sorted_by_class():
     assert present.sum(1).tolist() == [2, 0, 3, 0]
 
 
+def method(width, base_width, **settings):
+    """MFD for a network and a base of such widths."""
+    network, base = (Classifier(torch.nn.Identity(), torch.nn.Linear(n, C)) for n in (width, base_width))
+    none = torch.empty(0, dtype=torch.int64)
+    return MFD(
+        read_settings(AnyMethod, {"kind": "mfd", **settings}, where="method"), Task(C, G, none, none, network, base)
+    )
+
+
+def terms_of(method, sample_):
+    teacher, student, label, group = sample_
+    logits = torch.randn(len(label), C, generator=torch.Generator().manual_seed(0))
+    base = method.read_base(Output(teacher, logits + 1, {}))
+    batch = Batch(torch.empty(len(label), 0), label, group, torch.arange(len(label)), base)
+    return method.loss(batch, Output(student, logits, {}), "train"), logits
+
+
 def test_the_method_weighs_with_half_lambda():
     teacher, student, label, group = sample(7, dtype=torch.float32)
-    method = build_method({"kind": "mfd", "lambda": 5.0}, Shape(C, G, D, D))
-    logits = torch.randn(len(label), C)
-    terms = method.loss(Batch(label, group), Output(student, logits), Output(teacher, logits))
+    terms, logits = terms_of(method(D, D, **{"lambda": 5.0}), (teacher, student, label, group))
+    assert list(terms) == ["cross_entropy", "mfd"]
     assert terms["mfd"].item() == pytest.approx(2.5 * loss(teacher, student, label, group).item())
     assert terms["cross_entropy"].item() == pytest.approx(torch.nn.functional.cross_entropy(logits, label).item())
 
 
+@pytest.mark.parametrize("printed", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [{"sigma": 0.3}, {"kernel": "polynomial", "degree": 3}, {"kernel": "polynomial", "offset": 0.0}],
+    ids=str,
+)
+def test_the_method_passes_its_settings_to_the_loss(options, printed):
+    sample_ = sample(7, dtype=torch.float32)
+    mfd = method(D, D, **options)
+    if printed:
+        mfd.use_printed_formula()
+    terms, _ = terms_of(mfd, sample_)
+    expected = 1.5 * reference(*sample_, **options)
+    assert terms["mfd"].item() == pytest.approx(expected, rel=1e-4)
+    assert expected != pytest.approx(1.5 * reference(*sample_), rel=0.01)
+
+
+def test_without_a_fairness_term_the_base_is_not_asked():
+    mfd = method(D, D, **{"lambda": 0})
+    assert not mfd.uses_base
+    terms, _ = terms_of(mfd, sample(7, dtype=torch.float32))
+    assert list(terms) == ["cross_entropy"]
+    assert method(D, D).uses_base
+
+
 def test_a_regressor_joins_different_widths():
-    method = build_method({"kind": "mfd"}, Shape(C, G, D, 9))
-    assert [tuple(p.shape) for p in method.parameters()] == [(9, D)]
-    assert list(build_method({"kind": "mfd"}, Shape(C, G, D, D)).parameters()) == []
+    assert [tuple(p.shape) for p in method(D, 9).parameters()] == [(9, D)]
+    assert list(method(D, D).parameters()) == []
+    teacher, student, label, group = sample(7, dtype=torch.float32)
+    joined = method(D, 9)
+    terms, _ = terms_of(joined, (teacher.repeat(1, 2)[:, :9], student, label, group))
+    terms["mfd"].backward()
+    assert joined.regressor.weight.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize(
     ("settings_", "words"),
     [
-        ({"kind": "mfd", "lambda": -1}, "lambda is -1"),
-        ({"kind": "mfd", "lambda": math.nan}, "lambda is nan"),
-        ({"kind": "mfd", "lambda_": 1}, "unknown setting 'lambda_'"),
-        ({"kind": "mfd", "sigma": 0}, "sigma is 0"),
-        ({"kind": "mfd", "sigma": math.inf}, "sigma is inf"),
-        ({"kind": "mfd", "degree": 0}, "degree is 0"),
-        ({"kind": "mfd", "kernel": "cubic"}, "unknown kernel 'cubic'"),
-        ({"kind": "mfd", "lamda": 1}, "unknown setting 'lamda'"),
-        ({"kind": "mdf"}, "unknown kind 'mdf'"),
-        ({"kind": "scratch", "sampling": "fair"}, "unknown sampling 'fair'"),
+        ({"kind": "mfd", "lambda": -1}, "method: lambda is -1; it must be at least 0"),
+        ({"kind": "mfd", "lambda": math.nan}, "method: lambda is NaN; it must be a number"),
+        ({"kind": "mfd", "lambda_": 1}, "method has the unknown key 'lambda_'; did you mean 'lambda'?"),
+        ({"kind": "mfd", "sigma": 0}, "method: sigma is 0; it must be above 0"),
+        ({"kind": "mfd", "sigma": math.inf}, "method: sigma is Infinity; it must be a number"),
+        ({"kind": "mfd", "degree": 0}, "method: degree is 0; it must be at least 1"),
+        ({"kind": "mfd", "offset": -1}, "method: offset is -1; it must be at least 0"),
+        ({"kind": "mfd", "kernel": "cubic"}, 'method: kernel is "cubic"; choose one of rbf, polynomial'),
+        ({"kind": "mfd", "lamda": 1}, "method has the unknown key 'lamda'; did you mean 'lambda'?"),
+        ({"kind": "mdf"}, "method: kind is \"mdf\"; did you mean 'mfd'?"),
+        ({"kind": "erm", "sampling": "fair"}, 'method: sampling is "fair"; choose one of plain, balanced'),
     ],
 )
 def test_bad_settings_are_named(settings_, words):
-    with pytest.raises(UserError, match=words):
-        build_method(settings_, Shape(C, G, D, D))
+    with pytest.raises(UserError) as error:
+        read_settings(AnyMethod, settings_, where="method")
+    assert str(error.value) == words

@@ -16,13 +16,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from safetensors.torch import load_file
+from small_network import Small
 from torch import nn
 
-from fairdistill import networks as models
 from fairdistill.runtime import files
 from fairdistill.runtime.locks import WriterLock
-from fairdistill.training.loop import job, resume
-from fairdistill.training.loop import publish as run
+from fairdistill.training import job, publish, resume
 from fairdistill.training.resume import ResumeState
 
 EPOCHS = 40
@@ -31,27 +30,23 @@ DAMAGES = ("truncated", "flipped bit", "zeros")
 OUTPUTS = ["history.csv", "predictions.parquet", "training.json", "weights.safetensors"]
 
 
-def small(stem, n_classes):
-    """An architecture with all that has a state, in milliseconds an epoch."""
-    body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return body, nn.Linear(8, n_classes)
-
-
-def train(folder, output, epochs=EPOCHS, die=None, robbed=False):
+def train(folder, output, epochs=EPOCHS, die=None, robbed=False, **training):
     """Train, as a process of its own does.
 
     `die` is (n, when), to be killed before or after the n-th renaming; `robbed` is to lose the lock after training.
     """
     log = open(f"{output}.log", "a", encoding="utf-8", buffering=1)  # noqa: SIM115
     sys.stderr = log
-    models.ARCHITECTURES["small"] = f"{__name__}:small"
     if die:
         _die_at_a_renaming(*die)
     if robbed:
         _lose_the_lock(Path(f"{output}.lock"))
-    training = json.dumps({"epochs": epochs, "batch_size": 24, "device": "cpu", "precision": "fp32"})
-    options = ["--data", folder, "--output", output, "--architecture", "small", "--training", training, "--code", "1"]
-    job.run_training(job.parser("", method="scratch").parse_args(map(str, options)), role="teacher")
+    training = {"epochs": epochs, "batch_size": 24, "device": "cpu", "precision": "fp32", **training}
+    options = ["--data", folder, "--output", output, "--training", json.dumps(training), "--code", "1"]
+    args = job.parser("").parse_args(map(str, options))
+    # of the tests alone, so that the command line does not know its kind
+    args.network = Small()
+    job.run_training(args)
 
 
 def _die_at_a_renaming(n, when):
@@ -70,14 +65,14 @@ def _die_at_a_renaming(n, when):
 
 
 def _lose_the_lock(path):
-    plain = run.train
+    plain = publish.train
 
     def train_and_lose(*args, **options):
         trained = plain(*args, **options)
         path.write_text("process 7 on another node")
         return trained
 
-    run.train = train_and_lose
+    publish.train = train_and_lose
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +80,10 @@ def start(tiny_folder):
     """A function that starts a training; the processes are copies of one that has loaded torch."""
     context = multiprocessing.get_context("forkserver")
     # the last is what torchvision loads, in a second and a half
-    context.set_forkserver_preload([__name__, run.__name__, "torch._inductor"])
+    context.set_forkserver_preload([__name__, publish.__name__, "torch._inductor"])
 
-    def start(*args, **options):
-        process = context.Process(target=train, args=(tiny_folder, *args), kwargs=options)
+    def start(*args, folder=tiny_folder, **options):
+        process = context.Process(target=train, args=(folder, *args), kwargs=options)
         process.start()
         return process
 
@@ -185,6 +180,39 @@ def short(start, tmp_path_factory):
     return output
 
 
+# the second of the five epochs is the best
+KEEP_BEST = {
+    "epochs": 5,
+    "keep": "best",
+    "schedule": "constant",
+    "learning_rate": 0.1,
+    "batch_size": 12,
+}
+
+
+@pytest.fixture(scope="module")
+def best(start, tmp_path_factory, tiny_with_validation_folder):
+    output = tmp_path_factory.mktemp("best") / "seed0"
+    start(output, folder=tiny_with_validation_folder, **KEEP_BEST).join()
+    assert pd.read_csv(output / "history.csv")["validation_accuracy"].argmax() == 1
+    return output
+
+
+@pytest.mark.parametrize("n", range(1, 5))
+def test_a_kill_before_or_after_the_best_epoch_changes_no_bit(start, tmp_path, best, tiny_with_validation_folder, n):
+    """The training is killed once it has saved the state of the n-th epoch."""
+    output = tmp_path / "seed0"
+    options = {"folder": tiny_with_validation_folder, **KEEP_BEST}
+    process = start(output, **options, die=(n, "after"))
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    start(output, **options).join()
+    assert_same(output, best)
+    log = Path(f"{output}.log").read_text()
+    assert f"resuming after epoch {n}\n" in log
+    assert "keeping epoch 2, the best on the validation split" in log
+
+
 def test_state_of_other_parameters_is_discarded_and_the_log_says_so(start, tmp_path, short):
     output = tmp_path / "seed0"
     start(output, epochs=4, die=(3, "after")).join()
@@ -273,7 +301,7 @@ def test_the_record_tells_the_files_beside_it_and_the_code(start, tmp_path):
 
 def test_a_full_disk_is_named_and_leaves_the_earlier_state(tmp_path, monkeypatch):
     state = ResumeState(tmp_path / "seed0.resume", "abc")
-    parts = {"model": nn.Linear(200, 200)}
+    parts = {"network": nn.Linear(200, 200)}
     state.save(parts, [{"epoch": 1}])
     before = state.path.read_bytes()
     monkeypatch.setattr(resume, "open", lambda path, mode: FullDisk(path, mode), raising=False)
@@ -281,7 +309,7 @@ def test_a_full_disk_is_named_and_leaves_the_earlier_state(tmp_path, monkeypatch
         state.save(parts, [{"epoch": 1}, {"epoch": 2}])
     assert state.path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["seed0.resume"]
-    assert state.restore(parts) == [{"epoch": 1}]
+    assert state.restore()["history"] == [{"epoch": 1}]
 
 
 class FullDisk(io.FileIO):

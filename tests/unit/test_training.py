@@ -1,34 +1,50 @@
 """The training loop on a tiny data set."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_network import Small
 
-from fairdistill.networks import build_model, load_model
+from fairdistill.methods.base import Task, method_class
+from fairdistill.networks import build_network, load_network, save_network
 from fairdistill.runtime.errors import UserError
-from fairdistill.training.engines.fast import Images, TeacherOutputs
-from fairdistill.training.loop import TrainingSettings, infer, job, learning_rate_factor, train
-from fairdistill.training.loop import loop as training
+from fairdistill.settings.methods import At, Erm, Kd, Mfd
+from fairdistill.settings.networks import ResNet18, ShuffleNetV2
+from fairdistill.settings.reading import read_settings
+from fairdistill.settings.training import Training
+from fairdistill.training import job, loop
+from fairdistill.training.best import BestEpoch
+from fairdistill.training.engines.fast import BaseOutputs, Images
+from fairdistill.training.loop import infer, learning_rate_factor, predict, train
 from fairdistill.training.resume import ResumeState
 
-ARCHITECTURE = {"kind": "shufflenet_v2_x1_0", "stem": "cifar"}
-SETTINGS = TrainingSettings(epochs=3, batch_size=32, precision="fp32", device="cpu", evaluate_every=1)
+NETWORK = ShuffleNetV2(kind="shufflenet_v2_x1_0", stem="cifar")
+ERM, MFD = Erm(kind="erm"), Mfd(kind="mfd")
+BALANCED = Erm(kind="erm", sampling="balanced")
+MFD_OFF = read_settings(Mfd, {"kind": "mfd", "lambda": 0.0}, where="method")
+SETTINGS = Training(epochs=3, batch_size=32, precision="fp32", device="cpu", evaluate_every=1)
 CPU = torch.device("cpu")
 
 
-def run(tiny, method=None, *, role="student", seed=0, settings=SETTINGS, **options):
-    return train(tiny, ARCHITECTURE, method or {"kind": "scratch"}, settings, role=role, seed=seed, **options)
+def run(tiny, method=ERM, *, network=NETWORK, role="student", seed=0, settings=SETTINGS, **options):
+    return train(tiny, network, method, settings, role=role, seed=seed, **options)
+
+
+def with_(settings, **changes):
+    return read_settings(type(settings), settings.to_json() | changes, where="settings")
 
 
 def weights(trained):
-    return trained.model.state_dict()
+    return trained.network.state_dict()
 
 
 def same(a, b):
@@ -43,58 +59,129 @@ def teacher(tiny):
 def test_the_same_seed_gives_the_same_bits(tiny, teacher):
     again = run(tiny, role="teacher")
     assert same(weights(teacher), weights(again))
-    assert (teacher.probabilities == again.probabilities).all()
+    assert (teacher.probabilities["test"] == again.probabilities["test"]).all()
     assert not same(weights(teacher), weights(run(tiny, role="teacher", seed=1)))
     assert not same(weights(teacher), weights(run(tiny, role="student")))
 
 
+@pytest.fixture
+def starts(tiny, monkeypatch):
+    """A function that gives, for two epochs, the weights they would start from and the first random numbers."""
+
+    def of(**options):
+        found = []
+
+        def look(network, method, *args, **epoch):
+            state = {name: value.clone() for name, value in network.state_dict().items()}
+            found.append((state, epoch["rng"].random(5).tolist()))
+            return {"epoch": epoch["epoch"] + 1, "loss": 0.0, "train_accuracy": 0.0} | SPEED
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "train_epoch", look)
+            run(tiny, settings=with_(SETTINGS, epochs=2), **options)
+        return found
+
+    return of
+
+
+SPEED = {"seconds": 1.0, "images_per_second": 1.0}
+
+
+def test_a_teacher_and_a_student_of_one_seed_share_neither_weights_nor_order_nor_flips(starts):
+    (teacher, teachers_order), (_, teachers_second) = starts(role="teacher")
+    (student, students_order), (_, students_second) = starts(role="student")
+    convolution = "body.conv1.0.weight"
+    assert not torch.equal(teacher[convolution], student[convolution])
+    orders = [teachers_order, teachers_second, students_order, students_second]
+    assert len({tuple(order) for order in orders}) == 4
+
+
+def test_all_students_of_one_seed_start_alike_and_those_of_another_do_not(starts, teacher):
+    erm, mfd, other = starts(), starts(method=MFD, base=teacher.network), starts(seed=1)
+    assert same(erm[0][0], mfd[0][0])
+    assert [order for _, order in erm] == [order for _, order in mfd]
+    assert not same(erm[0][0], other[0][0])
+    assert erm[0][1] != other[0][1]
+
+
 def test_it_learns(tiny):
-    history = run(tiny, settings=TrainingSettings(epochs=8, batch_size=16, device="cpu")).history
+    history = run(tiny, settings=Training(epochs=8, batch_size=16, device="cpu")).history
     assert history["loss"].iloc[-1] < history["loss"].iloc[0] / 2
     assert history["train_accuracy"].iloc[-1] > 0.8
 
 
 def test_the_history_has_a_row_per_epoch_and_every_part_of_the_loss(tiny, teacher):
-    trained = run(tiny, {"kind": "mfd", "lambda": 2.0}, teacher=teacher.model)
+    trained = run(tiny, read_settings(Mfd, {"kind": "mfd", "lambda": 2.0}, where="method"), base=teacher.network)
     history = trained.history
     assert history["epoch"].tolist() == [1, 2, 3]
     assert np.allclose(history["loss"], history["cross_entropy"] + history["mfd"])
     assert (history["mfd"] > 0).all()
-    test_accuracy = (trained.probabilities.argmax(1) == tiny.split("test")[1]).mean()
+    test_accuracy = (trained.probabilities["test"].argmax(1) == tiny.split("test")[1]).mean()
     assert history["test_accuracy"].iloc[-1] == pytest.approx(test_accuracy)
+    # there is no such split
+    assert "validation_accuracy" not in history
 
 
 def test_lambda_zero_is_exactly_cross_entropy(tiny, teacher):
-    plain = run(tiny, {"kind": "scratch", "sampling": "balanced"})
-    zero = run(tiny, {"kind": "mfd", "lambda": 0.0}, teacher=teacher.model)
+    plain = run(tiny, BALANCED)
+    zero = run(tiny, MFD_OFF, base=teacher.network)
     assert same(weights(plain), weights(zero))
-    assert not same(weights(plain), weights(run(tiny, {"kind": "mfd"}, teacher=teacher.model)))
+    assert not same(weights(plain), weights(run(tiny, MFD, base=teacher.network)))
 
 
 def test_lambda_zero_is_exactly_cross_entropy_beside_a_teacher_of_another_width(tiny):
-    wide_teacher = build_model({"kind": "resnet18"}, 3)
-    settings = TrainingSettings(epochs=2, batch_size=32, precision="fp32", device="cpu", weight_decay=0.01)
-    plain = run(tiny, {"kind": "scratch", "sampling": "balanced"}, settings=settings)
-    assert plain.model.width != wide_teacher.width
-    zero = run(tiny, {"kind": "mfd", "lambda": 0.0}, settings=settings, teacher=wide_teacher)
+    other_width = build_network(ResNet18(kind="resnet18"), 3)
+    settings = Training(epochs=2, batch_size=32, precision="fp32", device="cpu", weight_decay=0.01)
+    plain = run(tiny, BALANCED, settings=settings)
+    assert plain.network.width != other_width.width
+    zero = run(tiny, MFD_OFF, settings=settings, base=other_width)
     assert same(weights(plain), weights(zero))
 
 
 def test_a_student_may_differ_from_its_teacher_in_architecture(tiny):
-    wide_teacher = build_model({"kind": "resnet18"}, 3)
-    trained = run(tiny, {"kind": "mfd"}, teacher=wide_teacher)
-    assert trained.model.width == 1024
+    trained = run(tiny, MFD, base=build_network(ResNet18(kind="resnet18"), 3))
+    assert trained.network.width == 1024
     assert np.isfinite(trained.history["mfd"]).all()
 
 
-def test_a_teacher_seen_once_is_a_teacher_seen_every_step(tiny, teacher):
+def base_outputs(settings, base, images):
+    """What the fast engine gives a method of `settings` whose network is like its base."""
+    method = method_class(settings)(settings, Task(3, 2, images.label, images.group, base, base))
+    return BaseOutputs(base, method, images, flip=True)
+
+
+READ = {"mfd": ["features"], "kd": ["logits"], "at": ["stage2", "stage3", "stage4"]}
+
+
+@pytest.mark.parametrize("settings", [MFD, Kd(kind="kd"), At(kind="at")], ids=lambda settings: settings.kind)
+def test_a_base_asked_once_says_what_one_asked_at_every_step_says(tiny, teacher, settings, monkeypatch):
     images = Images(tiny, "train", CPU)
-    outputs = TeacherOutputs(teacher.model, images, flip=True)
+    positions, flip = torch.tensor([5, 17, 90]), torch.tensor([True, False, True])
+    batch = images.batch(positions, flip)
+    kept = base_outputs(settings, teacher.network, images)
+    # only what the method reads takes memory: both orientations of every image
+    assert list(kept.kept) == READ[settings.kind]
+    assert all(values.shape[:2] == (2, 96) for values in kept.kept.values())
+    monkeypatch.setattr(BaseOutputs, "CACHE", sum(values.nbytes for values in kept.kept.values()) - 1)
+    anew = base_outputs(settings, teacher.network, images)
+    assert not anew.kept
+    # the images are not looked at where the outputs are kept
+    ours, plain = kept(positions, flip, None), anew(positions, flip, batch)
+    assert list(ours) == list(plain) == READ[settings.kind]
+    for name in ours:
+        torch.testing.assert_close(ours[name], plain[name], atol=1e-5, rtol=1e-5)
+        assert not ours[name].requires_grad
+        assert not plain[name].requires_grad
+
+
+def test_the_outputs_kept_of_a_base_are_its_own(tiny, teacher):
+    images = Images(tiny, "train", CPU)
     positions, flip = torch.tensor([5, 17, 90]), torch.tensor([True, False, True])
     with torch.no_grad():
-        direct = teacher.model(images.batch(positions, flip))
-    assert torch.allclose(outputs(positions, flip, None).features, direct.features, atol=1e-5)
-    assert torch.allclose(outputs(positions, flip, None).logits, direct.logits, atol=1e-5)
+        direct = teacher.network(images.batch(positions, flip))
+    features, logits = (base_outputs(settings, teacher.network, images) for settings in (MFD, Kd(kind="kd")))
+    assert torch.allclose(features(positions, flip, None)["features"], direct.features, atol=1e-5)
+    assert torch.allclose(logits(positions, flip, None)["logits"], direct.logits, atol=1e-5)
 
 
 def test_images_are_normalised_and_mirrored(tiny):
@@ -111,8 +198,8 @@ def test_images_are_normalised_and_mirrored(tiny):
 
 
 def test_predictions_are_of_the_last_epoch_in_test_order(tiny, teacher):
-    logits = torch.cat([output.logits for output in infer(teacher.model, Images(tiny, "test", CPU))])
-    assert np.allclose(teacher.probabilities, logits.softmax(1).numpy(), atol=1e-6)
+    logits = torch.cat([output.logits for output, _, _ in infer(teacher.network, Images(tiny, "test", CPU))])
+    assert np.allclose(teacher.probabilities["test"], logits.softmax(1).numpy(), atol=1e-6)
 
 
 def test_the_schedule_ends_at_zero():
@@ -122,39 +209,176 @@ def test_the_schedule_ends_at_zero():
     assert learning_rate_factor("constant", 0.9) == 1
 
 
-def test_nothing_looks_at_the_test_set(tiny, teacher):
-    """With other test images, labels and groups the weights are the same."""
-    other = pd.DataFrame(tiny.samples)
-    changed = type(tiny)(**{**vars(tiny), "images": tiny.images.copy(), "samples": other.copy()})
-    rows = tiny.split("test")[0]
+def copy_of(dataset):
+    return replace(dataset, images=dataset.images.copy(), samples=dataset.samples.copy())
+
+
+def with_another_split(dataset, split):
+    """`dataset` with other images, labels and groups in one split."""
+    changed = copy_of(dataset)
+    rows = dataset.split(split)[0]
     changed.images[rows] = 255 - changed.images[rows]
     changed.samples.loc[rows, "label"] = 2 - changed.samples.loc[rows, "label"]
-    assert same(weights(teacher), weights(run(changed, role="teacher")))
+    changed.samples.loc[rows, "group"] = 1 - changed.samples.loc[rows, "group"]
+    return changed
+
+
+def test_nothing_looks_at_the_test_set(tiny, teacher):
+    """With other test images, labels and groups the weights are the same."""
+    assert same(weights(teacher), weights(run(with_another_split(tiny, "test"), role="teacher")))
+
+
+# the second epoch is right on the whole validation split, and the three after it are no better
+BEST = Training(
+    epochs=5,
+    batch_size=12,
+    learning_rate=0.1,
+    schedule="constant",
+    precision="fp32",
+    device="cpu",
+    keep="best",
+    evaluate_every=1,
+)
+
+
+def run_best(dataset, **options):
+    return run(dataset, network=Small(), settings=with_(BEST, **options.pop("changes", {})), **options)
+
+
+@pytest.fixture(scope="module")
+def chosen(tiny_with_validation):
+    """A training with BEST."""
+    return run_best(tiny_with_validation)
+
+
+def best_epoch(trained):
+    """The number of the earliest epoch with the highest validation accuracy."""
+    return int(trained.history["epoch"][trained.history["validation_accuracy"].argmax()])
+
+
+def test_the_earliest_best_epoch_on_the_validation_split_is_kept(tiny_with_validation, chosen):
+    assert len(chosen.history) == 5
+    assert best_epoch(chosen) == 2
+    assert chosen.history["validation_accuracy"].tolist()[1:] == [1.0] * 4
+    # at a constant learning rate a shorter training is the beginning of a longer one
+    for epochs in (2, 3, 5):
+        last = run_best(tiny_with_validation, changes={"epochs": epochs, "keep": "last"})
+        assert same(weights(chosen), weights(last)) == (epochs == 2)
+
+
+def test_predictions_are_of_the_best_epoch(tiny_with_validation, chosen):
+    second = run_best(tiny_with_validation, changes={"epochs": 2, "keep": "last"})
+    for split in ("validation", "test"):
+        assert chosen.probabilities[split].shape == (24, 3)
+        assert np.array_equal(chosen.probabilities[split], second.probabilities[split])
+        anew = predict(chosen.network, chosen.method, Images(tiny_with_validation, split, CPU))
+        assert np.array_equal(chosen.probabilities[split], anew.numpy())
+
+
+def test_the_choice_of_the_best_epoch_does_not_look_at_the_test_set(tiny_with_validation, chosen):
+    other = run_best(with_another_split(tiny_with_validation, "test"))
+    assert other.history["validation_accuracy"].tolist() == chosen.history["validation_accuracy"].tolist()
+    assert other.history["test_accuracy"].tolist() != chosen.history["test_accuracy"].tolist()
+    assert same(weights(chosen), weights(other))
+
+
+def test_the_choice_of_the_best_epoch_looks_at_the_validation_split(tiny_with_validation):
+    first = run_best(tiny_with_validation, changes={"epochs": 1})
+    changed = copy_of(tiny_with_validation)
+    rows = changed.split("validation")[0]
+    # now the first epoch is right on all of it
+    changed.samples.loc[rows, "label"] = first.probabilities["validation"].argmax(1).astype("int16")
+    assert same(weights(first), weights(run_best(changed)))
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_without_a_choice_no_weight_depends_on_the_validation_split_or_the_test_split(tiny_with_validation, split):
+    data = tiny_with_validation, with_another_split(tiny_with_validation, split)
+    plain, other = (run_best(dataset, changes={"keep": "last"}) for dataset in data)
+    assert same(weights(plain), weights(other))
+
+
+def test_of_equally_good_epochs_the_earliest_is_kept():
+    network, method = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    best = BestEpoch(network, method)
+    for epoch, accuracy in enumerate([0.2, 0.6, 0.6, 0.5], start=1):
+        torch.nn.init.constant_(network.weight, epoch)
+        torch.nn.init.constant_(method.weight, -epoch)
+        best.offer(epoch, accuracy)
+    best.restore()
+    assert best.epoch == 2
+    assert (network.weight.item(), method.weight.item()) == (2, -2)
+
+
+def test_the_history_has_the_validation_accuracy_where_there_is_such_a_split(tiny_with_validation):
+    trained = run(tiny_with_validation, settings=with_(SETTINGS, evaluate_every=2))
+    history = trained.history
+    right = trained.probabilities["validation"].argmax(1) == tiny_with_validation.split("validation")[1]
+    assert history["validation_accuracy"].iloc[-1] == pytest.approx(right.mean())
+    # as often as the test accuracy
+    assert history["validation_accuracy"].notna().tolist() == [False, True, True]
+    assert history["test_accuracy"].notna().tolist() == [False, True, True]
+
+
+def test_to_keep_the_best_epoch_without_a_validation_split_is_refused(tiny):
+    with pytest.raises(UserError, match=r"keep is best, but the data set has no validation split"):
+        run_best(tiny)
+
+
+@pytest.fixture
+def visited(monkeypatch):
+    """The numbers of the epochs that are trained, from 0; at the start of the epoch `deadly` the training is killed."""
+    original = loop.train_epoch
+    visited = Visited()
+
+    def train_epoch(*args, **options):
+        if options["epoch"] == visited.deadly:
+            raise KeyboardInterrupt
+        visited.append(options["epoch"])
+        return original(*args, **options)
+
+    monkeypatch.setattr(loop, "train_epoch", train_epoch)
+    return visited
+
+
+class Visited(list):
+    deadly: int | None = None
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_an_interrupted_training_ends_with_the_same_bits(tiny, teacher, tmp_path, monkeypatch, precision):
-    settings = TrainingSettings(epochs=3, batch_size=32, precision=precision, device="cpu")
-    method = {"kind": "mfd"}
-    whole = run(tiny, method, settings=settings, teacher=teacher.model)
+def test_an_interrupted_training_ends_with_the_same_bits(tiny, teacher, tmp_path, visited, precision):
+    settings = Training(epochs=3, batch_size=32, precision=precision, device="cpu")
+    whole = run(tiny, MFD, settings=settings, base=teacher.network)
     state = ResumeState(tmp_path / "seed0.resume", "fingerprint")
-
-    original = training.train_epoch
-
-    def die_in_the_third(*args, **options):
-        if options["epoch"] == 2:
-            raise KeyboardInterrupt
-        return original(*args, **options)
-
-    monkeypatch.setattr(training, "train_epoch", die_in_the_third)
+    visited.deadly = 2
     with pytest.raises(KeyboardInterrupt):
-        run(tiny, method, settings=settings, teacher=teacher.model, resume=state)
-    visited = []
-    monkeypatch.setattr(training, "train_epoch", lambda *a, **o: visited.append(o["epoch"]) or original(*a, **o))
-    resumed = run(tiny, method, settings=settings, teacher=teacher.model, resume=state)
+        run(tiny, MFD, settings=settings, base=teacher.network, resume=state)
+    visited.deadly = None
+    visited.clear()
+    resumed = run(tiny, MFD, settings=settings, base=teacher.network, resume=state)
     assert visited == [2]
     assert same(weights(whole), weights(resumed))
     assert resumed.history["epoch"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("deadly", [1, 2, 4])
+def test_a_training_interrupted_before_or_after_its_best_epoch_keeps_the_same_one(
+    tiny_with_validation, chosen, tmp_path, visited, deadly
+):
+    """The second epoch is the best; where it was before the interruption, only the saved state still has it."""
+    state = ResumeState(tmp_path / "seed0.resume", "fingerprint")
+    visited.deadly = deadly
+    with pytest.raises(KeyboardInterrupt):
+        run_best(tiny_with_validation, resume=state)
+    visited.deadly = None
+    visited.clear()
+    resumed = run_best(tiny_with_validation, resume=state)
+    assert visited == [*range(deadly, 5)]
+    assert same(weights(chosen), weights(resumed))
+    for split in ("validation", "test"):
+        assert np.array_equal(chosen.probabilities[split], resumed.probabilities[split])
+    columns = ["epoch", "loss", "train_accuracy", "validation_accuracy", "test_accuracy"]
+    pd.testing.assert_frame_equal(resumed.history[columns], chosen.history[columns])
 
 
 @pytest.mark.parametrize("damage", ["truncate", "garbage", "other"])
@@ -162,57 +386,68 @@ def test_state_that_does_not_belong_is_ignored(tmp_path, damage):
     path = tmp_path / "s.resume"
     layer = torch.nn.Linear(2, 2)
     ResumeState(path, "one").save({"layer": layer}, [{"epoch": 1}])
-    assert ResumeState(path, "one").restore({"layer": layer}) == [{"epoch": 1}]
+    state = ResumeState(path, "one").restore()
+    assert state["history"] == [{"epoch": 1}]
+    assert same(state["layer"], layer.state_dict())
     if damage == "truncate":
         path.write_bytes(path.read_bytes()[:100])
     elif damage == "garbage":
         path.write_bytes(b"not a state")
     fingerprint = "two" if damage == "other" else "one"
-    assert ResumeState(path, fingerprint).restore({"layer": layer}) == []
+    assert ResumeState(path, fingerprint).restore() is None
 
 
 def test_a_loss_that_is_not_finite_is_reported(tiny):
     with pytest.raises(UserError, match=r"loss became .* in epoch 1.*learning_rate"):
-        run(tiny, settings=TrainingSettings(epochs=1, batch_size=32, learning_rate=1e30, device="cpu"))
+        run(tiny, settings=Training(epochs=1, batch_size=32, learning_rate=1e30, device="cpu"))
 
 
 def test_weights_that_the_last_step_ruins_are_reported(tiny, monkeypatch):
-    original = training.train_epoch
+    original = loop.train_epoch
 
-    def ruin(model, *args, **options):
-        row = original(model, *args, **options)
-        torch.nn.init.constant_(model.head.weight, float("nan"))
+    def ruin(network, *args, **options):
+        row = original(network, *args, **options)
+        torch.nn.init.constant_(network.head.weight, float("nan"))
         return row
 
-    monkeypatch.setattr(training, "train_epoch", ruin)
+    monkeypatch.setattr(loop, "train_epoch", ruin)
     with pytest.raises(UserError, match="weights became not finite in epoch 1"):
-        run(tiny, settings=TrainingSettings(epochs=1, batch_size=32, device="cpu"))
+        run(tiny, settings=Training(epochs=1, batch_size=32, device="cpu"))
 
 
-def test_a_missing_teacher_is_reported(tiny):
-    with pytest.raises(UserError, match="mfd needs a teacher"):
-        run(tiny, {"kind": "mfd"})
+def test_a_missing_base_is_reported(tiny):
+    with pytest.raises(UserError, match="mfd needs a base"):
+        run(tiny, MFD)
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
         ({"epochs": 0}, "epochs is 0"),
-        ({"epoch": 3}, "unknown setting 'epoch'"),
-        ({"schedule": "step"}, "schedule is 'step'"),
+        ({"epoch": 3}, "unknown key 'epoch'; did you mean 'epochs'?"),
+        ({"schedule": "step"}, 'schedule is "step"; choose one of cosine, linear, constant'),
+        ({"keep": "first"}, 'keep is "first"; choose one of last, best'),
         ({"learning_rate": -1}, "learning_rate is -1"),
     ],
 )
 def test_bad_training_settings_are_named(settings, words):
-    with pytest.raises(UserError, match=words):
-        TrainingSettings.from_mapping(settings)
+    with pytest.raises(UserError, match=re.escape(words)):
+        read_settings(Training, settings, where="training")
 
 
 def job_arguments(folder, output, *more):
     return [
-        "--data", str(folder), "--output", str(output), "--architecture", json.dumps(ARCHITECTURE),
+        "--data", str(folder), "--output", str(output), "--network", json.dumps(NETWORK.to_json()),
         "--training", '{"epochs": 1, "batch_size": 32, "device": "cpu"}', *more,
     ]  # fmt: skip
+
+
+def start_job(folder, output, *more):
+    job.run_training(job.parser("").parse_args(job_arguments(folder, output, *more)))
+
+
+def record_of(output):
+    return json.loads((output / "training.json").read_text())
 
 
 def test_a_job_publishes_everything_and_leaves_no_state(tiny_folder, tiny, tmp_path):
@@ -224,25 +459,73 @@ def test_a_job_publishes_everything_and_leaves_no_state(tiny_folder, tiny, tmp_p
     assert [p.name for p in output.parent.iterdir()] == ["seed0"]
     predictions = pd.read_parquet(output / "predictions.parquet")
     assert predictions["sample_id"].tolist() == tiny.split("test")[0].tolist()
+    assert predictions["split"].eq("test").all()
     assert predictions["label"].tolist() == tiny.split("test")[1].tolist()
     assert np.allclose(predictions[["p0", "p1", "p2"]].sum(axis=1), 1, atol=1e-5)
-    record = json.loads((output / "training.json").read_text())
+    record = record_of(output)
     assert record["run"]["role"] == "teacher"
     assert record["run"]["dataset"] == "tiny"
     assert record["parameters"]["training"]["epochs"] == 1
-    model = load_model(output / "weights.safetensors", architecture=ARCHITECTURE)
-    model = model.to(memory_format=torch.channels_last)
-    logits = torch.cat([output.logits for output in infer(model, Images(tiny, "test", CPU))])
+    network = load_network(output / "weights.safetensors", settings=NETWORK)
+    network = network.to(memory_format=torch.channels_last)
+    logits = torch.cat([output.logits for output, _, _ in infer(network, Images(tiny, "test", CPU))])
     assert np.allclose(predictions[["p0", "p1", "p2"]], logits.softmax(1).numpy(), atol=1e-6)
 
 
-def start_job(folder, output, *more):
-    job.run_training(job.parser("", method="scratch").parse_args(job_arguments(folder, output, *more)), role="teacher")
+def test_predictions_are_of_the_validation_split_and_the_test_split(
+    tiny_with_validation_folder, tiny_with_validation, tmp_path
+):
+    start_job(tiny_with_validation_folder, tmp_path / "out")
+    predictions = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
+    names = ["sample_id", "image_id", "split", "label", "group"]
+    assert list(predictions) == [*names, "p0", "p1", "p2"]
+    samples = tiny_with_validation.samples
+    expected = samples[samples["split"] != "train"][names]
+    pd.testing.assert_frame_equal(predictions[names], expected.reset_index(drop=True))
+    history = pd.read_csv(tmp_path / "out" / "history.csv")
+    for split in ("validation", "test"):
+        part = predictions[predictions["split"] == split]
+        assert len(part) == 24
+        accuracy = (part[["p0", "p1", "p2"]].to_numpy().argmax(1) == part["label"]).mean()
+        assert history[f"{split}_accuracy"].iloc[-1] == pytest.approx(accuracy)
+
+
+def test_the_record_holds_the_names_of_the_model_and_of_its_base(tiny_folder, tmp_path):
+    base = {"architecture": "shufflenet", "method": "teacher"}
+    names = {"study": "s", "dataset": "d", "architecture": "shufflenet", "method": "fair", "role": "student"}
+    start_job(tiny_folder, tmp_path / "base")
+    options = ["--base", str(tmp_path / "base" / "weights.safetensors"), "--method", '{"kind": "mfd", "lambda": 2}']
+    names["base"] = base
+    start_job(tiny_folder, tmp_path / "out", *options, "--seed", "7", "--run", json.dumps(names))
+    record = record_of(tmp_path / "out")
+    assert record["run"] == {**names, "seed": 7}
+    assert record["inputs"]["base"] == record_of(tmp_path / "base")["outputs"]["weights.safetensors"]
+    method = record["parameters"]["method"]
+    assert (method["kind"], method["lambda"]) == ("mfd", 2)
+    # which model is the base is in the names
+    assert "base" not in method
+
+
+def test_by_hand_a_training_has_names_too(tiny_folder, tmp_path):
+    """As the folder, the kinds and the base say."""
+    start_job(tiny_folder, tmp_path / "base")
+    start_job(tiny_folder, tmp_path / "out", "--base", str(tmp_path / "base" / "weights.safetensors"), "--method", "kd")
+    names = {"study": None, "dataset": "tiny", "architecture": "shufflenet_v2_x1_0", "seed": 0, "base": None}
+    assert record_of(tmp_path / "base")["run"] == {**names, "role": "teacher", "method": "erm"}
+    assert record_of(tmp_path / "out")["run"] == {**names, "role": "student", "method": "kd"}
+
+
+def test_the_role_that_is_given_decides_the_initial_weights(tiny_folder, tmp_path):
+    for role in ("teacher", "student"):
+        start_job(tiny_folder, tmp_path / role, "--run", json.dumps({"role": role}))
+        assert record_of(tmp_path / role)["run"]["role"] == role
+    teacher, student = (load_network(tmp_path / role / "weights.safetensors") for role in ("teacher", "student"))
+    assert not same(teacher.state_dict(), student.state_dict())
 
 
 def test_the_same_seed_gives_the_same_bits_in_another_process(tiny_folder, tmp_path):
     start_job(tiny_folder, tmp_path / "here")
-    command = [sys.executable, "-m", "scripts.train_teacher", *job_arguments(tiny_folder, tmp_path / "there")]
+    command = [sys.executable, "-m", "scripts.train_model", *job_arguments(tiny_folder, tmp_path / "there")]
     subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
     for name in ("weights.safetensors", "predictions.parquet"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
@@ -251,11 +534,18 @@ def test_the_same_seed_gives_the_same_bits_in_another_process(tiny_folder, tmp_p
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--architecture", '{"stem": "cifar"}', 'argument --architecture: lacks "kind"'),
-        ("--architecture", '{"kind": ["resnet18"]}', 'argument --architecture: lacks "kind"'),
-        ("--method", "{}", 'argument --method: lacks "kind"'),
+        ("--network", '{"stem": "cifar"}', "network lacks the key 'kind'"),
+        ("--network", '{"kind": ["resnet18"]}', 'network: kind is ["resnet18"]; did you mean'),
+        ("--network", "resnet19", "network: kind is \"resnet19\"; did you mean 'resnet18'?"),
+        ("--base-network", '{"kind": "resnet18", "stern": "cifar"}', "network has the unknown key 'stern'"),
+        ("--method", "{}", "method lacks the key 'kind'"),
+        ("--method", '{"kind": "mfd", "lambda": -1}', "method: lambda is -1; it must be at least 0"),
         ("--method", "{kind: mfd}", "argument --method: not valid JSON"),
-        ("--training", "[1]", "unknown setting 'kind'"),
+        ("--training", "[1]", "training is [1]; it must be a mapping"),
+        ("--training", "fast", "training has the unknown key 'kind'"),
+        ("--run", '{"role": "pupil"}', 'run: role is "pupil"; choose one of teacher, student'),
+        ("--run", '{"seed": 1}', "run has the unknown key 'seed'"),
+        ("--seed", "-1", "argument --seed: must be a whole number from 0 to"),
     ],
 )
 def test_bad_options_of_a_job_are_named(tiny_folder, tmp_path, capsys, option, value, words):
@@ -268,21 +558,30 @@ def test_bad_options_of_a_job_are_named(tiny_folder, tmp_path, capsys, option, v
 @pytest.mark.parametrize(
     ("training_", "words"),
     [
-        ('{"epochs": "3"}', 'training: epochs is "3"; it must be a whole number'),
+        ('{"epochs": "three"}', 'training: epochs is "three"; it must be a whole number'),
         ('{"epochs": 3.0}', "training: epochs is 3.0; it must be a whole number"),
         ('{"epochs": true}', "training: epochs is true; it must be a whole number"),
         ('{"batch_size": null}', "training: batch_size is null; it must be a whole number"),
-        ('{"learning_rate": "1e-3"}', 'training: learning_rate is "1e-3"; it must be a number'),
+        ('{"batch_size": 1}', "training: batch_size is 1; it must be at least 2"),
+        ('{"learning_rate": "1e-3.5"}', 'training: learning_rate is "1e-3.5"; it must be a number'),
         ('{"learning_rate": false}', "training: learning_rate is false; it must be a number"),
         ('{"flip": 1}', "training: flip is 1; it must be true or false"),
-        ('{"device": ["cpu"]}', 'training: device is ["cpu"]; it must be text'),
+        ('{"device": ["cpu"]}', "training: device is [\"cpu\"]; did you mean 'cpu'?"),
     ],
 )
-def test_a_training_setting_of_another_type_is_named(tiny_folder, tmp_path, training_, words):
+def test_a_bad_training_setting_is_named_in_one_line(tiny_folder, tmp_path, training_, words):
     with pytest.raises(UserError) as error:
         start_job(tiny_folder, tmp_path / "out", "--training", training_)
     assert str(error.value) == words
     assert not (tmp_path / "out").exists()
+
+
+def test_the_script_says_what_is_wrong_in_one_line_and_nothing_else(tiny_folder, tmp_path):
+    arguments = job_arguments(tiny_folder, tmp_path / "out", "--training", '{"epochs": 0}')
+    command = [sys.executable, "-m", "scripts.train_model", *arguments]
+    done = subprocess.run(command, check=False, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "error: training: epochs is 0; it must be at least 1\n"
 
 
 def test_a_whole_number_passes_for_a_fraction(tiny_folder, tmp_path):
@@ -301,14 +600,20 @@ def test_damaged_images_are_not_trained_on(tiny_folder, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_teacher_of_other_classes_is_refused(tiny_folder, tmp_path):
-    from fairdistill.networks import save_model
-
+def test_a_base_of_other_classes_is_refused(tiny_folder, tmp_path):
     path = tmp_path / "weights.safetensors"
-    save_model(path, build_model(ARCHITECTURE, 5), ARCHITECTURE)
-    parser = job.parser("", method="mfd")
-    args = parser.parse_args(job_arguments(tiny_folder, tmp_path / "out"))
-    args.teacher, args.teacher_architecture = path, None
+    save_network(path, build_network(NETWORK, 5), NETWORK)
     with pytest.raises(UserError, match="knows 5 classes, the data set has 3"):
-        job.run_training(args, role="student")
+        start_job(tiny_folder, tmp_path / "out", "--method", "mfd", "--base", str(path))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_base_of_another_network_is_refused(tiny_folder, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_network(path, build_network(NETWORK, 3), NETWORK)
+    options = ["--method", "mfd", "--base", str(path), "--base-network", "resnet18"]
+    with pytest.raises(
+        UserError, match=r"weights\.safetensors: the checkpoint holds the network .*shufflenet.*resnet18"
+    ):
+        start_job(tiny_folder, tmp_path / "out", *options)
     assert not (tmp_path / "out").exists()

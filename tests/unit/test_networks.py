@@ -1,0 +1,134 @@
+"""The networks and their checkpoints."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from fairdistill.networks import build_network, freeze, load_method, load_network, save_network
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.networks import AnyNetwork, ResNet18, ShuffleNetV2
+from fairdistill.settings.reading import read_settings
+
+RESNET = ResNet18(kind="resnet18")
+SHUFFLENET = ShuffleNetV2(kind="shufflenet_v2_x1_0")
+KINDS = [RESNET.kind, SHUFFLENET.kind]
+
+
+def settings_of(kind, **others):
+    return read_settings(AnyNetwork, {"kind": kind, **others}, where="network")
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
+@pytest.mark.parametrize(("kind", "width"), [("resnet18", 512), ("shufflenet_v2_x1_0", 1024)])
+def test_features_are_what_the_head_sees(kind, width, stem):
+    network = build_network(settings_of(kind, stem=stem), n_outputs=7).eval()
+    features, logits, maps = network(torch.randn(2, 3, 32, 32))
+    assert features.shape == (2, width)
+    assert logits.shape == (2, 7)
+    assert maps == {}
+    assert torch.equal(logits, network.head(features))
+    assert network.width == width
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_equals_torchvision_s_network(kind):
+    from torchvision import models
+
+    torch.manual_seed(3)
+    ours = build_network(settings_of(kind), n_outputs=5).eval()
+    torch.manual_seed(3)
+    theirs = getattr(models, kind)(weights=None, num_classes=5).eval()
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(ours(images).logits, theirs(images))
+
+
+def test_the_cifar_stem_keeps_the_resolution():
+    network = build_network(settings_of("resnet18", stem="cifar"), n_outputs=2)
+    assert network.body.maxpool(network.body.conv1(torch.zeros(1, 3, 32, 32))).shape[-1] == 32
+
+
+def test_a_checkpoint_round_trip(tmp_path):
+    network = build_network(SHUFFLENET, n_outputs=4)
+    save_network(tmp_path / "w.safetensors", network, SHUFFLENET)
+    loaded = load_network(tmp_path / "w.safetensors", settings=SHUFFLENET)
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.state_dict().values(), loaded.state_dict().values(), strict=True)
+    )
+    assert loaded.state_dict().keys() == network.state_dict().keys()
+    assert load_method(tmp_path / "w.safetensors") == {}
+
+
+def test_a_checkpoint_holds_what_its_method_predicts_with(tmp_path):
+    network, state = build_network(SHUFFLENET, n_outputs=4), {"threshold.g": torch.tensor([0.1, 0.7])}
+    save_network(tmp_path / "w.safetensors", network, SHUFFLENET, method=state)
+    loaded = load_network(tmp_path / "w.safetensors", settings=SHUFFLENET)
+    assert loaded.state_dict().keys() == network.state_dict().keys()
+    found = load_method(tmp_path / "w.safetensors")
+    assert list(found) == ["threshold.g"]
+    assert torch.equal(found["threshold.g"], state["threshold.g"])
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    save_network(tmp_path / "w.safetensors", build_network(SHUFFLENET, 4), SHUFFLENET)
+    with pytest.raises(UserError, match=r"w.safetensors.*shufflenet.*not.*resnet18"):
+        load_network(tmp_path / "w.safetensors", settings=RESNET)
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, monkeypatch):
+    path = tmp_path / "w.safetensors"
+    save_network(path, build_network(SHUFFLENET, 4), SHUFFLENET)
+    before = path.read_bytes()
+
+    def full(self, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left.*w\.safetensors"):
+        save_network(path, build_network(SHUFFLENET, 4), SHUFFLENET)
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_network(path, build_network(SHUFFLENET, 4), SHUFFLENET)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match="not a readable checkpoint"):
+        load_network(path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"kind": "resnet19"}, "network: kind is \"resnet19\"; did you mean 'resnet18'?"),
+        ({"kind": "resnet18", "stem": "big"}, 'network: stem is "big"; choose one of imagenet, cifar'),
+        ({"kind": "resnet18", "width": 2}, "network has the unknown key 'width'; choose one of kind, stem"),
+    ],
+)
+def test_unknown_networks_are_named(settings, words):
+    with pytest.raises(UserError) as error:
+        read_settings(AnyNetwork, settings, where="network")
+    assert str(error.value) == words
+
+
+def test_a_frozen_network_has_no_gradient_and_fixed_statistics():
+    base = freeze(build_network(SHUFFLENET, 4))
+    before = {name: tensor.clone() for name, tensor in base.state_dict().items()}
+    assert not base(torch.randn(4, 3, 32, 32)).features.requires_grad
+    assert all(torch.equal(before[name], tensor) for name, tensor in base.state_dict().items())
+
+
+def test_equal_networks_are_equal_bytes(tmp_path):
+    """In several processes: safetensors orders metadata anew in each."""
+    command = (
+        "import sys, torch; from fairdistill.networks import build_network, save_network; "
+        "from fairdistill.settings.networks import ShuffleNetV2; torch.manual_seed(0); "
+        "s = ShuffleNetV2(kind='shufflenet_v2_x1_0', stem='cifar'); save_network(sys.argv[1], build_network(s, 3), s)"
+    )
+    for name in "abc":
+        subprocess.run([sys.executable, "-c", command, tmp_path / name], check=True)
+    assert len({(tmp_path / name).read_bytes() for name in "abc"}) == 1
