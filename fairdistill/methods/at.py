@@ -20,8 +20,9 @@ def attention_loss(base: Tensor, student: Tensor) -> Tensor:
     """Return the mean over images and pixels of (Q_S / ||Q_S|| - Q_T / ||Q_T||)^2, the norms over pixels.
 
     Equation 2 prints the norm of the difference and the factor beta / 2; the authors' published code has the mean of
-    its squares and the factor beta, for which their beta of 1000 is meant. This follows the code. Where the two differ
-    in size the base's map is resized bilinearly, as section 3.1 suggests.
+    its squares and the factor beta, for which their beta of 1000 is meant. This follows the code. The paper lets maps
+    of different sizes be interpolated to match and names no way: the base's map is resized bilinearly, and then
+    normalised.
 
     Parameters
     ----------
