@@ -15,8 +15,9 @@ class Adversary(nn.Module):
     For two classes and two groups, in its experiment on UCI Adult, the paper computes s = sigmoid((1 + |c|) logit) and
     the logistic regression of the group on [s, s y, s (1 - y)], with c and the regression's weights learned. For more
     classes this is s = softmax((1 + |c|) logits) and a linear layer on s and on the products of s with the one-hot
-    label, which for two classes is the same set of adversaries. As in AIF360's implementation c starts at 1: at 0 the
-    gradient of |c| is 0, and c would never be learned.
+    label. As the entries of s add up to one, the linear layer also sees the label itself, which the paper's regression
+    does not: so it can know how frequent each group is in each class without the prediction. As in AIF360's
+    implementation c starts at 1: at 0 the gradient of |c| is 0, and c would never be learned.
     """
 
     def __init__(self, n_classes: int, n_groups: int):
