@@ -29,7 +29,6 @@ from torch.nn.functional import cross_entropy, mse_loss
 from fairdistill.methods.base import Method, Stage, Step, Task, method_class
 from fairdistill.networks import build_network, freeze, load_method, load_network
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings import methods as settings_module
 from fairdistill.settings.methods import AnyMethod, Distillation
 from fairdistill.settings.methods import Method as Settings
 from fairdistill.training import job
@@ -635,7 +634,8 @@ def test_the_first_step_has_the_same_losses_in_both_engines(tiny, base, method):
 
 
 CLASSES = list(get_args(get_args(AnyMethod)[0]))
-NAMES = {get_args(kind.model_fields["kind"].annotation)[0] for kind in CLASSES} | set(settings_module.ALIASES)
+# and the earlier name of a kind
+NAMES = {name for kind in CLASSES for name in get_args(kind.model_fields["kind"].annotation)} | {"scratch"}
 FILES = {kind.implementation.split(":")[0] for kind in CLASSES}
 PARTS = ("training", "networks", "data", "evaluation")
 SOURCES = sorted(path for part in PARTS for path in (ROOT / "fairdistill" / part).rglob("*.py"))
