@@ -12,15 +12,18 @@ from fairdistill.settings.methods import Adversarial as Settings
 class Adversary(nn.Module):
     """Guesses the group from the prediction and the label: the adversary for equality of odds.
 
-    For two classes the paper (section 5.2) computes s = sigmoid((1 + |c|) logit) and the logistic regression of the
-    group on [s, s y, s (1 - y)], with c and its weights learned. For more classes this is s = softmax((1 + |c|)
-    logits) and a linear layer on s and on the products of s with the one-hot label.
+    For two classes and two groups, in its experiment on UCI Adult, the paper computes s = sigmoid((1 + |c|) logit) and
+    the logistic regression of the group on [s, s y, s (1 - y)], with c and the regression's weights learned. For more
+    classes this is s = softmax((1 + |c|) logits) and a linear layer on s and on the products of s with the one-hot
+    label. As the entries of s add up to one, the linear layer also sees the label itself, which the paper's regression
+    does not: so it can know how frequent each group is in each class without the prediction. As in AIF360's
+    implementation c starts at 1: at 0 the gradient of |c| is 0, and c would never be learned.
     """
 
     def __init__(self, n_classes: int, n_groups: int):
         super().__init__()
         self.n_classes = n_classes
-        self.c = nn.Parameter(torch.zeros(()))
+        self.c = nn.Parameter(torch.ones(()))
         self.linear = nn.Linear(n_classes * (1 + n_classes), n_groups)
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
@@ -33,13 +36,14 @@ class Adversary(nn.Module):
 def debiased_gradient(own: list[Tensor], adversary: list[Tensor], *, alpha: float) -> list[Tensor]:
     """Return g - proj_h g - alpha h, of the gradients g of the network's loss and h of the adversary's.
 
-    Section 3, equation 1. The first two terms never help the adversary; the last one hurts it. All weights together are
-    one vector, as the paper writes it; fairlearn's and AIF360's implementations project each weight tensor by itself.
+    Section 3, equation 1. To first order, a step against the first two terms leaves the adversary's loss as it is, and
+    a step against the last one raises it. All weights together are one vector, as the paper writes it; fairlearn's and
+    AIF360's implementations project each weight tensor by itself.
 
     Parameters
     ----------
     own, adversary
-        The gradients of each weight, in the same order and of the same shapes.
+        The gradients of each weight, in the same order and of the same shapes. Where all of h is zero, g is returned.
     """
     product = torch.stack([(g * h).sum() for g, h in zip(own, adversary, strict=True)]).sum()
     square = torch.stack([h.square().sum() for h in adversary]).sum()
@@ -50,8 +54,11 @@ def debiased_gradient(own: list[Tensor], adversary: list[Tensor], *, alpha: floa
 class Adversarial(Method):
     """Cross-entropy against an adversary that guesses the group from the prediction and the label.
 
-    The paper's alpha grows with the steps in its experiment on UCI Adult; here it is constant, 1 by default, as
-    fairlearn's is.
+    In its experiment on UCI Adult the paper lets alpha grow as the square root of the step t and the learning rate fall
+    as 1/t, after both networks were trained by themselves. Here alpha is constant, 1 by default, as in fairlearn, the
+    learning rates follow the schedule of the training, and both are trained together from the start. Adam scales the
+    combined gradient weight by weight, as it does in fairlearn and AIF360, so that the step itself is not exactly
+    along it.
     """
 
     def __init__(self, settings: Settings, task: Task):

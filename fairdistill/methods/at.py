@@ -1,10 +1,13 @@
 """Attention transfer: Zagoruyko and Komodakis, "Paying More Attention to Attention", ICLR 2017."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, normalize
 
 from fairdistill.methods.base import Batch, Method, Task
 from fairdistill.networks import Output
+from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import At
 
 
@@ -20,8 +23,9 @@ def attention_loss(base: Tensor, student: Tensor) -> Tensor:
     """Return the mean over images and pixels of (Q_S / ||Q_S|| - Q_T / ||Q_T||)^2, the norms over pixels.
 
     Equation 2 prints the norm of the difference and the factor beta / 2; the authors' published code has the mean of
-    its squares and the factor beta, for which their beta of 1000 is meant. This follows the code. Where the two differ
-    in size the base's map is resized bilinearly, as section 3.1 suggests.
+    its squares and the factor beta, for which their beta of 1000 is meant. This follows the code. The paper lets maps
+    of different sizes be interpolated to match and names no way: the base's map is resized bilinearly, and then
+    normalised.
 
     Parameters
     ----------
@@ -39,6 +43,31 @@ def attention_loss(base: Tensor, student: Tensor) -> Tensor:
     return (normalize(student.flatten(1)) - normalize(base.flatten(1))).square().mean()
 
 
+def pair_layers(layers: Sequence[str], base_layers: Sequence[str], chosen: Sequence[str] | None) -> dict[str, str]:
+    """Return the student's layers that are compared, each with the base's at the same distance from the last.
+
+    Parameters
+    ----------
+    layers, base_layers
+        Those of the student and of the base, from the first to the last.
+    chosen
+        Some of `layers`; None for all that have a partner.
+
+    Raises
+    ------
+    UserError
+        One of `chosen` has no partner.
+    """
+    partners = dict(zip(reversed(layers), reversed(base_layers), strict=False))
+    for layer in chosen or ():
+        if layer not in partners:
+            raise UserError(
+                f"method at: layers names {layer!r}; of this network and its base the layers "
+                f"{', '.join(reversed(partners))} can be compared"
+            )
+    return {layer: partners[layer] for layer in chosen or reversed(partners)}
+
+
 class AT(Method):
     """Cross-entropy + beta times the sum over layers of the attention loss.
 
@@ -50,7 +79,7 @@ class AT(Method):
 
     def __init__(self, settings: At, task: Task):
         super().__init__(settings, task)
-        self.pairs = settings.pairs(task.network.layers, task.base.layers)
+        self.pairs = pair_layers(task.network.layers, task.base.layers, settings.layers)
         self.layers = list(self.pairs)
         self.base_layers = list(self.pairs.values())
 

@@ -87,7 +87,13 @@ class Method(nn.Module):
 
     Most methods are a `loss` and, where they stand on a base, a `read_base`; everything else has a default. A method is
     a torch module: what it learns or counts beside the network, such as a regressor, an adversary or running weights,
-    are its parameters and buffers, which move to the device and are saved and resumed with the network.
+    are its parameters and buffers, which move to the device and are kept and resumed with the network.
+
+    A training calls `n_outputs`, the constructor and `initialise`; at the start of each stage `optimizers`; in each
+    epoch `order`, and for each batch `update`, which calls `loss`; at the end `calibrate`, `predict` and
+    `prediction_state`. A training that was interrupted goes on at the start of an epoch. It repeats the calls before
+    the first epoch, restores the network, the method and the optimisers, and so ends with the same bits. For random
+    numbers use numpy's generator in `order` and torch's global one anywhere else: both are seeded for each epoch.
 
     Parameters
     ----------
@@ -126,7 +132,10 @@ class Method(nn.Module):
         return n_classes
 
     def initialise(self, network: Classifier, base: Classifier | None) -> None:
-        """Change the network's initial weights, such as to those of the base."""
+        """Change the network's initial weights, such as to those of the base.
+
+        Both are on the CPU.
+        """
 
     def stages(self, epochs: int) -> list[Stage]:
         """Divide `epochs` epochs into stages; none where nothing is trained."""
@@ -137,7 +146,11 @@ class Method(nn.Module):
         return epoch_order(self.settings.sampling, label, group, rng)
 
     def optimizers(self, stage: str, network: Classifier, make: MakeOptimizer) -> dict[str, torch.optim.Optimizer]:
-        """Make the optimisers of a stage, by name: one for the network's parameters and the method's together."""
+        """Make the optimisers of a stage, by name: one for the network's parameters and the method's together.
+
+        The schedule multiplies the learning rate that each has here. Weights that a stage freezes are those of no
+        optimiser. This is called anew where a training is resumed within the stage, so it must not change a weight.
+        """
         return {"adam": make([*network.parameters(), *self.parameters()])}
 
     # a step
@@ -145,12 +158,16 @@ class Method(nn.Module):
     def read_base(self, output: Output) -> dict[str, Tensor]:
         """Reduce what the base says of some images to what `loss` needs of it: tensors (B, ...) by name.
 
-        What it says of an image may depend on that image alone: the engine may compute it once for all epochs.
+        What it says of an image may depend on that image alone, and on nothing that changes during the training: the
+        engine may compute it once for all epochs.
         """
         return {}
 
     def loss(self, batch: Batch, output: Output, stage: str) -> dict[str, Tensor]:
-        """Name each term of the loss; the step minimises their sum."""
+        """Name each term of the loss, a scalar tensor each; the step minimises their sum.
+
+        The terms are columns of history.csv; the sum is its column `loss`, so that no term may have that name.
+        """
         raise NotImplementedError
 
     def update(
@@ -175,15 +192,22 @@ class Method(nn.Module):
     def calibrate(self, outputs: Iterator[tuple[Output, Tensor, Tensor]]) -> None:
         """Fit what `predict` needs on the validation split: batches of output, label (B,) and group (B,).
 
-        It is called after the last epoch where the settings say `needs_validation`.
+        It is called after the last epoch where the settings say `needs_validation`, with the network in evaluation
+        mode. It never sees a training or a test image.
         """
 
     def predict(self, output: Output, group: Tensor) -> Tensor:
-        """Return the probabilities (B, n_classes) of the classes; `group` (B,) is there for methods that need it."""
+        """Return the probabilities (B, n_classes) of the classes; `group` (B,) is there for methods that need it.
+
+        It is called during the training as well, for the accuracies in the history, and so before `calibrate`.
+        """
         return output.logits.softmax(1)
 
     def prediction_state(self) -> dict[str, Tensor]:
-        """Return what `predict` needs beside the network's weights, by name; it is saved with them."""
+        """Return what `predict` needs beside the network's weights, by name.
+
+        It is saved in weights.safetensors; `fairdistill.networks.load_method` reads it.
+        """
         return {}
 
 

@@ -31,8 +31,9 @@ def distillation_loss(base: Tensor, logits: Tensor, *, temperature: float) -> Te
 class KD(Method):
     """(1 - alpha) cross-entropy + alpha T^2 KL(base || student), both softened by the temperature T.
 
-    Hinton et al. give neither T nor the weights for general use. The defaults, T = 4 and alpha = 0.9, are those of
-    Zagoruyko and Komodakis (ICLR 2017), who compare attention transfer with it.
+    Of T and alpha Hinton et al. say only that the labels should have considerably the lower weight. The defaults, T = 4
+    and alpha = 0.9, are those of the code of Zagoruyko and Komodakis (ICLR 2017), who compare attention transfer with
+    this loss.
     """
 
     uses_base = True

@@ -14,6 +14,7 @@ from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.run import Run
+from fairdistill.settings.study import Study
 from fairdistill.settings.training import Training
 
 MAX_SEED = 2**62 - 1
@@ -56,7 +57,8 @@ def parser(description: str) -> argparse.ArgumentParser:
     add(
         "--method",
         type=settings_argument(AnyMethod, "method"),
-        default="erm",
+        # how a teacher is trained
+        default=json.dumps(Study().teacher.to_json()),
         metavar="JSON",
         help="kind and settings of the method",
     )

@@ -109,7 +109,8 @@ def train(
     Raises
     ------
     UserError
-        The loss is not finite, or the method needs a base or the training a validation split and there is none.
+        The loss is not finite, the method needs a base and there is none, or there is no validation split and something
+        is to be chosen or fitted on it.
     """
     if method_settings.stands_on is not None and base is None:
         raise UserError(f"method {method_settings.kind} needs a base, and none was given; name one with --base")
@@ -130,10 +131,11 @@ def train(
     base = freeze(base) if base is not None else None
     label, group = (values.cpu() for values in (images["train"].label, images["train"].group))
     method = kind(method_settings, Task(n_classes, n_groups, label, group, network, base))
-    ask_base = engine.BaseOutputs(base, method, images["train"], flip=settings.flip) if method.uses_base else None
     method.initialise(network, base)
     network, method = engine.prepare(network, method, device)
     network.bf16 = precision == "bf16"
+    # after `prepare`: `read_base` may use buffers of the method, which are on the device by now
+    ask_base = engine.BaseOutputs(base, method, images["train"], flip=settings.flip) if method.uses_base else None
 
     best = BestEpoch(network, method)
     whole = {"network": network, "method": method, "best": best}
@@ -151,6 +153,9 @@ def train(
     for stage, first in zip(stages, accumulate((stage.epochs for stage in stages), initial=0), strict=False):
         todo = range(max(first, len(history)), first + stage.epochs)
         optimizers = method.optimizers(stage.name, network, make) if todo else {}
+        for group in (group for optimizer in optimizers.values() for group in optimizer.param_groups):
+            # where the schedule starts from
+            group["full_lr"] = group["lr"]
         parts = whole | {f"optimizer {name}": optimizer for name, optimizer in optimizers.items()}
         if state and todo and todo.start > first:
             for name, optimizer in optimizers.items():
@@ -191,7 +196,8 @@ def train(
     found = {split: values.cpu().numpy() for split, values in probabilities.items()}
     if not all(np.isfinite(values).all() for values in found.values()):
         raise _diverged(epochs, "weights", "not finite")
-    return TrainedModel(network, method, found, pd.DataFrame(history))
+    # a method without any training leaves a table without rows, which still has a header
+    return TrainedModel(network, method, found, pd.DataFrame(history or {"epoch": []}))
 
 
 def train_epoch(
@@ -222,6 +228,8 @@ def train_epoch(
     started = time.perf_counter()
     order = method.order(images.label.cpu().numpy(), images.group.cpu().numpy(), rng)
     flips = torch.from_numpy(rng.random(len(order)) < 0.5).to(images.device) if settings.flip else None
+    # what the method draws in this epoch is the same whether or not the training was interrupted before it
+    torch.manual_seed(int(rng.integers(2**63)))
     order = torch.from_numpy(order).to(images.device)
     batch_size = min(settings.batch_size, len(order))
     steps = len(order) // batch_size  # the incomplete batch is left to another epoch's shuffle
@@ -257,12 +265,9 @@ def make_optimizer(
     *,
     learning_rate: float | None = None,
 ) -> torch.optim.Optimizer:
-    """The engine's optimiser, which remembers the learning rate that the schedule starts from."""
+    """The engine's optimiser, with the training's learning rate unless the method names its own."""
     rate = settings.learning_rate if learning_rate is None else learning_rate
-    optimizer = engine_optimizer(weights, device, learning_rate=rate, weight_decay=settings.weight_decay)
-    for group in optimizer.param_groups:
-        group["full_lr"] = rate
-    return optimizer
+    return engine_optimizer(weights, device, learning_rate=rate, weight_decay=settings.weight_decay)
 
 
 def _is_due(epoch: int, every: int) -> bool:

@@ -40,7 +40,8 @@ class Images(base.Images):
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         keys = list(zip(order.tolist(), [False] * len(order) if flips is None else flips.tolist(), strict=True))
         spans = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
-        for batch in DataLoader(self, batch_sampler=spans, num_workers=WORKERS):
+        # a generator of its own: the workers' seed is not drawn from the random numbers that the method may use
+        for batch in DataLoader(self, batch_sampler=spans, num_workers=WORKERS, generator=torch.Generator()):
             yield tuple(column.to(self.device) for column in batch)
 
 

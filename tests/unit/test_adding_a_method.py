@@ -1,0 +1,179 @@
+"""docs/adding_a_method.md, followed word for word in a copy of the project."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "adding_a_method.md"
+COPIED = ("Snakefile", "config", "envs", "fairdistill", "profiles", "pyproject.toml", "scripts", "tests", "workflow")
+
+
+class Block(NamedTuple):
+    """A fenced block of the page: its language, its title, the line that it goes above, and its text."""
+
+    language: str
+    title: str
+    above: str
+    text: str
+
+
+def blocks():
+    pattern = r'^```(\w+) title="([^"]+)"(?: above="([^"]+)")?\n(.*?)^```$'
+    found = [Block(*match) for match in re.findall(pattern, PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)]
+    # every block has a title: nothing on the page is left out
+    assert len(found) == PAGE.read_text(encoding="utf-8").count("\n```") / 2
+    return found
+
+
+def command(title):
+    """The block of commands of a title, to be run by a shell that stops at the first failure."""
+    (text,) = [block.text for block in blocks() if (block.language, block.title) == ("bash", title)]
+    return text
+
+
+def write(folder, block):
+    """Do to a file what a block says: insert it above a line, replace lines, or write the file."""
+    path = folder / block.title
+    if block.above:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        (place,) = [number for number, line in enumerate(lines) if line.startswith(block.above)]
+        lines[place:place] = [*block.text.splitlines(keepends=True), "\n", "\n"]
+        path.write_text("".join(lines), encoding="utf-8")
+    elif block.language == "diff":
+        old, new = ([line[1:] for line in block.text.splitlines() if line[0] == sign] for sign in "-+")
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n".join(old)) == 1, "the page replaces lines that the file does not have, or has twice"
+        path.write_text(text.replace("\n".join(old), "\n".join(new)), encoding="utf-8")
+    else:
+        assert not path.exists(), "the page's example is part of the project by now"
+        path.write_text(block.text, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project with the page's method."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    for block in blocks():
+        if block.language != "bash":
+            write(folder, block)
+    return folder
+
+
+def run(project, script):
+    """Run commands in the copy, with its own code and this Python, and return what they print."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "FAIRDISTILL"))}
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(project),
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=project, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_page_writes_what_it_says(project):
+    titles = [block.title for block in blocks() if block.language != "bash"]
+    assert sorted({*titles}) == [
+        "config/logit_matching.yaml",
+        "fairdistill/methods/logit_matching.py",
+        "fairdistill/settings/methods.py",
+        "tests/unit/test_methods_logit_matching.py",
+    ]
+    assert all((project / title).exists() for title in titles)
+
+
+def test_what_the_page_writes_is_in_the_projects_style(project):
+    files = [block.title for block in blocks() if block.title.endswith(".py")]
+    run(project, f"python -m ruff check {' '.join(files)} && python -m ruff format --check {' '.join(files)}")
+
+
+def test_the_pages_configuration_is_complete_and_its_mistakes_are_named(project):
+    run(
+        project,
+        """python - <<'END'
+import fairdistill, yaml
+from pathlib import Path
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.reading import complete
+
+assert Path(fairdistill.__file__).parents[1] == Path.cwd()
+config = yaml.safe_load(open("config/logit_matching.yaml"))
+matching = complete(config).students["matching"]
+assert matching.label_weight == 0.5 and matching.stands_on.method == "teacher", matching
+config["students"]["matching"]["label_weight"] = -1
+try:
+    complete(config)
+except UserError as error:
+    assert str(error).startswith("config: students.matching.label_weight is -1; it must be at least 0"), error
+else:
+    raise AssertionError("a negative weight was taken")
+END""",
+    )
+
+
+def test_the_pages_test_passes(project):
+    assert "2 passed" in run(project, command("in the project's folder"))
+
+
+def test_the_pages_model_is_trained_by_hand(project):
+    output = run(project, command("by hand"))
+    assert "matching" in output
+    record = json.loads((project / "results/try/student/training.json").read_text(encoding="utf-8"))
+    method = record["parameters"]["method"]
+    assert (method["kind"], method["label_weight"]) == ("logit_matching", 0.0)
+    assert (record["run"]["method"], record["run"]["role"]) == ("logit_matching", "student")
+    assert len(record["inputs"]["base"]) == 64
+    history = pd.read_csv(project / "results/try/student/history.csv")
+    assert history["matching"].iloc[-1] < history["matching"].iloc[0]
+    assert (history["cross_entropy"] == 0).all()
+    predictions = pd.read_parquet(project / "results/try/student/predictions.parquet")
+    assert len(predictions) > 0
+
+
+def test_the_workflow_plans_the_pages_study(project):
+    """The first of the two commands; the second one trains what the test above trains by hand."""
+    planning = [line for line in command("the workflow").splitlines() if line.endswith("--dry-run")]
+    output = run(project, "\n".join(planning))
+    assert "results/logit_matching/models/digits_s/shufflenet/matching/seed0/weights.safetensors" in output
+    assert "results/logit_matching/models/digits_s/shufflenet/teacher/seed0/weights.safetensors" in output
+    assert re.search(r"^train_model\s+2$", output, re.MULTILINE)
+
+
+def test_the_pages_documentation_names_the_new_method(project):
+    run(project, command("the documentation"))
+    for path in ("workflow/schemas/config.schema.json", "config/README.md"):
+        assert "label_weight" in (project / path).read_text(encoding="utf-8")
+        assert "label_weight" not in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_a_change_of_the_new_method_is_a_new_version_of_its_models_alone(project):
+    """And neither the new class of settings nor its line in the union is one of any model."""
+    script = """python - <<'END'
+from fairdistill.runtime.provenance import code_version
+for method in ("erm", "kd", "logit_matching"):
+    print(code_version("scripts.train_model", f"fairdistill.methods.{method}"))
+END"""
+    before = run(project, script).split()
+    with open(project / "fairdistill/methods/logit_matching.py", "a", encoding="utf-8") as file:
+        file.write("\nSCALE = 2\n")
+    changed = run(project, script).split()
+    assert changed[:2] == before[:2]
+    assert changed[2] != before[2]
+    original = run(ROOT, script.replace(', "logit_matching"', "")).split()
+    assert original == before[:2]
