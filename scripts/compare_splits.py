@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 
 from fairdistill.data import load_dataset
+from fairdistill.evaluation.criteria import deo_a, deo_m
 from fairdistill.evaluation.metrics import cell_accuracy
-from fairdistill.evaluation.uncertainty import deo_a, deo_m
 from fairdistill.methods import Shape, build_method
 from fairdistill.networks import Output, load_model
 from fairdistill.reporting.runs import write_csv
