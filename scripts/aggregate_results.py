@@ -8,8 +8,8 @@ has the gap of each student to its base, with intervals and a test over seeds. T
 import argparse
 from pathlib import Path
 
+from fairdistill.reporting.models import read_grids, read_models
 from fairdistill.reporting.pairs import pair_with_bases
-from fairdistill.reporting.records import read_grids, read_models
 from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import paired_markdown

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown
-from fairdistill.reporting.records import in_order, read_grids, read_models
+from fairdistill.reporting.models import in_order, read_grids, read_models
 from fairdistill.reporting.runs import write_csv
 from fairdistill.runtime.errors import run
 from fairdistill.runtime.files import write_text

@@ -1,7 +1,7 @@
 """Draw one of Figures 2 to 5: accuracy or DEO of one architecture's teacher and students on each data set.
 
-Bars are means over seeds; where there are several, whiskers show their sd and dots the seeds. The paper's
-values are marked.
+Bars are means over seeds. Over several seeds, whiskers show their sd and dots the seeds; a bar of one seed has its 95 %
+interval over test images. The paper's values and models at chance are marked.
 """
 
 import argparse

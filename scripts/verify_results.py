@@ -21,11 +21,11 @@ from fairdistill.evaluation.correctness import from_metrics
 from fairdistill.evaluation.metrics import SPLITS, evaluate_file, score
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, compared_runs
 from fairdistill.reporting.columns import MEASURED, MODEL, RUN
+from fairdistill.reporting.models import Models, in_grid_order, in_order, read_files
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
 from fairdistill.reporting.paper.conclusions import judge
 from fairdistill.reporting.published import compare_studies, studies_markdown
-from fairdistill.reporting.records import Models, in_grid_order, in_order, read_files
 from fairdistill.reporting.runs import csv_text, read_runs
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
@@ -61,7 +61,7 @@ def main() -> None:
     wrong += left_out(models.runs, runs)
     if "splits.csv" in published:
         wrong += differences_of_splits(published.pop("splits.csv"), args.results)
-    again = tables(models, published, study, args.results)
+    again = tables(models, published, study)
     wrong += [f"tables/{name} is of nothing that this configuration makes" for name in published if name not in again]
     for name, text in again.items():
         if name not in published:
@@ -93,7 +93,7 @@ def configuration(files: list[Path], runs: pd.DataFrame) -> Study:
     return study
 
 
-def tables(models: Models, published: dict[str, Path], study: Study, results: Path) -> dict[str, str]:
+def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str, str]:
     """Make the text of every table of the study again, by file name."""
     names = read_runs(published["runs.csv"])[RUN].drop_duplicates()
     order = in_order(study.with_bases(study.grids[-1]), models.runs.merge(names))
@@ -101,7 +101,7 @@ def tables(models: Models, published: dict[str, Path], study: Study, results: Pa
     paired = pair_with_bases(runs, models.correctness)
     texts = {"runs.csv": csv_text(runs), "summary.csv": csv_text(summarise(runs))}
     texts |= {"paired.csv": csv_text(paired), "paired.md": paired_markdown(paired)}
-    if "validation.csv" in published:
+    if any(study.data.sets[name].validation for name in study.datasets):
         texts["validation.csv"] = csv_text(validation)
     # what follows was made from the tables, with their digits
     runs, paired = read_runs(io.StringIO(texts["runs.csv"])), read_paired(io.StringIO(texts["paired.csv"]))
@@ -111,7 +111,8 @@ def tables(models: Models, published: dict[str, Path], study: Study, results: Pa
         texts |= ablation_tables(models, published["ablations.csv"], study)
     if study.paper_values:
         texts |= paper_tables(runs, paired, study)
-    if study.published and Path(study.published).resolve() != results.resolve():
+    # as the rules have it, a study is not compared with itself
+    if study.published and Path(study.published).resolve() != Path("results", study.study).resolve():
         comparison = compare_studies(read_runs(Path(study.published, "tables", "runs.csv")), runs)
         texts["published_vs_own.csv"] = csv_text(comparison)
         texts["published_vs_own.md"] = studies_markdown(comparison, published=study.published)
@@ -131,7 +132,7 @@ def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, 
 def paper_tables(runs: pd.DataFrame, paired: pd.DataFrame, study: Study) -> dict[str, str]:
     """Make the comparison with the paper again; its conclusions are those of the project's own values alone."""
     paper_values, method, verdicts, texts = Path(study.paper_values), study.paper_method, None, {}
-    if paper_values.resolve() == ROOT / "config" / "paper_values.csv":
+    if paper_values.read_bytes() == (ROOT / "config" / "paper_values.csv").read_bytes():
         verdicts = judge(paired, method=method)
         texts["paper_conclusions.csv"] = csv_text(verdicts)
     comparison = compare(runs, paired, as_table(read_paper_values(paper_values)), method=method)

@@ -173,9 +173,9 @@ def cell_covariance(model: Correctness, other: Correctness) -> np.ndarray:
 def mover(first: Mapping, second: Mapping, correlation: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the interval of first - second from an interval of each: the method of variance estimates recovery.
 
-    Zou and Donner 2008, equation for a difference of correlated estimates. It takes how far an interval reaches for
-    a multiple of the estimate's standard deviation. Where zero cuts a lower end off, or nearly, that is too little,
-    and the plain difference of the ends takes its place.
+    Zou and Donner 2008, equation for a difference of correlated estimates. The distance from an estimate to the end of
+    its interval stands for a multiple of its standard deviation. Where zero cuts a lower end off, or nearly, that
+    distance is too short, and the plain difference of the ends takes its place.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def mover(first: Mapping, second: Mapping, correlation: float | np.ndarray) -> t
     """
 
     def margins(one: Mapping, other: Mapping) -> np.ndarray:
-        """How far one's lower and the other's upper end are from the estimates, joined."""
+        """The distances of one's lower and the other's upper end from their estimates, joined."""
         down, up = one["corrected"] - one["low"], other["high"] - other["corrected"]
         joined = np.sqrt(np.maximum(0.0, down**2 + up**2 - 2 * correlation * down * up))
         return np.where(one["low"] > NEAR_ZERO * one["high"], joined, down + up)
@@ -232,22 +232,25 @@ def resample_fair(correctness: Correctness, *, resamples: int, rng: np.random.Ge
 
 
 def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tuple[np.ndarray, ...]:
-    """Return (low, corrected, high), each of shape (...): the true DEOs between which the observed one is no surprise.
+    """Return the ends of the 95 % interval of a DEO and its corrected value, (low, corrected, high), of shape (...).
 
-    Under a true DEO t the model would score DEO(truth(t) + error), with the bootstrap's errors. truth(t) are cells
-    that have DEO t and otherwise lie as observed, save for the lower end (below). For DEO_A the gaps of all classes
-    grow or shrink by the same amount, down to zero (soft thresholding); for DEO_M gaps above t are cut to t, or the
-    largest is widened to it. Where a gap grows its two extreme groups move apart, where it shrinks all groups approach
-    in proportion. At the corrected value, half of the models would score above the observed DEO.
+    The interval holds the true DEOs that an inverted test does not reject. If the true DEO is t, a model scores
+    DEO(truth(t) + error), with the bootstrap's errors. truth(t) are cells that have the DEO t and otherwise lie as
+    observed, except for the lower end (below). For DEO_A the gaps of all classes grow or shrink by the same amount,
+    down to zero (soft thresholding); for DEO_M gaps above t are cut to t, or the largest is widened to it. Where a gap
+    grows, its two extreme groups move apart; where it shrinks, all groups approach each other in proportion. At the
+    corrected value, half of the models would score above the observed DEO.
 
-    Where groups tie for an extreme, each adds its noise to the score; but noise sets their observed cells apart, and
-    cells placed as observed then score too little. That would leave out true DEOs at the lower end. For that end each
-    group is therefore moved towards its nearer extreme (`_towards_extremes`): for DEO_A in all classes, for DEO_M in
-    that of the largest gap, as the observed gaps of the others, too wide by their own noise, already add to the score.
+    Where groups tie for an extreme, each adds its noise to the score. But noise also sets their observed cells apart,
+    so that cells placed as observed score too little, and the lower end would leave true DEOs out. For that end each
+    group is therefore moved towards its nearer extreme (`_towards_extremes`): for DEO_A in all classes; for DEO_M in
+    the class of the largest gap alone, because the observed gaps of the others, too wide by their own noise, already
+    add to the score.
 
-    A t is left out where so large a score has a probability below 5 % - s, or so small a one below s. A fair model can
-    be missed on one side alone, so s grows from nearly nothing at t = 0 to 2.5 % where the scores lie apart from a
-    fair model's: it is 2.5 % of the chance that a fair model scores below all but the least 2.5 % of them.
+    A t is rejected where so large a score has a probability below 5 % - s, or so small a score one below s. Near zero,
+    the share s of the lower tail moves to the upper one (Feldman and Cousins), because DEO cannot be negative: s grows
+    from nearly nothing at t = 0 to 2.5 % where the scores lie apart from a fair model's. It is 2.5 % times the
+    probability that a fair model scores below all but the smallest 2.5 % of them.
 
     Parameters
     ----------
@@ -258,7 +261,7 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
     measure : "deo_a" or "deo_m"
     """
     observed = MEASURES[measure](accuracy)
-    # groups and classes first: passes over whole arrays are what makes this fast
+    # groups and classes first: this is fast because it passes over whole arrays
     cells = np.ascontiguousarray(np.moveaxis(accuracy, (-2, -1), (0, 1)))
     errors = np.ascontiguousarray(np.moveaxis(error, (-2, -1), (0, 1)))
     top, bottom = cells.max(axis=0), cells.min(axis=0)
@@ -267,7 +270,7 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
     as_observed, moved = (cells - middle) / scale, (_towards_extremes(cells, errors) - middle) / scale
     if measure == "deo_m":
         moved = np.where(gap == gap.max(axis=0), moved, as_observed)
-    # the groups that move apart: one for each end, also where there is no gap yet
+    # the two groups that move apart, also where there is no gap yet
     ends = np.zeros_like(cells)
     np.put_along_axis(ends, cells.argmax(axis=0)[None], 0.5, axis=0)
     np.put_along_axis(ends, (len(cells) - 1 - cells[::-1].argmin(axis=0))[None], -0.5, axis=0)
@@ -314,7 +317,7 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
             low, high = np.where(holds, t, low), np.where(holds, high, t)
         return low, high
 
-    # rounded outwards
+    # of the brackets of both ends, the outer bounds
     low, corrected = border(too_small, moved)[0], border(below_median, as_observed)[0]
     found = np.minimum(low, corrected), corrected, border(not_too_large, as_observed)[1]
     return tuple(gaps(t).mean(axis=0) if measure == "deo_a" else t for t in found)

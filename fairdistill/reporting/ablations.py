@@ -11,8 +11,8 @@ import pandas as pd
 
 from fairdistill.reporting.columns import ESTIMATE, MEASURED, OTHER, RUN
 from fairdistill.reporting.labels import printed
+from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import differences, margins, pair_with_bases, runs_of
-from fairdistill.reporting.records import Models
 from fairdistill.reporting.runs import at_chance
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import AT_CHANCE_NOTE, NOTE, latex, markdown, marked, numbers
@@ -60,7 +60,7 @@ def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataF
     Parameters
     ----------
     models : Models
-        See `fairdistill.reporting.records.read_models`.
+        See `fairdistill.reporting.models.read_models`.
     order : mapping
         All names of each column of `MODEL`, in the order of the table; later ones are compared with earlier ones.
 

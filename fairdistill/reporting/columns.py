@@ -1,5 +1,7 @@
 """Names of the columns that several tables share."""
 
+# of a model, as a grid and a pattern of paths have them
+NAMES = ["dataset", "architecture", "method", "seed"]
 MODEL = ["dataset", "architecture", "role", "method"]
 # what tells one model from all others
 RUN = ["study", *MODEL, "seed"]

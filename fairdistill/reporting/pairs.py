@@ -58,7 +58,7 @@ def pair_with_bases(runs: pd.DataFrame, correctness: Mapping[tuple, Correctness]
     runs : DataFrame
         One row per model, see `fairdistill.reporting.runs`.
     correctness : mapping
-        See `fairdistill.reporting.records.Models`.
+        See `fairdistill.reporting.models.Models`.
     """
     table = differences(beside_bases(runs), correctness, by=PAIR)
     table = table.rename(columns={"value": "student", "other": "base"})
@@ -78,7 +78,7 @@ def differences(pairs: pd.DataFrame, correctness: Mapping[tuple, Correctness], *
     pairs : DataFrame
         One row per pair and seed: the columns of one run and, with the suffix `OTHER`, those of the other.
     correctness : mapping
-        See `fairdistill.reporting.records.Models`.
+        See `fairdistill.reporting.models.Models`.
     by : names of the columns that tell groups of pairs apart
     """
     gaps = [_gaps(pair, correctness) for pair in pairs.to_dict("records")]

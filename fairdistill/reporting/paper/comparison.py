@@ -56,9 +56,8 @@ def compare(
 
     Columns: source, dataset, architecture, role, metric, paper, n (seeds); for each of accuracy, deo_a and
     deo_m our mean over seeds, its sd (`_sd`, ddof = 1, missing when n = 1), ours minus the paper's (`_difference`),
-    how far another run on another test set may lie from ours (`_noise`) and the `_verdict`; note. A
-    deo row fills deo_a and deo_m, an accuracy row accuracy; n = 0 where the
-    grid has no counterpart.
+    how far another run on another test set may lie from ours (`_noise`) and the `_verdict`; note. A deo row fills deo_a
+    and deo_m, an accuracy row accuracy; n = 0 where the study has no counterpart.
 
     Parameters
     ----------
@@ -152,7 +151,7 @@ def _gaps(runs: pd.DataFrame, paired: pd.DataFrame) -> pd.DataFrame:
 
 
 def _claimed_gaps(paper_values: pd.DataFrame) -> pd.DataFrame:
-    """Student minus teacher wherever the paper has both, in the columns of `read_paper_values`."""
+    """Student minus teacher wherever the paper has both, in the columns of `as_table`."""
     place = ["source", "dataset", "architecture", "metric"]
     students, teachers = (paper_values[paper_values["role"] == role] for role in ("student", "teacher"))
     pairs = students.merge(teachers, on=place, suffixes=("", OTHER))
@@ -174,7 +173,7 @@ def _test_noise(
 def _is_at_chance(
     runs: pd.DataFrame, datasets: list[str], architecture: str, role: str, method: str, metric: str
 ) -> bool:
-    """Whether one of the models that an average over data sets and seeds is of is at chance."""
+    """Whether a model that is part of an average over data sets and seeds is at chance."""
     models = _of_model(runs, architecture, role, method)
     return bool(models.loc[models["dataset"].isin(datasets), "at_chance"].any())
 
