@@ -74,11 +74,18 @@ def aggregate(files: int, folder: Path) -> dict:
     probabilities = pd.DataFrame(rng.random((len(label), len(classes)))).add_prefix("p")
     record["metrics"] = evaluate(predictions.join(probabilities), classes=classes, groups=groups, resamples=100)
     (folder / "metrics").mkdir()
-    for seed in range(files):
-        role = ("teacher", "student")[seed % 2]
-        record["run"] |= {"seed": seed // 2, "role": role, "method": ("teacher", "mfd")[seed % 2]}
-        (folder / "metrics" / f"seed{seed}.json").write_text(json.dumps(record))
-    command = [sys.executable, "-m", "scripts.aggregate_results", "--metrics", str(folder / "metrics")]
+    grid = {name: [record["run"][name]] for name in ("dataset", "architecture")}
+    grid |= {"method": ["teacher", "mfd"], "seed": list(range(files // 2))}
+    place = grid["dataset"][0], grid["architecture"][0]
+    for number in range(2 * (files // 2)):
+        method, seed = grid["method"][number % 2], number // 2
+        record["run"] |= {"method": method, "seed": seed, "role": "teacher", "base": None}
+        if method != "teacher":
+            record["run"] |= {"role": "student", "base": {"architecture": place[1], "method": "teacher"}}
+        (folder / "metrics" / "-".join([*place, method, f"{seed}.json"])).write_text(json.dumps(record))
+    pattern = folder / "metrics" / "{dataset}-{architecture}-{method}-{seed}.json"
+    command = [sys.executable, "-m", "scripts.aggregate_results", "--metrics", str(pattern)]
+    command += ["--grids", json.dumps([grid])]
     command += ["--runs", str(folder / "runs.csv"), "--summary", str(folder / "summary.csv")]
     command += ["--paired", str(folder / "paired.csv"), "--paired-markdown", str(folder / "paired.md")]
     return {"what": f"aggregate {files} metrics files", **cost_of(command), "goal": "10 s, 1000 MB"}
@@ -94,7 +101,7 @@ def bootstrap(samples: int, folder: Path) -> dict:
         rng.random((samples, 1)) < 0.8
     )
     predictions = pd.DataFrame(probabilities / probabilities.sum(axis=1, keepdims=True)).add_prefix("p")
-    predictions = predictions.assign(image_id=image.astype(str), label=label, group=group)
+    predictions = predictions.assign(image_id=image.astype(str), split="test", label=label, group=group)
     predictions.to_parquet(folder / "predictions.parquet")
     names = {"classes": [f"class {y}" for y in range(10)], "groups": ["gray", "color"]}
     (folder / "training.json").write_text(json.dumps(names))

@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 
 from fairdistill.data import load_dataset
+from fairdistill.evaluation.criteria import deo_a, deo_m
 from fairdistill.evaluation.metrics import cell_accuracy
-from fairdistill.evaluation.uncertainty import deo_a, deo_m
 from fairdistill.networks import load_network
 from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.tables import markdown

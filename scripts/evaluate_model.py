@@ -1,7 +1,8 @@
-"""Score one model: accuracy, DEO_A, DEO_M and how far each may be trusted; accuracy per group, class and cell.
+"""Score one model: accuracy, DEO_A, DEO_M and the uncertainty of each; accuracy per group, class and cell.
 
-Reads the predictions on the test set and the record of the training; writes one JSON file with the fields of
-that record and `metrics`, so that whoever aggregates it needs no other file.
+Reads the model's predictions and the record of its training. Writes one JSON file with the fields of that record, the
+scores on the test split as `metrics` and, where there are predictions for it, those on the validation split as
+`validation`, so that the tables need no other file of the model.
 """
 
 import argparse
@@ -19,7 +20,7 @@ def main() -> None:
     parser.add_argument("--predictions", type=Path, required=True, help="predictions.parquet of the model")
     parser.add_argument("--training", type=Path, required=True, help="training.json of the model")
     parser.add_argument("--output", type=Path, required=True, help="metrics file to write (JSON)")
-    parser.add_argument("--code", help="version of this code, kept as the field evaluation_code")
+    parser.add_argument("--code", help="version of this code, written as the field evaluation_code")
     args = parser.parse_args()
 
     record = read_json(args.training)
@@ -28,7 +29,7 @@ def main() -> None:
     expected = record.get("outputs", {}).get("predictions.parquet")
     if expected not in (None, sha256(args.predictions)):
         raise UserError(f"{args.predictions}: not the predictions of {args.training}; train the model again")
-    record["metrics"] = evaluate_file(args.predictions, classes=record["classes"], groups=record["groups"])
+    record |= evaluate_file(args.predictions, classes=record["classes"], groups=record["groups"])
     record |= {"evaluation_code": args.code, "evaluation_versions": versions()}
     write_text(args.output, json.dumps(record, indent=2, sort_keys=True) + "\n")
 

@@ -1,7 +1,7 @@
 """Draw one of Figures 2 to 5: accuracy or DEO of one architecture's teacher and students on each data set.
 
-Bars are means over seeds; where there are several, whiskers show their sd and dots the seeds. The paper's
-values are marked.
+Bars are means over seeds. Over several seeds, whiskers show their sd and dots the seeds; a bar of one seed has its 95 %
+interval over test images. The paper's values and models at chance are marked.
 """
 
 import argparse
@@ -9,9 +9,10 @@ from pathlib import Path
 
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.figures import plot_comparison
-from fairdistill.reporting.paper.comparison import MEASURES, read_paper_values
+from fairdistill.reporting.paper.comparison import MEASURES, as_table
 from fairdistill.reporting.runs import read_runs
 from fairdistill.runtime.errors import run
+from fairdistill.settings.paper import read_paper_values
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ def main() -> None:
     parser.add_argument("--architecture", required=True, help="the architecture to draw, as the runs name it")
     parser.add_argument("--metric", choices=MEASURES, required=True, help="deo draws both DEO_A and DEO_M")
     parser.add_argument("--paper-values", type=Path, help="the paper's numbers (CSV), to mark")
-    parser.add_argument("--method", help="the students that the paper's are; none where left out")
+    parser.add_argument("--method", help="the students that the paper's values are marked on; none where left out")
     parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
     parser.add_argument("--png", type=Path, required=True, help="figure to write as PNG")
     args = parser.parse_args()
@@ -29,7 +30,7 @@ def main() -> None:
         read_runs(args.runs),
         architecture=args.architecture,
         metric=args.metric,
-        paper_values=read_paper_values(args.paper_values) if args.paper_values else None,
+        paper_values=as_table(read_paper_values(args.paper_values)) if args.paper_values else None,
         method=args.method,
     )
     save(figure, pdf=args.pdf, png=args.png)

@@ -1,10 +1,10 @@
 """Recompute what a study publishes, and say what does not match.
 
-The tables are made again from the metrics of the models that runs.csv lists, which may leave out no seed of them, and
-compared to the letter. All numbers in each metrics file are held against the correctness in it, and against the
-predictions of its model where those are there; what another version of numpy drew, whose random numbers are others, to
-0.01. Files of a model must have the checksums in its metrics file, and a student's teacher must be the study's.
-Exits with status 1 where anything differs.
+The tables are made again from the metrics of the models that runs.csv lists, and compared to the letter; runs.csv may
+leave out no seed of these models. All numbers in each metrics file are compared with the correctness in it, and with
+the predictions of its model where those are there: to rounding, or to 0.01 where another version of numpy, whose random
+numbers differ, made the bootstrap. Files of a model must have the checksums that its metrics file names, and the base
+of a student must be the one that the study has evaluated. Exits with status 1 where anything differs.
 """
 
 import argparse
@@ -18,38 +18,27 @@ import yaml
 from snakemake.utils import update_config
 
 from fairdistill.evaluation.correctness import from_metrics
-from fairdistill.evaluation.metrics import evaluate_file, score
-from fairdistill.reporting.ablations import (
-    ablations,
-    ablations_latex,
-    ablations_markdown,
-    compared_runs,
-    in_order,
-    read_parts,
-)
-from fairdistill.reporting.paper.comparison import compare, comparison_markdown, read_paper_values
+from fairdistill.evaluation.metrics import SPLITS, evaluate_file, score
+from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, compared_runs
+from fairdistill.reporting.columns import MEASURED, MODEL, RUN
+from fairdistill.reporting.models import Models, in_grid_order, in_order, read_files
+from fairdistill.reporting.pairs import pair_with_bases, read_paired
+from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
 from fairdistill.reporting.paper.conclusions import judge
-from fairdistill.reporting.runs import (
-    MEASURED,
-    MODEL,
-    RUN,
-    csv_text,
-    pair_with_teachers,
-    read_correctness,
-    read_metrics,
-    read_paired,
-    read_runs,
-    summarise,
-)
+from fairdistill.reporting.published import compare_studies, studies_markdown
+from fairdistill.reporting.runs import csv_text, read_runs
+from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError, run
 from fairdistill.runtime.files import read_json, sha256
-from fairdistill.settings.reading import complete, grids, method_of_paper
+from fairdistill.settings.paper import read_paper_values
+from fairdistill.settings.reading import complete
+from fairdistill.settings.study import Study
 
 ROOT = Path(__file__).parents[1]
 PREDICTIONS = "predictions.parquet"
 ROUNDING = 1e-9
-# what was drawn by another numpy, whose random numbers are others, or inferred on another machine: an image of 100
+# for a bootstrap with other random numbers, or an inference on another machine: one image of 100
 DRAWN = 0.01
 
 
@@ -60,18 +49,19 @@ def main() -> None:
         "--configfile", nargs="*", type=Path, default=[], help="of the study, read on top of config/config.yaml"
     )
     args = parser.parse_args()
-    config = configuration(args.configfile)
 
-    metrics = sorted((args.results / "metrics").rglob("*.json"))
-    wrong = [difference for path in metrics for difference in differences_of_metrics(path, args.results)]
     published = {path.name: path for path in (args.results / "tables").glob("*.*")}
     if "runs.csv" not in published:
         raise UserError(f"{args.results}/tables/runs.csv is missing: there is nothing to verify")
-    everything = read_metrics(metrics)
-    wrong += left_out(everything, read_runs(published["runs.csv"]))
+    runs = read_runs(published["runs.csv"])
+    study = configuration(args.configfile, runs)
+    metrics = sorted((args.results / "metrics").rglob("*.json"))
+    models = read_files(metrics)
+    wrong = [difference for path in metrics for difference in differences_of_metrics(path, args.results)]
+    wrong += left_out(models.runs, runs)
     if "splits.csv" in published:
         wrong += differences_of_splits(published.pop("splits.csv"), args.results)
-    again = tables(everything, metrics, published, config)
+    again = tables(models, published, study)
     wrong += [f"tables/{name} is of nothing that this configuration makes" for name in published if name not in again]
     for name, text in again.items():
         if name not in published:
@@ -84,36 +74,70 @@ def main() -> None:
     print(f"{args.results}: {len(metrics)} metrics files and the tables from them hold, {predicted} with predictions")
 
 
-def configuration(files: list[Path]) -> dict:
-    """Return the configuration that Snakemake has with these files given as --configfile."""
+def configuration(files: list[Path], runs: pd.DataFrame) -> Study:
+    """Return the study that Snakemake has with these files given as --configfile, of the name and seeds of `runs`."""
     config: dict = {}
     for path in [ROOT / "config" / "config.yaml", *files]:
+        # as Snakemake does: mappings are merged, all else is replaced
         update_config(config, yaml.safe_load(path.read_text(encoding="utf-8")))
-    return complete(config)
+    given = {"study": runs["study"].iat[0], "seeds": sorted(map(int, runs["seed"].unique()))}
+    study = complete(config | given)
+    known = {"dataset": study.data.sets, "architecture": study.networks, "method": ["teacher", *study.students]}
+    for column, names in known.items():
+        for name in runs[column].unique():
+            if name not in names:
+                raise UserError(
+                    f"runs.csv has the {column} {name}, which the configuration does not define; give the study's "
+                    "own with --configfile"
+                )
+    return study
 
 
-def tables(everything: pd.DataFrame, metrics: list[Path], published: dict[str, Path], config: dict) -> dict[str, str]:
-    """Make the text of every table of the study again, by file name; `everything` is read from the files `metrics`."""
-    runs = everything.merge(read_runs(published["runs.csv"])[RUN].drop_duplicates())
-    correctness = read_correctness(metrics)
-    paired = pair_with_teachers(runs, correctness)
+def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str, str]:
+    """Make the text of every table of the study again, by file name."""
+    names = read_runs(published["runs.csv"])[RUN].drop_duplicates()
+    order = in_order(study.with_bases(study.grids[-1]), models.runs.merge(names))
+    runs, validation = (in_grid_order(table.merge(names), order) for table in (models.runs, models.validation))
+    paired = pair_with_bases(runs, models.correctness)
     texts = {"runs.csv": csv_text(runs), "summary.csv": csv_text(summarise(runs))}
     texts |= {"paired.csv": csv_text(paired), "paired.md": paired_markdown(paired)}
+    if any(study.data.sets[name].validation for name in study.datasets):
+        texts["validation.csv"] = csv_text(validation)
     # what follows was made from the tables, with their digits
     runs, paired = read_runs(io.StringIO(texts["runs.csv"])), read_paired(io.StringIO(texts["paired.csv"]))
     texts |= {"table1.csv": csv_text(table1(runs)), "table1.md": table1_markdown(runs)}
     texts["table1.tex"] = table1_latex(runs)
     if "ablations.csv" in published:
-        compared = everything.merge(compared_runs(published["ablations.csv"]))
-        table = ablations(compared, correctness, read_parts(metrics), order=in_order(grids(config)))
-        texts |= {"ablations.csv": csv_text(table), "ablations.md": ablations_markdown(table)}
-        texts["ablations.tex"] = ablations_latex(table)
-    if config["paper_values"]:
-        method = method_of_paper(config)
-        comparison = compare(runs, paired, read_paper_values(config["paper_values"]), method=method)
+        texts |= ablation_tables(models, published["ablations.csv"], study)
+    if study.paper_values:
+        texts |= paper_tables(runs, paired, study)
+    # as the rules have it, a study is not compared with itself
+    if study.published and Path(study.published).resolve() != Path("results", study.study).resolve():
+        comparison = compare_studies(read_runs(Path(study.published, "tables", "runs.csv")), runs)
+        texts["published_vs_own.csv"] = csv_text(comparison)
+        texts["published_vs_own.md"] = studies_markdown(comparison, published=study.published)
+    return texts
+
+
+def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, str]:
+    """Make the tables of what each part brings again, of the models that the published one is of."""
+    grids = [grid for part in study.grids for grid in study.with_bases(part)]
+    compared = models.runs.merge(compared_runs(published))
+    chosen = Models(compared, models.validation, models.correctness, models.parts)
+    table = ablations(chosen, order=in_order(grids, compared))
+    texts = {"ablations.csv": csv_text(table), "ablations.md": ablations_markdown(table)}
+    return texts | {"ablations.tex": ablations_latex(table)}
+
+
+def paper_tables(runs: pd.DataFrame, paired: pd.DataFrame, study: Study) -> dict[str, str]:
+    """Make the comparison with the paper again; its conclusions are those of the project's own values alone."""
+    paper_values, method, verdicts, texts = Path(study.paper_values), study.paper_method, None, {}
+    if paper_values.read_bytes() == (ROOT / "config" / "paper_values.csv").read_bytes():
         verdicts = judge(paired, method=method)
-        texts |= {"paper_vs_reproduced.csv": csv_text(comparison), "paper_conclusions.csv": csv_text(verdicts)}
-        texts["paper_vs_reproduced.md"] = comparison_markdown(comparison, verdicts, method=method)
+        texts["paper_conclusions.csv"] = csv_text(verdicts)
+    comparison = compare(runs, paired, as_table(read_paper_values(paper_values)), method=method)
+    texts["paper_vs_reproduced.csv"] = csv_text(comparison)
+    texts["paper_vs_reproduced.md"] = comparison_markdown(comparison, verdicts, method=method)
     return texts
 
 
@@ -121,23 +145,33 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
     """Say what in a metrics file does not follow from its correctness and from the predictions of its model."""
     record = read_json(path)
     names = {"classes": record["classes"], "groups": record["groups"]}
-    metrics = record["metrics"]
-    again = score(from_metrics(metrics, **names), **names)
-    source = "the correctness"
-    if "correctness" not in metrics:
-        # of an earlier version, which held no more than these
-        source, again = "the cells", {name: again[name] for name in again if name not in ("correctness", "uncertainty")}
-    same_draws = record.get("evaluation_versions", {}).get("numpy") == np.__version__
-    drawn = ROUNDING if same_draws else DRAWN
-    found = [f"{path}: {name} does not follow from {source}" for name in differing(metrics, again, drawn)]
+    # numpy may draw other numbers in another version
+    drawn = ROUNDING if record.get("evaluation_versions", {}).get("numpy") == np.__version__ else DRAWN
     folder = folder_of(path, results)
+    again = {field: score(from_metrics(record[field], **names), **names) for field in fields_of(record)}
+    sources = [("the correctness", again)]
     if (predictions := folder / PREDICTIONS).exists():
-        again = evaluate_file(predictions, **names)
-        found += [f"{path}: {name} does not follow from {predictions}" for name in differing(metrics, again, drawn)]
+        sources.append((predictions, evaluate_file(predictions, **names)))
+    found = [
+        f"{path}: {label(field)}{name} does not follow from {source}"
+        for source, scores in sources
+        for field in fields_of(record) | fields_of(scores)
+        for name in differing(record.get(field, {}), scores.get(field, {}), drawn)
+    ]
     for name, digest in record.get("outputs", {}).items():
         if (file := folder / name).exists() and sha256(file) != digest:
             found.append(f"{path}: {file} is another than the one evaluated")
-    return found + differences_of_teacher(path, record, results)
+    return found + differences_of_base(path, record, results)
+
+
+def fields_of(record: dict) -> dict[str, None]:
+    """The fields that hold the scores of a split, in order."""
+    return {field: None for field in SPLITS.values() if field in record}
+
+
+def label(field: str) -> str:
+    """How the scores of another split than the test split are named."""
+    return "" if field == SPLITS["test"] else f"{field}."
 
 
 def folder_of(path: Path, results: Path) -> Path:
@@ -145,19 +179,19 @@ def folder_of(path: Path, results: Path) -> Path:
     return results / "models" / path.relative_to(results / "metrics").with_suffix("")
 
 
-def differences_of_teacher(path: Path, record: dict, results: Path) -> list[str]:
-    """Say where a student was distilled from another teacher than the one that the study has evaluated."""
-    run, digest = record["run"], record.get("inputs", {}).get("teacher")
-    place = results / "metrics" / run["dataset"] / run.get("teacher", run["architecture"])
-    teacher = place / "teacher" / f"seed{run['seed']}.json"
-    evaluated = read_json(teacher).get("outputs", {}).get("weights.safetensors") if teacher.exists() else None
-    if None in (digest, evaluated) or digest == evaluated:
+def differences_of_base(path: Path, record: dict, results: Path) -> list[str]:
+    """Say where a model stands on another base than the one that the study has evaluated."""
+    run, digest = record["run"], record["inputs"].get("base")
+    if run["base"] is None:
         return []
-    return [f"{path}: its teacher is another than that of {teacher}"]
+    base = results / "metrics" / run["dataset"] / run["base"]["architecture"] / run["base"]["method"]
+    base = base / f"seed{run['seed']}.json"
+    evaluated = read_json(base)["outputs"]["weights.safetensors"] if base.exists() else digest
+    return [] if digest == evaluated else [f"{path}: its base is another than that of {base}"]
 
 
 def differences_of_splits(path: Path, results: Path) -> list[str]:
-    """Hold what scripts.compare_splits measured on test images against the metrics; the rest needs the weights."""
+    """Compare what scripts.compare_splits measured on test images with the metrics; the rest needs the weights."""
     wrong = []
     for row in pd.read_csv(path).query("split == 'test'").to_dict("records"):
         model = Path(row["dataset"], row["architecture"], row["method"], f"seed{row['seed']}.json")

@@ -1,1 +1,1 @@
-"""From predictions to accuracy and DEO, and how far each may be trusted."""
+"""From predictions to accuracy and DEO, and the uncertainty of each."""

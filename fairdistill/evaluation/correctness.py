@@ -1,7 +1,7 @@
-"""Which test images a model gets right: all that accuracy and DEO, and their uncertainty, are computed from.
+"""Which images a model classifies correctly: accuracy, DEO and their uncertainty are computed from this alone.
 
-One bit per test sample, kept in the metrics file. Samples of a cell stand in the order of their image ids, so that
-the copies of one image in two groups, and the answers of two models, are found beside each other again.
+The metrics file keeps one bit per sample. The samples of a (group, class) cell are in the order of their image ids, so
+that the i-th bits of two models, or of two groups that hold copies of the same images, belong to the same image.
 """
 
 import hashlib
@@ -23,14 +23,13 @@ class Correctness:
     paired : bool
         Every image of a class is there once in every group, as on CIFAR-10S: the i-th samples of a class's cells
         are copies of one image.
-    images : str or None
-        Digest of the image ids. Models with equal digests were tested on the same images in the same order; None
-        where only counts are known.
+    images : str
+        Digest of the image ids. Models with equal digests were tested on the same images in the same order.
     """
 
     right: list[list[np.ndarray]]
     paired: bool
-    images: str | None
+    images: str
 
     @property
     def count(self) -> np.ndarray:
@@ -81,21 +80,20 @@ def collect(
 
 
 def from_metrics(metrics: Mapping, *, classes: Sequence[str], groups: Sequence[str]) -> Correctness:
-    """Return the correctness that a metrics file holds.
+    """Return the correctness that the metrics of one split hold: the fields `correctness` and `cell_count`.
 
-    A file of an earlier version has the accuracy and the count of each cell alone. They give correctness that are
-    paired with nothing: intervals are then a little wide where copies of an image, or two models, err together.
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If a cell is missing, or does not hold one bit for each of its images.
     """
-    stored = metrics.get("correctness")
+    stored, count = metrics["correctness"], metrics["cell_count"]
 
     def cell(group: str, name: str) -> np.ndarray:
-        n = metrics["cell_count"][group][name]
-        if stored is None:
-            return np.arange(n) < round(metrics["cell_accuracy"][group][name] * n)
-        digits = np.frombuffer(bytes.fromhex(stored["right"][group][name]), dtype=np.uint8)
-        return np.unpackbits(digits, count=n).astype(bool)
+        digits, n = bytes.fromhex(stored["right"][group][name]), count[group][name]
+        if len(digits) != (n + 7) // 8:
+            raise ValueError(f"{len(digits)} bytes for {n} images of class '{name}' in group '{group}'")
+        return np.unpackbits(np.frombuffer(digits, dtype=np.uint8), count=n).astype(bool)
 
     right = [[cell(group, name) for name in classes] for group in groups]
-    if stored is None:
-        return Correctness(right, paired=False, images=None)
     return Correctness(right, paired=stored["paired"], images=stored["images"])

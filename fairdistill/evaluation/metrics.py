@@ -1,7 +1,7 @@
-"""Accuracy and the difference in equalized odds (DEO) of one model, from its test predictions.
+"""Accuracy and the difference in equalized odds (DEO) of one model, from its predictions on one split.
 
-Everything is counted per cell: acc[a, y] = Pr(prediction = y | A = a, Y = y) is the share of group a's images
-of class y that the model gets right. All values are fractions in 0..1.
+All follows from the accuracy of each (group, class) cell, see `fairdistill.evaluation.criteria`; values are fractions
+in 0..1.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,12 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from fairdistill.evaluation.correctness import Correctness, collect
+from fairdistill.evaluation.criteria import deo_a, deo_m, gaps
 from fairdistill.evaluation.uncertainty import RESAMPLES, assess
 from fairdistill.runtime.errors import UserError
+
+# the splits that models are scored on, and the field of the metrics file that holds the scores of each
+SPLITS = {"test": "metrics", "validation": "validation"}
 
 
 def cell_accuracy(
@@ -54,7 +58,7 @@ def cell_accuracy(
     correct = np.bincount(cell[prediction == label], minlength=size).reshape(shape)
     for a, y in np.argwhere(count == 0)[:1]:
         raise UserError(
-            f"no test sample of class '{classes[y]}' in group '{groups[a]}': "
+            f"no image of class '{classes[y]}' in group '{groups[a]}': "
             "DEO needs at least one in every (class, group) cell"
         )
     return correct / count, count
@@ -73,7 +77,7 @@ def evaluate(
     Parameters
     ----------
     predictions : DataFrame
-        One row per test image with the columns image_id (the same for copies of one image), label, group,
+        One row per image of one split with the columns image_id (the same for copies of one image), label, group,
         p0 .. p{n_classes - 1}; the prediction is the most probable class.
     classes, groups : names in the order of their codes
     resamples : int
@@ -120,17 +124,16 @@ def score(
 ) -> dict[str, object]:
     """Return what `evaluate` does, from the right and wrong answers alone."""
     accuracy, count = correctness.accuracy, correctness.count
-    gap = np.ptp(accuracy, axis=0)
     per_group = np.average(accuracy, weights=count, axis=1)
     return {
         "n": int(count.sum()),
         "accuracy": float(np.average(accuracy, weights=count)),
-        "deo_a": float(gap.mean()),
-        "deo_m": float(gap.max()),
+        "deo_a": float(deo_a(accuracy)),
+        "deo_m": float(deo_m(accuracy)),
         "worst_group_accuracy": float(per_group.min()),
         "accuracy_per_group": _named(groups, per_group),
         "accuracy_per_class": _named(classes, np.average(accuracy, weights=count, axis=0)),
-        "deo_per_class": _named(classes, gap),
+        "deo_per_class": _named(classes, gaps(accuracy)),
         "cell_accuracy": {name: _named(classes, row) for name, row in zip(groups, accuracy, strict=True)},
         "cell_count": {name: _named(classes, row) for name, row in zip(groups, count, strict=True)},
         "uncertainty": assess(correctness, resamples=resamples),
@@ -138,12 +141,34 @@ def score(
     }
 
 
-def evaluate_file(path: Path | str, *, classes: Sequence[str], groups: Sequence[str]) -> dict:
-    """Return `evaluate` of the predictions in a Parquet file; a UserError names the file."""
+def evaluate_file(path: Path | str, *, classes: Sequence[str], groups: Sequence[str]) -> dict[str, dict]:
+    """Return `evaluate` of each split in a Parquet file of predictions, under the names that `SPLITS` gives them.
+
+    The test split has to be there, the validation split need not. A row's split is in its column `split`.
+
+    Raises
+    ------
+    UserError
+        One line that names the file, if it is damaged or `evaluate` refuses what it holds.
+    """
     try:
-        return evaluate(pd.read_parquet(path), classes=classes, groups=groups)
+        predictions = pd.read_parquet(path)
+        if "split" not in predictions:
+            raise UserError("column 'split' is missing; train the model again")
+        return {
+            field: _evaluate_split(predictions[predictions["split"] == split], split, classes=classes, groups=groups)
+            for split, field in SPLITS.items()
+            if split == "test" or split in set(predictions["split"])
+        }
     except (UserError, pa.ArrowInvalid) as error:
         raise UserError(f"{path}: {str(error).splitlines()[0]}") from error
+
+
+def _evaluate_split(predictions: pd.DataFrame, split: str, **names: Sequence[str]) -> dict:
+    try:
+        return evaluate(predictions, **names)
+    except UserError as error:
+        raise UserError(f"{split} split: {error}") from error
 
 
 def _codes(name: str, values: ArrayLike, n: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What repeated trainings say: intervals of a mean over seeds, and tests of a paired difference.
+"""What repeated trainings show: intervals of a mean over seeds, and tests of a paired difference.
 
 A t-interval assumes differences that are roughly normal, and is what few seeds allow. The sign-flip test assumes only
 that, were there no effect, each seed's difference could as well have had the other sign. Exact, it cannot fall
@@ -11,7 +11,7 @@ from scipy import stats
 
 from fairdistill.evaluation.uncertainty import LEVEL
 
-# differences up to which all sign patterns are gone through
+# up to so many differences, all sign patterns are tried
 EXACT = 16
 
 
@@ -25,7 +25,7 @@ def t_interval(values: ArrayLike) -> tuple[float, float]:
 
 
 def t_quantile(n: int) -> float:
-    """Return how many standard errors a 95 % interval of a mean over n > 1 seeds reaches to either side."""
+    """Return half the width of a 95 % t-interval of a mean over n > 1 seeds, in standard errors."""
     return float(stats.t.ppf((1 + LEVEL) / 2, n - 1))
 
 

@@ -1,19 +1,21 @@
-"""How far accuracy and DEO may be trusted on a finite test set: intervals, the fair baseline, gaps.
+"""How far accuracy and DEO can be trusted on a finite test set: intervals, the fair baseline, gaps between models.
 
-DEO is a range, maximum minus minimum over groups, and so never below zero: noise in the cells does not cancel in
-it, it adds. A fair classifier scores above zero (the fair baseline), every DEO is too large on average, and the
-ordinary bootstrap doubles that bias instead of showing it: its percentile intervals miss a small DEO nearly always. So
+DEO is a maximum minus a minimum over groups and so never below zero: noise in the cells' accuracies adds to it and
+does not cancel. Hence a fair classifier scores above zero (the fair baseline), and every DEO is too large on average.
+The ordinary bootstrap adds the noise a second time, so that its percentile intervals nearly always miss a small DEO.
+Therefore
 
-- the *fair baseline* is simulated from a classifier with the model's per-class accuracy and no bias;
-- the *interval* of a DEO inverts a test: it holds each true DEO under which the observed one would not be among
-  the 5 % most surprising; its lower end allows for groups that tie. The true DEO under which half would score above it
-  is the *corrected* one: as often too large as too small, yet too large on average where the truth is near zero, as it
-  is never below;
+- the *fair baseline* is simulated from a classifier that has the model's accuracy in each class and no bias;
+- the *interval* of a DEO inverts a test: it holds each true DEO under which the observed one is not among the 5 % most
+  surprising. Its lower end allows for groups that tie;
+- the *corrected* DEO is the true one under which half of all models would score above the observed DEO. It is as often
+  too large as too small, but too large on average where the truth is near zero, because it cannot be negative;
 - the interval of a *gap* between two models joins their two intervals (MOVER; near zero, the plain difference).
 
-Intervals and fair baseline rest on one bootstrap over test images, stratified by (class, group), that draws the copies
-of an image together. Images are not drawn one by one: given the strata, the numbers of images with each pattern of
-right and wrong are multinomial. The covariance of two models' scores on the same images is had in closed form.
+Intervals and fair baseline come from one bootstrap over test images, stratified by (class, group), in which the copies
+of an image are drawn together. Images are not drawn one by one: within a stratum, the numbers of images with each
+pattern of right and wrong answers are multinomial. The covariance of two models' scores on the same images has a closed
+form.
 
 Sources: Efron and Tibshirani, An Introduction to the Bootstrap, 1993 (bootstrap, percentile interval); Andrews,
 Econometrica 68, 2000 (why it fails at a boundary); Chuang and Lai, Statistica Sinica 10, 2000 (inverting simulated
@@ -30,19 +32,19 @@ from statistics import NormalDist
 import numpy as np
 
 from fairdistill.evaluation.correctness import Correctness
+from fairdistill.evaluation.criteria import MEASURES, ROUNDING, is_at_chance, overall
 
 LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 RESAMPLES = 10_000
 SEED = 0
-# of the bisection in DEO: to 0.0001
+# steps of the bisection that finds the ends of a DEO's interval, to 0.0001
 HALVINGS = 14
-# two sums of shares that are equal may differ by this
-ROUNDING = 1e-9
 
 ABOVE = "above fair baseline"
 FAIR = "not distinguishable from fair"
-# a lower end below this share of the upper one is all but cut off by zero
+AT_CHANCE = "at chance"
+# where the lower end of an interval is below this share of the upper one, zero has all but cut it off
 NEAR_ZERO = 0.1
 ENDS = ("low", "corrected", "high")
 
@@ -52,8 +54,10 @@ def assess(correctness: Correctness, *, resamples: int = RESAMPLES, seed: int = 
 
     All values are fractions. accuracy has the ends of its interval, `low` and `high`; deo_a and deo_m have those,
     the `corrected` value, the `fair_baseline` (mean, low and high of a fair classifier's DEO) and the `verdict`:
-    "above fair baseline" where the observed DEO exceeds the baseline's high, else "not distinguishable from fair".
-    deo_per_class has low, corrected and high of each class's gap, in lists in the order of the classes.
+    "at chance" where the model is no more accurate than one that names the largest class for every image, so that its
+    DEO tells nothing; "above fair baseline" where the observed DEO exceeds the baseline's high; else "not
+    distinguishable from fair". deo_per_class has low, corrected and high of each class's gap, in lists in the order of
+    the classes.
     """
     rng = np.random.default_rng(seed)
     observed, count = correctness.accuracy, correctness.count
@@ -67,6 +71,7 @@ def assess(correctness: Correctness, *, resamples: int = RESAMPLES, seed: int = 
     }
     # of one class the maximum over classes is its own gap
     ends = deo_interval(observed.T[..., None], np.swapaxes(drawn - observed, 1, 2)[..., None], measure="deo_m")
+    at_chance = is_at_chance(overall(observed, count), count)
     result["deo_per_class"] = dict(zip(ENDS, (end.tolist() for end in ends), strict=True))
     for name, measure in MEASURES.items():
         low, corrected, high = deo_interval(observed, drawn - observed, measure=name)
@@ -75,39 +80,41 @@ def assess(correctness: Correctness, *, resamples: int = RESAMPLES, seed: int = 
         result[name] = {
             **_named([low, corrected, high], ENDS),
             "fair_baseline": _named([baseline.mean(), np.quantile(baseline, TAIL), top], ["mean", "low", "high"]),
-            "verdict": verdict(measure(observed), top),
+            "verdict": verdict(measure(observed), top, at_chance=at_chance),
         }
     return result
 
 
-def verdict(deo: float, fair_baseline_high: float) -> str:
-    """Say whether a DEO is above what a fair classifier scores, given the upper end of the baseline's 95 % range."""
+def verdict(deo: float, fair_baseline_high: float, *, at_chance: bool) -> str:
+    """Return the verdict on a DEO, see `assess`, from the upper end of the fair baseline's 95 % range."""
+    if at_chance:
+        return AT_CHANCE
     return ABOVE if deo > fair_baseline_high else FAIR
 
 
 def gap_intervals(
-    student: Correctness, teacher: Correctness, student_uncertainty: Mapping, teacher_uncertainty: Mapping
+    model: Correctness, other: Correctness, uncertainty: Mapping, other_uncertainty: Mapping
 ) -> dict[str, tuple[float, float]]:
-    """Return the test-set interval (low, high) of student minus teacher in accuracy, deo_a and deo_m.
+    """Return the test-set interval (low, high) of `model` minus `other` in accuracy, deo_a and deo_m.
 
-    Accuracy has the normal interval of a difference, DEO that of `mover`; the covariances are exact for accuracy, and
-    for DEO those of the cells that are its extremes (delta method). Both models count as tested on the same images
-    where they were; else as if their test sets were independent, which is wider.
+    Accuracy has the normal interval of a difference, DEO that of `mover`. The covariances are exact for accuracy; for
+    DEO they are those of the cells that are its extremes (delta method). Models that were tested on the same images
+    count as such; others as if their test sets were independent, which is wider.
 
     Parameters
     ----------
-    student_uncertainty, teacher_uncertainty : as `assess` returns them
+    uncertainty, other_uncertainty : as `assess` returns them
     """
-    covariance = cell_covariance(student, teacher)
-    share = np.stack([model.count / model.count.sum() for model in (student, teacher)])
+    covariance = cell_covariance(model, other)
+    share = np.stack([one.count / one.count.sum() for one in (model, other)])
     variance = _weighted(covariance, share)
-    cells = np.stack([student.accuracy, teacher.accuracy])
-    difference = overall(cells[0], student.count) - overall(cells[1], teacher.count)
+    cells = np.stack([model.accuracy, other.accuracy])
+    difference = overall(cells[0], model.count) - overall(cells[1], other.count)
     half = NormalDist().inv_cdf(1 - TAIL) * np.sqrt(max(0.0, variance.trace() - 2 * variance[0, 1]))
     result = {"accuracy": (float(difference - half), float(difference + half))}
     for name in MEASURES:
         correlation = deo_correlation(cells, covariance, measure=name)
-        low, high = mover(student_uncertainty[name], teacher_uncertainty[name], correlation)
+        low, high = mover(uncertainty[name], other_uncertainty[name], correlation)
         result[name] = float(low), float(high)
     return result
 
@@ -143,16 +150,16 @@ def _weighted(covariance: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.einsum("...iay,...yiajb,...jby->...ij", weight, covariance, weight)
 
 
-def cell_covariance(student: Correctness, teacher: Correctness) -> np.ndarray:
+def cell_covariance(model: Correctness, other: Correctness) -> np.ndarray:
     """Return the covariance over test sets of cell accuracies, (n_classes, 2, n_groups, 2, n_groups).
 
-    The entries of one class: of a group of the student or the teacher with a group of either. All else is
-    independent, and so are the models where they were not tested on the same images.
+    The entries of one class are between a group of either model and a group of either. Everything else is independent,
+    and so are the two models where they were not tested on the same images.
     """
-    models = [student, teacher]
-    n_groups, n_classes = student.count.shape
+    models = [model, other]
+    n_groups, n_classes = model.count.shape
     covariance = np.zeros((n_classes, 2, n_groups, 2, n_groups))
-    same = student.images is not None and student.images == teacher.images
+    same = model.images == other.images
     for together in [[0, 1]] if same else [[0], [1]]:
         for groups, y in _strata(models[together[0]]):
             right = np.array([models[k].right[a][y] for k in together for a in groups], dtype=float)
@@ -166,9 +173,9 @@ def cell_covariance(student: Correctness, teacher: Correctness) -> np.ndarray:
 def mover(first: Mapping, second: Mapping, correlation: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the interval of first - second from an interval of each: the method of variance estimates recovery.
 
-    Zou and Donner 2008, equation for a difference of correlated estimates. It takes how far an interval reaches for
-    a multiple of the estimate's standard deviation. Where zero cuts a lower end off, or nearly, that is too little,
-    and the plain difference of the ends takes its place.
+    Zou and Donner 2008, equation for a difference of correlated estimates. The distance from an estimate to the end of
+    its interval stands for a multiple of its standard deviation. Where zero cuts a lower end off, or nearly, that
+    distance is too short, and the plain difference of the ends takes its place.
 
     Parameters
     ----------
@@ -178,31 +185,13 @@ def mover(first: Mapping, second: Mapping, correlation: float | np.ndarray) -> t
     """
 
     def margins(one: Mapping, other: Mapping) -> np.ndarray:
-        """How far one's lower and the other's upper end are from the estimates, joined."""
+        """The distances of one's lower and the other's upper end from their estimates, joined."""
         down, up = one["corrected"] - one["low"], other["high"] - other["corrected"]
         joined = np.sqrt(np.maximum(0.0, down**2 + up**2 - 2 * correlation * down * up))
         return np.where(one["low"] > NEAR_ZERO * one["high"], joined, down + up)
 
     difference = first["corrected"] - second["corrected"]
     return difference - margins(first, second), difference + margins(second, first)
-
-
-def overall(accuracy: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Accuracy over all samples from cells, shape (..., n_groups, n_classes) -> (...)."""
-    return (accuracy * count).sum(axis=(-2, -1)) / count.sum()
-
-
-def deo_a(accuracy: np.ndarray) -> np.ndarray:
-    """DEO_A from cells, shape (..., n_groups, n_classes) -> (...)."""
-    return np.ptp(accuracy, axis=-2).mean(axis=-1)
-
-
-def deo_m(accuracy: np.ndarray) -> np.ndarray:
-    """DEO_M from cells, shape (..., n_groups, n_classes) -> (...)."""
-    return np.ptp(accuracy, axis=-2).max(axis=-1)
-
-
-MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"deo_a": deo_a, "deo_m": deo_m}
 
 
 def resample(models: Sequence[Correctness], *, resamples: int, rng: np.random.Generator) -> np.ndarray:
@@ -212,7 +201,7 @@ def resample(models: Sequence[Correctness], *, resamples: int, rng: np.random.Ge
     replacement; an image brings all its copies and the answers of all models.
     """
     first, *others = models
-    if any(other.images is None or other.images != first.images for other in others):
+    if any(other.images != first.images for other in others):
         alone = [resample([model], resamples=resamples, rng=rng) for model in models]
         return np.concatenate(alone, axis=1)
     n_groups, n_classes = first.count.shape
@@ -243,22 +232,25 @@ def resample_fair(correctness: Correctness, *, resamples: int, rng: np.random.Ge
 
 
 def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tuple[np.ndarray, ...]:
-    """Return (low, corrected, high), each of shape (...): the true DEOs between which the observed one is no surprise.
+    """Return the ends of the 95 % interval of a DEO and its corrected value, (low, corrected, high), of shape (...).
 
-    Under a true DEO t the model would score DEO(truth(t) + error), with the bootstrap's errors. truth(t) are cells
-    that have DEO t and otherwise lie as observed, save for the lower end (below). For DEO_A the gaps of all classes
-    grow or shrink by the same amount, down to zero (soft thresholding); for DEO_M gaps above t are cut to t, or the
-    largest is widened to it. Where a gap grows its two extreme groups move apart, where it shrinks all groups approach
-    in proportion. At the corrected value, half of the models would score above the observed DEO.
+    The interval holds the true DEOs that an inverted test does not reject. If the true DEO is t, a model scores
+    DEO(truth(t) + error), with the bootstrap's errors. truth(t) are cells that have the DEO t and otherwise lie as
+    observed, except for the lower end (below). For DEO_A the gaps of all classes grow or shrink by the same amount,
+    down to zero (soft thresholding); for DEO_M gaps above t are cut to t, or the largest is widened to it. Where a gap
+    grows, its two extreme groups move apart; where it shrinks, all groups approach each other in proportion. At the
+    corrected value, half of the models would score above the observed DEO.
 
-    Where groups tie for an extreme, each adds its noise to the score; but noise sets their observed cells apart, and
-    cells placed as observed then score too little. That would leave out true DEOs at the lower end. For that end each
-    group is therefore moved towards its nearer extreme (`_towards_extremes`): for DEO_A in all classes, for DEO_M in
-    that of the largest gap, as the observed gaps of the others, too wide by their own noise, already add to the score.
+    Where groups tie for an extreme, each adds its noise to the score. But noise also sets their observed cells apart,
+    so that cells placed as observed score too little, and the lower end would leave true DEOs out. For that end each
+    group is therefore moved towards its nearer extreme (`_towards_extremes`): for DEO_A in all classes; for DEO_M in
+    the class of the largest gap alone, because the observed gaps of the others, too wide by their own noise, already
+    add to the score.
 
-    A t is left out where so large a score has a probability below 5 % - s, or so small a one below s. A fair model can
-    be missed on one side alone, so s grows from nearly nothing at t = 0 to 2.5 % where the scores lie apart from a
-    fair model's: it is 2.5 % of the chance that a fair model scores below all but the least 2.5 % of them.
+    A t is rejected where so large a score has a probability below 5 % - s, or so small a score one below s. Near zero,
+    the share s of the lower tail moves to the upper one (Feldman and Cousins), because DEO cannot be negative: s grows
+    from nearly nothing at t = 0 to 2.5 % where the scores lie apart from a fair model's. It is 2.5 % times the
+    probability that a fair model scores below all but the smallest 2.5 % of them.
 
     Parameters
     ----------
@@ -269,7 +261,7 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
     measure : "deo_a" or "deo_m"
     """
     observed = MEASURES[measure](accuracy)
-    # groups and classes first: passes over whole arrays are what makes this fast
+    # groups and classes first: this is fast because it passes over whole arrays
     cells = np.ascontiguousarray(np.moveaxis(accuracy, (-2, -1), (0, 1)))
     errors = np.ascontiguousarray(np.moveaxis(error, (-2, -1), (0, 1)))
     top, bottom = cells.max(axis=0), cells.min(axis=0)
@@ -278,7 +270,7 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
     as_observed, moved = (cells - middle) / scale, (_towards_extremes(cells, errors) - middle) / scale
     if measure == "deo_m":
         moved = np.where(gap == gap.max(axis=0), moved, as_observed)
-    # the groups that move apart: one for each end, also where there is no gap yet
+    # the two groups that move apart, also where there is no gap yet
     ends = np.zeros_like(cells)
     np.put_along_axis(ends, cells.argmax(axis=0)[None], 0.5, axis=0)
     np.put_along_axis(ends, (len(cells) - 1 - cells[::-1].argmin(axis=0))[None], -0.5, axis=0)
@@ -325,7 +317,7 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
             low, high = np.where(holds, t, low), np.where(holds, high, t)
         return low, high
 
-    # rounded outwards
+    # of the brackets of both ends, the outer bounds
     low, corrected = border(too_small, moved)[0], border(below_median, as_observed)[0]
     found = np.minimum(low, corrected), corrected, border(not_too_large, as_observed)[1]
     return tuple(gaps(t).mean(axis=0) if measure == "deo_a" else t for t in found)

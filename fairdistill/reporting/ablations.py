@@ -1,42 +1,35 @@
 """What each part of a study brings: pairs of models that differ in that part, and in nothing else.
 
-The parts are read from the models' records: the sampling and the loss of a method, the architecture of the teacher that
-it was distilled from, the settings of the data set, the stem of the architecture.
+The parts are read from the models' records: the sampling and the loss of a method, the base that it stands on, the
+settings of the data set, the stem of the network.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from fairdistill.evaluation.correctness import Correctness
+from fairdistill.reporting.columns import ESTIMATE, MEASURED, OTHER, RUN
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.runs import (
-    ESTIMATE,
-    MEASURED,
-    OTHER,
-    RUN,
-    differences,
-    margins,
-    pair_with_teachers,
-    runs_of,
-    summarise,
-)
-from fairdistill.reporting.tables import NOTE, latex, markdown, numbers
+from fairdistill.reporting.models import Models
+from fairdistill.reporting.pairs import differences, margins, pair_with_bases, runs_of
+from fairdistill.reporting.runs import at_chance
+from fairdistill.reporting.summaries import summarise
+from fairdistill.reporting.tables import AT_CHANCE_NOTE, NOTE, latex, markdown, marked, numbers
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import read_json
 
 MODEL = ["dataset", "architecture", "method"]
-# each part, and the name that differs between models that differ in it; `method` is the whole of one, less its teacher
+# each part, and the column whose name differs between models that differ in the part; `method` is all of a method, as
+# one model differs in it from its base
 PARTS = {
     "sampling": "method",
     "loss": "method",
-    "teacher": "method",
+    "base": "method",
     "method": "method",
     "data": "dataset",
     "stem": "architecture",
 }
-COLUMNS = ["part", *MODEL, "minus", "metric", "estimate", *ESTIMATE, "seeds"]
+COLUMNS = ["part", *MODEL, "minus", "metric", "estimate", *ESTIMATE, "seeds", "at_chance"]
 
 INTRODUCTION = (
     "Two models are compared where they differ in one part alone; all values are fractions. A model counts with the "
@@ -49,52 +42,25 @@ OVERVIEW = (
     "all of those that differ in sampling or loss are, so that their differences add up. In brackets, in how many "
     "comparisons the interval lies wholly below zero, and wholly above."
 )
-MODELS = "Each model, mean and sd over n seeds, and what it gains on its teacher."
+MODELS = "Each model, mean and sd over n seeds, and what it gains on its base."
 
 
-def read_parts(paths: Iterable[Path | str]) -> dict[tuple, dict]:
-    """Return the parts that each model is made of, by the values of `RUN`; a UserError names a file that lacks one."""
-    found = {}
-    for path in paths:
-        record = read_json(path)
-        try:
-            method, architecture = dict(record["parameters"]["method"]), record["parameters"]["architecture"]
-            found[tuple(record["run"][name] for name in RUN)] = {
-                "sampling": method.pop("sampling"),
-                "loss": method,
-                "teacher": record["run"].get("teacher"),
-                "data": record["data"]["settings"],
-                "stem": architecture["stem"],
-                # between kinds nothing is compared
-                "kinds": (record["data"]["kind"], architecture["kind"]),
-            }
-        except KeyError as error:
-            raise UserError(f"{path}: lacks the field {error}; train the model again") from error
-    return found
-
-
-def ablations(
-    runs: pd.DataFrame,
-    correctness: Mapping[tuple, Correctness],
-    parts: Mapping[tuple, Mapping],
-    *,
-    order: Mapping[str, Sequence[str]],
-) -> pd.DataFrame:
+def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Return each model's means and each difference between models that one part makes, one row per metric.
 
     Columns: part; dataset, architecture, method; minus; metric (accuracy, deo_a, deo_m); estimate, sd, n; seeds_low
-    and seeds_high, its t-interval; test_low and test_high, its test-set interval. Where `part` is "model" the
-    estimate is the mean over the model's `seeds`. Else it is a difference, and the other model has `minus` in the
-    place of the method ("sampling", "loss", "teacher", and "method" for the difference to the teacher), of the data
-    set ("data") or of the architecture ("stem"). Of each data set and architecture the seeds count that all methods
-    have there, so that differences between methods are of the same models and add up.
+    and seeds_high, its t-interval; test_low and test_high, its test-set interval; seeds; at_chance, whether a model is,
+    in any of the seeds, no more accurate than one that names the largest class. Where `part` is "model" the estimate is
+    the mean over the model's `seeds`. Else it is a difference, and `minus` is what the other model has in the place of
+    the method ("sampling", "loss", "base", and "method" for the difference to its base), of the data set ("data") or of
+    the architecture ("stem"); a base of another architecture has that before its method. Of each data set and
+    architecture the seeds count that all methods have there, so that differences between methods are of the same models
+    and add up.
 
     Parameters
     ----------
-    runs : DataFrame
-        One row per model, see `fairdistill.reporting.runs.read_metrics`.
-    correctness, parts : mappings
-        See `fairdistill.reporting.runs.read_correctness` and `read_parts`.
+    models : Models
+        See `fairdistill.reporting.models.read_models`.
     order : mapping
         All names of each column of `MODEL`, in the order of the table; later ones are compared with earlier ones.
 
@@ -103,20 +69,23 @@ def ablations(
     UserError
         If the methods on one data set and architecture have no seed in common.
     """
-    runs = _shared_seeds(runs)
+    runs, correctness = _shared_seeds(models.runs), models.correctness
     rank = {column: {name: i for i, name in enumerate(names)} for column, names in order.items()}
     rank["part"] = {part: i for i, part in enumerate(["model", *PARTS])}
     rank["minus"] = {"": -1, **rank["dataset"], **rank["architecture"], **rank["method"]}
-    models = summarise(runs).query("metric in @MEASURED").rename(columns={"mean": "estimate"})
-    gaps = pair_with_teachers(runs, correctness).assign(part="method", minus="teacher")
-    pairs = pd.concat([_pairs(runs, parts, name, rank) for name in MODEL])
+    means = summarise(runs).query("metric in @MEASURED").rename(columns={"mean": "estimate"})
+    gaps = pair_with_bases(runs, correctness).assign(part="method", minus=_base_of)
+    pairs = pd.concat([_pairs(runs, models.parts, name, rank) for name in MODEL])
     changes = differences(pairs, correctness, by=["part", *MODEL, "minus"])
     compared = pd.concat([changes, gaps]).rename(columns={"difference": "estimate"})
-    seeds = runs.groupby(MODEL)["seed"].agg(lambda seeds: " ".join(map(str, sorted(seeds)))).rename("seeds")
-    models = models.assign(part="model", minus="").join(seeds, on=MODEL)
-    table = pd.concat([models, compared.assign(seeds="")])[COLUMNS]
+    of_model = runs.assign(at_chance=at_chance(runs)).groupby(MODEL)
+    seeds = of_model["seed"].agg(lambda seeds: " ".join(map(str, sorted(seeds)))).rename("seeds")
+    means = means.assign(part="model", minus="").join(seeds, on=MODEL).join(of_model["at_chance"].any(), on=MODEL)
+    table = pd.concat([means, compared.assign(seeds="")])[COLUMNS]
+    # of the base of another architecture, by its method
+    ranks = {column: (lambda name, places=places: places[name.split(" ")[-1]]) for column, places in rank.items()}
     by = ["part", *MODEL, "minus"]
-    return table.sort_values(by, key=lambda names: names.map(rank[names.name]), kind="stable", ignore_index=True)
+    return table.sort_values(by, key=lambda names: names.map(ranks[names.name]), kind="stable", ignore_index=True)
 
 
 def compared_runs(path: Path | str) -> pd.DataFrame:
@@ -125,7 +94,7 @@ def compared_runs(path: Path | str) -> pd.DataFrame:
     Raises
     ------
     UserError
-        If a column is missing, as in a table of an earlier version.
+        If the file is not such a table.
     """
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     if missing := [name for name in COLUMNS if name not in table]:
@@ -135,16 +104,11 @@ def compared_runs(path: Path | str) -> pd.DataFrame:
     return runs[[*MODEL, "seed"]].drop_duplicates(ignore_index=True)
 
 
-def in_order(grids: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, list[str]]:
-    """The names of all grids of a study, each where it first comes: the order that `ablations` takes."""
-    return {name: list(dict.fromkeys(value for grid in grids for value in grid[name])) for name in MODEL}
-
-
 def ablations_markdown(table: pd.DataFrame) -> str:
     """Return what `ablations` returned as Markdown: an overview, the models, and every comparison."""
     compared = _compared(table)
     columns = ["part", "difference", *MODEL, "n"]
-    # the name that the difference gives already
+    # the name that the difference gives already stays out
     for part, name in PARTS.items():
         compared.loc[compared["part"] == part, name] = ""
     comparisons = _side_by_side(compared.assign(**{name: compared[name].map(printed) for name in MODEL}), columns)
@@ -157,18 +121,26 @@ def ablations_markdown(table: pd.DataFrame) -> str:
         markdown(_models(table)),
         "## Every comparison",
         markdown(comparisons),
+        *[AT_CHANCE_NOTE] * bool(table["at_chance"].any()),
     ]
     return "\n\n".join(sections) + "\n"
 
 
 def ablations_latex(table: pd.DataFrame) -> str:
     """Return the overview and the models of `ablations_markdown` as two LaTeX floats."""
+    note = f" {AT_CHANCE_NOTE}" * bool(table["at_chance"].any())
     return "\n".join(
         [
-            latex(_overview(table), caption=f"What each part brings. {OVERVIEW} {NOTE}", label="tab:ablations"),
-            latex(_models(table), caption=MODELS, label="tab:ablation-models"),
+            latex(_overview(table), caption=f"What each part brings. {OVERVIEW} {NOTE}{note}", label="tab:ablations"),
+            latex(_models(table), caption=f"{MODELS}{note}", label="tab:ablation-models"),
         ]
     )
+
+
+def _base_of(gaps: pd.DataFrame) -> list[str]:
+    """The base of each student, with its architecture where that is another."""
+    rows = gaps[["architecture", "base_architecture", "base_method"]].itertuples(index=False)
+    return [method if own == architecture else f"{architecture} {method}" for own, architecture, method in rows]
 
 
 def _shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:
@@ -178,7 +150,7 @@ def _shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     shared = runs[runs.groupby([*place, "seed"])["method"].transform("nunique") == methods]
     for names, found in runs.groupby(place):
         if names not in set(shared[place].itertuples(index=False, name=None)):
-            methods = ", ".join(sorted(found["method"].unique()))
+            methods = ", ".join(found["method"].unique())
             raise UserError(f"no seed on {' '.join(names)} that all its methods ({methods}) have; train them on one")
     return shared.reset_index(drop=True)
 
@@ -208,11 +180,11 @@ def _compared(table: pd.DataFrame) -> pd.DataFrame:
     ends = pd.DataFrame(ends, columns=["down", "up"], index=compared.index, dtype=float)
     compared["low"], compared["high"] = compared["estimate"] - ends["down"], compared["estimate"] + ends["up"]
     parts = (numbers(compared[name], "{:+.3f}") for name in ("estimate", "low", "high"))
-    compared["text"] = [f"{estimate} [{low}, {high}]" for estimate, low, high in zip(*parts, strict=True)]
+    texts = [f"{estimate} [{low}, {high}]" for estimate, low, high in zip(*parts, strict=True)]
+    compared["text"] = marked(texts, compared)
     names = [printed(row[PARTS[row["part"]]]) for row in compared.to_dict("records")]
-    compared["difference"] = [
-        f"{name} - {printed(minus)}" for name, minus in zip(names, compared["minus"], strict=True)
-    ]
+    minus = [" ".join(map(printed, name.split(" "))) for name in compared["minus"]]
+    compared["difference"] = [f"{name} - {other}" for name, other in zip(names, minus, strict=True)]
     return compared
 
 
@@ -225,22 +197,25 @@ def _overview(table: pd.DataFrame) -> pd.DataFrame:
     compared = compared.assign(below=compared["high"] < 0, above=compared["low"] > 0)
     groups = compared.groupby(["part", "difference", "metric"], sort=False)
     lines = groups.agg(
-        estimate=("estimate", "mean"), below=("below", "sum"), above=("above", "sum"), n=("part", "size")
+        estimate=("estimate", "mean"),
+        below=("below", "sum"),
+        above=("above", "sum"),
+        n=("part", "size"),
+        at_chance=("at_chance", "any"),
     )
     lines = lines.reset_index().rename(columns={"n": "comparisons"})
     parts = numbers(lines["estimate"], "{:+.3f}"), lines["below"], lines["above"]
-    lines["text"] = [
-        f"{estimate} ({below} below, {above} above)" for estimate, below, above in zip(*parts, strict=True)
-    ]
+    texts = [f"{estimate} ({below} below, {above} above)" for estimate, below, above in zip(*parts, strict=True)]
+    lines["text"] = marked(texts, lines)
     return _side_by_side(lines, ["part", "difference", "comparisons"])
 
 
 def _models(table: pd.DataFrame) -> pd.DataFrame:
     models = table[table["part"] == "model"].copy()
     parts = numbers(models["estimate"], "{:.3f}"), numbers(models["sd"], " ± {:.3f}")
-    models["text"] = [f"{mean}{sd}" for mean, sd in zip(*parts, strict=True)]
+    models["text"] = marked([f"{mean}{sd}" for mean, sd in zip(*parts, strict=True)], models)
     gains = _side_by_side(_compared(table[table["part"] == "method"]), MODEL)
-    gain = " - teacher's"
+    gain = " - base's"
     page = _side_by_side(models, [*MODEL, "n"]).merge(gains, on=MODEL, how="left", suffixes=("", gain)).fillna("")
     columns = [f"{printed(metric)}{end}" for metric in MEASURED for end in ("", gain)]
     return page[[*MODEL, "n", *columns]].assign(**{name: page[name].map(printed) for name in MODEL})

@@ -1,4 +1,4 @@
-"""Figures as files."""
+"""Writing figures to files."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from fairdistill.runtime.files import replacing
 
 
 def save(figure: Figure, *, pdf: Path | str, png: Path | str) -> None:
-    """Write a figure as PDF, its text as text, and as PNG (300 dpi); drawn again it gives the same bytes."""
+    """Write a figure as PDF, whose text can be searched, and as PNG (300 dpi); the same figure gives the same bytes."""
     with mpl.rc_context({"pdf.fonttype": 42}):
         for path, form, metadata in [(pdf, "pdf", {"CreationDate": None}), (png, "png", {"Software": None})]:
             with replacing(path) as partial:

@@ -1,6 +1,8 @@
 """Figures 2 to 5: the teacher and the students of one architecture on each data set, as bars."""
 
 import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 
 import matplotlib as mpl
@@ -11,10 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from fairdistill.reporting.columns import DEO
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.paper.comparison import DATASETS, MEASURES
-from fairdistill.reporting.runs import DEO
+from fairdistill.reporting.runs import at_chance
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.methods import TEACHER
 
 STYLE = {
     "font.size": 8,
@@ -38,10 +42,39 @@ PANELS = {
     "deo_a": ("DEO$_A$, mean over classes", "DEO$_A$ (lower is fairer)"),
     "deo_m": ("DEO$_M$, worst class", "DEO$_M$ (lower is fairer)"),
 }
-# Methods differ in colour, in hatch, and in lightness in grey print.
-COLOURS = [sns.color_palette("colorblind")[i] for i in (1, 0, 9, 2, 4, 8, 3)]
-HATCHES = ["////", "", "....", "xxxx", "\\\\\\\\", "++++", "oooo"]
+# The teacher has a colour and a hatch of its own. Students take the next of each in turn: as 6 and 7 have no common
+# divisor, 42 students differ, those beside each other in colour, in hatch, and in lightness in grey print.
+PALETTE = sns.color_palette("colorblind")
+TEACHER_STYLE = {"color": PALETTE[1], "hatch": "////"}
+COLOURS = [PALETTE[i] for i in (0, 9, 2, 4, 8, 3)]
+HATCHES = ["", "....", "xxxx", "\\\\\\\\", "++++", "oooo", "----"]
+# in one panel: a teacher and 20 students; more are split over several panels, each with the teacher
+MOST_BARS = 21
+ONE_SEED = "one seed"
+SD, INTERVAL = "± sd over seeds", "95 %, test images"
+FAIR = "fair classifier: mean and 95 % range"
+CHANCE = "at chance"
+PAPER = "paper"
 HALO = [withStroke(linewidth=2.4, foreground="white")]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The bars of one panel.
+
+    Attributes
+    ----------
+    ticks : list of str
+        What stands below each group of bars, from left to right.
+    place : dict
+        Position of each bar by (data set, method), in groups of width 1 around 0, 1, ...
+    width : float
+        Of one bar.
+    """
+
+    ticks: list[str]
+    place: dict[tuple[str, str], float]
+    width: float
 
 
 def plot_comparison(
@@ -54,120 +87,180 @@ def plot_comparison(
 ) -> Figure:
     """Draw the teacher and the students of one architecture on each data set.
 
-    Bars are means over seeds; over several seeds whiskers show the sd and dots the single seeds. On a DEO a band shows
-    what a fair classifier of the same accuracy would score: mean and 95 % range.
+    Bars are means over seeds. Over several seeds whiskers show their sd and dots the single seeds; a bar of one seed
+    has its 95 % interval over test images as whisker. On a DEO a band shows what a fair classifier of the same accuracy
+    would score: mean and 95 % range. A cross at the foot of a bar says that one of its models is at
+    chance, no more accurate than one that names the largest class for every image.
+
+    Data sets and methods are in the order of the runs. Where a panel would have more than `MOST_BARS` bars they are
+    split over several.
 
     Parameters
     ----------
     runs : DataFrame
-        One row per model, see `fairdistill.reporting.runs.read_metrics`.
+        One row per model, see `fairdistill.reporting.runs`.
     metric : "accuracy" or "deo"
         DEO has two panels, DEO_A and DEO_M.
     paper_values : DataFrame, optional
-        See `fairdistill.reporting.paper.comparison`; marked on the teacher's bars and on those of `method`.
+        See `fairdistill.reporting.paper.comparison.as_table`; marked on the teacher's bars and on those of `method`.
     method : str, optional
-        The method whose students the paper's are.
+        The method whose students are compared with the paper's.
 
     Raises
     ------
     UserError
-        If the runs have no such architecture.
+        If the runs have no such architecture, or more students than a figure can tell apart.
     """
     if architecture not in set(runs["architecture"]):
-        known = ", ".join(sorted(set(runs["architecture"])))
+        known = ", ".join(runs["architecture"].unique())
         raise UserError(f"no run of architecture '{architecture}' to draw; the table of runs has {known}")
     runs = runs[runs["architecture"] == architecture]
-    datasets = sorted(set(runs["dataset"]))
-    styles = _styles(sorted(set(runs["method"]) - {"teacher"}))
-    width = 0.8 / len(styles)
-    place = {
-        (dataset, name): i + width * (j - (len(styles) - 1) / 2)
-        for i, dataset in enumerate(datasets)
-        for j, name in enumerate(styles)
-        if (dataset, name) in set(zip(runs["dataset"], runs["method"], strict=True))
-    }
-    measures = MEASURES[metric]
-    side_by_side = len(place) <= 8
-    columns = len(measures) if side_by_side else 1
-    inches = min(7, columns * max(3.5, 1.2 + 0.35 * len(place)))
+    students = [name for name in runs["method"].unique() if name != TEACHER]
+    if len(students) > len(COLOURS) * len(HATCHES):
+        most = len(COLOURS) * len(HATCHES)
+        raise UserError(
+            f"{len(students)} students of {architecture} to draw; a figure tells {most} apart, so take fewer"
+        )
+    styles = _styles(students)
+    panels, measures = _panels(runs, list(styles)), MEASURES[metric]
+    bars = max(len(panel.place) for panel in panels)
+    columns = len(measures) if len(panels) == 1 and bars <= 8 else 1
+    # bars as wide as those of the paper's figures, until the page is full
+    inches = min(7, columns * max(min(3.5, 1.7 + 0.45 * bars), 1.2 + 0.35 * bars))
+    rows = len(measures) * len(panels) // columns
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(inches, 2.6 * len(measures) / columns), layout="constrained")
-        panels = figure.subplots(len(measures) // columns, columns, squeeze=False, sharey=True).flat
-        for ax, measure in zip(panels, measures, strict=True):
-            _draw_bars(ax, runs, measure, place, width, styles)
+        figure = Figure(figsize=(inches, 2.6 * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
+        drawn = [(measure, panel) for measure in measures for panel in panels]
+        for ax, (measure, panel) in zip(axes, drawn, strict=True):
+            _draw_bars(ax, runs, measure, panel, styles)
             if measure in DEO:
-                _draw_fair_baseline(ax, runs, measure, place, width)
+                _draw_fair_baseline(ax, runs, measure, panel)
             if paper_values is not None:
                 claims = paper_values.query("architecture == @architecture and metric == @metric")
-                _mark_paper(ax, claims, place, width, method)
+                _mark_paper(ax, claims, panel, method)
+            _mark_chance(ax, runs, panel)
             title, label = PANELS[measure]
             ax.set(title=f"{printed(architecture)}: {title}", ylabel=label)
-            ax.set_xticks(range(len(datasets)), [_wrapped(name) for name in datasets])
+            ax.set_xticks(range(len(panel.ticks)), panel.ticks)
             ax.tick_params(axis="x", length=0)
-            # room for two data sets at least: the bars of a single one would be slabs
-            ax.set_xlim(min(-0.5, len(datasets) / 2 - 1.5), max(len(datasets) - 0.5, len(datasets) / 2 + 0.5))
+            ax.set_xlim(-0.5, len(panel.ticks) - 0.5)
         ax.set_ylim(0, 1 if metric == "accuracy" else None)
         _add_legend(figure, [style["label"] for style in styles.values()])
     return figure
 
 
-def _styles(students: list[str]) -> dict[str, dict]:
+def _styles(students: Sequence[str]) -> dict[str, dict]:
     """Return how the bars of each method look, the teacher first; several students go by their names."""
     labels = [f"student ({name})" for name in students] if len(students) > 1 else ["student"]
-    return {
+    return {TEACHER: {"label": "teacher", **TEACHER_STYLE}} | {
         name: {"label": label, "color": COLOURS[i % len(COLOURS)], "hatch": HATCHES[i % len(HATCHES)]}
-        for i, (name, label) in enumerate(zip(["teacher", *students], ["teacher", *labels], strict=False))
+        for i, (name, label) in enumerate(zip(students, labels, strict=False))
     }
 
 
-def _draw_bars(ax: Axes, runs: pd.DataFrame, measure: str, place: dict, width: float, styles: dict[str, dict]) -> None:
-    cells = runs.groupby(["dataset", "method"])[measure]
-    for (dataset, method), x in place.items():
-        values = cells.get_group((dataset, method))
-        ax.bar(x, values.mean(), width, edgecolor="black", linewidth=0.6, **styles[method])
+def _panels(runs: pd.DataFrame, methods: Sequence[str]) -> list[Panel]:
+    """Distribute the bars: each data set is a group of `methods`, and a panel has as many groups as it can hold."""
+    teacher, *students = methods
+    # a group that is too large alone is split, as evenly as can be
+    blocks = ceil(len(students) / (MOST_BARS - 1)) or 1
+    size = ceil(len(students) / blocks)
+    groups = [
+        (dataset, f" ({i + 1} of {blocks})" * (blocks > 1), [teacher, *students[i * size : (i + 1) * size]])
+        for dataset in runs["dataset"].unique()
+        for i in range(blocks)
+    ]
+    together = MOST_BARS // (size + 1)
+    known = set(zip(runs["dataset"], runs["method"], strict=True))
+    panels = []
+    for start in range(0, len(groups), together):
+        shown = groups[start : start + together]
+        width = 0.8 / (size + 1)
+        place = {
+            (dataset, name): i + width * (j - (len(names) - 1) / 2)
+            for i, (dataset, _, names) in enumerate(shown)
+            for j, name in enumerate(names)
+            if (dataset, name) in known
+        }
+        panels.append(Panel([_wrapped(dataset) + part for dataset, part, _ in shown], place, width))
+    return panels
+
+
+def _draw_bars(ax: Axes, runs: pd.DataFrame, measure: str, panel: Panel, styles: dict[str, dict]) -> None:
+    models = runs.groupby(["dataset", "method"])
+    for (dataset, method), x in panel.place.items():
+        seeds = models.get_group((dataset, method))
+        values = seeds[measure]
+        ax.bar(x, values.mean(), panel.width, edgecolor="black", linewidth=0.6, **styles[method])
         if len(values) > 1:
             # beside each other, in the order of the seeds: equal values would cover each other
-            at = x - width / 4 + width * np.linspace(-0.12, 0.12, len(values))
-            ax.plot(at, values, "o", ms=3, mfc="black", mec="white", mew=0.4, label="one seed")
-            whisker = ax.errorbar(x, values.mean(), values.std(), fmt="none", ecolor="black", label="± sd")
-            whisker.lines[2][0].set(path_effects=HALO, zorder=3)
+            at = x - panel.width / 4 + panel.width * np.linspace(-0.12, 0.12, len(values))
+            ax.plot(at, values, "o", ms=3, mfc="black", mec="white", mew=0.4, label=ONE_SEED)
+            whisker = ax.errorbar(x, values.mean(), values.std(), fmt="none", ecolor="black", label=SD)
+        else:
+            # its middle is not the bar's end: a DEO is too large on average
+            low, high = seeds[f"{measure}_low"].item(), seeds[f"{measure}_high"].item()
+            line = {"fmt": "none", "ecolor": "black", "capsize": 2, "capthick": 1}
+            whisker = ax.errorbar(x, (low + high) / 2, (high - low) / 2, **line, label=INTERVAL)
+        whisker.lines[2][0].set(path_effects=HALO, zorder=3)
 
 
-def _draw_fair_baseline(ax: Axes, runs: pd.DataFrame, measure: str, place: dict, width: float) -> None:
+def _draw_fair_baseline(ax: Axes, runs: pd.DataFrame, measure: str, panel: Panel) -> None:
     baselines = runs.groupby(["dataset", "method"])[
         [f"{measure}_fair_baseline{end}" for end in ("_low", "", "_high")]
     ].mean()
-    for model, x in place.items():
+    for model, x in panel.place.items():
         low, mean, high = baselines.loc[model]
-        edges = [x - width / 2, x + width / 2]
+        edges = [x - panel.width / 2, x + panel.width / 2]
         # above the bars, below the whiskers and marks
-        ax.fill_between(
-            edges, low, high, fc="0.75", ec="black", alpha=0.85, lw=0.5, zorder=1.5, label="fair classifier"
-        )
+        ax.fill_between(edges, low, high, fc="0.75", ec="black", alpha=0.85, lw=0.5, zorder=1.5, label=FAIR)
         ax.plot(edges, [mean, mean], color="black", linewidth=1, solid_capstyle="butt", zorder=1.6)
 
 
-def _mark_paper(ax: Axes, claims: pd.DataFrame, place: dict, width: float, method: str | None) -> None:
+def _mark_paper(ax: Axes, claims: pd.DataFrame, panel: Panel, method: str | None) -> None:
     for claim in claims.itertuples():
         dataset, *others = DATASETS.get(claim.dataset, [claim.dataset])
-        x = place.get((dataset, "teacher" if claim.role == "teacher" else method))
+        x = panel.place.get((dataset, TEACHER if claim.role == "teacher" else method))
         if x is not None and not others:
-            ax.plot(x + width / 4, claim.value, "D", ms=5, mfc="white", mec="black", label="paper")
+            ax.plot(x + panel.width / 4, claim.value, "D", ms=5, mfc="white", mec="black", label=PAPER)
 
 
-def _add_legend(figure: Figure, methods: list[str]) -> None:
-    """Put one legend above the panels, in as many columns as its longest text allows."""
+def _mark_chance(ax: Axes, runs: pd.DataFrame, panel: Panel) -> None:
+    """Put a cross at the foot of each bar one of whose models is at chance."""
+    chance = at_chance(runs).groupby([runs["dataset"], runs["method"]]).any()
+    for model, x in panel.place.items():
+        if chance[model]:
+            ax.plot(
+                x + panel.width / 4,
+                0,
+                "X",
+                ms=6,
+                mfc="white",
+                mec="black",
+                mew=0.8,
+                zorder=4,
+                clip_on=False,
+                label=CHANCE,
+            )
+
+
+def _add_legend(figure: Figure, methods: Sequence[str]) -> None:
+    """Put one legend above the panels, in as few rows as the width of the figure allows."""
     found = {}
     for ax in figure.axes:
         handles, labels = ax.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    labels = [label for label in [*methods, "one seed", "± sd", "fair classifier", "paper"] if label in found]
-    columns = int(figure.get_figwidth() / (0.5 + 0.065 * max(map(len, labels))))
-    rows = ceil(len(labels) / columns)
-    figure.legend(
-        [found[label] for label in labels], labels, loc="outside upper center", ncols=ceil(len(labels) / rows)
-    )
+    labels = [label for label in [*methods, ONE_SEED, SD, INTERVAL, FAIR, PAPER, CHANCE] if label in found]
+    fitting = [n for n in range(1, len(labels) + 1) if _legend_width(labels, n) <= figure.get_figwidth()] or [1]
+    rows, columns = min((ceil(len(labels) / n), n) for n in fitting)
+    figure.legend([found[label] for label in labels], labels, loc="outside upper center", ncols=columns)
     figure.set_figheight(figure.get_figheight() + 0.17 * rows)
+
+
+def _legend_width(labels: Sequence[str], columns: int) -> float:
+    """Inches that a legend takes, about: its columns are filled from above, each as wide as its longest text."""
+    filled = np.array_split(np.array([len(label) for label in labels]), columns)
+    return sum(0.5 + 0.065 * max(lengths) for lengths in filled)
 
 
 def _wrapped(name: str) -> str:

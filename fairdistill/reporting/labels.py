@@ -1,4 +1,4 @@
-"""How the names in a config are printed in tables and figures."""
+"""How names are printed in tables and figures."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ LABELS = {
 
 
 def printed(name: str) -> str:
-    """Return the printed form of a name; one that has none stands as it is."""
+    """Return the printed form of a name; a name that has none is printed as it is."""
     return LABELS.get(name, name)
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from fairdistill.reporting.columns import DEO
 from fairdistill.reporting.labels import listed, printed
-from fairdistill.reporting.runs import average_datasets
+from fairdistill.reporting.runs import at_chance
+from fairdistill.reporting.summaries import average_datasets
 from fairdistill.runtime.errors import UserError
 
 # metric: (heading, decimals, factor from a fraction, unit)
@@ -17,14 +19,20 @@ NOTE = (
     "DEO_A is the mean and DEO_M the maximum over classes of the largest gap between two groups in "
     "Pr(prediction = y | A = a, Y = y); lower is fairer."
 )
+AT_CHANCE = "†"
+AT_CHANCE_NOTE = (
+    f"{AT_CHANCE} at chance: a model behind this number is no more accurate than one that names the largest class for "
+    "every image, so that its DEO says nothing about fairness."
+)
 
 
 def table1(runs: pd.DataFrame) -> pd.DataFrame:
     """Return Table I: the students and teachers of each architecture, averaged over data sets.
 
     Columns: #, Model, Model Type; Accuracy (in %), DEO_A and DEO_M, each rounded as in the paper and followed
-    by its sd over seeds (ddof = 1, missing for one seed); Seeds (their number). Where there are several
-    student methods, Model Type names each.
+    by its sd over seeds (ddof = 1, missing for one seed); Seeds (their number); At chance, whether one of the models is
+    no more accurate than one that names the largest class. Where there are several student methods, Model Type names
+    each. As in the paper, students stand before their teacher.
 
     Raises
     ------
@@ -33,7 +41,14 @@ def table1(runs: pd.DataFrame) -> pd.DataFrame:
     """
     _require_complete_grid(runs)
     average = average_datasets(runs, runs["dataset"].unique())
-    models = average.index.droplevel("metric").unique().sort_values()
+    model = ["architecture", "role", "method"]
+    chance = at_chance(runs).groupby([runs[name] for name in model]).any()
+    architectures = list(runs["architecture"].unique())
+    # stable: the students of an architecture stay in the order of the runs
+    models = sorted(
+        average.index.droplevel("metric").unique(),
+        key=lambda names: (architectures.index(names[0]), names[1] == "teacher"),
+    )
     several = len(set(runs.loc[runs["role"] == "student", "method"])) > 1
     rows = []
     for number, (architecture, role, method) in enumerate(models, start=1):
@@ -43,42 +58,53 @@ def table1(runs: pd.DataFrame) -> pd.DataFrame:
             mean, sd, _ = average.loc[(architecture, role, method, metric)]
             values = {heading: mean, f"{heading} sd": sd}
             row |= {name: round(_halves_up(factor * value), decimals) for name, value in values.items()}
-        rows.append(row | {"Seeds": runs["seed"].nunique()})
+        rows.append(row | {"Seeds": runs["seed"].nunique(), "At chance": bool(chance[architecture, role, method])})
     return pd.DataFrame(rows)
 
 
 def table1_markdown(runs: pd.DataFrame) -> str:
     """Return Table I and what it shows as Markdown."""
-    return f"{markdown(_as_printed(table1(runs)))}\n\n{caption(runs)} {NOTE}\n"
+    return f"{markdown(_as_printed(table1(runs)))}\n\n{_below(runs)}\n"
 
 
 def table1_latex(runs: pd.DataFrame) -> str:
     """Return Table I and what it shows as a LaTeX float."""
-    return latex(_as_printed(table1(runs)), caption=f"{caption(runs)} {NOTE}", label="tab:models")
+    return latex(_as_printed(table1(runs)), caption=_below(runs), label="tab:models")
 
 
 def paired_markdown(paired: pd.DataFrame) -> str:
-    """Return the gap of each student to its teacher as Markdown, see `pair_with_teachers` of `runs`."""
-    table = paired[["dataset", "architecture", "method", "metric"]].map(printed)
-    for name in ("teacher", "student"):
-        table[name] = numbers(paired[name], "{:.3f}")
-    table["difference"] = numbers(paired["difference"], "{:+.3f}")
+    """Return the gap of each student to its base as Markdown, see `fairdistill.reporting.pairs.pair_with_bases`."""
+    table = paired[["dataset", "architecture", "method"]].map(printed)
+    other = paired["base_architecture"].where(paired["base_architecture"] != paired["architecture"], "")
+    table["base"] = [
+        f"{printed(architecture)} {method}".strip()
+        for architecture, method in zip(other, paired["base_method"], strict=True)
+    ]
+    table["metric"] = paired["metric"].map(printed)
+    for name in ("base", "student"):
+        table[f"{name}'s"] = numbers(paired[name], "{:.3f}")
+    table["difference"] = marked(numbers(paired["difference"], "{:+.3f}"), paired)
     table["test set, 95 %"] = ranges(paired["test_low"], paired["test_high"])
     table["n"] = paired["n"]
     table["sd"] = numbers(paired["sd"], "{:.3f}")
     table["seeds, 95 %"] = ranges(paired["seeds_low"], paired["seeds_high"])
     table["p"] = numbers(paired["p"], "{:.3f}")
     table["p, Holm"] = numbers(paired["p_holm"], "{:.3f}")
-    return "\n\n".join(
-        [
-            "# Students and their teachers",
-            markdown(table),
-            "All values are fractions; the difference is student minus teacher, over the n seeds that have both. The "
-            "test-set interval says what other test images could have given, the t-interval over seeds what other "
-            "seeds could have. p is of the exact sign-flip test over seeds, which cannot fall below 2 / 2^n; then "
-            f"corrected by Holm's method over the {len(paired)} rows. {NOTE}\n",
-        ]
+    text = (
+        "All values are fractions; the difference is student minus base, over the n seeds that have both. The base is "
+        "the model that the student was distilled from; where there is none, it is the teacher of its architecture. "
+        "The test-set interval says what other test images could have given, the t-interval over seeds what other "
+        "seeds could have. p is of the exact sign-flip test over seeds, which cannot fall below 2 / 2^n; then "
+        f"corrected by Holm's method over the {len(paired)} rows. {NOTE}"
     )
+    notes = [AT_CHANCE_NOTE] * bool(paired["at_chance"].any())
+    return "\n\n".join(["# Students and their bases", markdown(table), text, *notes]) + "\n"
+
+
+def marked(texts: Iterable[str], rows: pd.DataFrame) -> list[str]:
+    """Mark the texts of those rows of a DEO (column metric) behind which a model is at chance (column at_chance)."""
+    marks = rows["at_chance"].astype(bool) & rows["metric"].isin(DEO)
+    return [f"{text} {AT_CHANCE}" if mark else text for text, mark in zip(texts, marks, strict=True)]
 
 
 def numbers(values: Iterable[float], form: str) -> list[str]:
@@ -100,8 +126,8 @@ def ranges(low: pd.Series, high: pd.Series) -> list[str]:
 
 def caption(runs: pd.DataFrame) -> str:
     """Return which models, data sets and seeds the runs are, in a sentence or two."""
-    architectures = " vs. ".join(printed(name) for name in sorted(set(runs["architecture"])))
-    datasets = [printed(name) for name in sorted(set(runs["dataset"]))]
+    architectures = " vs. ".join(printed(name) for name in runs["architecture"].unique())
+    datasets = [printed(name) for name in runs["dataset"].unique()]
     seeds = runs["seed"].nunique()
     return (
         f"{architectures} on {listed(datasets)}{', averaged' if len(datasets) > 1 else ''}. "
@@ -142,13 +168,19 @@ def latex(table: pd.DataFrame, *, caption: str, label: str) -> str:
     )
 
 
+def _below(runs: pd.DataFrame) -> str:
+    """The text below Table I."""
+    return f"{caption(runs)} {NOTE}" + f" {AT_CHANCE_NOTE}" * bool(at_chance(runs).any())
+
+
 def _as_printed(table: pd.DataFrame) -> pd.DataFrame:
     texts = table[["#", "Model", "Model Type"]].copy()
-    for heading, decimals, _, unit in COLUMNS.values():
-        texts[heading] = [
+    for metric, (heading, decimals, _, unit) in COLUMNS.items():
+        values = [
             f"{mean:.{decimals}f}{unit}" if pd.isna(sd) else f"{mean:.{decimals}f} ± {sd:.{decimals}f}{unit}"
             for mean, sd in zip(table[heading], table[f"{heading} sd"], strict=True)
         ]
+        texts[heading] = marked(values, pd.DataFrame({"at_chance": table["At chance"], "metric": metric}))
     return texts
 
 
@@ -165,4 +197,5 @@ def _require_complete_grid(runs: pd.DataFrame) -> None:
 def _escape(text: str) -> str:
     text = re.sub(r"([&%$#_{}])", r"\\\1", text.replace("\\", "/"))
     text = text.replace("~", r"\textasciitilde{}").replace("^", r"\textasciicircum{}").replace("±", r"$\pm$")
+    text = text.replace(AT_CHANCE, r"$\dagger$")
     return re.sub(r"DEO\\_([AM])", r"DEO$_\1$", text)

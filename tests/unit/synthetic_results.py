@@ -9,8 +9,8 @@ import pandas as pd
 from fairdistill.evaluation.metrics import evaluate
 
 METHODS = {
-    "teacher": {"kind": "scratch", "sampling": "plain"},
-    "balanced": {"kind": "scratch", "sampling": "balanced"},
+    "teacher": {"kind": "erm", "sampling": "plain"},
+    "balanced": {"kind": "erm", "sampling": "balanced"},
     "mfd": {"kind": "mfd", "lambda": 3.0, "sampling": "balanced"},
     "mfd_plain": {"kind": "mfd", "lambda": 3.0, "sampling": "plain"},
     "strong": {"kind": "mfd", "lambda": 9.0, "sampling": "balanced"},
@@ -18,7 +18,9 @@ METHODS = {
 CLASSES, GROUPS = ["young", "middle", "old"], ["White", "Black"]
 
 
-def make_predictions(*, seed: int = 0, n: int = 240, accuracy: float = 0.7, bias: float = 0.2) -> pd.DataFrame:
+def make_predictions(
+    *, seed: int = 0, n: int = 240, accuracy: float = 0.7, bias: float = 0.2, split: str = "test"
+) -> pd.DataFrame:
     """Return predictions that are right with probability `accuracy` +- `bias` / 2 in the two groups."""
     rng = np.random.default_rng(seed)
     sample = np.arange(n)
@@ -30,6 +32,7 @@ def make_predictions(*, seed: int = 0, n: int = 240, accuracy: float = 0.7, bias
         {
             "sample_id": sample.astype("int32"),
             "image_id": [f"{i}.jpg" for i in sample],
+            "split": split,
             "label": label.astype("int16"),
             "group": group.astype("int16"),
             **{f"p{y}": probability[:, y].astype("float32") for y in range(len(CLASSES))},
@@ -37,11 +40,17 @@ def make_predictions(*, seed: int = 0, n: int = 240, accuracy: float = 0.7, bias
     )
 
 
-def make_training(*, study="paper", dataset="utkface", architecture="resnet", method="teacher", seed=0) -> dict:
+def make_training(
+    *, study="paper", dataset="utkface", architecture="resnet", method="teacher", seed=0, base=None
+) -> dict:
     """Return what a training writes about itself, as far as the evaluation cares.
 
-    A name such as `utkface_leaky` is of a variant of the data set, `resnet_cifar` is ResNet with that stem.
+    A name such as `utkface_leaky` is of a variant of the data set, `resnet_cifar` is ResNet with that stem. Methods of
+    the kind `mfd` stand on the teacher, others on none, unless `base`, (architecture, method), says otherwise.
     """
+    settings = dict(METHODS.get(method, {"kind": method, "sampling": "plain"}))
+    if base is None and settings["kind"] == "mfd":
+        base = architecture, "teacher"
     stem = "cifar" if architecture.endswith("_cifar") else "imagenet"
     role = "teacher" if method == "teacher" else "student"
     return {
@@ -52,10 +61,11 @@ def make_training(*, study="paper", dataset="utkface", architecture="resnet", me
             "method": method,
             "role": role,
             "seed": seed,
+            "base": base and dict(zip(("architecture", "method"), base, strict=True)),
         },
         "parameters": {
-            "architecture": {"kind": architecture.removesuffix("_cifar"), "stem": stem},
-            "method": dict(METHODS.get(method, {"kind": method, "sampling": "plain"})),
+            "network": {"kind": architecture.removesuffix("_cifar"), "stem": stem},
+            "method": settings,
             "training": {"epochs": 20},
         },
         "code": "0123456789ab",
@@ -77,6 +87,17 @@ def make_record(*, accuracy: float = 0.7, bias: float = 0.2, **run) -> dict:
     return make_training(**run) | {"metrics": metrics}
 
 
+def make_constant(record: dict) -> dict:
+    """Return the record of a model that names the first class for every image: it is at chance, its DEO 0."""
+    predictions = make_predictions(seed=0).assign(p0=0.8, p1=0.1, p2=0.1)
+    return record | {"metrics": evaluate(predictions, classes=CLASSES, groups=GROUPS, resamples=50)}
+
+
+def pattern(folder: Path) -> str:
+    """The path of the metrics files of a study below `folder`, as the scripts take it."""
+    return f"{folder}/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}.json"
+
+
 def make_study(
     folder: Path,
     *,
@@ -85,8 +106,12 @@ def make_study(
     architectures=("resnet", "shufflenet"),
     methods=("mfd",),
     seeds=(0,),
+    bases=None,
 ) -> list[Path]:
-    """Write the metrics file of each model of a grid below `folder`; students are fairer than teachers."""
+    """Write the metrics file of each model of a grid below `folder`; students are fairer than teachers.
+
+    `bases` gives the (architecture, method) that the methods stand on that it names.
+    """
     paths = []
     for dataset in datasets:
         for architecture in architectures:
@@ -98,10 +123,11 @@ def make_study(
                         architecture=architecture,
                         method=method,
                         seed=seed,
+                        base=(bases or {}).get(method),
                         accuracy=0.75 - 0.1 * (architecture == "shufflenet"),
                         bias=0.4 if method == "teacher" else 0.1,
                     )
-                    path = folder / dataset / architecture / method / f"seed{seed}.json"
+                    path = Path(pattern(folder).format(**record["run"]))
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_text(json.dumps(record))
                     paths.append(path)

@@ -5,12 +5,15 @@ import re
 
 import pandas as pd
 import pytest
-from synthetic_results import METHODS, make_record, make_study
+from synthetic_results import METHODS, make_constant, make_study, pattern
 
-from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, read_parts
-from fairdistill.reporting.runs import pair_with_teachers, read_correctness, read_metrics, select, summarise, write_csv
+from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown
+from fairdistill.reporting.models import read_files, read_models
+from fairdistill.reporting.pairs import pair_with_bases
+from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.reading import complete, grids
+from fairdistill.settings.reading import complete
 from scripts import make_ablations, verify_results
 
 ORDER = {
@@ -21,14 +24,15 @@ ORDER = {
 NAMES = ["dataset", "architecture", "method", "minus"]
 
 
-def grid(folder, seeds=(0,), **names):
+def grid(folder, seeds=(0,), bases=None, **names):
     chosen = ORDER | names
     datasets, architectures, (_, *methods) = chosen["dataset"], chosen["architecture"], chosen["method"]
-    return make_study(folder, datasets=datasets, architectures=architectures, methods=methods, seeds=seeds)
+    options = {"datasets": datasets, "architectures": architectures, "methods": methods}
+    return make_study(folder, **options, seeds=seeds, bases=bases)
 
 
 def table_of(paths, order=ORDER):
-    return ablations(read_metrics(paths), read_correctness(paths), read_parts(paths), order=order)
+    return ablations(read_files(paths), order=order)
 
 
 @pytest.fixture(scope="module")
@@ -62,30 +66,44 @@ def test_models_are_compared_that_differ_in_one_part_alone(table):
     assert compared(table, "model") == {(*place, method, "") for place in places for method in methods}
 
 
-def test_students_that_differ_in_their_teacher_alone_are_compared(tmp_path):
+def test_students_that_differ_in_their_base_alone_are_compared(tmp_path):
     order = {
         "dataset": ["utkface"],
         "architecture": ["resnet", "shufflenet"],
-        "method": ["teacher", "mfd", "from_resnet"],
+        "method": ["teacher", "mfd", "from_resnet", "on_mfd"],
     }
-    paths = grid(tmp_path, **order)
+    paths = grid(tmp_path, **order, bases={"from_resnet": ("resnet", "teacher"), "on_mfd": ("shufflenet", "mfd")})
     for path in paths:
         record = json.loads(path.read_text())
-        if record["run"]["method"] == "from_resnet":
-            record["run"]["teacher"] = "resnet"
-            record["parameters"]["method"] = {"kind": "mfd", "lambda": 3.0, "sampling": "balanced"}
+        if record["run"]["method"] in ("from_resnet", "on_mfd"):
+            record["parameters"]["method"] = METHODS["mfd"]
             path.write_text(json.dumps(record))
 
     table = table_of(paths, order)
 
-    assert ("utkface", "shufflenet", "from_resnet", "mfd") in compared(table, "teacher")
+    assert compared(table, "base") == {
+        ("utkface", "shufflenet", "from_resnet", "mfd"),
+        ("utkface", "shufflenet", "on_mfd", "mfd"),
+        ("utkface", "shufflenet", "on_mfd", "from_resnet"),
+        # ResNet's from_resnet stands on the very teacher that its mfd stands on
+        ("utkface", "resnet", "on_mfd", "mfd"),
+        ("utkface", "resnet", "on_mfd", "from_resnet"),
+    }
     assert not compared(table, "sampling") | compared(table, "loss")
+    # what a whole method brings is its gap to what it stands on
+    assert {names for names in compared(table, "method") if names[1] == "shufflenet"} == {
+        ("utkface", "shufflenet", "mfd", "teacher"),
+        ("utkface", "shufflenet", "from_resnet", "resnet teacher"),
+        ("utkface", "shufflenet", "on_mfd", "mfd"),
+    }
+    assert "| from_resnet - ResNet teacher " in ablations_markdown(table)
 
 
 def test_a_difference_is_the_mean_over_seeds_with_the_intervals_of_paired_tables(tmp_path):
     order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"]}
     paths = grid(tmp_path, seeds=range(3), **order)
-    runs = read_metrics(paths)
+    models = read_files(paths)
+    runs = models.runs
 
     table = table_of(paths, order).set_index(["part", "method", "minus", "metric"])
 
@@ -94,9 +112,7 @@ def test_a_difference_is_the_mean_over_seeds_with_the_intervals_of_paired_tables
     row = table.loc[("loss", "mfd", "balanced", "deo_a")]
     assert (row["estimate"], row["sd"], row["n"]) == pytest.approx((differences.mean(), differences.std(), 3))
     ends = ["sd", "seeds_low", "seeds_high", "test_low", "test_high"]
-    paired = (
-        pair_with_teachers(runs, read_correctness(paths)).set_index(["method", "metric"]).loc[("balanced", "deo_m")]
-    )
+    paired = pair_with_bases(runs, models.correctness).set_index(["method", "metric"]).loc[("balanced", "deo_m")]
     for part in ("sampling", "method"):
         row = table.loc[(part, "balanced", "teacher", "deo_m")]
         assert row[ends].tolist() == pytest.approx(paired[ends].tolist())
@@ -136,14 +152,25 @@ def test_the_overview_counts_the_comparisons_that_are_clear(table):
     assert r"utkface\_leaky - UTKFace" in latex
 
 
-def test_a_record_without_a_part_is_named(tmp_path):
-    record = make_record()
-    del record["parameters"]["method"]["sampling"]
-    path = tmp_path / "old.json"
-    path.write_text(json.dumps(record))
+def test_numbers_of_models_at_chance_are_marked(tmp_path):
+    order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"]}
+    paths = grid(tmp_path, seeds=(0, 1), **order)
+    for path in paths:
+        if (path.parent.name, path.stem) == ("mfd", "seed1"):
+            path.write_text(json.dumps(make_constant(json.loads(path.read_text()))))
 
-    with pytest.raises(UserError, match=r"old\.json: lacks the field 'sampling'"):
-        read_parts([path])
+    table = table_of(paths, order)
+
+    assert {*table.loc[table["at_chance"], "method"], *table.loc[table["at_chance"], "minus"]} >= {"mfd"}
+    touched = (table["method"] == "mfd") | (table["minus"] == "mfd")
+    assert table["at_chance"].equals(touched)
+    page = ablations_markdown(table)
+    lines = [line for line in page.splitlines() if line.startswith("|")]
+    # of the accuracy no number is marked; each line on mfd has marks on DEO_A and DEO_M, in all its columns of them
+    assert {line.count("†") for line in lines if " mfd " in line} == {2, 4}
+    assert {line.count("†") for line in lines if " mfd " not in line} == {0}
+    assert page.count("† at chance: ") == 1
+    assert ablations_latex(table).count(r"$\dagger$ at chance: ") == 2
 
 
 def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path, monkeypatch):
@@ -151,15 +178,17 @@ def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path,
     place = {"dataset": ["utkface", "cifar10s"], "architecture": ["resnet"]}
     paths = grid(tmp_path / "metrics", seeds=range(3), **place, method=list(METHODS))
     settings = {
+        "study": "paper",
+        "paper_values": None,
         "seeds": [0, 1],
         "datasets": ["utkface", "cifar10s"],
         "architectures": ["resnet"],
         "methods": ["mfd"],
         "ablations": [{"datasets": ["utkface"], "methods": ["strong"], "seeds": [1]}, {"methods": ["balanced", "mfd"]}],
-        "students": {"mfd": {"kind": "mfd"}, "strong": {"kind": "mfd"}, "balanced": {"kind": "scratch"}},
+        "students": {"mfd": {"kind": "mfd"}, "strong": {"kind": "mfd"}, "balanced": {"kind": "erm"}},
     }
-    config = complete(settings)
-    script(monkeypatch, tmp_path, grids(config))
+    study = complete(settings)
+    script(monkeypatch, tmp_path, study.grids)
 
     table = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
     models = table.query("part == 'model' and metric == 'accuracy'")
@@ -173,10 +202,10 @@ def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path,
         ["cifar10s", "mfd", "balanced", 2],
     ]  # fmt: skip
     assert re.search(r"^\| loss +\| mfd - balanced +\| 1 ", (tmp_path / "a.md").read_text(), flags=re.MULTILINE)
-    everything = read_metrics(paths)
-    write_csv(tmp_path / "runs.csv", select(everything, grids(config)[-1]))
+    write_csv(tmp_path / "runs.csv", read_models(pattern(tmp_path / "metrics"), study.grids[-1:]).runs)
     published = {"runs.csv": tmp_path / "runs.csv", "ablations.csv": tmp_path / "a.csv"}
-    again = verify_results.tables(everything, paths, published, config | {"paper_values": None})
+    again = verify_results.tables(read_files(paths), published, study)
+    assert again["runs.csv"] == (tmp_path / "runs.csv").read_text()
     for name, path in {"ablations.csv": "a.csv", "ablations.md": "a.md", "ablations.tex": "a.tex"}.items():
         assert again[name] == (tmp_path / path).read_text()
 
@@ -197,13 +226,14 @@ def test_methods_without_a_seed_in_common_are_named(tmp_path):
     paths = [path for path in grid(tmp_path, seeds=(0, 1), **order) if (path.parent.name, path.stem) in
              [("teacher", "seed0"), ("mfd", "seed1")]]  # fmt: skip
 
-    with pytest.raises(UserError, match=r"no seed on utkface resnet that all its methods \(mfd, teacher\) have"):
+    with pytest.raises(UserError, match=r"no seed on utkface resnet that all its methods \(teacher, mfd\) have"):
         table_of(paths, order)
 
 
 def script(monkeypatch, folder, grids):
-    files = {"csv": "a.csv", "markdown": "a.md", "tex": "a.tex", "metrics": "metrics"}
-    options = {name: folder / file for name, file in files.items()} | {"grids": json.dumps(grids)}
+    files = {"csv": "a.csv", "markdown": "a.md", "tex": "a.tex"}
+    options = {name: folder / file for name, file in files.items()}
+    options |= {"metrics": pattern(folder / "metrics"), "grids": json.dumps(grids)}
     monkeypatch.setattr("sys.argv", ["make_ablations", *(f"--{name}={value}" for name, value in options.items())])
     make_ablations.main()
 

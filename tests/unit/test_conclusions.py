@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from fairdistill.evaluation.seeds import t_quantile
+from fairdistill.reporting.pairs import PAIRED
 from fairdistill.reporting.paper import comparison as paper
-from fairdistill.reporting.paper.conclusions import CONCLUSIONS, Conclusion, judge
-from fairdistill.reporting.runs import PAIRED
+from fairdistill.reporting.paper.conclusions import CONCLUSIONS, Conclusion, conclusions_markdown, judge
 
 UTKFACE, CIFAR = ("utkface", "resnet"), ("cifar10s", "resnet")
 
@@ -15,7 +15,8 @@ UTKFACE, CIFAR = ("utkface", "resnet"), ("cifar10s", "resnet")
 def gap(place=UTKFACE, metric="accuracy", difference=-0.05, teacher=0.5, test=0.02, seeds=None):
     """A row of paired.csv whose intervals reach `test` and `seeds` to either side."""
     row = dict.fromkeys(PAIRED, np.nan) | {"dataset": place[0], "architecture": place[1], "method": "mfd"}
-    row |= {"metric": metric, "difference": difference, "teacher": teacher, "n": 1 if seeds is None else 3}
+    row |= {"base_architecture": place[1], "base_method": "teacher", "at_chance": False}
+    row |= {"metric": metric, "difference": difference, "base": teacher, "n": 1 if seeds is None else 3}
     row |= {"test_low": difference - test, "test_high": difference + test}
     if seeds is not None:
         row |= {"seeds_low": difference - seeds, "seeds_high": difference + seeds}
@@ -74,6 +75,29 @@ def test_a_relative_gap_is_a_share_of_the_teachers_value():
     assert (row["value"], row["low"], row["high"]) == pytest.approx((-0.5, -0.55, -0.45))
 
 
+def test_a_share_of_nothing_is_not_judged():
+    row = judged(claim(relative=True), gap(difference=-0.2, teacher=0.0)).squeeze()
+
+    assert (row["verdict"], row["n"]) == ("", 1)
+    assert row[["value", "low", "high"]].isna().all()
+
+
+def test_the_deo_of_a_model_at_chance_is_not_judged_and_its_accuracy_is():
+    gaps = [gap(metric=metric) | {"at_chance": True} for metric in ("accuracy", "deo_a", "deo_m")]
+
+    assert judged(claim(metric="deo"), *gaps)["verdict"].tolist() == ["at chance", "at chance"]
+    assert judged(claim(metric="deo", relative=True), *gaps)["verdict"].tolist() == ["at chance", "at chance"]
+    assert judged(claim(), *gaps)["verdict"].tolist() == ["reproduced"]
+    assert "DEO is `at chance`" in conclusions_markdown(judged(claim(metric="deo"), *gaps))
+    assert "at chance" not in conclusions_markdown(judged(claim(), *gaps))
+
+
+def test_students_that_stand_on_another_student_are_not_the_papers():
+    row = judged(claim(), gap() | {"base_method": "kd"}).squeeze()
+
+    assert (row["verdict"], row["n"]) == ("", 0)
+
+
 def test_an_interval_beside_its_difference_reaches_to_the_difference():
     row = judged(claim(), gap() | {"test_low": -0.04, "test_high": -0.01}).squeeze()
 
@@ -104,7 +128,7 @@ def test_the_papers_sentences_ask_for_models_of_its_grid():
 def verdict(ours, claimed=0.5, half=0.03):
     """The verdict on one number of the paper, ours of several seeds on a test set that allows for `half` either way."""
     models = {"study": "s", "dataset": "utkface", "architecture": "resnet", "role": "teacher", "method": "teacher"}
-    models |= {"teacher": "resnet"}
+    models |= {"base_architecture": "", "base_method": "", "deo_a_verdict": "", "deo_m_verdict": ""}
     runs = pd.DataFrame([models | {"seed": seed, "accuracy": value} for seed, value in enumerate(ours)])
     runs = runs.assign(accuracy_low=runs["accuracy"] - half, accuracy_high=runs["accuracy"] + half)
     runs[["deo_a", "deo_m", "worst_group_accuracy"]] = 0.1

@@ -59,10 +59,8 @@ def test_copies_of_an_image_stand_at_one_place(samples):
             assert correctness.right[a][y].tolist() == [right[a, image] for image in images]
 
 
-def test_counts_alone_give_as_many_right_answers():
-    metrics = {"cell_count": {"g": {"a": 3}}, "cell_accuracy": {"g": {"a": 2 / 3}}}
+def test_digits_for_another_number_of_images_are_refused():
+    correctness = {"paired": False, "images": "", "right": {"g": {"a": "e0"}}}
 
-    correctness = from_metrics(metrics, classes=["a"], groups=["g"])
-
-    assert (correctness.accuracy.item(), correctness.count.item()) == (2 / 3, 3)
-    assert (correctness.paired, correctness.images) == (False, None)
+    with pytest.raises(ValueError, match="1 bytes for 9 images of class 'a' in group 'g'"):
+        from_metrics({"cell_count": {"g": {"a": 9}}, "correctness": correctness}, classes=["a"], groups=["g"])

@@ -180,7 +180,7 @@ def test_the_examples_in_the_docstrings_hold():
 def test_an_empty_cell_is_named_by_class_and_group():
     predictions = make_predictions().query("not (label == 2 and group == 1)")
 
-    with pytest.raises(UserError, match="no test sample of class 'old' in group 'Black'"):
+    with pytest.raises(UserError, match="no image of class 'old' in group 'Black'"):
         metrics.evaluate(predictions, classes=CLASSES, groups=GROUPS)
 
 
@@ -195,7 +195,13 @@ def test_an_empty_cell_is_named_by_class_and_group():
         (lambda table: table.assign(label=3), r"label holds 3..3, outside 0..2"),
         (lambda table: table.assign(group=-1), r"group holds -1..-1, outside 0..1"),
         (lambda table: table.assign(label=0.5), "label holds float64, not integers"),
-        (lambda table: table.iloc[:0], "no test sample of class 'young' in group 'White'"),
+        (lambda table: table.iloc[:0], "test split: no image of class 'young' in group 'White'"),
+        (lambda table: table.drop(columns="split"), "column 'split' is missing"),
+        (lambda table: table.assign(split="validation"), "test split: no image of class 'young'"),
+        (
+            lambda table: pd.concat([table, table.iloc[:3].assign(split="validation")]),
+            "validation split: no image of class 'young' in group 'Black'",
+        ),
     ],
 )
 def test_malformed_predictions_are_named_with_their_file(tmp_path, edit, message):
@@ -215,6 +221,29 @@ def test_a_damaged_predictions_file_is_named(tmp_path):
 
     with pytest.raises(UserError, match=str(path)):
         metrics.evaluate_file(path, classes=CLASSES, groups=GROUPS)
+
+
+def test_each_split_is_scored_by_its_own_rows(tmp_path):
+    test, validation = make_predictions(), make_predictions(seed=1, n=60, split="validation")
+    train = make_predictions(seed=2, split="train")
+    pd.concat([validation, train, test]).to_parquet(tmp_path / "predictions.parquet")
+
+    scores = metrics.evaluate_file(tmp_path / "predictions.parquet", classes=CLASSES, groups=GROUPS)
+
+    expected = {"metrics": test, "validation": validation}
+    assert scores == {field: metrics.evaluate(rows, classes=CLASSES, groups=GROUPS) for field, rows in expected.items()}
+
+
+@pytest.mark.parametrize(("right", "at_chance"), [(0, True), (1, False)])
+def test_a_model_is_at_chance_up_to_the_share_of_the_largest_class(right, at_chance):
+    # class 1 has 6 of 10 images and is named for all of them, but for `right` images of class 0
+    label, group = np.array([0] * 4 + [1] * 6), np.array([0, 1] * 5)
+    prediction = np.where(np.arange(10) < right, 0, 1)
+    case = {"label": label, "group": group, "prediction": prediction, "n_classes": 2, "n_groups": 2}
+
+    uncertainty = scored(case)["uncertainty"]
+
+    assert [uncertainty[deo]["verdict"] == "at chance" for deo in ("deo_a", "deo_m")] == [at_chance] * 2
 
 
 def evaluate(monkeypatch, folder):
@@ -242,6 +271,16 @@ def test_the_script_adds_metrics_to_the_record_of_the_training(tmp_path, monkeyp
     added = {"metrics": expected, "evaluation_code": "abc", "evaluation_versions": versions()}
     assert record == make_training(dataset="digits", seed=4) | added
     assert text == json.dumps(record, indent=2, sort_keys=True) + "\n"
+
+
+def test_the_script_adds_the_validation_split_where_there_is_one(tmp_path, monkeypatch):
+    splits = [make_predictions(), make_predictions(seed=1, n=60, split="validation")]
+    pd.concat(splits).to_parquet(tmp_path / "predictions.parquet")
+    (tmp_path / "training.json").write_text(json.dumps(make_training()))
+
+    record = json.loads(evaluate(monkeypatch, tmp_path).read_text())
+
+    assert [record[field]["n"] for field in ("metrics", "validation")] == [240, 60]
 
 
 def test_the_script_refuses_predictions_of_another_training(tmp_path, monkeypatch):

@@ -12,16 +12,19 @@ from nbclient import NotebookClient
 from synthetic_results import make_study
 
 from fairdistill.reporting import figure_files, tables
+from fairdistill.reporting.models import read_files
 from fairdistill.reporting.paper import diagram as architecture_diagram
-from fairdistill.reporting.runs import read_metrics, write_csv
+from fairdistill.reporting.runs import write_csv
 
 ROOT = Path(__file__).parents[2]
 MODULES = [
     "fairdistill",
-    *(f"fairdistill.{name}" for name in ("metrics", "results", "tables", "paper", "plotting")),
-    "fairdistill.reporting.paper.diagram",
-    *(f"scripts.{name}" for name in ("evaluate_model", "aggregate_results", "make_table")),
-    *(f"scripts.{name}" for name in ("compare_with_paper", "plot_architecture", "plot_comparison")),
+    *(f"fairdistill.evaluation.{name}" for name in ("criteria", "correctness", "metrics", "seeds", "uncertainty")),
+    *(f"fairdistill.reporting.{name}" for name in ("ablations", "figures", "models", "published", "records", "tables")),
+    *(f"fairdistill.reporting.paper.{name}" for name in ("comparison", "conclusions", "diagram")),
+    *(f"scripts.{name}" for name in ("evaluate_model", "aggregate_results", "make_table", "make_ablations")),
+    *(f"scripts.{name}" for name in ("compare_with_paper", "compare_with_published", "verify_results")),
+    *(f"scripts.{name}" for name in ("plot_architecture", "plot_comparison")),
 ]
 
 
@@ -45,7 +48,7 @@ def test_what_comes_after_the_predictions_imports_no_torch():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_notebook_runs_on_results_alone(tmp_path):
     results = tmp_path / "results" / "paper"
-    runs = read_metrics(make_study(results / "metrics", seeds=(0, 1)))
+    runs = read_files(make_study(results / "metrics", seeds=(0, 1))).runs
     write_csv(results / "tables" / "runs.csv", runs)
     (results / "tables" / "table1.md").write_text(tables.table1_markdown(runs))
     (results / "figures").mkdir()

@@ -1,19 +1,23 @@
 """Figures 1 to 5: what is drawn where, nothing clipped or overlapping, and the same bytes each time."""
 
+import json
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.container import ErrorbarContainer
-from synthetic_results import make_study
+from matplotlib.container import BarContainer, ErrorbarContainer
+from synthetic_results import make_constant, make_study
 
 from fairdistill.reporting import figures as plotting
+from fairdistill.reporting.models import read_files
 from fairdistill.reporting.paper import diagram as architecture_diagram
-from fairdistill.reporting.paper.comparison import read_paper_values
-from fairdistill.reporting.runs import read_metrics, write_csv
+from fairdistill.reporting.paper.comparison import as_table
+from fairdistill.reporting.runs import write_csv
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.paper import read_paper_values
 from scripts import plot_architecture, plot_comparison
 
 PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
@@ -22,8 +26,13 @@ GRIDS = {
     "paper": {},
     "five seeds": {"seeds": range(5)},
     "one data set": {"datasets": ("digits_s",), "seeds": range(3)},
-    "many": {"datasets": ("cifar10s", "utkface", LONG), "methods": ("mfd", "mfd_plain", "scratch_balanced")},
+    "many": {"datasets": ("cifar10s", "utkface", LONG), "methods": ("mfd", "mfd_plain", "balanced_without_loss")},
+    "twenty methods": {"methods": tuple(f"method{i}" for i in range(20))},
 }
+
+
+def read_metrics(paths):
+    return read_files(paths).runs
 
 
 @pytest.fixture(params=GRIDS, ids=str)
@@ -32,7 +41,7 @@ def runs(request, tmp_path):
 
 
 def draw(runs, metric, **options):
-    values = read_paper_values(PAPER_VALUES)
+    values = as_table(read_paper_values(PAPER_VALUES))
     return plotting.plot_comparison(
         runs, architecture="resnet", metric=metric, **{"paper_values": values, "method": "mfd"} | options
     )
@@ -42,27 +51,50 @@ def marked(ax, label):
     return [line for line in ax.lines if line.get_label() == label]
 
 
+def bars_of(ax):
+    return [part for part in ax.containers if isinstance(part, BarContainer)]
+
+
+def axes_of(figure, metric):
+    """The axes of each measure, from above."""
+    measures = plotting.MEASURES[metric]
+    return dict(zip(measures, np.array_split(figure.axes, len(measures)), strict=True))
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "deo"])
-def test_bars_are_means_with_sd_and_seeds(runs, metric):
+def test_bars_are_means_with_whiskers_and_seeds(runs, metric):
     resnet = runs[runs["architecture"] == "resnet"]
     seeds = resnet["seed"].nunique()
 
     figure = draw(runs, metric)
 
-    assert len(figure.axes) == len(plotting.MEASURES[metric])
-    for ax, measure in zip(figure.axes, plotting.MEASURES[metric], strict=True):
-        assert ax.get_ylim()[0] == 0
-        expected = resnet.groupby(["dataset", "method"])[measure].mean()
-        assert sorted(bar.get_height() for bar in ax.patches) == pytest.approx(sorted(expected))
-        whiskers = [part for part in ax.containers if isinstance(part, ErrorbarContainer)]
-        assert len(whiskers) == (len(expected) if seeds > 1 else 0)
-        dots = [y for line in marked(ax, "one seed") for y in line.get_ydata()]
+    legend = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert {"± sd over seeds", "95 %, test images"} & legend == {
+        "± sd over seeds" if seeds > 1 else "95 %, test images"
+    }
+    for measure, axes in axes_of(figure, metric).items():
+        cells = resnet.groupby(["dataset", "method"])
+        expected = cells[measure].mean()
+        assert all(ax.get_ylim()[0] == 0 for ax in axes)
+        bars = [bar.get_height() for ax in axes for bar in ax.patches]
+        assert sorted(bars) == pytest.approx(sorted(expected))
+        whiskers = [part for ax in axes for part in ax.containers if isinstance(part, ErrorbarContainer)]
+        ends = [whisker.lines[2][0].get_segments()[0][:, 1] for whisker in whiskers]
+        if seeds > 1:
+            low, high = expected - cells[measure].std(), expected + cells[measure].std()
+        else:
+            low, high = (cells[f"{measure}_{end}"].mean() for end in ("low", "high"))
+        np.testing.assert_allclose(sorted(map(tuple, ends)), sorted(zip(low, high, strict=True)), atol=1e-9)
+        dots = [y for ax in axes for line in marked(ax, "one seed") for y in line.get_ydata()]
         assert sorted(dots) == (sorted(resnet[measure]) if seeds > 1 else [])
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "deo"])
 def test_nothing_is_clipped_and_no_text_overlaps(runs, metric):
-    figure = draw(runs, metric)
+    check_texts(draw(runs, metric))
+
+
+def check_texts(figure):
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
 
@@ -70,7 +102,7 @@ def test_nothing_is_clipped_and_no_text_overlaps(runs, metric):
     for ax in figure.axes:
         texts += [ax.title, ax.yaxis.label, *ax.get_xticklabels(), *ax.get_yticklabels()]
     boxes = [text.get_window_extent() for text in texts if text.get_visible() and text.get_text()]
-    assert 3.5 <= figure.get_figwidth() <= 7
+    assert 2.6 <= figure.get_figwidth() <= 7
     for box in boxes:
         assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
         assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
@@ -85,7 +117,7 @@ def test_the_papers_values_are_marked_on_their_bars(tmp_path):
         found = {}
         for mark in marked(ax, "paper"):
             x, value = mark.get_xdata()[0], mark.get_ydata()[0]
-            (bar,) = (bar for bar in ax.containers if any(abs(b.get_center()[0] - x) < 0.14 for b in bar))
+            (bar,) = (bar for bar in bars_of(ax) if abs(bar[0].get_center()[0] - x) < 0.14)
             found[ax.get_xticklabels()[round(x)].get_text(), bar.get_label()] = value
         assert found == {
             ("CIFAR-10S", "teacher"): 0.27,
@@ -101,23 +133,105 @@ def test_the_papers_values_are_marked_on_their_bars(tmp_path):
 
 def test_each_bar_of_a_deo_has_the_fair_baseline_of_its_model(runs):
     resnet = runs[runs["architecture"] == "resnet"]
+    label = "fair classifier: mean and 95 % range"
 
-    for ax, deo in zip(draw(runs, "deo").axes, ["deo_a", "deo_m"], strict=True):
-        bands = [band.get_paths()[0].get_extents() for band in ax.collections if band.get_label() == "fair classifier"]
+    figure = draw(runs, "deo")
+
+    for deo, axes in axes_of(figure, "deo").items():
+        bands = [band for ax in axes for band in ax.collections if band.get_label() == label]
+        ranges = [(box.y0, box.y1) for box in (band.get_paths()[0].get_extents() for band in bands)]
         expected = resnet.groupby(["dataset", "method"])[
             [f"{deo}_fair_baseline_low", f"{deo}_fair_baseline_high"]
         ].mean()
-        np.testing.assert_allclose(sorted((box.y0, box.y1) for box in bands), sorted(map(tuple, expected.to_numpy())))
-    assert not [part for part in draw(runs, "accuracy").axes[0].collections if part.get_label() == "fair classifier"]
+        np.testing.assert_allclose(sorted(ranges), sorted(map(tuple, expected.to_numpy())))
+    assert label in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert not [part for part in draw(runs, "accuracy").axes[0].collections if part.get_label() == label]
 
 
-def test_methods_differ_in_hatch_and_in_lightness():
+def look(style):
+    return style["color"], style["hatch"]
+
+
+def test_methods_beside_each_other_differ_in_hatch_and_in_lightness():
     styles = list(plotting._styles(["mfd", "b", "c"]).values())
 
     assert len({style["hatch"] for style in styles}) == len(styles)
     assert [style["label"] for style in styles] == ["teacher", "student (mfd)", "student (b)", "student (c)"]
     teacher, student = (np.dot(style["color"], (0.299, 0.587, 0.114)) for style in styles[:2])
     assert teacher - student > 0.2
+
+
+def test_forty_methods_are_told_apart_and_none_is_like_the_teacher():
+    teacher, *students = plotting._styles([f"method{i}" for i in range(42)]).values()
+
+    assert len({look(style) for style in students}) == 42
+    assert teacher["color"] not in {style["color"] for style in students}
+    assert teacher["hatch"] not in {style["hatch"] for style in students}
+
+
+def test_bars_that_are_too_many_are_split_over_panels_each_with_the_teacher(tmp_path):
+    methods = tuple(f"method{i}" for i in range(30))
+    runs = read_metrics(make_study(tmp_path, architectures=("resnet",), methods=methods))
+
+    figure = draw(runs, "accuracy")
+
+    ticks = [[label.get_text() for label in ax.get_xticklabels()] for ax in figure.axes]
+    assert ticks == [[f"{name} ({i} of 2)"] for name in ("CIFAR-10S", "UTKFace") for i in (1, 2)]
+    names = [[bar.get_label() for bar in bars_of(ax)] for ax in figure.axes]
+    assert names[0] == ["teacher", *(f"student (method{i})" for i in range(15))]
+    assert names[1] == ["teacher", *(f"student (method{i})" for i in range(15, 30))]
+    check_texts(figure)
+
+
+def test_more_students_than_looks_are_refused(tmp_path):
+    runs = read_metrics(make_study(tmp_path, datasets=("utkface",), architectures=("resnet",)))
+    student = runs[runs["role"] == "student"]
+    many = pd.concat([runs, *(student.assign(method=f"method{i}") for i in range(42))], ignore_index=True)
+
+    with pytest.raises(UserError, match="43 students of resnet to draw; a figure tells 42 apart"):
+        draw(many, "deo")
+
+
+def test_data_sets_and_methods_are_in_the_order_of_the_runs(tmp_path):
+    study = make_study(tmp_path, datasets=("utkface", "cifar10s"), architectures=("resnet",), methods=("mfd", "a"))
+
+    figure = draw(read_metrics(study), "accuracy")
+
+    (ax,) = figure.axes
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["UTKFace", "CIFAR-10S"]
+    methods = ["teacher", "student (mfd)", "student (a)"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()][:3] == methods
+    bars = sorted(bars_of(ax), key=lambda bar: bar[0].get_x())
+    assert [bar.get_label() for bar in bars] == methods * 2
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "deo"])
+def test_bars_of_models_at_chance_are_marked(tmp_path, metric):
+    paths = make_study(tmp_path, architectures=("resnet",), methods=("mfd", "kd"), seeds=(0, 1))
+    for path in paths:
+        # one seed of two
+        if path.parts[-4:] == ("utkface", "resnet", "kd", "seed1.json"):
+            path.write_text(json.dumps(make_constant(json.loads(path.read_text()))))
+
+    figure = draw(read_metrics(paths), metric)
+
+    for ax in figure.axes:
+        (mark,) = marked(ax, "at chance")
+        (bar,) = (bar for bar in ax.patches if bar.get_x() < mark.get_xdata()[0] < bar.get_x() + bar.get_width())
+        assert bar is ax.patches[5]
+    assert "at chance" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_the_figure_of_one_data_set_is_no_wider_than_its_bars_need(tmp_path):
+    one = read_metrics(make_study(tmp_path / "one", datasets=("digits_s",)))
+    two = read_metrics(make_study(tmp_path / "two"))
+
+    narrow, wide = draw(one, "accuracy"), draw(two, "accuracy")
+
+    assert narrow.get_figwidth() < wide.get_figwidth() == 3.5
+    bars = narrow.axes[0].patches
+    shown = bars[-1].get_x() + bars[-1].get_width() - bars[0].get_x()
+    assert shown / np.ptp(narrow.axes[0].get_xlim()) == pytest.approx(0.8)
 
 
 def test_an_architecture_that_the_grid_lacks_is_named(tmp_path):

@@ -6,9 +6,11 @@ import pandas as pd
 import pytest
 
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.paper.comparison import compare, read_paper_values
-from fairdistill.reporting.runs import margins, read_paired, read_runs
+from fairdistill.reporting.pairs import margins, read_paired
+from fairdistill.reporting.paper.comparison import as_table, compare
+from fairdistill.reporting.runs import read_runs
 from fairdistill.reporting.tables import numbers
+from fairdistill.settings.paper import read_paper_values
 
 ROOT = Path(__file__).parents[2]
 TABLES = ROOT / "results" / "paper" / "tables"
@@ -42,7 +44,9 @@ def summary():
 @pytest.fixture(scope="module")
 def paper():
     """The paper's numbers as it prints them, by data set, architecture, role and metric."""
-    values = read_paper_values(ROOT / "config" / "paper_values.csv").replace({"dataset": {"cifar10": "cifar10s"}})
+    values = as_table(read_paper_values(ROOT / "config" / "paper_values.csv")).replace(
+        {"dataset": {"cifar10": "cifar10s"}}
+    )
     return values.set_index(["dataset", "architecture", "role", "metric"])["value"]
 
 
@@ -90,7 +94,7 @@ def test_every_gap_is_there_with_its_interval(rows, paper):
 
 
 def test_the_verdicts_are_counted(rows):
-    values = read_paper_values(ROOT / "config" / "paper_values.csv")
+    values = as_table(read_paper_values(ROOT / "config" / "paper_values.csv"))
     table = compare(read_runs(TABLES / "runs.csv"), read_paired(TABLES / "paired.csv"), values, method="mfd")
     of_gaps = table["role"] == "gap"
 

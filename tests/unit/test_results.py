@@ -1,4 +1,4 @@
-"""From metrics files to the tidy tables of runs and of means over seeds."""
+"""From metrics files to the tidy tables of runs, of means over seeds and of gaps."""
 
 import json
 import shutil
@@ -7,64 +7,188 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from synthetic_results import make_record, make_study
+from synthetic_results import CLASSES, GROUPS, make_constant, make_predictions, make_record, make_study, pattern
 
-from fairdistill.reporting import runs as results
+from fairdistill.evaluation.metrics import evaluate
+from fairdistill.reporting.columns import DEO, METRICS, NAMES, RUNS
+from fairdistill.reporting.models import in_order, read_files, read_grids, read_models
+from fairdistill.reporting.pairs import pair_with_bases, read_paired
+from fairdistill.reporting.runs import read_runs
+from fairdistill.reporting.summaries import average_datasets, summarise
+from fairdistill.reporting.tables import paired_markdown
 from fairdistill.runtime.errors import UserError
 from scripts import aggregate_results
+
+GRID = {
+    "dataset": ["cifar10s", "utkface"],
+    "architecture": ["resnet", "shufflenet"],
+    "method": ["teacher", "mfd"],
+    "seed": [0],
+}
+
+
+def rewrite(path, edit):
+    path.write_text(json.dumps(edit(json.loads(path.read_text()))))
+
+
+def aggregate(monkeypatch, folder, *grids, **options):
+    """Run the script on metrics files below `folder`; its tables go there too."""
+    options = {"metrics": pattern(folder / "metrics"), "grids": json.dumps(grids)} | options
+    options |= {"runs": folder / "runs.csv", "summary": folder / "summary.csv"}
+    options |= {"paired": folder / "paired.csv", "paired-markdown": folder / "paired.md"}
+    monkeypatch.setattr("sys.argv", ["aggregate_results", *(f"--{name}={value}" for name, value in options.items())])
+    aggregate_results.main()
 
 
 def test_runs_have_one_row_per_model_read_from_fields_alone(tmp_path):
     paths = make_study(tmp_path, seeds=(0, 1))
     moved = [shutil.copy(path, tmp_path / f"{i}.json") for i, path in enumerate(paths)]
 
-    runs = results.read_metrics(moved)
+    runs = read_files(moved).runs
 
     assert len(runs) == 2 * 2 * 2 * 2
-    pd.testing.assert_frame_equal(runs, results.read_metrics(reversed(paths)))
+    pd.testing.assert_frame_equal(runs, read_models(pattern(tmp_path), [GRID | {"seed": [1, 0]}]).runs)
     first = make_record(dataset="cifar10s", seed=0, accuracy=0.75, bias=0.4)
     row = runs.iloc[0]
     assert (row["dataset"], row["role"], row["method"], row["seed"]) == ("cifar10s", "teacher", "teacher", 0)
-    assert [row[name] for name in results.METRICS] == [first["metrics"][name] for name in results.METRICS]
+    assert [row[name] for name in METRICS] == [first["metrics"][name] for name in METRICS]
     assert (row["n_test"], row["epochs"], row["seconds"]) == (240, 20, 12.5)
+    assert runs.columns.tolist() == RUNS
 
 
-def test_a_teacher_stands_before_its_students(tmp_path):
-    runs = results.read_metrics(make_study(tmp_path, methods=("mfd", "zeta")))
+def test_the_order_is_that_of_the_grids_the_teacher_first_and_seeds_numeric(tmp_path):
+    grid = {
+        "dataset": ["utkface", "cifar10s"],
+        "architecture": ["shufflenet", "resnet"],
+        "method": ["zeta", "teacher", "mfd", "alpha"],
+        "seed": [10, 9],
+    }
+    make_study(tmp_path, methods=("alpha", "mfd", "zeta"), seeds=(9, 10))
 
-    assert runs["method"].tolist() == ["teacher", "mfd", "zeta"] * 4
+    runs = read_models(pattern(tmp_path), [grid]).runs
+
+    assert runs["dataset"].unique().tolist() == grid["dataset"]
+    assert runs["architecture"].unique().tolist() == grid["architecture"]
+    assert runs["method"].unique().tolist() == ["teacher", "zeta", "mfd", "alpha"]
+    assert runs["seed"].tolist()[:2] == [9, 10]
+    assert summarise(runs)["method"].unique().tolist() == ["teacher", "zeta", "mfd", "alpha"]
+
+
+def test_a_base_that_its_own_grid_names_stands_before_what_stands_on_it():
+    # kd stands on at, at on another network's erm; mfd and plain are the user's own order
+    models = [("small", "mfd", "", ""), ("small", "kd", "small", "at"), ("small", "at", "large", "erm")]
+    runs = pd.DataFrame(models, columns=["architecture", "method", "base_architecture", "base_method"])
+    grids = [
+        {"dataset": ["d"], "architecture": ["small"], "method": ["teacher", "mfd", "kd", "plain"]},
+        {"dataset": ["d"], "architecture": ["small"], "method": ["at"]},
+        {"dataset": ["d"], "architecture": ["large"], "method": ["erm"]},
+    ]
+
+    order = in_order(grids, runs)
+
+    assert order["method"] == ["teacher", "mfd", "erm", "at", "kd", "plain"]
+    assert order["architecture"] == ["large", "small"]
+
+
+def test_the_order_of_one_grid_is_kept_whatever_stands_on_what():
+    runs = pd.DataFrame({"architecture": ["r"], "method": ["kd"], "base_architecture": ["r"], "base_method": ["mfd"]})
+
+    order = in_order([{"dataset": ["d"], "architecture": ["r"], "method": ["teacher", "kd", "mfd"]}], runs)
+
+    assert order["method"] == ["teacher", "kd", "mfd"]
+
+
+def test_only_the_files_of_the_grids_are_read(tmp_path):
+    paths = make_study(tmp_path, seeds=(0, 1, 2))
+    for path in paths:
+        if path.stem == "seed1":
+            path.write_text("damaged")
+    (tmp_path / "notes.json").write_text("[")
+
+    runs = read_models(pattern(tmp_path), [GRID | {"architecture": ["resnet"], "seed": [0, 2]}] * 2).runs
+
+    assert len(runs) == 2 * 1 * 2 * 2
+    assert set(runs["seed"]) == {0, 2}
+    assert set(runs["architecture"]) == {"resnet"}
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"seed": [0, 7]}, r"cifar10s/resnet/teacher/seed7\.json: no such file; evaluate that model first"),
+        ({"method": ["teacher", "kd"]}, r"cifar10s/resnet/kd/seed0\.json: no such file"),
+    ],
+)
+def test_a_model_that_was_not_evaluated_is_named(tmp_path, grid, message):
+    make_study(tmp_path)
+
+    with pytest.raises(UserError, match=message):
+        read_models(pattern(tmp_path), [GRID | grid])
+
+
+def test_a_file_in_the_place_of_another_model_is_named(tmp_path):
+    path, *_ = make_study(tmp_path, seeds=(3,))
+    shutil.copy(path, path.with_name("seed0.json"))
+
+    is_of, belongs = "cifar10s resnet teacher 3", "cifar10s resnet teacher 0"
+    with pytest.raises(UserError, match=rf"seed0\.json: is of the model {is_of}, where that of {belongs} belongs"):
+        read_models(pattern(tmp_path), [GRID])
+
+
+def test_a_pattern_by_which_models_would_share_a_file_is_refused():
+    with pytest.raises(UserError, match=r"--metrics: metrics/\{method\}\.json lacks \{dataset\}"):
+        read_models("metrics/{method}.json", [GRID])
+
+
+@pytest.mark.parametrize(
+    ("grids", "message"),
+    [
+        ("[", "--grids: not readable as JSON"),
+        ([{**GRID, "sed": [0]}], "--grids: 0 has the unknown key 'sed'; did you mean 'seed'?"),
+        ([{name: GRID[name] for name in NAMES[:3]}], "--grids: 0 lacks the key 'seed'"),
+        ([GRID | {"seed": ["x"]}], '--grids: 0.seed.0 is "x"; it must be a whole number'),
+        ([GRID | {"method": []}], "--grids: 0.method is empty; name at least one"),
+    ],
+)
+def test_grids_that_cannot_be_used_are_named(grids, message):
+    with pytest.raises(UserError) as caught:
+        read_grids(grids if isinstance(grids, str) else json.dumps(grids))
+
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
 
 
 def test_summary_is_mean_sd_and_n_over_seeds(tmp_path):
-    runs = results.read_metrics(make_study(tmp_path, datasets=("utkface",), seeds=range(4)))
+    runs = read_files(make_study(tmp_path, datasets=("utkface",), seeds=range(4))).runs
 
-    summary = results.summarise(runs)
+    summary = summarise(runs)
 
-    assert len(summary) == 2 * 2 * len(results.METRICS)
+    assert len(summary) == 2 * 2 * len(METRICS)
     row = summary.query("architecture == 'resnet' and method == 'mfd' and metric == 'deo_a'").squeeze()
     values = runs.query("architecture == 'resnet' and method == 'mfd'")["deo_a"]
     assert (row["mean"], row["sd"], row["n"]) == pytest.approx((values.mean(), np.std(values, ddof=1), 4))
 
 
 def test_one_seed_has_no_sd(tmp_path):
-    summary = results.summarise(results.read_metrics(make_study(tmp_path)))
+    summary = summarise(read_files(make_study(tmp_path)).runs)
 
     assert summary["sd"].isna().all()
     assert set(summary["n"]) == {1}
 
 
 def test_students_are_paired_with_the_teacher_of_their_seed(tmp_path):
-    paths = make_study(tmp_path, datasets=("utkface",), seeds=range(4))
-    runs, correctness = results.read_metrics(paths), results.read_correctness(paths)
+    models = read_files(make_study(tmp_path, datasets=("utkface",), seeds=range(4)))
+    runs = models.runs
     teacher, student = (runs.query("architecture == 'resnet' and method == @name") for name in ("teacher", "mfd"))
     # the last seed has no teacher; and the order of the rows means nothing
     lacking = runs.drop(teacher.index[3]).sample(frac=1, random_state=0)
 
-    paired = results.pair_with_teachers(lacking, correctness).set_index(["architecture", "metric"])
+    paired = pair_with_bases(lacking, models.correctness).set_index(["architecture", "metric"])
 
     row = paired.loc[("resnet", "deo_m")]
     differences = (student["deo_m"].to_numpy() - teacher["deo_m"].to_numpy())[:3]
-    assert (row["teacher"], row["student"]) == pytest.approx((teacher["deo_m"][:3].mean(), student["deo_m"][:3].mean()))
+    assert (row["base_architecture"], row["base_method"]) == ("resnet", "teacher")
+    assert (row["base"], row["student"]) == pytest.approx((teacher["deo_m"][:3].mean(), student["deo_m"][:3].mean()))
     assert (row["difference"], row["sd"], row["n"]) == pytest.approx((differences.mean(), differences.std(ddof=1), 3))
     expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
     assert (row["seeds_low"], row["seeds_high"]) == pytest.approx(tuple(expected))
@@ -75,63 +199,98 @@ def test_students_are_paired_with_the_teacher_of_their_seed(tmp_path):
 
 
 def test_a_test_set_interval_is_the_mean_of_those_of_the_seeds(tmp_path):
-    paths = make_study(tmp_path, datasets=("utkface",), architectures=("resnet",), seeds=(0, 1))
-    runs, correctness = results.read_metrics(paths), results.read_correctness(paths)
+    models = read_files(make_study(tmp_path, datasets=("utkface",), architectures=("resnet",), seeds=(0, 1)))
 
-    both = results.pair_with_teachers(runs, correctness).set_index("metric")
-    each = [results.pair_with_teachers(runs.query("seed == @seed"), correctness).set_index("metric") for seed in (0, 1)]
+    def pair(runs):
+        return pair_with_bases(runs, models.correctness).set_index("metric")
+
+    both, each = pair(models.runs), [pair(models.runs.query("seed == @seed")) for seed in (0, 1)]
 
     for end in ("test_low", "test_high"):
         np.testing.assert_allclose(both[end], (each[0][end] + each[1][end]) / 2)
         assert (each[0][end] != each[1][end]).all()
 
 
-def test_a_student_of_another_architecture_is_paired_with_the_teacher_it_was_distilled_from(tmp_path):
-    paths = make_study(tmp_path, datasets=("utkface",), methods=("mfd", "from_resnet"))
-    for path in paths:
-        record = json.loads(path.read_text())
-        if record["run"]["method"] == "from_resnet":
-            record["run"]["teacher"] = "resnet"
-            path.write_text(json.dumps(record))
-    runs = results.read_metrics(paths)
+def test_a_model_is_paired_with_its_base_and_without_one_with_the_teacher_of_its_architecture(tmp_path):
+    bases = {"from_resnet": ("resnet", "teacher"), "on_mfd": ("shufflenet", "mfd")}
+    models = read_files(
+        make_study(tmp_path, datasets=("utkface",), methods=("mfd", "erm", "from_resnet", "on_mfd"), bases=bases)
+    )
+    runs = models.runs
 
-    paired = results.pair_with_teachers(runs, results.read_correctness(paths))
+    paired = pair_with_bases(runs, models.correctness)
 
-    teachers = runs.query("role == 'teacher'").set_index("architecture")["accuracy"]
-    beside = paired.query("metric == 'accuracy'").set_index(["architecture", "method"])["teacher"]
-    assert teachers["resnet"] != teachers["shufflenet"]
-    assert beside[("shufflenet", "from_resnet")] == teachers["resnet"]
-    assert beside[("shufflenet", "mfd")] == teachers["shufflenet"]
-    alone = results.pair_with_teachers(runs.query("architecture == 'shufflenet'"), results.read_correctness(paths))
-    assert set(alone["method"]) == {"mfd"}
+    accuracy = runs.set_index(["architecture", "method"])["accuracy"]
+    assert accuracy["resnet", "teacher"] != accuracy["shufflenet", "teacher"]
+    rows = paired.query("metric == 'accuracy'").set_index(["architecture", "method"])
+    for student, base in {
+        "mfd": ("shufflenet", "teacher"),
+        "erm": ("shufflenet", "teacher"),
+        "from_resnet": ("resnet", "teacher"),
+        "on_mfd": ("shufflenet", "mfd"),
+    }.items():
+        row = rows.loc[("shufflenet", student)]
+        assert (row["base_architecture"], row["base_method"]) == base
+        assert row["base"] == accuracy[base]
+    alone = pair_with_bases(runs.query("architecture == 'shufflenet'"), models.correctness)
+    assert set(alone["method"]) == {"mfd", "erm", "on_mfd"}
+    lines = [[cell.strip() for cell in line.split("|")[2:5]] for line in paired_markdown(paired).splitlines()]
+    assert ["ShuffleNet", "from_resnet", "ResNet teacher"] in lines
+    assert ["ShuffleNet", "on_mfd", "mfd"] in lines
 
 
 def test_data_sets_are_averaged_seed_by_seed_where_all_have_the_seed(tmp_path):
-    runs = results.read_metrics(make_study(tmp_path, architectures=("resnet",), seeds=range(3)))
+    runs = read_files(make_study(tmp_path, architectures=("resnet",), seeds=range(3))).runs
     lacking = runs.query("not (dataset == 'utkface' and seed == 2)")
 
-    mean, sd, n = results.average_datasets(lacking, ["cifar10s", "utkface"]).loc[("resnet", "student", "mfd", "deo_a")]
+    mean, sd, n = average_datasets(lacking, ["cifar10s", "utkface"]).loc[("resnet", "student", "mfd", "deo_a")]
 
     seeds = runs.query("method == 'mfd' and seed < 2").groupby("seed")["deo_a"].mean()
     assert (mean, sd, n) == pytest.approx((seeds.mean(), seeds.std(), 2))
 
 
+def without(*path):
+    """The text of a metrics file that lacks a field."""
+    record = make_record()
+    *parents, field = path
+    part = record
+    for name in parents:
+        part = part[name]
+    del part[field]
+    return json.dumps(record)
+
+
+def other(field, value):
+    return json.dumps(make_record() | {field: value})
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not readable as JSON"),
-        ("\xff", "not readable as JSON"),
-        ("[]", "holds list, not an object"),
-        ("{}", "lacks the field 'run'"),
-        (json.dumps(make_record() | {"metrics": {}}), "lacks the field 'accuracy'"),
+        ("{", ": not readable as JSON"),
+        ("\xff", ": not readable as JSON"),
+        ("[]", ": holds list, not an object"),
+        ("{}", " lacks the key 'classes'"),
+        (other("metrics", {}), ": metrics lacks the key 'accuracy'"),
+        (without("metrics", "uncertainty"), ": metrics lacks the key 'uncertainty'"),
+        (without("metrics", "correctness"), ": metrics lacks the key 'correctness'"),
+        (without("run", "base"), ": run lacks the key 'base'"),
+        (without("parameters", "network"), ": parameters lacks the key 'network'"),
+        (without("parameters", "method", "sampling"), ": parameters.method lacks the key 'sampling'"),
+        (other("seconds", "long"), ': seconds is "long"; it must be a number'),
+        (without("metrics", "correctness", "right", "White"), r": its correctness is damaged \('White'\)"),
+        (
+            json.dumps(make_record()).replace('"right": {"White": {"young": "', '"right": {"White": {"young": "00'),
+            ": its correctness is damaged .6 bytes for 40 images",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(tmp_path, content, message):
     path = tmp_path / "bad.json"
     path.write_bytes(content.encode("latin-1"))
 
-    with pytest.raises(UserError, match=f"bad.json: {message}") as caught:
-        results.read_metrics([*make_study(tmp_path / "metrics"), path])
+    with pytest.raises(UserError, match=f"bad.json{message}") as caught:
+        read_files([*make_study(tmp_path / "metrics", seeds=(1,)), path])
 
     assert "\n" not in str(caught.value)
 
@@ -141,19 +300,19 @@ def test_two_files_of_one_model_are_both_named(tmp_path):
     again = shutil.copy(path, tmp_path / "again.json")
 
     with pytest.raises(UserError, match=r"again.json: the same model as .*seed0.json"):
-        results.read_metrics([path, again])
+        read_files([path, again])
 
 
 def test_studies_do_not_mix(tmp_path):
     paths = make_study(tmp_path / "a", study="demo") + make_study(tmp_path / "b", study="paper")
 
     with pytest.raises(UserError, match=r"several studies \(demo, paper\)"):
-        results.read_metrics(paths)
+        read_files(paths)
 
 
-def test_nothing_to_aggregate_is_said():
+def test_nothing_to_gather_is_said():
     with pytest.raises(UserError, match="no metrics file"):
-        results.read_metrics([])
+        read_files([])
 
 
 def test_a_table_that_is_not_of_runs_is_named(tmp_path):
@@ -161,32 +320,67 @@ def test_a_table_that_is_not_of_runs_is_named(tmp_path):
     path.write_text("study,dataset\npaper,utkface\n")
 
     with pytest.raises(UserError, match=r"runs.csv: column 'architecture' is missing"):
-        results.read_runs(path)
+        read_runs(path)
 
 
-def test_the_script_reads_a_folder_and_its_table_comes_back(tmp_path, monkeypatch):
-    paths = make_study(tmp_path / "metrics", datasets=("NA",), seeds=(0, 1))
-    options = {"metrics": "metrics", "runs": "runs.csv", "summary": "sum.csv", "paired": "paired.csv"}
-    options["paired-markdown"] = "paired.md"
-    arguments = [f"--{option}={tmp_path / name}" for option, name in options.items()]
-    monkeypatch.setattr("sys.argv", ["aggregate_results", *arguments])
-    aggregate_results.main()
+def test_the_scripts_tables_come_back(tmp_path, monkeypatch):
+    make_study(tmp_path / "metrics", datasets=("NA",), seeds=(0, 1))
+    grid = GRID | {"dataset": ["NA"], "seed": [0, 1]}
 
-    pd.testing.assert_frame_equal(
-        results.read_runs(tmp_path / "runs.csv"), results.read_metrics(paths), check_dtype=False
-    )
+    aggregate(monkeypatch, tmp_path, grid)
+
+    models = read_models(pattern(tmp_path / "metrics"), [grid])
+    pd.testing.assert_frame_equal(read_runs(tmp_path / "runs.csv"), models.runs, check_dtype=False)
+    paired = pair_with_bases(models.runs, models.correctness)
+    pd.testing.assert_frame_equal(read_paired(tmp_path / "paired.csv"), paired, check_dtype=False)
+    assert (tmp_path / "paired.md").read_text() == paired_markdown(paired)
 
 
-def test_a_grid_leaves_out_what_else_the_folder_holds(tmp_path):
-    runs = results.read_metrics(make_study(tmp_path, seeds=(0, 1, 2)))
+def test_the_validation_split_has_a_table_of_its_own_that_changes_no_other(tmp_path, monkeypatch):
+    paths = make_study(tmp_path / "metrics")
+    aggregate(monkeypatch, tmp_path, GRID)
+    tables = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
+    with pytest.raises(UserError, match="--validation: no model was scored on a validation split"):
+        aggregate(monkeypatch, tmp_path, GRID, validation=tmp_path / "validation.csv")
+    scores = evaluate(make_predictions(seed=5, n=60), classes=CLASSES, groups=GROUPS, resamples=50)
+    for path in paths:
+        if "utkface" in str(path):
+            rewrite(path, lambda record: record | {"validation": scores})
 
-    kept = results.select(runs, {"seed": [0, 2], "architecture": ["resnet"]})
+    aggregate(monkeypatch, tmp_path, GRID, validation=tmp_path / "validation.csv")
 
-    assert len(kept) == 2 * 1 * 2 * 2
-    assert set(kept["seed"]) == {0, 2}
-    assert set(kept["architecture"]) == {"resnet"}
-    pd.testing.assert_frame_equal(results.select(runs, {}), runs)
-    with pytest.raises(UserError, match="no metrics file has seed 7"):
-        results.select(runs, {"seed": [0, 7]})
-    with pytest.raises(UserError, match="unknown column 'sed'"):
-        results.select(runs, {"sed": [0]})
+    assert {name: (tmp_path / name).read_bytes() for name in tables} == tables
+    validation, runs = read_runs(tmp_path / "validation.csv"), read_runs(tmp_path / "runs.csv")
+    pd.testing.assert_frame_equal(validation[NAMES], runs.query("dataset == 'utkface'")[NAMES].reset_index(drop=True))
+    assert validation.columns.tolist() == runs.columns.tolist()
+    assert set(validation["n_test"]) == {60}
+    assert validation["accuracy"].unique() == pytest.approx([scores["accuracy"]])
+
+
+def test_models_at_chance_are_marked_in_every_table(tmp_path, monkeypatch):
+    paths = make_study(tmp_path / "metrics", methods=("mfd", "kd"), seeds=(0, 1))
+    for path in paths:
+        # one seed of two
+        if path.parts[-4:] == ("utkface", "resnet", "mfd", "seed1.json"):
+            rewrite(path, make_constant)
+
+    aggregate(monkeypatch, tmp_path, GRID | {"method": ["teacher", "mfd", "kd"], "seed": [0, 1]})
+
+    model = "dataset == 'utkface' and architecture == 'resnet' and method == 'mfd'"
+    runs = read_runs(tmp_path / "runs.csv")
+    assert (runs[[f"{deo}_verdict" for deo in DEO]] == "at chance").all(axis=1).sum() == 1
+    assert runs.query(f"{model} and seed == 1")["deo_m_verdict"].tolist() == ["at chance"]
+    summary = pd.read_csv(tmp_path / "summary.csv").query("verdict == 'at chance'")
+    assert summary["metric"].tolist() == DEO
+    assert len(summary.query(model)) == 2
+    paired = read_paired(tmp_path / "paired.csv")
+    assert paired.query("at_chance").equals(paired.query(model))
+    page = (tmp_path / "paired.md").read_text()
+    marked = [line for line in page.splitlines() if line.startswith("|") and "†" in line]
+    assert [line.count("UTKFace") for line in marked] == [1, 1]
+    assert all(cells(line)[4] in ("DEO_A", "DEO_M") for line in marked)
+    assert page.count("† at chance:") == 1
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]

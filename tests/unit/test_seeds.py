@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import re
 import shutil
 from itertools import product
 from pathlib import Path
@@ -14,7 +15,9 @@ from statsmodels.stats.multitest import multipletests
 from fairdistill.evaluation import seeds
 from fairdistill.evaluation.correctness import from_metrics
 from fairdistill.evaluation.metrics import score
-from fairdistill.reporting.runs import margins
+from fairdistill.reporting.pairs import margins
+from fairdistill.reporting.runs import read_runs
+from fairdistill.runtime.errors import UserError
 from scripts import verify_results
 
 ROOT = Path(__file__).parents[2]
@@ -92,8 +95,8 @@ def test_the_published_tables_follow_from_the_metrics_and_a_changed_digit_is_fou
 
     table = results / "tables" / "paired.csv"
     header, first, *others = table.read_text().splitlines(keepends=True)
-    digits = str.maketrans("0123456789", "1234567890")
-    table.write_text("".join([header, first[:-2] + first[-2:].translate(digits), *others]))
+    changed = re.sub(r"\d(?=\D*$)", lambda digit: str((int(digit[0]) + 1) % 10), first)
+    table.write_text("".join([header, changed, *others]))
     with pytest.raises(SystemExit, match=r"paired.csv: line 2 is .*\nerror: 1 of the results"):
         verify(monkeypatch, results)
 
@@ -112,12 +115,9 @@ def test_intervals_that_another_numpy_drew_hold_to_an_image_of_a_hundred(results
     assert (verify_results.differences_of_metrics(path, results) == []) is holds
 
 
-@pytest.mark.parametrize("source", ["the cells", "the correctness"])
-def test_a_false_headline_number_is_named(results, monkeypatch, source):
+def test_a_false_headline_number_is_named(results, monkeypatch):
     path = results / "metrics" / "utkface" / "resnet" / "mfd" / "seed0.json"
     record = json.loads(path.read_text())
-    if source == "the cells":  # a file of an earlier version
-        del record["metrics"]["correctness"], record["metrics"]["uncertainty"]
     record["metrics"] |= {"accuracy": 0.9, "deo_a": 0.01}
     path.write_text(json.dumps(record))
 
@@ -125,9 +125,61 @@ def test_a_false_headline_number_is_named(results, monkeypatch, source):
         verify(monkeypatch, results)
 
     lines = str(caught.value).splitlines()
-    assert lines[:2] == [f"{path}: {name} does not follow from {source}" for name in ("accuracy", "deo_a")]
+    assert lines[:2] == [f"{path}: {name} does not follow from the correctness" for name in ("accuracy", "deo_a")]
     # and the tables do not follow from what it says now
     assert all(line.startswith("tables/") for line in lines[2:-1])
+
+
+def test_a_metrics_file_that_lacks_a_part_is_one_line(results, monkeypatch):
+    path = results / "metrics" / "utkface" / "resnet" / "mfd" / "seed0.json"
+    record = json.loads(path.read_text())
+    del record["metrics"]["correctness"]
+    path.write_text(json.dumps(record))
+
+    with pytest.raises(UserError, match=r"mfd/seed0\.json: metrics lacks the key 'correctness'") as caught:
+        verify(monkeypatch, results)
+
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "digest"), [("base", "0" * 64), ("base", None)])
+def test_a_student_of_another_base_is_named(results, monkeypatch, name, digest):
+    path = results / "metrics" / "utkface" / "resnet" / "mfd" / "seed0.json"
+    record = json.loads(path.read_text())
+    record["inputs"][name] = digest
+    path.write_text(json.dumps(record))
+
+    base = results / "metrics" / "utkface" / "resnet" / "teacher" / "seed0.json"
+    assert verify_results.differences_of_metrics(path, results) == [f"{path}: its base is another than that of {base}"]
+
+
+def test_the_validation_split_is_verified_too(results):
+    path = results / "metrics" / "utkface" / "resnet" / "mfd" / "seed0.json"
+    record = json.loads(path.read_text())
+    record["validation"] = record["metrics"] | {"deo_m": 0.5}
+    path.write_text(json.dumps(record))
+
+    found = verify_results.differences_of_metrics(path, results)
+
+    assert found == [f"{path}: validation.deo_m does not follow from the correctness"]
+
+
+def test_the_configuration_is_that_of_snakemake_with_the_published_name_and_seeds():
+    runs = read_runs(ROOT / "results" / "paper" / "tables" / "runs.csv")
+
+    study = verify_results.configuration([ROOT / "config" / "ablations.yaml"], runs)
+
+    assert (study.study, study.seeds) == ("paper", [0, 1, 2, 3])
+    # mappings are merged, and lists are replaced
+    assert {"resnet", "resnet_cifar"} <= study.networks.keys()
+    assert len(study.ablations) == 3
+
+
+def test_a_study_of_another_configuration_is_refused():
+    runs = read_runs(ROOT / "results" / "paper" / "tables" / "runs.csv").replace({"method": {"mfd": "kd7"}})
+
+    with pytest.raises(UserError, match=r"has the method kd7, which the configuration does not define.*--configfile"):
+        verify_results.configuration([], runs)
 
 
 def test_a_table_that_nothing_makes_is_named(results, monkeypatch):

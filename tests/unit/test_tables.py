@@ -1,23 +1,35 @@
 """Table I in the paper's form, and the paper's numbers beside ours."""
 
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_results import make_study
+from synthetic_results import make_constant, make_study
 
 from fairdistill.evaluation.seeds import t_quantile
 from fairdistill.reporting import tables
+from fairdistill.reporting.models import read_files
+from fairdistill.reporting.pairs import PAIRED, pair_with_bases
 from fairdistill.reporting.paper import comparison as paper
 from fairdistill.reporting.paper import conclusions
-from fairdistill.reporting.runs import PAIRED, pair_with_teachers, read_correctness, read_metrics, write_csv
+from fairdistill.reporting.runs import write_csv
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.paper import read_paper_values
 from scripts import compare_with_paper, make_table
 
 PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
 NO_PAIRS = pd.DataFrame(columns=PAIRED)
+
+
+def read_metrics(paths):
+    return read_files(paths).runs
+
+
+def paper_values():
+    return paper.as_table(read_paper_values(PAPER_VALUES))
 
 
 @pytest.fixture
@@ -31,12 +43,18 @@ def from_paper(values: pd.DataFrame) -> pd.DataFrame:
     bars = bars.pivot(index=["dataset", "architecture", "role"], columns="metric", values="value").reset_index()
     method = bars["role"].replace({"student": "mfd"})
     return bars.rename(columns={"deo": "deo_a"}).assign(
-        study="paper", seed=0, method=method, deo_m=bars["deo"], worst_group_accuracy=0.5
+        study="paper",
+        seed=0,
+        method=method,
+        deo_m=bars["deo"],
+        worst_group_accuracy=0.5,
+        deo_a_verdict="",
+        deo_m_verdict="",
     )
 
 
 def test_the_papers_bars_give_the_papers_table():
-    table = tables.table1(from_paper(paper.read_paper_values(PAPER_VALUES)))
+    table = tables.table1(from_paper(paper_values()))
 
     assert table["#"].tolist() == [1, 2, 3, 4]
     assert table["Model"].tolist() == ["ResNet", "ResNet", "ShuffleNet", "ShuffleNet"]
@@ -89,7 +107,7 @@ def test_several_seeds_show_mean_and_sd(tmp_path):
 def test_several_student_methods_are_told_apart(tmp_path):
     runs = read_metrics(make_study(tmp_path, architectures=("resnet",), methods=("mfd", "kd_50%")))
 
-    assert tables.table1(runs)["Model Type"].tolist() == ["Student (kd_50%)", "Student (mfd)", "Teacher"]
+    assert tables.table1(runs)["Model Type"].tolist() == ["Student (mfd)", "Student (kd_50%)", "Teacher"]
 
 
 def test_latex_escapes_what_has_a_meaning_there(tmp_path):
@@ -117,7 +135,7 @@ def test_a_grid_with_a_hole_has_no_table1(runs):
 
 
 def test_every_number_of_the_paper_stands_beside_ours(runs):
-    values = paper.read_paper_values(PAPER_VALUES)
+    values = paper_values()
 
     comparison = paper.compare(runs, NO_PAIRS, values, method="mfd")
 
@@ -138,7 +156,7 @@ def test_every_number_of_the_paper_stands_beside_ours(runs):
 def test_the_papers_table_is_compared_with_our_average_over_its_two_data_sets(tmp_path):
     runs = read_metrics(make_study(tmp_path, datasets=("cifar10s", "digits_s", "utkface"), seeds=(0, 1)))
 
-    row = paper.compare(runs, NO_PAIRS, paper.read_paper_values(PAPER_VALUES), method="mfd").loc[0]
+    row = paper.compare(runs, NO_PAIRS, paper_values(), method="mfd").loc[0]
 
     ours = runs.query("architecture == 'resnet' and method == 'mfd' and dataset != 'digits_s'")
     seeds = ours.groupby("seed")["accuracy"].mean()
@@ -146,11 +164,11 @@ def test_the_papers_table_is_compared_with_our_average_over_its_two_data_sets(tm
 
 
 def test_every_gap_of_the_paper_stands_beside_ours_with_the_noise_of_the_gap(tmp_path):
-    paths = make_study(tmp_path, seeds=range(3))
-    runs = read_metrics(paths)
-    paired = pair_with_teachers(runs, read_correctness(paths))
+    models = read_files(make_study(tmp_path, seeds=range(3)))
+    runs = models.runs
+    paired = pair_with_bases(runs, models.correctness)
 
-    comparison = paper.compare(runs, paired, paper.read_paper_values(PAPER_VALUES), method="mfd")
+    comparison = paper.compare(runs, paired, paper_values(), method="mfd")
 
     gaps = comparison[comparison["role"] == "gap"].set_index(["dataset", "architecture", "metric"])
     assert len(gaps) == 12
@@ -176,7 +194,7 @@ def test_every_gap_of_the_paper_stands_beside_ours_with_the_noise_of_the_gap(tmp
     ],
 )
 def test_what_the_grid_lacks_is_left_empty(tmp_path, grid, missing):
-    values = paper.read_paper_values(PAPER_VALUES)
+    values = paper_values()
 
     comparison = paper.compare(read_metrics(make_study(tmp_path, **grid)), NO_PAIRS, values, method="mfd")
 
@@ -190,35 +208,19 @@ def test_what_the_grid_lacks_is_left_empty(tmp_path, grid, missing):
 
 
 def test_without_a_method_the_teachers_stand_alone(tmp_path):
-    values = paper.read_paper_values(PAPER_VALUES)
+    values = paper_values()
 
     comparison = paper.compare(read_metrics(make_study(tmp_path)), NO_PAIRS, values)
 
     assert set(comparison.query("n > 0")["role"]) == {"teacher"}
     verdicts = conclusions.judge(pd.DataFrame(columns=PAIRED), method=None)
-    assert "no student is trained by the paper's method" in paper.comparison_markdown(comparison, verdicts)
-
-
-@pytest.mark.parametrize(
-    ("edit", "message"),
-    [
-        (lambda text: text.replace("metric", "metrics", 1), "column 'metric' is missing"),
-        (lambda text: text.replace("0.735", "73.5%"), "column 'value' holds something that is not a number"),
-        (lambda text: text.replace("student,deo", "student,eod"), "metric 'eod' is not one of accuracy, deo"),
-    ],
-)
-def test_paper_values_that_cannot_be_used_are_named(tmp_path, edit, message):
-    path = tmp_path / "paper_values.csv"
-    path.write_text(edit(PAPER_VALUES.read_text()))
-
-    with pytest.raises(UserError, match=f"paper_values.csv: {message}"):
-        paper.read_paper_values(path)
+    assert "no student is compared with the paper's" in paper.comparison_markdown(comparison, verdicts)
 
 
 def test_the_scripts_write_each_form(runs, tmp_path, monkeypatch):
     write_csv(tmp_path / "runs.csv", runs)
-    correctness = read_correctness((tmp_path / "metrics").rglob("*.json"))
-    write_csv(tmp_path / "paired.csv", pair_with_teachers(runs, correctness))
+    correctness = read_files((tmp_path / "metrics").rglob("*.json")).correctness
+    write_csv(tmp_path / "paired.csv", pair_with_bases(runs, correctness))
 
     def call(script, **options):
         arguments = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
@@ -237,7 +239,65 @@ def test_the_scripts_write_each_form(runs, tmp_path, monkeypatch):
     assert len(pd.read_csv(tmp_path / "p.csv")) == 24 + 12
     page = (tmp_path / "p.markdown").read_text()
     assert "| fig2 " in page
+    assert "## The paper's conclusions" in page
     assert "only 0.51 reproduces table1" in page
+
+
+def test_without_the_option_the_conclusions_are_left_out(runs, tmp_path, monkeypatch):
+    write_csv(tmp_path / "runs.csv", runs)
+    write_csv(tmp_path / "paired.csv", NO_PAIRS)
+    files = {"csv": tmp_path / "p.csv", "markdown": tmp_path / "p.md"}
+    options = {"runs": tmp_path / "runs.csv", "paired": tmp_path / "paired.csv", "paper-values": PAPER_VALUES} | files
+    monkeypatch.setattr("sys.argv", ["compare_with_paper", *(f"--{name}={value}" for name, value in options.items())])
+
+    compare_with_paper.main()
+
+    assert "conclusions" not in files["markdown"].read_text()
+
+
+def test_the_deo_of_a_model_at_chance_is_neither_reproduced_nor_not(tmp_path):
+    paths = make_study(tmp_path, seeds=(0, 1))
+    for path in paths:
+        if path.parts[-4:] == ("utkface", "resnet", "mfd", "seed1.json"):
+            path.write_text(json.dumps(make_constant(json.loads(path.read_text()))))
+    models = read_files(paths)
+    paired = pair_with_bases(models.runs, models.correctness)
+
+    comparison = paper.compare(models.runs, paired, paper_values(), method="mfd")
+
+    # the average of both data sets has the model in it, and so has the gap to its teacher
+    touched = comparison["dataset"].isin(["utkface", "mean_of_both"]) & (comparison["architecture"] == "resnet")
+    touched &= comparison["role"].isin(["student", "gap"])
+    deo = comparison["metric"] == "deo"
+    for measure in ("deo_a", "deo_m"):
+        assert ((comparison[f"{measure}_verdict"] == "at chance") == (touched & deo)).all()
+    assert not comparison["accuracy_verdict"].isin(["at chance"]).any()
+    assert "its verdict is `at chance`" in paper.comparison_markdown(comparison)
+    # in Table I the average over data sets and seeds is marked
+    page = tables.table1_markdown(models.runs).splitlines()
+    assert [line.count("†") for line in page if line.startswith(("| 1 ", "| 2 "))] == [2, 0]
+    assert "† at chance" in page[-1]
+    assert tables.table1(models.runs)["At chance"].tolist() == [True, False, False, False]
+    assert r"$\dagger$" in tables.table1_latex(models.runs)
+
+
+def test_a_paper_may_have_values_of_one_metric_alone(runs):
+    values = paper_values().query("metric == 'accuracy'").reset_index(drop=True)
+
+    comparison = paper.compare(runs, NO_PAIRS, values, method="mfd")
+
+    assert set(comparison["accuracy_verdict"]) - {""}
+    assert set(comparison["deo_a_verdict"]) == {""}
+
+
+def test_the_papers_student_has_gaps_to_a_teacher_alone(tmp_path):
+    models = read_files(make_study(tmp_path, methods=("mfd", "kd"), bases={"mfd": ("resnet", "kd")}))
+    paired = pair_with_bases(models.runs, models.correctness)
+
+    comparison = paper.compare(models.runs, paired, paper_values(), method="mfd")
+
+    assert set(comparison.query("role == 'gap'")["n"]) == {0}
+    assert set(comparison.query("role == 'student'")["n"]) == {1}
 
 
 def test_a_half_is_rounded_away_from_zero_whatever_summation_left_of_it():

@@ -3,6 +3,7 @@
 The rule, which docs/statistics.md gives with what was known when it was written: a sentence is `reproduced` where the
 95 % interval of its contrast lies wholly on the side that it claims, `not reproduced` where it lies wholly on the
 other, else `within noise`. An interval joins the test-set noise and, over several seeds, the t-interval of the seeds.
+A sentence about the DEO of a model at chance is not judged.
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fairdistill.evaluation.uncertainty import AT_CHANCE
+from fairdistill.reporting.columns import DEO
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.runs import DEO, margins
+from fairdistill.reporting.pairs import margins
 from fairdistill.reporting.tables import markdown, numbers, ranges
-
-REPRODUCED, NOISE, NOT_REPRODUCED = "reproduced", "within noise", "not reproduced"
+from fairdistill.reporting.verdicts import NOISE, NOT_REPRODUCED, REPRODUCED
+from fairdistill.settings.methods import TEACHER
 
 # accuracy that may be lost and still "holds": the paper's own example is 72 to 71 %
 MARGIN = 0.02
@@ -108,9 +111,12 @@ def judge(paired: pd.DataFrame, *, method: str | None, conclusions: Sequence[Con
     Parameters
     ----------
     paired : DataFrame
-        See `fairdistill.reporting.runs.pair_with_teachers`.
+        See `fairdistill.reporting.pairs.pair_with_bases`.
+    method : str or None
+        The method whose students are compared with the paper's; those that do not stand on a teacher are left out.
     """
-    gaps = paired[paired["method"] == method].set_index(["dataset", "architecture", "metric"])
+    gaps = paired[(paired["method"] == method) & (paired["base_method"] == TEACHER)]
+    gaps = gaps.set_index(["dataset", "architecture", "metric"])
     rows = []
     for conclusion in conclusions:
         for measure in DEO if conclusion.metric == "deo" else [conclusion.metric]:
@@ -136,14 +142,21 @@ def conclusions_markdown(verdicts: pd.DataFrame) -> str:
         f"`{NOT_REPRODUCED}` where wholly on the other, else `{NOISE}`. With n = 1 it is the noise of the test set "
         "alone; with n = 0 the study lacks the models."
     )
+    if AT_CHANCE in set(verdicts["verdict"]):
+        rule += f" Where a model is no more accurate than one that names the largest class, DEO is `{AT_CHANCE}`."
     return f"{markdown(table)}\n\n{rule}"
 
 
 def _contrast(terms: Sequence[tuple[float, pd.Series]], conclusion: Conclusion) -> dict:
     """Sum the gaps; the distances to their ends add in quadrature, as those of independent estimates do."""
     value, below, over = 0.0, 0.0, 0.0
+    at_chance = conclusion.metric == "deo" and any(gap["at_chance"] for _, gap in terms)
+    n = min(int(gap["n"]) for _, gap in terms)
+    if conclusion.relative and any(gap["base"] == 0 for _, gap in terms):
+        # there is no share of nothing
+        return {"verdict": AT_CHANCE if at_chance else "", "n": n}
     for weight, gap in terms:
-        scale = weight / gap["teacher"] if conclusion.relative else weight
+        scale = weight / gap["base"] if conclusion.relative else weight
         down, up = (abs(scale) * end for end in margins(gap))
         value += scale * gap["difference"]
         below, over = np.hypot(below, down if scale > 0 else up), np.hypot(over, up if scale > 0 else down)
@@ -151,5 +164,5 @@ def _contrast(terms: Sequence[tuple[float, pd.Series]], conclusion: Conclusion) 
     claimed, other = low > conclusion.threshold, high < conclusion.threshold
     if not conclusion.above:
         claimed, other = other, claimed
-    verdict = REPRODUCED if claimed else NOT_REPRODUCED if other else NOISE
-    return {"value": value, "low": low, "high": high, "verdict": verdict, "n": min(int(gap["n"]) for _, gap in terms)}
+    verdict = AT_CHANCE if at_chance else REPRODUCED if claimed else NOT_REPRODUCED if other else NOISE
+    return {"value": value, "low": low, "high": high, "verdict": verdict, "n": n}

@@ -1,0 +1,28 @@
+"""Names of the columns that several tables share."""
+
+# of a model, as a grid and a pattern of paths have them
+NAMES = ["dataset", "architecture", "method", "seed"]
+MODEL = ["dataset", "architecture", "role", "method"]
+# what tells one model from all others
+RUN = ["study", *MODEL, "seed"]
+BASE = ["base_architecture", "base_method"]
+
+METRICS = ["accuracy", "deo_a", "deo_m", "worst_group_accuracy"]
+# what has an interval from the test set
+MEASURED = ["accuracy", "deo_a", "deo_m"]
+DEO = ["deo_a", "deo_m"]
+UNCERTAINTY = [
+    *(f"{metric}_{end}" for metric in MEASURED for end in ("low", "high")),
+    *(
+        f"{deo}_{part}"
+        for deo in DEO
+        for part in ("corrected", "fair_baseline", "fair_baseline_low", "fair_baseline_high", "verdict")
+    ),
+]
+# all of runs.csv
+RUNS = [*RUN, *BASE, *METRICS, *UNCERTAINTY, "paired", "n_test", "epochs", "seconds", "code"]
+
+# marks the second model's columns in a table of pairs
+OTHER = "_other"
+# of an estimate over seeds
+ESTIMATE = ["sd", "n", "seeds_low", "seeds_high", "test_low", "test_high"]

@@ -1,0 +1,226 @@
+"""The models that tables and figures are made from: which metrics files are read, and in which order models stand."""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import pandas as pd
+from pydantic import Field
+
+from fairdistill.evaluation.correctness import Correctness, from_metrics
+from fairdistill.reporting.columns import DEO, MEASURED, METRICS, NAMES, RUN, RUNS
+from fairdistill.reporting.records import Record, Scores, read_record
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.base import Settings, Text
+from fairdistill.settings.methods import TEACHER
+from fairdistill.settings.reading import read_settings
+
+Item = TypeVar("Item")
+AtLeastOne = Annotated[list[Item], Field(min_length=1)]
+
+
+class Grid(Settings):
+    """Names whose combinations are models; where there are several grids, a model may be in more than one."""
+
+    dataset: AtLeastOne[Text]
+    architecture: AtLeastOne[Text]
+    method: AtLeastOne[Text]
+    seed: AtLeastOne[int]
+
+
+@dataclass(frozen=True)
+class Models:
+    """What the tables are made from.
+
+    Attributes
+    ----------
+    runs
+        One row per model, its scores on the test split: see `fairdistill.reporting.runs`.
+    validation
+        The same of the scores on the validation split, of the models that have them.
+    correctness, parts
+        By the values of `RUN` of each model: its answers on the test split, and the parts that `ablations` compares.
+    """
+
+    runs: pd.DataFrame
+    validation: pd.DataFrame
+    correctness: dict[tuple, Correctness]
+    parts: dict[tuple, dict]
+
+
+def read_grids(text: str) -> list[dict[str, list]]:
+    """Return the grids that the option --grids gives as JSON; a UserError names what is wrong with them."""
+    try:
+        grids = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"--grids: not readable as JSON ({error})") from error
+    return [grid.to_json() for grid in read_settings(list[Grid], grids, where="--grids")]
+
+
+def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models:
+    """Read the metrics files of the models of some grids, each once and no other file; order the models by the grids.
+
+    Parameters
+    ----------
+    pattern : str
+        Path of a metrics file, with {dataset}, {architecture}, {method} and {seed} in the place of a model's names.
+    grids : sequence of mappings
+        The values of `NAMES` in each grid. The order of the models is explained at `in_order`.
+
+    Raises
+    ------
+    UserError
+        One line that names the file if one is missing, is damaged, lacks a field or is of another model than its place
+        says, or if studies are mixed.
+    """
+    if missing := [name for name in NAMES if f"{{{name}}}" not in pattern]:
+        raise UserError(f"--metrics: {pattern} lacks {{{missing[0]}}}; without it models would share a file")
+    models = read_files(_files(pattern, grids))
+    order = in_order(grids, models.runs)
+    runs, validation = (in_grid_order(table, order) for table in (models.runs, models.validation))
+    return Models(runs, validation, models.correctness, models.parts)
+
+
+def _files(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> dict[str, tuple]:
+    """The path of each model of the grids, and its names."""
+    found = {}
+    for grid in grids:
+        for names in itertools.product(*(grid[name] for name in NAMES)):
+            path = pattern
+            for name, value in zip(NAMES, names, strict=True):
+                path = path.replace(f"{{{name}}}", str(value))
+            found[path] = names
+    return found
+
+
+def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
+    """Read metrics files, each once.
+
+    Parameters
+    ----------
+    paths : iterable, or mapping
+        A mapping gives the values of `NAMES` of the model that each file has to be of.
+
+    Raises
+    ------
+    UserError
+        See `read_models`; also where there is no file, or two are of one model.
+    """
+    source, runs, validation, correctness, parts = {}, [], [], {}, {}
+    for path in paths:
+        record = read_record(path)
+        row = _row(record, record.metrics)
+        run = tuple(row[name] for name in RUN)
+        if isinstance(paths, Mapping) and (names := tuple(row[name] for name in NAMES)) != paths[path]:
+            raise UserError(f"{path}: is of the model {_words(names)}, where that of {_words(paths[path])} belongs")
+        if run in source:
+            raise UserError(f"{path}: the same model as {source[run]} ({', '.join(map(str, run))}); keep one")
+        source[run] = path
+        runs.append(row)
+        if record.validation is not None:
+            validation.append(_row(record, record.validation))
+        try:
+            names = {"classes": record.classes, "groups": record.groups}
+            scores = {"correctness": vars(record.metrics.correctness), "cell_count": record.metrics.cell_count}
+            correctness[run] = from_metrics(scores, **names)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{path}: its correctness is damaged ({error}); evaluate the model again") from error
+        parts[run] = _parts(record)
+    if not runs:
+        raise UserError("no metrics file to read; train and evaluate a model first")
+    if len(studies := {row["study"] for row in runs}) > 1:
+        raise UserError(f"metrics of several studies ({', '.join(sorted(studies))}); gather one at a time")
+    return Models(pd.DataFrame(runs), pd.DataFrame(validation, columns=RUNS), correctness, parts)
+
+
+def in_order(grids: Sequence[Mapping[str, Sequence]], runs: pd.DataFrame) -> dict[str, list[str]]:
+    """Return all data sets, architectures and methods of some grids in the order that tables and figures keep.
+
+    Names are in the order of the grids, the teacher before all other methods. A name that first comes in a later grid
+    than one that stands on it is moved before that one: grids of bases follow the grid that needs them.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        The models of the grids, with what each stands on.
+    """
+    order = {}
+    for column in NAMES[:-1]:
+        first = {name: i for i, grid in reversed(list(enumerate(grids))) for name in grid[column]}
+        bases: dict[str, dict] = {name: {} for name in first}
+        if column != "dataset":
+            for name, base in zip(runs[column], runs[f"base_{column}"], strict=True):
+                if name in first and first.get(base, -1) > first[name]:
+                    bases[name][base] = None
+        names = [name for grid in grids for name in grid[column]]
+        placed = [TEACHER] if column == "method" and TEACHER in names else []
+        order[column] = list(dict.fromkeys([*placed, *itertools.chain(*(_after_bases(name, bases) for name in names))]))
+    return order
+
+
+def _after_bases(name: str, bases: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """The bases of a name, those that they stand on before them, and then the name."""
+    for base in bases[name]:
+        yield from _after_bases(base, bases)
+    yield name
+
+
+def in_grid_order(runs: pd.DataFrame, order: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Return the runs sorted by data set, architecture, method, each in the order that `in_order` gives, and seed."""
+    rank = {column: {name: i for i, name in enumerate(names)} for column, names in order.items()}
+    return runs.sort_values(
+        NAMES, key=lambda column: column.map(rank[column.name]) if column.name in rank else column, ignore_index=True
+    )
+
+
+def _row(record: Record, scores: Scores) -> dict:
+    """One model in one row of the table of runs, by its scores on one split."""
+    run, found = record.run, scores.uncertainty
+    row = {name: getattr(run, name) for name in RUN}
+    row |= {f"base_{name}": getattr(run.base, name) if run.base else "" for name in ("architecture", "method")}
+    row |= {name: getattr(scores, name) for name in METRICS}
+    for metric in MEASURED:
+        interval = getattr(found, metric)
+        row |= {f"{metric}_low": interval.low, f"{metric}_high": interval.high}
+    for deo in DEO:
+        one = getattr(found, deo)
+        row |= {
+            f"{deo}_corrected": one.corrected,
+            f"{deo}_fair_baseline": one.fair_baseline.mean,
+            f"{deo}_fair_baseline_low": one.fair_baseline.low,
+            f"{deo}_fair_baseline_high": one.fair_baseline.high,
+            f"{deo}_verdict": one.verdict,
+        }
+    return row | {
+        "paired": scores.correctness.paired,
+        "n_test": scores.n,
+        "epochs": record.parameters.training.epochs,
+        "seconds": record.seconds,
+        "code": record.code,
+    }
+
+
+def _parts(record: Record) -> dict:
+    """The parts of a model that `fairdistill.reporting.ablations` compares."""
+    loss = record.parameters.method.model_dump()
+    sampling, network, base = loss.pop("sampling"), record.parameters.network, record.run.base
+    return {
+        "sampling": sampling,
+        "loss": loss,
+        # a model that stands on none is compared with its teacher, and so as good as stands on it
+        "base": (
+            None if base is None or base.architecture == record.run.architecture else base.architecture,
+            TEACHER if base is None else base.method,
+        ),
+        "data": record.data.settings,
+        "stem": network.stem,
+        # between kinds nothing is compared
+        "kinds": (record.data.kind, network.kind),
+    }
+
+
+def _words(names: Iterable) -> str:
+    return " ".join(map(str, names))

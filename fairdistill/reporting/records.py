@@ -1,0 +1,132 @@
+"""Metrics files: what is read of each, and how it is checked.
+
+`evaluate_model` writes one metrics file per model: the record of its training and its scores. A model is known by the
+names in its record, and nothing is learnt from a path.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import read_json
+from fairdistill.settings.base import Number, Settings, Text
+from fairdistill.settings.reading import UnreadableSettings, read_settings
+
+
+class Fields(Settings, extra="ignore"):
+    """Fields of a metrics file; what is not read of it is not checked."""
+
+
+class Base(Fields):
+    """The model, of the same data set and seed, that another stands on."""
+
+    architecture: Text
+    method: Text
+
+
+class Run(Fields):
+    study: Text
+    dataset: Text
+    architecture: Text
+    method: Text
+    role: Literal["teacher", "student"]
+    seed: int
+    base: Base | None
+
+
+class Network(Fields):
+    kind: Text
+    stem: Text
+
+
+class Method(Settings, extra="allow"):
+    kind: Text
+    sampling: Text
+
+
+class Training(Fields):
+    epochs: int
+
+
+class Parameters(Fields):
+    network: Network
+    method: Method
+    training: Training
+
+
+class Data(Fields):
+    kind: Text
+    settings: dict
+
+
+class Interval(Fields):
+    low: Number
+    high: Number
+
+
+class FairBaseline(Interval):
+    mean: Number
+
+
+class DeoUncertainty(Interval):
+    corrected: Number
+    fair_baseline: FairBaseline
+    verdict: Text
+
+
+class Uncertainty(Fields):
+    accuracy: Interval
+    deo_a: DeoUncertainty
+    deo_m: DeoUncertainty
+
+
+class Answers(Fields):
+    paired: bool
+    images: Text
+    right: dict[str, dict[str, str]]
+
+
+class Scores(Fields):
+    """What is read of the scores on one split; see `fairdistill.evaluation.metrics.evaluate`."""
+
+    n: int
+    accuracy: Number
+    deo_a: Number
+    deo_m: Number
+    worst_group_accuracy: Number
+    uncertainty: Uncertainty
+    cell_count: dict[str, dict[str, int]]
+    correctness: Answers
+
+
+class Record(Fields):
+    """What is read of a metrics file."""
+
+    run: Run
+    parameters: Parameters
+    data: Data
+    classes: list[str]
+    groups: list[str]
+    metrics: Scores
+    validation: Scores | None = None
+    seconds: Number
+    code: Text | None
+
+
+def read_record(path: Path | str) -> Record:
+    """Return what is read of a metrics file; a UserError names the file, and the field that is missing or damaged."""
+    try:
+        # much faster than by way of Python's own objects, as the larger part of a file is not read
+        return _RECORD.validate_json(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; evaluate that model first") from None
+    except ValidationError:
+        try:
+            return read_settings(Record, read_json(path), where=str(path))
+        except UnreadableSettings as error:
+            raise UserError(f"{error}; evaluate the model again") from None
+
+
+_RECORD = TypeAdapter(Record)

@@ -1,0 +1,35 @@
+"""Compare this study's numbers with those of a published one: the models of the same names, side by side.
+
+For each model and metric: both means over seeds, their difference, and whether noise could explain it. A model that one
+of the studies lacks keeps its row.
+"""
+
+import argparse
+from pathlib import Path
+
+from fairdistill.reporting.published import compare_studies, studies_markdown
+from fairdistill.reporting.runs import read_runs, write_csv
+from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.files import write_text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, required=True, help="runs.csv of this study, one row per model")
+    parser.add_argument(
+        "--published", type=Path, required=True, help="folder of the published study, such as results/paper"
+    )
+    parser.add_argument("--csv", type=Path, required=True, help="comparison to write as CSV")
+    parser.add_argument("--markdown", type=Path, required=True, help="comparison to write as Markdown")
+    args = parser.parse_args()
+
+    published = args.published / "tables" / "runs.csv"
+    if not published.is_file():
+        raise UserError(f"--published: there is no {published}; give the folder of a study that has its tables")
+    comparison = compare_studies(read_runs(published), read_runs(args.runs))
+    write_csv(args.csv, comparison)
+    write_text(args.markdown, studies_markdown(comparison, published=str(args.published)))
+
+
+if __name__ == "__main__":
+    run(main)
