@@ -1,4 +1,4 @@
-"""Which GPU a training gets. Every process takes a slot of one; a slot is free again when its process ends, however."""
+"""Sharing out the GPUs of a machine: each training takes a slot of one, which is free again when its process ends."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ def visible_gpus() -> list[str]:
     if allowed is None or not present:
         return present
     names = (name.strip() for name in allowed.split(","))
-    # as CUDA reads it, the first invalid name ends the list
+    # CUDA ignores the first invalid name and all after it
     return [_uuid(name, present) for name in takewhile(lambda name: _is_valid(name, present), names)]
 
 
@@ -42,10 +42,10 @@ def _uuid(name: str, present: list[str]) -> str:
 
 
 def take_gpu(slots: int) -> None:
-    """Take one of the `slots` of a visible GPU, for as long as this process lives, and hide the other GPUs from it.
+    """Take a slot of a visible GPU for as long as this process lives, and hide the other GPUs from it.
 
-    Waits while no slot is free. GPUs without any training go first. Call it before torch is imported. It does nothing
-    where there is no GPU.
+    Each GPU has `slots` of them; GPUs on which nothing is trained go first. Waits while no slot is free. Where there is
+    no GPU it does nothing. Call it before torch is imported: torch must not see the other GPUs.
     """
     # CUDA numbers GPUs by speed unless told to do it as the driver does
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
@@ -62,8 +62,8 @@ _taken: list[socket.socket] = []
 
 
 def _take(gpu: str, slot: int) -> bool:
-    # Linux keeps such a name for one process at a time, whoever's it is, without a file that could stay behind. What
-    # SLURM gave a job is the job's.
+    # An abstract socket: Linux lets one process at a time, of any user, bind its name, and no file stays behind. The
+    # name has SLURM's job in it, because GPUs that SLURM gave to two jobs may have the same name in both.
     name = f"\0fairdistill/{os.environ.get('SLURM_JOB_ID', 'machine')}/gpu{gpu}/slot{slot}"
     place = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:

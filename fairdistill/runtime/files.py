@@ -1,4 +1,4 @@
-"""Writing files so that a reader, a crash or a full disk never meets half of one."""
+"""Reading and writing files; none is ever there half written, not even after a crash or on a full disk."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(partial, path)
     except OSError as error:
-        # a full disk does not say what it was that did not fit
+        # the error of a full disk does not name the file
         error.filename = error.filename or str(path)
         raise
     finally:
@@ -35,7 +35,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what processes that were killed left of `path` half written."""
+    """Remove the temporary files of `path` that killed processes have left behind."""
     name = re.compile(rf"\.{re.escape(path.name)}\.(\d{{1,9}})\.partial")
     for sibling in path.parent.iterdir():
         if (match := name.fullmatch(sibling.name)) and not _is_running(int(match[1])):

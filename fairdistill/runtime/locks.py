@@ -14,10 +14,11 @@ PAUSE = 1.0  # seconds between two looks at a lock
 
 
 class WriterLock:
-    """The right to write something, held inside a `with`; `path` is a file for the lock alone, gone when it is done.
+    """The right to write a model, as a context manager; a second process waits until the first is done.
 
-    Whoever comes second waits: a job that SLURM queues again while its old process lives on, on a node that was cut
-    off, gets the lock once the file server gives up that node's, and the old process, should it return, fails `check`.
+    `path` is a file for the lock alone, which is removed at the end. The lock goes to the next process where its holder
+    is killed, and where the file server gives it up because the holder's node was cut off from it: SLURM queues the job
+    of such a node again while the old process may live on. Should that one come back, its next `check` fails.
 
     Attributes
     ----------
@@ -53,7 +54,7 @@ class WriterLock:
         self.file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115
         try:
             self._lock()
-            # it may be a file that its last holder has just removed
+            # its last holder may have removed the file meanwhile, and another process made a new one
             taken = os.path.samestat(os.fstat(self.file.fileno()), self.path.stat())
         except (BlockingIOError, FileNotFoundError):
             taken = False

@@ -153,7 +153,7 @@ def packages() -> dict[str, str]:
     installed = {
         name.lower(): distribution.version
         for distribution in importlib.metadata.distributions()
-        # what pip leaves of a package that it could not remove has none
+        # the remains of a package that pip could not remove have no name
         if (name := distribution.metadata["Name"])
     }
     if torch := sys.modules.get("torch"):
@@ -162,7 +162,7 @@ def packages() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The git commit that the code lies at, with "-modified" where it differs; None outside a checkout."""
+    """The git commit of the checkout, with "-modified" where the code differs from it; None outside a checkout."""
 
     def git(*arguments: str) -> str:
         command = ["git", "--no-optional-locks", "-C", str(ROOT), *arguments]
@@ -192,7 +192,7 @@ def hardware() -> dict[str, str | int | None]:
 
 
 def peak_memory_mb() -> float:
-    """MiB that this process took at its largest."""
+    """Peak resident memory of this process, in MiB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 

@@ -54,6 +54,7 @@ def test_a_failure_in_the_first_run_is_one_line_and_the_last(workdir, checkout):
 def test_a_process_that_is_killed_is_named_as_the_reason(tmp_path, checkout):
     script = f'source "{checkout}/workflow/job.sh"; job none logs/a.log bash -c "echo begun; kill -KILL \\$\\$"'
     env = os.environ | {"FAIRDISTILL_RUN": "1"}
+    (tmp_path / "logs").mkdir()
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     begun, *_, last = (tmp_path / "logs" / "a.log").read_text().splitlines()
