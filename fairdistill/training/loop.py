@@ -109,20 +109,18 @@ def train(
     Raises
     ------
     UserError
-        The loss is not finite, the method needs a base and there is none, or there is no validation split and something
-        is to be chosen or fitted on it.
+        The loss is not finite, or the method needs a base or the training a validation split and there is none.
     """
     if method_settings.stands_on is not None and base is None:
         raise UserError(f"method {method_settings.kind} needs a base, and none was given; name one with --base")
     be_deterministic(settings.threads)
     engine, device, precision = choose_computing(settings, network_settings)
     images = {split: engine.Images(dataset, split, device) for split in ("train", *SPLITS)}
-    for asked, what in (
-        (settings.keep == "best", "training.keep is best"),
-        (method_settings.needs_validation, f"method {method_settings.kind} is fitted on validation images"),
-    ):
-        if asked and not len(images["validation"]):
-            raise UserError(f"{what}, but the data set has none; prepare it with `validation` set to 0.1, say")
+    if not len(images["validation"]) and (settings.keep == "best" or method_settings.needs_validation):
+        reason = "keep is best" if settings.keep == "best" else f"method {method_settings.kind} is fitted on it"
+        raise UserError(
+            f"training: {reason}, but the data set has no validation split; prepare it with `validation` above 0"
+        )
 
     stream = ("teacher", "student").index(role)
     torch.manual_seed(2 * seed + stream)
@@ -147,7 +145,7 @@ def train(
         for name, part in whole.items():
             part.load_state_dict(state[name])
 
-    make = partial(_make_optimizer, engine.optimizer, device, settings)
+    make = partial(make_optimizer, engine.optimizer, device, settings)
     stages = method.stages(settings.epochs)
     epochs = sum(stage.epochs for stage in stages)
     probabilities: dict[str, Tensor] = {}
@@ -155,8 +153,8 @@ def train(
         todo = range(max(first, len(history)), first + stage.epochs)
         optimizers = method.optimizers(stage.name, network, make) if todo else {}
         for group in (group for optimizer in optimizers.values() for group in optimizer.param_groups):
-            # where the schedule starts from
-            group["full_lr"] = group["lr"]
+            # where the schedule starts from, of optimisers that the method made without `make`
+            group.setdefault("full_lr", group["lr"])
         parts = whole | {f"optimizer {name}": optimizer for name, optimizer in optimizers.items()}
         if state and todo and todo.start > first:
             for name, optimizer in optimizers.items():
@@ -258,17 +256,20 @@ def train_epoch(
     return {"epoch": epoch + 1, **means, "seconds": seconds, "images_per_second": steps * batch_size / seconds}
 
 
-def _make_optimizer(
-    engines: Callable[..., torch.optim.Optimizer],
+def make_optimizer(
+    engine_optimizer: Callable[..., torch.optim.Optimizer],
     device: torch.device,
     settings: Training,
     weights: Sequence[Tensor],
     *,
     learning_rate: float | None = None,
 ) -> torch.optim.Optimizer:
-    """The engine's optimiser, with the training's learning rate unless the method names its own."""
+    """The engine's optimiser, which remembers the learning rate that the schedule starts from."""
     rate = settings.learning_rate if learning_rate is None else learning_rate
-    return engines(weights, device, learning_rate=rate, weight_decay=settings.weight_decay)
+    optimizer = engine_optimizer(weights, device, learning_rate=rate, weight_decay=settings.weight_decay)
+    for group in optimizer.param_groups:
+        group["full_lr"] = rate
+    return optimizer
 
 
 def _is_due(epoch: int, every: int) -> bool:
