@@ -109,8 +109,7 @@ def train(
     Raises
     ------
     UserError
-        The loss is not finite, the method needs a base and there is none, or there is no validation split and something
-        is to be chosen or fitted on it.
+        The loss is not finite, or the method needs a base or the training a validation split and there is none.
     """
     if method_settings.stands_on is not None and base is None:
         raise UserError(f"method {method_settings.kind} needs a base, and none was given; name one with --base")
@@ -153,9 +152,6 @@ def train(
     for stage, first in zip(stages, accumulate((stage.epochs for stage in stages), initial=0), strict=False):
         todo = range(max(first, len(history)), first + stage.epochs)
         optimizers = method.optimizers(stage.name, network, make) if todo else {}
-        for group in (group for optimizer in optimizers.values() for group in optimizer.param_groups):
-            # where the schedule starts from
-            group["full_lr"] = group["lr"]
         parts = whole | {f"optimizer {name}": optimizer for name, optimizer in optimizers.items()}
         if state and todo and todo.start > first:
             for name, optimizer in optimizers.items():
@@ -240,7 +236,8 @@ def train_epoch(
         factor = learning_rate_factor(settings.schedule, (epoch - span.start + number / steps) / len(span))
         for optimizer in optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = group["full_lr"] * factor
+                # what the schedule starts from is kept beside it, and resumed with it
+                group["lr"] = group.setdefault("full_lr", group["lr"]) * factor
         label, group = images.label[positions], images.group[positions]
         base = ask_base(positions, flip, pixels) if ask_base else {}
         step = method.update(network, Batch(pixels, label, group, positions, base), optimizers, stage)

@@ -509,8 +509,8 @@ def test_neither_training_nor_test_images_decide_what_is_fitted(tiny, base):
 @pytest.mark.parametrize(
     ("method", "options", "words"),
     [
-        (post_processing(), {}, "method pergrouppriors is fitted on validation images, but the data set has none"),
-        (method_settings(kind="erm"), {"keep": "best"}, "training.keep is best, but the data set has none"),
+        (post_processing(), {}, "method pergrouppriors is fitted on it, but the data set has no validation split"),
+        (method_settings(kind="erm"), {"keep": "best"}, "keep is best, but the data set has no validation split"),
     ],
 )
 def test_what_needs_a_validation_split_is_refused_without_one(tiny, base, method, options, words):
