@@ -22,7 +22,7 @@ SEEDS = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") 
 # the rules that make tables and figures from the metrics; `make figures` runs no other
 PAGES := aggregate_results make_table make_ablations compare_with_paper plot_architecture plot_comparison
 
-.PHONY: help env demo paper watch figures bench verify test lint format lock clean
+.PHONY: help env demo paper watch figures bench verify test lint format docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -81,15 +81,20 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 format: $(READY)  ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
+docs: $(READY)  ## write the JSON schema and the tables of config/README.md from the settings
+	$(BIN)/python -m scripts.describe_settings
+
 lock: $(READY)  ## renew requirements.lock from requirements.in
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --universal --generate-hashes --python-version 3.11 \
 		--no-emit-index-url --no-emit-find-links requirements.in --output-file requirements.lock
 
 clean:  ## remove the environment and the caches; results stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis *.egg-info

@@ -164,9 +164,9 @@ def evaluate_file(path: Path | str, *, classes: Sequence[str], groups: Sequence[
         raise UserError(f"{path}: {str(error).splitlines()[0]}") from error
 
 
-def _evaluate_split(predictions: pd.DataFrame, split: str, **names: Sequence[str]) -> dict:
+def _evaluate_split(predictions: pd.DataFrame, split: str, *, classes: Sequence[str], groups: Sequence[str]) -> dict:
     try:
-        return evaluate(predictions, **names)
+        return evaluate(predictions, classes=classes, groups=groups)
     except UserError as error:
         raise UserError(f"{split} split: {error}") from error
 

@@ -28,6 +28,7 @@ equal; here smoothly, with a constant factor); Zou and Donner, Statistics in Med
 from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
 from statistics import NormalDist
+from typing import SupportsFloat
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def assess(correctness: Correctness, *, resamples: int = RESAMPLES, seed: int = 
     }
     # of one class the maximum over classes is its own gap
     ends = deo_interval(observed.T[..., None], np.swapaxes(drawn - observed, 1, 2)[..., None], measure="deo_m")
-    at_chance = is_at_chance(overall(observed, count), count)
+    at_chance = is_at_chance(float(overall(observed, count)), count)
     result["deo_per_class"] = dict(zip(ENDS, (end.tolist() for end in ends), strict=True))
     for name, measure in MEASURES.items():
         low, corrected, high = deo_interval(observed, drawn - observed, measure=name)
@@ -80,7 +81,7 @@ def assess(correctness: Correctness, *, resamples: int = RESAMPLES, seed: int = 
         result[name] = {
             **_named([low, corrected, high], ENDS),
             "fair_baseline": _named([baseline.mean(), np.quantile(baseline, TAIL), top], ["mean", "low", "high"]),
-            "verdict": verdict(measure(observed), top, at_chance=at_chance),
+            "verdict": verdict(float(measure(observed)), float(top), at_chance=at_chance),
         }
     return result
 
@@ -357,5 +358,5 @@ def _draw(bits: np.ndarray, n: int, resamples: int, rng: np.random.Generator) ->
     return drawn @ patterns.T.astype(float) / n
 
 
-def _named(values: Sequence[float], names: Sequence[str]) -> dict[str, float]:
+def _named(values: Sequence[SupportsFloat], names: Sequence[str]) -> dict[str, float]:
     return dict(zip(names, map(float, values), strict=True))
