@@ -20,11 +20,12 @@ def log(line: str) -> None:
 def describe(row: Mapping, epochs: int) -> str:
     """A row of the history as a line of the log: losses, accuracies, speed, and the time left for this training."""
     left = (epochs - row["epoch"]) * row["seconds"]
-    others = ("epoch", "train_accuracy", "test_accuracy", "seconds", "images_per_second")
+    accuracies = {f"{split}_accuracy": split for split in ("train", "validation", "test")}
+    others = ("epoch", "seconds", "images_per_second", *accuracies)
     losses = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name not in others)
-    test = f"  test {row['test_accuracy']:.3f}" if "test_accuracy" in row else ""
+    shares = "  ".join(f"{split} {row[name]:.3f}" for name, split in accuracies.items() if name in row)
     return (
-        f"epoch {row['epoch']}/{epochs}  {losses}  train {row['train_accuracy']:.3f}{test}  "
+        f"epoch {row['epoch']}/{epochs}  {losses}  {shares}  "
         f"{row['images_per_second']:.0f} images/s  {duration(left)} left"
     )
 

@@ -126,3 +126,10 @@ def test_it_ends_with_the_grid(grid, monkeypatch, capsys):
         progress.count_training(name)
     watch_trainings.main()
     assert "3 of 3 trainings done" in capsys.readouterr().out
+
+
+def test_a_row_of_the_history_is_a_line_with_the_accuracy_on_each_split_that_has_one():
+    row = {"epoch": 2, "loss": 1.5, "mfd": 0.25, "seconds": 30.0, "images_per_second": 1234.5, "train_accuracy": 0.5}
+    assert progress.describe(row, 4) == "epoch 2/4  loss 1.5000  mfd 0.2500  train 0.500  1234 images/s  1 min left"
+    row |= {"validation_accuracy": 0.45, "test_accuracy": 0.4}
+    assert "  train 0.500  validation 0.450  test 0.400  " in progress.describe(row, 4)
