@@ -37,8 +37,7 @@ def settings_of_training(dataset, architecture, method):
     base = STUDY.base(Place(architecture, method))
     options = {
         "network": STUDY.networks[architecture].to_json(),
-        # which model is the base is the rule's affair: it gives the weights
-        "method": {key: value for key, value in STUDY.method(method).to_json().items() if key != "base"},
+        "method": STUDY.method(method).parameters(),
         "training": STUDY.training.to_json(),
         "run": {
             "study": STUDY.study,
