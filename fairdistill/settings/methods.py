@@ -1,6 +1,5 @@
 """The training methods that a configuration can describe, one class per `kind`."""
 
-from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -138,17 +137,6 @@ class At(Distillation):
         description="The layers of the student, each compared with the base's layer at the same distance from the "
         "last; `null` takes all that both networks have.",
     )
-
-    def pairs(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
-        """Return the student's layers that are compared, each with the base's: `layers` and `base_layers` are in order.
-
-        Raises
-        ------
-        KeyError
-            The student has no such layer, or the base none at its distance from the last.
-        """
-        partners = dict(zip(reversed(layers), reversed(base_layers), strict=False))
-        return {layer: partners[layer] for layer in self.layers or reversed(partners)}
 
 
 class Adversarial(Method):
