@@ -127,7 +127,7 @@ rule compare_with_published:
     conda:
         "../../envs/report.yaml"
     params:
-        folder=STUDY.published,
+        folder=subpath(input.published, ancestor=2),
         code=code_version("scripts.compare_with_published"),
     shell:
         "python -m scripts.compare_with_published --runs {input.runs} --published {params.folder:q}"
