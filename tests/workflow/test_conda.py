@@ -90,7 +90,8 @@ def test_both_spellings_run_a_job_in_the_same_environment(study, project, monkey
     made = set((study / ".snakemake" / "conda").iterdir())
     target = "results/tiny/tables/table1.md"
     where = {"project": project, "directory": study}
-    done = snakemake("--cores", 1, *asked, target, "--force", *GIVEN, **where)
+    # the target goes first: `--sdm` takes every word up to the next option
+    done = snakemake(target, "--cores", 1, *asked, "--force", *GIVEN, **where)
     assert done.returncode == 0, done.stdout
     (environment,) = re.findall(r"^Activating conda environment: (\S+)$", done.stdout, flags=re.MULTILINE)
     assert study / environment in made

@@ -237,8 +237,8 @@ def test_private_parts_of_snakemake_are_used_in_one_file_alone():
     assert users == {"snakemake_internals.smk"}
 
 
-def test_lint(workdir):
-    done = snakemake("--lint", directory=workdir)
+def test_lint(published):
+    done = snakemake("--lint", directory=published)
     assert "in a good condition" in done.stdout, done.stdout
 
 

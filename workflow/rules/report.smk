@@ -12,7 +12,15 @@ rule aggregate_results:
         summary=report(f"{TABLES}/summary.csv", caption="../report/summary.rst", category="Tables"),
         paired=report(PAIRED, caption="../report/paired.rst", category="Tables"),
         markdown=f"{TABLES}/paired.md",
-        validation=f"{TABLES}/validation.csv" if HAS_VALIDATION else [],
+        validation=(
+            report(
+                f"{TABLES}/validation.csv",
+                caption="../report/validation.rst",
+                category="Tables",
+            )
+            if HAS_VALIDATION
+            else []
+        ),
     log:
         f"{LOGS}/aggregate_results.log",
     conda:
@@ -108,14 +116,18 @@ rule compare_with_published:
         runs=RUNS,
         published=PUBLISHED_RUNS or [],
     output:
-        csv=report(f"{TABLES}/published_vs_own.csv", category="Tables"),
+        csv=report(
+            f"{TABLES}/published_vs_own.csv",
+            caption="../report/published_vs_own.rst",
+            category="Tables",
+        ),
         markdown=f"{TABLES}/published_vs_own.md",
     log:
         f"{LOGS}/compare_with_published.log",
     conda:
         "../../envs/report.yaml"
     params:
-        folder=STUDY.published,
+        folder=subpath(input.published, ancestor=2),
         code=code_version("scripts.compare_with_published"),
     shell:
         "python -m scripts.compare_with_published --runs {input.runs} --published {params.folder:q}"
