@@ -160,7 +160,8 @@ NETWORKS, METHODS = (get_args(get_args(union)[0]) for union in (AnyNetwork, AnyM
 
 
 def kind_of(settings):
-    (kind,) = get_args(settings.model_fields["kind"].annotation)
+    # its own name, and then its other names
+    kind, *_ = get_args(settings.model_fields["kind"].annotation)
     return kind
 
 
