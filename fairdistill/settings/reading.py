@@ -240,11 +240,8 @@ def _check_names(study: Study) -> None:
             where = ("students", name, "base")
             _check_name(where, base.method, "students", [TEACHER, *study.students])
             _check_name((*where, "architecture"), base.architecture, "networks", [SAME, *study.networks])
-    if study.paper_method is not None and study.paper_method not in study.methods:
-        what = (
-            f"is {study.paper_method!r}, which is not among the methods; {_choice(study.paper_method, study.methods)}"
-        )
-        raise UnreadableSettings("config", ("paper_method",), what)
+    if study.paper_method is not None:
+        _check_name(("paper_method",), study.paper_method, "students", study.students)
 
 
 def _check_name(path: Keys, name: str, section: str, defined: Collection[str]) -> None:

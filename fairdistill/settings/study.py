@@ -85,8 +85,8 @@ class Study(Settings):
     )
     paper_method: Annotated[Name | None, OrNull] = Field(
         None,
-        description="The one of `methods` that is compared with the paper's student; `null` compares the teachers "
-        "alone.",
+        description="The one of `students` that is compared with the paper's student, where the grid has it; `null` "
+        "compares the teachers alone.",
     )
     published: Annotated[Text | None, OrNull] = Field(
         None,
