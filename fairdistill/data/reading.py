@@ -101,7 +101,7 @@ def dataset_digest(images: NDArray[np.uint8], samples: pd.DataFrame) -> str:
     It is the SHA-256, in hexadecimal digits, of the bytes of `images` (N, H, W, 3) followed by `samples` as CSV. The
     digest of a file of samples would also depend on the version of the library that wrote it.
     """
-    digest = hashlib.sha256(images)
+    digest = hashlib.sha256(images.data)
     digest.update(samples.to_csv(index=False, lineterminator="\n").encode())
     return digest.hexdigest()
 

@@ -79,6 +79,7 @@ class AT(Method):
 
     def __init__(self, settings: At, task: Task):
         super().__init__(settings, task)
+        assert task.base is not None, "the training loop refuses a training without its base"
         self.pairs = pair_layers(task.network.layers, task.base.layers, settings.layers)
         self.layers = list(self.pairs)
         self.base_layers = list(self.pairs.values())

@@ -48,7 +48,7 @@ class Batch(NamedTuple):
         (B, 3, H, W), normalised and mirrored.
     label, group
         (B,) int64.
-    index
+    position
         (B,) int64, the positions of the images among the training images, for what a method keeps of each of them.
     base
         What `read_base` returns of the base's outputs, as tensors (B, ...) by name; empty where there is no base.
@@ -57,7 +57,7 @@ class Batch(NamedTuple):
     images: Tensor
     label: Tensor
     group: Tensor
-    index: Tensor
+    position: Tensor
     base: dict[str, Tensor]
 
 

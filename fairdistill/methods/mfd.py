@@ -187,6 +187,7 @@ class MFD(Method):
         super().__init__(settings, task)
         self.uses_base = settings.lambda_ > 0
         self.discrepancy = mfd_loss
+        assert task.base is not None, "the training loop refuses a training without its base"
         width, base_width = task.network.width, task.base.width
         self.regressor = nn.Identity() if width == base_width else nn.Linear(width, base_width, bias=False)
 

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fairdistill.data import ImageDataset
-from fairdistill.methods.base import Batch, Method, Task, method_class
+from fairdistill.methods.base import Batch, Method, Stage, Task, method_class
 from fairdistill.networks import Classifier, Output, build_network, freeze
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.progress import EpochProgress, describe, log
@@ -146,40 +145,41 @@ def train(
             part.load_state_dict(state[name])
 
     make = partial(make_optimizer, engine.optimizer, device, settings)
-    stages = method.stages(settings.epochs)
-    epochs = sum(stage.epochs for stage in stages)
+    plan = plan_epochs(method.stages(settings.epochs))
+    optimizers: dict[str, torch.optim.Optimizer] = {}
     probabilities: dict[str, Tensor] = {}
-    for stage, first in zip(stages, accumulate((stage.epochs for stage in stages), initial=0), strict=False):
-        todo = range(max(first, len(history)), first + stage.epochs)
-        optimizers = method.optimizers(stage.name, network, make) if todo else {}
-        parts = whole | {f"optimizer {name}": optimizer for name, optimizer in optimizers.items()}
-        if state and todo and todo.start > first:
+    done = len(history)
+    for epoch in range(done, len(plan)):
+        stage, span = plan[epoch]
+        if epoch == span.start or not optimizers:
+            optimizers = method.optimizers(stage, network, make)
+        if state and epoch == done > span.start:
+            # interrupted within a stage, whose optimisers go on
             for name, optimizer in optimizers.items():
                 optimizer.load_state_dict(state[f"optimizer {name}"])
-        for epoch in todo:
-            row = train_epoch(
-                network,
-                method,
-                optimizers,
-                images["train"],
-                ask_base,
-                settings,
-                stage=stage.name,
-                span=range(first, first + stage.epochs),
-                epoch=epoch,
-                epochs=epochs,
-                rng=np.random.default_rng([seed, stream, epoch]),
-            )
-            last = epoch + 1 == epochs
-            if last or settings.keep == "best" or _is_due(epoch, settings.evaluate_every):
-                probabilities = {split: predict(network, method, images[split]) for split in SPLITS}
-                row |= _accuracies(probabilities, images)
-            if settings.keep == "best":
-                best.offer(epoch + 1, row["validation_accuracy"])
-            history.append(row)
-            log(describe(row, epochs))
-            if resume and not last:
-                resume.save(parts, history)
+        row = train_epoch(
+            network,
+            method,
+            optimizers,
+            images["train"],
+            ask_base,
+            settings,
+            stage=stage,
+            span=span,
+            epoch=epoch,
+            epochs=len(plan),
+            rng=np.random.default_rng([seed, stream, epoch]),
+        )
+        last = epoch + 1 == len(plan)
+        if last or settings.keep == "best" or _is_due(epoch, settings.evaluate_every):
+            probabilities = {split: predict(network, method, images[split]) for split in SPLITS}
+            row |= _accuracies(probabilities, images)
+        if settings.keep == "best":
+            best.offer(epoch + 1, row["validation_accuracy"])
+        history.append(row)
+        log(describe(row, len(plan)))
+        if resume and not last:
+            resume.save(whole | {f"optimizer {name}": each for name, each in optimizers.items()}, history)
 
     if settings.keep == "best" and best.epoch != len(history):
         best.restore()
@@ -191,9 +191,18 @@ def train(
     probabilities = probabilities or {split: predict(network, method, images[split]) for split in SPLITS}
     found = {split: values.cpu().numpy() for split, values in probabilities.items()}
     if not all(np.isfinite(values).all() for values in found.values()):
-        raise _diverged(epochs, "weights", "not finite")
+        raise _diverged(len(plan), "weights", "not finite")
     # a method without any training leaves a table without rows, which still has a header
     return TrainedModel(network, method, found, pd.DataFrame(history or {"epoch": []}))
+
+
+def plan_epochs(stages: Sequence[Stage]) -> list[tuple[str, range]]:
+    """Return, for each epoch of a training, the name of its stage and the epochs, counted from 0, of that stage."""
+    plan: list[tuple[str, range]] = []
+    for stage in stages:
+        span = range(len(plan), len(plan) + stage.epochs)
+        plan += [(stage.name, span)] * stage.epochs
+    return plan
 
 
 def train_epoch(

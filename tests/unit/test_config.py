@@ -292,7 +292,10 @@ MISTAKES = [
     ({"data": {"sets": []}}, "config: data.sets is []; it must be a mapping"),
     ({"data": {"sets": {"c": []}}}, "config: data.sets.c is []; it must be a mapping"),
     ({"data": {"mirror": 1}}, "config: data.mirror is 1; it must be text"),
-    ({"paper_method": "mfdd"}, "config: paper_method names 'mfdd', which students does not define; did you mean 'mfd'?"),
+    (
+        {"paper_method": "mfdd"},
+        "config: paper_method names 'mfdd', which students does not define; did you mean 'mfd'?",
+    ),
     ({"paper_values": []}, "config: paper_values is []; it must be text"),
     (
         {"training": {"keep": "best"}},

@@ -85,7 +85,7 @@ class Oversampling(Method):
 
     def loss(self, batch, output, stage):
         assert (batch.group == 1).all()
-        self.seen += batch.index.tolist()
+        self.seen += batch.position.tolist()
         return {"cross_entropy": cross_entropy(output.logits, batch.label)}
 
 
@@ -114,7 +114,7 @@ class Reweighing(Method):
 
     def loss(self, batch, output, stage):
         losses = cross_entropy(output.logits, batch.label, reduction="none")
-        return {"cross_entropy": (self.weight[batch.index] * losses).mean()}
+        return {"cross_entropy": (self.weight[batch.position] * losses).mean()}
 
 
 def unbalanced(dataset):
