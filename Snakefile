@@ -41,14 +41,14 @@ onstart:
     gc.freeze()
     gc.enable()
     # read by the trainings, which say how many are left, and by scripts/watch_trainings.py
-    plan_trainings(RUN, logs_of_planned("train_model"))
+    plan_trainings(INVOCATION, logs_of_planned("train_model"))
 
 
 # Metrics alone, as a fresh clone has them, are not the whole study: this asks for the predictions too, and so for the
 # models.
 rule all:
     input:
-        paths(f"{MODEL}/predictions.parquet", STUDY.grids),
+        paths(f"{MODEL_FOLDER}/predictions.parquet", STUDY.grids),
         tables(),
         figures(),
 

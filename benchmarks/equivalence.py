@@ -47,7 +47,7 @@ CONFIG = Path(__file__).parents[1] / "config" / "demo.yaml"
 DATASET, STUDENT = "digits_s", "mfd"
 METRICS = ["accuracy", "deo_a", "deo_m"]
 LEVEL = 0.05
-MODEL = ["architecture", "role", "seed"]
+PAIR = ["architecture", "role", "seed"]
 
 
 def read_config() -> Study:
@@ -95,8 +95,8 @@ def test_metrics(trained: TrainedModel, folder: Path) -> dict[str, float]:
 
 def pair(runs: pd.DataFrame, precision: str) -> pd.DataFrame:
     """The models that both the reference and the fast engine in `precision` trained: their metrics, side by side."""
-    plain = runs[runs["engine"] == "reference"].set_index(MODEL)[METRICS]
-    fast = runs[(runs["engine"] == "fast") & (runs["precision"] == precision)].set_index(MODEL)[METRICS]
+    plain = runs[runs["engine"] == "reference"].set_index(PAIR)[METRICS]
+    fast = runs[(runs["engine"] == "fast") & (runs["precision"] == precision)].set_index(PAIR)[METRICS]
     return pd.concat({"reference": plain, "fast": fast}, axis=1, join="inner").sort_index()
 
 
@@ -187,7 +187,7 @@ def main() -> None:
         futures = [pool.submit(train_pair, Path(folder), *job, args.epochs) for job in jobs]
         for future in tqdm(as_completed(futures), total=len(futures), desc="equivalence", unit="pair", file=sys.stderr):
             rows += future.result()
-    runs = pd.DataFrame(rows).sort_values([*MODEL, "engine", "precision"], ignore_index=True)
+    runs = pd.DataFrame(rows).sort_values([*PAIR, "engine", "precision"], ignore_index=True)
     args.output.mkdir(parents=True, exist_ok=True)
     runs.to_csv(args.output / "equivalence.csv", index=False, float_format="%.6g")
     text = to_markdown(runs, machine.describe())

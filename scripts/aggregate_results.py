@@ -13,7 +13,7 @@ from fairdistill.reporting.pairs import pair_with_bases
 from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import paired_markdown
-from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import write_text
 
 
@@ -52,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -19,7 +19,7 @@ from fairdistill.evaluation.metrics import cell_accuracy
 from fairdistill.networks import load_network
 from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.tables import markdown
-from fairdistill.runtime.errors import run
+from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import read_json
 from fairdistill.runtime.progress import log
 from fairdistill.training.computing import choose_device
@@ -94,4 +94,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    run(main)
+    run_script(main)

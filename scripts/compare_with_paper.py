@@ -11,7 +11,7 @@ from fairdistill.reporting.pairs import read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
 from fairdistill.reporting.paper.conclusions import judge
 from fairdistill.reporting.runs import read_runs, write_csv
-from fairdistill.runtime.errors import run
+from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.settings.paper import read_paper_values
 
@@ -42,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.runs import read_runs, write_csv
-from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import write_text
 
 
@@ -32,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -7,7 +7,7 @@ Both are written from `fairdistill.settings`; run it after a change there:
 
 from pathlib import Path
 
-from fairdistill.runtime.errors import run
+from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.settings.documents import readme_text, schema_text
 
@@ -23,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from fairdistill.data.download import download
-from fairdistill.runtime.errors import run
+from fairdistill.runtime.errors import run_script
 
 
 def main() -> None:
@@ -21,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from fairdistill.evaluation.metrics import evaluate_file
-from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import read_json, sha256, write_text
 from fairdistill.runtime.provenance import versions
 
@@ -24,10 +24,9 @@ def main() -> None:
     args = parser.parse_args()
 
     record = read_json(args.training)
-    if missing := [name for name in ("classes", "groups") if name not in record]:
+    if missing := [name for name in ("classes", "groups", "outputs") if name not in record]:
         raise UserError(f"{args.training}: lacks the field '{missing[0]}'; train the model again")
-    expected = record.get("outputs", {}).get("predictions.parquet")
-    if expected not in (None, sha256(args.predictions)):
+    if record["outputs"].get("predictions.parquet") != sha256(args.predictions):
         raise UserError(f"{args.predictions}: not the predictions of {args.training}; train the model again")
     record |= evaluate_file(args.predictions, classes=record["classes"], groups=record["groups"])
     record |= {"evaluation_code": args.code, "evaluation_versions": versions()}
@@ -35,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

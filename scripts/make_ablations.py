@@ -9,7 +9,7 @@ from pathlib import Path
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown
 from fairdistill.reporting.models import in_order, read_grids, read_models
 from fairdistill.reporting.runs import write_csv
-from fairdistill.runtime.errors import run
+from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 
 
@@ -42,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fairdistill.reporting.runs import read_runs, write_csv
 from fairdistill.reporting.tables import table1, table1_latex, table1_markdown
-from fairdistill.runtime.errors import run
+from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 
 
@@ -27,4 +27,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

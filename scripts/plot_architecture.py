@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.paper.diagram import draw
-from fairdistill.runtime.errors import run
+from fairdistill.runtime.errors import run_script
 
 
 def main() -> None:
@@ -18,4 +18,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

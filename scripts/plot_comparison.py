@@ -9,9 +9,9 @@ from pathlib import Path
 
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.figures import plot_comparison
-from fairdistill.reporting.paper.comparison import MEASURES, as_table
+from fairdistill.reporting.paper.comparison import PAPER_METRICS, as_table
 from fairdistill.reporting.runs import read_runs
-from fairdistill.runtime.errors import run
+from fairdistill.runtime.errors import run_script
 from fairdistill.settings.paper import read_paper_values
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, required=True, help="runs.csv, one row per model")
     parser.add_argument("--architecture", required=True, help="the architecture to draw, as the runs name it")
-    parser.add_argument("--metric", choices=MEASURES, required=True, help="deo draws both DEO_A and DEO_M")
+    parser.add_argument("--metric", choices=PAPER_METRICS, required=True, help="deo draws both DEO_A and DEO_M")
     parser.add_argument("--paper-values", type=Path, help="the paper's numbers (CSV), to mark")
     parser.add_argument("--method", help="the students that the paper's values are marked on; none where left out")
     parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
@@ -37,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from fairdistill.data.preparing import describe, prepare_dataset
-from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.reading import read_settings
 
@@ -33,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -4,13 +4,95 @@ Writes weights.safetensors, predictions.parquet (validation and test split), his
 folder. A training that was interrupted goes on from its last finished epoch.
 """
 
-from fairdistill.runtime.errors import run
-from fairdistill.training import job
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fairdistill.runtime.errors import run_script
+from fairdistill.settings.base import Settings
+from fairdistill.settings.methods import AnyMethod
+from fairdistill.settings.names import Names
+from fairdistill.settings.networks import AnyNetwork
+from fairdistill.settings.reading import read_settings
+from fairdistill.settings.study import MAX_SEED, Study
+from fairdistill.settings.training import Training
+from fairdistill.training.job import Job, run_training
+
+
+def json_argument(text: str) -> dict:
+    """A mapping given on the command line: JSON, or a bare name for `{"kind": name}`."""
+    if not text.startswith(("{", "[")):
+        return {"kind": text}
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not valid JSON ({error}): {text}") from error
+
+
+def settings_argument(kind: Any, where: str) -> Callable[[str], Settings]:
+    """Settings given on the command line like `json_argument`, checked; what is wrong is a UserError, without usage."""
+
+    def read(text: str) -> Settings:
+        return read_settings(kind, json_argument(text), where=where)
+
+    return read
+
+
+def seed_argument(text: str) -> int:
+    """A seed: a whole number that leaves torch's generator room for the streams made of it."""
+    if not text.isdecimal() or int(text) > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {MAX_SEED}: {text}")
+    return int(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options, each of which is a field of `Job`."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    network = settings_argument(AnyNetwork, "network")
+    add = p.add_argument
+    add("--data", type=Path, required=True, help="folder of a prepared data set")
+    add("--output", type=Path, required=True, help="folder for the model and its predictions")
+    add("--network", type=network, default="resnet18", metavar="JSON", help="kind and stem")
+    add(
+        "--method",
+        type=settings_argument(AnyMethod, "method"),
+        # how a teacher is trained
+        default=json.dumps(Study().teacher.to_json()),
+        metavar="JSON",
+        help="kind and settings of the method",
+    )
+    add("--base", type=Path, help="weights.safetensors of the model that the method stands on, if it stands on one")
+    add("--base-network", type=network, metavar="JSON", help="what the base must be; unchecked where left out")
+    add(
+        "--training",
+        type=settings_argument(Training, "training"),
+        default="{}",
+        metavar="JSON",
+        help="epochs, batch_size, device, ...",
+    )
+    add("--seed", type=seed_argument, default=0, help="decides initial weights, order and flips")
+    add(
+        "--names",
+        type=settings_argument(Names, "names"),
+        default="{}",
+        metavar="JSON",
+        help="names to record: study, dataset, architecture, method, role and base; the role also decides the weights "
+        "that training starts from",
+    )
+    add("--code", default="", help="version of the code, to record and to guard resume state with")
+    return p
+
+
+def read_job(options: Sequence[str] | None = None) -> Job:
+    """Return the job that the command line, or other options, describe."""
+    return Job(**vars(parser().parse_args(options)))
 
 
 def main() -> None:
-    job.run_training(job.parser(__doc__).parse_args())
+    run_training(read_job())
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

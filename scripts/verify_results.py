@@ -20,7 +20,7 @@ from snakemake.utils import update_config
 from fairdistill.evaluation.correctness import from_metrics
 from fairdistill.evaluation.metrics import SPLITS, evaluate_file, score
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, compared_runs
-from fairdistill.reporting.columns import MEASURED, MODEL, RUN
+from fairdistill.reporting.columns import IDENTITY, MEASURED, OVER_SEEDS
 from fairdistill.reporting.models import Models, in_grid_order, in_order, read_files
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
@@ -29,9 +29,9 @@ from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.runs import csv_text, read_runs
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
-from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import read_json, sha256
-from fairdistill.settings.paper import read_paper_values
+from fairdistill.settings.paper import judges_conclusions, read_paper_values
 from fairdistill.settings.reading import complete
 from fairdistill.settings.study import Study
 
@@ -95,7 +95,7 @@ def configuration(files: list[Path], runs: pd.DataFrame) -> Study:
 
 def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str, str]:
     """Make the text of every table of the study again, by file name."""
-    names = read_runs(published["runs.csv"])[RUN].drop_duplicates()
+    names = read_runs(published["runs.csv"])[IDENTITY].drop_duplicates()
     order = in_order(study.with_bases(study.grids[-1]), models.runs.merge(names))
     runs, validation = (in_grid_order(table.merge(names), order) for table in (models.runs, models.validation))
     paired = pair_with_bases(runs, models.correctness)
@@ -132,7 +132,7 @@ def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, 
 def paper_tables(runs: pd.DataFrame, paired: pd.DataFrame, study: Study) -> dict[str, str]:
     """Make the comparison with the paper again; its conclusions are those of the project's own values alone."""
     paper_values, method, verdicts, texts = Path(study.paper_values), study.paper_method, None, {}
-    if paper_values.read_bytes() == (ROOT / "config" / "paper_values.csv").read_bytes():
+    if judges_conclusions(study, ROOT / "config" / "paper_values.csv"):
         verdicts = judge(paired, method=method)
         texts["paper_conclusions.csv"] = csv_text(verdicts)
     comparison = compare(runs, paired, as_table(read_paper_values(paper_values)), method=method)
@@ -146,7 +146,7 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
     record = read_json(path)
     names = {"classes": record["classes"], "groups": record["groups"]}
     # numpy may draw other numbers in another version
-    drawn = ROUNDING if record.get("evaluation_versions", {}).get("numpy") == np.__version__ else DRAWN
+    drawn = ROUNDING if record["evaluation_versions"].get("numpy") == np.__version__ else DRAWN
     folder = folder_of(path, results)
     again = {field: score(from_metrics(record[field], **names), **names) for field in fields_of(record)}
     sources = [("the correctness", again)]
@@ -158,7 +158,7 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
         for field in fields_of(record) | fields_of(scores)
         for name in differing(record.get(field, {}), scores.get(field, {}), drawn)
     ]
-    for name, digest in record.get("outputs", {}).items():
+    for name, digest in record["outputs"].items():
         if (file := folder / name).exists() and sha256(file) != digest:
             found.append(f"{path}: {file} is another than the one evaluated")
     return found + differences_of_base(path, record, results)
@@ -207,11 +207,11 @@ def differences_of_splits(path: Path, results: Path) -> list[str]:
 
 def left_out(metrics: pd.DataFrame, published: pd.DataFrame) -> list[str]:
     """Name the seeds of published models that were evaluated and are not published."""
-    of_models = metrics.merge(published[MODEL].drop_duplicates())
-    runs = set(published[RUN].itertuples(index=False, name=None))
+    of_models = metrics.merge(published[OVER_SEEDS].drop_duplicates())
+    runs = set(published[IDENTITY].itertuples(index=False, name=None))
     return [
         f"tables/runs.csv leaves out {' '.join(map(str, run))}"
-        for run in of_models[RUN].itertuples(index=False, name=None)
+        for run in of_models[IDENTITY].itertuples(index=False, name=None)
         if run not in runs
     ]
 
@@ -244,4 +244,4 @@ def first_difference(published: str, again: str) -> str:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

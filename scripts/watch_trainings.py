@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.progress import TRAININGS, grid_progress, lines
 
 EPOCH = re.compile(r"epoch (\d+)/(\d+)(?:, step (\d+)/(\d+))?  (.*)")
@@ -79,4 +79,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

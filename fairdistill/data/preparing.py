@@ -222,7 +222,7 @@ def _cell_name(prepared: Prepared, label: int, group: int) -> str:
 
 def _refuse_empty_cells(name: str, counts: Mapping[str, NDArray], prepared: Prepared) -> None:
     remedies = {
-        "train": "lower the settings that take images from it, such as `skew` or `validation`",
+        "train": "change the settings that take images from it, such as `validation`, or bring `skew` nearer to 0.5",
         "validation": "raise `validation`",
         "test": "raise the setting for the number or share of test images",
     }

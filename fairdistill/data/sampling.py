@@ -7,8 +7,6 @@ epoch, a training can be resumed at any epoch and no state of the sampling has t
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLINGS = ("plain", "balanced")
-
 
 def plain_order(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return the positions 0 to n - 1, each once, in random order: (n,)."""

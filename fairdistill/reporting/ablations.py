@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairdistill.reporting.columns import ESTIMATE, MEASURED, OTHER, RUN
+from fairdistill.reporting.columns import ESTIMATE, IDENTITY, MEASURED, OTHER, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import differences, margins, pair_with_bases, runs_of
@@ -18,7 +18,6 @@ from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import AT_CHANCE_NOTE, NOTE, latex, markdown, marked, numbers
 from fairdistill.runtime.errors import UserError
 
-MODEL = ["dataset", "architecture", "method"]
 # each part, and the column whose name differs between models that differ in the part; `method` is all of a method, as
 # one model differs in it from its base
 PARTS = {
@@ -29,7 +28,7 @@ PARTS = {
     "data": "dataset",
     "stem": "architecture",
 }
-COLUMNS = ["part", *MODEL, "minus", "metric", "estimate", *ESTIMATE, "seeds", "at_chance"]
+COLUMNS = ["part", *PLACE, "minus", "metric", "estimate", *ESTIMATE, "seeds", "at_chance"]
 
 INTRODUCTION = (
     "Two models are compared where they differ in one part alone; all values are fractions. A model counts with the "
@@ -62,7 +61,7 @@ def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataF
     models : Models
         See `fairdistill.reporting.models.read_models`.
     order : mapping
-        All names of each column of `MODEL`, in the order of the table; later ones are compared with earlier ones.
+        All names of each column of `PLACE`, in the order of the table; later ones are compared with earlier ones.
 
     Raises
     ------
@@ -75,16 +74,16 @@ def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataF
     rank["minus"] = {"": -1, **rank["dataset"], **rank["architecture"], **rank["method"]}
     means = summarise(runs).query("metric in @MEASURED").rename(columns={"mean": "estimate"})
     gaps = pair_with_bases(runs, correctness).assign(part="method", minus=_base_of)
-    pairs = pd.concat([_pairs(runs, models.parts, name, rank) for name in MODEL])
-    changes = differences(pairs, correctness, by=["part", *MODEL, "minus"])
+    pairs = pd.concat([_pairs(runs, models.parts, name, rank) for name in PLACE])
+    changes = differences(pairs, correctness, by=["part", *PLACE, "minus"])
     compared = pd.concat([changes, gaps]).rename(columns={"difference": "estimate"})
-    of_model = runs.assign(at_chance=at_chance(runs)).groupby(MODEL)
+    of_model = runs.assign(at_chance=at_chance(runs)).groupby(PLACE)
     seeds = of_model["seed"].agg(lambda seeds: " ".join(map(str, sorted(seeds)))).rename("seeds")
-    means = means.assign(part="model", minus="").join(seeds, on=MODEL).join(of_model["at_chance"].any(), on=MODEL)
+    means = means.assign(part="model", minus="").join(seeds, on=PLACE).join(of_model["at_chance"].any(), on=PLACE)
     table = pd.concat([means, compared.assign(seeds="")])[COLUMNS]
     # of the base of another architecture, by its method
     ranks = {column: (lambda name, places=places: places[name.split(" ")[-1]]) for column, places in rank.items()}
-    by = ["part", *MODEL, "minus"]
+    by = ["part", *PLACE, "minus"]
     return table.sort_values(by, key=lambda names: names.map(ranks[names.name]), kind="stable", ignore_index=True)
 
 
@@ -101,17 +100,17 @@ def compared_runs(path: Path | str) -> pd.DataFrame:
         raise UserError(f"{path}: column '{missing[0]}' is missing; make it again with scripts.make_ablations")
     models = table[table["part"] == "model"]
     runs = models.assign(seed=models["seeds"].str.split()).explode("seed").astype({"seed": int})
-    return runs[[*MODEL, "seed"]].drop_duplicates(ignore_index=True)
+    return runs[[*PLACE, "seed"]].drop_duplicates(ignore_index=True)
 
 
 def ablations_markdown(table: pd.DataFrame) -> str:
     """Return what `ablations` returned as Markdown: an overview, the models, and every comparison."""
     compared = _compared(table)
-    columns = ["part", "difference", *MODEL, "n"]
+    columns = ["part", "difference", *PLACE, "n"]
     # the name that the difference gives already stays out
     for part, name in PARTS.items():
         compared.loc[compared["part"] == part, name] = ""
-    comparisons = _side_by_side(compared.assign(**{name: compared[name].map(printed) for name in MODEL}), columns)
+    comparisons = _side_by_side(compared.assign(**{name: compared[name].map(printed) for name in PLACE}), columns)
     sections = [
         "# What each part brings",
         INTRODUCTION,
@@ -145,7 +144,7 @@ def _base_of(gaps: pd.DataFrame) -> list[str]:
 
 def _shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of the seeds that all methods on their data set and architecture have."""
-    place = MODEL[:2]
+    place = PLACE[:2]
     methods = runs.groupby(place)["method"].transform("nunique")
     shared = runs[runs.groupby([*place, "seed"])["method"].transform("nunique") == methods]
     for names, found in runs.groupby(place):
@@ -157,7 +156,7 @@ def _shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _pairs(runs: pd.DataFrame, parts: Mapping[tuple, Mapping], name: str, rank: Mapping[str, Mapping]) -> pd.DataFrame:
     """Pairs of runs whose `name` differs, and of whose parts just one, with the columns part and minus."""
-    same = [column for column in MODEL if column != name]
+    same = [column for column in PLACE if column != name]
     pairs = runs.merge(runs, on=["study", *same, "seed"], suffixes=("", OTHER))
     pairs = pairs[pairs[name].map(rank[name]) > pairs[f"{name}{OTHER}"].map(rank[name])]
     pairs = pairs.assign(**{f"{column}{OTHER}": pairs[column] for column in same})
@@ -168,14 +167,14 @@ def _pairs(runs: pd.DataFrame, parts: Mapping[tuple, Mapping], name: str, rank: 
 
 def _part(pair: Mapping, parts: Mapping[tuple, Mapping]) -> str | None:
     """The one part in which the two runs of a pair differ; None where there is not just one."""
-    one, other = (parts[tuple(run[name] for name in RUN)] for run in runs_of(pair))
+    one, other = (parts[tuple(run[name] for name in IDENTITY)] for run in runs_of(pair))
     changed = [part for part in one if one[part] != other[part]]
     return changed[0] if len(changed) == 1 else None
 
 
 def _compared(table: pd.DataFrame) -> pd.DataFrame:
     """The differences of the table, each once, with the columns difference, low, high and text to print."""
-    compared = table[table["part"] != "model"].drop_duplicates([*MODEL, "minus", "metric"]).copy()
+    compared = table[table["part"] != "model"].drop_duplicates([*PLACE, "minus", "metric"]).copy()
     ends = [margins(row | {"difference": row["estimate"]}) for row in compared.to_dict("records")]
     ends = pd.DataFrame(ends, columns=["down", "up"], index=compared.index, dtype=float)
     compared["low"], compared["high"] = compared["estimate"] - ends["down"], compared["estimate"] + ends["up"]
@@ -190,7 +189,7 @@ def _compared(table: pd.DataFrame) -> pd.DataFrame:
 
 def _overview(table: pd.DataFrame) -> pd.DataFrame:
     compared = _compared(table)
-    place, separate = MODEL[:2], compared[compared["part"].isin(["sampling", "loss"])]
+    place, separate = PLACE[:2], compared[compared["part"].isin(["sampling", "loss"])]
     methods = {*separate["method"], *separate["minus"]}
     whole = table.groupby(place)["method"].agg(lambda names: methods <= set(names))
     compared = compared[(compared["part"].map(PARTS) != "method") | compared[place].apply(tuple, axis=1).map(whole)]
@@ -214,11 +213,11 @@ def _models(table: pd.DataFrame) -> pd.DataFrame:
     models = table[table["part"] == "model"].copy()
     parts = numbers(models["estimate"], "{:.3f}"), numbers(models["sd"], " ± {:.3f}")
     models["text"] = marked([f"{mean}{sd}" for mean, sd in zip(*parts, strict=True)], models)
-    gains = _side_by_side(_compared(table[table["part"] == "method"]), MODEL)
+    gains = _side_by_side(_compared(table[table["part"] == "method"]), PLACE)
     gain = " - base's"
-    page = _side_by_side(models, [*MODEL, "n"]).merge(gains, on=MODEL, how="left", suffixes=("", gain)).fillna("")
+    page = _side_by_side(models, [*PLACE, "n"]).merge(gains, on=PLACE, how="left", suffixes=("", gain)).fillna("")
     columns = [f"{printed(metric)}{end}" for metric in MEASURED for end in ("", gain)]
-    return page[[*MODEL, "n", *columns]].assign(**{name: page[name].map(printed) for name in MODEL})
+    return page[[*PLACE, "n", *columns]].assign(**{name: page[name].map(printed) for name in PLACE})
 
 
 def _side_by_side(rows: pd.DataFrame, index: list[str]) -> pd.DataFrame:

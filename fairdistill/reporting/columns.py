@@ -1,10 +1,12 @@
 """Names of the columns that several tables share."""
 
-# of a model, as a grid and a pattern of paths have them
-NAMES = ["dataset", "architecture", "method", "seed"]
-MODEL = ["dataset", "architecture", "role", "method"]
-# what tells one model from all others
-RUN = ["study", *MODEL, "seed"]
+# of the models that differ in nothing but the seed
+PLACE = ["dataset", "architecture", "method"]
+# of one model of a study, as grids and patterns of paths have them
+NAMES = [*PLACE, "seed"]
+# the same with what a table says of them beside their names
+OVER_SEEDS = ["dataset", "architecture", "role", "method"]
+IDENTITY = ["study", *OVER_SEEDS, "seed"]
 BASE = ["base_architecture", "base_method"]
 
 METRICS = ["accuracy", "deo_a", "deo_m", "worst_group_accuracy"]
@@ -20,7 +22,7 @@ UNCERTAINTY = [
     ),
 ]
 # all of runs.csv
-RUNS = [*RUN, *BASE, *METRICS, *UNCERTAINTY, "paired", "n_test", "epochs", "seconds", "code"]
+RUNS = [*IDENTITY, *BASE, *METRICS, *UNCERTAINTY, "paired", "n_images", "epochs", "seconds", "code"]
 
 # marks the second model's columns in a table of pairs
 OTHER = "_other"

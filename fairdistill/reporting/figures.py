@@ -15,10 +15,11 @@ from matplotlib.patheffects import withStroke
 
 from fairdistill.reporting.columns import DEO
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.paper.comparison import DATASETS, MEASURES
+from fairdistill.reporting.paper.comparison import PAPER_METRICS
 from fairdistill.reporting.runs import at_chance
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
+from fairdistill.settings.paper import PAPER_DATASETS
 
 STYLE = {
     "font.size": 8,
@@ -122,7 +123,7 @@ def plot_comparison(
             f"{len(students)} students of {architecture} to draw; a figure tells {most} apart, so take fewer"
         )
     styles = _styles(students)
-    panels, measures = _panels(runs, list(styles)), MEASURES[metric]
+    panels, measures = _panels(runs, list(styles)), PAPER_METRICS[metric]
     bars = max(len(panel.place) for panel in panels)
     columns = len(measures) if len(panels) == 1 and bars <= 8 else 1
     # bars as wide as those of the paper's figures, until the page is full
@@ -219,7 +220,7 @@ def _draw_fair_baseline(ax: Axes, runs: pd.DataFrame, measure: str, panel: Panel
 
 def _mark_paper(ax: Axes, claims: pd.DataFrame, panel: Panel, method: str | None) -> None:
     for claim in claims.itertuples():
-        dataset, *others = DATASETS.get(claim.dataset, [claim.dataset])
+        dataset, *others = PAPER_DATASETS.get(claim.dataset, [claim.dataset])
         x = panel.place.get((dataset, TEACHER if claim.role == "teacher" else method))
         if x is not None and not others:
             ax.plot(x + panel.width / 4, claim.value, "D", ms=5, mfc="white", mec="black", label=PAPER)

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import Field
 
 from fairdistill.evaluation.correctness import Correctness, from_metrics
-from fairdistill.reporting.columns import DEO, MEASURED, METRICS, NAMES, RUN, RUNS
+from fairdistill.reporting.columns import DEO, IDENTITY, MEASURED, METRICS, NAMES, RUNS
 from fairdistill.reporting.records import Record, Scores, read_record
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, Text
@@ -42,7 +42,8 @@ class Models:
     validation
         The same of the scores on the validation split, of the models that have them.
     correctness, parts
-        By the values of `RUN` of each model: its answers on the test split, and the parts that `ablations` compares.
+        By the values of `IDENTITY` of each model: its answers on the test split, and the parts that `ablations`
+        compares.
     """
 
     runs: pd.DataFrame
@@ -113,7 +114,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
     for path in paths:
         record = read_record(path)
         row = _row(record, record.metrics)
-        run = tuple(row[name] for name in RUN)
+        run = tuple(row[name] for name in IDENTITY)
         if isinstance(paths, Mapping) and (names := tuple(row[name] for name in NAMES)) != paths[path]:
             raise UserError(f"{path}: is of the model {_words(names)}, where that of {_words(paths[path])} belongs")
         if run in source:
@@ -179,7 +180,7 @@ def in_grid_order(runs: pd.DataFrame, order: Mapping[str, Sequence[str]]) -> pd.
 def _row(record: Record, scores: Scores) -> dict:
     """One model in one row of the table of runs, by its scores on one split."""
     run, found = record.run, scores.uncertainty
-    row = {name: getattr(run, name) for name in RUN}
+    row = {name: getattr(run, name) for name in IDENTITY}
     row |= {f"base_{name}": getattr(run.base, name) if run.base else "" for name in ("architecture", "method")}
     row |= {name: getattr(scores, name) for name in METRICS}
     for metric in MEASURED:
@@ -196,7 +197,7 @@ def _row(record: Record, scores: Scores) -> dict:
         }
     return row | {
         "paired": scores.correctness.paired,
-        "n_test": scores.n,
+        "n_images": scores.n,
         "epochs": record.parameters.training.epochs,
         "seconds": record.seconds,
         "code": record.code,

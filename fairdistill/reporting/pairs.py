@@ -13,7 +13,7 @@ import pandas as pd
 from fairdistill.evaluation.correctness import Correctness
 from fairdistill.evaluation.seeds import holm, sign_flip_p
 from fairdistill.evaluation.uncertainty import ENDS, gap_intervals
-from fairdistill.reporting.columns import BASE, DEO, ESTIMATE, MEASURED, OTHER, RUN
+from fairdistill.reporting.columns import BASE, DEO, ESTIMATE, IDENTITY, MEASURED, OTHER
 from fairdistill.reporting.runs import at_chance, with_columns
 from fairdistill.reporting.summaries import over_seeds
 from fairdistill.settings.methods import TEACHER
@@ -140,6 +140,6 @@ def read_paired(path: Path | str) -> pd.DataFrame:
 def _gaps(pair: Mapping, correctness: Mapping[tuple, Correctness]) -> dict[str, tuple[float, float]]:
     """The test-set interval of each difference between the two models of a pair, of one seed."""
     runs = runs_of(pair)
-    models = [correctness[tuple(run[name] for name in RUN)] for run in runs]
+    models = [correctness[tuple(run[name] for name in IDENTITY)] for run in runs]
     known = [{deo: {end: run[f"{deo}_{end}"] for end in ENDS} for deo in DEO} for run in runs]
     return gap_intervals(*models, *known)

@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import DEO, MEASURED
+from fairdistill.reporting.columns import DEO, MEASURED, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.runs import at_chance
 from fairdistill.reporting.tables import markdown, numbers
 from fairdistill.reporting.verdicts import noise
 
-MODEL = ["dataset", "architecture", "method"]
 WITHIN, OUTSIDE = "within the noise", "outside the noise"
 SIDES = ["published", "own"]
 
@@ -54,7 +53,7 @@ def compare_studies(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
 
 def studies_markdown(comparison: pd.DataFrame, *, published: str) -> str:
     """Return what `compare_studies` returned as Markdown; `published` names the folder of the published study."""
-    table = comparison[[*MODEL, "metric"]].map(printed)
+    table = comparison[[*PLACE, "metric"]].map(printed)
     for side in SIDES:
         means, sds = numbers(comparison[side], "{:.3f}"), numbers(comparison[f"{side}_sd"], " ± {:.3f}")
         table[side] = [f"{mean}{sd}" for mean, sd in zip(means, sds, strict=True)]
@@ -80,7 +79,7 @@ def studies_markdown(comparison: pd.DataFrame, *, published: str) -> str:
 def _means(runs: pd.DataFrame) -> pd.DataFrame:
     """Mean, sd and n over seeds, half the test-set interval and whether a seed is at chance, by model and metric."""
     rows = {}
-    for names, seeds in runs.assign(at_chance=at_chance(runs)).groupby(MODEL, sort=False):
+    for names, seeds in runs.assign(at_chance=at_chance(runs)).groupby(PLACE, sort=False):
         for metric in MEASURED:
             values, half = seeds[metric], (seeds[f"{metric}_high"] - seeds[f"{metric}_low"]).mean() / 2
             rows[*names, metric] = {
@@ -90,7 +89,7 @@ def _means(runs: pd.DataFrame) -> pd.DataFrame:
                 "test": half,
                 "at_chance": bool(seeds["at_chance"].any()),
             }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis([*MODEL, "metric"])
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis([*PLACE, "metric"])
 
 
 def _verdict(difference: float, allowed: float, at_chance: bool) -> str:

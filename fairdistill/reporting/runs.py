@@ -5,7 +5,7 @@ set and seed that this one stands on, empty where it stands on none; accuracy, d
 (fractions 0..1); the 95 % test-set interval of the first three (`_low`, `_high`), and of each DEO the `_corrected`
 value, the mean and 95 % range of a fair classifier's (`_fair_baseline`, `_fair_baseline_low`, `_fair_baseline_high`)
 and the `_verdict`, see `fairdistill.evaluation.uncertainty.assess`; paired (whether copies of one image are in all
-groups), n_test (images), epochs, seconds (of training), code (its version).
+groups), n_images, epochs, seconds (of training), code (its version).
 
 Rows are in the order of the study's grids, seeds in numeric order. Every table and figure that is made from this one
 keeps the order in which it names data sets, architectures and methods.
@@ -17,14 +17,14 @@ from pathlib import Path
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import BASE, DEO, MODEL, RUNS
+from fairdistill.reporting.columns import BASE, DEO, OVER_SEEDS, RUNS
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import write_text
 
 
 def read_runs(path: Path | str) -> pd.DataFrame:
     """Return the table that `aggregate_results` wrote as runs.csv."""
-    runs = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(["study", *MODEL, *BASE], str))
+    runs = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(["study", *OVER_SEEDS, *BASE], str))
     return with_columns(runs, RUNS, path)
 
 

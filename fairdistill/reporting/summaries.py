@@ -10,7 +10,7 @@ import pandas as pd
 
 from fairdistill.evaluation.seeds import t_interval
 from fairdistill.evaluation.uncertainty import verdict
-from fairdistill.reporting.columns import DEO, MEASURED, METRICS, MODEL
+from fairdistill.reporting.columns import DEO, MEASURED, METRICS, OVER_SEEDS
 from fairdistill.reporting.runs import at_chance
 
 
@@ -22,9 +22,9 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     the verdict on the mean, which is "at chance" where one of the seeds is. sd and t-interval are missing where n = 1.
     """
     rows = []
-    for model, seeds in runs.groupby(MODEL, sort=False):
+    for model, seeds in runs.groupby(OVER_SEEDS, sort=False):
         for metric in METRICS:
-            row = dict(zip(MODEL, model, strict=True)) | {"metric": metric} | over_seeds(seeds[metric])
+            row = dict(zip(OVER_SEEDS, model, strict=True)) | {"metric": metric} | over_seeds(seeds[metric])
             if metric in MEASURED:
                 row |= {f"test_{end}": seeds[f"{metric}_{end}"].mean() for end in ("low", "high")}
             if metric in DEO:
@@ -50,7 +50,9 @@ def average_datasets(runs: pd.DataFrame, datasets: Iterable[str]) -> pd.DataFram
     A seed counts where all the data sets have it. Index: architecture, role, method, metric, in the order of the runs.
     """
     datasets = set(datasets)
-    tidy = runs[runs["dataset"].isin(datasets)].melt(id_vars=[*MODEL, "seed"], value_vars=METRICS, var_name="metric")
+    tidy = runs[runs["dataset"].isin(datasets)].melt(
+        id_vars=[*OVER_SEEDS, "seed"], value_vars=METRICS, var_name="metric"
+    )
     model = ["architecture", "role", "method", "metric"]
     seeds = tidy.groupby([*model, "seed"], sort=False)["value"].agg(["mean", "size"])
     complete = seeds.loc[seeds["size"] == len(datasets), "mean"]

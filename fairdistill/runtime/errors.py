@@ -8,7 +8,7 @@ class UserError(Exception):
     """Bad input. The message says what is wrong, where, and what to do, in one line."""
 
 
-def run(main: Callable[[], None]) -> None:
+def run_script(main: Callable[[], None]) -> None:
     """Call a script's `main`; turn what the user can mend into one line on stderr and exit status 1."""
     try:
         main()

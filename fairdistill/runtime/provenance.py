@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 PROJECT = ("fairdistill", "scripts")
 # Packages that are left out of a version. A change in `runtime` alters how an error reads, how a file gets to its
 # place, which GPU is taken or what is noted beside a result, but no result. A change in `settings` alters a result
-# through the values of the settings alone, and those are recorded and compared by themselves.
+# through the values of the settings, and those are recorded and compared by themselves. (Attributes of a class that are
+# no settings, such as the names of a network's layers, belong to the module that implements it, and change with it.)
 NEUTRAL = ("fairdistill.runtime", "fairdistill.settings")
 PACKAGES = (
     "torch",

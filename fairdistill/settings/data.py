@@ -32,10 +32,7 @@ class DataSet(Settings):
     split_seed: Whole = Field(0, ge=0, description="The seed of every random draw in making the data set.")
 
 
-SKEW = (
-    "The share of each class's training images that belong to the class's majority group: 0.5 is no bias, and at 1 "
-    "every class has a single group."
-)
+SKEW = "The share of each class's training images that belong to the class's majority group; 0.5 is no bias."
 
 
 class Cifar10S(DataSet):
@@ -49,7 +46,7 @@ class Cifar10S(DataSet):
     archive: ClassVar[str | None] = "cifar-10-python.tar.gz"
 
     kind: Literal["cifar10s"]
-    skew: Number = Field(0.8, gt=0, le=1, description=SKEW)
+    skew: Number = Field(0.8, gt=0, lt=1, description=SKEW)
     gray_classes: Distinct[Annotated[int, Field(ge=0, le=9), READ_WHOLE]] = Field(
         [0, 1, 2, 3, 4], description="The classes that are mostly gray in training; the others are mostly in colour."
     )
@@ -79,7 +76,7 @@ class DigitsS(DataSet):
     implementation: ClassVar[str] = "fairdistill.data.digits_s"
 
     kind: Literal["digits_s"]
-    skew: Number = Field(0.9, gt=0, le=1, description=SKEW)
+    skew: Number = Field(0.9, gt=0, lt=1, description=SKEW)
     image_size: Whole = Field(
         32, ge=8, description="The edge of the square images, in pixels, to which the digits of 8 px are enlarged."
     )

@@ -1,7 +1,7 @@
 """The numbers of a paper that a study is compared with: one row of a CSV file each."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +10,7 @@ from pydantic import Field
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Number, Settings, Text
 from fairdistill.settings.reading import read_settings
+from fairdistill.settings.study import Study
 
 
 class PaperValue(Settings):
@@ -32,20 +33,36 @@ class PaperValue(Settings):
 
 
 COLUMNS = list(PaperValue.model_fields)
+# the paper's names for what it measured on, and the data sets of ours that each stands for
+PAPER_DATASETS = {"cifar10": ["cifar10s"], "utkface": ["utkface"], "mean_of_both": ["cifar10s", "utkface"]}
 
 
-def read_paper_values(path: Path | str) -> list[PaperValue]:
+def read_paper_values(path: Path | str, *, study: Study | None = None) -> list[PaperValue]:
     """Return the numbers in a CSV file such as config/paper_values.csv.
+
+    Parameters
+    ----------
+    study
+        Where given, the names of data sets and networks are compared with those that it defines.
 
     Raises
     ------
     UserError
         One line with the file and, where it is about a row, its number (the header's is 1), if the columns are not
-        those of `PaperValue`, a value is unknown or no number, or two rows are of the same number.
+        those of `PaperValue`, a value or a name is unknown, a value is no number, or two rows are of the same number.
     """
+    known: dict[str, Collection[str]] = {}
+    if study:
+        known = {"dataset": [*PAPER_DATASETS, *study.data.sets], "architecture": list(study.networks)}
     values: dict[tuple, tuple[int, PaperValue]] = {}
     for number, row in _rows(path):
         value = read_settings(PaperValue, row, where=f"{path}: row {number}")
+        for column, names in known.items():
+            if (name := getattr(value, column)) not in names:
+                known_names = ", ".join(names)
+                raise UserError(
+                    f"{path}: row {number}: {column} is {name!r}, which is not known; it must be one of {known_names}"
+                )
         if value.claim in values:
             first, _ = values[value.claim]
             raise UserError(f"{path}: row {number}: the same number as row {first} ({' '.join(value.claim)}); keep one")
@@ -53,6 +70,26 @@ def read_paper_values(path: Path | str) -> list[PaperValue]:
     if not values:
         raise UserError(f"{path}: has no row below the header; give the paper's numbers, or set paper_values to null")
     return [value for _, value in values.values()]
+
+
+def judges_conclusions(study: Study, own: Path) -> bool:
+    """Whether the sentences that the term paper concludes with are judged in a study.
+
+    They are where the study is compared with the paper's own numbers, and its main grid has all models that the
+    sentences are about.
+
+    Parameters
+    ----------
+    own
+        The project's file of the paper's numbers; a copy of it counts as the same.
+    """
+    return (
+        study.paper_values is not None
+        and Path(study.paper_values).read_bytes() == own.read_bytes()
+        and set(PAPER_DATASETS["mean_of_both"]) <= set(study.datasets)
+        and {"resnet", "shufflenet"} <= set(study.architectures)
+        and study.paper_method in study.methods
+    )
 
 
 def _rows(path: Path | str) -> Iterator[tuple[int, dict]]:

@@ -284,7 +284,7 @@ def _check_layers(study: Study) -> None:
 
 def _check_validation(study: Study) -> None:
     """Whatever chooses anything reads the validation split alone, so there has to be one."""
-    for grid in study.grids:
+    for grid in [part for main in study.grids for part in study.with_bases(main)]:
         fitted = [name for name in grid["method"] if study.method(name).needs_validation]
         asking = ["training.keep is best"] if study.training.keep == "best" else []
         asking += [f"students.{name} is of a kind that is fitted on it" for name in fitted]

@@ -13,7 +13,9 @@ from fairdistill.settings.networks import AnyNetwork, ResNet18, ShuffleNetV2
 from fairdistill.settings.training import Training
 
 # the largest leaves torch's generator room for the streams that are made of a seed
-Seeds = AtLeastOne[Annotated[int, Field(ge=0, le=2**62 - 1), READ_WHOLE]]
+# torch's generator needs room for the streams that are made of a seed
+MAX_SEED = 2**62 - 1
+Seeds = AtLeastOne[Annotated[int, Field(ge=0, le=MAX_SEED), READ_WHOLE]]
 
 
 class Data(Settings):

@@ -232,6 +232,8 @@ def train_epoch(
     method.train()
     started = time.perf_counter()
     order = method.order(images.label.cpu().numpy(), images.group.cpu().numpy(), rng)
+    if not len(order):
+        raise UserError(f"training: the order of epoch {epoch + 1}, which the method gives, has no image")
     flips = torch.from_numpy(rng.random(len(order)) < 0.5).to(images.device) if settings.flip else None
     # what the method draws in this epoch is the same whether or not the training was interrupted before it
     torch.manual_seed(int(rng.integers(2**63)))

@@ -1,6 +1,5 @@
 """One training from its inputs to its outputs: read, train or go on, publish whole files."""
 
-import argparse
 import hashlib
 import json
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_memory_mb, versions
 from fairdistill.settings.networks import Network
 from fairdistill.training.computing import choose_computing
+from fairdistill.training.job import Job
 from fairdistill.training.loop import SPLITS, TrainedModel, train
 from fairdistill.training.resume import ResumeState
 
@@ -25,73 +25,73 @@ OUTPUTS = ("weights.safetensors", "predictions.parquet", "history.csv")
 RECORD = "training.json"
 
 
-def train_and_publish(args: argparse.Namespace, *, lock: WriterLock) -> None:
-    """Train what `args` (of `job.parser`) describe; write weights, predictions, history and record.
+def train_and_publish(job: Job, *, lock: WriterLock) -> None:
+    """Train what a job says; write weights, predictions, history and record.
 
     An interrupted training left its state beside the folder of its outputs, and goes on from there. A training whose
     outputs are there, whole and of just this configuration, is not repeated: a process that outlived Snakemake, or
     that held `lock` before, has finished it.
     """
-    dataset = load_dataset(args.data)
-    computing = choose_computing(args.training, args.network)
+    dataset = load_dataset(job.data)
+    computing = choose_computing(job.training, job.network)
     inputs = {"dataset": dataset.info["sha256"]}
     base = None
-    if args.base:
-        base = _load_base(args.base, args.base_network, dataset)
-        inputs["base"] = sha256(args.base)
+    if job.base:
+        base = _load_base(job.base, job.base_network, dataset)
+        inputs["base"] = sha256(job.base)
     # by hand the names may be left out
     defaults = {
-        "dataset": args.data.name,
-        "architecture": args.network.kind,
-        "method": args.method.kind,
-        "role": "student" if args.base else "teacher",
+        "dataset": job.data.name,
+        "architecture": job.network.kind,
+        "method": job.method.kind,
+        "role": "student" if job.base else "teacher",
     }
-    names = args.run.to_json()
+    names = job.names.to_json()
     names |= {key: value for key, value in defaults.items() if names[key] is None}
     identity = {
-        "run": {**names, "seed": args.seed},
+        "run": {**names, "seed": job.seed},
         "parameters": {
-            "network": args.network.to_json(),
-            "method": args.method.parameters(),
-            "training": args.training.to_json(),
+            "network": job.network.to_json(),
+            "method": job.method.parameters(),
+            "training": job.training.to_json(),
         },
-        "code": args.code,
+        "code": job.code,
         "inputs": inputs,
         "versions": versions(),
         "device": computing.device.type,
         "precision": computing.precision,
     }
-    resume = ResumeState(args.output.with_name(f"{args.output.name}.resume"), _digest(identity), check=lock.check)
+    resume = ResumeState(job.output.with_name(f"{job.output.name}.resume"), _digest(identity), check=lock.check)
     # by hand, without --code, nobody knows whether the code is the same
-    if args.code and _is_done(args.output, identity):
-        log(f"{args.output} holds this very training already; delete it to train anew")
+    if job.code and _is_done(job.output, identity):
+        log(f"{job.output} holds this very training already; delete it to train anew")
         # newer than the inputs, as Snakemake expects
         for name in (*OUTPUTS, RECORD):
-            (args.output / name).touch()
-        _finish(args, resume)
+            (job.output / name).touch()
+        _finish(job, resume)
         return
     # recorded now: the checkout may change while we train
     provenance = {"commit": commit(), "packages": packages()}
-    log(f"{names['role']} {names['architecture']} on {names['dataset']}, method {args.method.kind}, seed {args.seed}")
+    log(f"{names['role']} {names['architecture']} on {names['dataset']}, method {job.method.kind}, seed {job.seed}")
 
     trained = train(
         dataset,
-        args.network,
-        args.method,
-        args.training,
+        job.network,
+        job.method,
+        job.training,
         role=names["role"],
-        seed=args.seed,
+        seed=job.seed,
         base=base,
         resume=resume,
     )
 
     lock.check()
-    (args.output / RECORD).unlink(missing_ok=True)
-    weights = args.output / "weights.safetensors"
-    save_network(weights, trained.network, args.network, method=trained.method.prediction_state())
-    with replacing(args.output / "predictions.parquet") as partial:
+    (job.output / RECORD).unlink(missing_ok=True)
+    weights = job.output / "weights.safetensors"
+    save_network(weights, trained.network, job.network, method=trained.method.prediction_state())
+    with replacing(job.output / "predictions.parquet") as partial:
         _predictions(dataset, trained).to_parquet(partial, index=False)
-    with replacing(args.output / "history.csv") as partial:
+    with replacing(job.output / "history.csv") as partial:
         trained.history.to_csv(partial, index=False)
     record = {
         **identity,
@@ -99,7 +99,7 @@ def train_and_publish(args: argparse.Namespace, *, lock: WriterLock) -> None:
         "classes": dataset.classes,
         "groups": dataset.groups,
         "needs_group": trained.method.needs_group,
-        "outputs": {name: sha256(args.output / name) for name in OUTPUTS},
+        "outputs": {name: sha256(job.output / name) for name in OUTPUTS},
         # of all epochs, those before an interruption included
         "seconds": round(trained.seconds, 2),
         "peak_memory_mb": round(peak_memory_mb()),
@@ -107,13 +107,13 @@ def train_and_publish(args: argparse.Namespace, *, lock: WriterLock) -> None:
         **provenance,
     }
     lock.check()
-    write_text(args.output / RECORD, json.dumps(record, indent=2) + "\n")
-    _finish(args, resume)
+    write_text(job.output / RECORD, json.dumps(record, indent=2) + "\n")
+    _finish(job, resume)
 
 
-def _finish(args: argparse.Namespace, resume: ResumeState) -> None:
+def _finish(job: Job, resume: ResumeState) -> None:
     resume.discard()
-    count_training(str(args.output))
+    count_training(str(job.output))
 
 
 def _is_done(folder: Path, identity: Mapping) -> bool:
@@ -131,8 +131,8 @@ def _load_base(path: Path, network: Network | None, dataset: ImageDataset) -> Cl
     base = load_network(path, settings=network)
     if base.head.out_features != len(dataset.classes):
         raise UserError(
-            f"{path}: the base knows {base.head.out_features} classes, the data set has {len(dataset.classes)}; "
-            "give a base that was trained on this data set"
+            f"{path}: the base has {base.head.out_features} outputs, the data set has {len(dataset.classes)} classes; "
+            "give a base that was trained on this data set, and that has one output for each class"
         )
     return base
 

@@ -28,21 +28,21 @@ def measured(data, tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     settings = ShuffleNetV2(kind="shufflenet_v2_x1_0", stem="cifar")
     save_network(folder / "weights.safetensors", build_network(settings, 3), settings)
-    (folder / "training.json").write_text(json.dumps({"run": RUN | {"role": "teacher", "base": None}}))
+    (folder / "training.json").write_text(json.dumps({"run": IDENTITY | {"role": "teacher", "base": None}}))
     arguments = ["--results", tmp_path, "--csv", tmp_path / "splits.csv", folder.relative_to(tmp_path / "models")]
     monkeypatch.setattr("sys.argv", ["compare_splits", *map(str, arguments)])
     compare_splits.main()
     return pd.read_csv(tmp_path / "splits.csv")
 
 
-RUN = {"dataset": "tiny", "architecture": "shufflenet", "method": "teacher", "seed": 3}
+IDENTITY = {"dataset": "tiny", "architecture": "shufflenet", "method": "teacher", "seed": 3}
 
 
 def test_both_splits_of_each_model_are_measured(tiny_folder, tmp_path, monkeypatch, capsys):
     table = measured(tiny_folder, tmp_path, monkeypatch)
-    assert list(table) == [*RUN, "split", "accuracy", "deo_a", "deo_m", "between_groups"]
+    assert list(table) == [*IDENTITY, "split", "accuracy", "deo_a", "deo_m", "between_groups"]
     assert table["split"].tolist() == ["train", "test"]
-    assert (table[list(RUN)] == pd.Series(RUN)).all(axis=None)
+    assert (table[list(IDENTITY)] == pd.Series(IDENTITY)).all(axis=None)
     # an untrained model gives one answer
     assert table[["accuracy", "deo_a", "deo_m"]].to_numpy() == pytest.approx(np.array([[1 / 3, 0, 0]] * 2))
     assert table["between_groups"].gt(0).all()

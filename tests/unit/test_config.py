@@ -282,7 +282,7 @@ MISTAKES = [
         "config: students.at.layers names 'layer4', which shufflenet does not have",
     ),
     (dataset(kind="cifar10s", skew=0), "config: data.sets.cifar10s.skew is 0; it must be above 0"),
-    (dataset(kind="cifar10s", skew=1.5), "config: data.sets.cifar10s.skew is 1.5; it must be at most 1"),
+    (dataset(kind="cifar10s", skew=1.5), "config: data.sets.cifar10s.skew is 1.5; it must be below 1"),
     (dataset(kind="cifar10s", gray_classes=[10]), "config: data.sets.cifar10s.gray_classes.0 is 10; it"),
     (dataset(kind="cifar10s", gray_classes=[1, 1]), "config: data.sets.cifar10s.gray_classes is [1, 1]; an"),
     (dataset(kind="cifar10s", validation=1), "config: data.sets.cifar10s.validation is 1; it must be below 1"),

@@ -15,7 +15,7 @@ import pytest
 
 from fairdistill.data import load_dataset
 from fairdistill.data.preparing import Prepared, describe, prepare_dataset, write_dataset
-from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.settings.base import kinds
 from fairdistill.settings.data import AnyDataSet, Cifar10S
 from scripts import prepare_dataset as prepare_dataset_script
@@ -315,7 +315,7 @@ def test_the_description_has_the_counts_of_each_split_and_the_notes(tmp_path):
 def test_script_refuses_bad_settings_in_one_line(tmp_path, monkeypatch, settings, message):
     monkeypatch.setattr("sys.argv", ["prepare_dataset", "--settings", settings, "--output", str(tmp_path / "d")])
     with pytest.raises(SystemExit) as stopped:
-        run(prepare_dataset_script.main)
+        run_script(prepare_dataset_script.main)
     assert stopped.value.code.startswith(f"error: {message}")
     assert "\n" not in stopped.value.code
     assert not (tmp_path / "d").exists()

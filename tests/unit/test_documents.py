@@ -75,7 +75,7 @@ def test_the_tables_give_default_bounds_and_choices():
     }
     assert rows <= set(readme.splitlines())
     assert re.search(r"^\| `validation` \| `0.0` \| .* At least 0, below 1\. \|$", readme, flags=re.MULTILINE)
-    assert re.search(r"^\| `skew` \| `0.9` \| .* Above 0, at most 1\. \|$", readme, flags=re.MULTILINE)
+    assert re.search(r"^\| `skew` \| `0.9` \| .* Above 0, below 1\. \|$", readme, flags=re.MULTILINE)
     assert re.search(r"^\| `gray_classes` \| .* Each at least 0, at most 9\. \|$", readme, flags=re.MULTILINE)
     assert re.search(r"^\| `device` \| `auto` \| .* One of `auto`, `cpu`, `cuda`\. \|$", readme, flags=re.MULTILINE)
     assert re.search(r"^\| `base` \| `{method: teacher, architecture: same}` \| ", readme, flags=re.MULTILINE)

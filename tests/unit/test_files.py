@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from fairdistill.runtime.errors import UserError, run
+from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import replacing, write_text
 
 
@@ -32,7 +32,7 @@ def test_a_disk_that_is_really_full_is_one_line(tmp_path, capsys):
             partial.write_text("x")
 
     with pytest.raises(SystemExit) as exit_:
-        run(main)
+        run_script(main)
     assert str(exit_.value) == f"error: [Errno 28] No space left on device: '{tmp_path / 'new.txt'}'"
     assert not (tmp_path / "new.txt").exists()
 
@@ -42,4 +42,4 @@ def test_what_a_user_can_mend_is_one_line():
         raise UserError("training: epochs is 0; it must be above 0")
 
     with pytest.raises(SystemExit, match=r"^error: training: epochs is 0; it must be above 0$"):
-        run(main)
+        run_script(main)

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import tokenize
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, get_args
 
@@ -29,13 +30,14 @@ from torch.nn.functional import cross_entropy, mse_loss
 from fairdistill.methods.base import Method, Stage, Step, Task, method_class
 from fairdistill.networks import build_network, freeze, load_method, load_network
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.locks import WriterLock
 from fairdistill.settings.methods import AnyMethod, Distillation
 from fairdistill.settings.methods import Method as Settings
-from fairdistill.training import job
 from fairdistill.training.engines import load_engine
 from fairdistill.training.loop import learning_rate_factor
 from fairdistill.training.publish import train_and_publish
 from fairdistill.training.resume import ResumeState
+from scripts import train_model
 
 ROOT = Path(__file__).parents[2]
 ENGINES = ["fast", "reference"]
@@ -522,10 +524,9 @@ def publish(folder, method, output, *options, base=None):
     """The files of a training, as scripts.train_model writes them."""
     command = ["--data", str(folder), "--output", str(output), "--network", json.dumps(network_settings().to_json())]
     command += ["--training", '{"epochs": 1, "batch_size": 32, "device": "cpu"}', *options]
-    args = job.parser("").parse_args(command + (["--base", str(base)] if base else []))
-    args.method = method
-    with job.WriterLock(output.with_name(f"{output.name}.lock")) as lock:
-        train_and_publish(args, lock=lock)
+    told = train_model.read_job(command + (["--base", str(base)] if base else []))
+    with WriterLock(output.with_name(f"{output.name}.lock")) as lock:
+        train_and_publish(replace(told, method=method), lock=lock)
     return json.loads((output / "training.json").read_text())
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.paper import COLUMNS, read_paper_values
+from fairdistill.settings.reading import complete
 
 PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
 HEADER = ",".join(COLUMNS)
@@ -97,3 +98,15 @@ def test_reading_it_is_light_enough_for_planning():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [("cifar10,", "cifar11,", "dataset is 'cifar11'"), (",resnet,", ",resnettt,", "architecture is 'resnettt'")],
+)
+def test_names_that_the_study_does_not_know_are_named_with_file_and_row(tmp_path, old, new, message):
+    path = tmp_path / "values.csv"
+    path.write_text(PAPER_VALUES.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UserError, match=rf"values\.csv: row \d+: {message}, which is not known; it must be one of "):
+        read_paper_values(path, study=complete({}))
+    assert read_paper_values(PAPER_VALUES, study=complete({}))

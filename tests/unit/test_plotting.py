@@ -57,7 +57,7 @@ def bars_of(ax):
 
 def axes_of(figure, metric):
     """The axes of each measure, from above."""
-    measures = plotting.MEASURES[metric]
+    measures = plotting.PAPER_METRICS[metric]
     return dict(zip(measures, np.array_split(figure.axes, len(measures)), strict=True))
 
 

@@ -52,7 +52,7 @@ def test_runs_have_one_row_per_model_read_from_fields_alone(tmp_path):
     row = runs.iloc[0]
     assert (row["dataset"], row["role"], row["method"], row["seed"]) == ("cifar10s", "teacher", "teacher", 0)
     assert [row[name] for name in METRICS] == [first["metrics"][name] for name in METRICS]
-    assert (row["n_test"], row["epochs"], row["seconds"]) == (240, 20, 12.5)
+    assert (row["n_images"], row["epochs"], row["seconds"]) == (240, 20, 12.5)
     assert runs.columns.tolist() == RUNS
 
 
@@ -353,7 +353,7 @@ def test_the_validation_split_has_a_table_of_its_own_that_changes_no_other(tmp_p
     validation, runs = read_runs(tmp_path / "validation.csv"), read_runs(tmp_path / "runs.csv")
     pd.testing.assert_frame_equal(validation[NAMES], runs.query("dataset == 'utkface'")[NAMES].reset_index(drop=True))
     assert validation.columns.tolist() == runs.columns.tolist()
-    assert set(validation["n_test"]) == {60}
+    assert set(validation["n_images"]) == {60}
     assert validation["accuracy"].unique() == pytest.approx([scores["accuracy"]])
 
 

@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +24,7 @@ from fairdistill.runtime import files
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.training import job, publish, resume
 from fairdistill.training.resume import ResumeState
+from scripts import train_model
 
 EPOCHS = 40
 KILLS = 8  # of each of three trainings
@@ -43,10 +45,8 @@ def train(folder, output, epochs=EPOCHS, die=None, robbed=False, **training):
         _lose_the_lock(Path(f"{output}.lock"))
     training = {"epochs": epochs, "batch_size": 24, "device": "cpu", "precision": "fp32", **training}
     options = ["--data", folder, "--output", output, "--training", json.dumps(training), "--code", "1"]
-    args = job.parser("").parse_args(map(str, options))
     # of the tests alone, so that the command line does not know its kind
-    args.network = Small()
-    job.run_training(args)
+    job.run_training(replace(train_model.read_job([*map(str, options)]), network=Small()))
 
 
 def _die_at_a_renaming(n, when):

@@ -26,6 +26,7 @@ from fairdistill.training.best import BestEpoch
 from fairdistill.training.engines.fast import BaseOutputs, Images
 from fairdistill.training.loop import infer, learning_rate_factor, predict, train
 from fairdistill.training.resume import ResumeState
+from scripts import train_model
 
 NETWORK = ShuffleNetV2(kind="shufflenet_v2_x1_0", stem="cifar")
 ERM, MFD = Erm(kind="erm"), Mfd(kind="mfd")
@@ -443,7 +444,7 @@ def job_arguments(folder, output, *more):
 
 
 def start_job(folder, output, *more):
-    job.run_training(job.parser("").parse_args(job_arguments(folder, output, *more)))
+    job.run_training(train_model.read_job(job_arguments(folder, output, *more)))
 
 
 def record_of(output):
@@ -496,7 +497,7 @@ def test_the_record_holds_the_names_of_the_model_and_of_its_base(tiny_folder, tm
     start_job(tiny_folder, tmp_path / "base")
     options = ["--base", str(tmp_path / "base" / "weights.safetensors"), "--method", '{"kind": "mfd", "lambda": 2}']
     names["base"] = base
-    start_job(tiny_folder, tmp_path / "out", *options, "--seed", "7", "--run", json.dumps(names))
+    start_job(tiny_folder, tmp_path / "out", *options, "--seed", "7", "--names", json.dumps(names))
     record = record_of(tmp_path / "out")
     assert record["run"] == {**names, "seed": 7}
     assert record["inputs"]["base"] == record_of(tmp_path / "base")["outputs"]["weights.safetensors"]
@@ -517,7 +518,7 @@ def test_by_hand_a_training_has_names_too(tiny_folder, tmp_path):
 
 def test_the_role_that_is_given_decides_the_initial_weights(tiny_folder, tmp_path):
     for role in ("teacher", "student"):
-        start_job(tiny_folder, tmp_path / role, "--run", json.dumps({"role": role}))
+        start_job(tiny_folder, tmp_path / role, "--names", json.dumps({"role": role}))
         assert record_of(tmp_path / role)["run"]["role"] == role
     teacher, student = (load_network(tmp_path / role / "weights.safetensors") for role in ("teacher", "student"))
     assert not same(teacher.state_dict(), student.state_dict())
@@ -543,8 +544,8 @@ def test_the_same_seed_gives_the_same_bits_in_another_process(tiny_folder, tmp_p
         ("--method", "{kind: mfd}", "argument --method: not valid JSON"),
         ("--training", "[1]", "training is [1]; it must be a mapping"),
         ("--training", "fast", "training has the unknown key 'kind'"),
-        ("--run", '{"role": "pupil"}', 'run: role is "pupil"; choose one of teacher, student'),
-        ("--run", '{"seed": 1}', "run has the unknown key 'seed'"),
+        ("--names", '{"role": "pupil"}', 'names: role is "pupil"; choose one of teacher, student'),
+        ("--names", '{"seed": 1}', "names has the unknown key 'seed'"),
         ("--seed", "-1", "argument --seed: must be a whole number from 0 to"),
     ],
 )
@@ -603,7 +604,7 @@ def test_damaged_images_are_not_trained_on(tiny_folder, tmp_path):
 def test_a_base_of_other_classes_is_refused(tiny_folder, tmp_path):
     path = tmp_path / "weights.safetensors"
     save_network(path, build_network(NETWORK, 5), NETWORK)
-    with pytest.raises(UserError, match="knows 5 classes, the data set has 3"):
+    with pytest.raises(UserError, match="has 5 outputs, the data set has 3 classes"):
         start_job(tiny_folder, tmp_path / "out", "--method", "mfd", "--base", str(path))
     assert not (tmp_path / "out").exists()
 

@@ -15,6 +15,6 @@ try:
         )
     # a file that the jobs would not understand is refused now
     if STUDY.paper_values:
-        read_paper_values(STUDY.paper_values)
+        read_paper_values(STUDY.paper_values, study=STUDY)
 except UserError as error:
     sys.exit(f"error: {error}")

@@ -1,4 +1,8 @@
 # What rules and targets take as input, as it follows from the configuration.
+import sys
+from pathlib import Path
+
+from fairdistill.settings.paper import judges_conclusions
 from fairdistill.settings.study import Place
 
 # The models of the main grid, and those that they stand on: what the tables of the study are made from.
@@ -12,23 +16,23 @@ HAS_VALIDATION = any(STUDY.data.sets[name].validation for name in STUDY.datasets
 def published_runs():
     """The models' table of the published study that this one is compared with; None where there is none.
 
-    A study is not compared with itself, and not with a folder that has no results (as in a working directory other
-    than the checkout).
+    A study is not compared with itself. The folder that config/config.yaml names may lack results, as in a working
+    directory other than the checkout; one that the user names may not.
     """
     if STUDY.published is None or Path(STUDY.published).resolve() == Path(RESULTS).resolve():
         return None
     runs = f"{STUDY.published}/tables/runs.csv"
-    return runs if Path(runs).is_file() else None
-
-
-def judges_conclusions():
-    """Whether the paper's sentences are judged: only beside its own numbers, not beside another paper's."""
-    own = Path(ROOT, "config/paper_values.csv")
-    return STUDY.paper_values is not None and Path(STUDY.paper_values).read_bytes() == own.read_bytes()
+    if Path(runs).is_file():
+        return runs
+    if "published" in GIVEN:
+        sys.exit(
+            f"error: config: published is {STUDY.published}, which has no tables/runs.csv; name a study's folder"
+        )
+    return None
 
 
 PUBLISHED_RUNS = published_runs()
-JUDGES_CONCLUSIONS = judges_conclusions()
+JUDGES_CONCLUSIONS = judges_conclusions(STUDY, Path(ROOT, "config/paper_values.csv"))
 
 
 def archive_of(wildcards):

@@ -15,7 +15,7 @@ limit_resource("gpu", max(1, len(GPUS) * STUDY.training.gpu_slots))
 variables = {
     "PYTHONPATH": ROOT,
     "PYTHONSAFEPATH": "1",
-    "FAIRDISTILL_RUN": RUN,
+    "FAIRDISTILL_RUN": INVOCATION,
     "FAIRDISTILL_GPU_SLOTS": str(STUDY.training.gpu_slots),
 }
 if STUDY.data.mirror:
@@ -54,6 +54,6 @@ def last_failure(log):
         # a full disk leaves the file empty
         runs = note.read_text().split() or ["unknown"] if note.exists() else []
         # a retry on a cluster is planned anew, within the same run: that run's failures do not count
-        return next((run for run in reversed(runs) if run != RUN), "none")
+        return next((run for run in reversed(runs) if run != INVOCATION), "none")
 
     return of_job

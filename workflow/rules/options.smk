@@ -39,7 +39,7 @@ def settings_of_training(dataset, architecture, method):
         "network": STUDY.networks[architecture].to_json(),
         "method": STUDY.method(method).parameters(),
         "training": STUDY.training.to_json(),
-        "run": {
+        "names": {
             "study": STUDY.study,
             "dataset": dataset,
             "architecture": architecture,

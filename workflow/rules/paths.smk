@@ -10,12 +10,12 @@ DATA_FILES = {
     "samples": f"{DATA}/samples.parquet",
     "info": f"{DATA}/dataset.json",
 }
-MODEL = f"{RESULTS}/models/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}"
+MODEL_FOLDER = f"{RESULTS}/models/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}"
 MODEL_FILES = {
-    "weights": f"{MODEL}/weights.safetensors",
-    "predictions": f"{MODEL}/predictions.parquet",
-    "history": f"{MODEL}/history.csv",
-    "training": f"{MODEL}/training.json",
+    "weights": f"{MODEL_FOLDER}/weights.safetensors",
+    "predictions": f"{MODEL_FOLDER}/predictions.parquet",
+    "history": f"{MODEL_FOLDER}/history.csv",
+    "training": f"{MODEL_FOLDER}/training.json",
 }
 METRICS = f"{RESULTS}/metrics/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}.json"
 # the name of a model in the names of log files

@@ -59,7 +59,7 @@ rule make_table:
 rule make_ablations:
     input:
         paths(METRICS, ALL_GRIDS),
-        # not read: it makes this table anew with the others in `make figures`
+        # not read: where `--forcerun aggregate_results` makes the other tables anew, this one follows
         RUNS,
     output:
         csv=report(

@@ -5,6 +5,8 @@
 #   package `fairdistill` lies, which need not be installed beside the user's own Snakemake. (`workflow.basedir` is the
 #   folder of the main Snakefile, which may be workflow/Snakefile, or a user's own that includes ours.) Without it no
 #   rule finds its code.
+# - That `config`, before the statement `configfile:`, holds what the user gave by --configfile and --config (GIVEN in the
+#   Snakefile). Without it a wrong key that config/config.yaml brought in by merging is not named as such.
 # - `workflow.default_target`, set by workflow/Snakefile, because a file that is only included does not set it. Without
 #   it that entry, which the Snakemake Workflow Catalog asks for, does nothing unless a target is named.
 # - `workflow.global_resources`, the limits given by `--resources`. A training asks for one GPU, and Snakemake starts any

@@ -7,7 +7,7 @@ from fairdistill.runtime.progress import plan_trainings
 from fairdistill.runtime.terminal import Terminal
 
 # names this run, in this process and in those that it starts for its jobs
-RUN = os.environ.setdefault("FAIRDISTILL_RUN", f"{time.time_ns()}")
+INVOCATION = os.environ.setdefault("FAIRDISTILL_RUN", f"{time.time_ns()}")
 
 if not os.environ.get("FAIRDISTILL_VERBOSE"):
-    replace_terminal_handler(lambda handler: Terminal(handler, run=RUN))
+    replace_terminal_handler(lambda handler: Terminal(handler, run=INVOCATION))

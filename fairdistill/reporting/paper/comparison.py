@@ -20,19 +20,16 @@ from fairdistill.reporting.summaries import average_datasets
 from fairdistill.reporting.tables import markdown, numbers
 from fairdistill.reporting.verdicts import NOISE, NOT_REPRODUCED, REPRODUCED, noise
 from fairdistill.settings.methods import TEACHER
-from fairdistill.settings.paper import PaperValue
-
-# The paper's names for what it measured on, and the data sets of ours that each stands for.
-DATASETS = {"cifar10": ["cifar10s"], "utkface": ["utkface"], "mean_of_both": ["cifar10s", "utkface"]}
+from fairdistill.settings.paper import PAPER_DATASETS, PaperValue
 
 # The paper defines DEO_A, while its values are of the size of DEO_M: its DEO is compared with both.
-MEASURES = {"accuracy": ["accuracy"], "deo": ["deo_a", "deo_m"]}
+PAPER_METRICS = {"accuracy": ["accuracy"], "deo": ["deo_a", "deo_m"]}
 
 # The paper gives two decimals, and its text and its bars differ by up to 0.01.
 TOLERANCE = 0.02
 
-MODEL = ["dataset", "architecture", "role"]
-CLAIM = ["source", *MODEL, "metric"]
+CLAIMED = ["dataset", "architecture", "role"]
+CLAIM = ["source", *CLAIMED, "metric"]
 # in the place of a role: student minus teacher
 GAP = "gap"
 
@@ -74,17 +71,17 @@ def compare(
     runs = pd.concat([runs.assign(at_chance=at_chance(runs)), _gaps(runs, paired)], ignore_index=True)
     paper_values = pd.concat([paper_values, _claimed_gaps(paper_values)], ignore_index=True)
     names = paper_values["dataset"].unique()
-    sets = {name: DATASETS.get(name, [name]) for name in names}
+    sets = {name: PAPER_DATASETS.get(name, [name]) for name in names}
     ours = pd.concat({name: average_datasets(runs, sets[name]) for name in names}, names=["dataset"])
     ours["test"] = [_test_noise(runs, sets[name], *model) for name, *model in ours.index]
     ours["at_chance"] = [_is_at_chance(runs, sets[name], *model) for name, *model in ours.index]
-    ours = ours[ours.index.get_level_values("method").isin([TEACHER, method])].reset_index().set_index(MODEL)
+    ours = ours[ours.index.get_level_values("method").isin([TEACHER, method])].reset_index().set_index(CLAIMED)
     table = paper_values[CLAIM].assign(paper=paper_values["value"], n=0)
-    for metric, measures in MEASURES.items():
+    for metric, measures in PAPER_METRICS.items():
         rows = table["metric"] == metric
         for measure in measures:
             # assigning aligns on the index: what is not in `rows` stays missing
-            found = table.loc[rows, MODEL].join(ours[ours["metric"] == measure], on=MODEL)
+            found = table.loc[rows, CLAIMED].join(ours[ours["metric"] == measure], on=CLAIMED)
             table.loc[rows, "n"] = found["n"].fillna(0).astype(int)
             table[measure] = found["mean"]
             table[f"{measure}_sd"] = found["sd"]
@@ -118,9 +115,9 @@ def comparison_markdown(
         + AT_CHANCE_RULE
         * bool((comparison[[f"{deo}_verdict" for deo in DEO]] == AT_CHANCE).any(axis=None)),
     ]
-    for metric, measures in MEASURES.items():
+    for metric, measures in PAPER_METRICS.items():
         rows = comparison[comparison["metric"] == metric]
-        table = rows[["source", *MODEL]].assign(paper=rows["paper"].map("{:.3f}".format), n=rows["n"])
+        table = rows[["source", *CLAIMED]].assign(paper=rows["paper"].map("{:.3f}".format), n=rows["n"])
         for measure in measures:
             table[printed(measure)] = numbers(rows[measure], "{:.3f}")
             table[f"{printed(measure)} sd"] = numbers(rows[f"{measure}_sd"], "{:.3f}")

@@ -14,12 +14,14 @@ class ModelName(Settings):
     method: Text
 
 
-class Run(Settings):
+class Names(Settings):
     """The names that the record of a training is filed under; the workflow gives them all."""
 
     study: Text | None = Field(None, description="Name of the study.")
     dataset: Text | None = Field(None, description="Name of the data set.")
     architecture: Text | None = Field(None, description="Name of the network.")
     method: Text | None = Field(None, description="Name of the method.")
-    role: Literal["teacher", "student"] | None = Field(None, description="Role of the model.")
+    role: Literal["teacher", "student"] | None = Field(
+        None, description="Role of the model; it also decides, with the seed, the initial weights and the order."
+    )
     base: ModelName | None = Field(None, description="Names of the model that it stands on; null for none.")
