@@ -121,10 +121,9 @@ def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str
 
 def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, str]:
     """Make the tables of what each part brings again, of the models that the published one is of."""
-    grids = [grid for part in study.grids for grid in study.with_bases(part)]
     compared = models.runs.merge(compared_runs(published))
     chosen = Models(compared, models.validation, models.correctness, models.parts)
-    table = ablations(chosen, order=in_order(grids, compared))
+    table = ablations(chosen, order=in_order(study.all_grids, compared))
     texts = {"ablations.csv": csv_text(table), "ablations.md": ablations_markdown(table)}
     return texts | {"ablations.tex": ablations_latex(table)}
 

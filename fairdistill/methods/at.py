@@ -1,7 +1,5 @@
 """Attention transfer: Zagoruyko and Komodakis, "Paying More Attention to Attention", ICLR 2017."""
 
-from collections.abc import Sequence
-
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, normalize
 
@@ -43,31 +41,6 @@ def attention_loss(base: Tensor, student: Tensor) -> Tensor:
     return (normalize(student.flatten(1)) - normalize(base.flatten(1))).square().mean()
 
 
-def pair_layers(layers: Sequence[str], base_layers: Sequence[str], chosen: Sequence[str] | None) -> dict[str, str]:
-    """Return the student's layers that are compared, each with the base's at the same distance from the last.
-
-    Parameters
-    ----------
-    layers, base_layers
-        Those of the student and of the base, from the first to the last.
-    chosen
-        Some of `layers`; None for all that have a partner.
-
-    Raises
-    ------
-    UserError
-        One of `chosen` has no partner.
-    """
-    partners = dict(zip(reversed(layers), reversed(base_layers), strict=False))
-    for layer in chosen or ():
-        if layer not in partners:
-            raise UserError(
-                f"method at: layers names {layer!r}; of this network and its base the layers "
-                f"{', '.join(reversed(partners))} can be compared"
-            )
-    return {layer: partners[layer] for layer in chosen or reversed(partners)}
-
-
 class AT(Method):
     """Cross-entropy + beta times the sum over layers of the attention loss.
 
@@ -80,7 +53,11 @@ class AT(Method):
     def __init__(self, settings: At, task: Task):
         super().__init__(settings, task)
         assert task.base is not None, "the training loop refuses a training without its base"
-        self.pairs = pair_layers(task.network.layers, task.base.layers, settings.layers)
+        try:
+            self.pairs = settings.pair_layers(task.network.layers, task.base.layers)
+        except UserError as error:
+            # in a training by hand; a configuration is checked when it is read
+            raise UserError(f"method at: layers {error}") from None
         self.layers = list(self.pairs)
         self.base_layers = list(self.pairs.values())
 

@@ -1,10 +1,12 @@
 """The training methods that a configuration can describe, one class per `kind`."""
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import AtLeastOne, Name, Number, OrNull, Settings, Whole
 
 TEACHER = "teacher"
@@ -59,10 +61,20 @@ class Method(Settings):
         """The base, as the configuration names it; None where the method needs none."""
         return getattr(self, "base", None)
 
-    @property
-    def named_layers(self) -> list[str]:
-        """The student's layers that the configuration names for the method to read; empty where it names none."""
-        return getattr(self, "layers", None) or []
+    def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
+        """Return the layers of the network whose maps the method reads, each with the layer of the base that it needs.
+
+        Parameters
+        ----------
+        layers, base_layers
+            Those that the network and its base have, from the first to the last.
+
+        Raises
+        ------
+        UserError
+            The settings name a layer that one of the two lacks.
+        """
+        return {}
 
 
 class Distillation(Method):
@@ -137,6 +149,18 @@ class At(Distillation):
         description="The layers of the student, each compared with the base's layer at the same distance from the "
         "last; `null` takes all that both networks have.",
     )
+
+    def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
+        """Return the student's layers that are compared, each with the base's at the same distance from the last."""
+        partners = dict(zip(reversed(layers), reversed(base_layers), strict=False))
+        for layer in self.layers or ():
+            if layer not in layers:
+                raise UserError(f"names {layer!r}, which the network does not have; choose one of {', '.join(layers)}")
+            if layer not in partners:
+                raise UserError(
+                    f"names {layer!r}, but the base has no layer at the same distance from its last; name a later one"
+                )
+        return {layer: partners[layer] for layer in self.layers or reversed(partners)}
 
 
 class Adversarial(Method):

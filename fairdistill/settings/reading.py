@@ -263,28 +263,21 @@ def _check_bases(study: Study) -> None:
 
 
 def _check_layers(study: Study) -> None:
-    """A network has the layers that its method reads, and its base's network has their counterparts."""
-    for grid in [part for main in study.grids for part in study.with_bases(main)]:
+    """A network has the layers that its method reads, and its base's network has their partners."""
+    for grid in study.all_grids:
         for model in (Place(*names) for names in product(grid["architecture"], grid["method"])):
-            named = study.method(model.method).named_layers
-            known = study.networks[model.architecture].layers
             base = study.base(model)
-            path = ("students", model.method, "layers")
-            for layer in named:
-                if layer not in known:
-                    what = f"names {layer!r}, which {model.architecture} does not have; {_choice(layer, known)}"
-                    raise UnreadableSettings("config", path, what)
-                if base and len(known) - known.index(layer) > len(study.networks[base.architecture].layers):
-                    what = (
-                        f"names {layer!r}, but the base, {_described(base)}, has no layer at the same distance from "
-                        "its last; name a later one"
-                    )
-                    raise UnreadableSettings("config", path, what)
+            base_layers = study.networks[base.architecture].layers if base else ()
+            try:
+                study.method(model.method).pair_layers(study.networks[model.architecture].layers, base_layers)
+            except UserError as error:
+                on = f" (network {model.architecture}{f', base {_described(base)}' if base else ''})"
+                raise UnreadableSettings("config", ("students", model.method, "layers"), f"{error}{on}") from None
 
 
 def _check_validation(study: Study) -> None:
     """Whatever chooses anything reads the validation split alone, so there has to be one."""
-    for grid in [part for main in study.grids for part in study.with_bases(main)]:
+    for grid in study.all_grids:
         fitted = [name for name in grid["method"] if study.method(name).needs_validation]
         asking = ["training.keep is best"] if study.training.keep == "best" else []
         asking += [f"students.{name} is of a kind that is fitted on it" for name in fitted]

@@ -124,6 +124,11 @@ class Study(Settings):
                 queue.append(base)
         return [grid, *({**grid, "architecture": [base.architecture], "method": [base.method]} for base in missing)]
 
+    @cached_property
+    def all_grids(self) -> list[dict[str, list]]:
+        """Every grid with those of its bases, the main one and its bases last."""
+        return [part for grid in self.grids for part in self.with_bases(grid)]
+
     def method(self, name: str) -> Method:
         """The settings of the method `name`: of the teacher, or of one of the students."""
         return self.teacher if name == TEACHER else self.students[name]

@@ -268,18 +268,18 @@ MISTAKES = [
     ({"teacher": {}}, "config: teacher lacks the key 'kind'"),
     (
         layers(["layer1", "x"]),
-        "config: students.at.layers names 'x', which resnet does not have; choose one of layer1,",
+        "config: students.at.layers names 'x', which the network does not have; choose one of layer1,",
     ),
-    (layers(["layer4"]), "config: students.at.layers names 'layer4', which shufflenet does not have; choose one of"),
+    (layers(["layer4"]), "config: students.at.layers names 'layer4', which the network does not have; choose one of"),
     (layers("layer4"), 'config: students.at.layers is "layer4"; it must be a list'),
     (layers([]), "config: students.at.layers is empty; name at least one"),
     (
         layers(["layer1"], base={"architecture": "shufflenet"}) | {"architectures": ["resnet"]},
-        "config: students.at.layers names 'layer1', but the base, teacher (shufflenet), has no layer at the same",
+        "config: students.at.layers names 'layer1', but the base has no layer at the same",
     ),
     (
         layers(["layer4"]) | {"architectures": ["resnet"], "ablations": [{"architectures": ["shufflenet"]}]},
-        "config: students.at.layers names 'layer4', which shufflenet does not have",
+        "config: students.at.layers names 'layer4', which the network does not have",
     ),
     (dataset(kind="cifar10s", skew=0), "config: data.sets.cifar10s.skew is 0; it must be above 0"),
     (dataset(kind="cifar10s", skew=1.5), "config: data.sets.cifar10s.skew is 1.5; it must be below 1"),

@@ -185,8 +185,8 @@ def test_layers_that_cannot_be_compared_are_refused_by_the_method_too():
     with pytest.raises(UserError) as error:
         make(*(network_settings(kind) for kind in KINDS), layers=["layer2", "layer1"])
     assert str(error.value) == (
-        "method at: layers names 'layer1'; of this network and its base the layers layer2, layer3, layer4 can be "
-        "compared"
+        "method at: layers names 'layer1', but the base has no layer at the same distance from its last; name a later "
+        "one"
     )
 
 

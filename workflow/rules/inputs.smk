@@ -8,7 +8,7 @@ from fairdistill.settings.study import Place
 # The models of the main grid, and those that they stand on: what the tables of the study are made from.
 MAIN_GRIDS = STUDY.with_bases(STUDY.grids[-1])
 # The same for every grid, the main one's last: what the table of ablations is made from.
-ALL_GRIDS = [part for grid in STUDY.grids for part in STUDY.with_bases(grid)]
+ALL_GRIDS = STUDY.all_grids
 HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
 HAS_VALIDATION = any(STUDY.data.sets[name].validation for name in STUDY.datasets)
 
