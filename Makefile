@@ -77,7 +77,7 @@ verify: $(READY)  ## recompute the published results, in results/paper, and name
 test: lint  ## style checks and all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --maxprocesses 4
 
-lint: $(READY)
+lint: $(READY)  ## check style, layers and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow

@@ -146,7 +146,8 @@ def plot_comparison(
             ax.set_xticks(range(len(panel.ticks)), panel.ticks)
             ax.tick_params(axis="x", length=0)
             ax.set_xlim(-0.5, len(panel.ticks) - 0.5)
-        ax.set_ylim(0, 1 if metric == "accuracy" else None)
+        # at least 0.05, or differences that are all rounding would fill the panel
+        ax.set_ylim(0, 1 if metric == "accuracy" else max(0.05, ax.get_ylim()[1]))
         _add_legend(figure, [style["label"] for style in styles.values()])
     return figure
 

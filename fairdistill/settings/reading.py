@@ -37,9 +37,12 @@ BOUNDS = {
     "less_than_equal": ("at most", "le"),
 }
 UNKNOWN = ("extra_forbidden", "invalid_key")
+# other names that keys have had, or have elsewhere
+RENAMED = {"models": "networks", "teacher": "base"}
 NAME = "text of letters, digits, _ and - that begins with a letter or digit"
 # what pydantic puts behind a name in a mapping of names that is wrong itself
 WRONG_NAME = "[key]"
+BENCHMARKS = "bench"  # results/bench has their tables, and no study's
 LONGEST = 80  # characters of a wrong value that an error shows
 
 
@@ -166,7 +169,10 @@ def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[st
     if kind in UNKNOWN:
         *parents, key = location
         found = _find(tuple(parents), values, schema)
-        what = f"has the unknown key {key!r}; {_choice(key, found.schema['properties'])}"
+        known = found.schema["properties"]
+        now = RENAMED.get(key)
+        hint = f"it is called {now!r} now" if now in known else _choice(key, known)
+        what = f"has the unknown key {key!r}; {hint}"
         return UnreadableSettings(where, found.path, what, (*found.path, key))
     if kind == "missing":
         return UnreadableSettings(where, _find(location[:-1], values, schema).path, f"lacks the key {location[-1]!r}")
@@ -226,6 +232,8 @@ def _check_names(study: Study) -> None:
         if reserved in defined:
             what = f"holds the name {reserved!r}, which is reserved; choose another"
             raise UnreadableSettings("config", (section,), what)
+    if study.study == BENCHMARKS:
+        raise UnreadableSettings("config", ("study",), f"is {BENCHMARKS!r}, where benchmarks are kept; choose another")
     grids: list[tuple[Keys, Study | Ablation]] = [((), study)]
     grids += [(("ablations", number), ablation) for number, ablation in enumerate(study.ablations)]
     for where, grid in grids:

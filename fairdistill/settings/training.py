@@ -50,8 +50,8 @@ class Training(Settings):
     evaluate_every: Whole = Field(
         5,
         ge=0,
-        description="The number of epochs between two entries of test accuracy in the history; 0 leaves only the last. "
-        "Nothing is chosen by it.",
+        description="The number of epochs between two entries of validation and test accuracy in the history; 0 leaves "
+        "only the last. With `keep: best` every epoch has them. Nothing is chosen by the test accuracy.",
     )
     engine: Literal["fast", "reference"] = Field(
         "fast",

@@ -41,12 +41,15 @@ class TrainedModel:
         (images, classes), float32, of the validation and of the test split, by its name.
     history
         One row per epoch.
+    kept_epoch
+        The number of the epoch, from 1, whose weights the network has; 0 where nothing was trained.
     """
 
     network: Classifier
     method: Method
     probabilities: dict[str, np.ndarray]
     history: pd.DataFrame
+    kept_epoch: int
 
     @property
     def seconds(self) -> float:
@@ -193,7 +196,8 @@ def train(
     if not all(np.isfinite(values).all() for values in found.values()):
         raise _diverged(len(plan), "weights", "not finite")
     # a method without any training leaves a table without rows, which still has a header
-    return TrainedModel(network, method, found, pd.DataFrame(history or {"epoch": []}))
+    table = pd.DataFrame(history or {"epoch": []})
+    return TrainedModel(network, method, found, table, best.epoch if settings.keep == "best" else len(history))
 
 
 def plan_epochs(stages: Sequence[Stage]) -> list[tuple[str, range]]:

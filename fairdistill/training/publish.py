@@ -98,6 +98,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         "data": {key: dataset.info[key] for key in ("kind", "settings", "source")},
         "classes": dataset.classes,
         "groups": dataset.groups,
+        "kept_epoch": trained.kept_epoch,
         "needs_group": trained.method.needs_group,
         "outputs": {name: sha256(job.output / name) for name in OUTPUTS},
         # of all epochs, those before an interruption included

@@ -183,6 +183,9 @@ def test_a_grid_brings_the_models_that_its_own_stand_on():
 NAME = "text of letters, digits, _ and - that begins with a letter or digit"
 MISTAKES = [
     ({"seedz": [0]}, "config has the unknown key 'seedz'; did you mean 'seeds'?"),
+    ({"models": {}}, "config has the unknown key 'models'; it is called 'networks' now"),
+    (student(teacher="same"), "config: students.mfd has the unknown key 'teacher'; it is called 'base' now"),
+    ({"study": "bench"}, "config: study is 'bench', where benchmarks are kept; choose another"),
     ({"training": {"epoch": 1}}, "config: training has the unknown key 'epoch'; did you mean 'epochs'?"),
     ({"training": {"epochs": 0}}, "config: training.epochs is 0; it must be at least 1"),
     ({"training": {"epochs": 1.0}}, "config: training.epochs is 1.0; it must be a whole number"),

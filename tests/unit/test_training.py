@@ -259,12 +259,13 @@ def best_epoch(trained):
 
 def test_the_earliest_best_epoch_on_the_validation_split_is_kept(tiny_with_validation, chosen):
     assert len(chosen.history) == 5
-    assert best_epoch(chosen) == 2
+    assert best_epoch(chosen) == chosen.kept_epoch == 2
     assert chosen.history["validation_accuracy"].tolist()[1:] == [1.0] * 4
     # at a constant learning rate a shorter training is the beginning of a longer one
     for epochs in (2, 3, 5):
         last = run_best(tiny_with_validation, changes={"epochs": epochs, "keep": "last"})
         assert same(weights(chosen), weights(last)) == (epochs == 2)
+        assert last.kept_epoch == epochs
 
 
 def test_predictions_are_of_the_best_epoch(tiny_with_validation, chosen):
