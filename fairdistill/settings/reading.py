@@ -170,7 +170,7 @@ def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[st
         *parents, key = location
         found = _find(tuple(parents), values, schema)
         known = found.schema["properties"]
-        now = RENAMED.get(key)
+        now = RENAMED.get(str(key))
         hint = f"it is called {now!r} now" if now in known else _choice(key, known)
         what = f"has the unknown key {key!r}; {hint}"
         return UnreadableSettings(where, found.path, what, (*found.path, key))
