@@ -245,7 +245,6 @@ MISTAKES = [
     (student(lambda_=1), "config: students.mfd has the unknown key 'lambda_'; did you mean 'lambda'?"),
     (student(sigma=0), "config: students.mfd.sigma is 0; it must be above 0"),
     (student(kind="mdf"), "config: students.mfd.kind is \"mdf\"; did you mean 'mfd'?"),
-    (student(teacher="same"), "config: students.mfd has the unknown key 'teacher'; it is called 'base' now"),
     (student(base="resnett"), "config: students.mfd.base names 'resnett', which students does not define"),
     (student(base="a b"), f'config: students.mfd.base is "a b"; it must be {NAME}'),
     (student(base=None), "config: students.mfd.base is null, but a method of this kind stands on another model; name"),
