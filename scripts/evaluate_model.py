@@ -13,6 +13,16 @@ from fairdistill.evaluation.metrics import evaluate_file
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import read_json, sha256, write_text
 from fairdistill.runtime.provenance import versions
+from fairdistill.settings.base import AtLeastOne, Settings, Text
+from fairdistill.settings.reading import read_settings
+
+
+class Training(Settings, extra="ignore"):
+    """What is read of training.json."""
+
+    classes: AtLeastOne[Text]
+    groups: AtLeastOne[Text]
+    outputs: dict[str, Text]
 
 
 def main() -> None:
@@ -24,11 +34,10 @@ def main() -> None:
     args = parser.parse_args()
 
     record = read_json(args.training)
-    if missing := [name for name in ("classes", "groups", "outputs") if name not in record]:
-        raise UserError(f"{args.training}: lacks the field '{missing[0]}'; train the model again")
-    if record["outputs"].get("predictions.parquet") != sha256(args.predictions):
+    training = read_settings(Training, record, where=str(args.training))
+    if training.outputs.get("predictions.parquet") != sha256(args.predictions):
         raise UserError(f"{args.predictions}: not the predictions of {args.training}; train the model again")
-    record |= evaluate_file(args.predictions, classes=record["classes"], groups=record["groups"])
+    record |= evaluate_file(args.predictions, classes=training.classes, groups=training.groups)
     record |= {"evaluation_code": args.code, "evaluation_versions": versions()}
     write_text(args.output, json.dumps(record, indent=2, sort_keys=True) + "\n")
 

@@ -80,9 +80,28 @@ def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models
     if missing := [name for name in NAMES if f"{{{name}}}" not in pattern]:
         raise UserError(f"--metrics: {pattern} lacks {{{missing[0]}}}; without it models would share a file")
     models = read_files(_files(pattern, grids))
+    _require_bases(pattern, models.runs)
     order = in_order(grids, models.runs)
     runs, validation = (in_grid_order(table, order) for table in (models.runs, models.validation))
     return Models(runs, validation, models.correctness, models.parts)
+
+
+def _require_bases(pattern: str, runs: pd.DataFrame) -> None:
+    """Every model stands on none, or on one that is read: the configuration's grids have the bases of their models."""
+    known = set(runs[NAMES].itertuples(index=False, name=None))
+    for run in runs[runs["base_method"] != ""].to_dict("records"):
+        base = (run["dataset"], run["base_architecture"], run["base_method"], run["seed"])
+        if base not in known:
+            path = _path(pattern, [run[name] for name in NAMES])
+            raise UserError(
+                f"{path}: stands on {_words(base)}, which the grids lack; train and evaluate the model again"
+            )
+
+
+def _path(pattern: str, names: Iterable) -> str:
+    for name, value in zip(NAMES, names, strict=True):
+        pattern = pattern.replace(f"{{{name}}}", str(value))
+    return pattern
 
 
 def _files(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> dict[str, tuple]:
@@ -90,10 +109,7 @@ def _files(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> dict[str, t
     found = {}
     for grid in grids:
         for names in itertools.product(*(grid[name] for name in NAMES)):
-            path = pattern
-            for name, value in zip(NAMES, names, strict=True):
-                path = path.replace(f"{{{name}}}", str(value))
-            found[path] = names
+            found[_path(pattern, names)] = names
     return found
 
 
@@ -111,6 +127,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         See `read_models`; also where there is no file, or two are of one model.
     """
     source, runs, validation, correctness, parts = {}, [], [], {}, {}
+    data: dict[str, tuple] = {}
     for path in paths:
         record = read_record(path)
         row = _row(record, record.metrics)
@@ -120,6 +137,10 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         if run in source:
             raise UserError(f"{path}: the same model as {source[run]} ({', '.join(map(str, run))}); keep one")
         source[run] = path
+        # the SHA-256 of all images and samples, and what its numbers stand for
+        first, *same = data.setdefault(row["dataset"], (path, record.inputs.dataset, record.classes, record.groups))
+        if same != [record.inputs.dataset, record.classes, record.groups]:
+            raise UserError(f"{path}: is of another data set {row['dataset']} than {first}; train both on the same one")
         runs.append(row)
         if record.validation is not None:
             validation.append(_row(record, record.validation))

@@ -61,6 +61,10 @@ class Data(Fields):
     settings: dict
 
 
+class Inputs(Fields):
+    dataset: Text
+
+
 class Interval(Fields):
     low: Number
     high: Number
@@ -107,6 +111,7 @@ class Record(Fields):
     run: Run
     parameters: Parameters
     data: Data
+    inputs: Inputs
     classes: list[str]
     groups: list[str]
     metrics: Scores

@@ -232,6 +232,14 @@ def _check_names(study: Study) -> None:
         if reserved in defined:
             what = f"holds the name {reserved!r}, which is reserved; choose another"
             raise UnreadableSettings("config", (section,), what)
+    sections: list[tuple[Keys, Collection[str]]] = [(("students",), study.students), (("networks",), study.networks)]
+    for path, names in [*sections, (("data", "sets"), study.data.sets)]:
+        alike: dict[str, str] = {}
+        for name in names:
+            first = alike.setdefault(name.lower().translate({ord("-"): None, ord("_"): None}), name)
+            if first != name:
+                # they could share a folder, where the file system ignores case, and a label in tables and figures
+                raise UnreadableSettings("config", path, f"holds {first!r} and {name!r}, which are too much alike")
     if study.study == BENCHMARKS:
         raise UnreadableSettings("config", ("study",), f"is {BENCHMARKS!r}, where benchmarks are kept; choose another")
     grids: list[tuple[Keys, Study | Ablation]] = [((), study)]

@@ -25,6 +25,15 @@ from fairdistill.training.engines.base import INFERENCE_BATCH, Images
 from fairdistill.training.resume import ResumeState
 
 SPLITS = ("validation", "test")
+# columns of the history, which no term of a loss may be called
+COLUMNS = {
+    "epoch",
+    "loss",
+    "correct",
+    "seconds",
+    "images_per_second",
+    *(f"{split}_accuracy" for split in ("train", *SPLITS)),
+}
 
 
 @dataclass
@@ -256,6 +265,8 @@ def train_epoch(
         label, group = images.label[positions], images.group[positions]
         base = ask_base(positions, flip, pixels) if ask_base else {}
         step = method.update(network, Batch(pixels, label, group, positions, base), optimizers, stage)
+        if taken := COLUMNS & step.terms.keys():
+            raise ValueError(f"{type(method).__name__}: a term of the loss is called {min(taken)!r}; rename it")
         with torch.no_grad():
             correct = (method.predict(step.output, group).argmax(1) == label).float().mean()
         for name, value in {"loss": step.loss, **step.terms, "correct": correct}.items():

@@ -124,7 +124,8 @@ def _is_done(folder: Path, identity: Mapping) -> bool:
         return identity.items() <= record.items() and record["outputs"] == {
             name: sha256(folder / name) for name in OUTPUTS
         }
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        # nothing is there, or what is there is damaged
         return False
 
 

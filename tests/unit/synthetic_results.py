@@ -71,7 +71,7 @@ def make_training(
         "code": "0123456789ab",
         "versions": {"python": "3.11"},
         "hardware": {"device": "cpu"},
-        "inputs": {},
+        "inputs": {"dataset": f"digest of {dataset}"},
         "seconds": 12.5,
         "peak_memory_mb": 900.0,
         "classes": CLASSES,

@@ -185,6 +185,10 @@ MISTAKES = [
     ({"seedz": [0]}, "config has the unknown key 'seedz'; did you mean 'seeds'?"),
     ({"models": {}}, "config has the unknown key 'models'; it is called 'networks' now"),
     (student(teacher="same"), "config: students.mfd has the unknown key 'teacher'; it is called 'base' now"),
+    (
+        {"networks": {"resnet": {"kind": "resnet18"}, "ResNet": {"kind": "resnet18"}}, "architectures": ["resnet"]},
+        "config: networks holds 'resnet' and 'ResNet', which are too much alike",
+    ),
     ({"study": "bench"}, "config: study is 'bench', where benchmarks are kept; choose another"),
     ({"training": {"epoch": 1}}, "config: training has the unknown key 'epoch'; did you mean 'epochs'?"),
     ({"training": {"epochs": 0}}, "config: training.epochs is 0; it must be at least 1"),

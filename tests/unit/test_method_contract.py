@@ -101,6 +101,27 @@ def test_a_sampler_of_its_own_may_draw_more_images_than_there_are(tiny):
     assert runs[0].method.seen == [*wanted[0][:128], *wanted[1][:128]]
 
 
+class Empty(Oversampling):
+    """Draws no image at all."""
+
+    def order(self, label, group, rng):
+        return np.array([], dtype=np.int64)
+
+
+class Misnamed(Method):
+    """A term that is called like a column of the history."""
+
+    def loss(self, batch, output, stage):
+        return {"seconds": cross_entropy(output.logits, batch.label)}
+
+
+def test_a_slip_in_a_method_is_named(tiny):
+    with pytest.raises(UserError, match="the order of epoch 1, which the method gives, has no image"):
+        fit(tiny, a_kind("Empty"))
+    with pytest.raises(ValueError, match="Misnamed: a term of the loss is called 'seconds'; rename it"):
+        fit(tiny, a_kind("Misnamed"))
+
+
 # weights of single samples
 
 

@@ -260,23 +260,30 @@ def evaluate(monkeypatch, folder):
     return folder / "metrics.json"
 
 
+def outputs_in(folder):
+    """What a training's record says of its predictions."""
+    predictions = (folder / "predictions.parquet").read_bytes()
+    return {"outputs": {"predictions.parquet": hashlib.sha256(predictions).hexdigest()}}
+
+
 def test_the_script_adds_metrics_to_the_record_of_the_training(tmp_path, monkeypatch):
     make_predictions().to_parquet(tmp_path / "predictions.parquet")
-    (tmp_path / "training.json").write_text(json.dumps(make_training(dataset="digits", seed=4)))
+    training = make_training(dataset="digits", seed=4) | outputs_in(tmp_path)
+    (tmp_path / "training.json").write_text(json.dumps(training))
 
     text = evaluate(monkeypatch, tmp_path).read_text()
 
     record = json.loads(text)
     expected = metrics.evaluate(make_predictions(), classes=CLASSES, groups=GROUPS)
     added = {"metrics": expected, "evaluation_code": "abc", "evaluation_versions": versions()}
-    assert record == make_training(dataset="digits", seed=4) | added
+    assert record == training | added
     assert text == json.dumps(record, indent=2, sort_keys=True) + "\n"
 
 
 def test_the_script_adds_the_validation_split_where_there_is_one(tmp_path, monkeypatch):
     splits = [make_predictions(), make_predictions(seed=1, n=60, split="validation")]
     pd.concat(splits).to_parquet(tmp_path / "predictions.parquet")
-    (tmp_path / "training.json").write_text(json.dumps(make_training()))
+    (tmp_path / "training.json").write_text(json.dumps(make_training() | outputs_in(tmp_path)))
 
     record = json.loads(evaluate(monkeypatch, tmp_path).read_text())
 
@@ -286,8 +293,7 @@ def test_the_script_adds_the_validation_split_where_there_is_one(tmp_path, monke
 def test_the_script_refuses_predictions_of_another_training(tmp_path, monkeypatch):
     path = tmp_path / "predictions.parquet"
     make_predictions().to_parquet(path)
-    outputs = {"predictions.parquet": hashlib.sha256(path.read_bytes()).hexdigest()}
-    (tmp_path / "training.json").write_text(json.dumps(make_training() | {"outputs": outputs}))
+    (tmp_path / "training.json").write_text(json.dumps(make_training() | outputs_in(tmp_path)))
     evaluate(monkeypatch, tmp_path)
 
     make_predictions().assign(label=0).to_parquet(path)
@@ -295,10 +301,19 @@ def test_the_script_refuses_predictions_of_another_training(tmp_path, monkeypatc
         evaluate(monkeypatch, tmp_path)
 
 
-@pytest.mark.parametrize(("training", "message"), [("{", "not readable as JSON"), ("{}", "lacks the field 'classes'")])
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ("{", ": not readable as JSON"),
+        ("[]", ": holds list, not an object"),
+        ("{}", " lacks the key 'classes'"),
+        ('{"classes": 5, "groups": ["g"], "outputs": {}}', ": classes is 5; it must be a list"),
+        ('{"classes": ["a"], "groups": ["g"], "outputs": null}', ": outputs is null; it must be a mapping"),
+    ],
+)
 def test_the_script_names_a_record_it_cannot_use(tmp_path, monkeypatch, training, message):
     make_predictions().to_parquet(tmp_path / "predictions.parquet")
     (tmp_path / "training.json").write_text(training)
 
-    with pytest.raises(UserError, match=f"training.json: {message}"):
+    with pytest.raises(UserError, match=f"training.json{message}"):
         evaluate(monkeypatch, tmp_path)

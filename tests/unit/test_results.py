@@ -135,6 +135,36 @@ def test_a_file_in_the_place_of_another_model_is_named(tmp_path):
         read_models(pattern(tmp_path), [GRID])
 
 
+def edit(path, change):
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["inputs"].update(dataset="another digest"),
+        lambda record: record["classes"].reverse(),
+        lambda record: record["groups"].reverse(),
+    ],
+)
+def test_a_model_of_another_data_set_of_the_same_name_is_named(tmp_path, change):
+    make_study(tmp_path)
+    path = tmp_path / "cifar10s" / "resnet" / "mfd" / "seed0.json"
+    edit(path, change)
+    with pytest.raises(UserError, match=r"mfd/seed0\.json: is of another data set cifar10s than .*teacher/seed0\.json"):
+        read_models(pattern(tmp_path), [GRID])
+
+
+def test_a_base_that_the_grids_lack_is_named(tmp_path):
+    make_study(tmp_path)
+    path = tmp_path / "cifar10s" / "resnet" / "mfd" / "seed0.json"
+    edit(path, lambda record: record["run"].update(base={"architecture": "resnet", "method": "kd"}))
+    with pytest.raises(UserError, match=r"mfd/seed0\.json: stands on cifar10s resnet kd 0, which the grids lack"):
+        read_models(pattern(tmp_path), [GRID])
+
+
 def test_a_pattern_by_which_models_would_share_a_file_is_refused():
     with pytest.raises(UserError, match=r"--metrics: metrics/\{method\}\.json lacks \{dataset\}"):
         read_models("metrics/{method}.json", [GRID])
