@@ -111,7 +111,9 @@ def test_validation_share_that_leaves_a_cell_empty_is_refused(tmp_path):
 
 
 def test_validation_share_that_takes_a_whole_cell_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"^data: d has no image in the cell \(0, blue\) of its train split, .*lower"):
+    with pytest.raises(
+        UserError, match=r"^data: d has no image in the cell \(0, blue\) of its train split, .*such as `validation`"
+    ):
         prepare_dataset(tmp_path / "d", digits(validation=0.96, image_size=8), None)
 
 

@@ -94,7 +94,7 @@ def test_digest_tells_images_and_labels_apart(tmp_path):
 @pytest.mark.parametrize(
     ("split", "remedy"),
     [
-        ("train", "lower the settings that take images from it, such as `skew` or `validation`"),
+        ("train", "change the settings that take images from it, such as `validation`, or bring `skew` nearer to 0.5"),
         ("validation", "raise `validation`"),
         ("test", "raise the setting for the number or share of test images"),
     ],
