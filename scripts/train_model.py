@@ -18,7 +18,8 @@ from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.study import MAX_SEED, Study
 from fairdistill.settings.training import Training
-from fairdistill.training.job import Job, run_training
+from fairdistill.training.job import run_training
+from fairdistill.training.spec import Job
 
 
 def json_argument(text: str) -> dict:

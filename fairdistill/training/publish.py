@@ -16,9 +16,9 @@ from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_memory_mb, versions
 from fairdistill.settings.networks import Network
 from fairdistill.training.computing import choose_computing
-from fairdistill.training.job import Job
 from fairdistill.training.loop import SPLITS, TrainedModel, train
 from fairdistill.training.resume import ResumeState
+from fairdistill.training.spec import Job
 
 OUTPUTS = ("weights.safetensors", "predictions.parquet", "history.csv")
 # removed first and written last: where it is, the other outputs are, and of the same training
