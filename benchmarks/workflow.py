@@ -18,6 +18,7 @@ import pandas as pd
 from benchmarks import machine
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.evaluation.uncertainty import RESAMPLES
+from fairdistill.runtime.files import sha256
 
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2", "--dry-run", "--quiet", "rules"]
@@ -103,8 +104,9 @@ def bootstrap(samples: int, folder: Path) -> dict:
     predictions = pd.DataFrame(probabilities / probabilities.sum(axis=1, keepdims=True)).add_prefix("p")
     predictions = predictions.assign(image_id=image.astype(str), split="test", label=label, group=group)
     predictions.to_parquet(folder / "predictions.parquet")
-    names = {"classes": [f"class {y}" for y in range(10)], "groups": ["gray", "color"]}
-    (folder / "training.json").write_text(json.dumps(names))
+    outputs = {"predictions.parquet": sha256(folder / "predictions.parquet")}
+    record = {"classes": [f"class {y}" for y in range(10)], "groups": ["gray", "color"], "outputs": outputs}
+    (folder / "training.json").write_text(json.dumps(record))
     command = [sys.executable, "-m", "scripts.evaluate_model", "--predictions", str(folder / "predictions.parquet")]
     command += ["--training", str(folder / "training.json"), "--output", str(folder / "scores.json")]
     what = f"score {samples} predictions with {RESAMPLES} resamples"
