@@ -55,13 +55,13 @@ def settings_of_training(dataset, architecture, method):
 
 
 def training_options(wildcards):
-    return settings_of_training(wildcards.dataset, wildcards.architecture, wildcards.method)
-
-
-# Apart from the other options: Snakemake does not compare parameters that depend on the input with those of the last
-# run, because it compares the input itself.
-def base_option(wildcards, input):
-    return f"--base {input.base}" if input.base else ""
+    """All options of a training. One function for all: each costs planning a large grid a hundredth of its time."""
+    settings = settings_of_training(wildcards.dataset, wildcards.architecture, wildcards.method)
+    base = base_of(wildcards)
+    return (
+        f"--data {DATA.format(**wildcards)} {settings} {f'--base {base} ' if base else ''}"
+        f"--seed {wildcards.seed} --output {MODEL_FOLDER.format(**wildcards)}"
+    )
 
 
 def paper_method_option():

@@ -18,11 +18,6 @@ rule train_model:
         runtime=480,
     params:
         last_failure=last_failure(f"{LOGS}/train_model/{MODEL_NAME}.log"),
-        data=subpath(input.info, parent=True),
-        folder=subpath(output.weights, parent=True),
-        base=base_option,
         options=training_options,
     shell:
-        "job {params.last_failure} {log}"
-        " python -m scripts.train_model --data {params.data} {params.options} {params.base}"
-        " --seed {wildcards.seed} --output {params.folder}"
+        "job {params.last_failure} {log} python -m scripts.train_model {params.options}"
