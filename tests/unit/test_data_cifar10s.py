@@ -140,6 +140,6 @@ def test_dataset_json_describes_the_set(archive, tmp_path):
         "skew": 0.9,
         "gray_classes": [0, 1, 2, 3, 4],
     }
-    assert info["counts"]["train"] == [[9, 1]] * 5 + [[1, 9]] * 5
-    assert info["counts"]["test"] == [[2, 2]] * 10
+    assert info["folds"][0]["counts"]["train"] == [[9, 1]] * 5 + [[1, 9]] * 5
+    assert info["folds"][0]["counts"]["test"] == [[2, 2]] * 10
     assert info["source"] == cifar10s.SHA256
