@@ -1,10 +1,11 @@
 """Near-identical images: what is one photograph, what is not, and that neither order nor size matters."""
 
+import doctest
 import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageDraw, ImageEnhance
 from synthetic_archives import faces
 
 from fairdistill.data import near_copies
@@ -26,10 +27,10 @@ def as_jpeg(image):
     return Image.open(buffer).convert("RGB")
 
 
-def with_a_black_corner(image):
-    """As UTKFace's copies are that were turned to bring the eyes to one height."""
-    mask = Image.fromarray(np.tri(image.height, k=-88, dtype=np.uint8) * 255)
-    return Image.composite(Image.new("RGB", image.size), image, mask)
+def with_a_watermark(image):
+    image = image.copy()
+    ImageDraw.Draw(image).text((10, 60), "a watermark", fill=(200, 200, 200))
+    return image
 
 
 CHANGES = {
@@ -41,7 +42,7 @@ CHANGES = {
     "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.6),
     "more contrast": lambda image: ImageEnhance.Contrast(image).enhance(1.4),
     "gray": lambda image: image.convert("L").convert("RGB"),
-    "a black corner": with_a_black_corner,
+    "a watermark": with_a_watermark,
     "mirror, smaller, JPEG": lambda image: as_jpeg(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((40, 40))),
 }
 
@@ -111,6 +112,12 @@ def test_images_of_one_gray_level_are_copies_only_if_identical():
 def test_tiny_images_are_compared(shape):
     one, other = np.random.default_rng(1).integers(0, 256, (2, *shape), dtype=np.uint8)
     assert families([one, other, one, one[:, ::-1]]).tolist() == [0, 1, 0, 0]
+
+
+def test_the_example_in_the_docstring():
+    failed, tried = doctest.testmod(near_copies)
+    assert tried > 0
+    assert failed == 0
 
 
 def test_no_images_have_no_families():
