@@ -211,6 +211,7 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, 
             "groups": prepared.groups,
             "image_size": prepared.image_size,
             "crop": settings.get("crop"),
+            "images": len(samples),
             "weighting": prepared.weighting,
             "for_seed": seed,
             "folds": [
@@ -231,7 +232,8 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, 
 def describe(info: Mapping) -> str:
     """Return the main content of dataset.json as text: images per split and cell, and the notes."""
     folds = info["folds"]
-    lines = [f"{info['kind']}: images of {info['image_size']} x {info['image_size']} px"]
+    total = info["images"]
+    lines = [f"{info['kind']}: {total} images of {info['image_size']} x {info['image_size']} px"]
     for number, fold in enumerate(folds):
         for split, counts in fold["counts"].items():
             cells = pd.DataFrame(counts, index=info["classes"], columns=info["groups"])

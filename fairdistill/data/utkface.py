@@ -46,7 +46,7 @@ CLASSES = ["under 20", "20 to 39", "40 and over"]
 AGE_EDGES = [20, 40]
 GROUPS = ["White", "Black", "Asian", "Indian"]
 OTHERS = len(GROUPS)
-HASHED_SIZE = 64  # pixels; at this size near-identical faces are looked for, whatever size the data set has
+FILE_SIZE = 200  # edge of the published images, in pixels
 # only the start of a name: one name has a space before ".jpg", and one has no dot there
 NAME = re.compile(r"(?P<age>\d+)_[01]_(?P<race>[0-4])_\d")
 
@@ -149,7 +149,7 @@ def _read_names(members: dict[str, bytes]) -> tuple[pd.DataFrame, dict]:
 
 def _families(archive: Path, members: dict[str, bytes], faces: pd.DataFrame, notes: dict) -> NDArray[np.int64]:
     """Number the families of near-identical faces, and note how many there are of several files."""
-    family = families(_decode(archive, members, faces["image_id"], HASHED_SIZE))
+    family = families(_decode(archive, members, faces["image_id"], FILE_SIZE))
     sizes = np.bincount(family)
     notes["families_of_near_identical_files"] = int((sizes > 1).sum())
     notes["files_in_these_families"] = int(sizes[sizes > 1].sum())
