@@ -68,9 +68,11 @@ UTKFACE = [[1949, 236, 925, 538], [3635, 3016, 1756, 2121], [4194, 974, 453, 101
 
 
 @pytest.mark.parametrize(("sizes", "steps"), [(UTKFACE, 393), (CIFAR10S, 625)])
-def test_an_oversampled_epoch_has_as_many_steps_as_the_authors(sizes, steps):
-    """Numbered from 0, as in their log, the last ones are 392 on UTKFace and 624 on CIFAR-10S."""
+def test_an_oversampled_epoch_has_one_step_more_than_the_authors(sizes, steps):
+    """They draw in runs of 128 // cells images of a cell, and leave out what does not fill the last run."""
     sizes = np.array(sizes)
+    run = 128 // sizes.size
+    assert sizes.max() // run * run * sizes.size // 128 == steps - 1
     label, group = (np.repeat(index.ravel(), sizes.ravel()) for index in np.indices(sizes.shape))
     order = epoch_order("oversampled", label, group, np.random.default_rng(0))
     assert len(order) // 128 == steps
