@@ -120,7 +120,7 @@ def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps:
     torch.manual_seed(0)
     network = build_network(network_settings, n_classes)
     base = build_network(network_settings, n_classes) if method_settings.stands_on else None
-    task = Task(n_classes, n_groups, images.label.cpu(), images.group.cpu(), network, base)
+    task = Task(n_classes, n_groups, images.label.cpu(), images.group.cpu(), images.size, network, base)
     method = method_class(method_settings)(method_settings, task)
     ask_base, feature_seconds = None, 0.0
     if method.uses_base:

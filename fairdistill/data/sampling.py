@@ -30,10 +30,36 @@ def balanced_order(cell: NDArray, rng: np.random.Generator) -> NDArray[np.int64]
     (n,) positions. Samples of small cells come several times; of a large cell, a random part comes.
     """
     n = len(cell)
+    return _rounds(cell, -(-n // len(np.unique(cell))), rng)[:n]
+
+
+def oversampled_order(cell: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw from each cell as often as the largest one has samples.
+
+    All samples of the largest cell come once, and those of the others as many times as make up for their number. The
+    order is in rounds as in `balanced_order`, so that every batch is balanced.
+
+    The code of Jung et al., CVPR 2021, draws their students' epochs so, but in runs of several samples of one cell,
+    without the samples that do not fill the last run: with batches of 128, their epochs have one step less on UTKFace
+    and on CIFAR-10S.
+
+    Parameters
+    ----------
+    cell
+        (n,) number of the (group, class) cell of each sample.
+
+    Returns
+    -------
+    (K M,) positions, of K cells present of which the largest has M samples.
+    """
+    return _rounds(cell, np.unique(cell, return_counts=True)[1].max(), rng)
+
+
+def _rounds(cell: NDArray, rounds: int, rng: np.random.Generator) -> NDArray:
+    """Draw one sample of each cell, in random order, and again, so many times."""
     members = [np.flatnonzero(cell == c) for c in np.unique(cell)]
-    rounds = -(-n // len(members))
     draws = np.stack([_cycle(m, rounds, rng) for m in members], axis=1)
-    return rng.permuted(draws, axis=1).ravel()[:n]
+    return rng.permuted(draws, axis=1).ravel()
 
 
 def _cycle(members: NDArray, count: int, rng: np.random.Generator) -> NDArray:
@@ -48,7 +74,8 @@ def epoch_order(sampling: str, label: NDArray, group: NDArray, rng: np.random.Ge
     Parameters
     ----------
     sampling
-        "plain" (`plain_order`) or "balanced" (`balanced_order` over the (group, class) cells).
+        "plain" (`plain_order`), or "balanced" or "oversampled" (`balanced_order` or `oversampled_order` over the
+        (group, class) cells).
     label, group
         (n,) whole numbers from 0 on.
     rng
@@ -56,8 +83,9 @@ def epoch_order(sampling: str, label: NDArray, group: NDArray, rng: np.random.Ge
 
     Returns
     -------
-    (n,) positions.
+    (m,) positions; m is n but for "oversampled".
     """
-    if sampling == "balanced":
-        return balanced_order(label * (group.max() + 1) + group, rng)
-    return plain_order(len(label), rng)
+    if sampling == "plain":
+        return plain_order(len(label), rng)
+    order = {"balanced": balanced_order, "oversampled": oversampled_order}[sampling]
+    return order(label * (group.max() + 1) + group, rng)

@@ -25,6 +25,8 @@ class Task(NamedTuple):
         Sizes of the sets of labels and groups.
     label, group
         (n,) int64, of the training images.
+    image_size
+        The edge, in pixels, of the square images that the networks see.
     network
         The network to train, with its initial weights.
     base
@@ -35,6 +37,7 @@ class Task(NamedTuple):
     n_groups: int
     label: Tensor
     group: Tensor
+    image_size: int
     network: Classifier
     base: Classifier | None
 

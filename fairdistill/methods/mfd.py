@@ -3,6 +3,7 @@
 Jung, Lee, Park, Moon, "Fair Feature Distillation for Visual Recognition", CVPR 2021; term paper, section IV-B.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -176,11 +177,18 @@ def mfd_loss_by_cells(
     return total
 
 
+def features(output: Output, layers: Sequence[str]) -> Tensor:
+    """Return the features (B, D), or the map (B, K, H, W) of the one layer of `layers` as (B, K H W)."""
+    return output.maps[layers[0]].flatten(1) if layers else output.features
+
+
 class MFD(Method):
     """Cross-entropy + (lambda / 2) MFD (term paper, section IV-B.3).
 
-    With lambda = 0 it is exactly cross-entropy, and the base is not asked. Where the two networks differ in width, a
-    linear regressor without bias, trained with the student, maps its features to the base's width.
+    With lambda = 0 it is exactly cross-entropy, and the base is not asked. The features are those before the head or,
+    with `features: flattened`, all values of the last map, which Jung et al. compare in their code. Where the two
+    networks differ in width, a linear regressor without bias, trained with the student, maps its features to the base's
+    width.
     """
 
     def __init__(self, settings: Settings, task: Task):
@@ -189,11 +197,14 @@ class MFD(Method):
         self.discrepancy = mfd_loss
         assert task.base is not None, "the training loop refuses a training without its base"
         width, base_width = task.network.width, task.base.width
+        if self.uses_base and settings.features == "flattened":
+            self.layers, self.base_layers = [task.network.last_map], [task.base.last_map]
+            width, base_width = (each.last_map_size(task.image_size) for each in (task.network, task.base))
         self.regressor = nn.Identity() if width == base_width else nn.Linear(width, base_width, bias=False)
 
     def read_base(self, output: Output) -> dict[str, Tensor]:
         """Return the features."""
-        return {"features": output.features}
+        return {"features": features(output, self.base_layers)}
 
     def loss(self, batch: Batch, output: Output, stage: str) -> dict[str, Tensor]:
         """Return the cross-entropy and the weighted fairness term."""
@@ -204,7 +215,7 @@ class MFD(Method):
                 / 2
                 * self.discrepancy(
                     batch.base["features"],
-                    self.regressor(output.features),
+                    self.regressor(features(output, self.layers)),
                     batch.label,
                     batch.group,
                     n_classes=self.n_classes,

@@ -35,7 +35,10 @@ class Classifier(nn.Module):
     Attributes
     ----------
     layers
-        Names of the layers of the body whose maps can be asked for, from the first to the last.
+        Names of the layers of the body whose maps a method compares, from the first to the last.
+    last_map
+        Name of the layer of the body whose map is averaged over its pixels to the features; the empty name is that of
+        the body itself.
     width
         D.
     bf16
@@ -43,9 +46,10 @@ class Classifier(nn.Module):
         always computes in float32.
     """
 
-    def __init__(self, body: nn.Module, head: nn.Linear, layers: Sequence[str] = ()):
+    def __init__(self, body: nn.Module, head: nn.Linear, layers: Sequence[str] = (), last_map: str = ""):
         super().__init__()
         self.layers = tuple(layers)
+        self.last_map = last_map
         self.body = body
         self.head = head
         self.width = head.in_features
@@ -64,6 +68,15 @@ class Classifier(nn.Module):
                 hook.remove()
         return Output(features.float(), logits.float(), {name: maps[name].float() for name in layers})
 
+    @torch.no_grad()
+    def last_map_size(self, image_size: int) -> int:
+        """Return the number of values, all channels and pixels, of the last map of an image of so many pixels' edge."""
+        training = self.training
+        # in evaluation mode, so that batch norms take no notice of the image
+        output = self.eval()(self.head.weight.new_zeros(1, 3, image_size, image_size), [self.last_map])
+        self.train(training)
+        return output.maps[self.last_map].numel()
+
 
 def _keep(maps: dict[str, Tensor], name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
     maps[name] = output
@@ -72,7 +85,7 @@ def _keep(maps: dict[str, Tensor], name: str, module: nn.Module, inputs: tuple, 
 def build_network(settings: Network, n_outputs: int) -> Classifier:
     """Make an untrained classifier with `n_outputs` logits; its weights come from torch's global random state."""
     body, head = import_module(settings.implementation).build(settings, n_outputs)
-    return Classifier(body, head, settings.layers)
+    return Classifier(body, head, settings.layers, settings.last_map)
 
 
 def freeze(network: Classifier) -> Classifier:

@@ -11,6 +11,7 @@ from fairdistill.settings.base import AtLeastOne, Name, Number, OrNull, Settings
 
 TEACHER = "teacher"
 SAME = "same"
+Sampling = Literal["plain", "balanced", "oversampled"]
 
 
 class Base(Settings):
@@ -46,10 +47,11 @@ class Method(Settings):
     needs_validation: ClassVar[bool] = False
 
     kind: str
-    sampling: Literal["plain", "balanced"] = Field(
+    sampling: Sampling = Field(
         "plain",
         description="How batches are drawn: `plain` shuffles the training set; `balanced` draws equally often from "
-        "every (class, group) cell.",
+        "every (class, group) cell, as many images in all; `oversampled` draws so until the largest cell is through, "
+        "which makes an epoch longer.",
     )
 
     def parameters(self) -> dict:
@@ -114,10 +116,17 @@ class Mfd(Distillation):
     offset: Number = Field(
         1.0, ge=0, description="The offset of the polynomial kernel; the code of the MFD authors has 0."
     )
-    sampling: Literal["plain", "balanced"] = Field(
+    features: Literal["pooled", "flattened"] = Field(
+        "pooled",
+        description="What the fairness term compares: the last feature map averaged over its pixels (`pooled`), or "
+        "all of its values (`flattened`), as in the code of the MFD authors; for maps of one pixel they are the same.",
+    )
+    sampling: Sampling = Field(
         "balanced",
-        description="How batches are drawn: `balanced` draws equally often from every (class, group) cell, as the "
-        "authors of MFD do; `plain` shuffles the training set.",
+        description="How batches are drawn: `balanced` draws equally often from every (class, group) cell, as many "
+        "images in all as there are; `oversampled` draws so until the largest cell is through, as the authors of MFD "
+        "do, which makes an epoch of UTKFace 2.4 times, and one of CIFAR-10S 1.6 times as long; `plain` shuffles the "
+        "training set.",
     )
 
 

@@ -16,10 +16,13 @@ class Network(Settings):
         The module that builds networks of this kind: its `build(settings, n_outputs)`.
     layers
         Names of the layers whose maps a method can read, from the first to the last.
+    last_map
+        Name of the layer whose map is averaged over its pixels to the features; it need not be one of `layers`.
     """
 
     implementation: ClassVar[str]
     layers: ClassVar[tuple[str, ...]]
+    last_map: ClassVar[str]
 
     kind: str
     stem: Literal["imagenet", "cifar"] = Field(
@@ -34,6 +37,7 @@ class ResNet18(Network):
 
     implementation: ClassVar[str] = "fairdistill.networks.resnet"
     layers: ClassVar[tuple[str, ...]] = ("layer1", "layer2", "layer3", "layer4")
+    last_map: ClassVar[str] = "layer4"
 
     kind: Literal["resnet18"]
 
@@ -43,6 +47,7 @@ class ShuffleNetV2(Network):
 
     implementation: ClassVar[str] = "fairdistill.networks.shufflenet"
     layers: ClassVar[tuple[str, ...]] = ("stage2", "stage3", "stage4")
+    last_map: ClassVar[str] = "conv5"
 
     kind: Literal["shufflenet_v2_x1_0"]
 

@@ -142,7 +142,7 @@ def train(
     network = build_network(network_settings, kind.n_outputs(method_settings, n_classes, n_groups))
     base = freeze(base) if base is not None else None
     label, group = (values.cpu() for values in (images["train"].label, images["train"].group))
-    method = kind(method_settings, Task(n_classes, n_groups, label, group, network, base))
+    method = kind(method_settings, Task(n_classes, n_groups, label, group, images["train"].size, network, base))
     method.initialise(network, base)
     network, method = engine.prepare(network, method, device)
     network.bf16 = precision == "bf16"

@@ -12,6 +12,7 @@ class Small(Network):
 
     implementation: ClassVar[str] = __name__
     layers: ClassVar[tuple[str, ...]] = ()
+    last_map: ClassVar[str] = "2"
 
     kind: Literal["small"] = "small"
 

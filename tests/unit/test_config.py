@@ -128,6 +128,7 @@ def test_settings_are_written_under_the_names_of_a_configuration():
         "sigma": 1.0,
         "degree": 2,
         "offset": 1.0,
+        "features": "pooled",
     }
 
 

@@ -21,7 +21,7 @@ ENGINES = Training.engines
 RESNET, SHUFFLENET = ResNet18(kind="resnet18"), ShuffleNetV2(kind="shufflenet_v2_x1_0")
 # whose maps of images of 8 px have more than one pixel
 CIFAR_STEM = ShuffleNetV2(kind="shufflenet_v2_x1_0", stem="cifar")
-MFD = Mfd(kind="mfd")
+MFD, FLATTENED = Mfd(kind="mfd"), Mfd(kind="mfd", features="flattened")
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +57,13 @@ def test_both_give_the_same_loss_and_gradient(kernel):
 
 @pytest.mark.parametrize(
     ("network_settings", "settings"),
-    [(RESNET, MFD), (SHUFFLENET, MFD), (SHUFFLENET, Kd(kind="kd")), (CIFAR_STEM, At(kind="at"))],
-    ids=lambda settings: settings.kind,
+    [
+        (RESNET, MFD),
+        (SHUFFLENET, MFD),
+        (CIFAR_STEM, FLATTENED),
+        (SHUFFLENET, Kd(kind="kd")),
+        (CIFAR_STEM, At(kind="at")),
+    ],
 )
 def test_the_first_steps_losses_agree(tiny, network_settings, settings):
     """In fp32 with equal batches, to 1e-4, each step from the same weights.
@@ -73,7 +78,7 @@ def test_the_first_steps_losses_agree(tiny, network_settings, settings):
     for name in ENGINES:
         engine = load_engine(name)
         images = engine.Images(tiny, "train", CPU)
-        method = method_class(settings)(settings, Task(3, 2, images.label, images.group, student, base))
+        method = method_class(settings)(settings, Task(3, 2, images.label, images.group, images.size, student, base))
         ask_base = engine.BaseOutputs(copy.deepcopy(base), method, images, flip=True)
         network, method = engine.prepare(copy.deepcopy(student).train(), method, CPU)
         sides[name] = images, ask_base, network, method, torch.optim.Adam(network.parameters(), lr=1e-3)

@@ -641,6 +641,7 @@ def steps_loss(dataset, method, engine, **options):
     "method",
     [
         *({"kind": kind} for kind in ("erm", "mfd", "kd", "at", "adversarial")),
+        {"kind": "mfd", "features": "flattened", "sampling": "oversampled"},
         *(a_kind(name) for name in ("Reweighing", "Autoencoder", "GroupHeads", "GroupDRO", "Noise", "TwoOptimizers")),
     ],
     ids=str,
@@ -731,7 +732,7 @@ def test_a_method_is_consistent_with_its_settings(kind, architecture):
     network, other = (build_network(network_settings(name), 3) for name in (KINDS[0], architecture))
     label = torch.arange(8) % 3
     stands = "base" in kind.model_fields
-    task = Task(3, 2, label, label % 2, network, freeze(other) if stands else None)
+    task = Task(3, 2, label, label % 2, 32, network, freeze(other) if stands else None)
     method = method_class(settings)(settings, task)
     assert (settings.stands_on is not None) == stands
     # a base is read where the settings name one, and nowhere else

@@ -117,7 +117,7 @@ def linear_problem(n_features=4, n_classes=3, n_groups=2, n=40, seed=0, **values
     network = Classifier(nn.Flatten(), nn.Linear(n_features, n_classes, bias=False))
     label, group = torch.randint(n_classes, (n,)), torch.randint(n_groups, (n,))
     chosen = method_settings(kind="adversarial", **values)
-    method = method_class(chosen)(chosen, Task(n_classes, n_groups, label, group, network, None))
+    method = method_class(chosen)(chosen, Task(n_classes, n_groups, label, group, 8, network, None))
     batch = Batch(torch.randn(n, n_features, 1, 1), label, group, torch.arange(n), {})
     optimizers = {
         "network": torch.optim.SGD(network.parameters(), lr=0.5),

@@ -114,7 +114,7 @@ def make(network, base, **values):
     network, base = build_network(network, 3), freeze(build_network(base, 3))
     chosen = method_settings(kind="at", **values)
     label = torch.arange(4) % 3
-    return network, base, method_class(chosen)(chosen, Task(3, 2, label, label % 2, network, base))
+    return network, base, method_class(chosen)(chosen, Task(3, 2, label, label % 2, 32, network, base))
 
 
 @pytest.mark.parametrize(("kind", "base_kind"), [*product(KINDS, KINDS)])

@@ -18,7 +18,7 @@ def method():
     network = build_network(network_settings(), C)
     label = group = torch.zeros(4, dtype=torch.long)
     settings = method_settings(kind="erm")
-    return method_class(settings)(settings, Task(C, G, label, group, network, None))
+    return method_class(settings)(settings, Task(C, G, label, group, 8, network, None))
 
 
 def outputs(n=20, seed=0):

@@ -86,7 +86,7 @@ def method_of(**values):
     network, base = build_network(network_settings(), C), freeze(build_network(network_settings(), C))
     label = torch.zeros(B, dtype=torch.long)
     chosen = method_settings(kind="kd", **values)
-    return method_class(chosen)(chosen, Task(C, 2, label, label, network, base))
+    return method_class(chosen)(chosen, Task(C, 2, label, label, 8, network, base))
 
 
 @pytest.mark.parametrize(("alpha", "temperature"), [(0.9, 4.0), (0.0, 2.0), (1.0, 3.0)])

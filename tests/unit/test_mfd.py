@@ -12,7 +12,7 @@ from sklearn.preprocessing import normalize
 
 from fairdistill.methods.base import Batch, Task
 from fairdistill.methods.mfd import MFD, by_class, mfd_loss
-from fairdistill.networks import Classifier, Output
+from fairdistill.networks import Classifier, Output, freeze
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.reading import read_settings
@@ -196,12 +196,16 @@ def test_samples_are_sorted_by_class():
     assert present.sum(1).tolist() == [2, 0, 3, 0]
 
 
+def method_for(network, base, *, size=8, **settings):
+    none = torch.empty(0, dtype=torch.int64)
+    read = read_settings(AnyMethod, {"kind": "mfd", **settings}, where="method")
+    return MFD(read, Task(C, G, none, none, size, network, base))
+
+
 def method(width, base_width, **settings):
     """MFD for a network and a base of such widths."""
-    network, base = (Classifier(torch.nn.Identity(), torch.nn.Linear(n, C)) for n in (width, base_width))
-    none = torch.empty(0, dtype=torch.int64)
-    return MFD(
-        read_settings(AnyMethod, {"kind": "mfd", **settings}, where="method"), Task(C, G, none, none, network, base)
+    return method_for(
+        *(Classifier(torch.nn.Identity(), torch.nn.Linear(n, C)) for n in (width, base_width)), **settings
     )
 
 
@@ -256,6 +260,103 @@ def test_a_regressor_joins_different_widths():
     assert joined.regressor.weight.grad.abs().sum() > 0
 
 
+# of the last map before pooling
+
+
+class Pooled(torch.nn.Module):
+    """A map of `channels` channels and a quarter of the image's edge, and its mean over pixels."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.map = torch.nn.Sequential(torch.nn.Conv2d(3, channels, 4, stride=4), torch.nn.BatchNorm2d(channels))
+
+    def forward(self, images):
+        return self.map(images).mean((2, 3))
+
+
+def flattening(channels, base_channels, **settings):
+    torch.manual_seed(channels)
+    network, base = (
+        Classifier(Pooled(n), torch.nn.Linear(n, C), last_map="map").double() for n in (channels, base_channels)
+    )
+    freeze(base)
+    return network, base, method_for(network, base, **settings, features="flattened")
+
+
+def images_of(seed, n=16, size=8):
+    rng = torch.Generator().manual_seed(seed)
+    label, group = (torch.randint(k, (n,), generator=rng) for k in (C, G))
+    return torch.randn(n, 3, size, size, generator=rng, dtype=torch.float64), label, group
+
+
+def term_on(network, base, method, images, label, group):
+    """The fairness term in float64, with the maps that the method asks for and no others."""
+    student, teacher = (
+        Output(each.body(images), each(images).logits, {name: each.body.get_submodule(name)(images) for name in layers})
+        for each, layers in ((network, method.layers), (base, method.base_layers))
+    )
+    batch = Batch(images, label, group, torch.arange(len(label)), method.read_base(teacher))
+    return method.loss(batch, student, "train")["mfd"]
+
+
+@pytest.mark.parametrize("options", [{}, {"kernel": "polynomial", "offset": 0.0}], ids=str)
+@pytest.mark.parametrize("printed", [False, True])
+def test_flattened_features_are_all_values_of_the_last_map(options, printed):
+    network, base, mfd = flattening(3, 3, **options)
+    if printed:
+        mfd.use_printed_formula()
+    images, label, group = images_of(0)
+    found = term_on(network, base, mfd, images, label, group).item()
+    # of 3 channels and 2x2 pixels, with the batch norm in the modes of a training
+    teacher, student = (each.body.map(images).detach().numpy().reshape(len(label), 12) for each in (base, network))
+    assert found == pytest.approx(1.5 * reference(teacher, student, label, group, **options), rel=1e-9)
+    pooled = method_for(network, base, **options)
+    assert term_on(network, base, pooled, images, label, group).item() != pytest.approx(found, rel=0.01)
+
+
+def test_gradient_of_flattened_features_by_finite_differences():
+    network, base, mfd = flattening(2, 2, kernel="polynomial")
+    images, label, group = images_of(1)
+    weight = network.body.map[0].weight
+    term_on(network, base, mfd, images, label, group).backward()
+    assert all(parameter.grad is None for parameter in base.parameters())
+    step = 1e-6
+    for place in [(0, 0, 0, 0), (1, 2, 3, 1), (0, 1, 2, 2)]:
+        ends = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                weight[place] += sign * step
+                ends.append(term_on(network, base, mfd, images, label, group).item())
+                weight[place] -= sign * step
+        assert weight.grad[place].item() == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("size", [8, 16])
+def test_a_regressor_joins_flattened_maps_of_different_widths(size):
+    network, base, mfd = flattening(2, 3, size=size)
+    pixels = (size // 4) ** 2
+    assert [tuple(p.shape) for p in mfd.parameters()] == [(3 * pixels, 2 * pixels)]
+    term_on(network, base, mfd.double(), *images_of(2, size=size)).backward()
+    assert mfd.regressor.weight.grad.abs().sum() > 0
+    assert list(flattening(2, 2, size=size)[2].parameters()) == []
+
+
+def test_measuring_a_map_leaves_the_network_as_it_was():
+    network = Classifier(Pooled(4), torch.nn.Linear(4, C), last_map="map").train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    random = torch.get_rng_state()
+    assert network.last_map_size(16) == 4 * 4 * 4
+    assert network.training
+    assert network.body.map.training
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_flattened_features_without_a_fairness_term_ask_for_no_map():
+    _, _, mfd = flattening(2, 2, **{"lambda": 0.0})
+    assert (mfd.layers, mfd.base_layers) == ((), ())
+
+
 @pytest.mark.parametrize(
     ("settings_", "words"),
     [
@@ -269,7 +370,8 @@ def test_a_regressor_joins_different_widths():
         ({"kind": "mfd", "kernel": "cubic"}, 'method: kernel is "cubic"; choose one of rbf, polynomial'),
         ({"kind": "mfd", "lamda": 1}, "method has the unknown key 'lamda'; did you mean 'lambda'?"),
         ({"kind": "mdf"}, "method: kind is \"mdf\"; did you mean 'mfd'?"),
-        ({"kind": "erm", "sampling": "fair"}, 'method: sampling is "fair"; choose one of plain, balanced'),
+        ({"kind": "erm", "sampling": "fair"}, 'method: sampling is "fair"; choose one of plain, balanced, oversampled'),
+        ({"kind": "mfd", "features": "flat"}, "method: features is \"flat\"; did you mean 'flattened'?"),
     ],
 )
 def test_bad_settings_are_named(settings_, words):

@@ -35,6 +35,17 @@ def test_features_are_what_the_head_sees(kind, width, stem):
     assert network.width == width
 
 
+@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_features_are_the_mean_of_the_last_map(kind, stem):
+    network = build_network(settings_of(kind, stem=stem), n_outputs=3).eval()
+    output = network(torch.randn(2, 3, 64, 64), [network.last_map])
+    pixels = 2 if stem == "imagenet" else {"resnet18": 8, "shufflenet_v2_x1_0": 8}[kind]
+    assert output.maps[network.last_map].shape == (2, network.width, pixels, pixels)
+    torch.testing.assert_close(output.maps[network.last_map].mean((2, 3)), output.features)
+    assert network.last_map_size(64) == network.width * pixels**2
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_equals_torchvision_s_network(kind):
     from torchvision import models

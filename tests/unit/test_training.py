@@ -147,14 +147,16 @@ def test_a_student_may_differ_from_its_teacher_in_architecture(tiny):
 
 def base_outputs(settings, base, images):
     """What the fast engine gives a method of `settings` whose network is like its base."""
-    method = method_class(settings)(settings, Task(3, 2, images.label, images.group, base, base))
+    method = method_class(settings)(settings, Task(3, 2, images.label, images.group, images.size, base, base))
     return BaseOutputs(base, method, images, flip=True)
 
 
 READ = {"mfd": ["features"], "kd": ["logits"], "at": ["stage2", "stage3", "stage4"]}
 
 
-@pytest.mark.parametrize("settings", [MFD, Kd(kind="kd"), At(kind="at")], ids=lambda settings: settings.kind)
+@pytest.mark.parametrize(
+    "settings", [MFD, Mfd(kind="mfd", features="flattened"), Kd(kind="kd"), At(kind="at")], ids=str
+)
 def test_a_base_asked_once_says_what_one_asked_at_every_step_says(tiny, teacher, settings, monkeypatch):
     images = Images(tiny, "train", CPU)
     positions, flip = torch.tensor([5, 17, 90]), torch.tensor([True, False, True])

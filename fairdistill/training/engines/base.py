@@ -20,11 +20,14 @@ class Images:
         (n,) where in `dataset.images` they are.
     label, group
         (n,) int64 tensors on `device`.
+    size
+        The edge of the images that come out, in pixels.
     """
 
     def __init__(self, dataset: ImageDataset, split: str, device: torch.device):
         self.rows, label, group = dataset.split(split)
         self.label, self.group = torch.from_numpy(label).to(device), torch.from_numpy(group).to(device)
+        self.size = dataset.images.shape[1]
         self.device = device
 
     def __len__(self) -> int:
