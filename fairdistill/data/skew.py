@@ -76,8 +76,8 @@ def in_both_groups(
         (n,) 0 where an image is tested, and -1 where not, if the data set has one split. None draws the folds by the
         `split_seed` and `folds` of the settings, and every image is tested in one of them.
     trained_group
-        Maps the classes of the images that are for training to the group of each. Where there is one split these are
-        the images that are not tested; where there are folds, all images.
+        Maps the classes of images that are for training to the group of each. Where there is one split these are the
+        images that are not tested; where there are folds, it is asked for the images that each of them tests.
     drop
         Whether copies of test images are left out of training.
 
@@ -92,11 +92,12 @@ def in_both_groups(
     if tested is None:
         everyone = np.ones(len(label), dtype=bool)
         tested = draw_tested(label, everyone, folds=folds, per_cell=None, seed=settings.split_seed)
-    for_training = tested < 0 if folds == 1 else np.ones(len(label), dtype=bool)
     group = np.full(len(label), -1)
-    group[for_training] = trained_group(label[for_training])
+    # the images of each fold apart, so that what is left for training has the same skew in all folds
+    for part in [-1] if folds == 1 else range(folds):
+        group[tested == part] = trained_group(label[tested == part])
     if folds == 1:
-        train, test = image[for_training], image[~for_training]
+        train, test = image[tested < 0], image[tested >= 0]
         row = np.concatenate([train, test, test])
         groups = np.concatenate([group[train], np.repeat([0, 1], len(test))])
     else:
