@@ -12,8 +12,10 @@ from fairdistill.data import cifar10s, utkface
 from fairdistill.data.preparing import prepare_dataset
 from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
 from fairdistill.settings.reading import read_settings
+from scripts.near_copies_effect import images_with_copies
 
 ROOT = Path(__file__).parents[2]
+PUBLISHED_UTKFACE = UTKFace(kind="utkface", duplicates="drop")
 WANG = {"skew": 0.95, "gray_classes": [0, 2, 4, 6, 8]}
 
 pytestmark = [
@@ -76,6 +78,18 @@ def test_utkface_copies(utkface_members):
     assert (copies.nunique(), files.duplicated().sum()) == (375, 390)
     labels = copies.index.str.split("_").str[:3].map("_".join)
     assert labels.to_series().groupby(copies.to_numpy()).nunique().gt(1).sum() == 259
+
+
+def test_utkface_near_copies(mirror):
+    prepared = utkface.prepare(UTKFace(kind="utkface"), mirror / UTKFace.archive)
+    assert prepared.notes["families_of_near_identical_files"] == 964
+    assert prepared.notes["files_in_these_families"] == 2027
+
+
+@pytest.mark.parametrize(("settings", "copied"), [(PUBLISHED_UTKFACE, 59), (Cifar10S(kind="cifar10s"), 2 * 142)])
+def test_published_test_images_with_a_near_copy_in_training(mirror, settings, copied):
+    found = images_with_copies(settings, mirror / settings.archive)
+    assert sum(cell.sum() for row in found.right for cell in row) == copied
 
 
 def test_utkface_split(mirror, utkface_members):

@@ -11,6 +11,7 @@ from fairdistill.reporting.paper.comparison import as_table, compare
 from fairdistill.reporting.runs import read_runs
 from fairdistill.reporting.tables import numbers
 from fairdistill.settings.paper import read_paper_values
+from scripts.near_copies_effect import over_seeds
 
 ROOT = Path(__file__).parents[2]
 TABLES = ROOT / "results" / "paper" / "tables"
@@ -104,3 +105,40 @@ def test_the_verdicts_are_counted(rows):
             count = claims[f"{measure}_verdict"].value_counts()
             expected = [str(count.get(verdict, 0)) for verdict in ("reproduced", "within noise", "not reproduced")]
             assert (f"{prefix}{name}", *expected) in rows
+
+
+def test_what_near_copies_change_is_there(rows):
+    table = pd.read_csv(TABLES / "near_copies.csv", keep_default_na=False, na_values={"accuracy_on_copies": ""})
+    means = over_seeds(table)
+    grid = means[means["seeds"] == 4]
+    assert len(grid) == 12
+    for row in grid.to_dict("records"):
+        name = "difference" if row["minus"] else {"teacher": "teacher", "mfd": "student"}[row["method"]]
+        on = ["", ""] if row["minus"] else numbers([row["accuracy_on_copies"], row["accuracy_without"]], "{:.3f}")
+        moves = numbers([row[f"{metric}_moves"] for metric in ("accuracy", "deo_m", "deo_a")], "{:+.3f}")
+        assert (printed(row["dataset"]), printed(row["architecture"]), name, *on, *moves) in rows, row
+
+
+def test_the_label_noise_is_there(rows):
+    table = pd.read_csv(TABLES / "label_noise.csv").set_index(["part", "measure", "families"])
+    lines = {
+        ("two labellings disagree", "on the age class"): ("disagreement", "class"),
+        ("two labellings disagree", "on the group"): ("disagreement", "group"),
+        ("two labellings disagree", "on either"): ("disagreement", "cell"),
+        ("one labelling is wrong", "in the age class"): ("error", "class"),
+        ("one labelling is wrong", "in the group"): ("error", "group"),
+        ("a perfect classifier", "accuracy"): ("perfect by labels", "accuracy"),
+        ("a perfect classifier", "DEO_M"): ("perfect by labels", "deo_m"),
+        ("a fair classifier", "accuracy"): ("fair by labels", "accuracy"),
+        ("a fair classifier", "DEO_A"): ("fair by labels", "deo_a"),
+        ("a fair classifier", "DEO_M"): ("fair by labels", "deo_m"),
+        ("a fair classifier", "DEO_M, 100 images a cell"): ("fair by labels", "deo_m_drawn"),
+        ("a gap of 0.4 in one cell", "DEO_M"): ("biased by labels", "deo_m"),
+        ("a gap of 0.4 in one cell", "lowest of the twelve cells"): ("biased by labels", "deo_m_lowest"),
+        ("a gap of 0.4 in one cell", "highest"): ("biased by labels", "deo_m_highest"),
+    }
+    overall = table[table["group"].isna()]
+    for name, key in lines.items():
+        found = [overall.loc[(*key, kind), ["value", "low", "high"]] for kind in ("identical", "near-identical")]
+        cells = ["{} [{}, {}]".format(*numbers(estimate, "{:.3f}")) for estimate in found]
+        assert (*name, *cells) in rows, name

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -98,6 +99,17 @@ def test_the_published_tables_follow_from_the_metrics_and_a_changed_digit_is_fou
     changed = re.sub(r"\d(?=\D*$)", lambda digit: str((int(digit[0]) + 1) % 10), first)
     table.write_text("".join([header, changed, *others]))
     with pytest.raises(SystemExit, match=r"paired.csv: line 2 is .*\nerror: 1 of the results"):
+        verify(monkeypatch, results)
+
+
+@pytest.mark.parametrize("name", ["splits.csv", "near_copies.csv"])
+def test_scores_beside_those_of_the_metrics_are_compared_with_them(results, monkeypatch, name):
+    table = pd.read_csv(results / "tables" / name)
+    # of test images, and, where there are differences to teachers, of a model
+    row = table.index[table.get("split", pd.Series("test", table.index)) == "test"][0]
+    table.loc[row, "deo_m"] += 0.02
+    table.to_csv(results / "tables" / name, index=False)
+    with pytest.raises(SystemExit, match=rf"tables/{name}: deo_m is not that of metrics/.*\nerror: 1 of the results"):
         verify(monkeypatch, results)
 
 
