@@ -48,7 +48,7 @@ onstart:
 # models.
 rule all:
     input:
-        paths(f"{MODEL_FOLDER}/predictions.parquet", STUDY.grids),
+        paths(f"{MODEL_FOLDER}/predictions.parquet", ALL_GRIDS),
         tables(),
         figures(),
 

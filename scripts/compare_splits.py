@@ -53,7 +53,8 @@ def splits(results: Path, name: str) -> list[dict]:
     folder = results / "models" / name
     run_of = read_json(folder / "training.json")["run"]
     names = {column: run_of[column] for column in ("dataset", "architecture", "method", "seed")}
-    dataset = load_dataset(results / "data" / names["dataset"])
+    names["fold"] = run_of.get("fold", 0)
+    dataset = load_dataset(results / "data" / names["dataset"], names["fold"])
     device = choose_device("auto")
     network = load_network(folder / "weights.safetensors").to(device, memory_format=torch.channels_last)
     rows = []

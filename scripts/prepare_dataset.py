@@ -22,6 +22,9 @@ def main() -> None:
         "defaults, see config/README.md",
     )
     parser.add_argument("--archive", type=Path, help="downloaded archive; left out for a data set that needs none")
+    parser.add_argument(
+        "--seed", type=int, help="seed of the models that the data set is for, where its settings say `seed`"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
     arguments = parser.parse_args()
     try:
@@ -29,7 +32,7 @@ def main() -> None:
     except json.JSONDecodeError as error:
         raise UserError(f"--settings: not JSON ({error})") from error
     settings = read_settings(AnyDataSet, given, where="data")
-    print(describe(prepare_dataset(arguments.output, settings, arguments.archive)))
+    print(describe(prepare_dataset(arguments.output, settings, arguments.archive, arguments.seed)))
 
 
 if __name__ == "__main__":

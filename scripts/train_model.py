@@ -16,8 +16,8 @@ from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.names import Names
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import read_settings
-from fairdistill.settings.study import MAX_SEED, Study
-from fairdistill.settings.training import Training
+from fairdistill.settings.study import Study
+from fairdistill.settings.training import MAX_SEED, Training
 from fairdistill.training.job import run_training
 from fairdistill.training.spec import Job
 
@@ -48,6 +48,13 @@ def seed_argument(text: str) -> int:
     return int(text)
 
 
+def fold_argument(text: str) -> int:
+    """A fold: a whole number; whether the data set has it, only the data set says."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on: {text}")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The options, each of which is a field of `Job`."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -74,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
         help="epochs, batch_size, device, ...",
     )
     add("--seed", type=seed_argument, default=0, help="decides initial weights, order and flips")
+    add("--fold", type=fold_argument, default=0, help="the fold of the data set to test on, where it was divided")
     add(
         "--names",
         type=settings_argument(Names, "names"),

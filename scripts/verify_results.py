@@ -96,7 +96,7 @@ def configuration(files: list[Path], runs: pd.DataFrame) -> Study:
 def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str, str]:
     """Make the text of every table of the study again, by file name."""
     names = read_runs(published["runs.csv"])[IDENTITY].drop_duplicates()
-    order = in_order(study.with_bases(study.grids[-1]), models.runs.merge(names))
+    order = in_order(study.main_grids, models.runs.merge(names))
     runs, validation = (in_grid_order(table.merge(names), order) for table in (models.runs, models.validation))
     paired = pair_with_bases(runs, models.correctness)
     texts = {"runs.csv": csv_text(runs), "summary.csv": csv_text(summarise(runs))}

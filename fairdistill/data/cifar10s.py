@@ -8,15 +8,16 @@ Feature Distillation for Visual Recognition", CVPR 2021.
 
 import hashlib
 import pickle
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from fairdistill.data.archives import ArchiveError, read_members
+from fairdistill.data.near_copies import families
 from fairdistill.data.preparing import Prepared
-from fairdistill.data.skew import skewed_groups
+from fairdistill.data.skew import in_both_groups, skewed_groups
 from fairdistill.settings.data import Cifar10S
 
 URLS = ["https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"]
@@ -31,7 +32,7 @@ SHA256 = {
 }
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 GROUPS = ["gray", "color"]
-GRAY, COLOR = 0, 1
+GRAY = 0
 
 
 def verified_members(archive: Path) -> dict[str, bytes]:
@@ -52,13 +53,14 @@ def verified_members(archive: Path) -> dict[str, bytes]:
 
 
 def prepare(settings: Cifar10S, archive: Path) -> Prepared:
-    """Make CIFAR-10S: 50,000 training and 2 x 10,000 test images of 32 px.
+    """Make CIFAR-10S: 50,000 training and 2 x 10,000 test images of 32 px, or the 60,000 images in several folds.
 
     Parameters
     ----------
     settings
         In training, the fraction `skew` of each class in `gray_classes` is gray, and the fraction `skew` of each other
-        class is in colour; `split_seed` decides which images they are.
+        class is in colour; `colour_seed` decides which images they are. With several folds, `split_seed` decides which
+        images each of them tests.
     archive
         Path of cifar-10-python.tar.gz.
 
@@ -70,30 +72,31 @@ def prepare(settings: Cifar10S, archive: Path) -> Prepared:
     members = verified_members(archive)
     batches = [_read_batch(name, members[name]) for name in SHA256]
     rgb, label, image_id = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    is_test = np.char.startswith(image_id, "test_batch")
-    train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    row = np.concatenate([train, test, test])
-    group = np.concatenate(
-        [
-            skewed_groups(label[train], settings.gray_classes, settings.skew, settings.split_seed),
-            np.full(len(test), GRAY),
-            np.full(len(test), COLOR),
-        ]
-    )
-    return Prepared(
-        samples=pd.DataFrame(
-            {
-                "image_id": image_id[row],
-                "split": np.where(is_test[row], "test", "train"),
-                "label": label[row],
-                "group": group,
-            }
+    notes = {}
+    family = np.arange(len(label))
+    if settings.duplicates == "drop_near":
+        family = families(rgb)
+        notes["families_of_near_identical_images"] = int((np.bincount(family) > 1).sum())
+    in_test_batch = np.char.startswith(image_id, "test_batch")
+    samples = in_both_groups(
+        label,
+        family,
+        tested=np.where(in_test_batch, 0, -1) if settings.folds == 1 else None,
+        trained_group=partial(
+            skewed_groups, first=settings.gray_classes, skew=settings.skew, seed=settings.colours_drawn_by
         ),
+        settings=settings,
+        drop=settings.duplicates == "drop_near",
+    )
+    row, group = samples["image"].to_numpy(), samples["group"].to_numpy()
+    return Prepared(
+        samples=samples.drop(columns="image").assign(image_id=image_id[row]),
         images=(to_gray(rgb[i]) if g == GRAY else rgb[i] for i, g in zip(row, group, strict=True)),
         image_size=rgb.shape[1],
         classes=CLASSES,
         groups=GROUPS,
         source=SHA256,
+        notes=notes,
     )
 
 

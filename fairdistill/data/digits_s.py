@@ -7,14 +7,14 @@ Low contrast and noise make the shapes hard to recognise, so that a classifier g
 
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
 from fairdistill.data.preparing import Prepared
-from fairdistill.data.skew import draw_fraction, skewed_groups
+from fairdistill.data.skew import draw_fraction, in_both_groups, skewed_groups
 from fairdistill.settings.data import DigitsS
 
 GROUPS = ["orange", "blue"]
@@ -31,7 +31,8 @@ def prepare(settings: DigitsS, archive: None) -> Prepared:
         In training, the fraction `skew` of each class has the tint that most images of the class have. The 8 px digits
         are enlarged to `image_size` by Pillow's bicubic filter. `noise` is the standard deviation of the noise on each
         pixel and channel, on the scale on which full ink has the brightness `contrast`. Both copies of a test image
-        have the same noise, so they differ only in tint. `split_seed` decides the test split, the tints and the noise.
+        have the same noise, so they differ only in tint. `split_seed` decides which digits are tested,
+        `colour_seed` the tints and the noise.
     archive
         None: the digits come with scikit-learn.
     """
@@ -39,20 +40,20 @@ def prepare(settings: DigitsS, archive: None) -> Prepared:
 
     digits = load_digits()
     label = digits.target
-    is_test = draw_fraction(label, settings.test_fraction, settings.split_seed)
-    train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    row = np.concatenate([train, test, test])
-    tints = skewed_groups(label[train], ORANGE_DIGITS, settings.skew, settings.split_seed + 1)
-    group = np.concatenate([tints, np.repeat([0, 1], len(test))])
-    return Prepared(
-        samples=pd.DataFrame(
-            {
-                "image_id": [f"{i:04d}" for i in row],
-                "split": np.where(is_test[row], "test", "train"),
-                "label": label[row],
-                "group": group,
-            }
+    tested = np.where(draw_fraction(label, settings.test_fraction, settings.split_seed), 0, -1)
+    samples = in_both_groups(
+        label,
+        np.arange(len(label)),
+        tested=tested if settings.folds == 1 else None,
+        trained_group=partial(
+            skewed_groups, first=ORANGE_DIGITS, skew=settings.skew, seed=settings.colours_drawn_by + 1
         ),
+        settings=settings,
+        drop=False,
+    )
+    row, group = samples["image"].to_numpy(), samples["group"].to_numpy()
+    return Prepared(
+        samples=samples.drop(columns="image").assign(image_id=[f"{i:04d}" for i in row]),
         images=_paint(digits.images / 16, row, group, settings),
         image_size=settings.image_size,
         classes=[str(c) for c in digits.target_names],
@@ -70,5 +71,5 @@ def _paint(ink: NDArray, row: NDArray, group: NDArray, settings: DigitsS) -> Ite
     for i, g in zip(row, group, strict=True):
         large = Image.fromarray(ink[i].astype(np.float32)).resize(size, Image.Resampling.BICUBIC)
         light = settings.contrast * np.asarray(large)[..., None] * TINTS[g]
-        light += settings.noise * np.random.default_rng([settings.split_seed, i]).standard_normal(light.shape)
+        light += settings.noise * np.random.default_rng([settings.colours_drawn_by, i]).standard_normal(light.shape)
         yield (255 * light.clip(0, 1)).round().astype(np.uint8)

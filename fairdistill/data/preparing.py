@@ -1,6 +1,7 @@
-"""Make a data set, draw its validation split, and write it to a folder."""
+"""Make a data set, draw its validation splits, and write it to a folder."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -10,12 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairdistill.data.reading import SPLITS, dataset_digest
+from fairdistill.data.reading import SPLITS, dataset_digest, split_columns
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
 from fairdistill.settings.data import DataSet
 
-SAMPLE_TYPES = {"image_id": "str", "split": "str", "label": "int16", "group": "int16"}
+IMAGENET = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # mean and standard deviation, as torchvision has them
 # The draws of the kinds are seeded with `split_seed` and a class or image number. This takes the place of that number
 # for the validation split, and is larger than all of them, so that the split is independent of the other draws.
 VALIDATION_DRAW = 2**31 - 1
@@ -28,11 +29,11 @@ class Prepared:
     Attributes
     ----------
     samples
-        One row per image, with the columns image_id (the image in the archive that this one was made from), split,
-        label and group. The modules of the kinds know the splits "train" and "test"; `set_aside_validation` makes some
-        of the training images "validation". An optional column `content` holds a key that is the same for all images
-        with identical bytes in the archive, and is needed where the archive holds an image under several names; it is
-        not written.
+        One row per image, with the columns image_id (the image in the archive that this one was made from), label,
+        group and those that `split_columns` names, one per fold: in which split the image is, "" for none. The modules
+        of the kinds know the splits "train" and "test"; `set_aside_validation` makes some of the training images
+        "validation". An optional column `family` holds a key that copies of one image share, and is needed where the
+        archive holds an image under several names; it is not written.
     images
         uint8 (H, W, 3) arrays in the order of `samples`, made one at a time.
     image_size
@@ -44,6 +45,9 @@ class Prepared:
     notes
         What a reader should know about the making, such as the number of files that were left out: {what: a number, or
         {"count": a number, "names": a list}}.
+    weighting
+        How accuracy over all images weighs them: "images" alike, or all "cells" alike, where the test splits have more
+        images of one (class, group) cell than of another and that is of no interest.
     """
 
     samples: pd.DataFrame
@@ -53,10 +57,16 @@ class Prepared:
     groups: list[str]
     source: dict[str, str]
     notes: dict = field(default_factory=dict)
+    weighting: str = "images"
+
+    @property
+    def split_columns(self) -> list[str]:
+        """The columns of the samples that hold the split of each fold."""
+        return split_columns(max(1, sum(re.fullmatch(r"split\d+", str(name)) is not None for name in self.samples)))
 
 
-def prepare_dataset(folder: Path | str, settings: DataSet, archive: Path | None) -> dict:
-    """Make a data set, draw its validation split, and write it to a folder.
+def prepare_dataset(folder: Path | str, settings: DataSet, archive: Path | None, seed: int | None = None) -> dict:
+    """Make a data set, draw its validation splits, and write it to a folder.
 
     Parameters
     ----------
@@ -66,6 +76,8 @@ def prepare_dataset(folder: Path | str, settings: DataSet, archive: Path | None)
         The settings of one kind of data set. Its `implementation` makes the data set.
     archive
         Path of the archive; None for a kind that needs none.
+    seed
+        The seed of the models that the data set is for, where the settings make draws depend on it.
 
     Returns
     -------
@@ -75,24 +87,28 @@ def prepare_dataset(folder: Path | str, settings: DataSet, archive: Path | None)
     Raises
     ------
     UserError
-        The archive is missing or is not the published one, or a (class, group) cell of a split would be empty.
+        The archive or a seed that is needed is missing, the archive is not the published one, or a (class, group) cell
+        of a split would be empty.
     """
     if settings.archive and archive is None:
         raise UserError(f"data: {settings.kind} is made from {settings.archive}; give its path as --archive")
-    prepared = import_module(settings.implementation).prepare(settings, archive)
-    prepared = set_aside_validation(prepared, settings.validation, settings.split_seed, name=Path(folder).name)
-    return write_dataset(folder, prepared, settings.to_json())
+    if settings.per_seed and seed is None:
+        raise UserError("data: the settings draw a data set for each seed of the models; give that seed as --seed")
+    drawn = settings.drawn_for(seed)
+    prepared = import_module(settings.implementation).prepare(drawn, archive)
+    prepared = set_aside_validation(prepared, drawn.validation, drawn.split_seed, name=Path(folder).name)
+    return write_dataset(folder, prepared, settings.to_json(), seed=seed if settings.per_seed else None)
 
 
 def set_aside_validation(prepared: Prepared, share: float, seed: int, *, name: str) -> Prepared:
-    """Move a share of the training images to the validation split.
+    """Move a share of the training images of each fold to its validation split.
 
     Of the m training images of each (class, group) cell, exactly round(share * m) are moved. They are the first in a
     random order of the cell that depends on `seed` and not on `share`, so a larger validation split contains a smaller
     one.
 
-    An image that has a byte-identical copy in the data set (column `content` of the samples) stays in training. No copy
-    of a validation image is therefore in training or in the test split. The test split does not change.
+    An image that has a copy in the data set (column `family` of the samples) stays in training. No copy of a validation
+    image is therefore in training or in the test split. The test splits do not change.
 
     Parameters
     ----------
@@ -113,30 +129,35 @@ def set_aside_validation(prepared: Prepared, share: float, seed: int, *, name: s
     if share == 0:
         return prepared
     samples = prepared.samples.reset_index(drop=True)
-    training = samples[samples["split"] == "train"]
     has_copy = np.zeros(len(samples), dtype=bool)
-    if "content" in samples:
-        has_copy = samples["content"].duplicated(keep=False).to_numpy()
-    moved = np.zeros(len(samples), dtype=bool)
-    for (label, group), cell in training.groupby(["label", "group"]):
-        wanted = round(share * len(cell))
-        candidates = cell.index[~has_copy[cell.index]].to_numpy()
-        if len(candidates) < wanted:
-            raise UserError(
-                f"data: {name} needs {wanted} validation images of the cell "
-                f"{_cell_name(prepared, label, group)}, which has only {len(candidates)} training images without a "
-                f"copy; lower `validation`, which is {share:g}"
-            )
-        order = np.random.default_rng([seed, VALIDATION_DRAW, label, group]).permutation(len(candidates))
-        moved[candidates[order[:wanted]]] = True
+    if "family" in samples:
+        has_copy = (samples.groupby("family")["image_id"].transform("nunique") > 1).to_numpy()
+    n_copies = 0
+    for fold, column in enumerate(prepared.split_columns):
+        training = samples[samples[column] == "train"]
+        moved = np.zeros(len(samples), dtype=bool)
+        for (label, group), cell in training.groupby(["label", "group"]):
+            wanted = round(share * len(cell))
+            candidates = cell.index[~has_copy[cell.index]].to_numpy()
+            if len(candidates) < wanted:
+                raise UserError(
+                    f"data: {name} needs {wanted} validation images of the cell "
+                    f"{_cell_name(prepared, label, group)}, which has only {len(candidates)} training images without a "
+                    f"copy; lower `validation`, which is {share:g}"
+                )
+            # of the first fold alone: without the fold's number, as where there is one split
+            draw = [seed, VALIDATION_DRAW, label, group, *[fold] * bool(fold)]
+            order = np.random.default_rng(draw).permutation(len(candidates))
+            moved[candidates[order[:wanted]]] = True
+        n_copies = max(n_copies, int(has_copy[training.index].sum()))
+        samples[column] = samples[column].mask(moved, "validation")
     notes = dict(prepared.notes)
-    if n_copies := int(has_copy[training.index].sum()):
+    if n_copies:
         notes["images_kept_out_of_validation_as_they_have_copies"] = n_copies
-    samples["split"] = samples["split"].mask(moved, "validation")
     return replace(prepared, samples=samples, notes=notes)
 
 
-def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping) -> dict:
+def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, seed: int | None = None) -> dict:
     """Write a data set to a folder: images.npy, samples.parquet and dataset.json.
 
     Files that are already in the folder are replaced only after all three new ones are complete.
@@ -146,9 +167,11 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping) -> 
     folder
         Where the files go; its name is the name of the data set in messages.
     prepared
-        The data set; its validation split is drawn already.
+        The data set; its validation splits are drawn already.
     settings
         The settings of the data set as JSON holds them, `kind` among them; dataset.json records them.
+    seed
+        The seed of the models that the data set is for; None where it is for all. dataset.json records it.
 
     Returns
     -------
@@ -161,12 +184,16 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping) -> 
         A (class, group) cell is empty in a split.
     """
     folder = Path(folder)
-    samples = prepared.samples[list(SAMPLE_TYPES)].astype(SAMPLE_TYPES)
+    columns = prepared.split_columns
+    types = {"image_id": "str", **dict.fromkeys(columns, "str"), "label": "int16", "group": "int16"}
+    samples = prepared.samples[list(types)].astype(types)
     samples.insert(0, "sample_id", np.arange(len(samples), dtype=np.int32))
-    counts = {split: _count_cells(samples[samples["split"] == split], prepared) for split in SPLITS}
-    if not settings.get("validation") and not counts["validation"].any():
-        del counts["validation"]
-    _refuse_empty_cells(folder.name, counts, prepared)
+    counts = []
+    for column in columns:
+        counts.append({split: _count_cells(samples[samples[column] == split], prepared) for split in SPLITS})
+        if not settings.get("validation") and not counts[-1]["validation"].any():
+            del counts[-1]["validation"]
+        _refuse_empty_cells(folder.name, counts[-1], prepared)
     # The files are renamed into place in the opposite order. dataset.json comes last, because it holds the digest that
     # shows whether the other two belong to it.
     with (
@@ -174,7 +201,8 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping) -> 
         replacing(folder / "samples.parquet") as samples_file,
         replacing(folder / "images.npy") as images_file,
     ):
-        mean, std = _write_images(images_file, prepared, samples["split"] == "train")
+        moments = _write_images(images_file, prepared, (samples[columns] == "train").to_numpy())
+        normalise = settings.get("normalise", "train")
         samples.to_parquet(samples_file, index=False)
         info = {
             "kind": settings["kind"],
@@ -182,9 +210,17 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping) -> 
             "classes": prepared.classes,
             "groups": prepared.groups,
             "image_size": prepared.image_size,
-            "mean": mean.tolist(),
-            "std": std.tolist(),
-            "counts": {split: table.tolist() for split, table in counts.items()},
+            "crop": settings.get("crop"),
+            "images": len(samples),
+            "weighting": prepared.weighting,
+            "for_seed": seed,
+            "folds": [
+                {
+                    **dict(zip(("mean", "std"), _normalisation(normalise, *of_fold), strict=True)),
+                    "counts": {split: table.tolist() for split, table in tables.items()},
+                }
+                for of_fold, tables in zip(moments, counts, strict=True)
+            ],
             "sha256": dataset_digest(np.load(images_file, mmap_mode="r"), samples),
             "source": prepared.source,
             "notes": prepared.notes,
@@ -195,11 +231,14 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping) -> 
 
 def describe(info: Mapping) -> str:
     """Return the main content of dataset.json as text: images per split and cell, and the notes."""
-    total = sum(np.sum(counts) for counts in info["counts"].values())
+    folds = info["folds"]
+    total = info["images"]
     lines = [f"{info['kind']}: {total} images of {info['image_size']} x {info['image_size']} px"]
-    for split, counts in info["counts"].items():
-        cells = pd.DataFrame(counts, index=info["classes"], columns=info["groups"])
-        lines += ["", f"{split}: {cells.to_numpy().sum()} images, by class and group", cells.to_string()]
+    for number, fold in enumerate(folds):
+        for split, counts in fold["counts"].items():
+            cells = pd.DataFrame(counts, index=info["classes"], columns=info["groups"])
+            where = f"fold {number}, {split}" if len(folds) > 1 else split
+            lines += ["", f"{where}: {cells.to_numpy().sum()} images, by class and group", cells.to_string()]
     if info["notes"]:
         lines += ["", "notes (in full in dataset.json):"]
     for key, note in info["notes"].items():
@@ -234,25 +273,37 @@ def _refuse_empty_cells(name: str, counts: Mapping[str, NDArray], prepared: Prep
             )
 
 
-def _write_images(path: Path, prepared: Prepared, train: pd.Series) -> tuple[NDArray, NDArray]:
-    """Write images.npy, and return the mean and standard deviation of the training images, each (3,).
+def _normalisation(normalise: str, mean: NDArray, std: NDArray) -> tuple[list[float], list[float]]:
+    """The mean and standard deviation that images are normalised by, of those of the training images."""
+    if normalise == "imagenet":
+        return IMAGENET
+    return ([0.0] * 3, [1.0] * 3) if normalise == "none" else (mean.tolist(), std.tolist())
+
+
+def _write_images(path: Path, prepared: Prepared, train: NDArray[np.bool_]) -> list[tuple[NDArray, NDArray]]:
+    """Write images.npy, and return the mean and standard deviation of each fold's training images, each (3,).
 
     The file is written through a file object and not as a memory map: on a full disk a write raises an error, whereas
     storing to a mapped page kills the process.
+
+    Parameters
+    ----------
+    train
+        (images, folds) whether an image is in training.
     """
     size = prepared.image_size
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(train), size, size, 3)}
-    total, squares = np.zeros(3), np.zeros(3)
+    total, squares = np.zeros((2, train.shape[1], 3))
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for image, is_train in zip(prepared.images, train, strict=True):
+        for image, in_training in zip(prepared.images, train, strict=True):
             pixels = np.ascontiguousarray(image)
             file.write(pixels)
-            if is_train:
+            if in_training.any():
                 values = pixels.reshape(-1, 3).astype(np.float64)
-                total += values.sum(axis=0)
-                squares += np.square(values).sum(axis=0)
-    n = train.sum() * size * size
+                total[in_training] += values.sum(axis=0)
+                squares[in_training] += np.square(values).sum(axis=0)
+    n = train.sum(axis=0)[:, None] * size * size
     mean = total / n
     std = np.sqrt(squares / n - mean**2)
-    return mean / 255, std / 255
+    return list(zip(mean / 255, std / 255, strict=True))

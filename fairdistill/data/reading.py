@@ -18,7 +18,7 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass
 class ImageDataset:
-    """A data set as `load_dataset` reads it.
+    """One fold of a data set, as `load_dataset` reads it; a data set that was not divided into folds has one.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class ImageDataset:
         uint8 (N, H, W, 3), memory-mapped: read from the disk when they are used.
     samples
         One row per image, in the order of `images`, with the columns sample_id, image_id (the image in the archive that
-        this one was made from), split, label and group.
+        this one was made from), split (of this fold; "" for none), label and group.
     classes, groups
         The names that `label` and `group` index.
     mean, std
@@ -55,8 +55,8 @@ class ImageDataset:
         return rows, part["label"].to_numpy(np.int64), part["group"].to_numpy(np.int64)
 
 
-def load_dataset(folder: Path | str) -> ImageDataset:
-    """Read the data set that `fairdistill.data.preparing.write_dataset` wrote to `folder`.
+def load_dataset(folder: Path | str, fold: int = 0) -> ImageDataset:
+    """Read one fold of the data set that `fairdistill.data.preparing.write_dataset` wrote to `folder`.
 
     All files are read once to compare their content with the digest in dataset.json, which takes a fraction of a second
     for 60,000 images of 32 px.
@@ -64,7 +64,7 @@ def load_dataset(folder: Path | str) -> ImageDataset:
     Raises
     ------
     UserError
-        A file is damaged, or the files do not belong to the same data set.
+        A file is damaged, the files do not belong to the same data set, or it has no such fold.
     OSError
         A file is missing or cannot be read.
     """
@@ -84,15 +84,28 @@ def load_dataset(folder: Path | str) -> ImageDataset:
             )
         if digest != info["sha256"]:
             raise ValueError("images.npy and samples.parquet do not have the sha256 in dataset.json")
+    folds = info["folds"]
+    if fold >= len(folds):
+        has = f"its {len(folds)} folds are numbered from 0" if len(folds) > 1 else "it was not divided into folds"
+        raise UserError(f"{folder}: there is no fold {fold}; {has}")
+    columns = split_columns(len(folds))
+    split = samples[columns[fold]]
+    samples = samples.drop(columns=columns)
+    samples.insert(2, "split", split)
     return ImageDataset(
         images=images,
         samples=samples,
         classes=info["classes"],
         groups=info["groups"],
-        mean=np.array(info["mean"]),
-        std=np.array(info["std"]),
+        mean=np.array(folds[fold]["mean"]),
+        std=np.array(folds[fold]["std"]),
         info=info,
     )
+
+
+def split_columns(folds: int) -> list[str]:
+    """Return the names of the columns of the samples that hold the split of each fold: `split`, or `split0`, ..."""
+    return ["split"] if folds == 1 else [f"split{fold}" for fold in range(folds)]
 
 
 def dataset_digest(images: NDArray[np.uint8], samples: pd.DataFrame) -> str:
@@ -121,7 +134,7 @@ def _naming_damaged(path: Path) -> Iterator[Path]:
 
 def _read_info(path: Path) -> dict:
     info = json.loads(path.read_bytes())
-    for key in ("classes", "groups", "image_size", "mean", "std", "sha256"):
+    for key in ("classes", "groups", "image_size", "folds", "sha256"):
         if key not in info:
             raise ValueError(f"lacks {key}")
     return info

@@ -1,18 +1,21 @@
 """UTKFace: faces, with an age range as the class and the ethnicity as the group (Zhang, Song and Qi, CVPR 2017).
 
-A file is named age_gender_race_date. Faces of the race "Others" are left out. The test split has `test_per_cell` images
-of each (class, group) cell; all other images are for training.
+A file is named age_gender_race_date. Faces of the race "Others" are left out.
 
-In the archive 375 images occur under two or more names, often with contradicting labels. After a plain random split
-some test images would therefore be in training too. Here an image can be in the test split only if all its copies have
-the same class and group, and it is there only once. With `duplicates: drop` the copies of test images are left out of
-training; with `duplicates: keep` they stay in training, so that the effect of this leak can be measured on the same
-test images.
+In the archive 375 images occur under two or more names, often with contradicting labels, and more photographs occur
+twice in other crops or sizes. After a plain random split some test images would therefore be in training too. Here the
+copies of one image are a family. A family is tested only if all its members have the same class and group, and then by
+one of them; `duplicates` says which families there are, and whether the other members stay in training, so that the
+effect of this leak can be measured on the same test images.
+
+`split: authors` is the split of the code of Jung et al., "Fair Feature Distillation for Visual Recognition", CVPR 2021:
+the names in natural order are shuffled by Python's generator with seed 1, and the last 100 of each cell are tested.
 """
 
 import hashlib
 import io
 import itertools
+import random
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,9 +26,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fairdistill.data.archives import ArchiveError, read_members
+from fairdistill.data.near_copies import families
 from fairdistill.data.preparing import Prepared
+from fairdistill.data.reading import split_columns
+from fairdistill.data.splits import draw_tested, split_images
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.data import UTKFace
+from fairdistill.settings.data import AUTHORS_TEST, UTKFace
 
 URLS = [
     "https://huggingface.co/datasets/py97/UTKFace-Cropped/resolve/main/UTKFace.tar.gz",
@@ -40,6 +46,7 @@ CLASSES = ["under 20", "20 to 39", "40 and over"]
 AGE_EDGES = [20, 40]
 GROUPS = ["White", "Black", "Asian", "Indian"]
 OTHERS = len(GROUPS)
+FILE_SIZE = 200  # edge of the published images, in pixels
 # only the start of a name: one name has a space before ".jpg", and one has no dot there
 NAME = re.compile(r"(?P<age>\d+)_[01]_(?P<race>[0-4])_\d")
 
@@ -70,44 +77,57 @@ def archive_digest(members: dict[str, bytes]) -> str:
 
 
 def prepare(settings: UTKFace, archive: Path) -> Prepared:
-    """Make UTKFace, with a balanced test split and, by default, about 20,800 training images.
+    """Make UTKFace, with a balanced test split and, by default, about 20,700 training images.
 
     Parameters
     ----------
     settings
         The images are resized to `image_size` by Pillow's bilinear filter, which is antialiased; `split_seed` decides
-        which images are in the test split; see above for `test_per_cell` and `duplicates`.
+        which images are tested; see above for `split` and `duplicates`.
     archive
         Path of UTKFace.tar.gz, the aligned and cropped faces of 200 px.
 
     Raises
     ------
     ArchiveError
-        The archive is not the published one; or, while `images` is read, an image cannot be decoded.
+        The archive is not the published one; or an image cannot be decoded.
     UserError
-        A cell has too few images for `test_per_cell`.
+        A cell has too few images for `test_per_cell` and `folds`.
     """
     members = verified_members(archive)
     faces, notes = _read_names(members)
-    samples = _split(faces, settings.test_per_cell, settings.split_seed, drop=settings.duplicates == "drop")
-    notes["copies_of_test_images_left_out_of_training"] = len(faces) - len(samples)
-    notes["images_kept_out_of_test_as_copies_contradict"] = int((~faces["consistent"]).sum())
+    faces["family"] = faces["content"]
+    if settings.duplicates == "drop_near":
+        faces["family"] = _families(archive, members, faces, notes)
+    faces["consistent"] = (faces.groupby("family")[["label", "group"]].transform("nunique") == 1).all(axis=1)
+    samples = faces[faces["group"] != OTHERS].reset_index(drop=True)
+    tested = _tested_by_authors(samples) if settings.split == "authors" else _tested(samples, settings)
+    splits = split_images(tested, samples["family"], folds=settings.folds, drop=settings.duplicates != "keep")
+    samples = samples.assign(**splits)
+    _require_test_images(samples, settings)
+    used = (samples[list(splits)] != "").any(axis=1)
+    left_out = (samples[list(splits)] == "").sum().max()
+    notes["copies_of_test_images_left_out_of_training"] = int(left_out)
+    if settings.split == "balanced":
+        notes["images_kept_out_of_test_as_copies_contradict"] = int((~samples["consistent"]).sum())
+    samples = samples[used]
     return Prepared(
-        samples=samples[["image_id", "split", "label", "group", "content"]],
+        samples=samples[["image_id", *splits, "label", "group", "family"]],
         images=_decode(archive, members, samples["image_id"], settings.image_size),
         image_size=settings.image_size,
         classes=CLASSES,
         groups=GROUPS,
         source={UTKFace.archive: SHA256},
         notes=notes,
+        weighting="images" if settings.test_per_cell else "cells",
     )
 
 
 def _read_names(members: dict[str, bytes]) -> tuple[pd.DataFrame, dict]:
-    """Return the faces of the four groups, one row per file, and notes on the files that were left out.
+    """Return the faces, one row per file, and notes on the files that are left out.
 
-    The columns are image_id, age, label, group, content (digest of the file) and consistent (whether all files with
-    that content, including those of the race "Others", have the same class and group).
+    The columns are image_id, age, label, group (those of the race "Others" among them) and content (digest of the
+    file).
     """
     matches = {name: NAME.match(name) for name in members}
     incomplete = [name for name, match in matches.items() if match is None]
@@ -120,34 +140,58 @@ def _read_names(members: dict[str, bytes]) -> tuple[pd.DataFrame, dict]:
         columns=["image_id", "age", "group", "content"],
     )
     faces["label"] = np.searchsorted(AGE_EDGES, faces["age"], side="right")
-    cells = faces.groupby("content")[["label", "group"]].transform("nunique")
-    faces["consistent"] = (cells == 1).all(axis=1)
-    others = faces["group"] == OTHERS
     notes = {
         "files_left_out_as_their_name_is_incomplete": {"count": len(incomplete), "names": incomplete},
-        "faces_left_out_as_their_race_is_others": int(others.sum()),
+        "faces_left_out_as_their_race_is_others": int((faces["group"] == OTHERS).sum()),
     }
-    return faces[~others].reset_index(drop=True), notes
+    return faces, notes
 
 
-def _split(faces: pd.DataFrame, test_per_cell: int, seed: int, *, drop: bool) -> pd.DataFrame:
-    """Return the faces that are used, with a column `split`."""
-    shuffled = faces.loc[np.random.default_rng(seed).permutation(len(faces))]
-    eligible = shuffled["consistent"] & ~shuffled.index.isin(faces.index[faces["content"].duplicated()])
-    test = shuffled[eligible].groupby(["label", "group"]).head(test_per_cell)
-    is_test = faces.index.isin(test.index)
-    samples = faces.assign(split=np.where(is_test, "test", "train"))
-    if drop:
-        samples = samples[is_test | ~faces["content"].isin(test["content"])]
-    counts = samples.groupby(["split", "label", "group"]).size()
-    for (label, class_name), (group, group_name) in itertools.product(enumerate(CLASSES), enumerate(GROUPS)):
-        n_test, n_train = (counts.get((split, label, group), 0) for split in ("test", "train"))
-        if n_test < test_per_cell or n_train == 0:
-            raise UserError(
-                f"data: test_per_cell is {test_per_cell}, but utkface has only {n_test + n_train} images of the cell "
-                f"({class_name}, {group_name}) for its test and train splits together; lower test_per_cell"
-            )
-    return samples
+def _families(archive: Path, members: dict[str, bytes], faces: pd.DataFrame, notes: dict) -> NDArray[np.int64]:
+    """Number the families of near-identical faces, and note how many there are of several files."""
+    family = families(_decode(archive, members, faces["image_id"], FILE_SIZE))
+    sizes = np.bincount(family)
+    notes["families_of_near_identical_files"] = int((sizes > 1).sum())
+    notes["files_in_these_families"] = int(sizes[sizes > 1].sum())
+    return family
+
+
+def _tested(faces: pd.DataFrame, settings: UTKFace) -> NDArray[np.int64]:
+    """The fold in which each face is tested, -1 for none."""
+    return draw_tested(
+        faces["label"] * len(GROUPS) + faces["group"],
+        faces["consistent"] & ~faces["family"].duplicated(),
+        folds=settings.folds,
+        per_cell=settings.test_per_cell,
+        seed=settings.split_seed,
+    )
+
+
+def _tested_by_authors(faces: pd.DataFrame) -> NDArray[np.int64]:
+    """0 for the test images of the MFD authors' code, -1 for all others."""
+
+    def natural(name: str) -> list[str | int]:
+        return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+    order = sorted(faces.index, key=lambda row: natural(faces.at[row, "image_id"]))
+    random.Random(1).shuffle(order)
+    last = faces.loc[order[::-1]].groupby(["label", "group"]).head(AUTHORS_TEST)
+    return np.where(faces.index.isin(last.index), 0, -1)
+
+
+def _require_test_images(samples: pd.DataFrame, settings: UTKFace) -> None:
+    wanted = settings.test_per_cell or 1
+    for column in split_columns(settings.folds):
+        counts = samples.groupby([column, "label", "group"]).size()
+        for (label, class_name), (group, group_name) in itertools.product(enumerate(CLASSES), enumerate(GROUPS)):
+            n_test, n_train = (counts.get((split, label, group), 0) for split in ("test", "train"))
+            if n_test < wanted or n_train == 0:
+                folds = f" and folds is {settings.folds}" * (settings.folds > 1)
+                raise UserError(
+                    f"data: test_per_cell is {settings.test_per_cell}{folds}, but utkface has only {n_test + n_train} "
+                    f"images of the cell ({class_name}, {group_name}) for its test and train splits together; lower "
+                    f"{'folds' if settings.test_per_cell is None else 'test_per_cell'}"
+                )
 
 
 def _decode(archive: Path, members: dict[str, bytes], names: Iterable[str], size: int) -> Iterator[NDArray[np.uint8]]:

@@ -178,14 +178,21 @@ def commit() -> str | None:
         return None
 
 
+# what tells generations of processors apart, on x86 and on ARM
+CPU_ID = ("cpu family", "model", "stepping", "CPU implementer", "CPU part", "CPU variant")
+
+
 def hardware() -> dict[str, str | int | None]:
-    """The machine: platform, model of the CPU, what torch uses of it, cores, and the GPU where torch uses one."""
+    """Platform, name and generation of the CPU, what torch uses of it, cores, and the GPU if one is used."""
     torch = sys.modules.get("torch")
     gpu = torch.cuda.get_device_name() if torch and torch.cuda.is_initialized() else None
     instructions = torch.backends.cpu.get_cpu_capability() if torch else None
+    cpu = _cpu()
     return {
         "platform": platform.platform(),
-        "cpu": _cpu_model(),
+        "cpu": cpu.get("model name", platform.processor() or platform.machine()),
+        # a maker gives several generations one name
+        "cpu_id": ", ".join(f"{name} {cpu[name]}" for name in CPU_ID if name in cpu),
         "instructions": instructions,
         "cores": os.cpu_count(),
         "gpu": gpu,
@@ -198,10 +205,11 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def _cpu_model() -> str:
+def _cpu() -> dict[str, str]:
+    """What /proc/cpuinfo says of the first core; empty where there is no such file."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        lines = []
-    models = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.processor() or platform.machine())
+        return {}
+    lines = (line.split(":", 1) for line in text.partition("\n\n")[0].splitlines() if ":" in line)
+    return {name.strip(): value.strip() for name, value in lines}

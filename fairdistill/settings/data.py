@@ -1,10 +1,14 @@
 """The data sets that a configuration can describe, one class per `kind`."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from fairdistill.settings.base import READ_WHOLE, Distinct, Number, Settings, Whole
+from fairdistill.settings.base import READ_WHOLE, Distinct, Number, OrNull, Settings, Whole
+
+CIFAR_SIZE = 32  # pixels
+AUTHORS_TEST = 100
 
 
 class DataSet(Settings):
@@ -29,13 +33,64 @@ class DataSet(Settings):
         description="The share of the training images, of each (class, group) cell, that is set aside as the "
         "validation split; 0 makes none.",
     )
-    split_seed: Whole = Field(0, ge=0, description="The seed of every random draw in making the data set.")
+    folds: Whole = Field(
+        1,
+        ge=1,
+        description="The number of disjoint test splits. With 1 there is one split; with K every model is trained K "
+        "times, and each time tested on another part of the images.",
+    )
+    split_seed: Whole = Field(
+        0, ge=0, description="The seed of the draws that decide which images are tested and which are for validation."
+    )
+    per_seed: Distinct[Literal["split"]] = Field(
+        [],
+        description="The draws that take the seed of the models in the place of their own, so that every seed of the "
+        "grid has a data set of its own: `split` for `split_seed`, and `colour` for `colour_seed`, where there is one.",
+    )
+    normalise: Literal["train", "imagenet", "none"] = Field(
+        "train",
+        description="The mean and standard deviation by which the channels are normalised: those of the training "
+        "images, those of ImageNet, or `none`.",
+    )
+    crop: Annotated[Annotated[int, Field(ge=8)] | None, OrNull, READ_WHOLE] = Field(
+        None,
+        description="The edge, in pixels, of the square that each training image is cropped to at a random place and "
+        "each other image at its centre; `null` takes the whole image.",
+    )
+
+    def drawn_for(self, seed: int | None) -> Self:
+        """Return the settings with `seed` in the place of the seeds of those draws that `per_seed` names."""
+        return self.model_copy(update={f"{draw}_seed": seed for draw in self.per_seed})
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        size = getattr(self, "image_size", CIFAR_SIZE)
+        if self.crop is not None and self.crop > size:
+            raise PydanticCustomError(
+                "crop", "crops to more pixels than its images have; lower crop or raise image_size"
+            )
+        return self
+
+
+class Coloured(DataSet):
+    """A data set whose groups are two colours of the same images."""
+
+    colour_seed: Annotated[Annotated[int, Field(ge=0)] | None, OrNull, READ_WHOLE] = Field(
+        None,
+        description="The seed of the draws that decide the colour of each training image; `null` takes `split_seed`.",
+    )
+    per_seed: Distinct[Literal["split", "colour"]] = Field([], description=DataSet.model_fields["per_seed"].description)
+
+    @property
+    def colours_drawn_by(self) -> int:
+        """The seed of the draws of colours."""
+        return self.split_seed if self.colour_seed is None else self.colour_seed
 
 
 SKEW = "The share of each class's training images that belong to the class's majority group; 0.5 is no bias."
 
 
-class Cifar10S(DataSet):
+class Cifar10S(Coloured):
     """CIFAR-10 with a colour bias: in training, some classes are mostly gray and the others mostly in colour.
 
     Two data sets go by this name. The defaults are those of the code of Jung et al., CVPR 2021; Wang et al., CVPR 2020,
@@ -50,10 +105,15 @@ class Cifar10S(DataSet):
     gray_classes: Distinct[Annotated[int, Field(ge=0, le=9), READ_WHOLE]] = Field(
         [0, 1, 2, 3, 4], description="The classes that are mostly gray in training; the others are mostly in colour."
     )
+    duplicates: Literal["drop_near", "keep"] = Field(
+        "keep",
+        description="What becomes of training images that are near-copies of a test image: `drop_near` leaves them "
+        "out; `keep` keeps them, as all other work with CIFAR-10 does.",
+    )
 
 
 class UTKFace(DataSet):
-    """Faces: the class is the age, the group the ethnicity, and every (class, group) cell has as many test images."""
+    """Faces: the class is the age, and the group the ethnicity."""
 
     implementation: ClassVar[str] = "fairdistill.data.utkface"
     archive: ClassVar[str | None] = "UTKFace.tar.gz"
@@ -62,15 +122,36 @@ class UTKFace(DataSet):
     image_size: Whole = Field(
         64, ge=8, description="The edge of the square images, in pixels; the cost of training grows with its square."
     )
-    test_per_cell: Whole = Field(100, ge=1, description="The number of test images in each (class, group) cell.")
-    duplicates: Literal["drop", "keep"] = Field(
-        "drop",
-        description="What becomes of training images that are byte-identical to a test image: `drop` leaves them out; "
-        "`keep` keeps them, which is the leak that other work has. The test images are the same.",
+    split: Literal["balanced", "authors"] = Field(
+        "balanced",
+        description="How the test images are drawn: `balanced` draws them from each (class, group) cell by "
+        "`split_seed`, each photograph once; `authors` takes those of the code of the MFD authors, copies and all.",
+    )
+    test_per_cell: Annotated[Annotated[int, Field(ge=1)] | None, OrNull, READ_WHOLE] = Field(
+        100,
+        description="The number of test images in each (class, group) cell of each fold. `null` tests every image in "
+        "one of the folds, of which there have to be several; accuracy then weighs all cells alike.",
+    )
+    duplicates: Literal["drop_near", "drop", "keep"] = Field(
+        "drop_near",
+        description="What becomes of training images that are copies of a test image: `drop_near` leaves out the "
+        "byte-identical and the near-identical ones, `drop` the byte-identical ones alone, and `keep` none, which is "
+        "the leak that other work has.",
     )
 
+    @model_validator(mode="after")
+    def _tests_fit(self) -> Self:
+        if self.test_per_cell is None and self.folds == 1:
+            raise PydanticCustomError("folds", "tests all images, which takes several folds; set folds to 4, say")
+        if self.split == "authors" and (
+            self.folds > 1 or self.test_per_cell != AUTHORS_TEST or self.duplicates != "keep"
+        ):
+            what = "has the authors' split, which takes folds 1, test_per_cell 100 and duplicates keep"
+            raise PydanticCustomError("split", what)
+        return self
 
-class DigitsS(DataSet):
+
+class DigitsS(Coloured):
     """scikit-learn's handwritten digits, enlarged and tinted orange or blue; they need no download."""
 
     implementation: ClassVar[str] = "fairdistill.data.digits_s"
@@ -80,7 +161,13 @@ class DigitsS(DataSet):
     image_size: Whole = Field(
         32, ge=8, description="The edge of the square images, in pixels, to which the digits of 8 px are enlarged."
     )
-    test_fraction: Number = Field(0.4, gt=0, lt=1, description="The share of each class that becomes the test split.")
+    test_fraction: Number = Field(
+        0.4,
+        gt=0,
+        lt=1,
+        description="The share of each class that becomes the test split; with several folds, each tests its part of "
+        "all images instead.",
+    )
     contrast: Number = Field(0.5, gt=0, le=1, description="The brightness of the ink, as a share of full brightness.")
     noise: Number = Field(
         0.2, ge=0, le=1, description="The standard deviation of the sensor noise, as a share of full brightness."

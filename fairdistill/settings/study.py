@@ -1,21 +1,18 @@
 """A study: the grid of models, and the names that it is made of."""
 
 from functools import cached_property
-from itertools import product
+from itertools import groupby, product
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from fairdistill.settings.base import READ_WHOLE, AtLeastOne, Name, OrNull, Settings, Text
+from fairdistill.settings.base import AtLeastOne, Name, OrNull, Settings, Text
 from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
 from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Erm, Method, Mfd
 from fairdistill.settings.networks import AnyNetwork, ResNet18, ShuffleNetV2
-from fairdistill.settings.training import Training
+from fairdistill.settings.training import Seed, Training
 
-# the largest leaves torch's generator room for the streams that are made of a seed
-# torch's generator needs room for the streams that are made of a seed
-MAX_SEED = 2**62 - 1
-Seeds = AtLeastOne[Annotated[int, Field(ge=0, le=MAX_SEED), READ_WHOLE]]
+Seeds = AtLeastOne[Seed]
 
 
 class Data(Settings):
@@ -97,18 +94,27 @@ class Study(Settings):
     )
 
     @cached_property
-    def grids(self) -> list[dict[str, list]]:
+    def grids(self) -> list[list[dict[str, list]]]:
         """The names of the models of each ablation and, last, of the main grid, by column of a table of runs.
 
-        Every grid has the teachers.
+        Each is a list of grids, one for each number of folds that its data sets have in turn. Every grid has the
+        teachers.
         """
-        columns = {"dataset": "datasets", "architecture": "architectures", "method": "methods", "seed": "seeds"}
+        return [self._grids_of(part) for part in [*self.ablations, self]]
+
+    def _grids_of(self, part: "Ablation | Study") -> list[dict[str, list]]:
+        def named(key: str) -> list:
+            return getattr(part, key) or getattr(self, key)
+
         return [
             {
-                column: [TEACHER] * (column == "method") + (getattr(part, key) or getattr(self, key))
-                for column, key in columns.items()
+                "dataset": list(names),
+                "architecture": named("architectures"),
+                "method": [TEACHER, *named("methods")],
+                "seed": named("seeds"),
+                "fold": list(range(folds)),
             }
-            for part in [*self.ablations, self]
+            for folds, names in groupby(named("datasets"), key=lambda name: self.data.sets[name].folds)
         ]
 
     def with_bases(self, grid: dict[str, list]) -> list[dict[str, list]]:
@@ -125,9 +131,14 @@ class Study(Settings):
         return [grid, *({**grid, "architecture": [base.architecture], "method": [base.method]} for base in missing)]
 
     @cached_property
+    def main_grids(self) -> list[dict[str, list]]:
+        """The main grid with those of its bases: what the tables of the study are made from."""
+        return [part for grid in self.grids[-1] for part in self.with_bases(grid)]
+
+    @cached_property
     def all_grids(self) -> list[dict[str, list]]:
         """Every grid with those of its bases, the main one and its bases last."""
-        return [part for grid in self.grids for part in self.with_bases(grid)]
+        return [part for grids in self.grids for grid in grids for part in self.with_bases(grid)]
 
     def method(self, name: str) -> Method:
         """The settings of the method `name`: of the teacher, or of one of the students."""

@@ -1,10 +1,15 @@
 """How every network is trained, whatever its method."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fairdistill.settings.base import Flag, Number, Settings, Whole
+from fairdistill.settings.base import READ_WHOLE, Flag, Number, OrNull, Settings, Whole
+
+# torch's generator needs room for the streams that are made of a seed
+MAX_SEED = 2**62 - 1
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED), READ_WHOLE]
+SeedOrNull = Annotated[Annotated[int, Field(ge=0, le=MAX_SEED)] | None, OrNull, READ_WHOLE]
 
 
 class Training(Settings):
@@ -34,6 +39,16 @@ class Training(Settings):
         "cosine", description="The course of the learning rate over the training; `cosine` and `linear` end at zero."
     )
     weight_decay: Number = Field(0.0, ge=0, description="The L2 penalty of Adam.")
+    weights_seed: SeedOrNull = Field(
+        None,
+        description="The seed of the initial weights of every model; `null` takes the model's own, so that they vary "
+        "with it.",
+    )
+    order_seed: SeedOrNull = Field(
+        None,
+        description="The seed of the order of the images, of their flips and crops, and of what the method draws; "
+        "`null` takes the model's own.",
+    )
     flip: Flag = Field(True, description="Whether to mirror each training image with probability 1/2.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",

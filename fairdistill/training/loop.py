@@ -23,6 +23,7 @@ from fairdistill.training.best import BestEpoch
 from fairdistill.training.computing import be_deterministic, choose_computing
 from fairdistill.training.engines.base import INFERENCE_BATCH, Images
 from fairdistill.training.resume import ResumeState
+from fairdistill.training.streams import Streams
 
 SPLITS = ("validation", "test")
 # columns of the history, which no term of a loss may be called
@@ -100,6 +101,7 @@ def train(
     *,
     role: str,
     seed: int,
+    fold: int = 0,
     base: Classifier | None = None,
     resume: ResumeState | None = None,
 ) -> TrainedModel:
@@ -109,9 +111,9 @@ def train(
 
     Parameters
     ----------
-    role, seed
-        "teacher" or "student"; together they decide the initial weights, the order of the images and the flips, so that
-        a student does not start from its teacher's weights. All students of one seed start from the same.
+    role, seed, fold
+        What decides the initial weights, the order of the images and the flips, see `Streams.of`. `dataset` has to be
+        that fold.
     base
         The trained model that the method stands on, where it stands on one.
     resume
@@ -133,8 +135,8 @@ def train(
             f"training: {reason}, but the data set has no validation split; prepare it with `validation` above 0"
         )
 
-    stream = ("teacher", "student").index(role)
-    torch.manual_seed(2 * seed + stream)
+    streams = Streams.of(seed, settings, role=role, fold=fold)
+    torch.manual_seed(streams.weights)
     n_classes, n_groups = len(dataset.classes), len(dataset.groups)
     kind = method_class(method_settings)
     network = build_network(network_settings, kind.n_outputs(method_settings, n_classes, n_groups))
@@ -180,7 +182,7 @@ def train(
             span=span,
             epoch=epoch,
             epochs=len(plan),
-            rng=np.random.default_rng([seed, stream, epoch]),
+            rng=streams.epoch(epoch),
         )
         last = epoch + 1 == len(plan)
         if last or settings.keep == "best" or _is_due(epoch, settings.evaluate_every):

@@ -32,7 +32,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
     outputs are there, whole and of just this configuration, is not repeated: a process that outlived Snakemake, or
     that held `lock` before, has finished it.
     """
-    dataset = load_dataset(job.data)
+    dataset = load_dataset(job.data, job.fold)
     computing = choose_computing(job.training, job.network)
     inputs = {"dataset": dataset.info["sha256"]}
     base = None
@@ -49,7 +49,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
     names = job.names.to_json()
     names |= {key: value for key, value in defaults.items() if names[key] is None}
     identity = {
-        "run": {**names, "seed": job.seed},
+        "run": {**names, "seed": job.seed, "fold": job.fold},
         "parameters": {
             "network": job.network.to_json(),
             "method": job.method.parameters(),
@@ -72,7 +72,9 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         return
     # recorded now: the checkout may change while we train
     provenance = {"commit": commit(), "packages": packages()}
-    log(f"{names['role']} {names['architecture']} on {names['dataset']}, method {job.method.kind}, seed {job.seed}")
+    fold = f", fold {job.fold}" * (len(dataset.info["folds"]) > 1)
+    where = f"{names['architecture']} on {names['dataset']}"
+    log(f"{names['role']} {where}, method {job.method.kind}, seed {job.seed}{fold}")
 
     trained = train(
         dataset,
@@ -81,6 +83,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         job.training,
         role=names["role"],
         seed=job.seed,
+        fold=job.fold,
         base=base,
         resume=resume,
     )
@@ -98,6 +101,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         "data": {key: dataset.info[key] for key in ("kind", "settings", "source")},
         "classes": dataset.classes,
         "groups": dataset.groups,
+        "weighting": dataset.info["weighting"],
         "kept_epoch": trained.kept_epoch,
         "needs_group": trained.method.needs_group,
         "outputs": {name: sha256(job.output / name) for name in OUTPUTS},

@@ -23,6 +23,8 @@ class Job:
         weights.safetensors of the model that the method stands on; None where it stands on none.
     base_network
         What the base must be; None leaves it unchecked.
+    fold
+        The number, from 0, of the data set's fold to train and test on; 0 where it was not divided.
     names
         The names that the model is filed under.
     code
@@ -38,4 +40,5 @@ class Job:
     names: Names
     base: Path | None = None
     base_network: Network | None = None
+    fold: int = 0
     code: str = ""

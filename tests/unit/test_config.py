@@ -101,7 +101,7 @@ def test_text_is_read_as_what_is_wanted():
     training = completed.training
     assert (training.epochs, training.learning_rate, training.flip) == (3, 1e-3, False)
     assert (completed.students["at"].layers, completed.students["at"].beta) == (None, 10)
-    assert completed.grids[0]["seed"] == [0, 1]
+    assert completed.grids[0][0]["seed"] == [0, 1]
 
 
 def test_a_whole_number_is_the_same_configuration_as_its_float():
@@ -152,20 +152,17 @@ def test_the_grids_are_the_ablations_and_the_main_one():
             "students": {"mfd": {"kind": "mfd"}, "erm": {"kind": "erm"}},
         }
     )
+    every = {"dataset": ["cifar10s", "utkface"], "architecture": ["resnet", "shufflenet"], "fold": [0]}
     assert study.grids == [
-        {
-            "dataset": ["cifar10s", "utkface"],
-            "architecture": ["resnet", "shufflenet"],
-            "method": ["teacher", "erm"],
-            "seed": [7],
-        },
-        {
-            "dataset": ["cifar10s", "utkface"],
-            "architecture": ["resnet", "shufflenet"],
-            "method": ["teacher", "mfd"],
-            "seed": [0, 1, 2, 3, 4],
-        },
+        [{**every, "method": ["teacher", "erm"], "seed": [7]}],
+        [{**every, "method": ["teacher", "mfd"], "seed": [0, 1, 2, 3, 4]}],
     ]
+
+
+def test_data_sets_with_other_folds_have_a_grid_of_their_own():
+    kinds = {"a": {"kind": "digits_s"}, "b": {"kind": "digits_s", "folds": 3}, "c": {"kind": "digits_s", "folds": 3}}
+    study = complete({"data": {"sets": kinds}, "datasets": ["a", "b", "c"]})
+    assert [(grid["dataset"], grid["fold"]) for grid in study.main_grids] == [(["a"], [0]), (["b", "c"], [0, 1, 2])]
 
 
 def test_a_grid_brings_the_models_that_its_own_stand_on():
@@ -174,7 +171,7 @@ def test_a_grid_brings_the_models_that_its_own_stand_on():
         "second": {"kind": "kd", "base": {"method": "first"}},
     }
     study = complete({"students": students, "methods": ["second"], "architectures": ["shufflenet"]})
-    main = study.grids[-1]
+    (main,) = study.grids[-1]
     others = [(part["architecture"], part["method"]) for part in study.with_bases(main)[1:]]
     assert others == [(["shufflenet"], ["first"]), (["resnet"], ["teacher"])]
     assert study.with_bases(main)[0] == main

@@ -29,7 +29,7 @@ def test_every_digit_is_used_once(dataset):
 
 
 def test_training_has_the_exact_skew(dataset):
-    orange, blue = np.array(dataset.info["counts"]["train"]).T
+    orange, blue = np.array(dataset.info["folds"][0]["counts"]["train"]).T
     usual = np.where(np.arange(10) < 5, orange, blue)
     np.testing.assert_array_equal(usual, np.round(0.8 * (orange + blue)))
 
@@ -123,10 +123,10 @@ def test_validation_changes_no_image_and_takes_only_from_training(dataset, tmp_p
     split = load_dataset(tmp_path / "d")
     np.testing.assert_array_equal(split.images, dataset.images)
     rows, label, group = split.split("validation")
-    before = np.array(dataset.info["counts"]["train"])
-    assert info["counts"]["validation"] == [[round(0.2 * n) for n in cells] for cells in before.tolist()]
-    assert (np.array(info["counts"]["train"]) + info["counts"]["validation"] == before).all()
-    np.testing.assert_array_equal(np.bincount(label * 2 + group), np.ravel(info["counts"]["validation"]))
+    before = np.array(dataset.info["folds"][0]["counts"]["train"])
+    assert info["folds"][0]["counts"]["validation"] == [[round(0.2 * n) for n in cells] for cells in before.tolist()]
+    assert (np.array(info["folds"][0]["counts"]["train"]) + info["folds"][0]["counts"]["validation"] == before).all()
+    np.testing.assert_array_equal(np.bincount(label * 2 + group), np.ravel(info["folds"][0]["counts"]["validation"]))
     assert (dataset.samples["split"].iloc[rows] == "train").all()
     others = np.setdiff1d(np.arange(len(split.samples)), rows)
     pd.testing.assert_frame_equal(split.samples.iloc[others], dataset.samples.iloc[others])

@@ -56,7 +56,7 @@ def test_reading_gives_back_what_was_written(tmp_path):
     train = np.asarray(wanted.images)[:12] / 255
     np.testing.assert_allclose(dataset.mean, train.mean(axis=(0, 1, 2)))
     np.testing.assert_allclose(dataset.std, train.std(axis=(0, 1, 2)))
-    assert dataset.info["counts"] == {"train": [[2, 2]] * 3, "test": [[2, 2]] * 3}
+    assert dataset.info["folds"][0]["counts"] == {"train": [[2, 2]] * 3, "test": [[2, 2]] * 3}
     assert dataset.info["notes"] == {"dropped": 1}
     assert dataset.info["settings"] == {"kind": "tiny", "size": 8}
     assert dataset.info["image_size"] == 8
@@ -154,7 +154,7 @@ def test_a_file_that_is_cut_short_is_named(tmp_path, name, kept):
 @pytest.mark.parametrize(
     ("name", "old", "new", "reason"),
     [
-        ("dataset.json", b'"mean"', b'"main"', "dataset.json: damaged (lacks mean)"),
+        ("dataset.json", b'"folds"', b'"holds"', "dataset.json: damaged (lacks folds)"),
         ("dataset.json", b"{", b"[{", "dataset.json: damaged (Expecting ',' delimiter"),
         ("images.npy", b"'|u1'", b"'|i1'", "images.npy: damaged (not a C-ordered array of uint8)"),
         ("images.npy", b"False", b"True ", "images.npy: damaged (not a C-ordered array of uint8)"),

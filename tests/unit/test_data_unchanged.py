@@ -23,7 +23,7 @@ UNCHANGED = {
         "18056cf978d5a9829857b6b35d76a663099308f8459de862aed356718b79d3c4",
     ),
     "utkface": (
-        {"kind": "utkface", "image_size": 8, "test_per_cell": 2},
+        {"kind": "utkface", "image_size": 8, "test_per_cell": 2, "duplicates": "drop"},
         "1dcc5fd07e5603f48dea4191e22e51283f32c059ecbaa158c7aa2d8213d3c776",
         "7e48f5c76167270912b1dbb2c586c4e439ff34fb435dc756551a8978413a67ae",
         "86aae06252a003b3b80d8164b74a10a46de4356abcf9b2f696e3283bf45c93fe",
@@ -71,7 +71,7 @@ def test_digest_and_images_are_unchanged(prepare, name):
     folder, info = prepare(settings)
     assert info["sha256"] == digest
     assert sha256(folder / "images.npy") == images
-    assert list(info["counts"]) == ["train", "test"]
+    assert list(info["folds"][0]["counts"]) == ["train", "test"]
 
 
 @pytest.mark.skipif(

@@ -23,7 +23,8 @@ def publish(tmp_path, monkeypatch, members):
 
 
 def prepare(archive, **settings):
-    return utkface.prepare(UTKFace(kind="utkface", **settings), archive)
+    """The data set in which byte-identical copies alone are families, unless the settings say otherwise."""
+    return utkface.prepare(UTKFace(kind="utkface", **{"duplicates": "drop"} | settings), archive)
 
 
 def cells(samples, split):
@@ -111,7 +112,9 @@ def test_no_copy_of_a_validation_image_is_in_another_split(tmp_path, monkeypatch
     assert content[is_validation].is_unique
     assert not content[is_validation].isin(content[~is_validation]).any()
     # the shares are exact all the same, copies are in training, and the test split is the same
-    assert info["counts"]["validation"] == [[round(0.25 * n) for n in row] for row in before["counts"]["train"]]
+    assert info["folds"][0]["counts"]["validation"] == [
+        [round(0.25 * n) for n in row] for row in before["folds"][0]["counts"]["train"]
+    ]
     copied = content.duplicated(keep=False)[samples["split"] == "train"].sum()
     assert info["notes"]["images_kept_out_of_validation_as_they_have_copies"] == copied > 0
     earlier = load_dataset(tmp_path / "before").samples
@@ -121,7 +124,7 @@ def test_no_copy_of_a_validation_image_is_in_another_split(tmp_path, monkeypatch
 
 def test_a_cell_with_too_few_images_without_a_copy_is_named(tmp_path, monkeypatch):
     archive = publish(tmp_path, monkeypatch, with_copies(faces(per_cell=12)))
-    settings = UTKFace(kind="utkface", test_per_cell=1, validation=0.9)
+    settings = UTKFace(kind="utkface", test_per_cell=1, validation=0.9, duplicates="drop")
     with pytest.raises(UserError) as error:
         prepare_dataset(tmp_path / "d", settings, archive)
     assert str(error.value) == (
@@ -192,7 +195,7 @@ def test_image_that_cannot_be_decoded_is_named(tmp_path, monkeypatch, content):
     members[name] = members[name][:400] if content is None else content
     archive = publish(tmp_path, monkeypatch, members)
     with pytest.raises(ArchiveError, match=rf"faces\.tar\.gz: the image {name} cannot be decoded"):
-        prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", test_per_cell=1), archive)
+        prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", test_per_cell=1, duplicates="drop"), archive)
     assert not list((tmp_path / "d").iterdir())
 
 

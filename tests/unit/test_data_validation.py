@@ -31,7 +31,7 @@ def data_sets(draw, copies=False):
         index=np.sort(rng.choice(2 * n, n, replace=False)),
     )
     if copies:
-        samples["content"] = rng.integers(0, draw(st.integers(1, 10)) * n, n)
+        samples["family"] = rng.integers(0, draw(st.integers(1, 10)) * n, n)
     return Prepared(samples, [], 8, CLASSES, GROUPS, {})
 
 
@@ -63,7 +63,7 @@ def test_only_training_images_are_moved_and_nothing_else_changes(prepared, share
 
 @given(prepared=data_sets(copies=True), share=shares, seed=seeds)
 def test_no_copy_of_a_validation_image_is_in_another_split(prepared, share, seed):
-    unique = ~prepared.samples["content"].duplicated(keep=False)
+    unique = ~prepared.samples["family"].duplicated(keep=False)
     training = prepared.samples.assign(unique=unique).query("split == 'train'").groupby(CELL)["unique"]
     wanted = (share * training.size()).map(round)
     if (wanted > training.sum()).any():
@@ -74,9 +74,9 @@ def test_no_copy_of_a_validation_image_is_in_another_split(prepared, share, seed
         return
     samples = set_aside_validation(prepared, share, seed, name="d").samples
     is_validation = samples["split"] == "validation"
-    content = samples["content"]
-    assert not content[is_validation].isin(content[~is_validation]).any()
-    assert content[is_validation].is_unique
+    family = samples["family"]
+    assert not family[is_validation].isin(family[~is_validation]).any()
+    assert family[is_validation].is_unique
     assert is_validation.sum() == wanted.sum()
 
 

@@ -22,18 +22,19 @@ rule prepare_dataset:
     output:
         **kept(DATA_FILES),
     log:
-        f"{LOGS}/prepare_dataset/{{dataset}}.log",
+        f"{LOGS}/prepare_dataset/{{dataset}}{{draw}}.log",
     conda:
         "../../envs/data.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
     params:
-        last_failure=last_failure(f"{LOGS}/prepare_dataset/{{dataset}}.log"),
+        last_failure=last_failure(f"{LOGS}/prepare_dataset/{{dataset}}{{draw}}.log"),
         settings=lambda wildcards: as_json(STUDY.data.sets[wildcards.dataset].to_json()),
         archive=archive_option,
+        seed=seed_option,
         folder=subpath(output.info, parent=True),
         code=code_of_data,
     shell:
         "job {params.last_failure} {log}"
-        " python -m scripts.prepare_dataset --settings {params.settings:q} {params.archive} --output {params.folder}"
+        " python -m scripts.prepare_dataset --settings {params.settings:q} {params.archive} {params.seed} --output {params.folder}"

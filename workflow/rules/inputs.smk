@@ -6,7 +6,7 @@ from fairdistill.settings.paper import judges_conclusions
 from fairdistill.settings.study import Place
 
 # The models of the main grid, and those that they stand on: what the tables of the study are made from.
-MAIN_GRIDS = STUDY.with_bases(STUDY.grids[-1])
+MAIN_GRIDS = STUDY.main_grids
 # The same for every grid, the main one's last: what the table of ablations is made from.
 ALL_GRIDS = STUDY.all_grids
 HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
@@ -43,12 +43,18 @@ def archive_of(wildcards):
 
 
 def base_of(wildcards):
-    """The weights of the model that a model stands on, of the same data set and seed; none where it stands on none."""
+    """The weights of the model that a model stands on, of the same data set, seed and fold; none where there is none."""
     base = STUDY.base(Place(wildcards.architecture, wildcards.method))
     if base is None:
         return []
-    names = {"dataset": wildcards.dataset, "seed": wildcards.seed, **base._asdict()}
-    return MODEL_FILES["weights"].format(**names)
+    names = {"dataset": wildcards.dataset, "seed": wildcards.seed, "fold": wildcards.fold}
+    return MODEL_FILES["weights"].format(**names, **base._asdict())
+
+
+def data_of(wildcards):
+    """The files of the data set that a model is trained on."""
+    draw = f".seed{wildcards.seed}" if STUDY.data.sets[wildcards.dataset].per_seed else ""
+    return {name: path.format(dataset=wildcards.dataset, draw=draw) for name, path in DATA_FILES.items()}
 
 
 def tables():

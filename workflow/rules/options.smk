@@ -2,6 +2,7 @@
 import functools
 import json
 import shlex
+from pathlib import Path
 
 from fairdistill.runtime.provenance import code_version
 from fairdistill.settings.study import Place
@@ -13,6 +14,10 @@ def as_json(value):
 
 def archive_option(wildcards, input):
     return f"--archive {input.archive}" if input.archive else ""
+
+
+def seed_option(wildcards):
+    return f"--seed {wildcards.draw.removeprefix('.seed')}" if wildcards.draw else ""
 
 
 def code_of_data(wildcards):
@@ -57,10 +62,10 @@ def settings_of_training(dataset, architecture, method):
 def training_options(wildcards):
     """All options of a training. One function for all: each costs planning a large grid a hundredth of its time."""
     settings = settings_of_training(wildcards.dataset, wildcards.architecture, wildcards.method)
-    base = base_of(wildcards)
+    base, fold = base_of(wildcards), wildcards.fold.removeprefix("-fold")
     return (
-        f"--data {DATA.format(**wildcards)} {settings} {f'--base {base} ' if base else ''}"
-        f"--seed {wildcards.seed} --output {MODEL_FOLDER.format(**wildcards)}"
+        f"--data {Path(data_of(wildcards)['info']).parent} {settings} {f'--base {base} ' if base else ''}"
+        f"--seed {wildcards.seed} {f'--fold {fold} ' if fold else ''}--output {MODEL_FOLDER.format(**wildcards)}"
     )
 
 

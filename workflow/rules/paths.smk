@@ -4,22 +4,24 @@ from pathlib import Path
 RESULTS = f"results/{STUDY.study}"
 LOGS = f"logs/{STUDY.study}"
 
-DATA = f"{RESULTS}/data/{{dataset}}"
+# `draw` is empty, or names the seed of the models where each seed has a data set of its own
+DATA = f"{RESULTS}/data/{{dataset}}{{draw}}"
 DATA_FILES = {
     "images": f"{DATA}/images.npy",
     "samples": f"{DATA}/samples.parquet",
     "info": f"{DATA}/dataset.json",
 }
-MODEL_FOLDER = f"{RESULTS}/models/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}"
+# `fold` is empty where the data set has one split
+MODEL_FOLDER = f"{RESULTS}/models/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}"
 MODEL_FILES = {
     "weights": f"{MODEL_FOLDER}/weights.safetensors",
     "predictions": f"{MODEL_FOLDER}/predictions.parquet",
     "history": f"{MODEL_FOLDER}/history.csv",
     "training": f"{MODEL_FOLDER}/training.json",
 }
-METRICS = f"{RESULTS}/metrics/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}.json"
+METRICS = f"{RESULTS}/metrics/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}.json"
 # the name of a model in the names of log files
-MODEL_NAME = "{dataset}.{architecture}.{method}.seed{seed}"
+MODEL_NAME = "{dataset}.{architecture}.{method}.seed{seed}{fold}"
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
 
@@ -29,10 +31,16 @@ wildcard_constraints:
     architecture="|".join(STUDY.networks),
     method="|".join(["teacher", *STUDY.students]),
     seed=r"\d+",
+    draw=r"(\.seed\d+)?",
+    fold=r"(-fold\d+)?",
     number=r"\d+",
     metric="accuracy|deo",
 
 
 def paths(pattern, grids):
     """`pattern` for every model of `grids`, teachers and students, each once."""
-    return list(dict.fromkeys(path for grid in grids for path in expand(pattern, **grid)))
+    found = {}
+    for grid in grids:
+        folds = [f"-fold{fold}" for fold in grid["fold"]] if len(grid["fold"]) > 1 else [""]
+        found |= dict.fromkeys(expand(pattern, **{**grid, "fold": folds}))
+    return list(found)

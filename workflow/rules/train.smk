@@ -1,7 +1,7 @@
 # Trains teachers and students alike; a student whose method stands on another model gets that model's weights.
 rule train_model:
     input:
-        **DATA_FILES,
+        unpack(data_of),
         base=base_of,
     output:
         **kept(MODEL_FILES),

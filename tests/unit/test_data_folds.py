@@ -1,0 +1,225 @@
+"""Folds: every image tested once, families on one side; draws of their own for each seed; normalisation; the authors'
+split."""
+
+import random
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic_archives import accept_cifar, accept_faces, cifar_batches, faces, pack, with_copies
+
+from fairdistill.data import cifar10s, load_dataset, utkface
+from fairdistill.data.preparing import IMAGENET, describe, prepare_dataset
+from fairdistill.data.reading import split_columns
+from fairdistill.data.splits import draw_tested, split_images
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.data import AnyDataSet, Cifar10S, DigitsS, UTKFace
+from fairdistill.settings.reading import read_settings
+
+
+@st.composite
+def images(draw):
+    """Cells, families and whether an image may be tested, as the kinds of data set give them: one of each family."""
+    n = draw(st.integers(1, 120))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    family = rng.integers(0, max(1, n // draw(st.integers(1, 3))), n)
+    eligible = ~pd.Series(family).duplicated().to_numpy() & (rng.random(n) < 0.9)
+    return rng.integers(0, 4, n), family, eligible
+
+
+@given(images=images(), folds=st.integers(1, 6), seed=st.integers(0, 2**64))
+def test_every_image_that_may_be_tested_is_tested_once_and_folds_are_even(images, folds, seed):
+    cell, _, eligible = images
+    tested = draw_tested(cell, eligible, folds=folds, per_cell=None, seed=seed)
+    assert ((tested >= 0) == eligible).all()
+    for c in np.unique(cell[eligible]):
+        sizes = np.bincount(tested[eligible & (cell == c)], minlength=folds)
+        assert sizes.max() - sizes.min() <= 1
+
+
+@given(images=images(), folds=st.integers(1, 6), per_cell=st.integers(1, 10), seed=st.integers(0, 2**64))
+def test_balanced_folds_have_equally_many_of_each_cell(images, folds, per_cell, seed):
+    cell, _, eligible = images
+    tested = draw_tested(cell, eligible, folds=folds, per_cell=per_cell, seed=seed)
+    assert not (tested[~eligible] >= 0).any()
+    for c in np.unique(cell):
+        sizes = np.bincount(tested[(cell == c) & (tested >= 0)], minlength=folds)
+        left = (eligible & (cell == c)).sum()
+        for size in sizes:
+            assert size == min(per_cell, left)
+            left -= size
+
+
+@given(images=images(), folds=st.integers(2, 6), drop=st.booleans(), seed=st.integers(0, 2**64))
+def test_no_family_is_on_both_sides_unless_its_copies_are_kept(images, folds, drop, seed):
+    cell, family, eligible = images
+    tested = draw_tested(cell, eligible, folds=folds, per_cell=None, seed=seed)
+    columns = split_images(tested, family, folds=folds, drop=drop)
+    assert list(columns) == split_columns(folds)
+    for fold, split in enumerate(columns.values()):
+        assert ((split == "test") == (tested == fold)).all()
+        copies = np.isin(family, family[split == "test"]) & (split != "test")
+        assert (split[copies] == ("" if drop else "train")).all()
+        assert (split[~copies & (split != "test")] == "train").all()
+
+
+@pytest.fixture
+def real_like(tmp_path, monkeypatch):
+    """Small archives of both kinds; the faces have copies, also contradicting ones."""
+    batches, members = cifar_batches(), with_copies(faces(per_cell=12, size=24))
+    accept_cifar(monkeypatch, batches)
+    accept_faces(monkeypatch, members)
+    return {
+        "cifar10s": pack(tmp_path / "cifar.tar.gz", list(batches.items())),
+        "utkface": pack(tmp_path / "faces.tar.gz", list(members.items())),
+        "members": members,
+    }
+
+
+def test_utkface_tests_every_photograph_once(tmp_path, real_like):
+    settings = UTKFace(kind="utkface", folds=3, test_per_cell=None, image_size=8, validation=0.1)
+    info = prepare_dataset(tmp_path / "d", settings, real_like["utkface"])
+    assert info["weighting"] == "cells"
+    folds = [load_dataset(tmp_path / "d", fold) for fold in range(3)]
+    content = folds[0].samples["image_id"].map(real_like["members"])
+    tested = pd.concat([content[fold.samples["split"] == "test"] for fold in folds])
+    assert tested.is_unique
+    labels = pd.DataFrame({"content": content, "cell": folds[0].samples["label"] * 4 + folds[0].samples["group"]})
+    consistent = labels.groupby("content")["cell"].nunique() == 1
+    # a family is also inconsistent by a copy of the race "Others", which the data set lacks
+    assert set(tested) <= set(consistent.index[consistent])
+    assert len(tested) >= 0.9 * consistent.sum()
+    for fold in folds:
+        split = fold.samples["split"]
+        assert set(split) == {"train", "validation", "test", ""}
+        for one, others in (("test", ["train", "validation"]), ("validation", ["train", "test"])):
+            assert not content[split == one].isin(content[split.isin(others)]).any()
+        train, _, _ = fold.split("train")
+        np.testing.assert_allclose(fold.mean, fold.images[train].mean(axis=(0, 1, 2)) / 255)
+    assert not np.array_equal(folds[0].mean, folds[1].mean)
+    assert "fold 2, validation: " in describe(info)
+
+
+@pytest.mark.parametrize("kind", ["cifar10s", "digits_s"])
+def test_coloured_sets_test_every_image_once_in_both_colours(tmp_path, real_like, kind):
+    settings = read_settings(AnyDataSet, {"kind": kind, "folds": 3, "skew": 0.75}, where="data")
+    prepare_dataset(tmp_path / "d", settings, real_like.get(kind))
+    tested = []
+    for fold in range(3):
+        samples = load_dataset(tmp_path / "d", fold).samples
+        test, train = (samples[samples["split"] == split] for split in ("test", "train"))
+        tested.append(test)
+        assert not set(test["image_id"]) & set(train["image_id"])
+        assert train["image_id"].is_unique
+        assert (test.groupby("image_id")["group"].apply(set) == {0, 1}).all()
+        assert len(train) + len(test) / 2 == samples["image_id"].nunique()
+        # the bias is in every fold, about as strong
+        share = (train["group"] == 0).groupby(train["label"]).mean()
+        np.testing.assert_allclose(share, [0.75] * 5 + [0.25] * 5, atol=0.01)
+    assert len(pd.concat(tested)) == len(samples)
+    assert not pd.concat(tested).duplicated(["image_id", "group"]).any()
+
+
+def test_a_fold_that_is_not_there_is_refused(tmp_path):
+    prepare_dataset(tmp_path / "a", DigitsS(kind="digits_s", image_size=8), None)
+    prepare_dataset(tmp_path / "b", DigitsS(kind="digits_s", image_size=8, folds=2), None)
+    with pytest.raises(UserError, match=r"a: there is no fold 1; it was not divided into folds$"):
+        load_dataset(tmp_path / "a", 1)
+    with pytest.raises(UserError, match=r"b: there is no fold 2; its 2 folds are numbered from 0$"):
+        load_dataset(tmp_path / "b", 2)
+
+
+def test_draws_of_each_seed_change_what_they_name_and_nothing_else(tmp_path):
+    def samples(seed, **settings):
+        info = prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s", image_size=8, **settings), None, seed)
+        assert info["for_seed"] == (seed if settings["per_seed"] else None)
+        return load_dataset(tmp_path / "d").samples
+
+    fixed = samples(None, per_seed=[])
+    assert samples(3, per_seed=[]).equals(fixed)
+    assert samples(0, per_seed=["split", "colour"]).equals(fixed)
+    colour = samples(3, per_seed=["colour"])
+    assert colour["split"].equals(fixed["split"])
+    assert colour["image_id"].equals(fixed["image_id"])
+    assert not colour["group"].equals(fixed["group"])
+    held = samples(3, per_seed=["split"], colour_seed=0)
+    assert set(held.query("split == 'test'")["image_id"]) != set(fixed.query("split == 'test'")["image_id"])
+    with pytest.raises(UserError, match=r"^data: the settings draw a data set for each seed of the models; give"):
+        samples(None, per_seed=["split"])
+
+
+@pytest.mark.parametrize(("normalise", "wanted"), [("imagenet", IMAGENET), ("none", ([0] * 3, [1] * 3))])
+def test_images_can_be_normalised_by_fixed_numbers(tmp_path, normalise, wanted):
+    prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s", image_size=8, normalise=normalise), None)
+    dataset = load_dataset(tmp_path / "d")
+    assert (dataset.mean.tolist(), dataset.std.tolist()) == wanted
+
+
+def test_near_copies_of_test_images_can_be_left_out_of_cifar10s(tmp_path, monkeypatch):
+    batches = cifar_batches()
+    names = list(batches)
+    # the first training batch comes again as the test batch
+    batches[names[-1]] = batches[names[0]]
+    accept_cifar(monkeypatch, batches)
+    archive = pack(tmp_path / "c.tar.gz", list(batches.items()))
+    kept, dropped = (
+        cifar10s.prepare(Cifar10S(kind="cifar10s", duplicates=duplicates), archive)
+        for duplicates in ("keep", "drop_near")
+    )
+    assert (kept.samples["split"] == "train").sum() == 100
+    assert (dropped.samples["split"] == "train").sum() == 80
+    assert not dropped.samples["image_id"].str.startswith(names[0]).any()
+    assert dropped.notes["families_of_near_identical_images"] == 20
+    assert (dropped.samples["split"] == "test").sum() == 40
+
+
+def test_the_authors_split_is_that_of_their_code(tmp_path, monkeypatch):
+    members = faces(per_cell=104)
+    accept_faces(monkeypatch, members)
+    archive = pack(tmp_path / "f.tar.gz", list(members.items()))
+    settings = UTKFace(kind="utkface", split="authors", duplicates="keep", image_size=8)
+    samples = utkface.prepare(settings, archive).samples
+
+    # step by step, as they do it: sort, shuffle, and take from the end until each cell has 100
+    names = [name for name in members if "_4_" not in name]
+    names.sort(key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+    random.seed(1)
+    random.shuffle(names)
+    taken, counts = set(), {}
+    for name in reversed(names):
+        age, _, race, _ = name.split("_")
+        counts[age, race] = counts.get((age, race), 0) + 1
+        if counts[age, race] <= 100:
+            taken.add(name)
+    assert set(samples.query("split == 'test'")["image_id"]) == taken
+    assert (samples["split"] == "train").sum() == 4 * 12
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "utkface", "test_per_cell": None}, "data tests all images, which takes several folds; set folds to"),
+        ({"kind": "utkface", "split": "authors"}, "data has the authors' split, which takes folds 1, test_per_cell 1"),
+        ({"kind": "utkface", "crop": 65}, "data crops to more pixels than its images have; lower crop or raise"),
+        ({"kind": "cifar10s", "crop": 33}, "data crops to more pixels than its images have; lower crop or raise"),
+        ({"kind": "digits_s", "folds": 0}, "data: folds is 0; it must be at least 1"),
+        ({"kind": "utkface", "per_seed": ["colour"]}, 'data: per_seed.0 is "colour"; it must be split'),
+        ({"kind": "digits_s", "per_seed": ["split", "split"]}, "data: per_seed is "),
+    ],
+)
+def test_settings_that_do_not_go_together_get_one_line(settings, message):
+    with pytest.raises(UserError, match=f"^{re.escape(message)}"):
+        read_settings(AnyDataSet, settings, where="data")
+
+
+def test_a_cell_that_is_too_small_for_the_folds_is_named(tmp_path, monkeypatch):
+    members = faces(per_cell=5)
+    accept_faces(monkeypatch, members)
+    archive = pack(tmp_path / "f.tar.gz", list(members.items()))
+    with pytest.raises(UserError, match=r"^data: test_per_cell is 2 and folds is 3, but utkface has only 5 images"):
+        utkface.prepare(UTKFace(kind="utkface", folds=3, test_per_cell=2), archive)
+    with pytest.raises(UserError, match=r"^data: test_per_cell is None and folds is 6, .*; lower folds$"):
+        utkface.prepare(UTKFace(kind="utkface", folds=6, test_per_cell=None), archive)
