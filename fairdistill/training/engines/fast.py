@@ -22,7 +22,7 @@ from fairdistill.training.engines.memory import keep_freed_memory
 from fairdistill.training.engines.shuffle import use_channels_last_shuffle
 
 # measured on CPUs: bfloat16 speeds dense convolutions up and halves the speed of depthwise ones
-BF16_PAYS = {("cpu", "resnet18"), ("cuda", "resnet18"), ("cuda", "shufflenet_v2_x1_0")}
+BF16_PAYS = {("cpu", "resnet18"), ("cpu", "cifar_net"), ("cuda", "resnet18"), ("cuda", "shufflenet_v2_x1_0")}
 
 
 class Images(base_engine.Images):
