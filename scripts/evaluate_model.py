@@ -2,7 +2,8 @@
 
 Reads the model's predictions and the record of its training. Writes one JSON file with the fields of that record, the
 scores on the test split as `metrics` and, where there are predictions for it, those on the validation split as
-`validation`, so that the tables need no other file of the model.
+`validation`, so that the tables need no other file of the model. Writes the probabilities of the classes in half
+precision to a second file, which is small enough to publish beside the first.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 from pathlib import Path
 
 from fairdistill.evaluation.metrics import evaluate_file
+from fairdistill.evaluation.probabilities import write_compact
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import read_json, sha256, write_text
 from fairdistill.runtime.provenance import versions
@@ -30,6 +32,7 @@ def main() -> None:
     parser.add_argument("--predictions", type=Path, required=True, help="predictions.parquet of the model")
     parser.add_argument("--training", type=Path, required=True, help="training.json of the model")
     parser.add_argument("--output", type=Path, required=True, help="metrics file to write (JSON)")
+    parser.add_argument("--probabilities", type=Path, required=True, help="file of probabilities to write (Parquet)")
     parser.add_argument("--code", help="version of this code, written as the field evaluation_code")
     args = parser.parse_args()
 
@@ -38,6 +41,8 @@ def main() -> None:
     if training.outputs.get("predictions.parquet") != sha256(args.predictions):
         raise UserError(f"{args.predictions}: not the predictions of {args.training}; train the model again")
     record |= evaluate_file(args.predictions, classes=training.classes, groups=training.groups)
+    write_compact(args.probabilities, args.predictions)
+    record["probabilities"] = sha256(args.probabilities)
     record |= {"evaluation_code": args.code, "evaluation_versions": versions()}
     write_text(args.output, json.dumps(record, indent=2, sort_keys=True) + "\n")
 

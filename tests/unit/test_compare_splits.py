@@ -35,7 +35,7 @@ def measured(data, tmp_path, monkeypatch):
     return pd.read_csv(tmp_path / "splits.csv")
 
 
-IDENTITY = {"dataset": "tiny", "architecture": "shufflenet", "method": "teacher", "seed": 3}
+IDENTITY = {"dataset": "tiny", "architecture": "shufflenet", "method": "teacher", "seed": 3, "fold": 0}
 
 
 def test_both_splits_of_each_model_are_measured(tiny_folder, tmp_path, monkeypatch, capsys):

@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score
 from synthetic_results import CLASSES, GROUPS, make_predictions, make_training
 
 from fairdistill.evaluation import metrics
+from fairdistill.evaluation.probabilities import PRECISION
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.provenance import versions
 from scripts import evaluate_model
@@ -252,6 +253,7 @@ def evaluate(monkeypatch, folder):
         "--predictions": folder / "predictions.parquet",
         "--training": folder / "training.json",
         "--output": folder / "metrics.json",
+        "--probabilities": folder / "probabilities.parquet",
         "--code": "abc",
     }
     arguments = [str(part) for option in options.items() for part in option]
@@ -275,7 +277,9 @@ def test_the_script_adds_metrics_to_the_record_of_the_training(tmp_path, monkeyp
 
     record = json.loads(text)
     expected = metrics.evaluate(make_predictions(), classes=CLASSES, groups=GROUPS)
-    added = {"metrics": expected, "evaluation_code": "abc", "evaluation_versions": versions()}
+    probabilities = hashlib.sha256((tmp_path / "probabilities.parquet").read_bytes()).hexdigest()
+    added = {"metrics": expected, "probabilities": probabilities}
+    added |= {"evaluation_code": "abc", "evaluation_versions": versions()}
     assert record == training | added
     assert text == json.dumps(record, indent=2, sort_keys=True) + "\n"
 
@@ -288,6 +292,30 @@ def test_the_script_adds_the_validation_split_where_there_is_one(tmp_path, monke
     record = json.loads(evaluate(monkeypatch, tmp_path).read_text())
 
     assert [record[field]["n"] for field in ("metrics", "validation")] == [240, 60]
+
+
+def test_the_published_probabilities_are_those_of_the_predictions_in_half_precision(tmp_path, monkeypatch):
+    predictions = make_predictions()
+    rng = np.random.default_rng(0)
+    probability = rng.dirichlet([0.3] * len(CLASSES), len(predictions)).astype("float32")
+    predictions[[f"p{y}" for y in range(len(CLASSES))]] = probability
+    predictions.to_parquet(tmp_path / "predictions.parquet")
+    (tmp_path / "training.json").write_text(json.dumps(make_training() | outputs_in(tmp_path)))
+    evaluate(monkeypatch, tmp_path)
+
+    compact = pd.read_parquet(tmp_path / "probabilities.parquet")
+
+    assert list(compact) == [name for name in predictions if name != "image_id"]
+    same = ["sample_id", "split", "label", "group"]
+    pd.testing.assert_frame_equal(compact[same], predictions[same])
+    kept = compact[[f"p{y}" for y in range(len(CLASSES))]]
+    assert set(kept.dtypes) == {np.dtype("float16")}
+    assert np.abs(kept.to_numpy(np.float64) - probability).max() <= PRECISION
+    # each answer is the same where the two most probable classes are not that close
+    first, second = -np.sort(-probability, axis=1)[:, :2].T
+    apart = first - second > 2 * PRECISION
+    assert (kept.to_numpy().argmax(1) == probability.argmax(1))[apart].all()
+    assert apart.mean() > 0.9
 
 
 def test_the_script_refuses_predictions_of_another_training(tmp_path, monkeypatch):

@@ -502,7 +502,7 @@ def test_the_record_holds_the_names_of_the_model_and_of_its_base(tiny_folder, tm
     names["base"] = base
     start_job(tiny_folder, tmp_path / "out", *options, "--seed", "7", "--names", json.dumps(names))
     record = record_of(tmp_path / "out")
-    assert record["run"] == {**names, "seed": 7}
+    assert record["run"] == {**names, "seed": 7, "fold": 0}
     assert record["inputs"]["base"] == record_of(tmp_path / "base")["outputs"]["weights.safetensors"]
     method = record["parameters"]["method"]
     assert (method["kind"], method["lambda"]) == ("mfd", 2)
@@ -514,7 +514,7 @@ def test_by_hand_a_training_has_names_too(tiny_folder, tmp_path):
     """As the folder, the kinds and the base say."""
     start_job(tiny_folder, tmp_path / "base")
     start_job(tiny_folder, tmp_path / "out", "--base", str(tmp_path / "base" / "weights.safetensors"), "--method", "kd")
-    names = {"study": None, "dataset": "tiny", "architecture": "shufflenet_v2_x1_0", "seed": 0, "base": None}
+    names = {"study": None, "dataset": "tiny", "architecture": "shufflenet_v2_x1_0", "seed": 0, "fold": 0, "base": None}
     assert record_of(tmp_path / "base")["run"] == {**names, "role": "teacher", "method": "erm"}
     assert record_of(tmp_path / "out")["run"] == {**names, "role": "student", "method": "kd"}
 

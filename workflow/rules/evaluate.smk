@@ -4,7 +4,8 @@ rule evaluate_model:
         predictions=MODEL_FILES["predictions"],
         training=MODEL_FILES["training"],
     output:
-        update(METRICS),
+        metrics=update(METRICS),
+        probabilities=update(PROBABILITIES),
     log:
         f"{LOGS}/evaluate_model/{MODEL_NAME}.log",
     conda:
@@ -18,4 +19,4 @@ rule evaluate_model:
     shell:
         "job {params.last_failure} {log}"
         " python -m scripts.evaluate_model --predictions {input.predictions} --training {input.training}"
-        " --code {params.code} --output {output}"
+        " --code {params.code} --output {output.metrics} --probabilities {output.probabilities}"

@@ -20,6 +20,7 @@ MODEL_FILES = {
     "training": f"{MODEL_FOLDER}/training.json",
 }
 METRICS = f"{RESULTS}/metrics/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}.json"
+PROBABILITIES = METRICS.replace(".json", ".parquet")
 # the name of a model in the names of log files
 MODEL_NAME = "{dataset}.{architecture}.{method}.seed{seed}{fold}"
 TABLES = f"{RESULTS}/tables"

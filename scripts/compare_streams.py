@@ -1,0 +1,83 @@
+"""Compare how much the results of several studies vary from seed to seed.
+
+Each study lets one source of chance follow the seed and holds the others, such as the initial weights or the order of
+the images (config/streams.yaml). The table has the standard deviation of each metric over the seeds of each study, with
+its 95 % interval for normal values: (n - 1) s^2 / sigma^2 is chi-squared with n - 1 degrees of freedom. No rule runs
+this script; it reads the tables/runs.csv of each study.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from fairdistill.reporting.columns import MEASURED, PLACE
+from fairdistill.reporting.runs import read_runs, write_csv
+from fairdistill.reporting.tables import markdown, numbers
+from fairdistill.runtime.errors import UserError, run_script
+
+LEVEL = 0.95
+
+
+def spread(values: pd.Series) -> dict[str, float]:
+    """Return n, mean and sd (ddof = 1) of values over seeds, and the ends of the sd's interval."""
+    freedom = len(values) - 1
+    low, high = np.sqrt(freedom / stats.chi2.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], freedom)) * values.std()
+    return {"n": len(values), "mean": values.mean(), "sd": values.std(), "sd_low": low, "sd_high": high}
+
+
+def compare(studies: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the spread of each metric of each model, one row per study; `studies` are tables of runs by name.
+
+    Columns: dataset, architecture, method, metric, study, and those of `spread`.
+
+    Raises
+    ------
+    UserError
+        A model has one seed in a study.
+    """
+    rows = []
+    for study, runs in studies.items():
+        for names, models in runs.groupby(PLACE, sort=False):
+            # the mean over the folds of a seed, where there are several
+            seeds = models.groupby("seed")[MEASURED].mean()
+            if len(seeds) < 2:
+                raise UserError(f"{study}: {' '.join(names)} has one seed, and a spread takes two; train more seeds")
+            for metric in MEASURED:
+                row = dict(zip(PLACE, names, strict=True)) | {"metric": metric, "study": study}
+                rows.append(row | spread(seeds[metric]))
+    order = list(studies)
+    table = pd.DataFrame(rows)
+    keys = [*PLACE, "metric"]
+    rank = {names: i for i, names in enumerate(dict.fromkeys(table[keys].itertuples(index=False, name=None)))}
+    places = table[keys].apply(tuple, axis=1).map(rank)
+    return table.iloc[np.lexsort((table["study"].map(order.index), places))].reset_index(drop=True)
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """Return what `compare` returned as Markdown."""
+    texts = table[[*PLACE, "metric", "study", "n"]].copy()
+    for name in ("mean", "sd"):
+        texts[name] = numbers(table[name], "{:.4f}")
+    ends = zip(numbers(table["sd_low"], "{:.4f}"), numbers(table["sd_high"], "{:.4f}"), strict=True)
+    texts["sd, 95 %"] = [f"{low} to {high}" for low, high in ends]
+    return markdown(texts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "studies", type=Path, nargs="+", metavar="STUDY", help="folder of a study, such as results/streams_weights"
+    )
+    parser.add_argument("--csv", type=Path, help="table to write")
+    args = parser.parse_args()
+    table = compare({folder.name: read_runs(folder / "tables" / "runs.csv") for folder in args.studies})
+    if args.csv:
+        write_csv(args.csv, table)
+    print(as_markdown(table))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,66 @@
+"""The sum of all compute, discarded trainings included."""
+
+import json
+import subprocess
+
+import pytest
+
+from fairdistill.runtime.errors import UserError
+from scripts.add_up_compute import add_up, committed, trainings
+
+FILE = "results/s/metrics/d/resnet/mfd/seed0.json"
+
+
+def write(root, seconds, path=FILE, **fields):
+    record = {"seconds": seconds, "hardware": {"cpu": "x"}, "parameters": {"training": {"threads": 2}}} | fields
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(json.dumps(record))
+
+
+@pytest.fixture
+def commit(tmp_path):
+    def git(*arguments):
+        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True, capture_output=True)
+
+    git("init")
+    git("config", "user.email", "a@b")
+    git("config", "user.name", "a")
+
+    def commit():
+        git("add", "-A")
+        git("commit", "-m", "m")
+
+    return commit
+
+
+def test_a_training_counts_once_whatever_became_of_its_file(tmp_path, commit):
+    write(tmp_path, 3600.0)
+    write(tmp_path, 50.0, "results/s/tables/seed0.json")
+    commit()
+    # scored anew: the same training
+    write(tmp_path, 3600.0, metrics={})
+    commit()
+    # trained anew, and a study that is gone
+    write(tmp_path, 1800.0)
+    write(tmp_path, 5400.0, FILE.replace("/s/", "/gone/"))
+    commit()
+    (tmp_path / FILE.replace("/s/", "/gone/")).unlink()
+    commit()
+    assert len(committed(tmp_path)) == 4
+    table = add_up(trainings(tmp_path))
+    assert table.to_dict("records") == [
+        {"study": "gone", "state": "discarded", "trainings": 1, "core_hours": 3.0},
+        {"study": "s", "state": "discarded", "trainings": 1, "core_hours": 2.0},
+        {"study": "s", "state": "kept", "trainings": 1, "core_hours": 1.0},
+        {"study": "all", "state": "", "trainings": 3, "core_hours": 6.0},
+    ]
+
+
+def test_without_a_history_what_is_there_counts(tmp_path):
+    write(tmp_path, 3600.0)
+    assert add_up(trainings(tmp_path))["core_hours"].tolist() == [2.0, 2.0]
+
+
+def test_nothing_to_add_up_is_said(tmp_path):
+    with pytest.raises(UserError, match="no metrics file in results"):
+        trainings(tmp_path)
