@@ -54,8 +54,13 @@ class DataSet(Settings):
     )
     crop: Annotated[Annotated[int, Field(ge=8)] | None, OrNull, READ_WHOLE] = Field(
         None,
-        description="The edge, in pixels, of the square that each training image is cropped to at a random place and "
-        "each other image at its centre; `null` takes the whole image.",
+        description="The edge, in pixels, of the square that each training image is cropped to, at another random "
+        "place in each epoch; `null` takes the whole image.",
+    )
+    crop_test: Literal["centre", "whole"] = Field(
+        "centre",
+        description="How all other images come to the size of the crop: `centre` crops them at their centre; `whole` "
+        "shrinks the whole image, as the code of the MFD authors does.",
     )
 
     def drawn_for(self, seed: int | None) -> Self:
