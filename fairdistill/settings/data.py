@@ -42,7 +42,7 @@ class DataSet(Settings):
     split_seed: Whole = Field(
         0, ge=0, description="The seed of the draws that decide which images are tested and which are for validation."
     )
-    per_seed: Distinct[Literal["split"]] = Field(
+    per_seed: Distinct[Literal["split", "colour"]] = Field(
         [],
         description="The draws that take the seed of the models in the place of their own, so that every seed of the "
         "grid has a data set of its own: `split` for `split_seed`, and `colour` for `colour_seed`, where there is one.",
@@ -68,12 +68,21 @@ class DataSet(Settings):
         return self.model_copy(update={f"{draw}_seed": seed for draw in self.per_seed})
 
     @model_validator(mode="after")
+    def _draws_are_made(self) -> Self:
+        for draw in self.per_seed:
+            if f"{draw}_seed" not in type(self).model_fields:
+                what = (
+                    "draws a {draw} for each seed, which this kind of data set does not have; leave it out of per_seed"
+                )
+                raise PydanticCustomError("per_seed", what, {"draw": draw})
+        return self
+
+    @model_validator(mode="after")
     def _crop_fits(self) -> Self:
         size = getattr(self, "image_size", CIFAR_SIZE)
         if self.crop is not None and self.crop > size:
-            raise PydanticCustomError(
-                "crop", "crops to more pixels than its images have; lower crop or raise image_size"
-            )
+            what = "crops to more pixels than its images have; lower crop or raise image_size"
+            raise PydanticCustomError("crop", what)
         return self
 
 
@@ -84,7 +93,6 @@ class Coloured(DataSet):
         None,
         description="The seed of the draws that decide the colour of each training image; `null` takes `split_seed`.",
     )
-    per_seed: Distinct[Literal["split", "colour"]] = Field([], description=DataSet.model_fields["per_seed"].description)
 
     @property
     def colours_drawn_by(self) -> int:
