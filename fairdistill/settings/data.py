@@ -72,7 +72,7 @@ class DataSet(Settings):
         for draw in self.per_seed:
             if f"{draw}_seed" not in type(self).model_fields:
                 what = (
-                    "draws a {draw} for each seed, which this kind of data set does not have; leave it out of per_seed"
+                    "draws a {draw} for each seed, which this kind of data set lacks; leave it out of per_seed"
                 )
                 raise PydanticCustomError("per_seed", what, {"draw": draw})
         return self
