@@ -4,6 +4,7 @@ predictions.parquet has them in single precision and with the names of the image
 and with the samples' numbers. It is for what needs more than right and wrong answers, such as calibration.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def compact(predictions: pd.DataFrame) -> pd.DataFrame:
         The same rows: sample_id int32, split, label and group int16, and p0, p1, ... float16. The number of a sample
         and the digest of the data set in the metrics file say which image it is.
     """
-    probabilities = {name: np.float16 for name in predictions if name[0] == "p" and name[1:].isdigit()}
+    probabilities = {name: np.float16 for name in predictions if re.fullmatch(r"p\d+", str(name))}
     return predictions.drop(columns="image_id").astype(probabilities)
 
 

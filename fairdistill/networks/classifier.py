@@ -37,8 +37,8 @@ class Classifier(nn.Module):
     layers
         Names of the layers of the body whose maps a method compares, from the first to the last.
     last_map
-        Name of the layer of the body whose map is averaged over its pixels to the features; the empty name is that of
-        the body itself.
+        Name of the layer of the body whose output is the features once it is averaged over its pixels, if it has any;
+        the empty name is that of the body itself.
     width
         D.
     bf16

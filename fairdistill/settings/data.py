@@ -42,7 +42,7 @@ class DataSet(Settings):
     split_seed: Whole = Field(
         0, ge=0, description="The seed of the draws that decide which images are tested and which are for validation."
     )
-    per_seed: Distinct[Literal["split"]] = Field(
+    per_seed: Distinct[Literal["split", "colour"]] = Field(
         [],
         description="The draws that take the seed of the models in the place of their own, so that every seed of the "
         "grid has a data set of its own: `split` for `split_seed`, and `colour` for `colour_seed`, where there is one.",
@@ -54,8 +54,13 @@ class DataSet(Settings):
     )
     crop: Annotated[Annotated[int, Field(ge=8)] | None, OrNull, READ_WHOLE] = Field(
         None,
-        description="The edge, in pixels, of the square that each training image is cropped to at a random place and "
-        "each other image at its centre; `null` takes the whole image.",
+        description="The edge, in pixels, of the square that each training image is cropped to, at another random "
+        "place in each epoch; `null` takes the whole image.",
+    )
+    crop_test: Literal["centre", "whole"] = Field(
+        "centre",
+        description="How all other images come to the size of the crop: `centre` crops them at their centre; `whole` "
+        "shrinks the whole image, as the code of the MFD authors does.",
     )
 
     def drawn_for(self, seed: int | None) -> Self:
@@ -63,12 +68,21 @@ class DataSet(Settings):
         return self.model_copy(update={f"{draw}_seed": seed for draw in self.per_seed})
 
     @model_validator(mode="after")
+    def _draws_are_made(self) -> Self:
+        for draw in self.per_seed:
+            if f"{draw}_seed" not in type(self).model_fields:
+                what = (
+                    "draws a {draw} for each seed, which this kind of data set lacks; leave it out of per_seed"
+                )
+                raise PydanticCustomError("per_seed", what, {"draw": draw})
+        return self
+
+    @model_validator(mode="after")
     def _crop_fits(self) -> Self:
         size = getattr(self, "image_size", CIFAR_SIZE)
         if self.crop is not None and self.crop > size:
-            raise PydanticCustomError(
-                "crop", "crops to more pixels than its images have; lower crop or raise image_size"
-            )
+            what = "crops to more pixels than its images have; lower crop or raise image_size"
+            raise PydanticCustomError("crop", what)
         return self
 
 
@@ -79,7 +93,6 @@ class Coloured(DataSet):
         None,
         description="The seed of the draws that decide the colour of each training image; `null` takes `split_seed`.",
     )
-    per_seed: Distinct[Literal["split", "colour"]] = Field([], description=DataSet.model_fields["per_seed"].description)
 
     @property
     def colours_drawn_by(self) -> int:

@@ -17,7 +17,8 @@ class Network(Settings):
     layers
         Names of the layers whose maps a method can read, from the first to the last.
     last_map
-        Name of the layer whose map is averaged over its pixels to the features; it need not be one of `layers`.
+        Name of the layer whose output is the features once it is averaged over its pixels, if it has any; it need not
+        be one of `layers`.
     """
 
     implementation: ClassVar[str]
@@ -52,4 +53,16 @@ class ShuffleNetV2(Network):
     kind: Literal["shufflenet_v2_x1_0"]
 
 
-AnyNetwork = Annotated[ResNet18 | ShuffleNetV2, Field(discriminator="kind")]
+class CifarNet(Network):
+    """The network of the code of the MFD authors (Jung et al., CVPR 2021) for CIFAR-10S; it takes images of 32 px."""
+
+    implementation: ClassVar[str] = "fairdistill.networks.cifar_net"
+    layers: ClassVar[tuple[str, ...]] = ("block1", "block2", "block3")
+    # the features are a linear layer's, which the authors distil on this network
+    last_map: ClassVar[str] = "hidden"
+
+    kind: Literal["cifar_net"]
+    stem: Literal["cifar"] = Field("cifar", description="The first layers; there is one choice, of stride 1.")
+
+
+AnyNetwork = Annotated[ResNet18 | ShuffleNetV2 | CifarNet, Field(discriminator="kind")]

@@ -100,7 +100,8 @@ class Study(Settings):
         Each is a list of grids, one for each number of folds that its data sets have in turn. Every grid has the
         teachers.
         """
-        return [self._grids_of(part) for part in [*self.ablations, self]]
+        parts: list[Ablation | Study] = [*self.ablations, self]
+        return [self._grids_of(part) for part in parts]
 
     def _grids_of(self, part: "Ablation | Study") -> list[dict[str, list]]:
         def named(key: str) -> list:

@@ -249,16 +249,19 @@ def train_epoch(
     order = method.order(images.label.cpu().numpy(), images.group.cpu().numpy(), rng)
     if not len(order):
         raise UserError(f"training: the order of epoch {epoch + 1}, which the method gives, has no image")
-    flips = torch.from_numpy(rng.random(len(order)) < 0.5).to(images.device) if settings.flip else None
+    flips = rng.random(len(order)) < 0.5 if settings.flip else None
+    offsets = rng.integers(images.margin, endpoint=True, size=(len(order), 2)) if images.margin else None
     # what the method draws in this epoch is the same whether or not the training was interrupted before it
     torch.manual_seed(int(rng.integers(2**63)))
-    order = torch.from_numpy(order).to(images.device)
     batch_size = min(settings.batch_size, len(order))
     steps = len(order) // batch_size  # the incomplete batch is left to another epoch's shuffle
-    order, flips = order[: steps * batch_size], flips[: steps * batch_size] if flips is not None else None
+    order, flips, offsets = (
+        None if values is None else torch.from_numpy(values[: steps * batch_size]).to(images.device)
+        for values in (order, flips, offsets)
+    )
     totals: dict[str, Tensor] = {}
     progress = EpochProgress(epoch + 1, epochs, steps, batch_size)
-    for number, (positions, flip, pixels) in enumerate(images.batches(order, flips, batch_size)):
+    for number, (positions, flip, pixels) in enumerate(images.batches(order, flips, batch_size, offsets)):
         factor = learning_rate_factor(settings.schedule, (epoch - span.start + number / steps) / len(span))
         for optimizer in optimizers.values():
             for group in optimizer.param_groups:

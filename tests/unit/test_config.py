@@ -48,7 +48,7 @@ def test_an_empty_config_is_the_papers_grid():
     assert complete(STATED).to_json() == complete({}).to_json() | compared
 
 
-@pytest.mark.parametrize("name", ["demo", "ablations"])
+@pytest.mark.parametrize("name", ["demo", "ablations", "authors"])
 def test_a_config_file_is_valid_over_the_papers_grid(name):
     given = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
     complete(merged(STATED, given), given)
@@ -58,6 +58,16 @@ def test_the_demo_stands_alone_and_is_compared_with_nothing():
     demo = complete(yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8")))
     assert demo.study == "demo"
     assert (demo.paper_values, demo.paper_method, demo.published) == (None, None, None)
+
+
+def test_the_authors_protocol_is_a_grid_of_their_network_for_each_of_their_data_sets():
+    given = yaml.safe_load((ROOT / "config" / "authors.yaml").read_text(encoding="utf-8"))
+    study = complete(merged(STATED, given), given)
+    assert [(grid["dataset"], grid["architecture"], grid["method"]) for grid in study.all_grids] == [
+        (["cifar10s"], ["cifar_net"], ["teacher", "mfd"]),
+        (["utkface"], ["resnet"], ["teacher", "mfd"]),
+    ]
+    assert (study.teacher.sampling, study.students["mfd"].sampling) == ("plain", "oversampled")
 
 
 def test_the_given_config_is_left_as_it_is():

@@ -106,6 +106,20 @@ def test_equals_the_discrepancies_that_sklearns_kernels_give(options, kernel):
     assert loss(teacher, student, label, group, **options).item() == pytest.approx(total, rel=1e-9)
 
 
+def test_offset_zero_is_the_authors_squared_cosine():
+    teacher, student, _, _ = sample(9, dtype=torch.float32)
+    label, group = torch.arange(24) % C, torch.arange(24) % 7 % G
+    cosine = normalize(torch.cat([teacher, student]).double()) @ normalize(torch.cat([teacher, student]).double()).T
+    tt, ts, ss = cosine[:24, :24] ** 2, cosine[:24, 24:] ** 2, cosine[24:, 24:] ** 2
+    total = 0.0
+    for y in range(C):
+        for a in range(G):
+            t, s = (label == y).numpy(), ((label == y) & (group == a)).numpy()
+            total += tt[t][:, t].mean() + ss[s][:, s].mean() - 2 * ts[t][:, s].mean()
+    terms, _ = terms_of(method(D, D, kernel="polynomial", offset=0), (teacher, student, label, group))
+    assert terms["mfd"].item() == pytest.approx(1.5 * total, rel=1e-5)
+
+
 def test_float32_is_close_to_the_formula_for_features_far_from_zero():
     teacher, student, label, group = sample(0, 64)
     teacher, student = teacher + 20, student + 20

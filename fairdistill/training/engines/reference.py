@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms import Compose, Normalize, ToTensor
-from torchvision.transforms.functional import hflip
+from torchvision.transforms.functional import center_crop, crop, hflip, resize
 
 from fairdistill.data import ImageDataset
 from fairdistill.methods.base import Method
@@ -30,15 +30,21 @@ class Images(base.Images):
         self.pixels = dataset.images
         self.transform = Compose([ToTensor(), Normalize(dataset.mean.tolist(), dataset.std.tolist())])
 
-    def __getitem__(self, key: tuple[int, bool]) -> tuple[int, bool, Tensor]:
-        position, flip = key
+    def __getitem__(self, key: tuple[int, bool, list[int] | None]) -> tuple[int, bool, Tensor]:
+        position, flip, offset = key
         image = Image.fromarray(self.pixels[self.rows[position]])
+        if offset is not None:
+            image = crop(image, *offset, self.size, self.size)
+        elif self.margin:
+            image = resize(image, [self.size, self.size]) if self.whole else center_crop(image, [self.size, self.size])
         return position, flip, self.transform(hflip(image) if flip else image)
 
     def batches(
-        self, order: Tensor, flips: Tensor | None, batch_size: int
+        self, order: Tensor, flips: Tensor | None, batch_size: int, offsets: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        keys = list(zip(order.tolist(), [False] * len(order) if flips is None else flips.tolist(), strict=True))
+        mirrored = [False] * len(order) if flips is None else flips.tolist()
+        corners = [None] * len(order) if offsets is None else offsets.tolist()
+        keys = list(zip(order.tolist(), mirrored, corners, strict=True))
         spans = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
         # a generator of its own: the workers' seed is not drawn from the random numbers that the method may use
         for batch in DataLoader(self, batch_sampler=spans, num_workers=WORKERS, generator=torch.Generator()):
