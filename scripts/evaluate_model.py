@@ -8,6 +8,7 @@ scores on the test split as `metrics` and, where there are predictions for it, t
 import argparse
 import json
 from pathlib import Path
+from typing import Literal
 
 from fairdistill.evaluation.metrics import evaluate_file
 from fairdistill.runtime.errors import UserError, run_script
@@ -22,6 +23,7 @@ class Training(Settings, extra="ignore"):
 
     classes: AtLeastOne[Text]
     groups: AtLeastOne[Text]
+    weighting: Literal["images", "cells"] = "images"
     outputs: dict[str, Text]
 
 
@@ -37,7 +39,8 @@ def main() -> None:
     training = read_settings(Training, record, where=str(args.training))
     if training.outputs.get("predictions.parquet") != sha256(args.predictions):
         raise UserError(f"{args.predictions}: not the predictions of {args.training}; train the model again")
-    record |= evaluate_file(args.predictions, classes=training.classes, groups=training.groups)
+    names = {"classes": training.classes, "groups": training.groups}
+    record |= evaluate_file(args.predictions, **names, weighting=training.weighting)
     record |= {"evaluation_code": args.code, "evaluation_versions": versions()}
     write_text(args.output, json.dumps(record, indent=2, sort_keys=True) + "\n")
 
