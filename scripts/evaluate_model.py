@@ -9,6 +9,7 @@ precision to a second file, which is small enough to publish beside the first.
 import argparse
 import json
 from pathlib import Path
+from typing import Literal
 
 from fairdistill.evaluation.metrics import evaluate_file
 from fairdistill.evaluation.probabilities import write_compact
@@ -24,6 +25,7 @@ class Training(Settings, extra="ignore"):
 
     classes: AtLeastOne[Text]
     groups: AtLeastOne[Text]
+    weighting: Literal["images", "cells"] = "images"
     outputs: dict[str, Text]
 
 
@@ -40,7 +42,8 @@ def main() -> None:
     training = read_settings(Training, record, where=str(args.training))
     if training.outputs.get("predictions.parquet") != sha256(args.predictions):
         raise UserError(f"{args.predictions}: not the predictions of {args.training}; train the model again")
-    record |= evaluate_file(args.predictions, classes=training.classes, groups=training.groups)
+    names = {"classes": training.classes, "groups": training.groups}
+    record |= evaluate_file(args.predictions, **names, weighting=training.weighting)
     write_compact(args.probabilities, args.predictions)
     record["probabilities"] = sha256(args.probabilities)
     record |= {"evaluation_code": args.code, "evaluation_versions": versions()}

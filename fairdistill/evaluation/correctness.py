@@ -25,11 +25,14 @@ class Correctness:
         are copies of one image.
     images : str
         Digest of the image ids. Models with equal digests were tested on the same images in the same order.
+    weighting : "images" or "cells"
+        Whether each image, or each (class, group) cell, counts the same in the accuracy over all images.
     """
 
     right: list[list[np.ndarray]]
     paired: bool
     images: str
+    weighting: str = "images"
 
     @property
     def count(self) -> np.ndarray:
@@ -41,11 +44,25 @@ class Correctness:
         """Pr(prediction = y | A = a, Y = y), shape (n_groups, n_classes)."""
         return np.array([[cell.mean() for cell in row] for row in self.right])
 
+    @property
+    def share(self) -> np.ndarray:
+        """The weight of each cell in the accuracy over all images, shape (n_groups, n_classes); they add up to 1."""
+        count = self.count
+        return count / count.sum() if self.weighting == "images" else np.full(count.shape, 1 / count.size)
+
+    @property
+    def strata(self) -> list[tuple[list[int], int]]:
+        """The groups whose samples are drawn together, and the class, of each stratum of images."""
+        n_groups, n_classes = self.count.shape
+        together = [list(range(n_groups))] if self.paired else [[a] for a in range(n_groups)]
+        return [(groups, y) for y in range(n_classes) for groups in together]
+
     def to_json(self, *, classes: Sequence[str], groups: Sequence[str]) -> dict:
         """Return the correctness ready for JSON: the bits of each cell as hexadecimal digits, the first bit leading."""
         return {
             "paired": self.paired,
             "images": self.images,
+            **({} if self.weighting == "images" else {"weighting": self.weighting}),
             "right": {
                 group: {name: np.packbits(cell).tobytes().hex() for name, cell in zip(classes, row, strict=True)}
                 for group, row in zip(groups, self.right, strict=True)
@@ -54,7 +71,13 @@ class Correctness:
 
 
 def collect(
-    *, right: np.ndarray, label: np.ndarray, group: np.ndarray, image_id: np.ndarray, shape: tuple[int, int]
+    *,
+    right: np.ndarray,
+    label: np.ndarray,
+    group: np.ndarray,
+    image_id: np.ndarray,
+    shape: tuple[int, int],
+    weighting: str = "images",
 ) -> Correctness:
     """Return the correctness of one model.
 
@@ -65,6 +88,8 @@ def collect(
         Codes below `shape[1]` and `shape[0]`.
     image_id : array of str, shape (n,)
     shape : (n_groups, n_classes)
+    weighting : "images" or "cells"
+        See `Correctness`.
     """
     table = pd.DataFrame({"right": right, "label": label, "group": group, "image": image_id})
     table = table.sort_values(["group", "label", "image"], kind="stable")
@@ -76,6 +101,7 @@ def collect(
         right=[[cells[a, y]["right"].to_numpy() for y in range(n_classes)] for a in range(n_groups)],
         paired=once and all(row == images[0] for row in images),
         images=hashlib.sha256("\n".join(table["image"]).encode()).hexdigest(),
+        weighting=weighting,
     )
 
 
@@ -96,4 +122,5 @@ def from_metrics(metrics: Mapping, *, classes: Sequence[str], groups: Sequence[s
         return np.unpackbits(np.frombuffer(digits, dtype=np.uint8), count=n).astype(bool)
 
     right = [[cell(group, name) for name in classes] for group in groups]
-    return Correctness(right, paired=stored["paired"], images=stored["images"])
+    weighting = stored.get("weighting", "images")
+    return Correctness(right, paired=stored["paired"], images=stored["images"], weighting=weighting)

@@ -12,9 +12,9 @@ import numpy as np
 ROUNDING = 1e-9
 
 
-def overall(accuracy: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Accuracy over all images, from that of each cell and the number of its images, (n_groups, n_classes)."""
-    return (accuracy * count).sum(axis=(-2, -1)) / count.sum()
+def overall(accuracy: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Accuracy over all images, from that of each cell and the share that it has in it, (n_groups, n_classes)."""
+    return (accuracy * share).sum(axis=(-2, -1))
 
 
 def gaps(accuracy: np.ndarray) -> np.ndarray:
@@ -35,7 +35,7 @@ def deo_m(accuracy: np.ndarray) -> np.ndarray:
 MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"deo_a": deo_a, "deo_m": deo_m}
 
 
-def is_at_chance(accuracy: float, count: np.ndarray) -> bool:
+def is_at_chance(accuracy: float, share: np.ndarray) -> bool:
     """Whether a model is no more accurate than one that names the largest class for every image.
 
     The DEO of such a model is low, or even 0, without being a sign of fairness.
@@ -44,7 +44,7 @@ def is_at_chance(accuracy: float, count: np.ndarray) -> bool:
     ----------
     accuracy
         Over all images.
-    count
-        Number of images of each cell, shape (n_groups, n_classes).
+    share
+        Of each cell in that accuracy, shape (n_groups, n_classes).
     """
-    return accuracy <= count.sum(axis=0).max() / count.sum() + ROUNDING
+    return accuracy <= share.sum(axis=0).max() + ROUNDING

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from fairdistill.evaluation.correctness import Correctness, collect
-from fairdistill.evaluation.criteria import deo_a, deo_m, gaps
+from fairdistill.evaluation.criteria import deo_a, deo_m, gaps, overall
 from fairdistill.evaluation.uncertainty import RESAMPLES, assess
 from fairdistill.runtime.errors import UserError
 
@@ -65,7 +65,12 @@ def cell_accuracy(
 
 
 def evaluate(
-    predictions: pd.DataFrame, *, classes: Sequence[str], groups: Sequence[str], resamples: int = RESAMPLES
+    predictions: pd.DataFrame,
+    *,
+    classes: Sequence[str],
+    groups: Sequence[str],
+    weighting: str = "images",
+    resamples: int = RESAMPLES,
 ) -> dict:
     """Return every metric of one model, its uncertainty, and the correctness they follow from, ready for JSON.
 
@@ -80,6 +85,8 @@ def evaluate(
         One row per image of one split with the columns image_id (the same for copies of one image), label, group,
         p0 .. p{n_classes - 1}; the prediction is the most probable class.
     classes, groups : names in the order of their codes
+    weighting : "images" or "cells"
+        What counts the same in the accuracy of all images, of a group and of a class.
     resamples : int
         Of the bootstrap that the uncertainty is computed with.
 
@@ -115,6 +122,7 @@ def evaluate(
         group=group,
         image_id=predictions["image_id"].to_numpy(),
         shape=cells.shape,
+        weighting=weighting,
     )
     return score(correctness, classes=classes, groups=groups, resamples=resamples)
 
@@ -123,16 +131,16 @@ def score(
     correctness: Correctness, *, classes: Sequence[str], groups: Sequence[str], resamples: int = RESAMPLES
 ) -> dict[str, object]:
     """Return what `evaluate` does, from the right and wrong answers alone."""
-    accuracy, count = correctness.accuracy, correctness.count
-    per_group = np.average(accuracy, weights=count, axis=1)
+    accuracy, count, share = correctness.accuracy, correctness.count, correctness.share
+    per_group = np.average(accuracy, weights=share, axis=1)
     return {
         "n": int(count.sum()),
-        "accuracy": float(np.average(accuracy, weights=count)),
+        "accuracy": float(overall(accuracy, share)),
         "deo_a": float(deo_a(accuracy)),
         "deo_m": float(deo_m(accuracy)),
         "worst_group_accuracy": float(per_group.min()),
         "accuracy_per_group": _named(groups, per_group),
-        "accuracy_per_class": _named(classes, np.average(accuracy, weights=count, axis=0)),
+        "accuracy_per_class": _named(classes, np.average(accuracy, weights=share, axis=0)),
         "deo_per_class": _named(classes, gaps(accuracy)),
         "cell_accuracy": {name: _named(classes, row) for name, row in zip(groups, accuracy, strict=True)},
         "cell_count": {name: _named(classes, row) for name, row in zip(groups, count, strict=True)},
@@ -141,7 +149,9 @@ def score(
     }
 
 
-def evaluate_file(path: Path | str, *, classes: Sequence[str], groups: Sequence[str]) -> dict[str, dict]:
+def evaluate_file(
+    path: Path | str, *, classes: Sequence[str], groups: Sequence[str], weighting: str = "images"
+) -> dict[str, dict]:
     """Return `evaluate` of each split in a Parquet file of predictions, under the names that `SPLITS` gives them.
 
     The test split has to be there, the validation split need not. A row's split is in its column `split`.
@@ -156,7 +166,13 @@ def evaluate_file(path: Path | str, *, classes: Sequence[str], groups: Sequence[
         if "split" not in predictions:
             raise UserError("column 'split' is missing; train the model again")
         return {
-            field: _evaluate_split(predictions[predictions["split"] == split], split, classes=classes, groups=groups)
+            field: _evaluate_split(
+                predictions[predictions["split"] == split],
+                split,
+                classes=classes,
+                groups=groups,
+                weighting=weighting,
+            )
             for split, field in SPLITS.items()
             if split == "test" or split in set(predictions["split"])
         }
@@ -164,9 +180,9 @@ def evaluate_file(path: Path | str, *, classes: Sequence[str], groups: Sequence[
         raise UserError(f"{path}: {str(error).splitlines()[0]}") from error
 
 
-def _evaluate_split(predictions: pd.DataFrame, split: str, *, classes: Sequence[str], groups: Sequence[str]) -> dict:
+def _evaluate_split(predictions: pd.DataFrame, split: str, **names) -> dict:
     try:
-        return evaluate(predictions, classes=classes, groups=groups)
+        return evaluate(predictions, **names)
     except UserError as error:
         raise UserError(f"{split} split: {error}") from error
 

@@ -12,10 +12,10 @@ Therefore
   too large as too small, but too large on average where the truth is near zero, because it cannot be negative;
 - the interval of a *gap* between two models joins their two intervals (MOVER; near zero, the plain difference).
 
-Intervals and fair baseline come from one bootstrap over test images, stratified by (class, group), in which the copies
-of an image are drawn together. Images are not drawn one by one: within a stratum, the numbers of images with each
-pattern of right and wrong answers are multinomial. The covariance of two models' scores on the same images has a closed
-form.
+Intervals and fair baseline of a model come from one bootstrap over test images, stratified by (class, group), in which
+the copies of an image are drawn together. Images are not drawn one by one: within a stratum, the numbers of images with
+each pattern of right and wrong answers are multinomial. What several trainings show together is the matter of
+`fairdistill.evaluation.crossed`.
 
 Sources: Efron and Tibshirani, An Introduction to the Bootstrap, 1993 (bootstrap, percentile interval); Andrews,
 Econometrica 68, 2000 (why it fails at a boundary); Chuang and Lai, Statistica Sinica 10, 2000 (inverting simulated
@@ -27,7 +27,6 @@ equal; here smoothly, with a constant factor); Zou and Donner, Statistics in Med
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
-from statistics import NormalDist
 from typing import SupportsFloat
 
 import numpy as np
@@ -61,18 +60,18 @@ def assess(correctness: Correctness, *, resamples: int = RESAMPLES, seed: int = 
     the classes.
     """
     rng = np.random.default_rng(seed)
-    observed, count = correctness.accuracy, correctness.count
+    observed, share = correctness.accuracy, correctness.share
     drawn = resample([correctness], resamples=resamples, rng=rng)[:, 0]
     fair = resample_fair(correctness, resamples=resamples, rng=rng)
     result = {
         "level": LEVEL,
         "resamples": resamples,
         "seed": seed,
-        "accuracy": _named(np.quantile(overall(drawn, count), [TAIL, 1 - TAIL]), ["low", "high"]),
+        "accuracy": _named(np.quantile(overall(drawn, share), [TAIL, 1 - TAIL]), ["low", "high"]),
     }
     # of one class the maximum over classes is its own gap
     ends = deo_interval(observed.T[..., None], np.swapaxes(drawn - observed, 1, 2)[..., None], measure="deo_m")
-    at_chance = is_at_chance(float(overall(observed, count)), count)
+    at_chance = is_at_chance(float(overall(observed, share)), share)
     result["deo_per_class"] = dict(zip(ENDS, (end.tolist() for end in ends), strict=True))
     for name, measure in MEASURES.items():
         low, corrected, high = deo_interval(observed, drawn - observed, measure=name)
@@ -93,82 +92,20 @@ def verdict(deo: float, fair_baseline_high: float, *, at_chance: bool) -> str:
     return ABOVE if deo > fair_baseline_high else FAIR
 
 
-def gap_intervals(
-    model: Correctness, other: Correctness, uncertainty: Mapping, other_uncertainty: Mapping
-) -> dict[str, tuple[float, float]]:
-    """Return the test-set interval (low, high) of `model` minus `other` in accuracy, deo_a and deo_m.
+def extremes(accuracy: np.ndarray, *, measure: str) -> np.ndarray:
+    """Return the weights with which cells add up to a DEO, in the shape of the cells, (..., n_groups, n_classes).
 
-    Accuracy has the normal interval of a difference, DEO that of `mover`. The covariances are exact for accuracy; for
-    DEO they are those of the cells that are its extremes (delta method). Models that were tested on the same images
-    count as such; others as if their test sets were independent, which is wider.
-
-    Parameters
-    ----------
-    uncertainty, other_uncertainty : as `assess` returns them
-    """
-    covariance = cell_covariance(model, other)
-    share = np.stack([one.count / one.count.sum() for one in (model, other)])
-    variance = _weighted(covariance, share)
-    cells = np.stack([model.accuracy, other.accuracy])
-    difference = overall(cells[0], model.count) - overall(cells[1], other.count)
-    half = NormalDist().inv_cdf(1 - TAIL) * np.sqrt(max(0.0, variance.trace() - 2 * variance[0, 1]))
-    result = {"accuracy": (float(difference - half), float(difference + half))}
-    for name in MEASURES:
-        correlation = deo_correlation(cells, covariance, measure=name)
-        low, high = mover(uncertainty[name], other_uncertainty[name], correlation)
-        result[name] = float(low), float(high)
-    return result
-
-
-def deo_correlation(accuracy: np.ndarray, covariance: np.ndarray, *, measure: str) -> np.ndarray:
-    """Return the correlation of two models' DEO over test sets, by the delta method; 0 where one has no variance.
-
-    Parameters
-    ----------
-    accuracy : shape (..., 2, n_groups, n_classes)
-        Of both models.
-    covariance : shape (..., n_classes, 2, n_groups, 2, n_groups)
-        See `cell_covariance`.
-    measure : "deo_a" or "deo_m"
+    The best group of a class counts positive and the worst negative: for DEO_A in each class, for DEO_M in that of the
+    largest gap. Those that tie share the weight.
     """
     top, bottom = accuracy.max(axis=-2, keepdims=True), accuracy.min(axis=-2, keepdims=True)
-    # extremes that tie share the weight
     weight = _share(accuracy == top, -2) - _share(accuracy == bottom, -2)
-    if measure == "deo_m":
-        gap = top - bottom
-        weight = weight * _share(gap == gap.max(axis=-1, keepdims=True), -1)
-    variance = _weighted(covariance, weight)
-    spread = np.sqrt(variance[..., 0, 0] * variance[..., 1, 1])
-    return np.where(spread > 0, variance[..., 0, 1] / np.where(spread > 0, spread, 1), 0.0)
+    gap = top - bottom
+    return weight * _share(gap == gap.max(axis=-1, keepdims=True), -1) if measure == "deo_m" else weight / gap.shape[-1]
 
 
 def _share(chosen: np.ndarray, axis: int) -> np.ndarray:
     return chosen / chosen.sum(axis=axis, keepdims=True)
-
-
-def _weighted(covariance: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Covariance, (..., 2, 2), of a sum of each model's cells with `weight`, (..., 2, n_groups, n_classes)."""
-    return np.einsum("...iay,...yiajb,...jby->...ij", weight, covariance, weight)
-
-
-def cell_covariance(model: Correctness, other: Correctness) -> np.ndarray:
-    """Return the covariance over test sets of cell accuracies, (n_classes, 2, n_groups, 2, n_groups).
-
-    The entries of one class are between a group of either model and a group of either. Everything else is independent,
-    and so are the two models where they were not tested on the same images.
-    """
-    models = [model, other]
-    n_groups, n_classes = model.count.shape
-    covariance = np.zeros((n_classes, 2, n_groups, 2, n_groups))
-    same = model.images == other.images
-    for together in [[0, 1]] if same else [[0], [1]]:
-        for groups, y in _strata(models[together[0]]):
-            right = np.array([models[k].right[a][y] for k in together for a in groups], dtype=float)
-            n, mean = right.shape[1], right.mean(axis=1)
-            block = (right @ right.T / n - np.outer(mean, mean)) / n
-            place = np.ix_([y], together, groups, together, groups)
-            covariance[place] = block.reshape(1, *(len(together), len(groups)) * 2)
-    return covariance
 
 
 def mover(first: Mapping, second: Mapping, correlation: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -207,7 +144,7 @@ def resample(models: Sequence[Correctness], *, resamples: int, rng: np.random.Ge
         return np.concatenate(alone, axis=1)
     n_groups, n_classes = first.count.shape
     accuracy = np.empty((resamples, len(models), n_groups, n_classes))
-    for strata, y in _strata(first):
+    for strata, y in first.strata:
         bits = np.array([model.right[a][y] for model in models for a in strata])
         share = _draw(bits, bits.shape[1], resamples, rng)
         accuracy[:, :, strata, y] = share.reshape(resamples, len(models), len(strata))
@@ -222,7 +159,7 @@ def resample_fair(correctness: Correctness, *, resamples: int, rng: np.random.Ge
     """
     n_groups, n_classes = correctness.count.shape
     accuracy = np.empty((resamples, n_groups, n_classes))
-    for strata, y in _strata(correctness):
+    for strata, y in correctness.strata:
         cells = [correctness.right[a][y] for a in range(n_groups)]
         if correctness.paired:
             pool = np.concatenate([np.array(order) for order in permutations(cells)], axis=1)
@@ -233,25 +170,9 @@ def resample_fair(correctness: Correctness, *, resamples: int, rng: np.random.Ge
 
 
 def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tuple[np.ndarray, ...]:
-    """Return the ends of the 95 % interval of a DEO and its corrected value, (low, corrected, high), of shape (...).
+    """Return the ends of the 95 % test-set interval of a model's DEO and its corrected value, (low, corrected, high).
 
-    The interval holds the true DEOs that an inverted test does not reject. If the true DEO is t, a model scores
-    DEO(truth(t) + error), with the bootstrap's errors. truth(t) are cells that have the DEO t and otherwise lie as
-    observed, except for the lower end (below). For DEO_A the gaps of all classes grow or shrink by the same amount,
-    down to zero (soft thresholding); for DEO_M gaps above t are cut to t, or the largest is widened to it. Where a gap
-    grows, its two extreme groups move apart; where it shrinks, all groups approach each other in proportion. At the
-    corrected value, half of the models would score above the observed DEO.
-
-    Where groups tie for an extreme, each adds its noise to the score. But noise also sets their observed cells apart,
-    so that cells placed as observed score too little, and the lower end would leave true DEOs out. For that end each
-    group is therefore moved towards its nearer extreme (`_towards_extremes`): for DEO_A in all classes; for DEO_M in
-    the class of the largest gap alone, because the observed gaps of the others, too wide by their own noise, already
-    add to the score.
-
-    A t is rejected where so large a score has a probability below 5 % - s, or so small a score one below s. Near zero,
-    the share s of the lower tail moves to the upper one (Feldman and Cousins), because DEO cannot be negative: s grows
-    from nearly nothing at t = 0 to 2.5 % where the scores lie apart from a fair model's. It is 2.5 % times the
-    probability that a fair model scores below all but the smallest 2.5 % of them.
+    See `mean_deo_interval`, of which this is the case of one training.
 
     Parameters
     ----------
@@ -261,25 +182,67 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
         Bootstrapped minus observed.
     measure : "deo_a" or "deo_m"
     """
-    observed = MEASURES[measure](accuracy)
+    return mean_deo_interval(accuracy[None], error[:, None], measure=measure)
+
+
+def mean_deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tuple[np.ndarray, ...]:
+    """Return the ends of the 95 % test-set interval of the mean DEO of trainings, and its corrected value.
+
+    The result is (low, corrected, high), of shape (...). The trainings are those that there are; what others could have
+    given is added by `fairdistill.evaluation.crossed`.
+
+    The interval holds the true means that an inverted test does not reject. If the true mean is t, the trainings score
+    mean DEO(truth(t) + error), with errors that are drawn for all of them together. truth(t) are cells that have the
+    mean DEO t and otherwise lie as observed, once chance has been taken out of the differences between trainings
+    (`pulled_together`), except for the lower end (below). The DEO of all trainings grows or shrinks by the same amount.
+    For DEO_A the gaps of all classes do, down to zero (soft thresholding); for DEO_M gaps above the new maximum are cut
+    to it, or the largest is widened to it. Where a gap grows, its two extreme groups move apart; where it shrinks, all
+    groups approach each other in proportion. At the corrected value, half of the scores would be above the observed
+    mean.
+
+    Where groups tie for an extreme, each adds its noise to the score. But noise also sets their observed cells apart,
+    so that cells placed as observed score too little, and the lower end would leave true DEOs out. For that end each
+    group is therefore moved towards its nearer extreme (`_towards_extremes`), in all classes; but for the DEO_M of one
+    training in the class of the largest gap alone, because the observed gaps of the others, too wide by their own
+    noise, already add to the score.
+
+    A t is rejected where so large a score has a probability below 5 % - s, or so small a score one below s. Near zero,
+    the share s of the lower tail moves to the upper one (Feldman and Cousins), because DEO cannot be negative: s grows
+    from nearly nothing at t = 0 to 2.5 % where the scores lie apart from a fair model's. It is 2.5 % times the
+    probability that a fair model scores below all but the smallest 2.5 % of them.
+
+    Parameters
+    ----------
+    accuracy : shape (trainings, ..., n_groups, n_classes)
+        Observed.
+    error : shape (resamples, trainings, ..., n_groups, n_classes)
+        Drawn minus observed.
+    measure : "deo_a" or "deo_m"
+    """
+    observed = MEASURES[measure](accuracy).mean(axis=0)
     # groups and classes first: this is fast because it passes over whole arrays
-    cells = np.ascontiguousarray(np.moveaxis(accuracy, (-2, -1), (0, 1)))
-    errors = np.ascontiguousarray(np.moveaxis(error, (-2, -1), (0, 1)))
+    cells, placed_errors, errors = (
+        np.ascontiguousarray(np.moveaxis(array, (-2, -1), (0, 1)))
+        for array in (*pulled_together(accuracy, error), error)
+    )
     top, bottom = cells.max(axis=0), cells.min(axis=0)
     gap, middle = top - bottom, (top + bottom) / 2
     scale = np.where(gap > 0, gap, 1)
-    as_observed, moved = (cells - middle) / scale, (_towards_extremes(cells, errors) - middle) / scale
-    if measure == "deo_m":
-        moved = np.where(gap == gap.max(axis=0), moved, as_observed)
+    as_observed, moved = (cells - middle) / scale, (_towards_extremes(cells, placed_errors) - middle) / scale
+    largest = gap.max(axis=0)
+    if measure == "deo_m" and len(accuracy) == 1:
+        moved = np.where(gap == largest, moved, as_observed)
     # the two groups that move apart, also where there is no gap yet
     ends = np.zeros_like(cells)
     np.put_along_axis(ends, cells.argmax(axis=0)[None], 0.5, axis=0)
     np.put_along_axis(ends, (len(cells) - 1 - cells[::-1].argmin(axis=0))[None], -0.5, axis=0)
 
     def gaps(t: np.ndarray) -> np.ndarray:
+        """The gaps of truth(t), (n_classes, trainings, ...); t is a change for DEO_A, and a mean for DEO_M."""
         if measure == "deo_a":
             return np.clip(gap + t, 0, 1)
-        return np.where(gap == gap.max(axis=0), t, np.minimum(gap, t))
+        new = np.clip(largest + (t - largest.mean(axis=0)), 0, 1)
+        return np.where(gap == largest, new, np.minimum(gap, new))
 
     def scores(t: np.ndarray, place: np.ndarray) -> np.ndarray:
         new = gaps(t)
@@ -291,9 +254,9 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
             np.maximum(high, answer, out=high)
             np.minimum(low, answer, out=low)
         high -= low
-        return high.mean(axis=0) if measure == "deo_a" else high.max(axis=0)
+        return (high.mean(axis=0) if measure == "deo_a" else high.max(axis=0)).mean(axis=1)
 
-    fair = -gap.max(axis=0) if measure == "deo_a" else np.zeros_like(observed)
+    fair = -gap.max(axis=(0, 1)) if measure == "deo_a" else largest.mean(axis=0) - largest.max(axis=0)
     fair_scores = scores(fair, as_observed)
 
     def small(drawn: np.ndarray) -> np.ndarray:
@@ -321,7 +284,33 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
     # of the brackets of both ends, the outer bounds
     low, corrected = border(too_small, moved)[0], border(below_median, as_observed)[0]
     found = np.minimum(low, corrected), corrected, border(not_too_large, as_observed)[1]
-    return tuple(gaps(t).mean(axis=0) if measure == "deo_a" else t for t in found)
+    over_classes = np.mean if measure == "deo_a" else np.max
+    return tuple(over_classes(gaps(t), axis=0).mean(axis=0) for t in found)
+
+
+def pulled_together(accuracy: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return cells of trainings that differ as much as the trainings do but for chance, and the errors of these cells.
+
+    The cells of all trainings approach their mean over trainings by one factor, which takes the variance that the
+    noise of the images explains out of that between trainings. One training stays as it is.
+
+    Parameters
+    ----------
+    accuracy : shape (trainings, ..., n_groups, n_classes)
+    error : shape (resamples, trainings, ..., n_groups, n_classes)
+    """
+    if len(accuracy) == 1:
+        return accuracy, error
+    cells = (-2, -1)
+    observed = accuracy.var(axis=0, ddof=1).mean(axis=cells)
+    expected = error.var(axis=1, ddof=1).mean(axis=(0, *cells))
+    factor = np.sqrt(np.maximum(0, 1 - expected / np.where(observed > 0, observed, np.inf)))[..., None, None]
+
+    def pull(array: np.ndarray, axis: int) -> np.ndarray:
+        mean = array.mean(axis=axis, keepdims=True)
+        return mean + factor * (array - mean)
+
+    return pull(accuracy, 0), pull(error, 1)
 
 
 def _towards_extremes(cells: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -342,13 +331,6 @@ def _towards_extremes(cells: np.ndarray, errors: np.ndarray) -> np.ndarray:
     noise = 2 * (np.take_along_axis(errors, nearer[:, :, None], axis=0) - errors).var(axis=2)
     total = distance**2 + noise
     return cells + distance * noise / np.where(total > 0, total, 1)
-
-
-def _strata(correctness: Correctness) -> list[tuple[list[int], int]]:
-    """The groups whose samples are drawn together, and the class, of each stratum."""
-    n_groups, n_classes = correctness.count.shape
-    together = [list(range(n_groups))] if correctness.paired else [[a] for a in range(n_groups)]
-    return [(groups, y) for y in range(n_classes) for groups in together]
 
 
 def _draw(bits: np.ndarray, n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
