@@ -71,9 +71,7 @@ class DataSet(Settings):
     def _draws_are_made(self) -> Self:
         for draw in self.per_seed:
             if f"{draw}_seed" not in type(self).model_fields:
-                what = (
-                    "draws a {draw} for each seed, which this kind of data set lacks; leave it out of per_seed"
-                )
+                what = "draws a {draw} for each seed, which this kind of data set lacks; leave it out of per_seed"
                 raise PydanticCustomError("per_seed", what, {"draw": draw})
         return self
 
@@ -121,7 +119,7 @@ class Cifar10S(Coloured):
     duplicates: Literal["drop_near", "keep"] = Field(
         "keep",
         description="What becomes of training images that are near-copies of a test image: `drop_near` leaves them "
-        "out; `keep` keeps them, as all other work with CIFAR-10 does.",
+        "out; `keep` keeps them, as most other work with CIFAR-10 does.",
     )
 
 
