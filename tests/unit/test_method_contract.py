@@ -555,7 +555,7 @@ def test_what_a_prediction_needs_is_saved_with_the_network(tiny_folder, tiny, ba
     from fairdistill.networks import save_network
     from fairdistill.training import publish as publishing
 
-    monkeypatch.setattr(publishing, "load_dataset", lambda folder: with_validation(tiny))
+    monkeypatch.setattr(publishing, "load_dataset", lambda folder, fold: with_validation(tiny))
     path = tmp_path / "base.safetensors"
     save_network(path, base, network_settings())
     record = publish(tiny_folder, post_processing(), tmp_path / "model", base=path)
