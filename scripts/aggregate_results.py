@@ -1,7 +1,7 @@
 """Gather the metrics files of a study's models into tidy tables.
 
-runs.csv has one row per model; summary.csv has mean, sd, n and intervals, one row per model and metric; paired.csv
-has the gap of each student to its base, with intervals and a test over seeds. The metrics files of the models that
+runs.csv has one row per training; summary.csv has mean, sd, n and intervals, one row per model and metric; paired.csv
+has the gap of each student to its base, with its interval and a test over seeds. The metrics files of the models that
 --grids names are read, and no other file.
 """
 
@@ -23,14 +23,14 @@ def main() -> None:
         "--metrics",
         required=True,
         metavar="PATTERN",
-        help="path of a metrics file, such as results/x/metrics/{dataset}/{architecture}/{method}/seed{seed}.json",
+        help="path of a metrics file, such as x/metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json",
     )
     parser.add_argument(
         "--grids",
         required=True,
         metavar="JSON",
-        help='the models: [{"dataset": [..], "architecture": [..], "method": ["teacher", ..], "seed": [..]}, ..]; '
-        "tables keep this order",
+        help='the models: [{"dataset": [..], "architecture": [..], "method": ["teacher", ..], "seed": [..]}, ..], with '
+        '"fold": [0, 1, ..] where data sets have several test sets; tables keep this order',
     )
     parser.add_argument("--runs", type=Path, required=True, help="table of runs to write (CSV)")
     parser.add_argument("--summary", type=Path, required=True, help="means and intervals to write (CSV)")
@@ -44,9 +44,9 @@ def main() -> None:
         if models.validation.empty:
             raise UserError("--validation: no model was scored on a validation split; leave the option out")
         write_csv(args.validation, models.validation)
-    paired = pair_with_bases(models.runs, models.correctness)
+    paired = pair_with_bases(models.runs, models.answers)
     write_csv(args.runs, models.runs)
-    write_csv(args.summary, summarise(models.runs))
+    write_csv(args.summary, summarise(models.runs, models.answers))
     write_csv(args.paired, paired)
     write_text(args.paired_markdown, paired_markdown(paired))
 

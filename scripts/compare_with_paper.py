@@ -10,7 +10,8 @@ from pathlib import Path
 from fairdistill.reporting.pairs import read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
 from fairdistill.reporting.paper.conclusions import judge
-from fairdistill.reporting.runs import read_runs, write_csv
+from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.settings.paper import read_paper_values
@@ -18,7 +19,7 @@ from fairdistill.settings.paper import read_paper_values
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, required=True, help="runs.csv, one row per model")
+    parser.add_argument("--summary", type=Path, required=True, help="summary.csv, the means over seeds")
     parser.add_argument("--paired", type=Path, required=True, help="paired.csv, students beside their bases")
     parser.add_argument("--paper-values", type=Path, required=True, help="the paper's numbers (CSV)")
     parser.add_argument("--method", help="the students to compare; the teachers alone where left out")
@@ -32,7 +33,7 @@ def main() -> None:
     args = parser.parse_args()
 
     paired, paper_values = read_paired(args.paired), as_table(read_paper_values(args.paper_values))
-    comparison = compare(read_runs(args.runs), paired, paper_values, method=args.method)
+    comparison = compare(read_summary(args.summary), paired, paper_values, method=args.method)
     verdicts = None
     if args.conclusions:
         verdicts = judge(paired, method=args.method)

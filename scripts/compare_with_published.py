@@ -8,14 +8,15 @@ import argparse
 from pathlib import Path
 
 from fairdistill.reporting.published import compare_studies, studies_markdown
-from fairdistill.reporting.runs import read_runs, write_csv
+from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import write_text
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, required=True, help="runs.csv of this study, one row per model")
+    parser.add_argument("--summary", type=Path, required=True, help="summary.csv of this study")
     parser.add_argument(
         "--published", type=Path, required=True, help="folder of the published study, such as results/paper"
     )
@@ -23,10 +24,10 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, required=True, help="comparison to write as Markdown")
     args = parser.parse_args()
 
-    published = args.published / "tables" / "runs.csv"
+    published = args.published / "tables" / "summary.csv"
     if not published.is_file():
         raise UserError(f"--published: there is no {published}; give the folder of a study that has its tables")
-    comparison = compare_studies(read_runs(published), read_runs(args.runs))
+    comparison = compare_studies(read_summary(published), read_summary(args.summary))
     write_csv(args.csv, comparison)
     write_text(args.markdown, studies_markdown(comparison, published=str(args.published)))
 

@@ -19,14 +19,14 @@ def main() -> None:
         "--metrics",
         required=True,
         metavar="PATTERN",
-        help="path of a metrics file, such as results/x/metrics/{dataset}/{architecture}/{method}/seed{seed}.json",
+        help="path of a metrics file, such as x/metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json",
     )
     parser.add_argument(
         "--grids",
         required=True,
         metavar="JSON",
-        help='the models: [{"dataset": [..], "architecture": [..], "method": ["teacher", ..], "seed": [..]}, ..]; '
-        "later names are compared with earlier ones",
+        help='the models: [{"dataset": [..], "architecture": [..], "method": ["teacher", ..], "seed": [..]}, ..], with '
+        '"fold": [0, 1, ..] where data sets have several test sets; later names are compared with earlier ones',
     )
     parser.add_argument("--csv", type=Path, required=True, help="table to write as CSV, numbers only")
     parser.add_argument("--markdown", type=Path, required=True, help="table to write as Markdown")

@@ -1,12 +1,13 @@
 """Write the paper's Table I: accuracy, DEO_A and DEO_M of each architecture's student and teacher.
 
-As in the paper each number is an average over the data sets; over several seeds it is mean and sd.
+As in the paper each number is an average over the data sets: its mean and sd over seeds, and its 95 % interval.
 """
 
 import argparse
 from pathlib import Path
 
-from fairdistill.reporting.runs import read_runs, write_csv
+from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.summaries import read_summary
 from fairdistill.reporting.tables import table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
@@ -14,16 +15,16 @@ from fairdistill.runtime.files import write_text
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, required=True, help="runs.csv, one row per model")
+    parser.add_argument("--summary", type=Path, required=True, help="summary.csv, the means over seeds")
     parser.add_argument("--csv", type=Path, required=True, help="Table I to write as CSV, numbers only")
     parser.add_argument("--markdown", type=Path, required=True, help="Table I to write as Markdown")
     parser.add_argument("--tex", type=Path, required=True, help="Table I to write as LaTeX (booktabs)")
     args = parser.parse_args()
 
-    runs = read_runs(args.runs)
-    write_csv(args.csv, table1(runs))
-    write_text(args.markdown, table1_markdown(runs))
-    write_text(args.tex, table1_latex(runs))
+    summary = read_summary(args.summary)
+    write_csv(args.csv, table1(summary))
+    write_text(args.markdown, table1_markdown(summary))
+    write_text(args.tex, table1_latex(summary))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Draw one of Figures 2 to 5: accuracy or DEO of one architecture's teacher and students on each data set.
 
-Bars are means over seeds. Over several seeds, whiskers show their sd and dots the seeds; a bar of one seed has its 95 %
-interval over test images. The paper's values and models at chance are marked.
+Bars are means over seeds, dots the seeds, and whiskers the 95 % interval; of one training, that over test images. The
+paper's values and models at chance are marked.
 """
 
 import argparse
@@ -10,15 +10,15 @@ from pathlib import Path
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.figures import plot_comparison
 from fairdistill.reporting.paper.comparison import PAPER_METRICS, as_table
-from fairdistill.reporting.runs import read_runs
+from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.paper import read_paper_values
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, required=True, help="runs.csv, one row per model")
-    parser.add_argument("--architecture", required=True, help="the architecture to draw, as the runs name it")
+    parser.add_argument("--summary", type=Path, required=True, help="summary.csv, the means over seeds")
+    parser.add_argument("--architecture", required=True, help="the architecture to draw, as the summary names it")
     parser.add_argument("--metric", choices=PAPER_METRICS, required=True, help="deo draws both DEO_A and DEO_M")
     parser.add_argument("--paper-values", type=Path, help="the paper's numbers (CSV), to mark")
     parser.add_argument("--method", help="the students that the paper's values are marked on; none where left out")
@@ -27,7 +27,7 @@ def main() -> None:
     args = parser.parse_args()
 
     figure = plot_comparison(
-        read_runs(args.runs),
+        read_summary(args.summary),
         architecture=args.architecture,
         metric=args.metric,
         paper_values=as_table(read_paper_values(args.paper_values)) if args.paper_values else None,

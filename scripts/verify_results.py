@@ -27,7 +27,7 @@ from fairdistill.reporting.paper.comparison import as_table, compare, comparison
 from fairdistill.reporting.paper.conclusions import judge
 from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.runs import csv_text, read_runs
-from fairdistill.reporting.summaries import summarise
+from fairdistill.reporting.summaries import read_summary, summarise
 from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import read_json, sha256
@@ -103,22 +103,22 @@ def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str
     names = read_runs(published["runs.csv"])[IDENTITY].drop_duplicates()
     order = in_order(study.main_grids, models.runs.merge(names))
     runs, validation = (in_grid_order(table.merge(names), order) for table in (models.runs, models.validation))
-    paired = pair_with_bases(runs, models.correctness)
-    texts = {"runs.csv": csv_text(runs), "summary.csv": csv_text(summarise(runs))}
+    paired = pair_with_bases(runs, models.answers)
+    texts = {"runs.csv": csv_text(runs), "summary.csv": csv_text(summarise(runs, models.answers))}
     texts |= {"paired.csv": csv_text(paired), "paired.md": paired_markdown(paired)}
     if any(study.data.sets[name].validation for name in study.datasets):
         texts["validation.csv"] = csv_text(validation)
     # what follows was made from the tables, with their digits
-    runs, paired = read_runs(io.StringIO(texts["runs.csv"])), read_paired(io.StringIO(texts["paired.csv"]))
-    texts |= {"table1.csv": csv_text(table1(runs)), "table1.md": table1_markdown(runs)}
-    texts["table1.tex"] = table1_latex(runs)
+    summary, paired = read_summary(io.StringIO(texts["summary.csv"])), read_paired(io.StringIO(texts["paired.csv"]))
+    texts |= {"table1.csv": csv_text(table1(summary)), "table1.md": table1_markdown(summary)}
+    texts["table1.tex"] = table1_latex(summary)
     if "ablations.csv" in published:
         texts |= ablation_tables(models, published["ablations.csv"], study)
     if study.paper_values:
-        texts |= paper_tables(runs, paired, study)
+        texts |= paper_tables(summary, paired, study)
     # there only where the published study was, when the tables were made
     if "published_vs_own.csv" in published and study.published:
-        comparison = compare_studies(read_runs(Path(study.published, "tables", "runs.csv")), runs)
+        comparison = compare_studies(read_summary(Path(study.published, "tables", "summary.csv")), summary)
         texts["published_vs_own.csv"] = csv_text(comparison)
         texts["published_vs_own.md"] = studies_markdown(comparison, published=study.published)
     return texts
@@ -127,19 +127,19 @@ def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str
 def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, str]:
     """Make the tables of what each part brings again, of the models that the published one is of."""
     compared = models.runs.merge(compared_runs(published))
-    chosen = Models(compared, models.validation, models.correctness, models.parts)
+    chosen = Models(compared, models.validation, models.answers, models.parts)
     table = ablations(chosen, order=in_order(study.all_grids, compared))
     texts = {"ablations.csv": csv_text(table), "ablations.md": ablations_markdown(table)}
     return texts | {"ablations.tex": ablations_latex(table)}
 
 
-def paper_tables(runs: pd.DataFrame, paired: pd.DataFrame, study: Study) -> dict[str, str]:
+def paper_tables(summary: pd.DataFrame, paired: pd.DataFrame, study: Study) -> dict[str, str]:
     """Make the comparison with the paper again; its conclusions are those of the project's own values alone."""
     paper_values, method, verdicts, texts = Path(study.paper_values), study.paper_method, None, {}
     if judges_conclusions(study, ROOT / "config" / "paper_values.csv"):
         verdicts = judge(paired, method=method)
         texts["paper_conclusions.csv"] = csv_text(verdicts)
-    comparison = compare(runs, paired, as_table(read_paper_values(paper_values)), method=method)
+    comparison = compare(summary, paired, as_table(read_paper_values(paper_values)), method=method)
     texts["paper_vs_reproduced.csv"] = csv_text(comparison)
     texts["paper_vs_reproduced.md"] = comparison_markdown(comparison, verdicts, method=method)
     return texts
@@ -189,7 +189,7 @@ def differences_of_base(path: Path, record: dict, results: Path) -> list[str]:
     if run["base"] is None:
         return []
     base = results / "metrics" / run["dataset"] / run["base"]["architecture"] / run["base"]["method"]
-    base = base / f"seed{run['seed']}.json"
+    base = base / path.name
     evaluated = read_json(base)["outputs"]["weights.safetensors"] if base.exists() else digest
     return [] if digest == evaluated else [f"{path}: its base is another than that of {base}"]
 
@@ -198,7 +198,10 @@ def differences_of_scores(path: Path, condition: str, tolerance: float, results:
     """Compare the scores on test images in some rows of a table with the metrics of the models."""
     wrong = []
     for row in pd.read_csv(path).query(condition).to_dict("records"):
-        model = Path(row["dataset"], row["architecture"], row["method"], f"seed{row['seed']}.json")
+        folder = Path(row["dataset"], row["architecture"], row["method"])
+        model = folder / f"seed{row['seed']}.json"
+        if not (results / "metrics" / model).exists():
+            model = folder / f"seed{row['seed']}-fold{row.get('fold')}.json"
         metrics = read_json(results / "metrics" / model)["metrics"]
         wrong += [
             f"tables/{path.name}: {name} is not that of metrics/{model}"

@@ -105,6 +105,20 @@ def collect(
     )
 
 
+def pool(folds: Sequence[Correctness]) -> Correctness:
+    """Return the answers on several disjoint test sets as those on one."""
+    first = folds[0]
+    n_groups, n_classes = first.count.shape
+    return Correctness(
+        right=[
+            [np.concatenate([fold.right[a][y] for fold in folds]) for y in range(n_classes)] for a in range(n_groups)
+        ],
+        paired=first.paired,
+        images=hashlib.sha256("\n".join(fold.images for fold in folds).encode()).hexdigest(),
+        weighting=first.weighting,
+    )
+
+
 def from_metrics(metrics: Mapping, *, classes: Sequence[str], groups: Sequence[str]) -> Correctness:
     """Return the correctness that the metrics of one split hold: the fields `correctness` and `cell_count`.
 

@@ -101,6 +101,7 @@ class Trainings:
     """
 
     def __init__(self, tests: Sequence[Sequence[Correctness]], *, known: Mapping | None = None, draws: int = DRAWS):
+        self.by_seed = tests
         self.tests = [test for folds in tests for test in folds]
         self.known, self.draws = known, draws
         self.cells = np.array([[test.accuracy for test in folds] for folds in tests])
@@ -117,6 +118,10 @@ class Trainings:
     def over_folds(self, cells: np.ndarray) -> np.ndarray:
         """Return the accuracy of the cells of each seed, (..., seeds, n_groups, n_classes), from that on each fold."""
         return (cells * self.share).sum(axis=-3)
+
+    def of_groups(self) -> np.ndarray:
+        """Return the accuracy of each group of each seed, shape (seeds, n_groups)."""
+        return (self.over_folds(self.cells) * self.weight).sum(axis=-1) / self.weight.sum(axis=-1)
 
     def scores(self, cells: np.ndarray, metric: str) -> np.ndarray:
         """Return what each training adds to a metric, shape (..., seeds, folds): the mean over folds is the seed's.

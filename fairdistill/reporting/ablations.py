@@ -12,10 +12,9 @@ import pandas as pd
 from fairdistill.reporting.columns import ESTIMATE, IDENTITY, MEASURED, OTHER, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.models import Models
-from fairdistill.reporting.pairs import differences, margins, pair_with_bases, runs_of
-from fairdistill.reporting.runs import at_chance
+from fairdistill.reporting.pairs import differences, pair_with_bases, runs_of
 from fairdistill.reporting.summaries import summarise
-from fairdistill.reporting.tables import AT_CHANCE_NOTE, NOTE, latex, markdown, marked, numbers
+from fairdistill.reporting.tables import INTERVAL_NOTE, NOTE, alone, latex, markdown, marked, notes_on, numbers
 from fairdistill.runtime.errors import UserError
 
 # each part, and the column whose name differs between models that differ in the part; `method` is all of a method, as
@@ -33,8 +32,7 @@ COLUMNS = ["part", *PLACE, "minus", "metric", "estimate", *ESTIMATE, "seeds", "a
 INTRODUCTION = (
     "Two models are compared where they differ in one part alone; all values are fractions. A model counts with the "
     "seeds that all methods on its data set and architecture have, a difference with those that both of its models "
-    "have. The interval, at 95 %, joins the noise of the test set with that of the seeds, where there are several. "
-    f"{NOTE}"
+    f"have. {INTERVAL_NOTE} {NOTE}"
 )
 OVERVIEW = (
     "Mean of the difference over data sets, architectures and, for data and stem, methods; methods are compared where "
@@ -47,9 +45,9 @@ MODELS = "Each model, mean and sd over n seeds, and what it gains on its base."
 def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Return each model's means and each difference between models that one part makes, one row per metric.
 
-    Columns: part; dataset, architecture, method; minus; metric (accuracy, deo_a, deo_m); estimate, sd, n; seeds_low
-    and seeds_high, its t-interval; test_low and test_high, its test-set interval; seeds; at_chance, whether a model is,
-    in any of the seeds, no more accurate than one that names the largest class. Where `part` is "model" the estimate is
+    Columns: part; dataset, architecture, method; minus; metric (accuracy, deo_a, deo_m); estimate, and the columns
+    `ESTIMATE`; seeds; at_chance, whether a model is, in any of the trainings, no more accurate than one that names the
+    largest class. Where `part` is "model" the estimate is
     the mean over the model's `seeds`. Else it is a difference, and `minus` is what the other model has in the place of
     the method ("sampling", "loss", "base", and "method" for the difference to its base), of the data set ("data") or of
     the architecture ("stem"); a base of another architecture has that before its method. Of each data set and
@@ -68,18 +66,16 @@ def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataF
     UserError
         If the methods on one data set and architecture have no seed in common.
     """
-    runs, correctness = _shared_seeds(models.runs), models.correctness
+    runs = _shared_seeds(models.runs)
     rank = {column: {name: i for i, name in enumerate(names)} for column, names in order.items()}
     rank["part"] = {part: i for i, part in enumerate(["model", *PARTS])}
     rank["minus"] = {"": -1, **rank["dataset"], **rank["architecture"], **rank["method"]}
-    means = summarise(runs).query("metric in @MEASURED").rename(columns={"mean": "estimate"})
-    gaps = pair_with_bases(runs, correctness).assign(part="method", minus=_base_of)
+    means = summarise(runs, models.answers).query("metric in @MEASURED").rename(columns={"mean": "estimate"})
+    gaps = pair_with_bases(runs, models.answers).assign(part="method", minus=_base_of)
     pairs = pd.concat([_pairs(runs, models.parts, name, rank) for name in PLACE])
-    changes = differences(pairs, correctness, by=["part", *PLACE, "minus"])
+    changes = differences(pairs, models.answers, by=["part", *PLACE, "minus"])
     compared = pd.concat([changes, gaps]).rename(columns={"difference": "estimate"})
-    of_model = runs.assign(at_chance=at_chance(runs)).groupby(PLACE)
-    seeds = of_model["seed"].agg(lambda seeds: " ".join(map(str, sorted(seeds)))).rename("seeds")
-    means = means.assign(part="model", minus="").join(seeds, on=PLACE).join(of_model["at_chance"].any(), on=PLACE)
+    means = means.assign(part="model", minus="")
     table = pd.concat([means, compared.assign(seeds="")])[COLUMNS]
     # of the base of another architecture, by its method
     ranks = {column: (lambda name, places=places: places[name.split(" ")[-1]]) for column, places in rank.items()}
@@ -120,14 +116,14 @@ def ablations_markdown(table: pd.DataFrame) -> str:
         markdown(_models(table)),
         "## Every comparison",
         markdown(comparisons),
-        *[AT_CHANCE_NOTE] * bool(table["at_chance"].any()),
+        *notes_on(table),
     ]
     return "\n\n".join(sections) + "\n"
 
 
 def ablations_latex(table: pd.DataFrame) -> str:
     """Return the overview and the models of `ablations_markdown` as two LaTeX floats."""
-    note = f" {AT_CHANCE_NOTE}" * bool(table["at_chance"].any())
+    note = "".join(f" {text}" for text in notes_on(table))
     return "\n".join(
         [
             latex(_overview(table), caption=f"What each part brings. {OVERVIEW} {NOTE}{note}", label="tab:ablations"),
@@ -157,7 +153,7 @@ def _shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:
 def _pairs(runs: pd.DataFrame, parts: Mapping[tuple, Mapping], name: str, rank: Mapping[str, Mapping]) -> pd.DataFrame:
     """Pairs of runs whose `name` differs, and of whose parts just one, with the columns part and minus."""
     same = [column for column in PLACE if column != name]
-    pairs = runs.merge(runs, on=["study", *same, "seed"], suffixes=("", OTHER))
+    pairs = runs.merge(runs, on=["study", *same, "seed", "fold"], suffixes=("", OTHER))
     pairs = pairs[pairs[name].map(rank[name]) > pairs[f"{name}{OTHER}"].map(rank[name])]
     pairs = pairs.assign(**{f"{column}{OTHER}": pairs[column] for column in same})
     found = [_part(pair, parts) for pair in pairs.to_dict("records")]
@@ -173,13 +169,11 @@ def _part(pair: Mapping, parts: Mapping[tuple, Mapping]) -> str | None:
 
 
 def _compared(table: pd.DataFrame) -> pd.DataFrame:
-    """The differences of the table, each once, with the columns difference, low, high and text to print."""
+    """The differences of the table, each once, with the columns difference and text to print."""
     compared = table[table["part"] != "model"].drop_duplicates([*PLACE, "minus", "metric"]).copy()
-    ends = [margins(row | {"difference": row["estimate"]}) for row in compared.to_dict("records")]
-    ends = pd.DataFrame(ends, columns=["down", "up"], index=compared.index, dtype=float)
-    compared["low"], compared["high"] = compared["estimate"] - ends["down"], compared["estimate"] + ends["up"]
     parts = (numbers(compared[name], "{:+.3f}") for name in ("estimate", "low", "high"))
     texts = [f"{estimate} [{low}, {high}]" for estimate, low, high in zip(*parts, strict=True)]
+    texts = alone(texts, compared["trainings"])
     compared["text"] = marked(texts, compared)
     names = [printed(row[PARTS[row["part"]]]) for row in compared.to_dict("records")]
     minus = [" ".join(map(printed, name.split(" "))) for name in compared["minus"]]
@@ -201,11 +195,12 @@ def _overview(table: pd.DataFrame) -> pd.DataFrame:
         above=("above", "sum"),
         n=("part", "size"),
         at_chance=("at_chance", "any"),
+        trainings=("trainings", "min"),
     )
     lines = lines.reset_index().rename(columns={"n": "comparisons"})
     parts = numbers(lines["estimate"], "{:+.3f}"), lines["below"], lines["above"]
     texts = [f"{estimate} ({below} below, {above} above)" for estimate, below, above in zip(*parts, strict=True)]
-    lines["text"] = marked(texts, lines)
+    lines["text"] = marked(alone(texts, lines["trainings"]), lines)
     return _side_by_side(lines, ["part", "difference", "comparisons"])
 
 

@@ -3,10 +3,10 @@
 # of the models that differ in nothing but the seed
 PLACE = ["dataset", "architecture", "method"]
 # of one model of a study, as grids and patterns of paths have them
-NAMES = [*PLACE, "seed"]
+NAMES = [*PLACE, "seed", "fold"]
 # the same with what a table says of them beside their names
 OVER_SEEDS = ["dataset", "architecture", "role", "method"]
-IDENTITY = ["study", *OVER_SEEDS, "seed"]
+IDENTITY = ["study", *OVER_SEEDS, "seed", "fold"]
 BASE = ["base_architecture", "base_method"]
 
 METRICS = ["accuracy", "deo_a", "deo_m", "worst_group_accuracy"]
@@ -26,5 +26,10 @@ RUNS = [*IDENTITY, *BASE, *METRICS, *UNCERTAINTY, "paired", "n_images", "epochs"
 
 # marks the second model's columns in a table of pairs
 OTHER = "_other"
-# of an estimate over seeds
-ESTIMATE = ["sd", "n", "seeds_low", "seeds_high", "test_low", "test_high"]
+# of an estimate over seeds: see `fairdistill.evaluation.crossed.Estimate`
+ESTIMATE = ["sd", "n", "trainings", "low", "corrected", "high", "images", "between", "run", "shared"]
+# the seeds, and the value of each
+SEEDS = ["seeds", "values"]
+BASELINE = ["fair_baseline", "fair_baseline_low", "fair_baseline_high"]
+# all of summary.csv
+SUMMARY = [*OVER_SEEDS, "metric", "mean", *ESTIMATE, *BASELINE, "verdict", "at_chance", *SEEDS, "test_images"]

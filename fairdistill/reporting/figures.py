@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from fairdistill.reporting.columns import DEO
+from fairdistill.reporting.answers import values_of
+from fairdistill.reporting.columns import BASELINE, DEO
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.paper.comparison import PAPER_METRICS
-from fairdistill.reporting.runs import at_chance
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.paper import PAPER_DATASETS
@@ -52,7 +52,7 @@ HATCHES = ["", "....", "xxxx", "\\\\\\\\", "++++", "oooo", "----"]
 # in one panel: a teacher and 20 students; more are split over several panels, each with the teacher
 MOST_BARS = 21
 ONE_SEED = "one seed"
-SD, INTERVAL = "± sd over seeds", "95 %, test images"
+INTERVAL, ALONE = "95 %", "95 %, test images alone"
 FAIR = "fair classifier: mean and 95 % range"
 CHANCE = "at chance"
 PAPER = "paper"
@@ -79,7 +79,7 @@ class Panel:
 
 
 def plot_comparison(
-    runs: pd.DataFrame,
+    summary: pd.DataFrame,
     *,
     architecture: str,
     metric: str,
@@ -88,18 +88,18 @@ def plot_comparison(
 ) -> Figure:
     """Draw the teacher and the students of one architecture on each data set.
 
-    Bars are means over seeds. Over several seeds whiskers show their sd and dots the single seeds; a bar of one seed
-    has its 95 % interval over test images as whisker. On a DEO a band shows what a fair classifier of the same accuracy
-    would score: mean and 95 % range. A cross at the foot of a bar says that one of its models is at
-    chance, no more accurate than one that names the largest class for every image.
+    Bars are means over seeds, dots the single seeds, and whiskers the 95 % interval over trainings and test images; of
+    one training that over test images alone, with marked ends. On a DEO a band shows what a fair classifier of the same
+    accuracy would score: mean and 95 % range. A cross at the foot of a bar says that one of its models is at chance, no
+    more accurate than one that names the largest class for every image.
 
-    Data sets and methods are in the order of the runs. Where a panel would have more than `MOST_BARS` bars they are
+    Data sets and methods are in the order of the summary. Where a panel would have more than `MOST_BARS` bars they are
     split over several.
 
     Parameters
     ----------
-    runs : DataFrame
-        One row per model, see `fairdistill.reporting.runs`.
+    summary : DataFrame
+        See `fairdistill.reporting.summaries.summarise`.
     metric : "accuracy" or "deo"
         DEO has two panels, DEO_A and DEO_M.
     paper_values : DataFrame, optional
@@ -110,20 +110,20 @@ def plot_comparison(
     Raises
     ------
     UserError
-        If the runs have no such architecture, or more students than a figure can tell apart.
+        If the summary has no such architecture, or more students than a figure can tell apart.
     """
-    if architecture not in set(runs["architecture"]):
-        known = ", ".join(runs["architecture"].unique())
-        raise UserError(f"no run of architecture '{architecture}' to draw; the table of runs has {known}")
-    runs = runs[runs["architecture"] == architecture]
-    students = [name for name in runs["method"].unique() if name != TEACHER]
+    if architecture not in set(summary["architecture"]):
+        known = ", ".join(summary["architecture"].unique())
+        raise UserError(f"no model of architecture '{architecture}' to draw; the summary has {known}")
+    summary = summary[summary["architecture"] == architecture]
+    students = [name for name in summary["method"].unique() if name != TEACHER]
     if len(students) > len(COLOURS) * len(HATCHES):
         most = len(COLOURS) * len(HATCHES)
         raise UserError(
             f"{len(students)} students of {architecture} to draw; a figure tells {most} apart, so take fewer"
         )
     styles = _styles(students)
-    panels, measures = _panels(runs, list(styles)), PAPER_METRICS[metric]
+    panels, measures = _panels(summary, list(styles)), PAPER_METRICS[metric]
     bars = max(len(panel.place) for panel in panels)
     columns = len(measures) if len(panels) == 1 and bars <= 8 else 1
     # bars as wide as those of the paper's figures, until the page is full
@@ -134,13 +134,14 @@ def plot_comparison(
         axes = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
         drawn = [(measure, panel) for measure in measures for panel in panels]
         for ax, (measure, panel) in zip(axes, drawn, strict=True):
-            _draw_bars(ax, runs, measure, panel, styles)
+            models = summary[summary["metric"] == measure].set_index(["dataset", "method"])
+            _draw_bars(ax, models, panel, styles)
             if measure in DEO:
-                _draw_fair_baseline(ax, runs, measure, panel)
+                _draw_fair_baseline(ax, models, panel)
             if paper_values is not None:
                 claims = paper_values.query("architecture == @architecture and metric == @metric")
                 _mark_paper(ax, claims, panel, method)
-            _mark_chance(ax, runs, panel)
+            _mark_chance(ax, models, panel)
             title, label = PANELS[measure]
             ax.set(title=f"{printed(architecture)}: {title}", ylabel=label)
             ax.set_xticks(range(len(panel.ticks)), panel.ticks)
@@ -161,7 +162,7 @@ def _styles(students: Sequence[str]) -> dict[str, dict]:
     }
 
 
-def _panels(runs: pd.DataFrame, methods: Sequence[str]) -> list[Panel]:
+def _panels(summary: pd.DataFrame, methods: Sequence[str]) -> list[Panel]:
     """Distribute the bars: each data set is a group of `methods`, and a panel has as many groups as it can hold."""
     teacher, *students = methods
     # a group that is too large alone is split, as evenly as can be
@@ -169,11 +170,11 @@ def _panels(runs: pd.DataFrame, methods: Sequence[str]) -> list[Panel]:
     size = ceil(len(students) / blocks)
     groups = [
         (dataset, f" ({i + 1} of {blocks})" * (blocks > 1), [teacher, *students[i * size : (i + 1) * size]])
-        for dataset in runs["dataset"].unique()
+        for dataset in summary["dataset"].unique()
         for i in range(blocks)
     ]
     together = MOST_BARS // (size + 1)
-    known = set(zip(runs["dataset"], runs["method"], strict=True))
+    known = set(zip(summary["dataset"], summary["method"], strict=True))
     panels = []
     for start in range(0, len(groups), together):
         shown = groups[start : start + together]
@@ -188,31 +189,26 @@ def _panels(runs: pd.DataFrame, methods: Sequence[str]) -> list[Panel]:
     return panels
 
 
-def _draw_bars(ax: Axes, runs: pd.DataFrame, measure: str, panel: Panel, styles: dict[str, dict]) -> None:
-    models = runs.groupby(["dataset", "method"])
+def _draw_bars(ax: Axes, models: pd.DataFrame, panel: Panel, styles: dict[str, dict]) -> None:
     for (dataset, method), x in panel.place.items():
-        seeds = models.get_group((dataset, method))
-        values = seeds[measure]
-        ax.bar(x, values.mean(), panel.width, edgecolor="black", linewidth=0.6, **styles[method])
+        row = models.loc[(dataset, method)]
+        values = values_of(row)
+        ax.bar(x, row["mean"], panel.width, edgecolor="black", linewidth=0.6, **styles[method])
         if len(values) > 1:
             # beside each other, in the order of the seeds: equal values would cover each other
             at = x - panel.width / 4 + panel.width * np.linspace(-0.12, 0.12, len(values))
             ax.plot(at, values, "o", ms=3, mfc="black", mec="white", mew=0.4, label=ONE_SEED)
-            whisker = ax.errorbar(x, values.mean(), values.std(), fmt="none", ecolor="black", label=SD)
-        else:
-            # its middle is not the bar's end: a DEO is too large on average
-            low, high = seeds[f"{measure}_low"].item(), seeds[f"{measure}_high"].item()
-            line = {"fmt": "none", "ecolor": "black", "capsize": 2, "capthick": 1}
-            whisker = ax.errorbar(x, (low + high) / 2, (high - low) / 2, **line, label=INTERVAL)
+        line = {"fmt": "none", "ecolor": "black", "label": INTERVAL}
+        if row["trainings"] == 1:
+            line |= {"capsize": 2, "capthick": 1, "label": ALONE}
+        # its middle is not the bar's end: a DEO is too large on average
+        whisker = ax.errorbar(x, (row["low"] + row["high"]) / 2, (row["high"] - row["low"]) / 2, **line)
         whisker.lines[2][0].set(path_effects=HALO, zorder=3)
 
 
-def _draw_fair_baseline(ax: Axes, runs: pd.DataFrame, measure: str, panel: Panel) -> None:
-    baselines = runs.groupby(["dataset", "method"])[
-        [f"{measure}_fair_baseline{end}" for end in ("_low", "", "_high")]
-    ].mean()
+def _draw_fair_baseline(ax: Axes, models: pd.DataFrame, panel: Panel) -> None:
     for model, x in panel.place.items():
-        low, mean, high = baselines.loc[model]
+        mean, low, high = models.loc[model, BASELINE]
         edges = [x - panel.width / 2, x + panel.width / 2]
         # above the bars, below the whiskers and marks
         ax.fill_between(edges, low, high, fc="0.75", ec="black", alpha=0.85, lw=0.5, zorder=1.5, label=FAIR)
@@ -227,11 +223,10 @@ def _mark_paper(ax: Axes, claims: pd.DataFrame, panel: Panel, method: str | None
             ax.plot(x + panel.width / 4, claim.value, "D", ms=5, mfc="white", mec="black", label=PAPER)
 
 
-def _mark_chance(ax: Axes, runs: pd.DataFrame, panel: Panel) -> None:
+def _mark_chance(ax: Axes, models: pd.DataFrame, panel: Panel) -> None:
     """Put a cross at the foot of each bar one of whose models is at chance."""
-    chance = at_chance(runs).groupby([runs["dataset"], runs["method"]]).any()
     for model, x in panel.place.items():
-        if chance[model]:
+        if models.loc[model, "at_chance"]:
             ax.plot(
                 x + panel.width / 4,
                 0,
@@ -252,7 +247,7 @@ def _add_legend(figure: Figure, methods: Sequence[str]) -> None:
     for ax in figure.axes:
         handles, labels = ax.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    labels = [label for label in [*methods, ONE_SEED, SD, INTERVAL, FAIR, PAPER, CHANCE] if label in found]
+    labels = [label for label in [*methods, ONE_SEED, INTERVAL, ALONE, FAIR, PAPER, CHANCE] if label in found]
     fitting = [n for n in range(1, len(labels) + 1) if _legend_width(labels, n) <= figure.get_figwidth()] or [1]
     rows, columns = min((ceil(len(labels) / n), n) for n in fitting)
     figure.legend([found[label] for label in labels], labels, loc="outside upper center", ncols=columns)

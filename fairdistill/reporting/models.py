@@ -10,8 +10,9 @@ from typing import Annotated, TypeVar
 import pandas as pd
 from pydantic import Field
 
-from fairdistill.evaluation.correctness import Correctness, from_metrics
-from fairdistill.reporting.columns import DEO, IDENTITY, MEASURED, METRICS, NAMES, RUNS
+from fairdistill.evaluation.correctness import from_metrics
+from fairdistill.reporting.answers import Answers
+from fairdistill.reporting.columns import DEO, IDENTITY, MEASURED, METRICS, NAMES, PLACE, RUNS
 from fairdistill.reporting.records import Record, Scores, read_record
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, Text
@@ -29,6 +30,8 @@ class Grid(Settings):
     architecture: AtLeastOne[Text]
     method: AtLeastOne[Text]
     seed: AtLeastOne[int]
+    # of the test images; [0] where the data sets have one test set
+    fold: AtLeastOne[int] = Field(default=[0])
 
 
 @dataclass(frozen=True)
@@ -38,17 +41,18 @@ class Models:
     Attributes
     ----------
     runs
-        One row per model, its scores on the test split: see `fairdistill.reporting.runs`.
+        One row per training, its scores on the test split: see `fairdistill.reporting.runs`.
     validation
         The same of the scores on the validation split, of the models that have them.
-    correctness, parts
-        By the values of `IDENTITY` of each model: its answers on the test split, and the parts that `ablations`
-        compares.
+    answers
+        Those of all trainings on the test split.
+    parts
+        By the values of `IDENTITY` of each training: the parts that `ablations` compares.
     """
 
     runs: pd.DataFrame
     validation: pd.DataFrame
-    correctness: dict[tuple, Correctness]
+    answers: Answers
     parts: dict[tuple, dict]
 
 
@@ -67,9 +71,11 @@ def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models
     Parameters
     ----------
     pattern : str
-        Path of a metrics file, with {dataset}, {architecture}, {method} and {seed} in the place of a model's names.
+        Path of a metrics file, with {dataset}, {architecture}, {method} and {seed} in the place of a model's names, and
+        {fold} in that of "-fold2", or of nothing where a data set has one test set.
     grids : sequence of mappings
-        The values of `NAMES` in each grid. The order of the models is explained at `in_order`.
+        The values of `NAMES` in each grid; without `fold` there is one test set. The order of the models is explained
+        at `in_order`.
 
     Raises
     ------
@@ -77,30 +83,33 @@ def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models
         One line that names the file if one is missing, is damaged, lacks a field or is of another model than its place
         says, or if studies are mixed.
     """
-    if missing := [name for name in NAMES if f"{{{name}}}" not in pattern]:
+    varied = [name for name in NAMES if name != "fold" or any(grid.get("fold", [0]) != [0] for grid in grids)]
+    if missing := [name for name in varied if f"{{{name}}}" not in pattern]:
         raise UserError(f"--metrics: {pattern} lacks {{{missing[0]}}}; without it models would share a file")
     models = read_files(_files(pattern, grids))
     _require_bases(pattern, models.runs)
     order = in_order(grids, models.runs)
     runs, validation = (in_grid_order(table, order) for table in (models.runs, models.validation))
-    return Models(runs, validation, models.correctness, models.parts)
+    return Models(runs, validation, models.answers, models.parts)
 
 
 def _require_bases(pattern: str, runs: pd.DataFrame) -> None:
     """Every model stands on none, or on one that is read: the configuration's grids have the bases of their models."""
     known = set(runs[NAMES].itertuples(index=False, name=None))
     for run in runs[runs["base_method"] != ""].to_dict("records"):
-        base = (run["dataset"], run["base_architecture"], run["base_method"], run["seed"])
+        base = (run["dataset"], run["base_architecture"], run["base_method"], run["seed"], run["fold"])
         if base not in known:
-            path = _path(pattern, [run[name] for name in NAMES])
+            folds = sorted(set(runs.loc[runs["dataset"] == run["dataset"], "fold"]))
+            path = _path(pattern, [run[name] for name in NAMES], folds)
             raise UserError(
                 f"{path}: stands on {_words(base)}, which the grids lack; train and evaluate the model again"
             )
 
 
-def _path(pattern: str, names: Iterable) -> str:
+def _path(pattern: str, names: Iterable, folds: Sequence[int]) -> str:
     for name, value in zip(NAMES, names, strict=True):
-        pattern = pattern.replace(f"{{{name}}}", str(value))
+        part = value if name != "fold" else f"-fold{value}" if list(folds) != [0] else ""
+        pattern = pattern.replace(f"{{{name}}}", str(part))
     return pattern
 
 
@@ -108,8 +117,9 @@ def _files(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> dict[str, t
     """The path of each model of the grids, and its names."""
     found = {}
     for grid in grids:
-        for names in itertools.product(*(grid[name] for name in NAMES)):
-            found[_path(pattern, names)] = names
+        folds = grid.get("fold", [0])
+        for names in itertools.product(*(grid[name] for name in NAMES if name != "fold"), folds):
+            found[_path(pattern, names, folds)] = names
     return found
 
 
@@ -155,7 +165,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         raise UserError("no metrics file to read; train and evaluate a model first")
     if len(studies := {row["study"] for row in runs}) > 1:
         raise UserError(f"metrics of several studies ({', '.join(sorted(studies))}); gather one at a time")
-    return Models(pd.DataFrame(runs), pd.DataFrame(validation, columns=RUNS), correctness, parts)
+    return Models(pd.DataFrame(runs), pd.DataFrame(validation, columns=RUNS), Answers(correctness), parts)
 
 
 def in_order(grids: Sequence[Mapping[str, Sequence]], runs: pd.DataFrame) -> dict[str, list[str]]:
@@ -170,7 +180,7 @@ def in_order(grids: Sequence[Mapping[str, Sequence]], runs: pd.DataFrame) -> dic
         The models of the grids, with what each stands on.
     """
     order = {}
-    for column in NAMES[:-1]:
+    for column in PLACE:
         first = {name: i for i, grid in reversed(list(enumerate(grids))) for name in grid[column]}
         bases: dict[str, dict] = {name: {} for name in first}
         if column != "dataset":
@@ -191,7 +201,7 @@ def _after_bases(name: str, bases: Mapping[str, Iterable[str]]) -> Iterator[str]
 
 
 def in_grid_order(runs: pd.DataFrame, order: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """Return the runs sorted by data set, architecture, method, each in the order that `in_order` gives, and seed."""
+    """Return the runs by data set, architecture, method, each in the order that `in_order` gives, seed and fold."""
     rank = {column: {name: i for i, name in enumerate(names)} for column, names in order.items()}
     return runs.sort_values(
         NAMES, key=lambda column: column.map(rank[column.name]) if column.name in rank else column, ignore_index=True
@@ -199,7 +209,7 @@ def in_grid_order(runs: pd.DataFrame, order: Mapping[str, Sequence[str]]) -> pd.
 
 
 def _row(record: Record, scores: Scores) -> dict:
-    """One model in one row of the table of runs, by its scores on one split."""
+    """One training in one row of the table of runs, by its scores on one split."""
     run, found = record.run, scores.uncertainty
     row = {name: getattr(run, name) for name in IDENTITY}
     row |= {f"base_{name}": getattr(run.base, name) if run.base else "" for name in ("architecture", "method")}
@@ -245,4 +255,5 @@ def _parts(record: Record) -> dict:
 
 
 def _words(names: Iterable) -> str:
-    return " ".join(map(str, names))
+    *model, fold = names
+    return " ".join(map(str, model)) + (f" fold {fold}" if fold else "")

@@ -33,6 +33,7 @@ class Run(Fields):
     method: Text
     role: Literal["teacher", "student"]
     seed: int
+    fold: int = 0
     base: Base | None
 
 
@@ -89,6 +90,7 @@ class Uncertainty(Fields):
 class Answers(Fields):
     paired: bool
     images: Text
+    weighting: Literal["images", "cells"] = "images"
     right: dict[str, dict[str, str]]
 
 

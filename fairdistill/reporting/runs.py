@@ -1,6 +1,7 @@
-"""The table of runs, runs.csv: one row per model; and how all tables are written as CSV.
+"""The table of runs, runs.csv: one row per training; and how all tables are written as CSV.
 
-Columns: study, dataset, architecture, role, method, seed; base_architecture and base_method, the model of the same data
+Columns: study, dataset, architecture, role, method, seed, fold (of the test images; 0 where there is one test set);
+base_architecture and base_method, the model of the same data
 set and seed that this one stands on, empty where it stands on none; accuracy, deo_a, deo_m and worst_group_accuracy
 (fractions 0..1); the 95 % test-set interval of the first three (`_low`, `_high`), and of each DEO the `_corrected`
 value, the mean and 95 % range of a fair classifier's (`_fair_baseline`, `_fair_baseline_low`, `_fair_baseline_high`)
@@ -26,6 +27,15 @@ def read_runs(path: Path | str) -> pd.DataFrame:
     """Return the table that `aggregate_results` wrote as runs.csv."""
     runs = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(["study", *OVER_SEEDS, *BASE], str))
     return with_columns(runs, RUNS, path)
+
+
+def read_table(path: Path | str, columns: Collection[str], texts: Collection[str]) -> pd.DataFrame:
+    """Return a table with these columns, of which `texts` are no numbers; a number may be missing."""
+    numbers = [name for name in columns if name not in texts]
+    table = pd.read_csv(
+        path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=dict.fromkeys(numbers, "")
+    )
+    return with_columns(table, columns, path)
 
 
 def with_columns(table: pd.DataFrame, columns: Collection[str], path: Path | str) -> pd.DataFrame:

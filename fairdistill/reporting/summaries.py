@@ -1,59 +1,127 @@
-"""Means over seeds and over data sets, with the intervals that belong to them.
+"""Means over seeds, and what is put together from them: averages over data sets, and contrasts.
 
-Intervals are at 95 %. Those of the test set say what other test images could have given, those of seeds what other
-seeds could have: `uncertainty` and `seeds` of `fairdistill.evaluation`.
+All intervals are at 95 % and say what other trainings and other test images could have given, as
+`fairdistill.evaluation.crossed` has it; those of one training, what other test images could have.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from fairdistill.evaluation.seeds import t_interval
-from fairdistill.evaluation.uncertainty import verdict
-from fairdistill.reporting.columns import DEO, MEASURED, METRICS, OVER_SEEDS
-from fairdistill.reporting.runs import at_chance
+from fairdistill.evaluation.correctness import pool
+from fairdistill.evaluation.crossed import Trainings
+from fairdistill.evaluation.uncertainty import fair_baseline, verdict
+from fairdistill.reporting.answers import Answers, columns_of, digest, values_of
+from fairdistill.reporting.columns import BASELINE, DEO, METRICS, OVER_SEEDS, SEEDS, SUMMARY
+from fairdistill.reporting.runs import at_chance, read_table
 
 
-def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     """Return each metric over seeds, one row per model and metric.
 
-    Columns: mean, sd (ddof = 1), n; seeds_low and seeds_high, the t-interval of the mean. From the test set, as means
-    over seeds: test_low and test_high; for DEO corrected, fair_baseline, fair_baseline_low and fair_baseline_high, and
-    the verdict on the mean, which is "at chance" where one of the seeds is. sd and t-interval are missing where n = 1.
+    Columns: mean; sd (ddof = 1) over seeds, missing where there is one; n, the number of seeds; trainings, low,
+    corrected, high, images, between, run and shared, see `fairdistill.evaluation.crossed.Estimate`; for DEO
+    fair_baseline, fair_baseline_low and fair_baseline_high, means over seeds of that of one seed, and the verdict on
+    the mean, which is "at chance" where one of the trainings is; at_chance, whether one is; seeds, and the value of
+    each in values; test_images, which tells test sets apart. The accuracy of the worst group has no interval.
     """
     rows = []
-    for model, seeds in runs.groupby(OVER_SEEDS, sort=False):
+    for names, trainings in runs.groupby(OVER_SEEDS, sort=False):
+        model = answers.of(trainings)
+        chance = bool(at_chance(trainings).any())
+        baselines = _fair_baselines(trainings, model)
         for metric in METRICS:
-            row = dict(zip(OVER_SEEDS, model, strict=True)) | {"metric": metric} | over_seeds(seeds[metric])
-            if metric in MEASURED:
-                row |= {f"test_{end}": seeds[f"{metric}_{end}"].mean() for end in ("low", "high")}
+            row = dict(zip(OVER_SEEDS, names, strict=True)) | {"metric": metric}
+            if metric in model.mean:
+                row |= columns_of(model.mean[metric], trainings)
+            else:
+                row |= _of_worst_group(model, trainings)
+            row |= {"mean": values_of(row).mean(), "at_chance": chance, "test_images": digest(model)}
             if metric in DEO:
-                parts = ("corrected", "fair_baseline", "fair_baseline_low", "fair_baseline_high")
-                row |= {part: seeds[f"{metric}_{part}"].mean() for part in parts}
-                chance = bool(at_chance(seeds).any())
+                row |= dict(zip(BASELINE, baselines[metric], strict=True))
                 row["verdict"] = verdict(row["mean"], row["fair_baseline_high"], at_chance=chance)
             rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=SUMMARY).fillna({"verdict": ""})
 
 
-def over_seeds(values: pd.Series) -> dict:
-    """Return mean, sd (ddof = 1) and n of the values of several seeds, and the t-interval of the mean."""
-    # equal differences have an sd of zero, and not one of rounding
-    values = values.round(12)
-    low, high = t_interval(values)
-    return {"mean": values.mean(), "sd": values.std(), "n": len(values), "seeds_low": low, "seeds_high": high}
+def read_summary(path: Path | str) -> pd.DataFrame:
+    """Return the table that `aggregate_results` wrote as summary.csv."""
+    texts = [*OVER_SEEDS, "metric", "verdict", "at_chance", *SEEDS, "test_images"]
+    table = read_table(path, SUMMARY, texts)
+    return table.assign(at_chance=table["at_chance"] == "True")
 
 
-def average_datasets(runs: pd.DataFrame, datasets: Iterable[str]) -> pd.DataFrame:
-    """Return mean, sd and n over seeds of each metric's average over `datasets`, as the paper averages them.
+def combine(terms: Sequence[tuple[float, Mapping]]) -> dict[str, float]:
+    """Return a weighted sum of independent estimates.
 
-    A seed counts where all the data sets have it. Index: architecture, role, method, metric, in the order of the runs.
+    The distances from the corrected values to the ends join in quadrature (MOVER), those that a negative weight
+    turns round exchanged.
+
+    Parameters
+    ----------
+    terms : (weight, row) of each estimate
+        A row has the columns mean or difference, and those of `ESTIMATE`.
+
+    Returns
+    -------
+    dict
+        mean; n and trainings, the least of the terms'; low, corrected, high, images, between and another. The last is
+        half the width of the interval of a single training of the same kind on another test set of the same size.
     """
-    datasets = set(datasets)
-    tidy = runs[runs["dataset"].isin(datasets)].melt(
-        id_vars=[*OVER_SEEDS, "seed"], value_vars=METRICS, var_name="metric"
-    )
+    weights = np.array([weight for weight, _ in terms])
+    table = pd.DataFrame([dict(row) for _, row in terms])
+    mean = table["mean"] if "mean" in table else table["difference"]
+    down, up = table["corrected"] - table["low"], table["high"] - table["corrected"]
+    corrected = float(weights @ table["corrected"])
+    above = weights > 0
+    another = np.hypot(table["run"], np.sqrt(table["trainings"]) * table["between"])
+
+    def joined(margins: pd.Series | np.ndarray) -> float:
+        return float(np.linalg.norm(weights * margins))
+
+    return {
+        "mean": float(weights @ mean),
+        "n": int(table["n"].min()),
+        "trainings": int(table["trainings"].min()),
+        "low": corrected - joined(np.where(above, down, up)),
+        "corrected": corrected,
+        "high": corrected + joined(np.where(above, up, down)),
+        "images": joined(table["images"]),
+        "between": joined(table["between"]),
+        "another": joined(another),
+    }
+
+
+def average_datasets(summary: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
+    """Return the average over data sets of the means of each model that all of them have, as `combine` does.
+
+    sd is over the seeds that all the data sets have, of their averages; at_chance says whether a model that is part of
+    an average is. Index: architecture, role, method, metric, in the order of the summary.
+    """
     model = ["architecture", "role", "method", "metric"]
-    seeds = tidy.groupby([*model, "seed"], sort=False)["value"].agg(["mean", "size"])
-    complete = seeds.loc[seeds["size"] == len(datasets), "mean"]
-    return complete.groupby(model, sort=False).agg(mean="mean", sd="std", n="size")
+    rows = {}
+    for names, found in summary[summary["dataset"].isin(datasets)].groupby(model, sort=False):
+        if len(found) == len(set(datasets)):
+            of_each = found.to_dict("records")
+            seeds = pd.concat([values_of(row) for row in of_each], axis=1).dropna().mean(axis=1)
+            terms = [(1 / len(found), row) for row in of_each]
+            rows[names] = combine(terms) | {"sd": seeds.round(12).std(), "at_chance": bool(found["at_chance"].any())}
+    index = pd.MultiIndex.from_tuples(rows, names=model)
+    return pd.DataFrame(list(rows.values()), index=index)
+
+
+def _fair_baselines(trainings: pd.DataFrame, model: Trainings) -> dict[str, Sequence[float]]:
+    """Mean, low and high of a fair classifier's DEO, on the test images of one seed: means over seeds."""
+    if trainings["fold"].nunique() == 1:
+        return {deo: trainings[[f"{deo}_{part}" for part in BASELINE]].mean().tolist() for deo in DEO}
+    of_seeds = [fair_baseline(pool(folds)) for folds in model.by_seed]
+    return {deo: np.mean([found[deo] for found in of_seeds], axis=0).tolist() for deo in DEO}
+
+
+def _of_worst_group(model: Trainings, trainings: pd.DataFrame) -> dict:
+    values = pd.Series(model.of_groups().min(axis=1)).round(12)
+    seeds = " ".join(map(str, sorted(trainings["seed"].unique())))
+    of_seeds = " ".join(map("{:.10g}".format, values))
+    return {"sd": values.std(), "n": len(values), "trainings": len(trainings), "seeds": seeds, "values": of_seeds}

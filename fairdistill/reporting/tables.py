@@ -8,7 +8,6 @@ import pandas as pd
 
 from fairdistill.reporting.columns import DEO
 from fairdistill.reporting.labels import listed, printed
-from fairdistill.reporting.runs import at_chance
 from fairdistill.reporting.summaries import average_datasets
 from fairdistill.runtime.errors import UserError
 
@@ -24,52 +23,69 @@ AT_CHANCE_NOTE = (
     f"{AT_CHANCE} at chance: a model behind this number is no more accurate than one that names the largest class for "
     "every image, so that its DEO says nothing about fairness."
 )
+ALONE = "‡"
+ALONE_NOTE = (
+    f"{ALONE} one training: its interval is that of the test images alone, and says nothing about other trainings."
+)
+INTERVAL_NOTE = "Intervals, at 95 %, say what other trainings and other test images could have given."
+# what an average of DEO over data sets is worth
+AVERAGE_NOTE = (
+    "An average over data sets compares the rows with each other, and has no meaning beyond that: DEO_M is a maximum "
+    "over as many classes as a data set has, and of more classes the maximum is larger; the data set with the larger "
+    "DEO decides most of it. See the data sets one by one in summary.csv."
+)
 
 
-def table1(runs: pd.DataFrame) -> pd.DataFrame:
+def table1(summary: pd.DataFrame) -> pd.DataFrame:
     """Return Table I: the students and teachers of each architecture, averaged over data sets.
 
     Columns: #, Model, Model Type; Accuracy (in %), DEO_A and DEO_M, each rounded as in the paper and followed
-    by its sd over seeds (ddof = 1, missing for one seed); Seeds (their number); At chance, whether one of the models is
-    no more accurate than one that names the largest class. Where there are several student methods, Model Type names
-    each. As in the paper, students stand before their teacher.
+    by its sd over seeds (ddof = 1, missing for one seed) and the ends of its interval (low, high); Seeds and Trainings
+    (their numbers); At chance, whether one of the models is no more accurate than one that names the largest class.
+    Where there are several student methods, Model Type names each. As in the paper, students stand before their
+    teacher.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        See `fairdistill.reporting.summaries.summarise`.
 
     Raises
     ------
     UserError
         If a model lacks a data set or a seed that another has: the averages could not be compared.
     """
-    _require_complete_grid(runs)
-    average = average_datasets(runs, runs["dataset"].unique())
-    model = ["architecture", "role", "method"]
-    chance = at_chance(runs).groupby([runs[name] for name in model]).any()
-    architectures = list(runs["architecture"].unique())
+    _require_complete_grid(summary)
+    average = average_datasets(summary, list(summary["dataset"].unique()))
+    architectures = list(summary["architecture"].unique())
     # stable: the students of an architecture stay in the order of the runs
     models = sorted(
         average.index.droplevel("metric").unique(),
         key=lambda names: (architectures.index(names[0]), names[1] == "teacher"),
     )
-    several = len(set(runs.loc[runs["role"] == "student", "method"])) > 1
+    several = len(set(summary.loc[summary["role"] == "student", "method"])) > 1
     rows = []
     for number, (architecture, role, method) in enumerate(models, start=1):
         model_type = f"Student ({method})" if several and role == "student" else role.capitalize()
         row = {"#": number, "Model": printed(architecture), "Model Type": model_type}
         for metric, (heading, decimals, factor, _) in COLUMNS.items():
-            mean, sd, _ = average.loc[(architecture, role, method, metric)]
-            values = {heading: mean, f"{heading} sd": sd}
+            found = average.loc[(architecture, role, method, metric)]
+            values = {f"{heading} {name}": found[name] for name in ("sd", "low", "high")}
+            values = {heading: found["mean"]} | values
             row |= {name: round(_halves_up(factor * value), decimals) for name, value in values.items()}
-        rows.append(row | {"Seeds": runs["seed"].nunique(), "At chance": bool(chance[architecture, role, method])})
+        counts = {"Seeds": int(found["n"]), "Trainings": int(found["trainings"])}
+        rows.append(row | counts | {"At chance": bool(found["at_chance"])})
     return pd.DataFrame(rows)
 
 
-def table1_markdown(runs: pd.DataFrame) -> str:
+def table1_markdown(summary: pd.DataFrame) -> str:
     """Return Table I and what it shows as Markdown."""
-    return f"{markdown(_as_printed(table1(runs)))}\n\n{_below(runs)}\n"
+    return f"{markdown(_as_printed(table1(summary)))}\n\n{_below(summary)}\n"
 
 
-def table1_latex(runs: pd.DataFrame) -> str:
+def table1_latex(summary: pd.DataFrame) -> str:
     """Return Table I and what it shows as a LaTeX float."""
-    return latex(_as_printed(table1(runs)), caption=_below(runs), label="tab:models")
+    return latex(_as_printed(table1(summary)), caption=_below(summary), label="tab:models")
 
 
 def paired_markdown(paired: pd.DataFrame) -> str:
@@ -84,20 +100,19 @@ def paired_markdown(paired: pd.DataFrame) -> str:
     for name in ("base", "student"):
         table[f"{name}'s"] = numbers(paired[name], "{:.3f}")
     table["difference"] = marked(numbers(paired["difference"], "{:+.3f}"), paired)
-    table["test set, 95 %"] = ranges(paired["test_low"], paired["test_high"])
+    table["95 %"] = alone(ranges(paired["low"], paired["high"]), paired["trainings"])
     table["n"] = paired["n"]
     table["sd"] = numbers(paired["sd"], "{:.3f}")
-    table["seeds, 95 %"] = ranges(paired["seeds_low"], paired["seeds_high"])
     table["p"] = numbers(paired["p"], "{:.3f}")
     table["p, Holm"] = numbers(paired["p_holm"], "{:.3f}")
     text = (
         "All values are fractions; the difference is student minus base, over the n seeds that have both. The base is "
         "the model that the student was distilled from; where there is none, it is the teacher of its architecture. "
-        "The test-set interval says what other test images could have given, the t-interval over seeds what other "
-        "seeds could have. p is of the exact sign-flip test over seeds, which cannot fall below 2 / 2^n; then "
-        f"corrected by Holm's method over the {len(paired)} rows. {NOTE}"
+        f"{INTERVAL_NOTE} That of a DEO is about the difference freed of noise, which is not the one printed. p is of "
+        "the exact sign-flip test over seeds, which cannot fall below 2 / 2^n; then corrected by Holm's method over "
+        f"the {len(paired)} rows. {NOTE}"
     )
-    notes = [AT_CHANCE_NOTE] * bool(paired["at_chance"].any())
+    notes = notes_on(paired)
     return "\n\n".join(["# Students and their bases", markdown(table), text, *notes]) + "\n"
 
 
@@ -105,6 +120,16 @@ def marked(texts: Iterable[str], rows: pd.DataFrame) -> list[str]:
     """Mark the texts of those rows of a DEO (column metric) behind which a model is at chance (column at_chance)."""
     marks = rows["at_chance"].astype(bool) & rows["metric"].isin(DEO)
     return [f"{text} {AT_CHANCE}" if mark else text for text, mark in zip(texts, marks, strict=True)]
+
+
+def alone(texts: Iterable[str], trainings: Iterable[int]) -> list[str]:
+    """Mark the texts of intervals that are of a single training, and so of the test images alone."""
+    return [f"{text} {ALONE}" if text and n == 1 else text for text, n in zip(texts, trainings, strict=True)]
+
+
+def notes_on(rows: pd.DataFrame) -> list[str]:
+    """Return what the marks mean that the rows of a table have."""
+    return [AT_CHANCE_NOTE] * bool(rows["at_chance"].any()) + [ALONE_NOTE] * bool((rows["trainings"] == 1).any())
 
 
 def numbers(values: Iterable[float], form: str) -> list[str]:
@@ -124,14 +149,14 @@ def ranges(low: pd.Series, high: pd.Series) -> list[str]:
     return [f"{a} to {b}" if a else "" for a, b in ends]
 
 
-def caption(runs: pd.DataFrame) -> str:
-    """Return which models, data sets and seeds the runs are, in a sentence or two."""
-    architectures = " vs. ".join(printed(name) for name in runs["architecture"].unique())
-    datasets = [printed(name) for name in runs["dataset"].unique()]
-    seeds = runs["seed"].nunique()
+def caption(summary: pd.DataFrame) -> str:
+    """Return which models, data sets and seeds a summary is of, in a sentence or two."""
+    architectures = " vs. ".join(printed(name) for name in summary["architecture"].unique())
+    datasets = [printed(name) for name in summary["dataset"].unique()]
+    seeds = summary["n"].max()
     return (
         f"{architectures} on {listed(datasets)}{', averaged' if len(datasets) > 1 else ''}. "
-        f"{f'Mean ± sd over {seeds} seeds' if seeds > 1 else 'One seed'}."
+        f"{f'Mean ± sd over {seeds} seeds' if seeds > 1 else 'One seed'}, and 95 % interval."
     )
 
 
@@ -168,24 +193,30 @@ def latex(table: pd.DataFrame, *, caption: str, label: str) -> str:
     )
 
 
-def _below(runs: pd.DataFrame) -> str:
+def _below(summary: pd.DataFrame) -> str:
     """The text below Table I."""
-    return f"{caption(runs)} {NOTE}" + f" {AT_CHANCE_NOTE}" * bool(at_chance(runs).any())
+    average = [AVERAGE_NOTE] if summary["dataset"].nunique() > 1 else []
+    return " ".join([caption(summary), INTERVAL_NOTE, NOTE, *average, *notes_on(summary)])
 
 
 def _as_printed(table: pd.DataFrame) -> pd.DataFrame:
     texts = table[["#", "Model", "Model Type"]].copy()
     for metric, (heading, decimals, _, unit) in COLUMNS.items():
+        form = f"{{:.{decimals}f}}"
+        columns = (numbers(table[f"{heading}{name}"], form) for name in ("", " sd", " low", " high"))
         values = [
-            f"{mean:.{decimals}f}{unit}" if pd.isna(sd) else f"{mean:.{decimals}f} ± {sd:.{decimals}f}{unit}"
-            for mean, sd in zip(table[heading], table[f"{heading} sd"], strict=True)
+            f"{mean}{f' ± {sd}' if sd else ''}{unit} [{low}, {high}]"
+            for mean, sd, low, high in zip(*columns, strict=True)
         ]
+        values = alone(values, table["Trainings"])
         texts[heading] = marked(values, pd.DataFrame({"at_chance": table["At chance"], "metric": metric}))
     return texts
 
 
-def _require_complete_grid(runs: pd.DataFrame) -> None:
-    grid = runs.pivot(index=["architecture", "method"], columns=["dataset", "seed"], values="accuracy").isna()
+def _require_complete_grid(summary: pd.DataFrame) -> None:
+    seeds = summary.query("metric == 'accuracy'")
+    seeds = seeds.assign(seed=seeds["seeds"].str.split()).explode("seed")
+    grid = seeds.pivot(index=["architecture", "method"], columns=["dataset", "seed"], values="mean").isna()
     for (architecture, method), missing in grid.iterrows():
         for dataset, seed in missing.index[missing][:1]:
             raise UserError(
@@ -197,5 +228,5 @@ def _require_complete_grid(runs: pd.DataFrame) -> None:
 def _escape(text: str) -> str:
     text = re.sub(r"([&%$#_{}])", r"\\\1", text.replace("\\", "/"))
     text = text.replace("~", r"\textasciitilde{}").replace("^", r"\textasciicircum{}").replace("±", r"$\pm$")
-    text = text.replace(AT_CHANCE, r"$\dagger$")
+    text = text.replace(AT_CHANCE, r"$\dagger$").replace(ALONE, r"$\ddagger$")
     return re.sub(r"DEO\\_([AM])", r"DEO$_\1$", text)

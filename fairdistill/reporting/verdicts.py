@@ -1,27 +1,42 @@
 """How two numbers from different runs are compared: what noise allows for, and the names of the verdicts."""
 
-import numpy as np
+from collections.abc import Mapping
 
-from fairdistill.evaluation.seeds import t_quantile
+import numpy as np
 
 REPRODUCED, NOISE, NOT_REPRODUCED = "reproduced", "within noise", "not reproduced"
 
 
-def noise(test: float, sd: float, n: float, *, other_test: float | None = None, other_sd=np.nan, other_n: float = 1):
-    """Return how far apart the means of two sets of runs may lie by chance, with 95 % probability.
-
-    The noise of the test set and that of the seeds are joined in quadrature. Test sets count as independent; seeds as
-    those of a two-sample t-test with a common sd.
+def noise_of_another_run(ours: Mapping) -> float:
+    """Return how far a single training, tested on other images, may lie from our mean with 95 % probability.
 
     Parameters
     ----------
-    test, sd, n : float
-        Of one mean: half the 95 % test-set interval, the sd over seeds (missing where n = 1), the number of seeds.
-    other_test, other_sd, other_n
-        The same of the other; where left out, a single run on another test set of this size.
+    ours : as `fairdistill.reporting.summaries.combine` returns it
     """
-    other_test = test if other_test is None else other_test
-    freedom = n + other_n - 2
-    squares = sum((m - 1) * s**2 for m, s in [(n, sd), (other_n, other_sd)] if m > 1)
-    seeds = t_quantile(int(freedom) + 1) * np.sqrt(squares / freedom * (1 / n + 1 / other_n)) if freedom > 0 else 0.0
-    return float(np.hypot(np.hypot(test, other_test), seeds))
+    return float(np.linalg.norm([ours["images"], ours["between"], ours["another"]]))
+
+
+def noise_between(one: Mapping, other: Mapping) -> float:
+    """Return how far apart the means of two studies may lie by chance, with 95 % probability.
+
+    What the noise of the images gives to all trainings alike cancels where the studies have the same test images. Where
+    one study has a single training, its trainings' part is taken to be the other's.
+
+    Parameters
+    ----------
+    one, other : rows of the summary
+    """
+    squares = [_images(one, other), _images(other, one), _between(one, other), _between(other, one)]
+    return float(np.sqrt(sum(squares)))
+
+
+def _images(one: Mapping, other: Mapping) -> float:
+    same = one["test_images"] == other["test_images"]
+    return max(0.0, one["images"] ** 2 - (one["shared"] ** 2 if same else 0.0))
+
+
+def _between(one: Mapping, other: Mapping) -> float:
+    if one["trainings"] > 1:
+        return one["between"] ** 2
+    return other["trainings"] * other["between"] ** 2

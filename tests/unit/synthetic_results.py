@@ -95,7 +95,7 @@ def make_constant(record: dict) -> dict:
 
 def pattern(folder: Path) -> str:
     """The path of the metrics files of a study below `folder`, as the scripts take it."""
-    return f"{folder}/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}.json"
+    return f"{folder}/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}.json"
 
 
 def make_study(
@@ -127,7 +127,7 @@ def make_study(
                         accuracy=0.75 - 0.1 * (architecture == "shufflenet"),
                         bias=0.4 if method == "teacher" else 0.1,
                     )
-                    path = Path(pattern(folder).format(**record["run"]))
+                    path = Path(pattern(folder).format(**record["run"] | {"fold": ""}))
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_text(json.dumps(record))
                     paths.append(path)

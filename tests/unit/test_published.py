@@ -8,26 +8,32 @@ import pandas as pd
 import pytest
 from synthetic_results import make_constant, make_study
 
-from fairdistill.evaluation.seeds import t_quantile
+from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.models import read_files
 from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.runs import write_csv
-from fairdistill.reporting.verdicts import noise
+from fairdistill.reporting.summaries import summarise
+from fairdistill.reporting.verdicts import noise_between, noise_of_another_run
 from fairdistill.runtime.errors import UserError
 from scripts import compare_with_published
 
 KEY = ["dataset", "architecture", "method", "metric"]
 
 
+def summary_of(paths):
+    models = read_files(paths)
+    return summarise(models.runs, models.answers)
+
+
 @pytest.fixture
 def published(tmp_path):
-    return read_files(make_study(tmp_path / "published", methods=("mfd", "old"), seeds=range(4))).runs
+    return summary_of(make_study(tmp_path / "published", methods=("mfd", "old"), seeds=range(4)))
 
 
 @pytest.fixture
 def own(tmp_path):
     study = make_study(tmp_path / "own", architectures=("resnet",), methods=("mfd", "new"), seeds=(7, 8))
-    return read_files(study).runs
+    return summary_of(study)
 
 
 def row_of(comparison, *names):
@@ -38,8 +44,12 @@ def test_means_of_both_and_their_difference_stand_in_one_row(published, own):
     row = row_of(compare_studies(published, own), "utkface", "resnet", "mfd", "deo_m")
 
     ours, theirs = (
-        runs.query("dataset == 'utkface' and architecture == 'resnet' and method == 'mfd'")["deo_m"]
-        for runs in (own, published)
+        values_of(
+            study.query(
+                "dataset == 'utkface' and architecture == 'resnet' and method == 'mfd' and metric == 'deo_m'"
+            ).squeeze()
+        )
+        for study in (own, published)
     )
     assert (row["own"], row["own_sd"], row["own_n"]) == pytest.approx((ours.mean(), ours.std(), 2))
     assert (row["published"], row["published_sd"], row["published_n"]) == pytest.approx(
@@ -60,24 +70,33 @@ def test_a_model_that_one_side_lacks_keeps_its_row(published, own):
     assert comparison["method"].unique().tolist() == ["teacher", "mfd", "new", "old"]
 
 
-def test_the_noise_of_one_more_run_is_that_of_the_comparison_with_the_paper():
-    assert noise(0.03, 0.04, 3) == pytest.approx(np.hypot(np.sqrt(2) * 0.03, t_quantile(3) * 0.04 * np.sqrt(4 / 3)))
-    assert noise(0.03, np.nan, 1) == pytest.approx(np.sqrt(2) * 0.03)
+def row(images, between, trainings, shared=0.0, test_images="a"):
+    return {"images": images, "between": between, "trainings": trainings, "shared": shared, "test_images": test_images}
 
 
-def test_the_noise_of_two_means_is_that_of_a_two_sample_t_test():
-    # pooled over 3 + 1 degrees of freedom
-    seeds = t_quantile(5) * np.sqrt((3 * 0.04**2 + 0.02**2) / 4 * (1 / 4 + 1 / 2))
+def test_the_noise_of_one_more_training_has_its_images_and_the_spread_of_trainings():
+    ours = {"images": 0.03, "between": 0.02, "another": np.hypot(0.05, 2 * 0.02)}
 
-    found = noise(0.03, 0.04, 4, other_test=0.01, other_sd=0.02, other_n=2)
+    assert noise_of_another_run(ours) == pytest.approx(np.sqrt(0.03**2 + 0.02**2 + 0.05**2 + 4 * 0.02**2))
 
-    assert found == pytest.approx(np.sqrt(0.03**2 + 0.01**2 + seeds**2))
-    assert found == pytest.approx(noise(0.01, 0.02, 2, other_test=0.03, other_sd=0.04, other_n=4))
+
+def test_what_the_same_images_give_to_all_trainings_cancels():
+    one, other = row(0.05, 0.02, 4, shared=0.04), row(0.06, 0.03, 2, shared=0.04)
+
+    apart = noise_between(one, other | {"test_images": "b"})
+
+    assert apart == pytest.approx(np.sqrt(0.05**2 + 0.06**2 + 0.02**2 + 0.03**2))
+    assert noise_between(one, other) == pytest.approx(np.sqrt(apart**2 - 2 * 0.04**2))
+    assert noise_between(other, one) == pytest.approx(noise_between(one, other))
+
+
+def test_a_single_training_has_the_spread_of_the_others():
+    assert noise_between(row(0.05, 0.0, 1), row(0.05, 0.02, 4)) == pytest.approx(np.sqrt(2 * 0.05**2 + 5 * 0.02**2))
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0.0, "within the noise"), (0.3, "outside the noise")])
 def test_the_verdict_is_by_the_noise(published, shift, verdict):
-    moved = published.assign(accuracy=published["accuracy"] - shift)
+    moved = published.assign(mean=published["mean"] - shift)
 
     comparison = compare_studies(published, moved).query("metric == 'accuracy'")
 
@@ -89,7 +108,7 @@ def test_the_deo_of_a_model_at_chance_has_no_verdict(tmp_path, published):
     for path in paths:
         if path.parts[-4:] == ("utkface", "resnet", "mfd", "seed1.json"):
             path.write_text(json.dumps(make_constant(json.loads(path.read_text()))))
-    own = read_files(paths).runs
+    own = summary_of(paths)
 
     for comparison in (compare_studies(published, own), compare_studies(own, published)):
         rows = comparison[comparison["verdict"] == "at chance"]
@@ -98,9 +117,9 @@ def test_the_deo_of_a_model_at_chance_has_no_verdict(tmp_path, published):
 
 
 def test_the_script_writes_both_forms(tmp_path, monkeypatch, published, own):
-    write_csv(tmp_path / "theirs" / "tables" / "runs.csv", published)
-    write_csv(tmp_path / "runs.csv", own)
-    options = {"runs": tmp_path / "runs.csv", "published": tmp_path / "theirs"}
+    write_csv(tmp_path / "theirs" / "tables" / "summary.csv", published)
+    write_csv(tmp_path / "summary.csv", own)
+    options = {"summary": tmp_path / "summary.csv", "published": tmp_path / "theirs"}
     options |= {"csv": tmp_path / "c.csv", "markdown": tmp_path / "c.md"}
     monkeypatch.setattr(sys, "argv", ["script", *(f"--{name}={value}" for name, value in options.items())])
 
@@ -115,8 +134,8 @@ def test_the_script_writes_both_forms(tmp_path, monkeypatch, published, own):
 
 
 def test_a_folder_without_tables_is_named(tmp_path, monkeypatch):
-    options = {"runs": "runs.csv", "published": tmp_path, "csv": "c.csv", "markdown": "c.md"}
+    options = {"summary": "summary.csv", "published": tmp_path, "csv": "c.csv", "markdown": "c.md"}
     monkeypatch.setattr(sys, "argv", ["script", *(f"--{name}={value}" for name, value in options.items())])
 
-    with pytest.raises(UserError, match=r"--published: there is no .*tables/runs\.csv; give the folder of a study"):
+    with pytest.raises(UserError, match=r"--published: there is no .*tables/summary\.csv; give the folder of a study"):
         compare_with_published.main()

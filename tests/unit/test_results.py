@@ -6,15 +6,17 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 from synthetic_results import CLASSES, GROUPS, make_constant, make_predictions, make_record, make_study, pattern
 
+from fairdistill.evaluation.criteria import deo_m
+from fairdistill.evaluation.crossed import difference
 from fairdistill.evaluation.metrics import evaluate
+from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import DEO, METRICS, NAMES, RUNS
 from fairdistill.reporting.models import in_order, read_files, read_grids, read_models
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.runs import read_runs
-from fairdistill.reporting.summaries import average_datasets, summarise
+from fairdistill.reporting.summaries import average_datasets, combine, summarise
 from fairdistill.reporting.tables import paired_markdown
 from fairdistill.runtime.errors import UserError
 from scripts import aggregate_results
@@ -65,13 +67,14 @@ def test_the_order_is_that_of_the_grids_the_teacher_first_and_seeds_numeric(tmp_
     }
     make_study(tmp_path, methods=("alpha", "mfd", "zeta"), seeds=(9, 10))
 
-    runs = read_models(pattern(tmp_path), [grid]).runs
+    models = read_models(pattern(tmp_path), [grid])
+    runs = models.runs
 
     assert runs["dataset"].unique().tolist() == grid["dataset"]
     assert runs["architecture"].unique().tolist() == grid["architecture"]
     assert runs["method"].unique().tolist() == ["teacher", "zeta", "mfd", "alpha"]
     assert runs["seed"].tolist()[:2] == [9, 10]
-    assert summarise(runs)["method"].unique().tolist() == ["teacher", "zeta", "mfd", "alpha"]
+    assert summarise(runs, models.answers)["method"].unique().tolist() == ["teacher", "zeta", "mfd", "alpha"]
 
 
 def test_a_base_that_its_own_grid_names_stands_before_what_stands_on_it():
@@ -189,18 +192,24 @@ def test_grids_that_cannot_be_used_are_named(grids, message):
 
 
 def test_summary_is_mean_sd_and_n_over_seeds(tmp_path):
-    runs = read_files(make_study(tmp_path, datasets=("utkface",), seeds=range(4))).runs
+    models = read_files(make_study(tmp_path, datasets=("utkface",), seeds=range(4)))
+    runs = models.runs
 
-    summary = summarise(runs)
+    summary = summarise(runs, models.answers)
 
     assert len(summary) == 2 * 2 * len(METRICS)
     row = summary.query("architecture == 'resnet' and method == 'mfd' and metric == 'deo_a'").squeeze()
     values = runs.query("architecture == 'resnet' and method == 'mfd'")["deo_a"]
     assert (row["mean"], row["sd"], row["n"]) == pytest.approx((values.mean(), np.std(values, ddof=1), 4))
+    trained = models.answers.of(runs.query("architecture == 'resnet' and method == 'mfd'")).mean["deo_a"]
+    assert (row["low"], row["corrected"], row["high"]) == (trained.low, trained.corrected, trained.high)
+    assert row["low"] < row["corrected"] < row["high"]
+    assert values_of(row).tolist() == pytest.approx(values.tolist())
 
 
 def test_one_seed_has_no_sd(tmp_path):
-    summary = summarise(read_files(make_study(tmp_path)).runs)
+    models = read_files(make_study(tmp_path))
+    summary = summarise(models.runs, models.answers)
 
     assert summary["sd"].isna().all()
     assert set(summary["n"]) == {1}
@@ -213,32 +222,80 @@ def test_students_are_paired_with_the_teacher_of_their_seed(tmp_path):
     # the last seed has no teacher; and the order of the rows means nothing
     lacking = runs.drop(teacher.index[3]).sample(frac=1, random_state=0)
 
-    paired = pair_with_bases(lacking, models.correctness).set_index(["architecture", "metric"])
+    paired = pair_with_bases(lacking, models.answers).set_index(["architecture", "metric"])
 
     row = paired.loc[("resnet", "deo_m")]
     differences = (student["deo_m"].to_numpy() - teacher["deo_m"].to_numpy())[:3]
     assert (row["base_architecture"], row["base_method"]) == ("resnet", "teacher")
     assert (row["base"], row["student"]) == pytest.approx((teacher["deo_m"][:3].mean(), student["deo_m"][:3].mean()))
     assert (row["difference"], row["sd"], row["n"]) == pytest.approx((differences.mean(), differences.std(ddof=1), 3))
-    expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
-    assert (row["seeds_low"], row["seeds_high"]) == pytest.approx(tuple(expected))
+    pairs = (models.answers.of(rows.iloc[:3]) for rows in (student, teacher))
+    expected = difference(*pairs)["deo_m"]
+    assert (row["low"], row["high"], row["trainings"]) == (expected.low, expected.high, 3)
     assert row["p"] == 0.25
     assert paired.loc[("shufflenet", "deo_m"), "p"] == 0.125
     # 6 rows, of which the smallest p is 0.125
     assert paired["p_holm"].min() == pytest.approx(6 * paired["p"].min())
 
 
-def test_a_test_set_interval_is_the_mean_of_those_of_the_seeds(tmp_path):
+def test_one_training_is_marked_wherever_its_interval_is_printed(tmp_path):
     models = read_files(make_study(tmp_path, datasets=("utkface",), architectures=("resnet",), seeds=(0, 1)))
 
-    def pair(runs):
-        return pair_with_bases(runs, models.correctness).set_index("metric")
+    def page(runs):
+        return paired_markdown(pair_with_bases(runs, models.answers))
 
-    both, each = pair(models.runs), [pair(models.runs.query("seed == @seed")) for seed in (0, 1)]
+    assert page(models.runs).count("‡") == 0
+    alone = page(models.runs.query("seed == 0"))
+    assert [line.count("‡") for line in alone.splitlines() if line.startswith("| UTKFace")] == [1, 1, 1]
+    assert "‡ one training: its interval is that of the test images alone" in alone
 
-    for end in ("test_low", "test_high"):
-        np.testing.assert_allclose(both[end], (each[0][end] + each[1][end]) / 2)
-        assert (each[0][end] != each[1][end]).all()
+
+def fold_of(paths, fold, seed):
+    """Turn the metrics files of a study into those of a fold: other images, and answers of their own."""
+    for path in paths:
+        record = json.loads(path.read_text())
+        record["run"]["fold"] = fold
+        predictions = make_predictions(seed=seed + record["run"]["seed"], accuracy=0.75, bias=0.3)
+        predictions["image_id"] = f"{fold}-" + predictions["image_id"]
+        record["metrics"] = evaluate(predictions, classes=CLASSES, groups=GROUPS, resamples=50)
+        path.unlink()
+        path.with_stem(f"{path.stem}-fold{fold}").write_text(json.dumps(record))
+
+
+def test_folds_are_pooled_to_one_value_of_each_seed(tmp_path):
+    for fold in range(3):
+        fold_of(make_study(tmp_path, datasets=("utkface",), architectures=("resnet",), seeds=(0, 1)), fold, 10 * fold)
+    grid = GRID | {"dataset": ["utkface"], "architecture": ["resnet"], "seed": [0, 1], "fold": [0, 1, 2]}
+
+    models = read_models(pattern(tmp_path), [grid])
+
+    assert models.runs[["seed", "fold"]].drop_duplicates().to_numpy().tolist() == [
+        [s, f] for s in (0, 1) for f in range(3)
+    ]
+    summary = summarise(models.runs, models.answers).set_index(["method", "metric"])
+    row = summary.loc[("mfd", "deo_m")]
+    assert (row["n"], row["trainings"], row["seeds"]) == (2, 6, "0 1")
+    folds = [json.loads(path.read_text())["metrics"] for path in sorted(tmp_path.rglob("mfd/seed0-fold*.json"))]
+    cells = np.mean([[list(of_group.values()) for of_group in one["cell_accuracy"].values()] for one in folds], axis=0)
+    assert values_of(row)["0"] == pytest.approx(deo_m(cells))
+    # three times as many images: a fair classifier scores lower
+    assert row["fair_baseline"] < 0.8 * models.runs["deo_m_fair_baseline"].mean()
+    worst = summary.loc[("mfd", "worst_group_accuracy")]
+    assert values_of(worst)["0"] == pytest.approx(cells.mean(axis=1).min())
+    paired = pair_with_bases(models.runs, models.answers).set_index("metric")
+    assert (paired.loc["accuracy", "n"], paired.loc["accuracy", "trainings"]) == (2, 6)
+
+
+def test_a_seed_that_lacks_a_fold_is_named(tmp_path):
+    for fold in range(2):
+        fold_of(make_study(tmp_path, datasets=("utkface",), architectures=("resnet",)), fold, fold)
+    (tmp_path / "utkface" / "resnet" / "mfd" / "seed0-fold1.json").unlink()
+    grid = GRID | {"dataset": ["utkface"], "architecture": ["resnet"], "fold": [0, 1]}
+
+    with pytest.raises(UserError, match=r"mfd/seed0-fold1\.json: no such file; evaluate that model first"):
+        read_models(pattern(tmp_path), [grid])
+    with pytest.raises(UserError, match=r"--metrics: .* lacks \{fold\}"):
+        read_models(pattern(tmp_path).replace("{fold}", ""), [grid])
 
 
 def test_a_model_is_paired_with_its_base_and_without_one_with_the_teacher_of_its_architecture(tmp_path):
@@ -248,7 +305,7 @@ def test_a_model_is_paired_with_its_base_and_without_one_with_the_teacher_of_its
     )
     runs = models.runs
 
-    paired = pair_with_bases(runs, models.correctness)
+    paired = pair_with_bases(runs, models.answers)
 
     accuracy = runs.set_index(["architecture", "method"])["accuracy"]
     assert accuracy["resnet", "teacher"] != accuracy["shufflenet", "teacher"]
@@ -262,21 +319,41 @@ def test_a_model_is_paired_with_its_base_and_without_one_with_the_teacher_of_its
         row = rows.loc[("shufflenet", student)]
         assert (row["base_architecture"], row["base_method"]) == base
         assert row["base"] == accuracy[base]
-    alone = pair_with_bases(runs.query("architecture == 'shufflenet'"), models.correctness)
+    alone = pair_with_bases(runs.query("architecture == 'shufflenet'"), models.answers)
     assert set(alone["method"]) == {"mfd", "erm", "on_mfd"}
     lines = [[cell.strip() for cell in line.split("|")[2:5]] for line in paired_markdown(paired).splitlines()]
     assert ["ShuffleNet", "from_resnet", "ResNet teacher"] in lines
     assert ["ShuffleNet", "on_mfd", "mfd"] in lines
 
 
-def test_data_sets_are_averaged_seed_by_seed_where_all_have_the_seed(tmp_path):
-    runs = read_files(make_study(tmp_path, architectures=("resnet",), seeds=range(3))).runs
-    lacking = runs.query("not (dataset == 'utkface' and seed == 2)")
+def test_data_sets_are_averaged_as_independent_estimates(tmp_path):
+    models = read_files(make_study(tmp_path, architectures=("resnet",), seeds=range(3)))
+    lacking = models.runs.query("not (dataset == 'utkface' and seed == 2)")
+    summary = summarise(lacking, models.answers)
 
-    mean, sd, n = average_datasets(lacking, ["cifar10s", "utkface"]).loc[("resnet", "student", "mfd", "deo_a")]
+    row = average_datasets(summary, ["cifar10s", "utkface"]).loc[("resnet", "student", "mfd", "deo_a")]
 
-    seeds = runs.query("method == 'mfd' and seed < 2").groupby("seed")["deo_a"].mean()
-    assert (mean, sd, n) == pytest.approx((seeds.mean(), seeds.std(), 2))
+    first, second = summary.query("method == 'mfd' and metric == 'deo_a'").to_dict("records")
+    seeds = models.runs.query("method == 'mfd' and seed < 2").groupby("seed")["deo_a"].mean()
+    assert (row["mean"], row["sd"], row["n"]) == pytest.approx((first["mean"] / 2 + second["mean"] / 2, seeds.std(), 2))
+    down = [one["corrected"] - one["low"] for one in (first, second)]
+    up = [one["high"] - one["corrected"] for one in (first, second)]
+    centre = (first["corrected"] + second["corrected"]) / 2
+    assert (row["low"], row["high"]) == pytest.approx((centre - np.hypot(*down) / 2, centre + np.hypot(*up) / 2))
+
+
+def test_a_negative_weight_exchanges_the_ends():
+    def row(mean, down, up, **parts):
+        return {"mean": mean, "corrected": mean, "low": mean - down, "high": mean + up} | {
+            "n": 4, "trainings": 4, "images": 0.03, "between": 0.02, "run": 0.05} | parts  # fmt: skip
+
+    found = combine([(0.5, row(0.1, 0.01, 0.04)), (-0.5, row(0.3, 0.03, 0.2, trainings=8))])
+
+    assert (found["mean"], found["trainings"]) == (pytest.approx(-0.1), 4)
+    assert found["low"] == pytest.approx(-0.1 - np.hypot(0.005, 0.1))
+    assert found["high"] == pytest.approx(-0.1 + np.hypot(0.02, 0.015))
+    # one more training: its own images, and the spread of trainings, not of their mean
+    assert found["another"] == pytest.approx(np.sqrt(2 * 0.05**2 + (4 + 8) * 0.02**2) / 2)
 
 
 def without(*path):
@@ -361,7 +438,7 @@ def test_the_scripts_tables_come_back(tmp_path, monkeypatch):
 
     models = read_models(pattern(tmp_path / "metrics"), [grid])
     pd.testing.assert_frame_equal(read_runs(tmp_path / "runs.csv"), models.runs, check_dtype=False)
-    paired = pair_with_bases(models.runs, models.correctness)
+    paired = pair_with_bases(models.runs, models.answers)
     pd.testing.assert_frame_equal(read_paired(tmp_path / "paired.csv"), paired, check_dtype=False)
     assert (tmp_path / "paired.md").read_text() == paired_markdown(paired)
 

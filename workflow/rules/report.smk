@@ -1,6 +1,7 @@
 # Tables and figures. They are made anew within seconds, so nothing is kept of a job that fails: Snakemake removes what
 # it has written, and plans it again.
 RUNS = f"{TABLES}/runs.csv"
+SUMMARY = f"{TABLES}/summary.csv"
 PAIRED = f"{TABLES}/paired.csv"
 
 
@@ -9,7 +10,7 @@ rule aggregate_results:
         paths(METRICS, MAIN_GRIDS),
     output:
         runs=report(RUNS, caption="../report/runs.rst", category="Tables"),
-        summary=report(f"{TABLES}/summary.csv", caption="../report/summary.rst", category="Tables"),
+        summary=report(SUMMARY, caption="../report/summary.rst", category="Tables"),
         paired=report(PAIRED, caption="../report/paired.rst", category="Tables"),
         markdown=f"{TABLES}/paired.md",
         validation=(
@@ -40,7 +41,7 @@ rule aggregate_results:
 
 rule make_table:
     input:
-        runs=RUNS,
+        summary=SUMMARY,
     output:
         csv=report(f"{TABLES}/table1.csv", caption="../report/table1.rst", category="Tables"),
         markdown=f"{TABLES}/table1.md",
@@ -52,7 +53,7 @@ rule make_table:
     params:
         code=code_version("scripts.make_table"),
     shell:
-        "python -m scripts.make_table --runs {input.runs} --csv {output.csv}"
+        "python -m scripts.make_table --summary {input.summary} --csv {output.csv}"
         " --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
 
 
@@ -84,7 +85,7 @@ rule make_ablations:
 
 rule compare_with_paper:
     input:
-        runs=RUNS,
+        summary=SUMMARY,
         paired=PAIRED,
         paper_values=STUDY.paper_values or [],
     output:
@@ -106,14 +107,14 @@ rule compare_with_paper:
         ),
         code=code_version("scripts.compare_with_paper"),
     shell:
-        "python -m scripts.compare_with_paper --runs {input.runs} --paired {input.paired}"
+        "python -m scripts.compare_with_paper --summary {input.summary} --paired {input.paired}"
         " --paper-values {input.paper_values:q} {params.method} --csv {output.csv}"
         " --markdown {output.markdown} {params.conclusions} > {log} 2>&1"
 
 
 rule compare_with_published:
     input:
-        runs=RUNS,
+        summary=SUMMARY,
         published=PUBLISHED_RUNS or [],
     output:
         csv=report(
@@ -130,7 +131,7 @@ rule compare_with_published:
         folder=subpath(input.published, ancestor=2),
         code=code_version("scripts.compare_with_published"),
     shell:
-        "python -m scripts.compare_with_published --runs {input.runs} --published {params.folder:q}"
+        "python -m scripts.compare_with_published --summary {input.summary} --published {params.folder:q}"
         " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"
 
 
@@ -154,7 +155,7 @@ rule plot_architecture:
 
 rule plot_comparison:
     input:
-        runs=RUNS,
+        summary=SUMMARY,
         paper_values=STUDY.paper_values or [],
     output:
         pdf=f"{FIGURES}/fig{{number}}_{{architecture}}_{{metric}}.pdf",
@@ -173,6 +174,6 @@ rule plot_comparison:
         method=paper_method_option(),
         code=code_version("scripts.plot_comparison"),
     shell:
-        "python -m scripts.plot_comparison --runs {input.runs} --architecture {wildcards.architecture}"
+        "python -m scripts.plot_comparison --summary {input.summary} --architecture {wildcards.architecture}"
         " --metric {wildcards.metric} {params.paper_values} {params.method}"
         " --pdf {output.pdf} --png {output.png} > {log} 2>&1"

@@ -1,8 +1,8 @@
 """The paper's numbers and ours, side by side, and its gaps between student and teacher, with a verdict on each.
 
 The rule, which docs/statistics.md gives with what was known when it was written: a number is `reproduced` where ours is
-within 0.02 of it; else `within noise` where another single run on another test set of this size could give it; else
-`not reproduced`. The DEO of a model at chance is none of these, as it says nothing about fairness.
+within 0.02 of it; else `within noise` where another training, tested on other images, could give it; else `not
+reproduced`. The DEO of a model at chance is none of these, as it says nothing about fairness.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,12 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import DEO, MEASURED, METRICS, OTHER
+from fairdistill.reporting.columns import DEO, OTHER
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.pairs import beside_bases
 from fairdistill.reporting.paper.conclusions import conclusions_markdown
-from fairdistill.reporting.runs import at_chance
 from fairdistill.reporting.summaries import average_datasets
-from fairdistill.reporting.tables import markdown, numbers
-from fairdistill.reporting.verdicts import NOISE, NOT_REPRODUCED, REPRODUCED, noise
+from fairdistill.reporting.tables import ALONE_NOTE, alone, markdown, numbers
+from fairdistill.reporting.verdicts import NOISE, NOT_REPRODUCED, REPRODUCED, noise_of_another_run
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.paper import PAPER_DATASETS, PaperValue
 
@@ -45,21 +43,21 @@ def as_table(values: Sequence[PaperValue]) -> pd.DataFrame:
 
 
 def compare(
-    runs: pd.DataFrame, paired: pd.DataFrame, paper_values: pd.DataFrame, *, method: str | None = None
+    summary: pd.DataFrame, paired: pd.DataFrame, paper_values: pd.DataFrame, *, method: str | None = None
 ) -> pd.DataFrame:
     """Set each of the paper's numbers beside ours: one row per row of `paper_values`, in its order, then its gaps.
 
     A gap is student minus teacher; where the paper has both there is one, with "gap" in the place of the role.
 
-    Columns: source, dataset, architecture, role, metric, paper, n (seeds); for each of accuracy, deo_a and
+    Columns: source, dataset, architecture, role, metric, paper, n (seeds), trainings; for each of accuracy, deo_a and
     deo_m our mean over seeds, its sd (`_sd`, ddof = 1, missing when n = 1), ours minus the paper's (`_difference`),
-    how far another run on another test set may lie from ours (`_noise`) and the `_verdict`; note. A deo row fills deo_a
-    and deo_m, an accuracy row accuracy; n = 0 where the study has no counterpart.
+    how far another training on another test set may lie from ours (`_noise`) and the `_verdict`; note. A deo row fills
+    deo_a and deo_m, an accuracy row accuracy; n = 0 where the study has no counterpart.
 
     Parameters
     ----------
-    runs : DataFrame
-        One row per model, see `fairdistill.reporting.runs`.
+    summary : DataFrame
+        See `fairdistill.reporting.summaries.summarise`.
     paired : DataFrame
         See `fairdistill.reporting.pairs.pair_with_bases`.
     paper_values : DataFrame
@@ -68,25 +66,24 @@ def compare(
         The method whose students are compared with the paper's, and with their teachers where they stand on those;
         without it the teachers alone are compared.
     """
-    runs = pd.concat([runs.assign(at_chance=at_chance(runs)), _gaps(runs, paired)], ignore_index=True)
+    models = pd.concat([summary, _gaps(paired)], ignore_index=True)
     paper_values = pd.concat([paper_values, _claimed_gaps(paper_values)], ignore_index=True)
     names = paper_values["dataset"].unique()
     sets = {name: PAPER_DATASETS.get(name, [name]) for name in names}
-    ours = pd.concat({name: average_datasets(runs, sets[name]) for name in names}, names=["dataset"])
-    ours["test"] = [_test_noise(runs, sets[name], *model) for name, *model in ours.index]
-    ours["at_chance"] = [_is_at_chance(runs, sets[name], *model) for name, *model in ours.index]
+    ours = pd.concat({name: average_datasets(models, sets[name]) for name in names}, names=["dataset"])
     ours = ours[ours.index.get_level_values("method").isin([TEACHER, method])].reset_index().set_index(CLAIMED)
-    table = paper_values[CLAIM].assign(paper=paper_values["value"], n=0)
+    table = paper_values[CLAIM].assign(paper=paper_values["value"], n=0, trainings=0)
     for metric, measures in PAPER_METRICS.items():
         rows = table["metric"] == metric
         for measure in measures:
             # assigning aligns on the index: what is not in `rows` stays missing
             found = table.loc[rows, CLAIMED].join(ours[ours["metric"] == measure], on=CLAIMED)
-            table.loc[rows, "n"] = found["n"].fillna(0).astype(int)
+            for count in ("n", "trainings"):
+                table.loc[rows, count] = found[count].fillna(0).astype(int)
             table[measure] = found["mean"]
             table[f"{measure}_sd"] = found["sd"]
             table[f"{measure}_difference"] = found["mean"] - table["paper"]
-            ours_may_move = [noise(*row) for row in zip(found["test"], found["sd"], found["n"], strict=True)]
+            ours_may_move = [noise_of_another_run(row) for row in found.to_dict("records")]
             table[f"{measure}_noise"] = pd.Series(ours_may_move, index=found.index, dtype=float)
             chance = found["at_chance"].eq(True).reindex(table.index, fill_value=False)
             columns = table[f"{measure}_difference"], table[f"{measure}_noise"], chance & (measure in DEO)
@@ -111,9 +108,9 @@ def comparison_markdown(
         f"minus the paper's; `{GAP}` is student minus teacher. Where n = 0, this study has no such model or data set. "
         "The paper prints one DEO: its formula is DEO_A's, its values have the size of DEO_M. "
         f"A number is `{REPRODUCED}` where ours is within {TOLERANCE} of it, else `{NOISE}` where it is within the "
-        f"noise (another run, tested on other images, could give it), else `{NOT_REPRODUCED}`."
-        + AT_CHANCE_RULE
-        * bool((comparison[[f"{deo}_verdict" for deo in DEO]] == AT_CHANCE).any(axis=None)),
+        f"noise (another training, tested on other images, could give it), else `{NOT_REPRODUCED}`."
+        + AT_CHANCE_RULE * bool((comparison[[f"{deo}_verdict" for deo in DEO]] == AT_CHANCE).any(axis=None))
+        + f" {ALONE_NOTE}" * bool((comparison["trainings"] == 1).any()),
     ]
     for metric, measures in PAPER_METRICS.items():
         rows = comparison[comparison["metric"] == metric]
@@ -122,7 +119,7 @@ def comparison_markdown(
             table[printed(measure)] = numbers(rows[measure], "{:.3f}")
             table[f"{printed(measure)} sd"] = numbers(rows[f"{measure}_sd"], "{:.3f}")
             table[f"{printed(measure)} difference"] = numbers(rows[f"{measure}_difference"], "{:+.3f}")
-            table[f"{printed(measure)} noise"] = numbers(rows[f"{measure}_noise"], "{:.3f}")
+            table[f"{printed(measure)} noise"] = alone(numbers(rows[f"{measure}_noise"], "{:.3f}"), rows["trainings"])
             table[f"{printed(measure)} verdict"] = rows[f"{measure}_verdict"]
         parts += [f"## {printed(metric)}", markdown(table)]
     if verdicts is not None:
@@ -133,18 +130,10 @@ def comparison_markdown(
     return "\n\n".join(parts) + "\n"
 
 
-def _gaps(runs: pd.DataFrame, paired: pd.DataFrame) -> pd.DataFrame:
-    """Student minus teacher as runs with the role `GAP`; the ends of each interval are means over seeds."""
-    gaps = beside_bases(runs).assign(role=GAP)
-    gaps = gaps[gaps["base_method"] == TEACHER].copy()
-    gaps["at_chance"] = at_chance(gaps) | at_chance(gaps, OTHER)
-    gaps[METRICS] -= gaps[[f"{metric}{OTHER}" for metric in METRICS]].to_numpy()
-    model = ["dataset", "architecture", "method"]
-    for end in ("low", "high"):
-        ends = paired.pivot(index=model, columns="metric", values=f"test_{end}").add_suffix(f"_{end}")
-        columns = [f"{metric}_{end}" for metric in MEASURED]
-        gaps[columns] = gaps[model].join(ends.reindex(columns=columns), on=model)[columns]
-    return gaps[[name for name in [*runs, "at_chance"] if name in gaps]]
+def _gaps(paired: pd.DataFrame) -> pd.DataFrame:
+    """Student minus teacher as rows of a summary, with the role `GAP`."""
+    gaps = paired[paired["base_method"] == TEACHER]
+    return gaps.rename(columns={"difference": "mean"}).assign(role=GAP)
 
 
 def _claimed_gaps(paper_values: pd.DataFrame) -> pd.DataFrame:
@@ -154,29 +143,6 @@ def _claimed_gaps(paper_values: pd.DataFrame) -> pd.DataFrame:
     pairs = students.merge(teachers, on=place, suffixes=("", OTHER))
     pairs = pairs.assign(role=GAP, value=(pairs["value"] - pairs[f"value{OTHER}"]).round(6), note="")
     return pairs[paper_values.columns]
-
-
-def _test_noise(
-    runs: pd.DataFrame, datasets: list[str], architecture: str, role: str, method: str, metric: str
-) -> float:
-    """Half the test-set interval of a metric's average over data sets, whose test sets are independent."""
-    if f"{metric}_low" not in runs:
-        return np.nan
-    models = _of_model(runs, architecture, role, method)
-    half = (models[f"{metric}_high"] - models[f"{metric}_low"]).groupby(models["dataset"]).mean() / 2
-    return float(np.linalg.norm(half[half.index.isin(datasets)]) / len(datasets))
-
-
-def _is_at_chance(
-    runs: pd.DataFrame, datasets: list[str], architecture: str, role: str, method: str, metric: str
-) -> bool:
-    """Whether a model that is part of an average over data sets and seeds is at chance."""
-    models = _of_model(runs, architecture, role, method)
-    return bool(models.loc[models["dataset"].isin(datasets), "at_chance"].any())
-
-
-def _of_model(runs: pd.DataFrame, architecture: str, role: str, method: str) -> pd.DataFrame:
-    return runs.query("architecture == @architecture and role == @role and method == @method")
 
 
 def _verdict(difference: float, noise: float, at_chance: bool) -> str:

@@ -2,8 +2,8 @@
 
 The rule, which docs/statistics.md gives with what was known when it was written: a sentence is `reproduced` where the
 95 % interval of its contrast lies wholly on the side that it claims, `not reproduced` where it lies wholly on the
-other, else `within noise`. An interval joins the test-set noise and, over several seeds, the t-interval of the seeds.
-A sentence about the DEO of a model at chance is not judged.
+other, else `within noise`. The intervals are those of `fairdistill.evaluation.crossed`, and the terms of a contrast
+count as independent. A sentence about the DEO of a model at chance is not judged.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ import pandas as pd
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import DEO
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.pairs import margins
-from fairdistill.reporting.tables import markdown, numbers, ranges
+from fairdistill.reporting.summaries import combine
+from fairdistill.reporting.tables import ALONE_NOTE, alone, markdown, numbers, ranges
 from fairdistill.reporting.verdicts import NOISE, NOT_REPRODUCED, REPRODUCED
 from fairdistill.settings.methods import TEACHER
 
@@ -34,8 +34,7 @@ class Conclusion:
     ----------
     terms : (weight, dataset, architecture), ...
     relative : bool
-        Each gap is taken as a share of the teacher's value, and that value as exact. Where the student's is the lower
-        and the two vary independently, that overstates the noise.
+        Each gap is taken as a share of the teacher's value.
     """
 
     source: str
@@ -105,8 +104,8 @@ CONCLUSIONS = [
 def judge(paired: pd.DataFrame, *, method: str | None, conclusions: Sequence[Conclusion] = CONCLUSIONS) -> pd.DataFrame:
     """Return the verdict on each sentence, one row per sentence and measure; DEO is judged as DEO_A and as DEO_M.
 
-    Columns: source, sentence, measure, value, low, high (of the contrast), claim, verdict, n (seeds). A sentence about
-    models that the study lacks has no value, no verdict and n = 0.
+    Columns: source, sentence, measure, value, low, high (of the contrast), claim, verdict, n (seeds), trainings. A
+    sentence about models that the study lacks has no value, no verdict and n = 0.
 
     Parameters
     ----------
@@ -124,7 +123,7 @@ def judge(paired: pd.DataFrame, *, method: str | None, conclusions: Sequence[Con
             row = {"source": conclusion.source, "sentence": conclusion.sentence, "measure": measure}
             row |= {"value": np.nan, "low": np.nan, "high": np.nan}
             row["claim"] = f"{'above' if conclusion.above else 'below'} {conclusion.threshold:g}"
-            row |= {"verdict": "", "n": 0}
+            row |= {"verdict": "", "n": 0, "trainings": 0}
             if all(tuple(key) in gaps.index for _, *key in found):
                 row |= _contrast([(weight, gaps.loc[tuple(key)]) for weight, *key in found], conclusion)
             rows.append(row)
@@ -135,34 +134,38 @@ def conclusions_markdown(verdicts: pd.DataFrame) -> str:
     """Return the verdicts as a Markdown table with the rule below it."""
     table = verdicts[["source", "sentence"]].assign(measure=verdicts["measure"].map(printed))
     table["student - teacher"] = numbers(verdicts["value"], "{:+.3f}")
-    table["95 %"] = ranges(verdicts["low"], verdicts["high"])
+    table["95 %"] = alone(ranges(verdicts["low"], verdicts["high"]), verdicts["trainings"])
     table["claim"], table["verdict"], table["n"] = verdicts["claim"], verdicts["verdict"], verdicts["n"]
     rule = (
         f"A sentence is `{REPRODUCED}` where the 95 % interval lies wholly on the side that it claims, "
-        f"`{NOT_REPRODUCED}` where wholly on the other, else `{NOISE}`. With n = 1 it is the noise of the test set "
-        "alone; with n = 0 the study lacks the models."
+        f"`{NOT_REPRODUCED}` where wholly on the other, else `{NOISE}`. With n = 0 the study lacks the models."
     )
+    if (verdicts["trainings"] == 1).any():
+        rule += f" {ALONE_NOTE}"
     if AT_CHANCE in set(verdicts["verdict"]):
         rule += f" Where a model is no more accurate than one that names the largest class, DEO is `{AT_CHANCE}`."
     return f"{markdown(table)}\n\n{rule}"
 
 
 def _contrast(terms: Sequence[tuple[float, pd.Series]], conclusion: Conclusion) -> dict:
-    """Sum the gaps; the distances to their ends add in quadrature, as those of independent estimates do."""
-    value, below, over = 0.0, 0.0, 0.0
+    """Sum the gaps, as independent estimates."""
     at_chance = conclusion.metric == "deo" and any(gap["at_chance"] for _, gap in terms)
-    n = min(int(gap["n"]) for _, gap in terms)
-    if conclusion.relative and any(gap["base"] == 0 for _, gap in terms):
+    of_terms = [(weight, _share(gap) if conclusion.relative else gap) for weight, gap in terms]
+    found = combine(of_terms)
+    row = {name: found[name] for name in ("n", "trainings")}
+    if np.isnan(found["low"]):
         # there is no share of nothing
-        return {"verdict": AT_CHANCE if at_chance else "", "n": n}
-    for weight, gap in terms:
-        scale = weight / gap["base"] if conclusion.relative else weight
-        down, up = (abs(scale) * end for end in margins(gap))
-        value += scale * gap["difference"]
-        below, over = np.hypot(below, down if scale > 0 else up), np.hypot(over, up if scale > 0 else down)
-    low, high = value - below, value + over
-    claimed, other = low > conclusion.threshold, high < conclusion.threshold
+        return row | {"verdict": AT_CHANCE if at_chance else ""}
+    claimed, other = found["low"] > conclusion.threshold, found["high"] < conclusion.threshold
     if not conclusion.above:
         claimed, other = other, claimed
     verdict = AT_CHANCE if at_chance else REPRODUCED if claimed else NOT_REPRODUCED if other else NOISE
-    return {"value": value, "low": low, "high": high, "verdict": verdict, "n": n}
+    return row | {"value": found["mean"], "low": found["low"], "high": found["high"], "verdict": verdict}
+
+
+def _share(gap: pd.Series) -> pd.Series:
+    """A gap as a share of the teacher's value. No part of its interval is known but the ends."""
+    share = gap.copy()
+    share["difference"] = share["corrected"] = gap["share"]
+    share["low"], share["high"] = gap["share_low"], gap["share_high"]
+    return share

@@ -1,0 +1,65 @@
+"""The answers of all models of a study, and what the trainings of each model show together."""
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from fairdistill.evaluation.correctness import Correctness
+from fairdistill.evaluation.crossed import Estimate, Trainings
+from fairdistill.evaluation.uncertainty import ENDS
+from fairdistill.reporting.columns import DEO, IDENTITY
+
+
+class Answers:
+    """What the trainings of each model show together; each is computed once.
+
+    Parameters
+    ----------
+    correctness : mapping
+        The answers of each training on the test split, by the values of `IDENTITY`.
+    """
+
+    def __init__(self, correctness: Mapping[tuple, Correctness]):
+        self.correctness = correctness
+        self._known: dict[tuple, Trainings] = {}
+
+    def of(self, runs: pd.DataFrame) -> Trainings:
+        """Return the trainings in the rows of one model, as `fairdistill.reporting.runs` has them, by seed and fold."""
+        runs = runs.sort_values(["seed", "fold"])
+        names = tuple(runs[IDENTITY].itertuples(index=False, name=None))
+        if names not in self._known:
+            tests = [
+                [self.correctness[names[i]] for i in seed]
+                for seed in runs.reset_index().groupby("seed").indices.values()
+            ]
+            run = runs.iloc[0]
+            # of a single training the metrics file has the intervals
+            known = {deo: {end: run[f"{deo}_{end}"] for end in ENDS} for deo in DEO} if len(runs) == 1 else None
+            self._known[names] = Trainings(tests, known=known)
+        return self._known[names]
+
+
+def columns_of(estimate: Estimate, runs: pd.DataFrame) -> dict:
+    """Return an estimate as the columns `ESTIMATE` and `SEEDS`, where `runs` are the rows that it is of."""
+    # equal values have an sd of zero, and not one of rounding
+    values = pd.Series(estimate.values).round(12)
+    return {
+        "sd": values.std(),
+        "n": len(values),
+        **{name: getattr(estimate, name) for name in ("trainings", "low", "corrected", "high", "images", "between")},
+        **{name: getattr(estimate, name) for name in ("run", "shared")},
+        "seeds": " ".join(map(str, sorted(runs["seed"].unique()))),
+        "values": " ".join(map("{:.10g}".format, values)),
+    }
+
+
+def digest(model: Trainings) -> str:
+    """Return what tells the test images of a model's trainings from others."""
+    return hashlib.sha256("\n".join(sorted({test.images for test in model.tests})).encode()).hexdigest()[:16]
+
+
+def values_of(row: Mapping) -> pd.Series:
+    """Return the value of each seed, by seed, of a row that has the columns `SEEDS`."""
+    return pd.Series(np.array(row["values"].split(), dtype=float), index=row["seeds"].split())
