@@ -137,7 +137,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         See `read_models`; also where there is no file, or two are of one model.
     """
     source, runs, validation, correctness, parts = {}, [], [], {}, {}
-    data: dict[str, tuple] = {}
+    data: dict[tuple, tuple] = {}
     for path in paths:
         record = read_record(path)
         row = _row(record, record.metrics)
@@ -148,7 +148,9 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
             raise UserError(f"{path}: the same model as {source[run]} ({', '.join(map(str, run))}); keep one")
         source[run] = path
         # the SHA-256 of all images and samples, and what its numbers stand for
-        first, *same = data.setdefault(row["dataset"], (path, record.inputs.dataset, record.classes, record.groups))
+        # with draws per seed, each seed has a data set of its own
+        drawn = row["dataset"], row["seed"] if record.data.settings.get("per_seed") else None
+        first, *same = data.setdefault(drawn, (path, record.inputs.dataset, record.classes, record.groups))
         if same != [record.inputs.dataset, record.classes, record.groups]:
             raise UserError(f"{path}: is of another data set {row['dataset']} than {first}; train both on the same one")
         runs.append(row)

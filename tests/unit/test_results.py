@@ -160,6 +160,22 @@ def test_a_model_of_another_data_set_of_the_same_name_is_named(tmp_path, change)
         read_models(pattern(tmp_path), [GRID])
 
 
+def test_seeds_have_data_sets_of_their_own_where_draws_are_made_for_each(tmp_path):
+    paths = make_study(tmp_path, datasets=("cifar10s",), architectures=("resnet",), seeds=(0, 1))
+
+    def redraw(record):
+        record["inputs"]["dataset"] = f"digest {record['run']['seed']}"
+        record["data"]["settings"]["per_seed"] = ["split"]
+
+    for path in paths:
+        edit(path, redraw)
+    grid = GRID | {"dataset": ["cifar10s"], "architecture": ["resnet"], "seed": [0, 1]}
+    assert len(read_models(pattern(tmp_path), [grid]).runs) == 4
+    edit(paths[-1], lambda record: record["inputs"].update(dataset="digest 0"))
+    with pytest.raises(UserError, match=r"mfd/seed1\.json: is of another data set cifar10s than .*teacher/seed1\.json"):
+        read_models(pattern(tmp_path), [grid])
+
+
 def test_a_base_that_the_grids_lack_is_named(tmp_path):
     make_study(tmp_path)
     path = tmp_path / "cifar10s" / "resnet" / "mfd" / "seed0.json"
