@@ -248,7 +248,8 @@ def _estimate(
     images = Z * np.sqrt(image_part)
     between = _training_part(scores, covariance, image_part)
     of_seeds = covariance.reshape(*scores.shape, *scores.shape).mean(axis=(1, 3))
-    run = of_seeds.trace() / len(of_seeds)
+    # rounding may leave a little less than nothing
+    run = max(0.0, of_seeds.trace()) / len(of_seeds)
     pairs = len(of_seeds) * (len(of_seeds) - 1)
     shared = max(0.0, (of_seeds.sum() - of_seeds.trace()) / pairs) if pairs else 0.0
     if by_images is None:

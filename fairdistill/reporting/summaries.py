@@ -17,6 +17,8 @@ from fairdistill.reporting.answers import Answers, columns_of, digest, values_of
 from fairdistill.reporting.columns import BASELINE, DEO, METRICS, OVER_SEEDS, SEEDS, SUMMARY
 from fairdistill.reporting.runs import at_chance, read_table
 
+COMBINED = ["mean", "n", "trainings", "low", "corrected", "high", "images", "between", "another"]
+
 
 def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     """Return each metric over seeds, one row per model and metric.
@@ -109,7 +111,7 @@ def average_datasets(summary: pd.DataFrame, datasets: Sequence[str]) -> pd.DataF
             terms = [(1 / len(found), row) for row in of_each]
             rows[names] = combine(terms) | {"sd": seeds.round(12).std(), "at_chance": bool(found["at_chance"].any())}
     index = pd.MultiIndex.from_tuples(rows, names=model)
-    return pd.DataFrame(list(rows.values()), index=index)
+    return pd.DataFrame(list(rows.values()), index=index, columns=[*COMBINED, "sd", "at_chance"])
 
 
 def _fair_baselines(trainings: pd.DataFrame, model: Trainings) -> dict[str, Sequence[float]]:

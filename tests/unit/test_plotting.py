@@ -12,10 +12,12 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from synthetic_results import make_constant, make_study
 
 from fairdistill.reporting import figures as plotting
+from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.models import read_files
 from fairdistill.reporting.paper import diagram as architecture_diagram
 from fairdistill.reporting.paper.comparison import as_table
 from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.paper import read_paper_values
 from scripts import plot_architecture, plot_comparison
@@ -32,18 +34,19 @@ GRIDS = {
 
 
 def read_metrics(paths):
-    return read_files(paths).runs
+    models = read_files(paths)
+    return summarise(models.runs, models.answers)
 
 
 @pytest.fixture(params=GRIDS, ids=str)
-def runs(request, tmp_path):
+def summary(request, tmp_path):
     return read_metrics(make_study(tmp_path / "metrics", **GRIDS[request.param]))
 
 
-def draw(runs, metric, **options):
+def draw(summary, metric, **options):
     values = as_table(read_paper_values(PAPER_VALUES))
     return plotting.plot_comparison(
-        runs, architecture="resnet", metric=metric, **{"paper_values": values, "method": "mfd"} | options
+        summary, architecture="resnet", metric=metric, **{"paper_values": values, "method": "mfd"} | options
     )
 
 
@@ -62,36 +65,31 @@ def axes_of(figure, metric):
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "deo"])
-def test_bars_are_means_with_whiskers_and_seeds(runs, metric):
-    resnet = runs[runs["architecture"] == "resnet"]
-    seeds = resnet["seed"].nunique()
+def test_bars_are_means_with_whiskers_and_seeds(summary, metric):
+    resnet = summary[summary["architecture"] == "resnet"]
+    alone = resnet["n"].max() == 1
 
-    figure = draw(runs, metric)
+    figure = draw(summary, metric)
 
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
-    assert {"± sd over seeds", "95 %, test images"} & legend == {
-        "± sd over seeds" if seeds > 1 else "95 %, test images"
-    }
+    assert {"95 %", "95 %, test images alone"} & legend == {"95 %, test images alone" if alone else "95 %"}
     for measure, axes in axes_of(figure, metric).items():
-        cells = resnet.groupby(["dataset", "method"])
-        expected = cells[measure].mean()
+        rows = resnet[resnet["metric"] == measure]
         assert all(ax.get_ylim()[0] == 0 for ax in axes)
         bars = [bar.get_height() for ax in axes for bar in ax.patches]
-        assert sorted(bars) == pytest.approx(sorted(expected))
+        assert sorted(bars) == pytest.approx(sorted(rows["mean"]))
         whiskers = [part for ax in axes for part in ax.containers if isinstance(part, ErrorbarContainer)]
         ends = [whisker.lines[2][0].get_segments()[0][:, 1] for whisker in whiskers]
-        if seeds > 1:
-            low, high = expected - cells[measure].std(), expected + cells[measure].std()
-        else:
-            low, high = (cells[f"{measure}_{end}"].mean() for end in ("low", "high"))
-        np.testing.assert_allclose(sorted(map(tuple, ends)), sorted(zip(low, high, strict=True)), atol=1e-9)
+        expected = sorted(zip(rows["low"], rows["high"], strict=True))
+        np.testing.assert_allclose(sorted(map(tuple, ends)), expected, atol=1e-9)
         dots = [y for ax in axes for line in marked(ax, "one seed") for y in line.get_ydata()]
-        assert sorted(dots) == (sorted(resnet[measure]) if seeds > 1 else [])
+        seeds = [value for row in rows.to_dict("records") for value in values_of(row)]
+        assert sorted(dots) == ([] if alone else sorted(seeds))
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "deo"])
-def test_nothing_is_clipped_and_no_text_overlaps(runs, metric):
-    check_texts(draw(runs, metric))
+def test_nothing_is_clipped_and_no_text_overlaps(summary, metric):
+    check_texts(draw(summary, metric))
 
 
 def check_texts(figure):
@@ -111,9 +109,9 @@ def check_texts(figure):
 
 
 def test_the_papers_values_are_marked_on_their_bars(tmp_path):
-    runs = read_metrics(make_study(tmp_path, methods=("mfd", "other")))
+    summary = read_metrics(make_study(tmp_path, methods=("mfd", "other")))
 
-    for ax in draw(runs, "deo").axes:
+    for ax in draw(summary, "deo").axes:
         found = {}
         for mark in marked(ax, "paper"):
             x, value = mark.get_xdata()[0], mark.get_ydata()[0]
@@ -125,27 +123,25 @@ def test_the_papers_values_are_marked_on_their_bars(tmp_path):
             ("UTKFace", "teacher"): 0.45,
             ("UTKFace", "student (mfd)"): 0.18,
         }
-    assert not marked(draw(runs, "deo", paper_values=None).axes[0], "paper")
-    assert len(marked(draw(runs, "deo", method=None).axes[0], "paper")) == 2
-    renamed = runs.replace({"method": {"mfd": "mine"}})
+    assert not marked(draw(summary, "deo", paper_values=None).axes[0], "paper")
+    assert len(marked(draw(summary, "deo", method=None).axes[0], "paper")) == 2
+    renamed = summary.replace({"method": {"mfd": "mine"}})
     assert len(marked(draw(renamed, "deo", method="mine").axes[0], "paper")) == 4
 
 
-def test_each_bar_of_a_deo_has_the_fair_baseline_of_its_model(runs):
-    resnet = runs[runs["architecture"] == "resnet"]
+def test_each_bar_of_a_deo_has_the_fair_baseline_of_its_model(summary):
+    resnet = summary[summary["architecture"] == "resnet"]
     label = "fair classifier: mean and 95 % range"
 
-    figure = draw(runs, "deo")
+    figure = draw(summary, "deo")
 
     for deo, axes in axes_of(figure, "deo").items():
         bands = [band for ax in axes for band in ax.collections if band.get_label() == label]
         ranges = [(box.y0, box.y1) for box in (band.get_paths()[0].get_extents() for band in bands)]
-        expected = resnet.groupby(["dataset", "method"])[
-            [f"{deo}_fair_baseline_low", f"{deo}_fair_baseline_high"]
-        ].mean()
+        expected = resnet.loc[resnet["metric"] == deo, ["fair_baseline_low", "fair_baseline_high"]]
         np.testing.assert_allclose(sorted(ranges), sorted(map(tuple, expected.to_numpy())))
     assert label in [text.get_text() for text in figure.legends[0].get_texts()]
-    assert not [part for part in draw(runs, "accuracy").axes[0].collections if part.get_label() == label]
+    assert not [part for part in draw(summary, "accuracy").axes[0].collections if part.get_label() == label]
 
 
 def look(style):
@@ -171,9 +167,9 @@ def test_forty_methods_are_told_apart_and_none_is_like_the_teacher():
 
 def test_bars_that_are_too_many_are_split_over_panels_each_with_the_teacher(tmp_path):
     methods = tuple(f"method{i}" for i in range(30))
-    runs = read_metrics(make_study(tmp_path, architectures=("resnet",), methods=methods))
+    summary = read_metrics(make_study(tmp_path, architectures=("resnet",), methods=methods))
 
-    figure = draw(runs, "accuracy")
+    figure = draw(summary, "accuracy")
 
     ticks = [[label.get_text() for label in ax.get_xticklabels()] for ax in figure.axes]
     assert ticks == [[f"{name} ({i} of 2)"] for name in ("CIFAR-10S", "UTKFace") for i in (1, 2)]
@@ -184,9 +180,9 @@ def test_bars_that_are_too_many_are_split_over_panels_each_with_the_teacher(tmp_
 
 
 def test_more_students_than_looks_are_refused(tmp_path):
-    runs = read_metrics(make_study(tmp_path, datasets=("utkface",), architectures=("resnet",)))
-    student = runs[runs["role"] == "student"]
-    many = pd.concat([runs, *(student.assign(method=f"method{i}") for i in range(42))], ignore_index=True)
+    summary = read_metrics(make_study(tmp_path, datasets=("utkface",), architectures=("resnet",)))
+    student = summary[summary["role"] == "student"]
+    many = pd.concat([summary, *(student.assign(method=f"method{i}") for i in range(42))], ignore_index=True)
 
     with pytest.raises(UserError, match="43 students of resnet to draw; a figure tells 42 apart"):
         draw(many, "deo")
@@ -235,15 +231,15 @@ def test_the_figure_of_one_data_set_is_no_wider_than_its_bars_need(tmp_path):
 
 
 def test_an_architecture_that_the_grid_lacks_is_named(tmp_path):
-    runs = read_metrics(make_study(tmp_path, architectures=("shufflenet",)))
+    summary = read_metrics(make_study(tmp_path, architectures=("shufflenet",)))
 
-    with pytest.raises(UserError, match=r"no run of architecture 'resnet' to draw; .* has shufflenet"):
-        draw(runs, "deo")
+    with pytest.raises(UserError, match=r"no model of architecture 'resnet' to draw; .* has shufflenet"):
+        draw(summary, "deo")
 
 
 def test_drawn_again_a_figure_has_the_same_bytes(tmp_path, monkeypatch):
-    write_csv(tmp_path / "runs.csv", read_metrics(make_study(tmp_path / "metrics", seeds=(0, 1))))
-    comparison = ["--runs", tmp_path / "runs.csv", "--architecture", "resnet", "--metric", "deo"]
+    write_csv(tmp_path / "summary.csv", read_metrics(make_study(tmp_path / "metrics", seeds=(0, 1))))
+    comparison = ["--summary", tmp_path / "summary.csv", "--architecture", "resnet", "--metric", "deo"]
     comparison += ["--paper-values", PAPER_VALUES]
 
     def call(script, name, *arguments):

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from synthetic_results import make_constant, make_study
 
-from fairdistill.evaluation.seeds import t_quantile
 from fairdistill.reporting import tables
 from fairdistill.reporting.models import read_files
 from fairdistill.reporting.pairs import PAIRED, pair_with_bases
 from fairdistill.reporting.paper import comparison as paper
 from fairdistill.reporting.paper import conclusions
 from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.summaries import average_datasets, summarise
+from fairdistill.reporting.verdicts import noise_of_another_run
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.paper import read_paper_values
 from scripts import compare_with_paper, make_table
@@ -25,7 +26,8 @@ NO_PAIRS = pd.DataFrame(columns=PAIRED)
 
 
 def read_metrics(paths):
-    return read_files(paths).runs
+    models = read_files(paths)
+    return summarise(models.runs, models.answers)
 
 
 def paper_values():
@@ -33,24 +35,21 @@ def paper_values():
 
 
 @pytest.fixture
-def runs(tmp_path):
+def summary(tmp_path):
     return read_metrics(make_study(tmp_path / "metrics"))
 
 
 def from_paper(values: pd.DataFrame) -> pd.DataFrame:
-    """Return runs whose accuracy and DEO are the paper's bars, so that Table I must be the paper's."""
+    """Return a summary whose accuracy and DEO are the paper's bars, so that Table I must be the paper's."""
     bars = values[values["source"] != "table1"].replace({"dataset": {"cifar10": "cifar10s"}})
-    bars = bars.pivot(index=["dataset", "architecture", "role"], columns="metric", values="value").reset_index()
-    method = bars["role"].replace({"student": "mfd"})
-    return bars.rename(columns={"deo": "deo_a"}).assign(
-        study="paper",
-        seed=0,
-        method=method,
-        deo_m=bars["deo"],
-        worst_group_accuracy=0.5,
-        deo_a_verdict="",
-        deo_m_verdict="",
+    both = (
+        bars.replace({"metric": {"deo": "deo_a"}}),
+        bars[bars["metric"] == "deo"].replace({"metric": {"deo": "deo_m"}}),
     )
+    rows = pd.concat(both).rename(columns={"value": "mean"})
+    known = {"low": rows["mean"], "corrected": rows["mean"], "high": rows["mean"], "n": 1, "trainings": 1, "seeds": "0"}
+    known |= {"images": 0.0, "between": 0.0, "run": 0.0, "at_chance": False, "values": rows["mean"].astype(str)}
+    return rows.assign(method=rows["role"].replace({"student": "mfd"}), **known)
 
 
 def test_the_papers_bars_give_the_papers_table():
@@ -65,55 +64,63 @@ def test_the_papers_bars_give_the_papers_table():
     assert table["Seeds"].tolist() == [1] * 4
 
 
-def test_table1_is_the_mean_and_sd_over_seeds_of_the_average_over_data_sets(tmp_path):
-    runs = read_metrics(make_study(tmp_path, datasets=("a", "b", "c"), seeds=range(3)))
+def test_table1_is_the_mean_sd_and_interval_of_the_average_over_data_sets(tmp_path):
+    models = read_files(make_study(tmp_path, datasets=("a", "b", "c"), seeds=range(3)))
+    summary = summarise(models.runs, models.answers)
 
-    table = tables.table1(runs)
+    table = tables.table1(summary)
 
-    seeds = runs.query("architecture == 'resnet' and method == 'mfd'").groupby("seed")["accuracy"].mean()
+    seeds = models.runs.query("architecture == 'resnet' and method == 'mfd'").groupby("seed")["accuracy"].mean()
+    row = average_datasets(summary, ["a", "b", "c"]).loc[("resnet", "student", "mfd", "deo_m")]
+    ends = round(row["low"], 3), round(row["high"], 3)
+    assert (table.loc[0, "DEO_M low"], table.loc[0, "DEO_M high"]) == ends
     assert table.loc[0, "Accuracy"] == round(100 * seeds.mean(), 1)
     assert table.loc[0, "Accuracy sd"] == round(100 * seeds.std(), 1)
     assert table.loc[0, "Seeds"] == 3
 
 
-def test_markdown_is_the_papers_table_with_both_deos(runs):
-    header, rule, *rows, blank, caption = tables.table1_markdown(runs).splitlines()
+def test_markdown_is_the_papers_table_with_both_deos(summary):
+    header, rule, *rows, blank, caption = tables.table1_markdown(summary).splitlines()
 
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in (header, *rows)]
     assert cells[0] == ["#", "Model", "Model Type", "Accuracy", "DEO_A", "DEO_M"]
     assert [row[:3] for row in cells[1:3]] == [["1", "ResNet", "Student"], ["2", "ResNet", "Teacher"]]
-    table = tables.table1(runs)
-    assert cells[1][3:] == [
-        f"{table['Accuracy'][0]:.1f}%",
-        f"{table['DEO_A'][0]:.3f}",
-        f"{table['DEO_M'][0]:.3f}",
-    ]
+    table = tables.table1(summary)
+    ends = table.loc[0, ["DEO_M low", "DEO_M high"]]
+    assert cells[1][3].startswith(f"{table['Accuracy'][0]:.1f}% [")
+    assert cells[1][5] == "{:.3f} [{:.3f}, {:.3f}] ‡".format(table["DEO_M"][0], *ends)
     assert {len(line) for line in (header, rule, *rows)} == {len(header)}
     assert set(rule) == set("|- ")
     assert blank == ""
-    assert caption.startswith("ResNet vs. ShuffleNet on CIFAR-10S and UTKFace, averaged. One seed. DEO_A is")
+    assert caption.startswith(
+        "ResNet vs. ShuffleNet on CIFAR-10S and UTKFace, averaged. One seed, and 95 % interval. Intervals"
+    )
+    assert "An average over data sets" in caption
+    assert "‡ one training" in caption
 
 
 def test_several_seeds_show_mean_and_sd(tmp_path):
-    runs = read_metrics(make_study(tmp_path, datasets=("digits_s",), architectures=("resnet",), seeds=range(3)))
+    summary = read_metrics(make_study(tmp_path, datasets=("digits_s",), architectures=("resnet",), seeds=range(3)))
 
-    page = tables.table1_markdown(runs)
+    page = tables.table1_markdown(summary)
 
-    table = tables.table1(runs)
+    table = tables.table1(summary)
     assert f"{table['Accuracy'][0]:.1f} ± {table['Accuracy sd'][0]:.1f}%" in page
-    assert "ResNet on Digits-S. Mean ± sd over 3 seeds." in page
+    assert "ResNet on Digits-S. Mean ± sd over 3 seeds, and 95 % interval." in page
+    assert "‡" not in page
+    assert "An average over" not in page
 
 
 def test_several_student_methods_are_told_apart(tmp_path):
-    runs = read_metrics(make_study(tmp_path, architectures=("resnet",), methods=("mfd", "kd_50%")))
+    summary = read_metrics(make_study(tmp_path, architectures=("resnet",), methods=("mfd", "kd_50%")))
 
-    assert tables.table1(runs)["Model Type"].tolist() == ["Student (mfd)", "Student (kd_50%)", "Teacher"]
+    assert tables.table1(summary)["Model Type"].tolist() == ["Student (mfd)", "Student (kd_50%)", "Teacher"]
 
 
 def test_latex_escapes_what_has_a_meaning_there(tmp_path):
-    runs = read_metrics(make_study(tmp_path, datasets=("a_b", "c&d"), methods=("mfd", "kd_50%"), seeds=(0, 1)))
+    summary = read_metrics(make_study(tmp_path, datasets=("a_b", "c&d"), methods=("mfd", "kd_50%"), seeds=(0, 1)))
 
-    text = tables.table1_latex(runs)
+    text = tables.table1_latex(summary)
 
     assert r"\toprule" in text
     assert r"Student (kd\_50\%)" in text
@@ -127,23 +134,24 @@ def test_latex_escapes_what_has_a_meaning_there(tmp_path):
     assert body.isascii()
 
 
-def test_a_grid_with_a_hole_has_no_table1(runs):
-    lacking = runs.query("not (dataset == 'utkface' and method == 'mfd' and architecture == 'resnet')")
+def test_a_grid_with_a_hole_has_no_table1(summary):
+    lacking = summary.query("not (dataset == 'utkface' and method == 'mfd' and architecture == 'resnet')")
 
     with pytest.raises(UserError, match="resnet mfd has no run on utkface with seed 0"):
         tables.table1(lacking)
 
 
-def test_every_number_of_the_paper_stands_beside_ours(runs):
+def test_every_number_of_the_paper_stands_beside_ours(summary):
     values = paper_values()
 
-    comparison = paper.compare(runs, NO_PAIRS, values, method="mfd")
+    comparison = paper.compare(summary, NO_PAIRS, values, method="mfd")
 
     numbers = comparison[comparison["role"] != "gap"]
     assert numbers[paper.CLAIM].equals(values[paper.CLAIM])
     assert numbers["paper"].equals(values["value"])
-    assert set(comparison["n"]) == {1}
-    ours = runs.query("dataset == 'cifar10s' and architecture == 'shufflenet' and method == 'mfd'").squeeze()
+    assert set(numbers["n"]) == {1}
+    ours = summary.query("dataset == 'cifar10s' and architecture == 'shufflenet' and method == 'mfd'")
+    ours = ours.set_index("metric")["mean"]
     claim = "dataset == 'cifar10' and architecture == 'shufflenet' and role == 'student' and metric == "
     deo, accuracy = comparison.query(claim + "'deo'").squeeze(), comparison.query(claim + "'accuracy'").squeeze()
     assert (deo["deo_a"], deo["deo_m"]) == (ours["deo_a"], ours["deo_m"])
@@ -154,9 +162,10 @@ def test_every_number_of_the_paper_stands_beside_ours(runs):
 
 
 def test_the_papers_table_is_compared_with_our_average_over_its_two_data_sets(tmp_path):
-    runs = read_metrics(make_study(tmp_path, datasets=("cifar10s", "digits_s", "utkface"), seeds=(0, 1)))
+    models = read_files(make_study(tmp_path, datasets=("cifar10s", "digits_s", "utkface"), seeds=(0, 1)))
+    runs = models.runs
 
-    row = paper.compare(runs, NO_PAIRS, paper_values(), method="mfd").loc[0]
+    row = paper.compare(summarise(runs, models.answers), NO_PAIRS, paper_values(), method="mfd").loc[0]
 
     ours = runs.query("architecture == 'resnet' and method == 'mfd' and dataset != 'digits_s'")
     seeds = ours.groupby("seed")["accuracy"].mean()
@@ -166,18 +175,18 @@ def test_the_papers_table_is_compared_with_our_average_over_its_two_data_sets(tm
 def test_every_gap_of_the_paper_stands_beside_ours_with_the_noise_of_the_gap(tmp_path):
     models = read_files(make_study(tmp_path, seeds=range(3)))
     runs = models.runs
-    paired = pair_with_bases(runs, models.correctness)
+    paired = pair_with_bases(runs, models.answers)
 
-    comparison = paper.compare(runs, paired, paper_values(), method="mfd")
+    comparison = paper.compare(summarise(runs, models.answers), paired, paper_values(), method="mfd")
 
     gaps = comparison[comparison["role"] == "gap"].set_index(["dataset", "architecture", "metric"])
     assert len(gaps) == 12
     assert gaps["paper"]["cifar10", "shufflenet", "deo"] == pytest.approx(0.07 - 0.27)
     ours, row = gaps.loc["utkface", "resnet", "deo"], paired.set_index(["dataset", "architecture", "metric"])
-    row = row.loc["utkface", "resnet", "deo_m"]
+    row = row.loc["utkface", "resnet", "deo_m"].to_dict()
     assert (ours["deo_m"], ours["deo_m_sd"], ours["n"]) == pytest.approx((row["difference"], row["sd"], 3))
-    test, seeds = (row["test_high"] - row["test_low"]) / 2, t_quantile(3) * row["sd"] * np.sqrt(1 + 1 / 3)
-    assert ours["deo_m_noise"] == pytest.approx(np.hypot(np.sqrt(2) * test, seeds))
+    another = np.hypot(row["run"], np.sqrt(3) * row["between"])
+    assert ours["deo_m_noise"] == pytest.approx(noise_of_another_run(row | {"another": another}))
     both = runs.query("architecture == 'resnet'").groupby(["seed", "method"])["accuracy"].mean().unstack()
     assert gaps["accuracy"]["mean_of_both", "resnet", "accuracy"] == pytest.approx(
         (both["mfd"] - both["teacher"]).mean()
@@ -201,7 +210,7 @@ def test_what_the_grid_lacks_is_left_empty(tmp_path, grid, missing):
     lacking = comparison.query(missing)
     assert set(lacking["n"]) == {0}
     assert lacking[["accuracy", "deo_a", "deo_m"]].isna().all(axis=None)
-    assert set(comparison.drop(lacking.index)["n"]) <= {1}
+    assert set(comparison.drop(lacking.index).query("role != 'gap'")["n"]) <= {1}
     assert "n = 0" in paper.comparison_markdown(
         comparison, conclusions.judge(pd.DataFrame(columns=PAIRED), method="mfd")
     )
@@ -217,10 +226,10 @@ def test_without_a_method_the_teachers_stand_alone(tmp_path):
     assert "no student is compared with the paper's" in paper.comparison_markdown(comparison, verdicts)
 
 
-def test_the_scripts_write_each_form(runs, tmp_path, monkeypatch):
-    write_csv(tmp_path / "runs.csv", runs)
-    correctness = read_files((tmp_path / "metrics").rglob("*.json")).correctness
-    write_csv(tmp_path / "paired.csv", pair_with_bases(runs, correctness))
+def test_the_scripts_write_each_form(summary, tmp_path, monkeypatch):
+    write_csv(tmp_path / "summary.csv", summary)
+    models = read_files((tmp_path / "metrics").rglob("*.json"))
+    write_csv(tmp_path / "paired.csv", pair_with_bases(models.runs, models.answers))
 
     def call(script, **options):
         arguments = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
@@ -228,14 +237,14 @@ def test_the_scripts_write_each_form(runs, tmp_path, monkeypatch):
         script.main()
 
     table = {"csv": tmp_path / "t.csv", "markdown": tmp_path / "t.md", "tex": tmp_path / "t.tex"}
-    call(make_table, runs=tmp_path / "runs.csv", **table)
+    call(make_table, summary=tmp_path / "summary.csv", **table)
     comparison = {name: tmp_path / f"p.{name}" for name in ("csv", "markdown", "conclusions")}
-    sources = {"runs": tmp_path / "runs.csv", "paired": tmp_path / "paired.csv", "paper-values": PAPER_VALUES}
+    sources = {"summary": tmp_path / "summary.csv", "paired": tmp_path / "paired.csv", "paper-values": PAPER_VALUES}
     call(compare_with_paper, **sources, **comparison)
 
-    assert pd.read_csv(tmp_path / "t.csv")["Accuracy"].tolist() == tables.table1(runs)["Accuracy"].tolist()
-    assert (tmp_path / "t.md").read_text() == tables.table1_markdown(runs)
-    assert (tmp_path / "t.tex").read_text() == tables.table1_latex(runs)
+    assert pd.read_csv(tmp_path / "t.csv")["Accuracy"].tolist() == tables.table1(summary)["Accuracy"].tolist()
+    assert (tmp_path / "t.md").read_text() == tables.table1_markdown(summary)
+    assert (tmp_path / "t.tex").read_text() == tables.table1_latex(summary)
     assert len(pd.read_csv(tmp_path / "p.csv")) == 24 + 12
     page = (tmp_path / "p.markdown").read_text()
     assert "| fig2 " in page
@@ -243,11 +252,15 @@ def test_the_scripts_write_each_form(runs, tmp_path, monkeypatch):
     assert "only 0.51 reproduces table1" in page
 
 
-def test_without_the_option_the_conclusions_are_left_out(runs, tmp_path, monkeypatch):
-    write_csv(tmp_path / "runs.csv", runs)
+def test_without_the_option_the_conclusions_are_left_out(summary, tmp_path, monkeypatch):
+    write_csv(tmp_path / "summary.csv", summary)
     write_csv(tmp_path / "paired.csv", NO_PAIRS)
     files = {"csv": tmp_path / "p.csv", "markdown": tmp_path / "p.md"}
-    options = {"runs": tmp_path / "runs.csv", "paired": tmp_path / "paired.csv", "paper-values": PAPER_VALUES} | files
+    options = {
+        "summary": tmp_path / "summary.csv",
+        "paired": tmp_path / "paired.csv",
+        "paper-values": PAPER_VALUES,
+    } | files
     monkeypatch.setattr("sys.argv", ["compare_with_paper", *(f"--{name}={value}" for name, value in options.items())])
 
     compare_with_paper.main()
@@ -261,9 +274,10 @@ def test_the_deo_of_a_model_at_chance_is_neither_reproduced_nor_not(tmp_path):
         if path.parts[-4:] == ("utkface", "resnet", "mfd", "seed1.json"):
             path.write_text(json.dumps(make_constant(json.loads(path.read_text()))))
     models = read_files(paths)
-    paired = pair_with_bases(models.runs, models.correctness)
+    paired = pair_with_bases(models.runs, models.answers)
+    summary = summarise(models.runs, models.answers)
 
-    comparison = paper.compare(models.runs, paired, paper_values(), method="mfd")
+    comparison = paper.compare(summary, paired, paper_values(), method="mfd")
 
     # the average of both data sets has the model in it, and so has the gap to its teacher
     touched = comparison["dataset"].isin(["utkface", "mean_of_both"]) & (comparison["architecture"] == "resnet")
@@ -274,17 +288,17 @@ def test_the_deo_of_a_model_at_chance_is_neither_reproduced_nor_not(tmp_path):
     assert not comparison["accuracy_verdict"].isin(["at chance"]).any()
     assert "its verdict is `at chance`" in paper.comparison_markdown(comparison)
     # in Table I the average over data sets and seeds is marked
-    page = tables.table1_markdown(models.runs).splitlines()
+    page = tables.table1_markdown(summary).splitlines()
     assert [line.count("†") for line in page if line.startswith(("| 1 ", "| 2 "))] == [2, 0]
     assert "† at chance" in page[-1]
-    assert tables.table1(models.runs)["At chance"].tolist() == [True, False, False, False]
-    assert r"$\dagger$" in tables.table1_latex(models.runs)
+    assert tables.table1(summary)["At chance"].tolist() == [True, False, False, False]
+    assert r"$\dagger$" in tables.table1_latex(summary)
 
 
-def test_a_paper_may_have_values_of_one_metric_alone(runs):
+def test_a_paper_may_have_values_of_one_metric_alone(summary):
     values = paper_values().query("metric == 'accuracy'").reset_index(drop=True)
 
-    comparison = paper.compare(runs, NO_PAIRS, values, method="mfd")
+    comparison = paper.compare(summary, NO_PAIRS, values, method="mfd")
 
     assert set(comparison["accuracy_verdict"]) - {""}
     assert set(comparison["deo_a_verdict"]) == {""}
@@ -292,9 +306,10 @@ def test_a_paper_may_have_values_of_one_metric_alone(runs):
 
 def test_the_papers_student_has_gaps_to_a_teacher_alone(tmp_path):
     models = read_files(make_study(tmp_path, methods=("mfd", "kd"), bases={"mfd": ("resnet", "kd")}))
-    paired = pair_with_bases(models.runs, models.correctness)
+    paired = pair_with_bases(models.runs, models.answers)
+    summary = summarise(models.runs, models.answers)
 
-    comparison = paper.compare(models.runs, paired, paper_values(), method="mfd")
+    comparison = paper.compare(summary, paired, paper_values(), method="mfd")
 
     assert set(comparison.query("role == 'gap'")["n"]) == {0}
     assert set(comparison.query("role == 'student'")["n"]) == {1}
