@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.pairs import margins, read_paired
+from fairdistill.reporting.pairs import read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare
-from fairdistill.reporting.runs import read_runs
+from fairdistill.reporting.summaries import read_summary
 from fairdistill.reporting.tables import numbers
 from fairdistill.settings.paper import read_paper_values
 from scripts.near_copies_effect import over_seeds
@@ -81,8 +81,7 @@ def test_every_gap_is_there_with_its_interval(rows, paper):
 
     def gap(*key):
         row = paired.loc[key]
-        down, up = margins(row)
-        ends = [row["difference"], row["difference"] - down, row["difference"] + up]
+        ends = [row["difference"], row["low"], row["high"]]
         return "{} [{}, {}]".format(*numbers(ends, "{:+.3f}"))
 
     for place in {key[:2] for key in paired.index}:
@@ -96,7 +95,7 @@ def test_every_gap_is_there_with_its_interval(rows, paper):
 
 def test_the_verdicts_are_counted(rows):
     values = as_table(read_paper_values(ROOT / "config" / "paper_values.csv"))
-    table = compare(read_runs(TABLES / "runs.csv"), read_paired(TABLES / "paired.csv"), values, method="mfd")
+    table = compare(read_summary(TABLES / "summary.csv"), read_paired(TABLES / "paired.csv"), values, method="mfd")
     of_gaps = table["role"] == "gap"
 
     names = {"accuracy": "accuracy", "deo_m": "DEO, taken as DEO_M", "deo_a": "DEO, taken as DEO_A"}
