@@ -10,9 +10,10 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from fairdistill.evaluation.metrics import evaluate_file
+from fairdistill.evaluation.metrics import SPLITS, evaluate_file
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import read_json, sha256, write_text
+from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import versions
 from fairdistill.settings.base import AtLeastOne, Settings, Text
 from fairdistill.settings.reading import read_settings
@@ -41,6 +42,9 @@ def main() -> None:
         raise UserError(f"{args.predictions}: not the predictions of {args.training}; train the model again")
     names = {"classes": training.classes, "groups": training.groups}
     record |= evaluate_file(args.predictions, **names, weighting=training.weighting)
+    for field in SPLITS.values():
+        if caution := record.get(field, {}).get("uncertainty", {}).get("caution"):
+            log(f"{args.output}: {field}: {caution}")
     record |= {"evaluation_code": args.code, "evaluation_versions": versions()}
     write_text(args.output, json.dumps(record, indent=2, sort_keys=True) + "\n")
 
