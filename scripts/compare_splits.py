@@ -32,6 +32,10 @@ SPLITS = ("train", "validation", "test")
 def between_groups(features: np.ndarray, label: np.ndarray, group: np.ndarray) -> float:
     """Return the mean squared distance of a (class, group) mean to its class's mean, as a share of all variance.
 
+    The means are of few images, and chance alone sets those of the groups apart. What it adds on average to a distance
+    follows from the variance within the groups, and is taken off; so where groups do not differ the share is zero on
+    average, and may be below.
+
     Parameters
     ----------
     features
@@ -43,9 +47,19 @@ def between_groups(features: np.ndarray, label: np.ndarray, group: np.ndarray) -
     for y in np.unique(label):
         of_class = features[label == y]
         groups = group[label == y]
+        parts = [of_class[groups == a] for a in np.unique(groups)]
+        # a group's mean has the variance v / n, v that of one of its images; the class's mean is that of all of them
+        share = np.array([len(part) / len(of_class) for part in parts])
+        noise = np.array([_variance(part) / len(part) for part in parts])
+        chance = noise * (1 - 2 * share) + (share**2 * noise).sum()
         centre = of_class.mean(axis=0)
-        distances += [np.square(of_class[groups == a].mean(axis=0) - centre).sum() for a in np.unique(groups)]
+        distances += list([np.square(part.mean(axis=0) - centre).sum() for part in parts] - chance)
     return float(np.mean(distances) / features.var(axis=0).sum())
+
+
+def _variance(features: np.ndarray) -> float:
+    """The variance of one image of a group, over all features; that of a single one is not known, and taken as none."""
+    return float(features.var(axis=0, ddof=1).sum()) if len(features) > 1 else 0.0
 
 
 def splits(results: Path, name: str) -> list[dict]:

@@ -11,10 +11,11 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from fairdistill.evaluation.metrics import evaluate_file
+from fairdistill.evaluation.metrics import SPLITS, evaluate_file
 from fairdistill.evaluation.probabilities import write_compact
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import read_json, sha256, write_text
+from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import versions
 from fairdistill.settings.base import AtLeastOne, Settings, Text
 from fairdistill.settings.reading import read_settings
@@ -46,6 +47,9 @@ def main() -> None:
     record |= evaluate_file(args.predictions, **names, weighting=training.weighting)
     write_compact(args.probabilities, args.predictions)
     record["probabilities"] = sha256(args.probabilities)
+    for field in SPLITS.values():
+        if caution := record.get(field, {}).get("uncertainty", {}).get("caution"):
+            log(f"{args.output}: {field}: {caution}")
     record |= {"evaluation_code": args.code, "evaluation_versions": versions()}
     write_text(args.output, json.dumps(record, indent=2, sort_keys=True) + "\n")
 

@@ -15,9 +15,18 @@ def test_the_share_between_groups():
     label, group = np.array([0, 0, 0, 0]), np.array([0, 0, 1, 1])
     apart = np.array([[1.0], [1.0], [-1.0], [-1.0]])
     assert compare_splits.between_groups(apart, label, group) == pytest.approx(1)
-    assert compare_splits.between_groups(apart, label, np.array([0, 1, 0, 1])) == 0
+    # chance alone would set the groups' means apart by more than they are
+    assert compare_splits.between_groups(apart, label, np.array([0, 1, 0, 1])) == pytest.approx(-0.5)
     # the distance of two classes is none between groups
     assert compare_splits.between_groups(apart, np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])) == 0
+
+
+def test_groups_that_do_not_differ_have_no_share_on_average():
+    rng = np.random.default_rng(0)
+    label, group = np.repeat([0, 1], 60), np.repeat([0, 1, 2, 0, 1, 2], [10, 20, 30, 30, 15, 15])
+    shares = [compare_splits.between_groups(rng.normal(size=(120, 4)), label, group) for _ in range(2000)]
+    # uncorrected it is 0.03
+    assert abs(np.mean(shares)) < 4 * np.std(shares) / np.sqrt(2000) < 0.003
 
 
 def measured(data, tmp_path, monkeypatch):

@@ -168,6 +168,13 @@ def test_each_class_has_the_interval_of_its_gap():
         assert together[end] == pytest.approx([result[end] for result in alone], abs=0.02)
 
 
+def test_cells_of_few_images_are_cautioned_about():
+    right = np.random.default_rng(14).random((2, 2, 50)) < 0.8
+
+    assert "caution" not in uncertainty.assess(unpaired(right), resamples=50)
+    assert "only 49 images" in uncertainty.assess(unpaired(right[..., :49]), resamples=50)["caution"]
+
+
 def errors_of(rng, shape, sd, resamples=2000):
     """Bootstrapped minus observed cells, of exact standard deviation `sd` and no correlation between groups."""
     drawn = np.linalg.qr(rng.standard_normal((resamples, shape[0])))[0]
