@@ -29,7 +29,7 @@ was tried, and how well these intervals cover.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, SupportsFloat
+from typing import SupportsFloat
 
 import numpy as np
 from scipy import stats
@@ -296,9 +296,9 @@ def draw_errors(tests: Sequence[Correctness], draws: int) -> np.ndarray:
         values, vectors = np.linalg.eigh(covariance)
         # the symmetric root is unique, and so no matter of the software that finds it
         root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-        cells: tuple[Any, ...] = (slice(None), *place)
-        of_block = normal[cells]
-        error[cells] = (of_block.reshape(draws, -1) @ root).reshape(of_block.shape)
+        everywhere: tuple = (slice(None), *place)
+        of_block = normal[everywhere]
+        error[everywhere] = (of_block.reshape(draws, -1) @ root).reshape(of_block.shape)
     return error
 
 
@@ -332,5 +332,6 @@ def _of_drawn(scores: np.ndarray) -> np.ndarray:
     return np.cov(scores, rowvar=False).reshape(scores.shape[1], scores.shape[1])
 
 
-def _interval(low: SupportsFloat, corrected: SupportsFloat, high: SupportsFloat) -> dict[str, float]:
-    return dict(zip(ENDS, map(float, (low, corrected, high)), strict=True))
+def _interval(*ends: SupportsFloat) -> dict[str, float]:
+    """Low, corrected and high by their names."""
+    return dict(zip(ENDS, map(float, ends), strict=True))

@@ -137,14 +137,14 @@ def mover(first: Mapping, second: Mapping, correlation: float | np.ndarray) -> t
     correlation : of the two estimates
     """
 
-    def margins(one: Mapping, other: Mapping) -> np.ndarray:
+    def reach(one: Mapping, other: Mapping) -> np.ndarray:
         """The distances of one's lower and the other's upper end from their estimates, joined."""
         down, up = one["corrected"] - one["low"], other["high"] - other["corrected"]
         joined = np.sqrt(np.maximum(0.0, down**2 + up**2 - 2 * correlation * down * up))
         return np.where(one["low"] > NEAR_ZERO * one["high"], joined, down + up)
 
     difference = first["corrected"] - second["corrected"]
-    return difference - margins(first, second), difference + margins(second, first)
+    return difference - reach(first, second), difference + reach(second, first)
 
 
 def resample(models: Sequence[Correctness], *, resamples: int, rng: np.random.Generator) -> np.ndarray:

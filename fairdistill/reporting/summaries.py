@@ -80,8 +80,8 @@ def combine(terms: Sequence[tuple[float, Mapping]]) -> dict[str, float]:
     above = weights > 0
     another = np.hypot(table["run"], np.sqrt(table["trainings"]) * table["between"])
 
-    def joined(margins: pd.Series | np.ndarray) -> float:
-        return float(np.linalg.norm(weights * margins))
+    def joined(widths: pd.Series | np.ndarray) -> float:
+        return float(np.linalg.norm(weights * widths))
 
     return {
         "mean": float(weights @ mean),

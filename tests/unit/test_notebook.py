@@ -15,11 +15,15 @@ from fairdistill.reporting import figure_files, tables
 from fairdistill.reporting.models import read_files
 from fairdistill.reporting.paper import diagram as architecture_diagram
 from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.summaries import summarise
 
 ROOT = Path(__file__).parents[2]
 MODULES = [
     "fairdistill",
-    *(f"fairdistill.evaluation.{name}" for name in ("criteria", "correctness", "metrics", "seeds", "uncertainty")),
+    *(
+        f"fairdistill.evaluation.{name}"
+        for name in ("criteria", "correctness", "crossed", "metrics", "seeds", "uncertainty")
+    ),
     *(f"fairdistill.reporting.{name}" for name in ("ablations", "figures", "models", "published", "records", "tables")),
     *(f"fairdistill.reporting.paper.{name}" for name in ("comparison", "conclusions", "diagram")),
     *(f"scripts.{name}" for name in ("evaluate_model", "aggregate_results", "make_table", "make_ablations")),
@@ -48,9 +52,9 @@ def test_what_comes_after_the_predictions_imports_no_torch():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_notebook_runs_on_results_alone(tmp_path):
     results = tmp_path / "results" / "paper"
-    runs = read_files(make_study(results / "metrics", seeds=(0, 1))).runs
-    write_csv(results / "tables" / "runs.csv", runs)
-    (results / "tables" / "table1.md").write_text(tables.table1_markdown(runs))
+    models = read_files(make_study(results / "metrics", seeds=(0, 1)))
+    write_csv(results / "tables" / "runs.csv", models.runs)
+    (results / "tables" / "table1.md").write_text(tables.table1_markdown(summarise(models.runs, models.answers)))
     (results / "figures").mkdir()
     diagram = results / "figures" / "fig1_architecture"
     figure_files.save(architecture_diagram.draw(), pdf=diagram.with_suffix(".pdf"), png=diagram.with_suffix(".png"))

@@ -13,25 +13,25 @@ HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
 HAS_VALIDATION = any(STUDY.data.sets[name].validation for name in STUDY.datasets)
 
 
-def published_runs():
-    """The models' table of the published study that this one is compared with; None where there is none.
+def published_summary():
+    """The summary of the published study that this one is compared with; None where there is none.
 
     A study is not compared with itself. The folder that config/config.yaml names may lack results, as in a working
     directory other than the checkout; one that the user names may not.
     """
     if STUDY.published is None or Path(STUDY.published).resolve() == Path(RESULTS).resolve():
         return None
-    runs = f"{STUDY.published}/tables/runs.csv"
-    if Path(runs).is_file():
-        return runs
+    summary = f"{STUDY.published}/tables/summary.csv"
+    if Path(summary).is_file():
+        return summary
     if "published" in GIVEN:
         sys.exit(
-            f"error: config: published is {STUDY.published}, which has no tables/runs.csv; name a study's folder"
+            f"error: config: published is {STUDY.published}, which has no tables/summary.csv; name a study's folder"
         )
     return None
 
 
-PUBLISHED_RUNS = published_runs()
+PUBLISHED_SUMMARY = published_summary()
 JUDGES_CONCLUSIONS = judges_conclusions(STUDY, Path(ROOT, "config/paper_values.csv"))
 
 
@@ -68,7 +68,7 @@ def tables():
         names += ["paper_vs_reproduced.csv", "paper_vs_reproduced.md"]
     if JUDGES_CONCLUSIONS:
         names += ["paper_conclusions.csv"]
-    if PUBLISHED_RUNS:
+    if PUBLISHED_SUMMARY:
         names += ["published_vs_own.csv", "published_vs_own.md"]
     return [f"{TABLES}/{name}" for name in names]
 

@@ -115,7 +115,7 @@ rule compare_with_paper:
 rule compare_with_published:
     input:
         summary=SUMMARY,
-        published=PUBLISHED_RUNS or [],
+        published=PUBLISHED_SUMMARY or [],
     output:
         csv=report(
             f"{TABLES}/published_vs_own.csv",
