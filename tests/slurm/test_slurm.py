@@ -40,8 +40,8 @@ def configure(project):
 
 
 def name_of(job):
-    """The rule and the wildcards, as the executor writes them into the comment."""
-    return job["Comment"].strip().removeprefix("rule_").replace("_wildcards_", "_")
+    """The rule and the wildcards, as the executor writes them into the comment; the last, the fold, is empty."""
+    return job["Comment"].strip().removeprefix("rule_").replace("_wildcards_", "_").removesuffix("_")
 
 
 def log_of(job, directory):

@@ -100,7 +100,7 @@ def test_a_method_without_a_base_trains_alone(workdir):
 @pytest.fixture
 def published(workdir):
     """A working directory that has the published study."""
-    runs = workdir / "results" / "paper" / "tables" / "runs.csv"
+    runs = workdir / "results" / "paper" / "tables" / "summary.csv"
     runs.parent.mkdir(parents=True)
     runs.write_text("seed\n0\n")
     return workdir
