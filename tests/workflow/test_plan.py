@@ -100,9 +100,9 @@ def test_a_method_without_a_base_trains_alone(workdir):
 @pytest.fixture
 def published(workdir):
     """A working directory that has the published study."""
-    runs = workdir / "results" / "paper" / "tables" / "summary.csv"
-    runs.parent.mkdir(parents=True)
-    runs.write_text("seed\n0\n")
+    summary = workdir / "results" / "paper" / "tables" / "summary.csv"
+    summary.parent.mkdir(parents=True)
+    summary.write_text("seeds\n0\n")
     return workdir
 
 
