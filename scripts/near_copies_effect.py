@@ -8,6 +8,7 @@ script; it needs the archives of the data sets.
 """
 
 import argparse
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -72,14 +73,14 @@ def effect(answers: Correctness, copied: Correctness) -> dict[str, float]:
         "copies": len(on_copies),
         **dict(zip(MEASURED, measured(answers), strict=True)),
         "accuracy_on_copies": on_copies.mean() if len(on_copies) else np.nan,
-        **dict(zip(WITHOUT, measured(Correctness(without, answers.paired, "")), strict=True)),
+        **dict(zip(WITHOUT, measured(replace(answers, right=without, images="")), strict=True)),
     }
 
 
 def measured(answers: Correctness) -> list[float]:
     """Return accuracy, DEO_A and DEO_M, as `MEASURED` names them."""
     accuracy = answers.accuracy
-    return [float(overall(accuracy, answers.count)), float(deo_a(accuracy)), float(deo_m(accuracy))]
+    return [float(overall(accuracy, answers.share)), float(deo_a(accuracy)), float(deo_m(accuracy))]
 
 
 def with_gaps(models: pd.DataFrame) -> pd.DataFrame:

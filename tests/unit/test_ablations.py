@@ -189,7 +189,7 @@ def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path,
         "students": {"mfd": {"kind": "mfd"}, "strong": {"kind": "mfd"}, "balanced": {"kind": "erm"}},
     }
     study = complete(settings)
-    script(monkeypatch, tmp_path, study.grids)
+    script(monkeypatch, tmp_path, study.all_grids)
 
     table = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
     models = table.query("part == 'model' and metric == 'accuracy'")
@@ -203,7 +203,7 @@ def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path,
         ["cifar10s", "mfd", "balanced", 2],
     ]  # fmt: skip
     assert re.search(r"^\| loss +\| mfd - balanced +\| 1 ", (tmp_path / "a.md").read_text(), flags=re.MULTILINE)
-    write_csv(tmp_path / "runs.csv", read_models(pattern(tmp_path / "metrics"), study.grids[-1:]).runs)
+    write_csv(tmp_path / "runs.csv", read_models(pattern(tmp_path / "metrics"), study.main_grids).runs)
     published = {"runs.csv": tmp_path / "runs.csv", "ablations.csv": tmp_path / "a.csv"}
     again = verify_results.tables(read_files(paths), published, study)
     assert again["runs.csv"] == (tmp_path / "runs.csv").read_text()

@@ -54,7 +54,8 @@ def test_both_splits_of_each_model_are_measured(tiny_folder, tmp_path, monkeypat
     assert (table[list(IDENTITY)] == pd.Series(IDENTITY)).all(axis=None)
     # an untrained model gives one answer
     assert table[["accuracy", "deo_a", "deo_m"]].to_numpy() == pytest.approx(np.array([[1 / 3, 0, 0]] * 2))
-    assert table["between_groups"].gt(0).all()
+    # freed of what chance adds it may be below zero
+    assert table["between_groups"].between(-0.1, 1).all()
     assert capsys.readouterr().out.count("shufflenet") == 2
 
 
