@@ -164,7 +164,7 @@ class Trainings:
 
     @cached_property
     def mean(self) -> dict[str, Estimate]:
-        """The mean over seeds of accuracy, deo_a and deo_m; the interval of a DEO does not go below zero."""
+        """The mean over seeds of accuracy, deo_a and deo_m; no interval leaves 0..1."""
         found = {}
         for metric in METRICS:
             scores = self.scores(self.cells, metric)
@@ -172,7 +172,7 @@ class Trainings:
                 found[metric] = _estimate(scores, _of_accuracy([self]))
             else:
                 by_images = self.by_images[metric]
-                found[metric] = _estimate(scores, _of_drawn(self.drawn(self.errors, metric)), by_images, least=0.0)
+                found[metric] = _estimate(scores, _of_drawn(self.drawn(self.errors, metric)), by_images)
         return found
 
 
@@ -194,7 +194,7 @@ def difference(model: Trainings, other: Trainings) -> dict[str, Estimate]:
             low, high = mover(*of_both, _correlation(joint[:n, :n].sum(), joint[n:, n:].sum(), joint[:n, n:].sum()))
             by_images = _interval(low, of_both[0]["corrected"] - of_both[1]["corrected"], high)
         covariance = joint[:n, :n] + joint[n:, n:] - joint[:n, n:] - joint[n:, :n]
-        found[metric] = _estimate(scores, covariance, by_images)
+        found[metric] = _estimate(scores, covariance, by_images, least=-1.0)
     return found
 
 
@@ -231,7 +231,7 @@ def _correlation(first: float, second: float, covariance: float) -> float:
 
 
 def _estimate(
-    scores: np.ndarray, covariance: np.ndarray, by_images: Mapping | None = None, least: float = -np.inf
+    scores: np.ndarray, covariance: np.ndarray, by_images: Mapping | None = None, least: float = 0.0
 ) -> Estimate:
     """Join the parts of the images and of the trainings.
 
@@ -242,7 +242,7 @@ def _estimate(
         Of the scores over test images.
     by_images : mapping, optional
         The interval of the mean over test images; without it, the normal one.
-    least : what the interval does not go below
+    least : the least value that there is, which the interval does not go below; the largest is 1
     """
     values, trainings, mean = scores.mean(axis=1), scores.size, float(scores.mean())
     image_part = max(0.0, covariance.sum()) / trainings**2
@@ -260,7 +260,7 @@ def _estimate(
         values=values,
         low=max(least, corrected - float(np.hypot(corrected - by_images["low"], between))),
         corrected=corrected,
-        high=corrected + float(np.hypot(by_images["high"] - corrected, between)),
+        high=min(1.0, corrected + float(np.hypot(by_images["high"] - corrected, between))),
         trainings=trainings,
         images=float(images),
         between=between,

@@ -224,3 +224,19 @@ def test_a_95_percent_interval_covers_93_to_97_percent_of_simulated_studies(name
 
     assert {of: share for of, share in found.items() if not 0.90 <= share <= 0.995} == {}
     assert 0.925 <= np.mean(list(found.values())) <= 0.98
+
+
+def test_no_interval_leaves_what_is_possible():
+    """Two trainings that differ much have t = 12.7: their half-widths are larger than the range of the metrics."""
+    rng = np.random.default_rng(0)
+    right = np.stack([rng.random((4, 3, 100)) < share for share in (0.99, 0.6)])
+    right[1, 0] = False
+    other = np.stack([rng.random((4, 3, 100)) < share for share in (0.5, 0.98)])
+    model, base = trainings(right, draws=200), trainings(other, draws=200)
+    for found in model.mean.values():
+        assert 0 <= found.low < found.high <= 1
+    assert model.mean["accuracy"].high == model.mean["deo_m"].high == 1
+    gaps = difference(model, base)
+    for found in gaps.values():
+        assert -1 <= found.low < found.high <= 1
+    assert (gaps["accuracy"].low, gaps["accuracy"].high) == (-1, 1)
