@@ -109,6 +109,7 @@ def bootstrap(samples: int, folder: Path) -> dict:
     (folder / "training.json").write_text(json.dumps(record))
     command = [sys.executable, "-m", "scripts.evaluate_model", "--predictions", str(folder / "predictions.parquet")]
     command += ["--training", str(folder / "training.json"), "--output", str(folder / "scores.json")]
+    command += ["--probabilities", str(folder / "probabilities.parquet")]
     what = f"score {samples} predictions with {RESAMPLES} resamples"
     return {"what": what, **cost_of(command), "goal": "5 s, 1000 MB"}
 

@@ -68,7 +68,8 @@ def splits(results: Path, name: str) -> list[dict]:
     run_of = read_json(folder / "training.json")["run"]
     names = {column: run_of[column] for column in ("dataset", "architecture", "method", "seed")}
     names["fold"] = run_of.get("fold", 0)
-    dataset = load_dataset(results / "data" / names["dataset"], names["fold"])
+    drawn = results / "data" / f"{names['dataset']}.seed{names['seed']}"
+    dataset = load_dataset(drawn if drawn.is_dir() else drawn.with_name(names["dataset"]), names["fold"])
     device = choose_device("auto")
     network = load_network(folder / "weights.safetensors").to(device, memory_format=torch.channels_last)
     rows = []
@@ -82,7 +83,8 @@ def splits(results: Path, name: str) -> list[dict]:
         label, group = images.label.cpu().numpy(), images.group.cpu().numpy()
         of = {"classes": dataset.classes, "groups": dataset.groups}
         cells, _ = cell_accuracy(label=label, group=group, prediction=prediction, **of)
-        measured = {"accuracy": (prediction == label).mean(), "deo_a": deo_a(cells), "deo_m": deo_m(cells)}
+        accuracy = cells.mean() if dataset.info["weighting"] == "cells" else (prediction == label).mean()
+        measured = {"accuracy": accuracy, "deo_a": deo_a(cells), "deo_m": deo_m(cells)}
         measured["between_groups"] = between_groups(features, label, group)
         rows.append({**names, "split": split, **measured})
     return rows

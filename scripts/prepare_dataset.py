@@ -23,7 +23,7 @@ def main() -> None:
     )
     parser.add_argument("--archive", type=Path, help="downloaded archive; left out for a data set that needs none")
     parser.add_argument(
-        "--seed", type=int, help="seed of the models that the data set is for, where its settings say `seed`"
+        "--seed", type=int, help="seed of the models that the data set is for, where its settings have draws `per_seed`"
     )
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
     arguments = parser.parse_args()

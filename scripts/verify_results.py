@@ -155,7 +155,7 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
     again = {field: score(from_metrics(record[field], **names), **names) for field in fields_of(record)}
     sources = [("the correctness", again)]
     if (predictions := folder / PREDICTIONS).exists():
-        sources.append((predictions, evaluate_file(predictions, **names)))
+        sources.append((predictions, evaluate_file(predictions, **names, weighting=record.get("weighting", "images"))))
     found = [
         f"{path}: {label(field)}{name} does not follow from {source}"
         for source, scores in sources

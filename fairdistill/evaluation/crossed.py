@@ -133,8 +133,13 @@ class Trainings:
         ----------
         cells : float array, shape (..., seeds, folds, n_groups, n_classes)
         """
-        weight = self.weight if metric == "accuracy" else extremes(self.over_folds(cells), measure=metric)
-        return cells.shape[-3] * (cells * self.share * weight[..., None, :, :]).sum(axis=(-2, -1))
+        pooled = self.over_folds(cells)[..., None, :, :]
+        weight = self.weight[..., None, :, :]
+        if metric != "accuracy":
+            weight = extremes(pooled[..., 0, :, :], measure=metric)[..., None, :, :]
+        # what a fold departs from the pooled cells by, so that folds of unequal size and equal accuracy score alike
+        parted = cells.shape[-3] * (cells - pooled) * self.share
+        return ((pooled + parted) * weight).sum(axis=(-2, -1))
 
     def drawn(self, error: np.ndarray, metric: str) -> np.ndarray:
         """Return `scores` under errors, (draws, trainings, n_groups, n_classes), in the shape (draws, trainings).

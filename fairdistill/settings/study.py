@@ -52,7 +52,7 @@ class Study(Settings):
     seeds: Seeds = Field(
         [0, 1, 2, 3, 4],
         description="The seeds: each decides the initial weights, the order of the images and which are flipped. The "
-        "data sets do not depend on it.",
+        "data sets depend on it only where their `per_seed` says so.",
     )
     datasets: AtLeastOne[Name] = Field(
         ["cifar10s", "utkface"], description="The data sets of the main grid, names from `data.sets`."

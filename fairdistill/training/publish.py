@@ -34,7 +34,13 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
     """
     dataset = load_dataset(job.data, job.fold)
     computing = choose_computing(job.training, job.network)
-    inputs = {"dataset": dataset.info["sha256"]}
+    if dataset.info["for_seed"] not in (None, job.seed):
+        raise UserError(
+            f"{job.data}: is drawn for seed {dataset.info['for_seed']}, not for {job.seed}; prepare one for this seed"
+        )
+    # the digest of the data set is of its images and splits, and not of how they are normalised and cropped
+    seen = [dataset.mean.tolist(), dataset.std.tolist(), dataset.info["crop"], dataset.info["crop_test"]]
+    inputs = {"dataset": dataset.info["sha256"], "normalisation_and_crop": _digest({"seen": seen})}
     base = None
     if job.base:
         base = _load_base(job.base, job.base_network, dataset)

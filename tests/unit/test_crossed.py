@@ -240,3 +240,13 @@ def test_no_interval_leaves_what_is_possible():
     for found in gaps.values():
         assert -1 <= found.low < found.high <= 1
     assert (gaps["accuracy"].low, gaps["accuracy"].high) == (-1, 1)
+
+
+def test_folds_of_unequal_size_and_equal_accuracy_do_not_count_as_spread():
+    def fold(number, n):
+        cell = np.arange(n) < 0.8 * n
+        return Correctness([[cell] * 3] * 4, paired=False, images=str(number))
+
+    found = Trainings([[fold(number, n) for number, n in enumerate((50, 45, 40, 100))]], draws=200).mean
+    assert found["accuracy"].between == found["deo_m"].between == 0
+    assert found["accuracy"].values[0] == pytest.approx(0.8)
