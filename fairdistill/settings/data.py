@@ -45,8 +45,8 @@ class DataSet(Settings):
     per_seed: Distinct[Literal["split", "colour"]] = Field(
         [],
         description="The draws that take the seed of the models in the place of their own, so that every seed of the "
-        "grid has a data set of its own: `split` for `split_seed`, and with it the colours where `colour_seed` is null, "
-        "and `colour` for `colour_seed`, where there is one.",
+        "grid has a data set of its own: `split` for `split_seed`, and with it the colours where `colour_seed` is "
+        "null, and `colour` for `colour_seed`, where there is one.",
     )
     normalise: Literal["train", "imagenet", "none"] = Field(
         "train",

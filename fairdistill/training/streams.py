@@ -16,8 +16,8 @@ class Streams:
     A student's differ from those of a teacher of the same seed, so that it does not start from its teacher's weights;
     all students of one seed and fold start from the same weights and, where they sample alike, see the same batches.
     The trainings of two folds start from different weights and draw their epochs apart, but for the first epoch of fold
-    f, which is drawn as epoch f of the first fold, of other images. What `weights_seed` or `order_seed` hold fixed is the
-    same for all seeds and folds.
+    f, which is drawn as epoch f of the first fold, of other images. What `weights_seed` or `order_seed` hold fixed is
+    the same for all seeds and folds.
 
     Attributes
     ----------
