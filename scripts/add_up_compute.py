@@ -52,7 +52,7 @@ def is_metrics(path: str) -> bool:
 
 
 def trainings(root: Path) -> pd.DataFrame:
-    """Return one row per training: study, state, seconds of one core, and the CPU."""
+    """Return one row per training: study, state, and seconds of one core."""
     here = [(str(path.relative_to(root)), path.read_bytes()) for path in root.glob("results/*/metrics/**/*.json")]
     found: dict[tuple, dict] = {}
     for state, files in ((KEPT, here), (DISCARDED, committed(root))):
@@ -60,7 +60,7 @@ def trainings(root: Path) -> pd.DataFrame:
             record = json.loads(content)
             model = path.split("/metrics/")[1]
             # equal models that took equally long, to the hundredth of a second, are one training
-            row = {"study": path.split("/")[1], "state": state, "cpu": record["hardware"]["cpu"]}
+            row = {"study": path.split("/")[1], "state": state}
             threads = record["parameters"]["training"].get("threads", 1)
             found.setdefault((model, record["seconds"]), row | {"seconds": record["seconds"] * threads})
     if not found:

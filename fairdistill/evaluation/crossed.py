@@ -34,7 +34,7 @@ from typing import SupportsFloat
 import numpy as np
 from scipy import stats
 
-from fairdistill.evaluation.correctness import Correctness
+from fairdistill.evaluation.correctness import Correctness, pool
 from fairdistill.evaluation.criteria import MEASURES
 from fairdistill.evaluation.uncertainty import (
     ENDS,
@@ -107,14 +107,10 @@ class Trainings:
         self.known, self.draws = known, draws
         self.cells = np.array([[test.accuracy for test in folds] for folds in tests])
         count = np.array([[test.count for test in folds] for folds in tests])
-        pooled = count.sum(axis=1)
         # of each fold in the cells of a seed, (seeds, folds, n_groups, n_classes)
-        self.share = count / pooled[:, None]
+        self.share = count / count.sum(axis=1, keepdims=True)
         # of each cell in the accuracy of a seed, (seeds, n_groups, n_classes)
-        images = self.tests[0].weighting == "images"
-        self.weight = (
-            pooled / pooled.sum(axis=(1, 2), keepdims=True) if images else np.full(pooled.shape, 1 / pooled[0].size)
-        )
+        self.weight = np.array([pool(folds).share for folds in tests])
 
     def over_folds(self, cells: np.ndarray) -> np.ndarray:
         """Return the accuracy of the cells of each seed, (..., seeds, n_groups, n_classes), from that on each fold."""

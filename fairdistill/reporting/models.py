@@ -18,6 +18,7 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, Text
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.reading import read_settings
+from fairdistill.settings.study import name_folds
 
 Item = TypeVar("Item")
 AtLeastOne = Annotated[list[Item], Field(min_length=1)]
@@ -108,7 +109,7 @@ def _require_bases(pattern: str, runs: pd.DataFrame) -> None:
 
 def _path(pattern: str, names: Iterable, folds: Sequence[int]) -> str:
     for name, value in zip(NAMES, names, strict=True):
-        part = value if name != "fold" else f"-fold{value}" if list(folds) != [0] else ""
+        part = value if name != "fold" else name_folds(folds)[list(folds).index(value)]
         pattern = pattern.replace(f"{{{name}}}", str(part))
     return pattern
 

@@ -1,5 +1,6 @@
 """A study: the grid of models, and the names that it is made of."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import groupby, product
 from typing import Annotated, Literal, NamedTuple
@@ -43,6 +44,11 @@ class Place(NamedTuple):
 
     architecture: str
     method: str
+
+
+def name_folds(folds: Sequence[int]) -> list[str]:
+    """Return what names each of a grid's folds in paths; nothing does where its data sets have one test split."""
+    return [""] if list(folds) == [0] else [f"-fold{fold}" for fold in folds]
 
 
 class Study(Settings):

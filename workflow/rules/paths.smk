@@ -1,6 +1,8 @@
 # Where things lie. Names in braces are wildcards.
 from pathlib import Path
 
+from fairdistill.settings.study import name_folds
+
 RESULTS = f"results/{STUDY.study}"
 LOGS = f"logs/{STUDY.study}"
 
@@ -42,6 +44,5 @@ def paths(pattern, grids):
     """`pattern` for every model of `grids`, teachers and students, each once."""
     found = {}
     for grid in grids:
-        folds = [f"-fold{fold}" for fold in grid["fold"]] if len(grid["fold"]) > 1 else [""]
-        found |= dict.fromkeys(expand(pattern, **{**grid, "fold": folds}))
+        found |= dict.fromkeys(expand(pattern, **{**grid, "fold": name_folds(grid["fold"])}))
     return list(found)
