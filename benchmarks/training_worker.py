@@ -27,12 +27,13 @@ from fairdistill.settings.reading import read_settings
 from fairdistill.settings.training import Training
 from fairdistill.training.computing import be_deterministic, choose_computing, choose_device
 from fairdistill.training.engines.base import Images
-from fairdistill.training.loop import make_optimizer, train_epoch
+from fairdistill.training.loop import make_optimizer, make_step, train_epoch
 
 STAGE = "train"
 
-# steps before the timed ones and after them: a DataLoader works ahead at first and rests at the end
-WARM_UP, COOL_DOWN = 2, 4
+# steps before the timed ones and after them: a DataLoader works ahead at first and rests at the end, and a GPU's fourth
+# step is recorded
+WARM_UP, COOL_DOWN = 6, 4
 
 
 def random_images(size: int, n_classes: int, n_groups: int, n: int) -> ImageDataset:
@@ -139,25 +140,29 @@ def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps:
     plain_batches = images.batches
     workers = []
 
-    def epoch(batches: Callable, ask_base: Callable | None) -> None:
+    def epoch(batches: Callable, ask_base: Callable | None, *, record: bool) -> None:
         def end() -> None:
             clock.stop()
             workers.append(workers_memory_mb())
 
         images.batches = window(batches, steps, clock.start, end)
-        numbers = {"stage": STAGE, "span": range(1), "epoch": 0, "epochs": 1}
-        train_epoch(network, method, optimizers, images, ask_base, settings, **numbers, rng=np.random.default_rng(0))
+        take_step = make_step(network, method, optimizers, images, ask_base, STAGE)
+        if record:
+            take_step = engine.record(take_step, device)
+        numbers = {"span": range(1), "epoch": 0, "epochs": 1}
+        train_epoch(network, method, optimizers, images, take_step, settings, **numbers, rng=np.random.default_rng(0))
 
     seconds = None
     if device.type == "cuda":
-        # where each part is waited for, the whole takes longer
-        epoch(plain_batches, ask_base)
+        # where each part is waited for, nothing can be recorded, and the whole takes longer
+        epoch(plain_batches, ask_base, record=method.fixed_step)
         seconds = clock.seconds / steps
     network.forward = clock.timed("forward", network.forward)
     method.loss = clock.timed("loss", method.loss)
     for optimizer in optimizers.values():
         optimizer.step = clock.timed("optimiser", optimizer.step)
-    epoch(clock.timed_batches(plain_batches), clock.timed("teacher", ask_base) if ask_base else None)
+    timed_base = clock.timed("teacher", ask_base) if ask_base else None
+    epoch(clock.timed_batches(plain_batches), timed_base, record=False)
     seconds = seconds or clock.seconds / steps
     shares = {part: spent / clock.seconds for part, spent in clock.stopped.items()}
     shares["backward"] = 1 - sum(shares.values())

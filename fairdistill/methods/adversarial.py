@@ -61,6 +61,8 @@ class Adversarial(Method):
     along it.
     """
 
+    fixed_step = True
+
     def __init__(self, settings: Settings, task: Task):
         super().__init__(settings, task)
         self.adversary = Adversary(task.n_classes, task.n_groups)

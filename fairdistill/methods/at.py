@@ -49,6 +49,7 @@ class AT(Method):
     """
 
     uses_base = True
+    fixed_step = True
 
     def __init__(self, settings: At, task: Task):
         super().__init__(settings, task)

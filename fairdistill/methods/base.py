@@ -115,12 +115,17 @@ class Method(nn.Module):
         Whether the base is asked at all.
     needs_group
         Whether `predict` reads the group.
+    fixed_step
+        Whether `update` and `predict` make the same torch operations at each step of a stage, on tensors that stay
+        where they are, and never read a value back as `Tensor.item` does. On a GPU such a step is recorded and
+        replayed, which is several times faster; what Python does beside torch, such as counting, would not be repeated.
     """
 
     layers: Sequence[str] = ()
     base_layers: Sequence[str] = ()
     uses_base = False
     needs_group = False
+    fixed_step = False
 
     def __init__(self, settings: Any, task: Task):
         super().__init__()

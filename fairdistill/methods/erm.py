@@ -10,6 +10,8 @@ from fairdistill.networks import Output
 class ERM(Method):
     """Cross-entropy on the labels."""
 
+    fixed_step = True
+
     def loss(self, batch: Batch, output: Output, stage: str) -> dict[str, Tensor]:
         """Return the cross-entropy."""
         return {"cross_entropy": cross_entropy(output.logits, batch.label)}

@@ -37,6 +37,7 @@ class KD(Method):
     """
 
     uses_base = True
+    fixed_step = True
 
     def read_base(self, output: Output) -> dict[str, Tensor]:
         """Return the logits."""

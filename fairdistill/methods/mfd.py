@@ -67,11 +67,12 @@ def by_class(label: Tensor, n_classes: int) -> tuple[Tensor, Tensor, Tensor]:
     -------
     rank, position, present
         (B,) each sample's number among those of its class; (n_classes, M) the sample of a class with that number, M
-        the size of the largest class; (n_classes, M) whether there is one: where not, `position` is 0.
+        the size of the largest class, or on a GPU B; (n_classes, M) whether there is one: where not, `position` is 0.
     """
     count = one_hot(label, n_classes).cumsum(0)
     size, rank = count[-1], count.gather(1, label[:, None])[:, 0] - 1
-    position = label.new_zeros(n_classes, int(size.max()))
+    # a GPU would have to be waited for to know the largest size, and has room for the largest that there can be
+    position = label.new_zeros(n_classes, len(label) if label.is_cuda else int(size.max()))
     position[label, rank] = torch.arange(len(label), device=label.device)
     return rank, position, torch.arange(position.shape[1], device=label.device) < size[:, None]
 
@@ -190,6 +191,8 @@ class MFD(Method):
     networks differ in width, a linear regressor without bias, trained with the student, maps its features to the base's
     width.
     """
+
+    fixed_step = True
 
     def __init__(self, settings: Settings, task: Task):
         super().__init__(settings, task)

@@ -205,6 +205,13 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
+def peak_gpu_memory_mb() -> float | None:
+    """Peak memory that torch has taken on the GPU in this process, in MiB; None where it uses none."""
+    torch = sys.modules.get("torch")
+    on_gpu = torch and torch.cuda.is_initialized()
+    return torch.cuda.max_memory_reserved() / 2**20 if on_gpu else None
+
+
 def _cpu() -> dict[str, str]:
     """What /proc/cpuinfo says of the first core; empty where there is no such file."""
     try:

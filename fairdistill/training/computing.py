@@ -55,4 +55,6 @@ def be_deterministic(threads: int) -> None:
     # nothing here reads memory that it has not written
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
+    # where the precision is fp32, a GPU's convolutions are not to be rounded to ten bits, which is torch's default
+    torch.backends.cudnn.allow_tf32 = False
     torch.set_num_threads(threads)

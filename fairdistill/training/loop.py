@@ -21,11 +21,12 @@ from fairdistill.settings.networks import Network
 from fairdistill.settings.training import Training
 from fairdistill.training.best import BestEpoch
 from fairdistill.training.computing import be_deterministic, choose_computing
-from fairdistill.training.engines.base import INFERENCE_BATCH, Images
+from fairdistill.training.engines.base import Images
 from fairdistill.training.resume import ResumeState
 from fairdistill.training.streams import Streams
 
 SPLITS = ("validation", "test")
+TakeStep = Callable[[Tensor, Tensor | None, Tensor], dict[str, Tensor]]
 # columns of the history, which no term of a loss may be called
 COLUMNS = {
     "epoch",
@@ -81,7 +82,7 @@ def infer(network: Classifier, images: Images) -> Iterator[tuple[Output, Tensor,
     """Output, label and group of `images` in order, batch by batch, in float32 and evaluation mode."""
     network.eval()
     order = torch.arange(len(images), device=images.device)
-    for positions, _, batch in images.batches(order, None, INFERENCE_BATCH):
+    for positions, _, batch in images.batches(order, None, images.inference_batch):
         yield network(batch), images.label[positions], images.group[positions]
 
 
@@ -161,12 +162,16 @@ def train(
     make = partial(make_optimizer, engine.optimizer, device, settings)
     plan = plan_epochs(method.stages(settings.epochs))
     optimizers: dict[str, torch.optim.Optimizer] = {}
+    take_step: TakeStep
     probabilities: dict[str, Tensor] = {}
     done = len(history)
     for epoch in range(done, len(plan)):
         stage, span = plan[epoch]
         if epoch == span.start or not optimizers:
             optimizers = method.optimizers(stage, network, make)
+            take_step = make_step(network, method, optimizers, images["train"], ask_base, stage)
+            if method.fixed_step:
+                take_step = engine.record(take_step, device)
         if state and epoch == done > span.start:
             # interrupted within a stage, whose optimisers go on
             for name, optimizer in optimizers.items():
@@ -176,9 +181,8 @@ def train(
             method,
             optimizers,
             images["train"],
-            ask_base,
+            take_step,
             settings,
-            stage=stage,
             span=span,
             epoch=epoch,
             epochs=len(plan),
@@ -220,15 +224,41 @@ def plan_epochs(stages: Sequence[Stage]) -> list[tuple[str, range]]:
     return plan
 
 
-def train_epoch(
+def make_step(
     network: Classifier,
     method: Method,
     optimizers: dict[str, torch.optim.Optimizer],
     images: Images,
     ask_base: Callable[..., dict[str, Tensor]] | None,
+    stage: str,
+) -> TakeStep:
+    """Return a function of a batch of `images`: its positions, flips and pixels, as `Images.batches` has them.
+
+    It makes one step, and returns the loss, its terms and the share of the batch that was predicted correctly, each a
+    scalar, by name.
+    """
+
+    def take_step(positions: Tensor, flip: Tensor | None, pixels: Tensor) -> dict[str, Tensor]:
+        label, group = images.label[positions], images.group[positions]
+        base = ask_base(positions, flip, pixels) if ask_base else {}
+        step = method.update(network, Batch(pixels, label, group, positions, base), optimizers, stage)
+        if taken := COLUMNS & step.terms.keys():
+            raise ValueError(f"{type(method).__name__}: a term of the loss is called {min(taken)!r}; rename it")
+        with torch.no_grad():
+            correct = (method.predict(step.output, group).argmax(1) == label).float().mean()
+        return {name: value.detach() for name, value in {"loss": step.loss, **step.terms, "correct": correct}.items()}
+
+    return take_step
+
+
+def train_epoch(
+    network: Classifier,
+    method: Method,
+    optimizers: dict[str, torch.optim.Optimizer],
+    images: Images,
+    take_step: TakeStep,
     settings: Training,
     *,
-    stage: str,
     span: range,
     epoch: int,
     epochs: int,
@@ -238,8 +268,10 @@ def train_epoch(
 
     Parameters
     ----------
-    stage, span
-        The stage's name and its epochs, over which the learning rate takes its course.
+    take_step
+        Makes a step with `optimizers`, see `make_step`.
+    span
+        The epochs of the stage, over which the learning rate takes its course.
     epoch, epochs
         The number of the epoch, from 0, and of all epochs.
     """
@@ -261,21 +293,12 @@ def train_epoch(
     )
     totals: dict[str, Tensor] = {}
     progress = EpochProgress(epoch + 1, epochs, steps, batch_size)
-    for number, (positions, flip, pixels) in enumerate(images.batches(order, flips, batch_size, offsets)):
+    for number, batch in enumerate(images.batches(order, flips, batch_size, offsets)):
         factor = learning_rate_factor(settings.schedule, (epoch - span.start + number / steps) / len(span))
         for optimizer in optimizers.values():
-            for group in optimizer.param_groups:
-                # what the schedule starts from is kept beside it, and resumed with it
-                group["lr"] = group.setdefault("full_lr", group["lr"]) * factor
-        label, group = images.label[positions], images.group[positions]
-        base = ask_base(positions, flip, pixels) if ask_base else {}
-        step = method.update(network, Batch(pixels, label, group, positions, base), optimizers, stage)
-        if taken := COLUMNS & step.terms.keys():
-            raise ValueError(f"{type(method).__name__}: a term of the loss is called {min(taken)!r}; rename it")
-        with torch.no_grad():
-            correct = (method.predict(step.output, group).argmax(1) == label).float().mean()
-        for name, value in {"loss": step.loss, **step.terms, "correct": correct}.items():
-            totals[name] = totals.get(name, 0) + value.detach()
+            _scale_learning_rate(optimizer, factor)
+        for name, value in take_step(*batch).items():
+            totals[name] = totals.get(name, 0) + value
         progress.step(number + 1, totals["loss"])
     means = {name: total.item() / steps for name, total in totals.items()}
     if not math.isfinite(means["loss"]):
@@ -283,6 +306,17 @@ def train_epoch(
     seconds = time.perf_counter() - started
     means["train_accuracy"] = means.pop("correct")
     return {"epoch": epoch + 1, **means, "seconds": seconds, "images_per_second": steps * batch_size / seconds}
+
+
+def _scale_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    for group in optimizer.param_groups:
+        # what the schedule starts from is kept beside it, and resumed with it
+        rate = group.setdefault("full_lr", float(group["lr"])) * factor
+        if isinstance(group["lr"], Tensor):
+            # a recorded step reads it from where it is
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def make_optimizer(

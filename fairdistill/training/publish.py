@@ -13,7 +13,7 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing, sha256, write_text
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.runtime.progress import count_training, log
-from fairdistill.runtime.provenance import commit, hardware, packages, peak_memory_mb, versions
+from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_memory_mb, peak_memory_mb, versions
 from fairdistill.settings.networks import Network
 from fairdistill.training.computing import choose_computing
 from fairdistill.training.loop import SPLITS, TrainedModel, train
@@ -102,6 +102,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         _predictions(dataset, trained).to_parquet(partial, index=False)
     with replacing(job.output / "history.csv") as partial:
         trained.history.to_csv(partial, index=False)
+    on_gpu = peak_gpu_memory_mb()
     record = {
         **identity,
         "data": {key: dataset.info[key] for key in ("kind", "settings", "source")},
@@ -114,6 +115,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         # of all epochs, those before an interruption included
         "seconds": round(trained.seconds, 2),
         "peak_memory_mb": round(peak_memory_mb()),
+        "peak_gpu_memory_mb": on_gpu and round(on_gpu),
         "hardware": hardware(),
         **provenance,
     }

@@ -8,6 +8,8 @@ An engine is a module, named in `fairdistill.settings.training`, with
 - `prepare(network, method, device)`, which moves a network and its method to the device and fits them for training
   there, in place;
 - `optimizer(weights, device, learning_rate=..., weight_decay=...)`, Adam;
+- `record(step, device)`, which returns a function that does what `step` does, faster if it can; `step` makes the same
+  torch operations each time it is called;
 - `BaseOutputs(base, method, images, flip=...)`, which freezes the base in place; called with a batch's (positions,
   flip, images) it gives what the method reads of the base's outputs;
 - `BF16_PAYS`, the (type of device, kind of network) that gain by bfloat16.

@@ -1,4 +1,4 @@
-"""Adam for weights in channels-last layout on a CPU."""
+"""Adam for weights in channels-last layout on a CPU, and for recorded steps on a GPU."""
 
 from collections.abc import Iterable
 
@@ -26,6 +26,20 @@ class ChannelsLastAdam(torch.optim.Adam):
         super().zero_grad()
         for weight in self.weights:
             weight.grad = None
+
+
+class RecordableAdam(torch.optim.Adam):
+    """torch's fused Adam on a GPU, whose learning rate is a tensor there: a CUDA graph reads it at each replay."""
+
+    def __init__(self, weights: Iterable[Tensor], device: torch.device, *, lr: float, weight_decay: float):
+        self.device = device
+        rate = torch.tensor(lr, device=device)
+        super().__init__(weights, lr=rate, weight_decay=weight_decay, fused=True, capturable=True)
+
+    def load_state_dict(self, state: dict) -> None:
+        super().load_state_dict(state)
+        for group in self.param_groups:
+            group["lr"] = group["lr"].to(self.device)
 
 
 def _in_memory_order(values: Tensor, weight: Tensor) -> Tensor:

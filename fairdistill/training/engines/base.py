@@ -7,8 +7,8 @@ from torch import Tensor
 
 from fairdistill.data import ImageDataset
 
-# images at a time where no gradient is needed
-INFERENCE_BATCH = 125
+# images at a time where no gradient is needed: as many as stay in a CPU's caches, or keep a GPU busy
+INFERENCE_BATCH, GPU_INFERENCE_PIXELS = 125, 2**20
 
 
 class Images:
@@ -26,6 +26,8 @@ class Images:
         How many pixels the images of the data set have more than those; 0 where nothing is cropped.
     whole
         Whether an image that is not cropped at a random place is shrunk in place of being cropped at its centre.
+    inference_batch
+        How many to classify at a time where no gradient is needed.
     """
 
     def __init__(self, dataset: ImageDataset, split: str, device: torch.device):
@@ -35,6 +37,9 @@ class Images:
         self.margin = dataset.images.shape[1] - self.size
         self.whole = dataset.info.get("crop_test") == "whole"
         self.device = device
+        self.inference_batch = INFERENCE_BATCH
+        if device.type == "cuda":
+            self.inference_batch = max(INFERENCE_BATCH, GPU_INFERENCE_PIXELS // self.size**2)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -4,7 +4,7 @@ It differs from `fairdistill.training.engines.reference` by rounding alone where
 """
 
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from fairdistill.methods.base import Method
 from fairdistill.networks import Classifier, freeze
 from fairdistill.runtime.progress import log
 from fairdistill.training.engines import base as base_engine
-from fairdistill.training.engines.adam import ChannelsLastAdam
+from fairdistill.training.engines.adam import ChannelsLastAdam, RecordableAdam
 from fairdistill.training.engines.convolution import use_small_map_convolutions
+from fairdistill.training.engines.graphs import RecordedStep
 from fairdistill.training.engines.memory import keep_freed_memory
 from fairdistill.training.engines.shuffle import use_channels_last_shuffle
 
@@ -87,7 +88,12 @@ def optimizer(
     options = {"lr": learning_rate, "weight_decay": weight_decay}
     if device.type == "cpu":
         return ChannelsLastAdam(weights, **options)
-    return torch.optim.Adam(weights, fused=True, **options)
+    return RecordableAdam(weights, device, **options)
+
+
+def record(step: Callable[..., dict[str, Tensor]], device: torch.device) -> Callable[..., dict[str, Tensor]]:
+    """Return `step`, on a GPU as one CUDA graph."""
+    return RecordedStep(step) if device.type == "cuda" else step
 
 
 def _fast(network: Classifier, device: torch.device) -> Classifier:
@@ -126,7 +132,7 @@ class BaseOutputs:
         self.kept = {name: values.new_empty(*shape, *values.shape[1:]) for name, values in first.items()}
         for variant, mirrored in enumerate(variants):
             flips = torch.full_like(order, mirrored, dtype=torch.bool)
-            for positions, _, batch in images.batches(order, flips, base_engine.INFERENCE_BATCH):
+            for positions, _, batch in images.batches(order, flips, images.inference_batch):
                 for name, values in self._read(batch).items():
                     self.kept[name][variant, positions] = values
 

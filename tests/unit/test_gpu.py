@@ -1,0 +1,138 @@
+"""What is written for a GPU, on one; skipped where there is none."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from method_trainings import KINDS, assert_same_bits, differing, fit, interrupted, network_settings
+
+from fairdistill.data import ImageDataset
+from fairdistill.methods.mfd import mfd_loss, mfd_loss_by_cells
+from fairdistill.networks import build_network
+from fairdistill.training.engines import fast
+from fairdistill.training.resume import ResumeState
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+METHODS = [
+    {"kind": "erm"},
+    {"kind": "mfd"},
+    {"kind": "mfd", "kernel": "polynomial", "sampling": "plain"},
+    {"kind": "mfd", "features": "flattened"},
+    {"kind": "kd"},
+    {"kind": "at"},
+    {"kind": "adversarial"},
+]
+GPU = {"device": "cuda", "epochs": 3}
+
+
+@pytest.fixture(scope="module")
+def images():
+    """640 training images of 32 px, 10 classes told by brightness, 2 groups by colour; 160 test images."""
+    rng = np.random.default_rng(0)
+    n = 800
+    label, group = np.arange(n) % 10, np.arange(n) // 10 % 2
+    pixels = rng.integers(0, 40, (n, 32, 32, 3)) + 20 * label[:, None, None, None]
+    pixels[..., 0] += 15 * group[:, None, None]
+    split = np.where(np.arange(n) < 640, "train", "test")
+    name = [f"image{i}" for i in range(n)]
+    samples = pd.DataFrame({"sample_id": name, "image_id": name, "split": split, "label": label, "group": group})
+    names = [f"class{y}" for y in range(10)], ["g", "h"]
+    return ImageDataset(pixels.astype(np.uint8), samples, *names, np.full(3, 0.5), np.full(3, 0.3), {})
+
+
+def base_of(dataset, network):
+    torch.manual_seed(7)
+    return build_network(network, len(dataset.classes))
+
+
+def run(dataset, method, network, **options):
+    return fit(dataset, method, network=network, base=base_of(dataset, network), **(GPU | options))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_recorded_training_has_the_bits_of_one_that_is_not(images, kind, method, precision, monkeypatch):
+    network = network_settings(kind)
+    recorded = run(images, method, network, precision=precision)
+    again = run(images, method, network, precision=precision)
+    assert_same_bits(recorded, again)
+    monkeypatch.setattr(fast, "record", lambda step, device: step)
+    assert_same_bits(recorded, run(images, method, network, precision=precision))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_of_small_images_repeat_themselves(images, kind):
+    network = network_settings(kind, "imagenet")
+    one, two = (run(images, {"kind": "mfd"}, network, precision="auto") for _ in range(2))
+    assert_same_bits(one, two)
+    assert one.history["loss"].iloc[-1] < one.history["loss"].iloc[0]
+
+
+@pytest.mark.parametrize("method", [{"kind": "mfd"}, {"kind": "adversarial"}], ids=str)
+@pytest.mark.parametrize("before", [1, 2])
+def test_a_resumed_training_ends_with_the_same_bits(images, tmp_path, method, before):
+    network = network_settings()
+    options = {"network": network, "base": base_of(images, network), **GPU}
+    state = ResumeState(tmp_path / "state", "fingerprint")
+    interrupted(images, method, before=before, resume=state, **copy.deepcopy(options))
+    resumed = fit(images, method, resume=state, **copy.deepcopy(options))
+    assert_same_bits(fit(images, method, **options), resumed)
+
+
+def test_the_learning_rate_of_a_recorded_step_follows_the_schedule(images):
+    """A graph that had kept the rate of the step in which it was recorded would move weights in the last step too."""
+    network = network_settings()
+    whole = run(images, {"kind": "erm"}, network, schedule="linear")
+    constant = run(images, {"kind": "erm"}, network, schedule="constant")
+    assert differing(whole.network, constant.network)
+    on_cpu = fit(images, {"kind": "erm"}, network=network, schedule="linear", epochs=3)
+    assert abs(whole.history["loss"].iloc[-1] - on_cpu.history["loss"].iloc[-1]) < 0.2
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "polynomial"])
+@pytest.mark.parametrize(("n_classes", "n_groups", "width"), [(10, 2, 512), (3, 4, 1024), (3, 4, 4096)])
+def test_the_loss_of_mfd_is_that_of_the_cpu(kernel, n_classes, n_groups, width):
+    torch.manual_seed(0)
+    teacher, student = torch.randn(2, 128, width).relu().unbind()
+    label, group = torch.randint(n_classes, (128,)), torch.randint(n_groups, (128,))
+    group[label == 1] = 0  # empty cells
+    found = []
+    for loss, device, dtype in [(mfd_loss, "cuda", torch.float32), (mfd_loss_by_cells, "cpu", torch.float64)]:
+        s = student.to(device, dtype).requires_grad_()
+        t, y, a = teacher.to(device, dtype), label.to(device), group.to(device)
+        value = loss(t, s, y, a, n_classes=n_classes, n_groups=n_groups, kernel=kernel)
+        found.append([each.double().cpu() for each in (value.detach(), *torch.autograd.grad(value, s))])
+    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-6)
+
+
+def test_the_reference_engine_agrees_in_the_first_epoch(images):
+    network = network_settings()
+    options = {"epochs": 1, "batch_size": 128, "learning_rate": 1e-5}
+    ours, plain = (run(images, {"kind": "mfd"}, network, engine=name, **options) for name in ("fast", "reference"))
+    for term in ("cross_entropy", "mfd"):
+        assert ours.history[term][0] == pytest.approx(plain.history[term][0], rel=1e-3)
+
+
+def test_trainings_share_a_gpu(tiny_folder, tmp_path):
+    """Three processes, two slots: all end, with the same bits."""
+    training = {"epochs": 2, "batch_size": 32, "device": "cuda", "precision": "fp32"}
+    outputs = [tmp_path / f"model{i}" for i in range(3)]
+    environment = os.environ | {"FAIRDISTILL_GPU_SLOTS": "2"}
+    common = [sys.executable, "-m", "scripts.train_model", "--data", str(tiny_folder), "--seed", "1"]
+    common += ["--network", json.dumps(network_settings().to_json()), "--training", json.dumps(training)]
+    processes = [subprocess.Popen([*common, "--output", str(output)], env=environment) for output in outputs]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    weights = {(output / "weights.safetensors").read_bytes() for output in outputs}
+    assert len(weights) == 1
+    record = json.loads((outputs[0] / "training.json").read_text())
+    assert record["device"] == "cuda"
+    assert record["hardware"]["gpu"]
+    assert record["peak_gpu_memory_mb"] > 0
