@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What is tried and measured whenever a machine with a GPU can be had: one argument for each part, done in their order.
-#   bash benchmarks/gpu_day.sh tests probe
+#   bash benchmarks/gpu_day.sh machine tests probe
 # It takes the `python` of the PATH, the archives in FAIRDISTILL_MIRROR, and writes to OUT (default: results/gpu_day).
 set -uo pipefail
 export OUT=${OUT:-results/gpu_day} OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1
@@ -32,6 +32,13 @@ probe() {
     done; done; done
 }
 
-demo() { workflow demo --configfile config/demo.yaml --config training='{device: auto, gpu_slots: 4}'; }
+# lets kernels of several processes run at the same time, and not in turn
+mps() { nvidia-cuda-mps-control -d; }
+
+SHARED='training={gpu_slots: 12}'
+demo() { workflow demo --configfile config/demo.yaml --config training='{device: auto, gpu_slots: 8}'; }
+folds() { workflow folds --configfile config/utkface_folds.yaml --config "$SHARED" --until train_model; }
+prepare() { workflow prepare --config "$SHARED" --until prepare_dataset; }
+grid() { workflow grid --config "$SHARED"; }
 
 for part in "$@"; do $part; done

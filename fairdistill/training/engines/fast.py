@@ -77,7 +77,7 @@ class Images(base_engine.Images):
 
 
 def prepare(network: Classifier, method: Method, device: torch.device) -> tuple[Classifier, Method]:
-    """Return both on `device`; the network in channels-last layout and, on a CPU, fitted to it."""
+    """Return both on `device`; the network in channels-last layout, and fitted to it and to the device."""
     return _fast(network, device), method.to(device)
 
 
@@ -97,10 +97,10 @@ def record(step: Callable[..., dict[str, Tensor]], device: torch.device) -> Call
 
 
 def _fast(network: Classifier, device: torch.device) -> Classifier:
+    use_channels_last_shuffle(network)
     if device.type == "cpu":
         keep_freed_memory()
         use_small_map_convolutions(network)
-        use_channels_last_shuffle(network)
     return network.to(device, memory_format=torch.channels_last)
 
 
