@@ -37,7 +37,10 @@ mps() { nvidia-cuda-mps-control -d; }
 
 SHARED='training={gpu_slots: 12}'
 demo() { workflow demo --configfile config/demo.yaml --config training='{device: auto, gpu_slots: 8}'; }
-folds() { workflow folds --configfile config/utkface_folds.yaml --config "$SHARED" --until train_model; }
+folds() {  # the trainings alone
+    workflow folds --configfile config/utkface_folds.yaml --config "$SHARED" -- \
+        results/utkface_folds/models/utkface/{resnet,shufflenet}/{teacher,balanced,mfd,mfd_flat,mfd_long,mfd_flat_long,balanced_long}/seed0-fold{0,1,2,3}/predictions.parquet
+}
 prepare() { workflow prepare --config "$SHARED" --until prepare_dataset; }
 grid() { workflow grid --config "$SHARED"; }
 
