@@ -218,12 +218,16 @@ DESIGNS = {
 
 
 @pytest.mark.parametrize("name", DESIGNS)
-def test_a_95_percent_interval_covers_93_to_97_percent_of_simulated_studies(name):
-    """Of 300 studies each: one share is good to 0.025, the mean over metrics to 0.02. docs/statistics.md has more."""
+def test_each_interval_covers_90_to_99_and_on_average_93_to_98_percent_of_simulated_studies(name):
+    """Of 300 studies each: one share is good to 0.025. The average is over metrics, of a mean and of a difference.
+
+    Measured here: 0.907 (two trainings that differ much) to 0.990 (two that do not), 0.935 to 0.979 on average.
+    docs/statistics.md has more.
+    """
     found = {of: coverage(results) for of, results in simulate(DESIGNS[name], studies=300, draws=150).items()}
 
-    assert {of: share for of, share in found.items() if not 0.90 <= share <= 0.995} == {}
-    assert 0.925 <= np.mean(list(found.values())) <= 0.98
+    assert {of: share for of, share in found.items() if not 0.90 <= share <= 0.99} == {}
+    assert 0.93 <= np.mean(list(found.values())) <= 0.98
 
 
 def test_no_interval_leaves_what_is_possible():
