@@ -16,9 +16,6 @@ from fairdistill.evaluation.metrics import SPLITS, cell_accuracy
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
 
-# half precision keeps a probability to this much, and classes that differ by less may change places
-PRECISION = 2.0**-11
-
 
 def compact(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return predictions without the names of the images, and the probabilities in half precision.

@@ -8,7 +8,7 @@ from simulated_studies import CIFAR10S_STRONG, FAIR, STRONG, Design, coverage, s
 from fairdistill.evaluation import criteria, crossed
 from fairdistill.evaluation.correctness import Correctness
 from fairdistill.evaluation.crossed import Estimate, Trainings, difference, relative
-from fairdistill.evaluation.uncertainty import assess, resample
+from fairdistill.evaluation.uncertainty import assess
 
 
 def correctness(right, images="same", paired=False):
@@ -79,7 +79,9 @@ def test_two_or_three_trainings_that_agree_are_not_believed_as_readily(seeds):
 def test_the_image_part_is_that_of_images_drawn_once_for_all_trainings():
     right = answers(np.random.default_rng(3), 3, n=200, spread=0.3)
     model = trainings(right, draws=20_000)
-    drawn = resample(model.tests, resamples=20_000, rng=np.random.default_rng(4))
+    # of each cell, 200 images with replacement, each with the answers of all trainings
+    times = np.random.default_rng(4).multinomial(200, np.full(200, 1 / 200), size=(20_000, 4, 3))
+    drawn = np.einsum("dgci,sgci->dsgc", times, right.astype(int), optimize=True) / 200
 
     for metric, measure in {"accuracy": lambda cells: cells.mean(axis=(-2, -1)), **criteria.MEASURES}.items():
         expected = 1.96 * measure(drawn).mean(axis=1).std()
