@@ -199,18 +199,20 @@ def difference(model: Trainings, other: Trainings) -> dict[str, Estimate]:
     return found
 
 
-def relative(model: Estimate, other: Estimate, gap: Estimate) -> tuple[float, float, float]:
-    """Return the difference as a share of the other's mean, and the ends of its 95 % interval: (share, low, high).
+def relative(model: Estimate, other: Estimate, gap: Estimate) -> tuple[float, float, float, float]:
+    """Return the difference as a share of the other's mean, and its 95 % interval: (share, low, corrected, high).
 
-    The interval is Donner and Zou's of a ratio (2012, section 4), of the corrected means. The correlation follows from
-    the parts of the three estimates. All are missing where the other's interval is, or all but is, cut off by zero.
+    The interval is Donner and Zou's of a ratio (2012, section 4), of the corrected means, and `corrected` is the share
+    that these have; `share` is that of the means as observed, as a mean is given beside the interval of a corrected
+    one. The correlation follows from the parts of the three estimates. All are missing where the other's interval is,
+    or all but is, cut off by zero.
 
     Parameters
     ----------
     model, other, gap : of one metric, the means of two models and their difference
     """
     if other.low <= NEAR_ZERO * other.high or model.corrected <= 0:
-        return np.nan, np.nan, np.nan
+        return np.nan, np.nan, np.nan, np.nan
     first, second, both = (one.images**2 + one.between**2 for one in (model, other, gap))
     correlation = _correlation(first, second, (first + second - both) / 2)
 
@@ -223,7 +225,9 @@ def relative(model: Estimate, other: Estimate, gap: Estimate) -> tuple[float, fl
         return float((centre + root if up else centre - root) / (of_other * (2 * other.corrected - of_other)))
 
     ends = (end(False), end(True)) if other.high < 2 * other.corrected else (np.nan, np.nan)
-    return float(model.values.mean() / other.values.mean()) - 1, ends[0] - 1, ends[1] - 1
+    shares = model.values.mean() / other.values.mean(), ends[0], model.corrected / other.corrected, ends[1]
+    share, low, corrected, high = (float(ratio) - 1 for ratio in shares)
+    return share, low, corrected, high
 
 
 def _correlation(first: float, second: float, covariance: float) -> float:

@@ -18,7 +18,7 @@ from fairdistill.reporting.runs import at_chance, read_table
 from fairdistill.settings.methods import TEACHER
 
 # the difference as a share of the base's
-SHARE = ["share", "share_low", "share_high"]
+SHARE = ["share", "share_low", "share_corrected", "share_high"]
 DIFFERENCE = ["metric", "value", "other", "difference", *ESTIMATE, *SHARE, "p", "at_chance", *SEEDS]
 PAIRED = [
     *("dataset", "architecture", "method", *BASE, "metric", "base", "student", "difference"),
@@ -70,8 +70,8 @@ def differences(pairs: pd.DataFrame, answers: Answers, *, by: list[str]) -> pd.D
     """Return the difference between the two models of each pair, over seeds: one row per group of pairs and metric.
 
     Columns: those of `by`; metric; value, other (means over seeds) and difference; its sd over seeds, their number n,
-    and the other columns of `ESTIMATE`; share, share_low and share_high, the difference of a DEO as a share of the
-    other's; p, of the exact sign-flip test; at_chance, whether one of the models is, in any of the trainings, no more
+    and the other columns of `ESTIMATE`; share, the difference of a DEO as a share of the other's, with share_low,
+    share_corrected and share_high; p, of the exact sign-flip test; at_chance, whether one of the models is, in any of the trainings, no more
     accurate than one that names the largest class; seeds, and the difference of each in values. What needs two seeds is
     missing where n = 1.
 
@@ -90,7 +90,7 @@ def differences(pairs: pd.DataFrame, answers: Answers, *, by: list[str]) -> pd.D
         chance = bool((at_chance(trainings) | at_chance(trainings, OTHER)).any())
         for metric, found in difference(model, other).items():
             value, beside = model.mean[metric], other.mean[metric]
-            shares = relative(value, beside, found) if metric in DEO else (np.nan, np.nan, np.nan)
+            shares = relative(value, beside, found) if metric in DEO else [np.nan] * len(SHARE)
             rows.append(
                 {
                     **dict(zip(by, names, strict=True)),

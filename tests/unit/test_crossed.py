@@ -1,5 +1,7 @@
 """Intervals over trainings and images: against textbook formulas, plain resampling, and in simulated studies."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -189,11 +191,20 @@ def test_a_ratio_of_independent_normal_means_has_fiellers_interval():
     first, second = estimate(0.1, 0.03), estimate(0.4, 0.08)
     gap = estimate(-0.3, np.hypot(0.03, 0.08))
 
-    share, low, high = relative(first, second, gap)
+    share, low, corrected, high = relative(first, second, gap)
 
     # the roots of (x - r y)^2 = h_x^2 + r^2 h_y^2
     roots = np.sort(np.roots([0.4**2 - 0.08**2, -2 * 0.1 * 0.4, 0.1**2 - 0.03**2]))
-    assert (share, low, high) == pytest.approx((-0.75, *(roots - 1)))
+    assert (share, low, corrected, high) == pytest.approx((-0.75, roots[0] - 1, -0.75, roots[1] - 1))
+
+
+def test_the_interval_of_a_share_is_about_that_of_the_corrected_means():
+    first, second = (replace(one, values=one.values + 0.05) for one in (estimate(0.1, 0.03), estimate(0.4, 0.08)))
+
+    share, low, corrected, high = relative(first, second, estimate(-0.3, 0.1))
+
+    assert (share, corrected) == pytest.approx((0.15 / 0.45 - 1, 0.1 / 0.4 - 1))
+    assert (low, high) == pytest.approx(relative(estimate(0.1, 0.03), estimate(0.4, 0.08), estimate(-0.3, 0.1))[1::2])
 
 
 def test_there_is_no_share_of_a_deo_that_may_be_nothing():
