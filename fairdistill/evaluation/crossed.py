@@ -33,6 +33,7 @@ from typing import SupportsFloat
 
 import numpy as np
 from scipy import stats
+from scipy.linalg import block_diag
 
 from fairdistill.evaluation.correctness import Correctness, pool
 from fairdistill.evaluation.criteria import MEASURES
@@ -66,7 +67,8 @@ class Estimate:
     low, corrected, high : float
         The ends of the 95 % interval; and the mean freed of what noise adds to a DEO.
     trainings : int
-        Where it is 1, the interval says nothing about other trainings.
+        Where it is 1, the interval says nothing about other trainings. Of a difference whose trainings are not paired,
+        the smaller of the two models' numbers.
     images, between : float
         Half-widths of the image part and the training part of the interval: sqrt(images^2 + between^2) is the
         half-width for an accuracy, and about that for a DEO, whose interval need not be symmetric.
@@ -180,13 +182,16 @@ class Trainings:
 def difference(model: Trainings, other: Trainings) -> dict[str, Estimate]:
     """Return model minus other, seed by seed, in accuracy, deo_a and deo_m.
 
-    Both have the same seeds and folds in the same order, and what the two trainings of a seed have in common cancels.
-    So does what the images have, where both were tested on the same.
+    Both have the same seeds in the same order. What the images have in common cancels where both were tested on the
+    same. Where both have as many folds, the two trainings of a seed and fold are a pair, and what they have in common
+    cancels, too. Where they do not, a seed's value is of all folds of each, and the trainings are not paired: their
+    parts, as each of the two means has it, join as those of independent means.
     """
     n = len(model.tests)
+    paired = model.cells.shape[1] == other.cells.shape[1]
     error, found = draw_errors([*model.tests, *other.tests], model.draws), {}
     for metric in METRICS:
-        scores = model.scores(model.cells, metric) - other.scores(other.cells, metric)
+        scores = [one.scores(one.cells, metric) for one in (model, other)]
         if metric == "accuracy":
             joint, by_images = _of_accuracy([model, other]), None
         else:
@@ -194,8 +199,15 @@ def difference(model: Trainings, other: Trainings) -> dict[str, Estimate]:
             of_both = model.by_images[metric], other.by_images[metric]
             low, high = mover(*of_both, _correlation(joint[:n, :n].sum(), joint[n:, n:].sum(), joint[:n, n:].sum()))
             by_images = _interval(low, of_both[0]["corrected"] - of_both[1]["corrected"], high)
-        covariance = joint[:n, :n] + joint[n:, n:] - joint[:n, n:] - joint[n:, :n]
-        found[metric] = _estimate(scores, covariance, by_images, least=-1.0)
+        unpaired: tuple[Estimate, ...] = ()
+        if not paired:
+            over_folds = block_diag(*(np.kron(np.eye(len(of)), np.full(of.shape[1], 1 / of.shape[1])) for of in scores))
+            joint = over_folds @ joint @ over_folds.T
+            scores = [of.mean(axis=1, keepdims=True) for of in scores]
+            unpaired = model.mean[metric], other.mean[metric]
+        half = len(joint) // 2
+        covariance = joint[:half, :half] + joint[half:, half:] - joint[:half, half:] - joint[half:, :half]
+        found[metric] = _estimate(scores[0] - scores[1], covariance, by_images, least=-1.0, unpaired=unpaired)
     return found
 
 
@@ -236,7 +248,11 @@ def _correlation(first: float, second: float, covariance: float) -> float:
 
 
 def _estimate(
-    scores: np.ndarray, covariance: np.ndarray, by_images: Mapping | None = None, least: float = 0.0
+    scores: np.ndarray,
+    covariance: np.ndarray,
+    by_images: Mapping | None = None,
+    least: float = 0.0,
+    unpaired: Sequence[Estimate] = (),
 ) -> Estimate:
     """Join the parts of the images and of the trainings.
 
@@ -248,11 +264,16 @@ def _estimate(
     by_images : mapping, optional
         The interval of the mean over test images; without it, the normal one.
     least : the least value that there is, which the interval does not go below; the largest is 1
+    unpaired : the two means of a difference whose trainings are not paired, which have the part of the trainings
     """
     values, trainings, mean = scores.mean(axis=1), scores.size, float(scores.mean())
     image_part = max(0.0, covariance.sum()) / trainings**2
     images = Z * np.sqrt(image_part)
-    between = _training_part(scores, covariance, image_part)
+    if unpaired:
+        between = float(np.linalg.norm([one.between for one in unpaired]))
+        trainings = min(one.trainings for one in unpaired)
+    else:
+        between = _training_part(scores, covariance, image_part)
     of_seeds = covariance.reshape(*scores.shape, *scores.shape).mean(axis=(1, 3))
     # rounding may leave a little less than nothing
     run = max(0.0, of_seeds.trace()) / len(of_seeds)
