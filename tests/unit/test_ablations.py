@@ -102,6 +102,30 @@ def test_students_that_differ_in_their_base_alone_are_compared(tmp_path):
     assert "| from_resnet - ResNet teacher " in ablations_markdown(table)
 
 
+@pytest.mark.parametrize(
+    ("features", "part"), [("pooled", {("utkface", "resnet", "mfd", "mfd_plain")}), ("flattened", set())]
+)
+def test_a_record_of_before_a_setting_has_its_default(tmp_path, features, part):
+    """The record of mfd_plain has no `features`, and that of mfd has."""
+    order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd_plain", "mfd"]}
+    paths = grid(tmp_path, **order)
+    record = json.loads(paths[-1].read_text())
+    record["parameters"]["method"]["features"] = features
+    paths[-1].write_text(json.dumps(record))
+
+    assert compared(table_of(paths, order), "sampling") == part
+
+
+def test_data_sets_of_before_a_setting_differ_in_what_was_set_alone(tmp_path):
+    order = ORDER | {"dataset": ["utkface", "utkface_leaky"], "architecture": ["resnet"], "method": ["teacher"]}
+    paths = grid(tmp_path, **order)
+    record = json.loads(paths[1].read_text())
+    record["data"]["settings"] = {"variant": "", "normalise": "train", "crop": None}
+    paths[1].write_text(json.dumps(record))
+
+    assert compared(table_of(paths, order), "data") == set()
+
+
 def test_a_difference_is_the_mean_over_seeds_with_the_intervals_of_paired_tables(tmp_path):
     order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"]}
     paths = grid(tmp_path, seeds=range(3), **order)
