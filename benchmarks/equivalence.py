@@ -33,7 +33,7 @@ from benchmarks.training_table import number, yes_no
 from fairdistill.data import load_dataset
 from fairdistill.data.preparing import prepare_dataset
 from fairdistill.evaluation.metrics import cell_accuracy
-from fairdistill.evaluation.seeds import holm, t_interval
+from fairdistill.evaluation.seeds import holm
 from fairdistill.reporting.tables import markdown
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.reading import complete, read_settings
@@ -105,10 +105,12 @@ def compare(pairs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for metric in METRICS:
         difference = pairs["fast", metric] - pairs["reference", metric]
-        low, high = t_interval(difference)
+        p, low, high = 1.0, 0.0, 0.0
+        if difference.any():
+            test = stats.ttest_1samp(difference, 0)
+            p, low, high = test.pvalue, *test.confidence_interval()
         # over seeds, on average over architectures and roles
         noise = np.sqrt(pairs["reference", metric].groupby(level=["architecture", "role"]).var().mean())
-        p = stats.ttest_1samp(difference, 0).pvalue if difference.any() else 1.0
         rows.append({"metric": metric, "n": len(difference), "difference": difference.mean()})
         rows[-1] |= {"low": low, "high": high, "seed_sd": noise, "p": p}
     table = pd.DataFrame(rows)

@@ -2,8 +2,9 @@
 
 Each study lets one source of chance follow the seed and holds the others, such as the initial weights or the order of
 the images (config/streams.yaml). The table has the standard deviation of each metric over the seeds of each study, with
-its 95 % interval for normal values: (n - 1) s^2 / sigma^2 is chi-squared with n - 1 degrees of freedom. No rule runs
-this script; it reads the tables/runs.csv of each study.
+its 95 % interval for normal values: (n - 1) s^2 / sigma^2 is chi-squared with n - 1 degrees of freedom. Where there are
+several folds, the value of a seed is that of its answers on all of them. No rule runs this script; it reads the
+tables/summary.csv of each study.
 """
 
 import argparse
@@ -13,8 +14,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import MEASURED, PLACE
-from fairdistill.reporting.runs import read_runs, write_csv
+from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.summaries import read_summary
 from fairdistill.reporting.tables import markdown, numbers
 from fairdistill.runtime.errors import UserError, run_script
 
@@ -29,9 +32,14 @@ def spread(values: pd.Series) -> dict[str, float]:
 
 
 def compare(studies: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the spread of each metric of each model, one row per study; `studies` are tables of runs by name.
+    """Return the spread of each metric of each model, one row per study.
 
     Columns: dataset, architecture, method, metric, study, and those of `spread`.
+
+    Parameters
+    ----------
+    studies
+        The summary of each study by its name, see `fairdistill.reporting.summaries.summarise`.
 
     Raises
     ------
@@ -39,15 +47,14 @@ def compare(studies: dict[str, pd.DataFrame]) -> pd.DataFrame:
         A model has one seed in a study.
     """
     rows = []
-    for study, runs in studies.items():
-        for names, models in runs.groupby(PLACE, sort=False):
-            # the mean over the folds of a seed, where there are several
-            seeds = models.groupby("seed")[MEASURED].mean()
-            if len(seeds) < 2:
-                raise UserError(f"{study}: {' '.join(names)} has one seed, and a spread takes two; train more seeds")
-            for metric in MEASURED:
-                row = dict(zip(PLACE, names, strict=True)) | {"metric": metric, "study": study}
-                rows.append(row | spread(seeds[metric]))
+    for study, summary in studies.items():
+        for row in summary[summary["metric"].isin(MEASURED)].to_dict("records"):
+            place = {name: row[name] for name in PLACE}
+            values = values_of(row)
+            if len(values) < 2:
+                names = " ".join(place.values())
+                raise UserError(f"{study}: {names} has one seed, and a spread takes two; train more seeds")
+            rows.append(place | {"metric": row["metric"], "study": study} | spread(values))
     order = list(studies)
     table = pd.DataFrame(rows)
     keys = [*PLACE, "metric"]
@@ -73,7 +80,7 @@ def main() -> None:
     )
     parser.add_argument("--csv", type=Path, help="table to write")
     args = parser.parse_args()
-    table = compare({folder.name: read_runs(folder / "tables" / "runs.csv") for folder in args.studies})
+    table = compare({folder.name: read_summary(folder / "tables" / "summary.csv") for folder in args.studies})
     if args.csv:
         write_csv(args.csv, table)
     print(as_markdown(table))

@@ -3,8 +3,11 @@
 The tables are made again from the metrics of the models that runs.csv lists, and compared to the letter; runs.csv may
 leave out no seed of these models. All numbers in each metrics file are compared with the correctness in it, and with
 the predictions of its model where those are there: to rounding, or to 0.01 where another version of numpy, whose random
-numbers differ, made the bootstrap. Files of a model must have the checksums that its metrics file names, and the base
-of a student must be the one that the study has evaluated. Exits with status 1 where anything differs.
+numbers differ, made the bootstrap. The accuracy of each cell is compared with the file of probabilities beside the
+metrics file, too, which must be there where the metrics file names one: to what half precision leaves open, which is
+whether an image is right whose most probable classes have become equal. Files of a model must have the checksums that
+its metrics file names, and the base of a student must be the one that the study has evaluated. Exits with status 1
+where anything differs.
 """
 
 import argparse
@@ -19,6 +22,7 @@ from snakemake.utils import update_config
 
 from fairdistill.evaluation.correctness import from_metrics
 from fairdistill.evaluation.metrics import SPLITS, evaluate_file, score
+from fairdistill.evaluation.probabilities import read_cells
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, compared_runs
 from fairdistill.reporting.columns import IDENTITY, MEASURED, OVER_SEEDS
 from fairdistill.reporting.models import Models, in_grid_order, in_order, read_files
@@ -165,7 +169,34 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
     for name, digest in record["outputs"].items():
         if (file := folder / name).exists() and sha256(file) != digest:
             found.append(f"{path}: {file} is another than the one evaluated")
-    return found + differences_of_base(path, record, results)
+    return found + differences_of_probabilities(path, record) + differences_of_base(path, record, results)
+
+
+def differences_of_probabilities(path: Path, record: dict) -> list[str]:
+    """Say where a metrics file and the file of probabilities beside it do not belong together.
+
+    What is compared is the accuracy of each cell by the correctness, from which all scores follow.
+    """
+    file, digest = path.with_suffix(".parquet"), record.get("probabilities")
+    if not file.exists():
+        return [f"{path}: {file} is missing"] if digest else []
+    if sha256(file) != digest:
+        return [f"{path}: {file} is another than the one evaluated"]
+    classes, groups = record["classes"], record["groups"]
+    try:
+        found = read_cells(file, classes=classes, groups=groups)
+    except UserError as error:
+        return [str(error)]
+    if found.keys() != fields_of(record).keys():
+        return [f"{path}: {file} is of other splits"]
+    wrong = []
+    for field, (least, most, count) in found.items():
+        answers = from_metrics(record[field], classes=classes, groups=groups)
+        if (answers.count != count).any():
+            wrong.append(f"{path}: {label(field)}cell_count does not follow from {file}")
+        elif ((answers.accuracy < least - ROUNDING) | (answers.accuracy > most + ROUNDING)).any():
+            wrong.append(f"{path}: {label(field)}correctness does not follow from {file}")
+    return wrong
 
 
 def fields_of(record: dict) -> dict[str, None]:

@@ -33,6 +33,7 @@ from typing import SupportsFloat
 
 import numpy as np
 from scipy import stats
+from scipy.linalg import block_diag
 
 from fairdistill.evaluation.correctness import Correctness, pool
 from fairdistill.evaluation.criteria import MEASURES
@@ -66,7 +67,8 @@ class Estimate:
     low, corrected, high : float
         The ends of the 95 % interval; and the mean freed of what noise adds to a DEO.
     trainings : int
-        Where it is 1, the interval says nothing about other trainings.
+        Where it is 1, the interval says nothing about other trainings. Of a difference whose trainings are not paired,
+        the smaller of the two models' numbers.
     images, between : float
         Half-widths of the image part and the training part of the interval: sqrt(images^2 + between^2) is the
         half-width for an accuracy, and about that for a DEO, whose interval need not be symmetric.
@@ -180,13 +182,16 @@ class Trainings:
 def difference(model: Trainings, other: Trainings) -> dict[str, Estimate]:
     """Return model minus other, seed by seed, in accuracy, deo_a and deo_m.
 
-    Both have the same seeds and folds in the same order, and what the two trainings of a seed have in common cancels.
-    So does what the images have, where both were tested on the same.
+    Both have the same seeds in the same order. What the images have in common cancels where both were tested on the
+    same. Where both have as many folds, the two trainings of a seed and fold are a pair, and what they have in common
+    cancels, too. Where they do not, a seed's value is of all folds of each, and the trainings are not paired: their
+    parts, as each of the two means has it, join as those of independent means.
     """
     n = len(model.tests)
+    paired = model.cells.shape[1] == other.cells.shape[1]
     error, found = draw_errors([*model.tests, *other.tests], model.draws), {}
     for metric in METRICS:
-        scores = model.scores(model.cells, metric) - other.scores(other.cells, metric)
+        scores = [one.scores(one.cells, metric) for one in (model, other)]
         if metric == "accuracy":
             joint, by_images = _of_accuracy([model, other]), None
         else:
@@ -194,23 +199,32 @@ def difference(model: Trainings, other: Trainings) -> dict[str, Estimate]:
             of_both = model.by_images[metric], other.by_images[metric]
             low, high = mover(*of_both, _correlation(joint[:n, :n].sum(), joint[n:, n:].sum(), joint[:n, n:].sum()))
             by_images = _interval(low, of_both[0]["corrected"] - of_both[1]["corrected"], high)
-        covariance = joint[:n, :n] + joint[n:, n:] - joint[:n, n:] - joint[n:, :n]
-        found[metric] = _estimate(scores, covariance, by_images, least=-1.0)
+        unpaired: tuple[Estimate, ...] = ()
+        if not paired:
+            over_folds = block_diag(*(np.kron(np.eye(len(of)), np.full(of.shape[1], 1 / of.shape[1])) for of in scores))
+            joint = over_folds @ joint @ over_folds.T
+            scores = [of.mean(axis=1, keepdims=True) for of in scores]
+            unpaired = model.mean[metric], other.mean[metric]
+        half = len(joint) // 2
+        covariance = joint[:half, :half] + joint[half:, half:] - joint[:half, half:] - joint[half:, :half]
+        found[metric] = _estimate(scores[0] - scores[1], covariance, by_images, least=-1.0, unpaired=unpaired)
     return found
 
 
-def relative(model: Estimate, other: Estimate, gap: Estimate) -> tuple[float, float, float]:
-    """Return the difference as a share of the other's mean, and the ends of its 95 % interval: (share, low, high).
+def relative(model: Estimate, other: Estimate, gap: Estimate) -> tuple[float, float, float, float]:
+    """Return the difference as a share of the other's mean, and its 95 % interval: (share, low, corrected, high).
 
-    The interval is Donner and Zou's of a ratio (2012, section 4), of the corrected means. The correlation follows from
-    the parts of the three estimates. All are missing where the other's interval is, or all but is, cut off by zero.
+    The interval is Donner and Zou's of a ratio (2012, section 4), of the corrected means, and `corrected` is the share
+    that these have; `share` is that of the means as observed, as a mean is given beside the interval of a corrected
+    one. The correlation follows from the parts of the three estimates. All are missing where the other's interval is,
+    or all but is, cut off by zero.
 
     Parameters
     ----------
     model, other, gap : of one metric, the means of two models and their difference
     """
     if other.low <= NEAR_ZERO * other.high or model.corrected <= 0:
-        return np.nan, np.nan, np.nan
+        return np.nan, np.nan, np.nan, np.nan
     first, second, both = (one.images**2 + one.between**2 for one in (model, other, gap))
     correlation = _correlation(first, second, (first + second - both) / 2)
 
@@ -223,7 +237,9 @@ def relative(model: Estimate, other: Estimate, gap: Estimate) -> tuple[float, fl
         return float((centre + root if up else centre - root) / (of_other * (2 * other.corrected - of_other)))
 
     ends = (end(False), end(True)) if other.high < 2 * other.corrected else (np.nan, np.nan)
-    return float(model.values.mean() / other.values.mean()) - 1, ends[0] - 1, ends[1] - 1
+    shares = model.values.mean() / other.values.mean(), ends[0], model.corrected / other.corrected, ends[1]
+    share, low, corrected, high = (float(ratio) - 1 for ratio in shares)
+    return share, low, corrected, high
 
 
 def _correlation(first: float, second: float, covariance: float) -> float:
@@ -232,7 +248,11 @@ def _correlation(first: float, second: float, covariance: float) -> float:
 
 
 def _estimate(
-    scores: np.ndarray, covariance: np.ndarray, by_images: Mapping | None = None, least: float = 0.0
+    scores: np.ndarray,
+    covariance: np.ndarray,
+    by_images: Mapping | None = None,
+    least: float = 0.0,
+    unpaired: Sequence[Estimate] = (),
 ) -> Estimate:
     """Join the parts of the images and of the trainings.
 
@@ -244,11 +264,16 @@ def _estimate(
     by_images : mapping, optional
         The interval of the mean over test images; without it, the normal one.
     least : the least value that there is, which the interval does not go below; the largest is 1
+    unpaired : the two means of a difference whose trainings are not paired, which have the part of the trainings
     """
     values, trainings, mean = scores.mean(axis=1), scores.size, float(scores.mean())
     image_part = max(0.0, covariance.sum()) / trainings**2
     images = Z * np.sqrt(image_part)
-    between = _training_part(scores, covariance, image_part)
+    if unpaired:
+        between = float(np.linalg.norm([one.between for one in unpaired]))
+        trainings = min(one.trainings for one in unpaired)
+    else:
+        between = _training_part(scores, covariance, image_part)
     of_seeds = covariance.reshape(*scores.shape, *scores.shape).mean(axis=(1, 3))
     # rounding may leave a little less than nothing
     run = max(0.0, of_seeds.trace()) / len(of_seeds)

@@ -1,32 +1,15 @@
-"""What repeated trainings show: intervals of a mean over seeds, and tests of a paired difference.
+"""What repeated trainings show: tests of a paired difference.
 
-A t-interval assumes differences that are roughly normal, and is what few seeds allow. The sign-flip test assumes only
-that, were there no effect, each seed's difference could as well have had the other sign. Exact, it cannot fall
-below 2 / 2^n: 0.0625 with five seeds, 0.031 with six.
+The sign-flip test assumes only that, were there no effect, each seed's difference could as well have had the other
+sign. Exact, it cannot fall below 2 / 2^n: 0.0625 with five seeds, 0.031 with six.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from fairdistill.evaluation.uncertainty import LEVEL
-
 # up to so many differences, all sign patterns are tried
 EXACT = 16
-
-
-def t_interval(values: ArrayLike) -> tuple[float, float]:
-    """Return the 95 % t-interval of the mean of `values`, shape (n,); missing (nan) where n = 1."""
-    values = np.asarray(values, dtype=float)
-    if len(values) < 2:
-        return np.nan, np.nan
-    half = t_quantile(len(values)) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() - half), float(values.mean() + half)
-
-
-def t_quantile(n: int) -> float:
-    """Return half the width of a 95 % t-interval of a mean over n > 1 seeds, in standard errors."""
-    return float(stats.t.ppf((1 + LEVEL) / 2, n - 1))
 
 
 def sign_flip_p(differences: ArrayLike) -> float:

@@ -52,7 +52,7 @@ NEAR_ZERO = 0.1
 ENDS = ("low", "corrected", "high")
 
 
-def assess(correctness: Correctness, *, resamples: int = RESAMPLES, seed: int = SEED) -> dict:
+def assess(correctness: Correctness, *, resamples: int = RESAMPLES) -> dict:
     """Return the uncertainty of one model's accuracy, DEO_A and DEO_M, ready for JSON.
 
     All values are fractions. accuracy has the ends of its interval, `low` and `high`; deo_a and deo_m have those,
@@ -62,14 +62,14 @@ def assess(correctness: Correctness, *, resamples: int = RESAMPLES, seed: int = 
     distinguishable from fair". deo_per_class has low, corrected and high of each class's gap, in lists in the order of
     the classes. Where a cell has fewer than `FEW` images there is a `caution` that says so.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     observed, share = correctness.accuracy, correctness.share
-    drawn = resample([correctness], resamples=resamples, rng=rng)[:, 0]
+    drawn = resample(correctness, resamples=resamples, rng=rng)
     fair = resample_fair(correctness, resamples=resamples, rng=rng)
     result = {
         "level": LEVEL,
         "resamples": resamples,
-        "seed": seed,
+        "seed": SEED,
         "accuracy": _named(np.quantile(overall(drawn, share), [TAIL, 1 - TAIL]), ["low", "high"]),
     }
     # of one class the maximum over classes is its own gap
@@ -93,9 +93,9 @@ def assess(correctness: Correctness, *, resamples: int = RESAMPLES, seed: int = 
     return result
 
 
-def fair_baseline(correctness: Correctness, *, resamples: int = RESAMPLES, seed: int = SEED) -> dict[str, list[float]]:
+def fair_baseline(correctness: Correctness) -> dict[str, list[float]]:
     """Return the mean and the 95 % range, [mean, low, high], of each DEO of a fair classifier on this test set."""
-    drawn = resample_fair(correctness, resamples=resamples, rng=np.random.default_rng(seed))
+    drawn = resample_fair(correctness, resamples=RESAMPLES, rng=np.random.default_rng(SEED))
     found = {name: measure(drawn) for name, measure in MEASURES.items()}
     return {name: [float(deo.mean()), *np.quantile(deo, [TAIL, 1 - TAIL]).tolist()] for name, deo in found.items()}
 
@@ -147,22 +147,16 @@ def mover(first: Mapping, second: Mapping, correlation: float | np.ndarray) -> t
     return difference - reach(first, second), difference + reach(second, first)
 
 
-def resample(models: Sequence[Correctness], *, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Return bootstrapped cell accuracies of models, shape (resamples, n_models, n_groups, n_classes).
+def resample(correctness: Correctness, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Return bootstrapped cell accuracies of a model, shape (resamples, n_groups, n_classes).
 
     Each resample draws as many images of each class (paired), or of each cell (not paired), as there are, with
-    replacement; an image brings all its copies and the answers of all models.
+    replacement; an image brings all its copies.
     """
-    first, *others = models
-    if any(other.images != first.images for other in others):
-        alone = [resample([model], resamples=resamples, rng=rng) for model in models]
-        return np.concatenate(alone, axis=1)
-    n_groups, n_classes = first.count.shape
-    accuracy = np.empty((resamples, len(models), n_groups, n_classes))
-    for strata, y in first.strata:
-        bits = np.array([model.right[a][y] for model in models for a in strata])
-        share = _draw(bits, bits.shape[1], resamples, rng)
-        accuracy[:, :, strata, y] = share.reshape(resamples, len(models), len(strata))
+    accuracy = np.empty((resamples, *correctness.count.shape))
+    for strata, y in correctness.strata:
+        bits = np.array([correctness.right[a][y] for a in strata])
+        accuracy[:, strata, y] = _draw(bits, bits.shape[1], resamples, rng)
     return accuracy
 
 

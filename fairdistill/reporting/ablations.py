@@ -151,9 +151,15 @@ def _shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pairs(runs: pd.DataFrame, parts: Mapping[tuple, Mapping], name: str, rank: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Pairs of runs whose `name` differs, and of whose parts just one, with the columns part and minus."""
+    """Pairs of runs whose `name` differs, and of whose parts just one, with the columns part and minus.
+
+    Runs of a seed are paired fold by fold, but each with each where two data sets have other numbers of folds: there
+    no two folds belong together.
+    """
     same = [column for column in PLACE if column != name]
-    pairs = runs.merge(runs, on=["study", *same, "seed", "fold"], suffixes=("", OTHER))
+    folds = runs.assign(folds=runs.groupby("dataset")["fold"].transform("nunique"))
+    pairs = folds.merge(folds, on=["study", *same, "seed"], suffixes=("", OTHER))
+    pairs = pairs[(pairs["fold"] == pairs[f"fold{OTHER}"]) | (pairs["folds"] != pairs[f"folds{OTHER}"])]
     pairs = pairs[pairs[name].map(rank[name]) > pairs[f"{name}{OTHER}"].map(rank[name])]
     pairs = pairs.assign(**{f"{column}{OTHER}": pairs[column] for column in same})
     found = [_part(pair, parts) for pair in pairs.to_dict("records")]

@@ -1,7 +1,7 @@
 """The answers of all models of a study, and what the trainings of each model show together."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from fairdistill.evaluation.correctness import Correctness
 from fairdistill.evaluation.crossed import Estimate, Trainings
 from fairdistill.evaluation.uncertainty import ENDS
 from fairdistill.reporting.columns import DEO, IDENTITY
+from fairdistill.runtime.errors import UserError
 
 
 class Answers:
@@ -26,7 +27,14 @@ class Answers:
         self._known: dict[tuple, Trainings] = {}
 
     def of(self, runs: pd.DataFrame) -> Trainings:
-        """Return the trainings in the rows of one model, as `fairdistill.reporting.runs` has them, by seed and fold."""
+        """Return the trainings in the rows of one model, as `fairdistill.reporting.runs` has them, by seed and fold.
+
+        Raises
+        ------
+        UserError
+            If a seed lacks a fold that another has.
+        """
+        require_folds(runs, runs["fold"])
         runs = runs.sort_values(["seed", "fold"])
         names = tuple(runs[IDENTITY].itertuples(index=False, name=None))
         if names not in self._known:
@@ -39,6 +47,23 @@ class Answers:
             known = {deo: {end: run[f"{deo}_{end}"] for end in ENDS} for deo in DEO} if len(runs) == 1 else None
             self._known[names] = Trainings(tests, known=known)
         return self._known[names]
+
+
+def require_folds(runs: pd.DataFrame, folds: Iterable[int]) -> None:
+    """Every model and seed has all of the folds: a seed's value is of all of them together.
+
+    Raises
+    ------
+    UserError
+        One line that names the first that is lacking, and its study, model and seed.
+    """
+    for names, found in runs.groupby(IDENTITY[:-1], sort=False):
+        for fold in sorted(set(folds) - set(found["fold"])):
+            study, dataset, architecture, _, method, seed = names
+            raise UserError(
+                f"{study}: {dataset} {architecture} {method} seed {seed} lacks fold {fold}; train and evaluate that "
+                "fold, and make the tables again"
+            )
 
 
 def columns_of(estimate: Estimate, runs: pd.DataFrame) -> dict:

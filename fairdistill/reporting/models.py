@@ -11,12 +11,13 @@ import pandas as pd
 from pydantic import Field
 
 from fairdistill.evaluation.correctness import from_metrics
-from fairdistill.reporting.answers import Answers
+from fairdistill.reporting.answers import Answers, require_folds
 from fairdistill.reporting.columns import DEO, IDENTITY, MEASURED, METRICS, NAMES, PLACE, RUNS
 from fairdistill.reporting.records import Record, Scores, read_record
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import Settings, Text
-from fairdistill.settings.methods import TEACHER
+from fairdistill.settings.base import Settings, Text, with_defaults
+from fairdistill.settings.data import AnyDataSet
+from fairdistill.settings.methods import TEACHER, AnyMethod
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.study import name_folds
 
@@ -135,10 +136,11 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
     Raises
     ------
     UserError
-        See `read_models`; also where there is no file, or two are of one model.
+        See `read_models`; also where there is no file, two are of one model, or a model lacks one of the folds that its
+        data set has.
     """
     source, runs, validation, correctness, parts = {}, [], [], {}, {}
-    data: dict[tuple, tuple] = {}
+    data: dict[tuple, tuple[Path | str, dict]] = {}
     for path in paths:
         record = read_record(path)
         row = _row(record, record.metrics)
@@ -148,12 +150,17 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         if run in source:
             raise UserError(f"{path}: the same model as {source[run]} ({', '.join(map(str, run))}); keep one")
         source[run] = path
-        # the SHA-256 of all images and samples, and what its numbers stand for
+        settings = _data_settings(record)
+        # the SHA-256 of all images and samples, what its numbers stand for, and how images are read in training
+        described = {"images": record.inputs.dataset, "classes": record.classes, "groups": record.groups} | settings
         # with draws per seed, each seed has a data set of its own
-        drawn = row["dataset"], row["seed"] if record.data.settings.get("per_seed") else None
-        first, *same = data.setdefault(drawn, (path, record.inputs.dataset, record.classes, record.groups))
-        if same != [record.inputs.dataset, record.classes, record.groups]:
-            raise UserError(f"{path}: is of another data set {row['dataset']} than {first}; train both on the same one")
+        drawn = row["dataset"], row["seed"] if settings.get("per_seed") else None
+        first, same = data.setdefault(drawn, (path, described))
+        if other := [name for name in {**same, **described} if same.get(name) != described.get(name)]:
+            raise UserError(
+                f"{path}: is of another data set {row['dataset']} than {first} ({other[0]} differs); train both on the "
+                "same one"
+            )
         runs.append(row)
         if record.validation is not None:
             validation.append(_row(record, record.validation))
@@ -168,7 +175,10 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         raise UserError("no metrics file to read; train and evaluate a model first")
     if len(studies := {row["study"] for row in runs}) > 1:
         raise UserError(f"metrics of several studies ({', '.join(sorted(studies))}); gather one at a time")
-    return Models(pd.DataFrame(runs), pd.DataFrame(validation, columns=RUNS), Answers(correctness), parts)
+    table = pd.DataFrame(runs)
+    for (dataset, _), (_, described) in data.items():
+        require_folds(table[table["dataset"] == dataset], range(described.get("folds", 1)))
+    return Models(table, pd.DataFrame(validation, columns=RUNS), Answers(correctness), parts)
 
 
 def in_order(grids: Sequence[Mapping[str, Sequence]], runs: pd.DataFrame) -> dict[str, list[str]]:
@@ -240,7 +250,9 @@ def _row(record: Record, scores: Scores) -> dict:
 
 def _parts(record: Record) -> dict:
     """The parts of a model that `fairdistill.reporting.ablations` compares."""
-    loss = record.parameters.method.model_dump()
+    loss = with_defaults(AnyMethod, record.parameters.method.model_dump())
+    # a part of its own
+    loss.pop("base", None)
     sampling, network, base = loss.pop("sampling"), record.parameters.network, record.run.base
     return {
         "sampling": sampling,
@@ -250,11 +262,16 @@ def _parts(record: Record) -> dict:
             None if base is None or base.architecture == record.run.architecture else base.architecture,
             TEACHER if base is None else base.method,
         ),
-        "data": record.data.settings,
+        "data": _data_settings(record),
         "stem": network.stem,
         # between kinds nothing is compared
         "kinds": (record.data.kind, network.kind),
     }
+
+
+def _data_settings(record: Record) -> dict:
+    """The settings of a model's data set, those included that are newer than the record."""
+    return with_defaults(AnyDataSet, {"kind": record.data.kind} | record.data.settings)
 
 
 def _words(names: Iterable) -> str:

@@ -18,7 +18,7 @@ from fairdistill.reporting.runs import at_chance, read_table
 from fairdistill.settings.methods import TEACHER
 
 # the difference as a share of the base's
-SHARE = ["share", "share_low", "share_high"]
+SHARE = ["share", "share_low", "share_corrected", "share_high"]
 DIFFERENCE = ["metric", "value", "other", "difference", *ESTIMATE, *SHARE, "p", "at_chance", *SEEDS]
 PAIRED = [
     *("dataset", "architecture", "method", *BASE, "metric", "base", "student", "difference"),
@@ -70,15 +70,16 @@ def differences(pairs: pd.DataFrame, answers: Answers, *, by: list[str]) -> pd.D
     """Return the difference between the two models of each pair, over seeds: one row per group of pairs and metric.
 
     Columns: those of `by`; metric; value, other (means over seeds) and difference; its sd over seeds, their number n,
-    and the other columns of `ESTIMATE`; share, share_low and share_high, the difference of a DEO as a share of the
-    other's; p, of the exact sign-flip test; at_chance, whether one of the models is, in any of the trainings, no more
-    accurate than one that names the largest class; seeds, and the difference of each in values. What needs two seeds is
-    missing where n = 1.
+    and the other columns of `ESTIMATE`; share, the difference of a DEO as a share of the other's, with share_low,
+    share_corrected and share_high; p, of the exact sign-flip test; at_chance, whether one of the models is, in any of
+    the trainings, no more accurate than one that names the largest class; seeds, and the difference of each in values.
+    What needs two seeds is missing where n = 1.
 
     Parameters
     ----------
     pairs : DataFrame
-        One row per pair and training: the columns of one run and, with the suffix `OTHER`, those of the other.
+        One row per pair and training: the columns of one run and, with the suffix `OTHER`, those of the other. Where
+        the two have other numbers of folds, a row for each fold of the one with each of the other.
     answers : Answers
         Of these trainings.
     by : names of the columns that tell groups of pairs apart
@@ -86,11 +87,13 @@ def differences(pairs: pd.DataFrame, answers: Answers, *, by: list[str]) -> pd.D
     rows = []
     for names, trainings in pairs.groupby(by, sort=False):
         of_pair = trainings.to_dict("records")
-        model, other = (answers.of(pd.DataFrame([runs_of(pair)[i] for pair in of_pair])[[*RUNS]]) for i in range(2))
+        # a run is in several rows where the folds of the two models are not those of each other
+        of_both = (pd.DataFrame([runs_of(pair)[i] for pair in of_pair])[[*RUNS]].drop_duplicates() for i in range(2))
+        model, other = map(answers.of, of_both)
         chance = bool((at_chance(trainings) | at_chance(trainings, OTHER)).any())
         for metric, found in difference(model, other).items():
             value, beside = model.mean[metric], other.mean[metric]
-            shares = relative(value, beside, found) if metric in DEO else (np.nan, np.nan, np.nan)
+            shares = relative(value, beside, found) if metric in DEO else [np.nan] * len(SHARE)
             rows.append(
                 {
                     **dict(zip(by, names, strict=True)),

@@ -25,7 +25,8 @@ AT_CHANCE_NOTE = (
 )
 ALONE = "‡"
 ALONE_NOTE = (
-    f"{ALONE} one training: its interval is that of the test images alone, and says nothing about other trainings."
+    f"{ALONE} one training, or an average that a model of one training is part of: what that training adds to the "
+    "interval is the noise of the test images alone, and says nothing about other trainings."
 )
 INTERVAL_NOTE = "Intervals, at 95 %, say what other trainings and other test images could have given."
 # what an average of DEO over data sets is worth

@@ -1,6 +1,6 @@
 """What all settings have in common: how they are checked, and the types that several of them share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -26,6 +26,20 @@ class Settings(BaseModel):
 def kinds(union: Any) -> list[type[Settings]]:
     """The classes of a union of settings, such as `AnyMethod`, in which a `kind` tells them apart."""
     return list(get_args(get_args(union)[0]))
+
+
+def with_defaults(union: Any, recorded: Mapping) -> dict:
+    """Return settings as JSON holds them, and the defaults of those that the version that recorded them did not have.
+
+    A setting that is added has what was done before as its default. Settings of a kind that `union` lacks stay as they
+    are.
+    """
+    for settings in kinds(union):
+        if recorded["kind"] in get_args(settings.model_fields["kind"].annotation):
+            fields = settings.model_fields.items()
+            known = {field.alias or name: field.get_default() for name, field in fields if not field.is_required()}
+            return known | dict(recorded)
+    return dict(recorded)
 
 
 def _reading(read: Callable[[str], object]) -> BeforeValidator:

@@ -1,7 +1,7 @@
 """Simulated studies whose true values are known: trainings that differ, tested on images that differ in difficulty."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -78,13 +78,22 @@ class Design:
         return total
 
 
-def simulate(design: Design, studies: int, draws: int) -> dict[tuple[str, str], np.ndarray]:
+def simulate(
+    design: Design, studies: int, draws: int, other_folds: int | None = None
+) -> dict[tuple[str, str], np.ndarray]:
     """Return the true value, low, corrected and high of each study, (4, studies), by what is estimated and metric.
 
-    What is estimated is the mean of the first model, "mean", and its difference to the second, "gap".
+    What is estimated is the mean of the first model, "mean", and its difference to the second, "gap". With
+    `other_folds` the second has so many, and no image or training in common with the first.
     """
-    rng, truth, found = np.random.default_rng(1), design.truth(), {}
+    rng, found = np.random.default_rng(1), {}
+    truth = {metric: of_both.copy() for metric, of_both in design.truth().items()}
     models = [design.study(rng, draws) for _ in range(studies)]
+    if other_folds is not None:
+        apart = replace(design, folds=other_folds)
+        models = [[model, apart.study(rng, draws)[1]] for model, _ in models]
+        for metric, of_both in apart.truth().items():
+            truth[metric][1] = of_both[1]
     for of_model in zip(*models, strict=True):
         _find_intervals(of_model)
     for model, other in models:

@@ -2,11 +2,14 @@
 
 import json
 import re
+from itertools import product
 
+import numpy as np
 import pandas as pd
 import pytest
-from synthetic_results import METHODS, make_constant, make_study, pattern
+from synthetic_results import CLASSES, GROUPS, METHODS, make_constant, make_predictions, make_study, pattern
 
+from fairdistill.evaluation.metrics import evaluate
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown
 from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pairs import pair_with_bases
@@ -99,6 +102,30 @@ def test_students_that_differ_in_their_base_alone_are_compared(tmp_path):
     assert "| from_resnet - ResNet teacher " in ablations_markdown(table)
 
 
+@pytest.mark.parametrize(
+    ("features", "part"), [("pooled", {("utkface", "resnet", "mfd", "mfd_plain")}), ("flattened", set())]
+)
+def test_a_record_of_before_a_setting_has_its_default(tmp_path, features, part):
+    """The record of mfd_plain has no `features`, and that of mfd has."""
+    order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd_plain", "mfd"]}
+    paths = grid(tmp_path, **order)
+    record = json.loads(paths[-1].read_text())
+    record["parameters"]["method"]["features"] = features
+    paths[-1].write_text(json.dumps(record))
+
+    assert compared(table_of(paths, order), "sampling") == part
+
+
+def test_data_sets_of_before_a_setting_differ_in_what_was_set_alone(tmp_path):
+    order = ORDER | {"dataset": ["utkface", "utkface_leaky"], "architecture": ["resnet"], "method": ["teacher"]}
+    paths = grid(tmp_path, **order)
+    record = json.loads(paths[1].read_text())
+    record["data"]["settings"] = {"variant": "", "normalise": "train", "crop": None}
+    paths[1].write_text(json.dumps(record))
+
+    assert compared(table_of(paths, order), "data") == set()
+
+
 def test_a_difference_is_the_mean_over_seeds_with_the_intervals_of_paired_tables(tmp_path):
     order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"]}
     paths = grid(tmp_path, seeds=range(3), **order)
@@ -121,6 +148,37 @@ def test_a_difference_is_the_mean_over_seeds_with_the_intervals_of_paired_tables
     row = table.loc[("model", "mfd", "", "deo_m")]
     assert row[["estimate", *ends]].tolist() == pytest.approx(mean[["mean", *ends]].tolist())
     assert "‡" not in ablations_markdown(table.reset_index())
+
+
+def test_data_sets_with_other_numbers_of_folds_are_compared_by_all_folds_of_each(tmp_path):
+    order = ORDER | {"dataset": ["utkface", "utkface_folds"], "architecture": ["resnet"], "method": ["teacher", "mfd"]}
+    paths = []
+    for path in grid(tmp_path, seeds=(0, 1), **order):
+        record = json.loads(path.read_text())
+        if record["run"]["dataset"] == "utkface":
+            paths.append(path)
+            continue
+        record["data"]["settings"]["folds"] = 3
+        for fold in range(3):
+            record["run"]["fold"] = fold
+            predictions = make_predictions(seed=7 * fold + record["run"]["seed"], accuracy=0.75, bias=0.3)
+            predictions["image_id"] = f"{fold}-" + predictions["image_id"]
+            record["metrics"] = evaluate(predictions, classes=CLASSES, groups=GROUPS, resamples=50)
+            paths.append(path.with_stem(f"{path.stem}-fold{fold}"))
+            paths[-1].write_text(json.dumps(record))
+
+    models = read_files(paths)
+    table = ablations(models, order=order).set_index(["part", "dataset", "method", "minus", "metric"])
+
+    summary = summarise(models.runs, models.answers).set_index(["dataset", "method", "metric"])
+    for method, metric in product(order["method"], ["accuracy", "deo_a", "deo_m"]):
+        row = table.loc[("data", "utkface_folds", method, "utkface", metric)]
+        one, other = (summary.loc[(name, method, metric)] for name in ("utkface_folds", "utkface"))
+        assert (one["trainings"], other["trainings"], row["trainings"], row["n"]) == (6, 2, 2, 2)
+        assert row["estimate"] == pytest.approx(one["mean"] - other["mean"])
+        assert row["between"] == pytest.approx(np.hypot(one["between"], other["between"]))
+    # within a data set, fold by fold
+    assert table.loc[("method", "utkface_folds", "mfd", "teacher", "deo_a"), "trainings"] == 6
 
 
 def test_later_names_are_compared_with_earlier_ones(tmp_path):

@@ -1,18 +1,33 @@
 """The table of how much each source of chance brings."""
 
+import json
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from synthetic_results import make_training
 
+from fairdistill.evaluation.correctness import Correctness
+from fairdistill.evaluation.metrics import score
+from fairdistill.reporting.models import read_files
+from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
+from scripts import compare_streams
 from scripts.compare_streams import as_markdown, compare, spread
 
 
-def runs(values, method="teacher", metric="deo_m"):
-    table = pd.DataFrame({"seed": range(len(values)), "accuracy": 0.5, "deo_a": 0.1, "deo_m": 0.2})
-    table[metric] = values
-    return table.assign(dataset="d", architecture="a", method=method)
+def summary(values, method="teacher", metric="deo_m"):
+    """A summary in which all metrics but one have the same values."""
+    of_metrics = {"accuracy": [0.5] * len(values), "deo_a": [0.1] * len(values), "deo_m": [0.2] * len(values)}
+    of_metrics |= {metric: values, "worst_group_accuracy": values}
+    seeds = " ".join(map(str, range(len(values))))
+    table = pd.DataFrame(
+        {"metric": list(of_metrics), "values": [" ".join(map(str, found)) for found in of_metrics.values()]}
+    )
+    return table.assign(dataset="d", architecture="a", method=method, seeds=seeds)
 
 
 def test_the_interval_of_a_spread_covers_the_true_one():
@@ -31,8 +46,8 @@ def test_the_spread_is_that_of_a_chi_squared_variance():
 
 
 def test_studies_stand_beside_each_other_model_by_model_and_metric_by_metric():
-    first = pd.concat([runs([0.1, 0.2]), runs([0.2, 0.2], "mfd")])
-    table = compare({"weights": first, "order": runs([0.1, 0.5])})
+    first = pd.concat([summary([0.1, 0.2]), summary([0.2, 0.2], "mfd")])
+    table = compare({"weights": first, "order": summary([0.1, 0.5])})
     of_one = table[(table["method"] == "teacher") & (table["metric"] == "deo_m")]
     assert of_one["study"].tolist() == ["weights", "order"]
     assert of_one["sd"].tolist() == pytest.approx([0.1 / np.sqrt(2), 0.4 / np.sqrt(2)])
@@ -40,12 +55,35 @@ def test_studies_stand_beside_each_other_model_by_model_and_metric_by_metric():
     assert "| 0.0707 | 0.0315 to 2.2564 |" in as_markdown(table)
 
 
-def test_the_folds_of_a_seed_count_as_one():
-    folds = pd.concat([runs([0.1, 0.2]), runs([0.3, 0.2])])
-    found = compare({"s": folds}).set_index("metric").loc["deo_m"]
-    assert (found["n"], found["mean"]) == (2, pytest.approx(0.2))
+def test_over_folds_the_value_of_a_seed_is_that_of_all_its_answers(tmp_path, monkeypatch, capsys):
+    """In each fold another group is the better one by 0.4, so that over both folds no group is."""
+    paths = []
+    names = {"classes": ["x", "y"], "groups": ["a", "b"]}
+    for seed, fold in product(range(3), range(2)):
+        # cells of 20 images; of seed s, s more are right in one cell of the last class
+        right = [[np.arange(20) < 16 - 8 * (group != fold) for _ in range(2)] for group in range(2)]
+        right[1][1] = np.arange(20) < right[1][1].sum() + seed
+        record = make_training(seed=seed) | names
+        record["run"]["fold"] = fold
+        record["data"]["settings"]["folds"] = 2
+        record["metrics"] = score(Correctness(right, paired=False, images=str(fold)), **names, resamples=50)
+        paths.append(tmp_path / f"seed{seed}-fold{fold}.json")
+        paths[-1].write_text(json.dumps(record))
+    models = read_files(paths)
+    write_csv(tmp_path / "tables" / "summary.csv", summarise(models.runs, models.answers))
+
+    monkeypatch.setattr("sys.argv", ["compare_streams", str(tmp_path), "--csv", str(tmp_path / "streams.csv")])
+    compare_streams.main()
+
+    found = pd.read_csv(tmp_path / "streams.csv").set_index("metric")
+    # two folds of s more right answers in 40: the gap of one class of two; a single fold's DEO is about 0.4
+    of_seeds = np.array([0, 2 / 40, 4 / 40])
+    assert found.loc["deo_m", ["n", "mean", "sd"]].tolist() == pytest.approx([3, 0.05, of_seeds.std(ddof=1)])
+    assert found.loc["deo_a", ["mean", "sd"]].tolist() == pytest.approx([0.025, of_seeds.std(ddof=1) / 2])
+    assert found.loc["accuracy", ["mean", "sd"]].tolist() == pytest.approx([0.6125, of_seeds.std(ddof=1) / 4])
+    assert f"{tmp_path.name} | 3 " in capsys.readouterr().out
 
 
 def test_one_seed_has_no_spread():
     with pytest.raises(UserError, match=r"^s: d a teacher has one seed, and a spread takes two; train more seeds$"):
-        compare({"s": runs([0.1])})
+        compare({"s": summary([0.1])})

@@ -63,11 +63,20 @@ def test_terms_join_as_independent_estimates():
 
 
 def test_a_relative_gap_is_a_share_of_the_teachers_value():
-    shares = {"share": -0.5, "share_low": -0.6, "share_high": -0.35}
+    shares = {"share": -0.5, "share_low": -0.6, "share_corrected": -0.55, "share_high": -0.35}
 
     row = judged(claim(relative=True), gap() | shares).squeeze()
 
     assert (row["value"], row["low"], row["high"]) == pytest.approx((-0.5, -0.6, -0.35))
+    # two of them join about the difference of the corrected ones, which is 0
+    twice = claim(((1.0, *UTKFACE), (-1.0, *CIFAR)), relative=True)
+    row = judged(twice, gap() | shares, gap(CIFAR) | shares).squeeze()
+    half = np.hypot(0.05, 0.2)
+    assert (row["value"], row["low"], row["high"]) == pytest.approx((0.0, -half, half))
+    one = gap() | shares | {"share_corrected": -0.5}
+    row = judged(twice, one, gap(CIFAR) | shares).squeeze()
+    low, high = 0.05 - np.hypot(0.1, 0.2), 0.05 + np.hypot(0.15, 0.05)
+    assert (row["value"], row["low"], row["high"]) == pytest.approx((0.0, low, high))
 
 
 def test_a_share_of_nothing_is_not_judged():

@@ -1,5 +1,7 @@
 """Intervals over trainings and images: against textbook formulas, plain resampling, and in simulated studies."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -8,7 +10,7 @@ from simulated_studies import CIFAR10S_STRONG, FAIR, STRONG, Design, coverage, s
 from fairdistill.evaluation import criteria, crossed
 from fairdistill.evaluation.correctness import Correctness
 from fairdistill.evaluation.crossed import Estimate, Trainings, difference, relative
-from fairdistill.evaluation.uncertainty import assess, resample
+from fairdistill.evaluation.uncertainty import assess
 
 
 def correctness(right, images="same", paired=False):
@@ -79,7 +81,9 @@ def test_two_or_three_trainings_that_agree_are_not_believed_as_readily(seeds):
 def test_the_image_part_is_that_of_images_drawn_once_for_all_trainings():
     right = answers(np.random.default_rng(3), 3, n=200, spread=0.3)
     model = trainings(right, draws=20_000)
-    drawn = resample(model.tests, resamples=20_000, rng=np.random.default_rng(4))
+    # of each cell, 200 images with replacement, each with the answers of all trainings
+    times = np.random.default_rng(4).multinomial(200, np.full(200, 1 / 200), size=(20_000, 4, 3))
+    drawn = np.einsum("dgci,sgci->dsgc", times, right.astype(int), optimize=True) / 200
 
     for metric, measure in {"accuracy": lambda cells: cells.mean(axis=(-2, -1)), **criteria.MEASURES}.items():
         expected = 1.96 * measure(drawn).mean(axis=1).std()
@@ -187,11 +191,20 @@ def test_a_ratio_of_independent_normal_means_has_fiellers_interval():
     first, second = estimate(0.1, 0.03), estimate(0.4, 0.08)
     gap = estimate(-0.3, np.hypot(0.03, 0.08))
 
-    share, low, high = relative(first, second, gap)
+    share, low, corrected, high = relative(first, second, gap)
 
     # the roots of (x - r y)^2 = h_x^2 + r^2 h_y^2
     roots = np.sort(np.roots([0.4**2 - 0.08**2, -2 * 0.1 * 0.4, 0.1**2 - 0.03**2]))
-    assert (share, low, high) == pytest.approx((-0.75, *(roots - 1)))
+    assert (share, low, corrected, high) == pytest.approx((-0.75, roots[0] - 1, -0.75, roots[1] - 1))
+
+
+def test_the_interval_of_a_share_is_about_that_of_the_corrected_means():
+    first, second = (replace(one, values=one.values + 0.05) for one in (estimate(0.1, 0.03), estimate(0.4, 0.08)))
+
+    share, low, corrected, high = relative(first, second, estimate(-0.3, 0.1))
+
+    assert (share, corrected) == pytest.approx((0.15 / 0.45 - 1, 0.1 / 0.4 - 1))
+    assert (low, high) == pytest.approx(relative(estimate(0.1, 0.03), estimate(0.4, 0.08), estimate(-0.3, 0.1))[1::2])
 
 
 def test_there_is_no_share_of_a_deo_that_may_be_nothing():
@@ -218,12 +231,50 @@ DESIGNS = {
 
 
 @pytest.mark.parametrize("name", DESIGNS)
-def test_a_95_percent_interval_covers_93_to_97_percent_of_simulated_studies(name):
-    """Of 300 studies each: one share is good to 0.025, the mean over metrics to 0.02. docs/statistics.md has more."""
+def test_each_interval_covers_90_to_99_and_on_average_93_to_98_percent_of_simulated_studies(name):
+    """Of 300 studies each: one share is good to 0.025. The average is over metrics, of a mean and of a difference.
+
+    Measured here: 0.907 (two trainings that differ much) to 0.990 (two that do not), 0.935 to 0.979 on average.
+    docs/statistics.md has more.
+    """
     found = {of: coverage(results) for of, results in simulate(DESIGNS[name], studies=300, draws=150).items()}
 
-    assert {of: share for of, share in found.items() if not 0.90 <= share <= 0.995} == {}
-    assert 0.925 <= np.mean(list(found.values())) <= 0.98
+    assert {of: share for of, share in found.items() if not 0.90 <= share <= 0.99} == {}
+    assert 0.93 <= np.mean(list(found.values())) <= 0.98
+
+
+@pytest.mark.parametrize(("seeds", "spread"), [(2, 0.15), (4, 0), (4, 0.4)])
+def test_differences_between_models_of_four_folds_and_of_one_cover_95_to_99_percent(seeds, spread):
+    """Of 300 studies each; measured: 0.957 to 0.987. docs/statistics.md has more."""
+    design = Design(STRONGLY, images=100, seeds=seeds, folds=4, spread=spread)
+
+    found = simulate(design, studies=300, draws=150, other_folds=1)
+
+    of_gap = {metric: coverage(results) for (of, metric), results in found.items() if of == "gap"}
+    assert {metric: share for metric, share in of_gap.items() if not 0.95 <= share <= 0.99} == {}
+
+
+def test_trainings_of_other_numbers_of_folds_are_not_paired():
+    rng = np.random.default_rng(10)
+    folds = [answers(rng, 3, n=50, common=0) for _ in range(4)]
+    model = Trainings([[correctness(fold[s], images=str(k)) for k, fold in enumerate(folds)] for s in range(3)])
+    other = Trainings([[correctness(one, images="other")] for one in answers(rng, 3)])
+
+    found = difference(model, other)
+
+    pooled = np.concatenate(folds, axis=-1).mean(axis=-1)
+    for name, measure in criteria.MEASURES.items():
+        assert found[name].values == pytest.approx(measure(pooled) - other.mean[name].values)
+    for metric, one in found.items():
+        first, second = model.mean[metric], other.mean[metric]
+        assert first.between > 0
+        assert one.between == pytest.approx(np.hypot(first.between, second.between))
+        assert one.images == pytest.approx(np.hypot(first.images, second.images), rel=0.03)
+        assert one.trainings == 3
+    whole = np.hypot(found["accuracy"].images, found["accuracy"].between)
+    assert found["accuracy"].high - found["accuracy"].low == pytest.approx(2 * whole)
+    back = difference(other, model)["deo_a"]
+    assert (back.low, back.high) == pytest.approx((-found["deo_a"].high, -found["deo_a"].low), abs=0.005)
 
 
 def test_no_interval_leaves_what_is_possible():

@@ -16,7 +16,6 @@ from sklearn.metrics import accuracy_score
 from synthetic_results import CLASSES, GROUPS, make_predictions, make_training
 
 from fairdistill.evaluation import metrics
-from fairdistill.evaluation.probabilities import PRECISION
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.provenance import versions
 from scripts import evaluate_model
@@ -310,10 +309,12 @@ def test_the_published_probabilities_are_those_of_the_predictions_in_half_precis
     pd.testing.assert_frame_equal(compact[same], predictions[same])
     kept = compact[[f"p{y}" for y in range(len(CLASSES))]]
     assert set(kept.dtypes) == {np.dtype("float16")}
-    assert np.abs(kept.to_numpy(np.float64) - probability).max() <= PRECISION
+    # of eleven bits
+    precision = 2.0**-12
+    assert np.abs(kept.to_numpy(np.float64) - probability).max() <= precision
     # each answer is the same where the two most probable classes are not that close
     first, second = -np.sort(-probability, axis=1)[:, :2].T
-    apart = first - second > 2 * PRECISION
+    apart = first - second > 2 * precision
     assert (kept.to_numpy().argmax(1) == probability.argmax(1))[apart].all()
     assert apart.mean() > 0.9
 

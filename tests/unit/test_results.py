@@ -263,7 +263,7 @@ def test_one_training_is_marked_wherever_its_interval_is_printed(tmp_path):
     assert page(models.runs).count("‡") == 0
     alone = page(models.runs.query("seed == 0"))
     assert [line.count("‡") for line in alone.splitlines() if line.startswith("| UTKFace")] == [1, 1, 1]
-    assert "‡ one training: its interval is that of the test images alone" in alone
+    assert "‡ one training, or an average that a model of one training is part of: " in alone
 
 
 def fold_of(paths, fold, seed):
@@ -312,6 +312,56 @@ def test_a_seed_that_lacks_a_fold_is_named(tmp_path):
         read_models(pattern(tmp_path), [grid])
     with pytest.raises(UserError, match=r"--metrics: .* lacks \{fold\}"):
         read_models(pattern(tmp_path).replace("{fold}", ""), [grid])
+
+
+def test_a_fold_that_the_metrics_or_the_runs_lack_is_named(tmp_path):
+    for fold in range(2):
+        fold_of(make_study(tmp_path, datasets=("utkface",), architectures=("resnet",), seeds=(0, 1)), fold, fold)
+    paths = sorted(tmp_path.rglob("*.json"))
+    models = read_files(paths)
+    lacking = models.runs.query("not (method == 'mfd' and seed == 1 and fold == 0)")
+
+    message = (
+        r"^paper: utkface resnet mfd seed 1 lacks fold 0; train and evaluate that fold, and make the tables again$"
+    )
+    for make in (summarise, pair_with_bases):
+        with pytest.raises(UserError, match=message):
+            make(lacking, models.answers)
+
+    # with one seed no other tells which folds there are, and the settings of the data set do
+    one_seed = [path for path in paths if "seed0" in path.name]
+    for path in one_seed:
+        record = json.loads(path.read_text())
+        record["data"]["settings"]["folds"] = 2
+        path.write_text(json.dumps(record))
+    read_files(one_seed)
+    with pytest.raises(
+        UserError, match=r"^paper: utkface resnet mfd seed 0 lacks fold 1; train and evaluate that fold"
+    ):
+        read_files([path for path in one_seed if not (path.parent.name == "mfd" and "fold1" in path.name)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "differs"),
+    [
+        ({"normalise": "train", "crop": None, "folds": 1}, None),
+        ({"normalise": "none"}, "normalise"),
+        ({"crop": 48}, "crop"),
+    ],
+)
+def test_models_that_read_the_images_otherwise_are_of_another_data_set(tmp_path, settings, differs):
+    """The digest of the images does not tell; records of before these settings have what is their default now."""
+    paths = make_study(tmp_path, datasets=("utkface",), architectures=("resnet",))
+    record = json.loads(paths[1].read_text())
+    record["data"]["settings"] |= settings
+    paths[1].write_text(json.dumps(record))
+
+    if differs is None:
+        assert len(read_files(paths).runs) == 2
+    else:
+        message = rf"mfd/seed0\.json: is of another data set utkface than .*teacher/seed0\.json \({differs} differs\)"
+        with pytest.raises(UserError, match=message):
+            read_files(paths)
 
 
 def test_a_model_is_paired_with_its_base_and_without_one_with_the_teacher_of_its_architecture(tmp_path):

@@ -52,6 +52,17 @@ def from_paper(values: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(method=rows["role"].replace({"student": "mfd"}), **known)
 
 
+def test_an_average_over_models_of_one_and_of_several_trainings_is_marked_as_what_it_is():
+    summary = from_paper(paper_values())
+    summary["trainings"] = np.where(summary["dataset"] == "utkface", 4, 1)
+
+    page = tables.table1_markdown(summary)
+
+    assert [line.count("‡") for line in page.splitlines() if "Teacher" in line] == [3, 3]
+    assert "‡ one training, or an average that a model of one training is part of: what that training adds" in page
+    assert "‡" not in tables.table1_markdown(summary.assign(trainings=4))
+
+
 def test_the_papers_bars_give_the_papers_table():
     table = tables.table1(from_paper(paper_values()))
 

@@ -166,6 +166,6 @@ def _contrast(terms: Sequence[tuple[float, pd.Series]], conclusion: Conclusion) 
 def _share(gap: pd.Series) -> pd.Series:
     """A gap as a share of the teacher's value. No part of its interval is known but the ends."""
     share = gap.copy()
-    share["difference"] = share["corrected"] = gap["share"]
-    share["low"], share["high"] = gap["share_low"], gap["share_high"]
+    share["difference"] = gap["share"]
+    share["low"], share["corrected"], share["high"] = gap[["share_low", "share_corrected", "share_high"]]
     return share
