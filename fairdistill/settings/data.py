@@ -123,6 +123,14 @@ class Cifar10S(Coloured):
         "out; `keep` keeps them, as most other work with CIFAR-10 does.",
     )
 
+    @model_validator(mode="after")
+    def _split_is_drawn(self) -> Self:
+        draws = self.folds > 1 or self.validation > 0 or self.colour_seed is None
+        if "split" in self.per_seed and not draws:
+            what = "has nothing that split_seed draws, so it is the same for every seed; leave split out of per_seed"
+            raise PydanticCustomError("per_seed", what)
+        return self
+
 
 class UTKFace(DataSet):
     """Faces: the class is the age, and the group the ethnicity."""
@@ -160,6 +168,9 @@ class UTKFace(DataSet):
         ):
             what = "has the authors' split, which takes folds 1, test_per_cell 100 and duplicates keep"
             raise PydanticCustomError("split", what)
+        if self.split == "authors" and "split" in self.per_seed:
+            what = "has the authors' split, whose test images are the same for every seed; leave split out of per_seed"
+            raise PydanticCustomError("per_seed", what)
         return self
 
 

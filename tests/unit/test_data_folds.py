@@ -208,11 +208,25 @@ def test_the_authors_split_is_that_of_their_code(tmp_path, monkeypatch):
         ({"kind": "digits_s", "folds": 0}, "data: folds is 0; it must be at least 1"),
         ({"kind": "utkface", "per_seed": ["colour"]}, "data draws a colour for each seed, which this kind of data set"),
         ({"kind": "digits_s", "per_seed": ["split", "split"]}, "data: per_seed is "),
+        (
+            {"kind": "utkface", "split": "authors", "duplicates": "keep", "per_seed": ["split"]},
+            "data has the authors' split, whose test images are the same for every seed; leave split out of per_seed",
+        ),
+        (
+            {"kind": "cifar10s", "colour_seed": 0, "per_seed": ["split"]},
+            "data has nothing that split_seed draws, so it is the same for every seed; leave split out of per_seed",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together_get_one_line(settings, message):
     with pytest.raises(UserError, match=f"^{re.escape(message)}"):
         read_settings(AnyDataSet, settings, where="data")
+
+
+@pytest.mark.parametrize("draws", [{"folds": 2}, {"validation": 0.1}, {"colour_seed": None}])
+def test_cifar10s_follows_the_seed_where_split_seed_draws_anything(draws):
+    settings = {"kind": "cifar10s", "colour_seed": 0, "per_seed": ["split"]} | draws
+    assert read_settings(AnyDataSet, settings, where="data").drawn_for(3).split_seed == 3
 
 
 def test_a_cell_that_is_too_small_for_the_folds_is_named(tmp_path, monkeypatch):
