@@ -142,9 +142,10 @@ def test_settings_are_written_under_the_names_of_a_configuration():
     }
 
 
-def test_how_many_trainings_share_a_gpu_is_not_among_what_a_training_is_told():
-    assert complete({"training": {"gpu_slots": 4}}).training.gpu_slots == 4
-    assert "gpu_slots" not in Training().to_json()
+@pytest.mark.parametrize("key", ["gpu_slots", "memory"])
+def test_what_only_the_scheduler_needs_is_not_among_what_a_training_is_told(key):
+    assert getattr(complete({"training": {key: 4}}).training, key) == 4
+    assert key not in Training().to_json()
 
 
 def test_the_name_of_a_base_is_short_for_a_mapping():

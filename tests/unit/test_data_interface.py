@@ -155,6 +155,8 @@ def test_a_file_that_is_cut_short_is_named(tmp_path, name, kept):
     ("name", "old", "new", "reason"),
     [
         ("dataset.json", b'"folds"', b'"holds"', "dataset.json: damaged (lacks folds)"),
+        # as in a data set that an earlier version prepared
+        ("dataset.json", b'"crop_test"', b'"cropped"', "dataset.json: damaged (lacks crop_test)"),
         ("dataset.json", b"{", b"[{", "dataset.json: damaged (Expecting ',' delimiter"),
         ("images.npy", b"'|u1'", b"'|i1'", "images.npy: damaged (not a C-ordered array of uint8)"),
         ("images.npy", b"False", b"True ", "images.npy: damaged (not a C-ordered array of uint8)"),
