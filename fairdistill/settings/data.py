@@ -76,10 +76,18 @@ class DataSet(Settings):
                 raise PydanticCustomError("per_seed", what, {"draw": draw})
         return self
 
+    @property
+    def network_sees(self) -> int:
+        """The edge of the images that a network gets, in pixels."""
+        return self.crop or self._size
+
+    @property
+    def _size(self) -> int:
+        return getattr(self, "image_size", CIFAR_SIZE)
+
     @model_validator(mode="after")
     def _crop_fits(self) -> Self:
-        size = getattr(self, "image_size", CIFAR_SIZE)
-        if self.crop is not None and self.crop > size:
+        if self.crop is not None and self.crop > self._size:
             what = "crops to more pixels than its images have; lower crop or raise image_size"
             raise PydanticCustomError("crop", what)
         return self

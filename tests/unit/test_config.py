@@ -70,6 +70,43 @@ def test_the_authors_protocol_is_a_grid_of_their_network_for_each_of_their_data_
     assert (study.teacher.sampling, study.students["mfd"].sampling) == ("plain", "oversampled")
 
 
+@pytest.mark.parametrize(
+    ("settings", "size"),
+    [
+        ({"kind": "utkface"}, 64),
+        ({"kind": "utkface", "image_size": 256, "crop": 176}, 176),
+        ({"kind": "utkface", "image_size": 32, "crop": 28}, 28),
+        ({"kind": "cifar10s", "crop": 28}, 28),
+        ({"kind": "digits_s", "image_size": 33}, 33),
+    ],
+)
+@pytest.mark.parametrize("place", ["main", "ablation", "base"])
+def test_a_network_gets_no_images_of_a_size_that_it_does_not_take(settings, size, place):
+    given = {"datasets": ["d"], "data": {"sets": {"d": settings}}}
+    given["networks"] = {"resnet": {"kind": "resnet18"}, "small": {"kind": "cifar_net"}}
+    given["architectures"] = ["small"] if place == "main" else ["resnet"]
+    if place == "ablation":
+        given["ablations"] = [{"architectures": ["small"]}]
+    if place == "base":
+        given |= student(base={"method": "teacher", "architecture": "small"})
+    with pytest.raises(UserError) as error:
+        complete(given)
+    assert str(error.value) == (
+        f"config: networks.small takes images of 32 px, and those of data.sets.d have {size}; choose another network "
+        "for this data set, or change its image_size or crop"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"kind": "cifar10s"}, {"kind": "digits_s"}, {"kind": "utkface", "image_size": 40, "crop": 32}],
+)
+def test_a_network_gets_images_of_the_size_that_it_takes(settings):
+    given = {"datasets": ["d"], "data": {"sets": {"d": settings}}}
+    given |= {"networks": {"small": {"kind": "cifar_net"}}, "architectures": ["small"]}
+    assert complete(given).data.sets["d"].network_sees == 32
+
+
 def test_the_given_config_is_left_as_it_is():
     given = {"training": {"epochs": 3}, "students": {"mfd": {"kind": "scratch"}}}
     before = copy.deepcopy(given)
