@@ -321,3 +321,16 @@ def test_script_refuses_bad_settings_in_one_line(tmp_path, monkeypatch, settings
     assert stopped.value.code.startswith(f"error: {message}")
     assert "\n" not in stopped.value.code
     assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize("seed", ["-1", "one", "1.0", "", str(2**62)])
+def test_script_refuses_what_is_no_seed(tmp_path, monkeypatch, capsys, seed):
+    settings = '{"kind": "digits_s", "image_size": 8, "per_seed": ["split"]}'
+    given = ["--settings", settings, "--seed", seed, "--output", str(tmp_path / "d")]
+    monkeypatch.setattr("sys.argv", ["prepare_dataset", *given])
+    with pytest.raises(SystemExit) as stopped:
+        run_script(prepare_dataset_script.main)
+    assert stopped.value.code == 2
+    wanted = f"argument --seed: must be a whole number from 0 to {2**62 - 1}: {seed}"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(wanted)
+    assert not (tmp_path / "d").exists()
