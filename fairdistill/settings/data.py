@@ -98,7 +98,8 @@ class Coloured(DataSet):
 
     colour_seed: Annotated[Annotated[int, Field(ge=0)] | None, OrNull, READ_WHOLE] = Field(
         None,
-        description="The seed of the draws that decide the colour of each training image; `null` takes `split_seed`.",
+        description="The seed of the draws that decide the colour of each training image, and on Digits-S the noise of "
+        "every image, those of the test split too; `null` takes `split_seed`.",
     )
 
     @property

@@ -158,6 +158,17 @@ def test_draws_of_each_seed_change_what_they_name_and_nothing_else(tmp_path):
         samples(None, per_seed=["split"])
 
 
+def test_a_seed_of_the_colours_draws_the_noise_of_test_images_too(tmp_path):
+    def tested(seed, noise):
+        settings = DigitsS(kind="digits_s", image_size=8, noise=noise, per_seed=["colour"])
+        prepare_dataset(tmp_path / "d", settings, None, seed)
+        dataset = load_dataset(tmp_path / "d")
+        return np.array(dataset.images[dataset.split("test")[0]])
+
+    assert (tested(0, noise=0.0) == tested(1, noise=0.0)).all()
+    assert (tested(0, noise=0.2) != tested(1, noise=0.2)).any(axis=(1, 2, 3)).all()
+
+
 @pytest.mark.parametrize(("normalise", "wanted"), [("imagenet", IMAGENET), ("none", ([0] * 3, [1] * 3))])
 def test_images_can_be_normalised_by_fixed_numbers(tmp_path, normalise, wanted):
     prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s", image_size=8, normalise=normalise), None)
