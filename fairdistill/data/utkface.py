@@ -5,8 +5,8 @@ A file is named age_gender_race_date. Faces of the race "Others" are left out.
 In the archive 375 images occur under two or more names, often with contradicting labels, and more photographs occur
 twice in other crops or sizes. After a plain random split some test images would therefore be in training too. Here the
 copies of one image are a family. A family is tested only if all its members have the same class and group, and then by
-one of them; `duplicates` says which families there are, and whether the other members stay in training, so that the
-effect of this leak can be measured on the same test images.
+one of them; `duplicates` says which families there are, and whether the other members stay in training. `drop` and
+`keep` have the same families, so that the effect of this leak can be measured on the same test images.
 
 `split: authors` is the split of the code of Jung et al., "Fair Feature Distillation for Visual Recognition", CVPR 2021:
 the names in natural order are shuffled by Python's generator with seed 1, and the last 100 of each cell are tested.

@@ -48,10 +48,18 @@ def test_an_empty_config_is_the_papers_grid():
     assert complete(STATED).to_json() == complete({}).to_json() | compared
 
 
-@pytest.mark.parametrize("name", ["demo", "ablations", "authors"])
+@pytest.mark.parametrize("name", ["demo", "methods_demo", "ablations", "authors", "utkface_folds"])
 def test_a_config_file_is_valid_over_the_papers_grid(name):
     given = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
     complete(merged(STATED, given), given)
+
+
+@pytest.mark.parametrize("source", ["weights", "order", "split", "colour", "all"])
+def test_a_config_file_of_a_stream_is_valid_over_the_demo(source):
+    config = STATED
+    for name in ("demo", "streams", f"streams/{source}"):
+        config = merged(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")))
+    assert complete(config).study == f"streams_{source}"
 
 
 def test_the_demo_stands_alone_and_is_compared_with_nothing():
