@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fairdistill.data.preparing import describe, prepare_dataset
 from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.settings.arguments import seed_argument
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.reading import read_settings
 
@@ -23,7 +24,9 @@ def main() -> None:
     )
     parser.add_argument("--archive", type=Path, help="downloaded archive; left out for a data set that needs none")
     parser.add_argument(
-        "--seed", type=int, help="seed of the models that the data set is for, where its settings have draws `per_seed`"
+        "--seed",
+        type=seed_argument,
+        help="seed of the models that the data set is for, where its settings have draws `per_seed`",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
     arguments = parser.parse_args()

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from fairdistill.runtime.errors import run_script
+from fairdistill.settings.arguments import seed_argument
 from fairdistill.settings.base import Settings
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.names import Names
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.study import Study
-from fairdistill.settings.training import MAX_SEED, Training
+from fairdistill.settings.training import Training
 from fairdistill.training.job import run_training
 from fairdistill.training.spec import Job
 
@@ -39,13 +40,6 @@ def settings_argument(kind: Any, where: str) -> Callable[[str], Settings]:
         return read_settings(kind, json_argument(text), where=where)
 
     return read
-
-
-def seed_argument(text: str) -> int:
-    """A seed: a whole number that leaves torch's generator room for the streams made of it."""
-    if not text.isdecimal() or int(text) > MAX_SEED:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {MAX_SEED}: {text}")
-    return int(text)
 
 
 def fold_argument(text: str) -> int:

@@ -142,8 +142,8 @@ def set_aside_validation(prepared: Prepared, share: float, seed: int, *, name: s
             if len(candidates) < wanted:
                 raise UserError(
                     f"data: {name} needs {wanted} validation images of the cell "
-                    f"{_cell_name(prepared, label, group)}, which has only {len(candidates)} training images without a "
-                    f"copy; lower `validation`, which is {share:g}"
+                    f"{_cell_name(prepared, label, group)}{_in_fold(prepared, fold)}, which has only {len(candidates)} "
+                    f"training images without a copy; lower `validation`, which is {share:g}"
                 )
             # of the first fold alone: without the fold's number, as where there is one split
             draw = [seed, VALIDATION_DRAW, label, group, *[fold] * bool(fold)]
@@ -189,11 +189,11 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, 
     samples = prepared.samples[list(types)].astype(types)
     samples.insert(0, "sample_id", np.arange(len(samples), dtype=np.int32))
     counts = []
-    for column in columns:
+    for fold, column in enumerate(columns):
         counts.append({split: _count_cells(samples[samples[column] == split], prepared) for split in SPLITS})
         if not settings.get("validation") and not counts[-1]["validation"].any():
             del counts[-1]["validation"]
-        _refuse_empty_cells(folder.name, counts[-1], prepared)
+        _refuse_empty_cells(folder.name, fold, counts[-1], prepared)
     # The files are renamed into place in the opposite order. dataset.json comes last, because it holds the digest that
     # shows whether the other two belong to it.
     with (
@@ -260,17 +260,25 @@ def _cell_name(prepared: Prepared, label: int, group: int) -> str:
     return f"({prepared.classes[label]}, {prepared.groups[group]})"
 
 
-def _refuse_empty_cells(name: str, counts: Mapping[str, NDArray], prepared: Prepared) -> None:
+def _in_fold(prepared: Prepared, fold: int) -> str:
+    """The fold in a message; nothing where there is one."""
+    return f" in fold {fold}" * (len(prepared.split_columns) > 1)
+
+
+def _refuse_empty_cells(name: str, fold: int, counts: Mapping[str, NDArray], prepared: Prepared) -> None:
+    where = _in_fold(prepared, fold)
     remedies = {
-        "train": "change the settings that take images from it, such as `validation`, or bring `skew` nearer to 0.5",
+        "train": "change the settings that take images from it, such as `validation`, or bring `skew` nearer to 0.5"
+        # few images a fold, all of which rounding puts into their majority group
+        + ", or lower `folds`" * bool(where),
         "validation": "raise `validation`",
-        "test": "raise the setting for the number or share of test images",
+        "test": "lower `folds`" if where else "raise the setting for the number or share of test images",
     }
     for split, table in counts.items():
         for label, group in np.argwhere(table == 0):
             raise UserError(
-                f"data: {name} has no image in the cell {_cell_name(prepared, label, group)} of its {split} split, and "
-                f"every (class, group) cell needs one; {remedies[split]}"
+                f"data: {name} has no image in the cell {_cell_name(prepared, label, group)} of its {split} split"
+                f"{where}, and every (class, group) cell needs one; {remedies[split]}"
             )
 
 

@@ -134,7 +134,7 @@ def _naming_damaged(path: Path) -> Iterator[Path]:
 
 def _read_info(path: Path) -> dict:
     info = json.loads(path.read_bytes())
-    for key in ("classes", "groups", "image_size", "folds", "sha256"):
+    for key in ("classes", "groups", "image_size", "crop", "crop_test", "folds", "sha256"):
         if key not in info:
             raise ValueError(f"lacks {key}")
     return info

@@ -5,8 +5,8 @@ A file is named age_gender_race_date. Faces of the race "Others" are left out.
 In the archive 375 images occur under two or more names, often with contradicting labels, and more photographs occur
 twice in other crops or sizes. After a plain random split some test images would therefore be in training too. Here the
 copies of one image are a family. A family is tested only if all its members have the same class and group, and then by
-one of them; `duplicates` says which families there are, and whether the other members stay in training, so that the
-effect of this leak can be measured on the same test images.
+one of them; `duplicates` says which families there are, and whether the other members stay in training. `drop` and
+`keep` have the same families, so that the effect of this leak can be measured on the same test images.
 
 `split: authors` is the split of the code of Jung et al., "Fair Feature Distillation for Visual Recognition", CVPR 2021:
 the names in natural order are shuffled by Python's generator with seed 1, and the last 100 of each cell are tested.
@@ -181,16 +181,20 @@ def _tested_by_authors(faces: pd.DataFrame) -> NDArray[np.int64]:
 
 def _require_test_images(samples: pd.DataFrame, settings: UTKFace) -> None:
     wanted = settings.test_per_cell or 1
-    for column in split_columns(settings.folds):
+    asked = [f"test_per_cell is {settings.test_per_cell or 'null'}"]
+    remedies = ["test_per_cell"] if settings.test_per_cell else []
+    if settings.folds > 1:
+        asked.append(f"folds is {settings.folds}")
+        remedies.append("folds")
+    for fold, column in enumerate(split_columns(settings.folds)):
         counts = samples.groupby([column, "label", "group"]).size()
         for (label, class_name), (group, group_name) in itertools.product(enumerate(CLASSES), enumerate(GROUPS)):
             n_test, n_train = (counts.get((split, label, group), 0) for split in ("test", "train"))
             if n_test < wanted or n_train == 0:
-                folds = f" and folds is {settings.folds}" * (settings.folds > 1)
+                where = f" in fold {fold}" * (settings.folds > 1)
                 raise UserError(
-                    f"data: test_per_cell is {settings.test_per_cell}{folds}, but utkface has only {n_test + n_train} "
-                    f"images of the cell ({class_name}, {group_name}) for its test and train splits together; lower "
-                    f"{'folds' if settings.test_per_cell is None else 'test_per_cell'}"
+                    f"data: {' and '.join(asked)}, which leaves utkface {n_test} test and {n_train} training images of "
+                    f"the cell ({class_name}, {group_name}){where}; lower {' or '.join(remedies)}"
                 )
 
 

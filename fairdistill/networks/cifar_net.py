@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.networks import CifarNet
 
-SIZE = 32  # pixels, which are halved three times
+SIZE = CifarNet.takes  # pixels, which are halved three times
 CHANNELS = (32, 64, 128)
 WIDTH = 256
 DROPOUT = 0.25

@@ -76,10 +76,18 @@ class DataSet(Settings):
                 raise PydanticCustomError("per_seed", what, {"draw": draw})
         return self
 
+    @property
+    def network_sees(self) -> int:
+        """The edge of the images that a network gets, in pixels."""
+        return self.crop or self._size
+
+    @property
+    def _size(self) -> int:
+        return getattr(self, "image_size", CIFAR_SIZE)
+
     @model_validator(mode="after")
     def _crop_fits(self) -> Self:
-        size = getattr(self, "image_size", CIFAR_SIZE)
-        if self.crop is not None and self.crop > size:
+        if self.crop is not None and self.crop > self._size:
             what = "crops to more pixels than its images have; lower crop or raise image_size"
             raise PydanticCustomError("crop", what)
         return self
@@ -90,7 +98,8 @@ class Coloured(DataSet):
 
     colour_seed: Annotated[Annotated[int, Field(ge=0)] | None, OrNull, READ_WHOLE] = Field(
         None,
-        description="The seed of the draws that decide the colour of each training image; `null` takes `split_seed`.",
+        description="The seed of the draws that decide the colour of each training image, and on Digits-S the noise of "
+        "every image, those of the test split too; `null` takes `split_seed`.",
     )
 
     @property
@@ -122,6 +131,14 @@ class Cifar10S(Coloured):
         description="What becomes of training images that are near-copies of a test image: `drop_near` leaves them "
         "out; `keep` keeps them, as most other work with CIFAR-10 does.",
     )
+
+    @model_validator(mode="after")
+    def _split_is_drawn(self) -> Self:
+        draws = self.folds > 1 or self.validation > 0 or self.colour_seed is None
+        if "split" in self.per_seed and not draws:
+            what = "has nothing that split_seed draws, so it is the same for every seed; leave split out of per_seed"
+            raise PydanticCustomError("per_seed", what)
+        return self
 
 
 class UTKFace(DataSet):
@@ -160,6 +177,9 @@ class UTKFace(DataSet):
         ):
             what = "has the authors' split, which takes folds 1, test_per_cell 100 and duplicates keep"
             raise PydanticCustomError("split", what)
+        if self.split == "authors" and "split" in self.per_seed:
+            what = "has the authors' split, whose test images are the same for every seed; leave split out of per_seed"
+            raise PydanticCustomError("per_seed", what)
         return self
 
 

@@ -19,11 +19,14 @@ class Network(Settings):
     last_map
         Name of the layer whose output is the features once it is averaged over its pixels, if it has any; it need not
         be one of `layers`.
+    takes
+        The edge of the images that networks of this kind take, in pixels; None where they take any.
     """
 
     implementation: ClassVar[str]
     layers: ClassVar[tuple[str, ...]]
     last_map: ClassVar[str]
+    takes: ClassVar[int | None] = None
 
     kind: str
     stem: Literal["imagenet", "cifar"] = Field(
@@ -60,6 +63,7 @@ class CifarNet(Network):
     layers: ClassVar[tuple[str, ...]] = ("block1", "block2", "block3")
     # the features are a linear layer's, which the authors distil on this network
     last_map: ClassVar[str] = "hidden"
+    takes: ClassVar[int] = 32
 
     kind: Literal["cifar_net"]
     stem: Literal["cifar"] = Field("cifar", description="The first layers; there is one choice, of stride 1.")

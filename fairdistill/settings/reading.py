@@ -72,6 +72,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     _check_names(study)
     _check_bases(study)
     _check_layers(study)
+    _check_sizes(study)
     _check_validation(study)
     return study
 
@@ -289,6 +290,19 @@ def _check_layers(study: Study) -> None:
             except UserError as error:
                 on = f" (network {model.architecture}{f', base {_described(base)}' if base else ''})"
                 raise UnreadableSettings("config", ("students", model.method, "layers"), f"{error}{on}") from None
+
+
+def _check_sizes(study: Study) -> None:
+    """A network that takes images of one size alone gets no others."""
+    for grid in study.all_grids:
+        for dataset, architecture in product(grid["dataset"], grid["architecture"]):
+            size, takes = study.data.sets[dataset].network_sees, study.networks[architecture].takes
+            if takes not in (None, size):
+                what = (
+                    f"takes images of {takes} px, and those of data.sets.{dataset} have {size}; choose another network "
+                    "for this data set, or change its image_size or crop"
+                )
+                raise UnreadableSettings("config", ("networks", architecture), what)
 
 
 def _check_validation(study: Study) -> None:

@@ -62,6 +62,13 @@ class Training(Settings):
     gpu_slots: Whole = Field(
         1, ge=1, exclude=True, description="The number of trainings that may share a GPU; changing it retrains nothing."
     )
+    memory: Whole = Field(
+        4000,
+        ge=1,
+        exclude=True,
+        description="The main memory that a training asks the scheduler for, in MB; more with larger images (the data "
+        "set's pixels count, and a batch's feature maps where there is no GPU). Changing it retrains nothing.",
+    )
     evaluate_every: Whole = Field(
         5,
         ge=0,

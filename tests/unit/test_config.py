@@ -48,10 +48,18 @@ def test_an_empty_config_is_the_papers_grid():
     assert complete(STATED).to_json() == complete({}).to_json() | compared
 
 
-@pytest.mark.parametrize("name", ["demo", "ablations", "authors"])
+@pytest.mark.parametrize("name", ["demo", "methods_demo", "ablations", "authors", "utkface_folds"])
 def test_a_config_file_is_valid_over_the_papers_grid(name):
     given = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
     complete(merged(STATED, given), given)
+
+
+@pytest.mark.parametrize("source", ["weights", "order", "split", "colour", "all"])
+def test_a_config_file_of_a_stream_is_valid_over_the_demo(source):
+    config = STATED
+    for name in ("demo", "streams", f"streams/{source}"):
+        config = merged(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")))
+    assert complete(config).study == f"streams_{source}"
 
 
 def test_the_demo_stands_alone_and_is_compared_with_nothing():
@@ -68,6 +76,43 @@ def test_the_authors_protocol_is_a_grid_of_their_network_for_each_of_their_data_
         (["utkface"], ["resnet"], ["teacher", "mfd"]),
     ]
     assert (study.teacher.sampling, study.students["mfd"].sampling) == ("plain", "oversampled")
+
+
+@pytest.mark.parametrize(
+    ("settings", "size"),
+    [
+        ({"kind": "utkface"}, 64),
+        ({"kind": "utkface", "image_size": 256, "crop": 176}, 176),
+        ({"kind": "utkface", "image_size": 32, "crop": 28}, 28),
+        ({"kind": "cifar10s", "crop": 28}, 28),
+        ({"kind": "digits_s", "image_size": 33}, 33),
+    ],
+)
+@pytest.mark.parametrize("place", ["main", "ablation", "base"])
+def test_a_network_gets_no_images_of_a_size_that_it_does_not_take(settings, size, place):
+    given = {"datasets": ["d"], "data": {"sets": {"d": settings}}}
+    given["networks"] = {"resnet": {"kind": "resnet18"}, "small": {"kind": "cifar_net"}}
+    given["architectures"] = ["small"] if place == "main" else ["resnet"]
+    if place == "ablation":
+        given["ablations"] = [{"architectures": ["small"]}]
+    if place == "base":
+        given |= student(base={"method": "teacher", "architecture": "small"})
+    with pytest.raises(UserError) as error:
+        complete(given)
+    assert str(error.value) == (
+        f"config: networks.small takes images of 32 px, and those of data.sets.d have {size}; choose another network "
+        "for this data set, or change its image_size or crop"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"kind": "cifar10s"}, {"kind": "digits_s"}, {"kind": "utkface", "image_size": 40, "crop": 32}],
+)
+def test_a_network_gets_images_of_the_size_that_it_takes(settings):
+    given = {"datasets": ["d"], "data": {"sets": {"d": settings}}}
+    given |= {"networks": {"small": {"kind": "cifar_net"}}, "architectures": ["small"]}
+    assert complete(given).data.sets["d"].network_sees == 32
 
 
 def test_the_given_config_is_left_as_it_is():
@@ -142,9 +187,10 @@ def test_settings_are_written_under_the_names_of_a_configuration():
     }
 
 
-def test_how_many_trainings_share_a_gpu_is_not_among_what_a_training_is_told():
-    assert complete({"training": {"gpu_slots": 4}}).training.gpu_slots == 4
-    assert "gpu_slots" not in Training().to_json()
+@pytest.mark.parametrize("key", ["gpu_slots", "memory"])
+def test_what_only_the_scheduler_needs_is_not_among_what_a_training_is_told(key):
+    assert getattr(complete({"training": {key: 4}}).training, key) == 4
+    assert key not in Training().to_json()
 
 
 def test_the_name_of_a_base_is_short_for_a_mapping():

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from synthetic_archives import accept_cifar, accept_faces, cifar_batches, faces, pack, with_copies
 
 from fairdistill.data import cifar10s, load_dataset, utkface
-from fairdistill.data.preparing import IMAGENET, describe, prepare_dataset
+from fairdistill.data.preparing import (
+    IMAGENET,
+    Prepared,
+    describe,
+    prepare_dataset,
+    set_aside_validation,
+    write_dataset,
+)
 from fairdistill.data.reading import split_columns
 from fairdistill.data.splits import draw_tested, split_images
 from fairdistill.runtime.errors import UserError
@@ -151,6 +158,17 @@ def test_draws_of_each_seed_change_what_they_name_and_nothing_else(tmp_path):
         samples(None, per_seed=["split"])
 
 
+def test_a_seed_of_the_colours_draws_the_noise_of_test_images_too(tmp_path):
+    def tested(seed, noise):
+        settings = DigitsS(kind="digits_s", image_size=8, noise=noise, per_seed=["colour"])
+        prepare_dataset(tmp_path / "d", settings, None, seed)
+        dataset = load_dataset(tmp_path / "d")
+        return np.array(dataset.images[dataset.split("test")[0]])
+
+    assert (tested(0, noise=0.0) == tested(1, noise=0.0)).all()
+    assert (tested(0, noise=0.2) != tested(1, noise=0.2)).any(axis=(1, 2, 3)).all()
+
+
 @pytest.mark.parametrize(("normalise", "wanted"), [("imagenet", IMAGENET), ("none", ([0] * 3, [1] * 3))])
 def test_images_can_be_normalised_by_fixed_numbers(tmp_path, normalise, wanted):
     prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s", image_size=8, normalise=normalise), None)
@@ -208,6 +226,14 @@ def test_the_authors_split_is_that_of_their_code(tmp_path, monkeypatch):
         ({"kind": "digits_s", "folds": 0}, "data: folds is 0; it must be at least 1"),
         ({"kind": "utkface", "per_seed": ["colour"]}, "data draws a colour for each seed, which this kind of data set"),
         ({"kind": "digits_s", "per_seed": ["split", "split"]}, "data: per_seed is "),
+        (
+            {"kind": "utkface", "split": "authors", "duplicates": "keep", "per_seed": ["split"]},
+            "data has the authors' split, whose test images are the same for every seed; leave split out of per_seed",
+        ),
+        (
+            {"kind": "cifar10s", "colour_seed": 0, "per_seed": ["split"]},
+            "data has nothing that split_seed draws, so it is the same for every seed; leave split out of per_seed",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together_get_one_line(settings, message):
@@ -215,11 +241,68 @@ def test_settings_that_do_not_go_together_get_one_line(settings, message):
         read_settings(AnyDataSet, settings, where="data")
 
 
-def test_a_cell_that_is_too_small_for_the_folds_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("draws", [{"folds": 2}, {"validation": 0.1}, {"colour_seed": None}])
+def test_cifar10s_follows_the_seed_where_split_seed_draws_anything(draws):
+    settings = {"kind": "cifar10s", "colour_seed": 0, "per_seed": ["split"]} | draws
+    assert read_settings(AnyDataSet, settings, where="data").drawn_for(3).split_seed == 3
+
+
+@pytest.mark.parametrize(
+    ("folds", "test_per_cell", "message"),
+    [
+        # five images: two are tested in each of two folds, which leaves one for the third
+        (
+            3,
+            2,
+            "data: test_per_cell is 2 and folds is 3, which leaves utkface 1 test and 4 training images of the cell "
+            "(under 20, White) in fold 2; lower test_per_cell or folds",
+        ),
+        (
+            6,
+            None,
+            "data: test_per_cell is null and folds is 6, which leaves utkface 0 test and 5 training images of the cell "
+            "(under 20, White) in fold 5; lower folds",
+        ),
+    ],
+)
+def test_a_cell_that_is_too_small_for_the_folds_is_named(tmp_path, monkeypatch, folds, test_per_cell, message):
     members = faces(per_cell=5)
     accept_faces(monkeypatch, members)
     archive = pack(tmp_path / "f.tar.gz", list(members.items()))
-    with pytest.raises(UserError, match=r"^data: test_per_cell is 2 and folds is 3, but utkface has only 5 images"):
-        utkface.prepare(UTKFace(kind="utkface", folds=3, test_per_cell=2), archive)
-    with pytest.raises(UserError, match=r"^data: test_per_cell is None and folds is 6, .*; lower folds$"):
-        utkface.prepare(UTKFace(kind="utkface", folds=6, test_per_cell=None), archive)
+    with pytest.raises(UserError) as error:
+        utkface.prepare(UTKFace(kind="utkface", folds=folds, test_per_cell=test_per_cell), archive)
+    assert str(error.value) == message
+
+
+def test_so_many_folds_that_rounding_leaves_no_minority_are_refused(tmp_path):
+    with pytest.raises(UserError) as error:
+        prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s", image_size=8, folds=175), None)
+    assert str(error.value) == (
+        "data: d has no image in the cell (0, blue) of its train split in fold 0, and every (class, group) cell needs "
+        "one; change the settings that take images from it, such as `validation`, or bring `skew` nearer to 0.5, or "
+        "lower `folds`"
+    )
+
+
+def test_a_fold_that_tests_no_image_of_a_cell_is_named(tmp_path):
+    samples = pd.DataFrame({"image_id": list("abc"), "label": 0, "group": 0})
+    splits = {"split0": ["test", "test", "train"], "split1": ["train", "train", "train"]}
+    with pytest.raises(UserError) as error:
+        write_dataset(tmp_path / "d", Prepared(samples.assign(**splits), [], 8, ["young"], ["g"], {}), {"kind": "tiny"})
+    assert str(error.value) == (
+        "data: d has no image in the cell (young, g) of its test split in fold 1, and every (class, group) cell needs "
+        "one; lower `folds`"
+    )
+
+
+def test_a_validation_split_that_a_fold_is_too_small_for_is_refused(tmp_path):
+    samples = pd.DataFrame({"image_id": list("abcd"), "label": 0, "group": 0, "family": [0, 1, 2, 2]})
+    # in fold 1 only those that are copies of each other are for training
+    splits = {"split0": ["train", "train", "test", "test"], "split1": ["test", "test", "train", "train"]}
+    prepared = Prepared(samples.assign(**splits), [], 8, ["young"], ["g"], {})
+    with pytest.raises(UserError) as error:
+        set_aside_validation(prepared, 0.5, 0, name="d")
+    assert str(error.value) == (
+        "data: d needs 1 validation images of the cell (young, g) in fold 1, which has only 0 training images without "
+        "a copy; lower `validation`, which is 0.5"
+    )

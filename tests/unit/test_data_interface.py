@@ -155,6 +155,8 @@ def test_a_file_that_is_cut_short_is_named(tmp_path, name, kept):
     ("name", "old", "new", "reason"),
     [
         ("dataset.json", b'"folds"', b'"holds"', "dataset.json: damaged (lacks folds)"),
+        # as in a data set that an earlier version prepared
+        ("dataset.json", b'"crop_test"', b'"cropped"', "dataset.json: damaged (lacks crop_test)"),
         ("dataset.json", b"{", b"[{", "dataset.json: damaged (Expecting ',' delimiter"),
         ("images.npy", b"'|u1'", b"'|i1'", "images.npy: damaged (not a C-ordered array of uint8)"),
         ("images.npy", b"False", b"True ", "images.npy: damaged (not a C-ordered array of uint8)"),
@@ -318,4 +320,17 @@ def test_script_refuses_bad_settings_in_one_line(tmp_path, monkeypatch, settings
         run_script(prepare_dataset_script.main)
     assert stopped.value.code.startswith(f"error: {message}")
     assert "\n" not in stopped.value.code
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize("seed", ["-1", "one", "1.0", "", str(2**62)])
+def test_script_refuses_what_is_no_seed(tmp_path, monkeypatch, capsys, seed):
+    settings = '{"kind": "digits_s", "image_size": 8, "per_seed": ["split"]}'
+    given = ["--settings", settings, "--seed", seed, "--output", str(tmp_path / "d")]
+    monkeypatch.setattr("sys.argv", ["prepare_dataset", *given])
+    with pytest.raises(SystemExit) as stopped:
+        run_script(prepare_dataset_script.main)
+    assert stopped.value.code == 2
+    wanted = f"argument --seed: must be a whole number from 0 to {2**62 - 1}: {seed}"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(wanted)
     assert not (tmp_path / "d").exists()

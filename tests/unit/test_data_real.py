@@ -85,6 +85,10 @@ def test_utkface_near_copies(mirror):
     prepared = utkface.prepare(UTKFace(kind="utkface"), mirror / UTKFace.archive)
     assert prepared.notes["families_of_near_identical_files"] == 964
     assert prepared.notes["files_in_these_families"] == 2027
+    # what config/ablations.yaml says of the data set with copies
+    with_copies = utkface.prepare(UTKFace(kind="utkface", duplicates="keep"), mirror / UTKFace.archive)
+    one, other = (set(p.samples.query("split == 'test'")["image_id"]) for p in (prepared, with_copies))
+    assert len(one & other) == 1154
 
 
 @pytest.mark.parametrize(("settings", "copied"), [(PUBLISHED_UTKFACE, 59), (Cifar10S(kind="cifar10s"), 2 * 142)])

@@ -150,6 +150,15 @@ def test_trainings_on_gpus_are_as_many_at_a_time_as_there_are_slots(
     assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout) == [str(gpu), str(at_a_time)], done.stdout
 
 
+@pytest.mark.parametrize(("given", "memory"), [((), 4000), (("--configfile", ROOT / "config/authors.yaml"), 12000)])
+def test_a_training_asks_for_the_memory_that_the_configuration_names(workdir, given, memory):
+    probe = workdir / "probe.smk"
+    asked = 'workflow.get_rule("train_model").resources["mem_mb"].evaluate(None, attempt=n).value'
+    probe.write_text(f'include: "{ROOT}/Snakefile"\nprint([{asked} for n in (1, 2)])\n')
+    done = snakemake("--dry-run", *given, directory=workdir, snakefile=probe)
+    assert str([memory, 2 * memory]) in done.stdout
+
+
 def test_a_limit_on_the_command_line_goes_before(workdir):
     probe = workdir / "probe.smk"
     probe.write_text(PROBE.format(root=ROOT))

@@ -26,7 +26,8 @@ rule prepare_dataset:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=4000,
+        # 4600 for UTKFace at 256 px, whose images are read whole for their digest
+        mem_mb=6000,
         runtime=60,
     params:
         last_failure=last_failure(f"{LOGS}/prepare_dataset/{{dataset}}{{draw}}.log"),

@@ -14,7 +14,8 @@ rule train_model:
     threads: STUDY.training.threads
     resources:
         gpu=gpus_per_training(),
-        mem_mb=4000,
+        # more with each attempt, where profiles/slurm has a job submitted again
+        mem_mb=lambda wildcards, attempt: STUDY.training.memory * attempt,
         runtime=480,
     params:
         last_failure=last_failure(f"{LOGS}/train_model/{MODEL_NAME}.log"),
