@@ -18,21 +18,23 @@ from fairdistill.reporting.tables import INTERVAL_NOTE, NOTE, alone, latex, mark
 from fairdistill.runtime.errors import UserError
 
 # each part, and the column whose name differs between models that differ in the part; `method` is all of a method, as
-# one model differs in it from its base
+# one model differs in it from its base, and `several` more than one part of two other methods
 PARTS = {
     "sampling": "method",
     "loss": "method",
     "base": "method",
     "method": "method",
+    "several": "method",
     "data": "dataset",
     "stem": "architecture",
 }
 COLUMNS = ["part", *PLACE, "minus", "metric", "estimate", *ESTIMATE, "seeds", "at_chance"]
 
 INTRODUCTION = (
-    "Two models are compared where they differ in one part alone; all values are fractions. A model counts with the "
-    "seeds that all methods on its data set and architecture have, a difference with those that both of its models "
-    f"have. {INTERVAL_NOTE} {NOTE}"
+    "Two models are compared where they differ in one part alone: the sampling, the loss or the base of a method, "
+    "several of these, all of it (a student and its base), the data or the stem; all values are fractions. A model "
+    "counts with the seeds that all methods on its data set and architecture have, a difference with those that both "
+    f"of its models have. {INTERVAL_NOTE} {NOTE}"
 )
 OVERVIEW = (
     "Mean of the difference over data sets, architectures and, for data and stem, methods; methods are compared where "
@@ -49,8 +51,9 @@ def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataF
     `ESTIMATE`; seeds; at_chance, whether a model is, in any of the trainings, no more accurate than one that names the
     largest class. Where `part` is "model" the estimate is
     the mean over the model's `seeds`. Else it is a difference, and `minus` is what the other model has in the place of
-    the method ("sampling", "loss", "base", and "method" for the difference to its base), of the data set ("data") or of
-    the architecture ("stem"); a base of another architecture has that before its method. Of each data set and
+    the method ("sampling", "loss", "base", "method" for the difference to its base, and "several" to a method that
+    differs in more than one of these), of the data set ("data") or of the architecture ("stem"); a base of another
+    architecture has that before its method. Of each data set and
     architecture the seeds count that all methods have there, so that differences between methods are of the same models
     and add up.
 
@@ -74,7 +77,12 @@ def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataF
     gaps = pair_with_bases(runs, models.answers).assign(part="method", minus=_base_of)
     pairs = pd.concat([_pairs(runs, models.parts, name, rank) for name in PLACE])
     changes = differences(pairs, models.answers, by=["part", *PLACE, "minus"])
-    compared = pd.concat([changes, gaps]).rename(columns={"difference": "estimate"})
+    # a model differs from its base in several parts, too
+    names = [*PLACE, "minus"]
+    with_base = changes["part"].eq("several") & changes[names].apply(tuple, axis=1).isin(
+        gaps[names].itertuples(index=False, name=None)
+    )
+    compared = pd.concat([changes[~with_base], gaps]).rename(columns={"difference": "estimate"})
     means = means.assign(part="model", minus="")
     table = pd.concat([means, compared.assign(seeds="")])[COLUMNS]
     # of the base of another architecture, by its method
@@ -151,7 +159,7 @@ def _shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pairs(runs: pd.DataFrame, parts: Mapping[tuple, Mapping], name: str, rank: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Pairs of runs whose `name` differs, and of whose parts just one, with the columns part and minus.
+    """Pairs of runs whose `name` differs, and one part alone or several of the method, with columns part and minus.
 
     Runs of a seed are paired fold by fold, but each with each where two data sets have other numbers of folds: there
     no two folds belong together.
@@ -168,9 +176,11 @@ def _pairs(runs: pd.DataFrame, parts: Mapping[tuple, Mapping], name: str, rank: 
 
 
 def _part(pair: Mapping, parts: Mapping[tuple, Mapping]) -> str | None:
-    """The one part in which the two runs of a pair differ; None where there is not just one."""
+    """The part in which the two runs of a pair differ; None where they differ in more than their methods."""
     one, other = (parts[tuple(run[name] for name in IDENTITY)] for run in runs_of(pair))
     changed = [part for part in one if one[part] != other[part]]
+    if len(changed) > 1 and all(PARTS.get(part) == "method" for part in changed):
+        return "several"
     return changed[0] if len(changed) == 1 else None
 
 

@@ -58,6 +58,8 @@ def test_models_are_compared_that_differ_in_one_part_alone(table):
         (*place, *pair) for place in places for pair in (("mfd_plain", "teacher"), ("mfd", "balanced"))
     }
     assert compared(table, "method") == {(*place, method, "teacher") for place in places for method in methods[1:]}
+    # in sampling and loss; mfd differs from its base in both, too, and is compared with it above
+    assert compared(table, "several") == {(*place, "mfd_plain", "balanced") for place in places}
     assert compared(table, "data") == {
         ("utkface_leaky", architecture, method, "utkface")
         for architecture in ORDER["architecture"]
