@@ -76,13 +76,61 @@ def test_every_model_is_in_the_readme(paper, summary):
         assert (*map(printed, model), f"{accuracy} / {claims[0]}", f"{deo_m} / {claims[1]}", deo_a) in rows, model
 
 
+def estimate(row, name="difference"):
+    return "{} [{}, {}]".format(*numbers([row[name], row["low"], row["high"]], "{:+.3f}"))
+
+
+@pytest.mark.parametrize(("study", "seeds"), [("paper", "four, CPU"), ("paper_h100", "five, GPU")])
+def test_the_gaps_of_both_machines_are_there(rows, study, seeds):
+    paired = read_paired(ROOT / "results" / study / "tables" / "paired.csv")
+    gaps = paired.set_index(["dataset", "architecture", "metric"])
+    for place in {key[:2] for key in gaps.index}:
+        row = [estimate(gaps.loc[(*place, metric)]) for metric in ("accuracy", "deo_m", "deo_a")]
+        assert (*map(printed, place), seeds, *row) in rows, place
+
+
+def test_all_means_of_the_gpu_are_within_the_noise_of_those_of_the_cpus():
+    table = pd.read_csv(ROOT / "results" / "paper_h100" / "tables" / "published_vs_own.csv")
+    assert len(table) == 24
+    assert set(table["verdict"]) == {"within the noise"}
+
+
+def verdict(row, *, below):
+    """By docs/utkface_folds.md: whether a difference lies below zero, or above a bound."""
+    names = {True: "yes", False: "no"} if below == 0 else {True: "stands", False: "ruled out"}
+    return names[True] if row["high"] < 0 else names[False] if row["low"] > below else "open"
+
+
+def test_the_folds_of_utkface_are_judged_by_the_rule_that_was_fixed():
+    rows = rows_of("docs/utkface_folds.md")
+    table = pd.read_csv(ROOT / "results" / "utkface_folds" / "tables" / "ablations.csv", keep_default_na=False)
+    table = table.astype({"estimate": float, "low": float, "high": float})
+    models, pairs = table[table["part"] == "model"], table[table["part"] != "model"]
+    values = models.pivot(index=["architecture", "method"], columns="metric", values="estimate")
+    assert len(values) == 14
+    for (architecture, method), row in values.iterrows():
+        assert (printed(architecture), method, *numbers(row[["accuracy", "deo_m", "deo_a"]], "{:.3f}")) in rows
+    found = {
+        tuple(row[name] for name in ("architecture", "method", "minus", "metric")): row for _, row in pairs.iterrows()
+    }
+    questions = {"features": "mfd_flat", "length of the epochs": "mfd_long", "both": "mfd_flat_long"}
+    for architecture in ("resnet", "shufflenet"):
+        for other in ("teacher", "balanced"):
+            cells = [found[architecture, "mfd", other, metric] for metric in ("deo_m", "deo_a", "accuracy")]
+            deo_m, *others = map(estimate, cells, ["estimate"] * 3)
+            answer = verdict(cells[0], below=0)
+            assert (printed(architecture), f"mfd - {other}", deo_m, answer, *others) in rows
+        for question, method in questions.items():
+            cell = found[architecture, method, "mfd", "deo_m"]
+            row = (f"{method} - mfd", estimate(cell, "estimate"), verdict(cell, below=-0.05))
+            assert (printed(architecture), question, *row) in rows
+
+
 def test_every_gap_is_there_with_its_interval(rows, paper):
     paired = read_paired(TABLES / "paired.csv").set_index(["dataset", "architecture", "metric"])
 
     def gap(*key):
-        row = paired.loc[key]
-        ends = [row["difference"], row["low"], row["high"]]
-        return "{} [{}, {}]".format(*numbers(ends, "{:+.3f}"))
+        return estimate(paired.loc[key])
 
     for place in {key[:2] for key in paired.index}:
         accuracy, deo_a, deo_m = (gap(*place, metric) for metric in ("accuracy", "deo_a", "deo_m"))
