@@ -1,6 +1,7 @@
 """The fast engine compared with the reference engine."""
 
 import copy
+import io
 
 import pytest
 import torch
@@ -12,9 +13,9 @@ from fairdistill.settings.methods import At, Erm, Kd, Mfd
 from fairdistill.settings.networks import ResNet18, ShuffleNetV2
 from fairdistill.settings.training import Training
 from fairdistill.training.engines import load_engine, reference
-from fairdistill.training.engines.adam import ChannelsLastAdam
+from fairdistill.training.engines.adam import ChannelsLastAdam, RecordableAdam
 from fairdistill.training.engines.shuffle import ChannelsLastBlock, use_channels_last_shuffle
-from fairdistill.training.loop import train
+from fairdistill.training.loop import _scale_learning_rate, train
 
 CPU = torch.device("cpu")
 ENGINES = Training.engines
@@ -131,6 +132,61 @@ def test_adam_on_channels_last_weights_changes_no_bit(weight_decay):
             adam.step()
     for weights in zip(plain, ours, strict=True):
         assert torch.equal(*weights)
+
+
+def recordable():
+    """An optimiser of two weights, and the weights."""
+    torch.manual_seed(0)
+    weights = [torch.randn(shape).requires_grad_() for shape in [(5, 8), (5,)]]
+    return RecordableAdam(weights, CPU, lr=0.01, weight_decay=0.1), weights
+
+
+def descend(adam, weights, factors):
+    for factor in factors:
+        _scale_learning_rate(adam, factor)
+        adam.zero_grad()
+        sum(weight.sin().sum() for weight in weights).backward()
+        adam.step()
+
+
+def test_a_recordable_adam_follows_the_schedule_without_moving_its_learning_rate():
+    """A CUDA graph would go on reading the tensor that was there when it was recorded."""
+    adam, weights = recordable()
+    rate = adam.param_groups[0]["lr"]
+    plain = [weight.detach().clone().requires_grad_() for weight in weights]
+    other = torch.optim.Adam(plain, lr=0.01, weight_decay=0.1, fused=True)
+    for steps in [(1.0, 0.5), (0.25,)]:
+        descend(adam, weights, steps)
+        descend(other, plain, steps)
+        assert adam.param_groups[0]["lr"] is rate
+        assert rate.item() == pytest.approx(other.param_groups[0]["lr"])
+    # the one has its learning rate in float32, the other in Python's double precision
+    torch.testing.assert_close(weights, plain, rtol=1e-6, atol=1e-7)
+
+
+def test_a_recordable_adam_is_resumed_to_the_bit():
+    whole, weights = recordable()
+    descend(whole, weights, [1.0, 0.5, 0.25])
+    first, at_first = recordable()
+    descend(first, at_first, [1.0, 0.5])
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    resumed = RecordableAdam(at_first, CPU, lr=0.01, weight_decay=0.1)
+    resumed.load_state_dict(torch.load(file))
+    assert resumed.param_groups[0]["full_lr"] == pytest.approx(0.01)
+    descend(resumed, at_first, [0.25])
+    assert all(torch.equal(*pair) for pair in zip(weights, at_first, strict=True))
+
+
+def test_a_resumed_learning_rate_is_on_the_device_where_a_recorded_step_reads_it():
+    """What is saved comes back on the CPU; "meta" is a device that every machine has."""
+    saved, weights = recordable()
+    descend(saved, weights, [1.0])
+    adam, _ = recordable()
+    adam.device = torch.device("meta")
+    adam.load_state_dict(saved.state_dict())
+    assert adam.param_groups[0]["lr"].device.type == "meta"
 
 
 def test_the_reference_engine_trains(tiny):

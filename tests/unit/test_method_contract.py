@@ -320,6 +320,61 @@ def test_stages_are_resumed_within_each_and_between_them(tiny, base, tmp_path):
     resumed_at_every_epoch(tiny, a_kind("Hints"), tmp_path, epochs=4, base=base)
 
 
+# steps that can be recorded
+
+
+class FixedHints(Hints):
+    """The same without counting anything beside torch, so that its steps can be recorded."""
+
+    fixed_step = True
+    update = Method.update
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """For each step that the fast engine was given to record, how often it was made then."""
+    made = []
+
+    def record(step, device):
+        number = len(made)
+        made.append(0)
+
+        def counted(*batch):
+            made[number] += 1
+            return step(*batch)
+
+        return counted
+
+    monkeypatch.setattr(load_engine("fast"), "record", record)
+    return made
+
+
+def test_a_step_that_may_change_is_not_recorded(tiny, base, recorded):
+    fit(tiny, a_kind("Hints"), epochs=4, base=base, batch_size=48)
+    assert recorded == []
+
+
+def test_a_fixed_step_is_recorded_once_in_each_stage(tiny, base, recorded):
+    """Of two epochs each, two steps an epoch."""
+    fit(tiny, a_kind("FixedHints"), epochs=4, base=base, batch_size=48)
+    assert recorded == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        (1, [2, 2, 4]),  # within the first stage
+        (2, [4, 0, 4]),  # the second stage was begun and no step of it made
+        (3, [4, 2, 2]),
+    ],
+)
+def test_a_fixed_step_is_recorded_again_where_a_training_is_resumed(tiny, base, tmp_path, recorded, before, wanted):
+    options = {"epochs": 4, "base": base, "batch_size": 48, "resume": ResumeState(tmp_path / "state", "fingerprint")}
+    interrupted(tiny, a_kind("FixedHints"), before=before, **options)
+    fit(tiny, a_kind("FixedHints"), **options)
+    assert recorded == wanted
+
+
 # state that lives over batches
 
 
