@@ -1,4 +1,6 @@
-"""Add up the core-hours of all trainings whose metrics are or were kept, those of discarded trainings included.
+"""Add up the hours of all trainings whose metrics are or were kept, those of discarded trainings included.
+
+Trainings on a CPU count by the cores that they had; those on a GPU by themselves, also where several shared it.
 
 Every metrics file that the git history holds, in whatever version, is of one training; versions that differ in their
 scores or field names alone are of the same. A training is kept where the checkout has its file, and discarded
@@ -52,7 +54,7 @@ def is_metrics(path: str) -> bool:
 
 
 def trainings(root: Path) -> pd.DataFrame:
-    """Return one row per training: study, state, and seconds of one core."""
+    """Return one row per training: study, state, and its seconds, of one core ("cpu") or on a GPU ("gpu")."""
     here = [(str(path.relative_to(root)), path.read_bytes()) for path in root.glob("results/*/metrics/**/*.json")]
     found: dict[tuple, dict] = {}
     for state, files in ((KEPT, here), (DISCARDED, committed(root))):
@@ -61,20 +63,27 @@ def trainings(root: Path) -> pd.DataFrame:
             model = path.split("/metrics/")[1]
             # equal models that took equally long, to the hundredth of a second, are one training
             row = {"study": path.split("/")[1], "state": state}
+            on_gpu = record.get("device") == "cuda"
             threads = record["parameters"]["training"].get("threads", 1)
-            found.setdefault((model, record["seconds"]), row | {"seconds": record["seconds"] * threads})
+            spent = (
+                {"cpu": 0.0, "gpu": record["seconds"]} if on_gpu else {"cpu": record["seconds"] * threads, "gpu": 0.0}
+            )
+            found.setdefault((model, record["seconds"]), row | spent)
     if not found:
         raise UserError(f"{root}: no metrics file in results/*/metrics; train and evaluate a model first")
     return pd.DataFrame(found.values())
 
 
 def add_up(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the number of trainings and their core-hours by study and state, and in all."""
-    sums = table.groupby(["study", "state"], sort=True)["seconds"].agg(["size", "sum"]).reset_index()
-    total = {"study": "all", "state": "", "size": len(table), "sum": table["seconds"].sum()}
+    """Return the number of trainings, their core-hours and their hours on GPUs by study and state, and in all."""
+    groups = table.groupby(["study", "state"], sort=True)
+    sums = groups[["cpu", "gpu"]].sum().assign(trainings=groups.size()).reset_index()
+    total = {"study": "all", "state": "", "trainings": len(table), "cpu": table["cpu"].sum(), "gpu": table["gpu"].sum()}
     sums = pd.concat([sums, pd.DataFrame([total])], ignore_index=True)
-    hours = (sums.pop("sum") / 3600).round(1)
-    return sums.rename(columns={"size": "trainings"}).assign(core_hours=hours)
+    hours = {
+        f"{name}_hours": (sums[column] / 3600).round(1) for column, name in [("cpu", "core"), ("gpu", "gpu_training")]
+    }
+    return sums[["study", "state", "trainings"]].assign(**hours)
 
 
 def main() -> None:

@@ -119,6 +119,7 @@ class Method(nn.Module):
         Whether `update` and `predict` make the same torch operations at each step of a stage, on tensors that stay
         where they are, and never read a value back as `Tensor.item` does. On a GPU such a step is recorded and
         replayed, which is several times faster; what Python does beside torch, such as counting, would not be repeated.
+        It is not inherited: a subclass, which may do more, says it for itself.
     """
 
     layers: Sequence[str] = ()
@@ -126,6 +127,10 @@ class Method(nn.Module):
     uses_base = False
     needs_group = False
     fixed_step = False
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        cls.fixed_step = cls.__dict__.get("fixed_step", False)
 
     def __init__(self, settings: Any, task: Task):
         super().__init__()

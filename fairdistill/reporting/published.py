@@ -11,16 +11,18 @@ from fairdistill.reporting.verdicts import noise_between
 
 WITHIN, OUTSIDE = "within the noise", "outside the noise"
 SIDES = ["published", "own"]
+SAME_IMAGES, OTHER_IMAGES = "same", "other"
 
 
 def compare_studies(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
     """Return both studies' means over seeds and whether they differ by more than noise, one row per model and metric.
 
     Columns: dataset, architecture, method, metric (accuracy, deo_a, deo_m); published, published_sd, published_n; own,
-    own_sd, own_n; trainings, the larger of the two numbers; difference (own minus published); noise, see
-    `fairdistill.reporting.verdicts.noise_between`; verdict: within or outside the noise, or "at chance" for the DEO of
-    a model of which a training, on either side, is no more accurate than one that names the largest class. A model that
-    one study lacks has n = 0 there, and no verdict. Models are in the order of `own`; those that it lacks come last.
+    own_sd, own_n; test_images, whether these are the `same` in both or `other`; trainings, the larger of the two
+    numbers; difference (own minus published); noise, see `fairdistill.reporting.verdicts.noise_between`; verdict:
+    within or outside the noise, or "at chance" for the DEO of a model of which a training, on either side, is no more
+    accurate than one that names the largest class. A model that one study lacks has n = 0 there, and no verdict. Models
+    are in the order of `own`; those that it lacks come last.
 
     Parameters
     ----------
@@ -41,6 +43,9 @@ def compare_studies(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
             found["sd"],
             found["n"].fillna(0).astype(int),
         )
+    both = sides["published"]["n"].notna() & sides["own"]["n"].notna()
+    same = sides["published"]["test_images"] == sides["own"]["test_images"]
+    table["test_images"] = np.where(~both, "", np.where(same, SAME_IMAGES, OTHER_IMAGES))
     trainings = [found["trainings"].fillna(0) for found in sides.values()]
     table["trainings"] = np.maximum(*trainings).astype(int)
     table["difference"] = table["own"] - table["published"]
@@ -70,6 +75,11 @@ def studies_markdown(comparison: pd.DataFrame, *, published: str) -> str:
         f"same settings; else it is `{OUTSIDE}`. Only names are matched: a model whose settings were changed keeps its "
         "row. Where n = 0, that study lacks the model."
     )
+    if others := sorted(set(comparison.loc[comparison["test_images"] == OTHER_IMAGES, "dataset"])):
+        text += (
+            f" The test images of {' and '.join(map(printed, others))} are not the same in both studies: the noise "
+            "there is that of studies that share none, and too large where they share many."
+        )
     if ((comparison["trainings"] == 1) & comparison["noise"].notna()).any():
         text += f" {ALONE} one training in both studies: the noise is that of the test images alone."
     if AT_CHANCE in set(comparison["verdict"]):

@@ -208,8 +208,9 @@ def peak_memory_mb() -> float:
 def peak_gpu_memory_mb() -> float | None:
     """Peak memory that torch has taken on the GPU in this process, in MiB; None where it uses none."""
     torch = sys.modules.get("torch")
-    on_gpu = torch and torch.cuda.is_initialized()
-    return torch.cuda.max_memory_reserved() / 2**20 if on_gpu else None
+    if torch is None or not torch.cuda.is_initialized():
+        return None
+    return torch.cuda.max_memory_reserved() / 2**20
 
 
 def _cpu() -> dict[str, str]:

@@ -310,8 +310,10 @@ def train_epoch(
 
 def _scale_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
     for group in optimizer.param_groups:
-        # what the schedule starts from is kept beside it, and resumed with it
-        rate = group.setdefault("full_lr", float(group["lr"])) * factor
+        # what the schedule starts from is kept beside it, and resumed with it; to read it waits for a GPU, so just once
+        if "full_lr" not in group:
+            group["full_lr"] = float(group["lr"])
+        rate = group["full_lr"] * factor
         if isinstance(group["lr"], Tensor):
             # a recorded step reads it from where it is
             group["lr"].fill_(rate)

@@ -49,16 +49,21 @@ def test_a_training_counts_once_whatever_became_of_its_file(tmp_path, commit):
     assert len(committed(tmp_path)) == 4
     table = add_up(trainings(tmp_path))
     assert table.to_dict("records") == [
-        {"study": "gone", "state": "discarded", "trainings": 1, "core_hours": 3.0},
-        {"study": "s", "state": "discarded", "trainings": 1, "core_hours": 2.0},
-        {"study": "s", "state": "kept", "trainings": 1, "core_hours": 1.0},
-        {"study": "all", "state": "", "trainings": 3, "core_hours": 6.0},
+        {"study": "gone", "state": "discarded", "trainings": 1, "core_hours": 3.0, "gpu_training_hours": 0.0},
+        {"study": "s", "state": "discarded", "trainings": 1, "core_hours": 2.0, "gpu_training_hours": 0.0},
+        {"study": "s", "state": "kept", "trainings": 1, "core_hours": 1.0, "gpu_training_hours": 0.0},
+        {"study": "all", "state": "", "trainings": 3, "core_hours": 6.0, "gpu_training_hours": 0.0},
     ]
 
 
 def test_without_a_history_what_is_there_counts(tmp_path):
     write(tmp_path, 3600.0)
     assert add_up(trainings(tmp_path))["core_hours"].tolist() == [2.0, 2.0]
+
+
+def test_trainings_on_a_gpu_are_no_core_hours(tmp_path):
+    write(tmp_path, 7200.0, device="cuda")
+    assert add_up(trainings(tmp_path)).iloc[-1][["core_hours", "gpu_training_hours"]].tolist() == [0.0, 2.0]
 
 
 def test_nothing_to_add_up_is_said(tmp_path):

@@ -354,6 +354,16 @@ def test_a_step_that_may_change_is_not_recorded(tiny, base, recorded):
     assert recorded == []
 
 
+def test_a_subclass_does_not_inherit_the_promise_of_a_fixed_step():
+    """What it counts beside torch would be counted in the first steps alone."""
+
+    class Counting(FixedHints):
+        pass
+
+    assert FixedHints.fixed_step
+    assert not Counting.fixed_step
+
+
 def test_a_fixed_step_is_recorded_once_in_each_stage(tiny, base, recorded):
     """Of two epochs each, two steps an epoch."""
     fit(tiny, a_kind("FixedHints"), epochs=4, base=base, batch_size=48)

@@ -4,10 +4,12 @@ A step of a small network is a thousand short kernels, which a GPU computes fast
 once as a graph, they are started together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+from fairdistill.runtime.errors import UserError
 
 # Steps that are made one kernel after another before one is recorded: optimisers make their state in the first, and
 # libraries choose their kernels. They are steps of the training as any other.
@@ -23,7 +25,13 @@ class RecordedStep:
     Parameters
     ----------
     step
-        Takes tensors, or None, of the same shapes at each call, and returns tensors by name.
+        Takes tensors, or None, and returns tensors by name. Where the shapes are not those of the call before, it is
+        recorded anew.
+
+    Raises
+    ------
+    UserError
+        When it is called: the step does what cannot be recorded.
     """
 
     def __init__(self, step: Callable[..., dict[str, Tensor]]):
@@ -31,6 +39,7 @@ class RecordedStep:
         self.calls = 0
         self.stream = torch.cuda.Stream()
         self.graph: torch.cuda.CUDAGraph | None = None
+        self.inputs: list[Tensor | None] = []
 
     def __call__(self, *inputs: Tensor | None) -> dict[str, Tensor]:
         """Make a step; what it returns holds until the next call."""
@@ -41,13 +50,27 @@ class RecordedStep:
                 outputs = self.step(*inputs)
             torch.cuda.current_stream().wait_stream(self.stream)
             return outputs
-        if self.graph is None:
-            self.inputs = [None if value is None else value.clone() for value in inputs]
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph, stream=self.stream):
-                self.outputs = self.step(*self.inputs)
+        if self.graph is None or _shapes(inputs) != _shapes(self.inputs):
+            self._record(inputs)
         for kept, value in zip(self.inputs, inputs, strict=True):
             if kept is not None:
                 kept.copy_(value)
         self.graph.replay()
         return self.outputs
+
+    def _record(self, inputs: Sequence[Tensor | None]) -> None:
+        self.inputs = [None if value is None else value.clone() for value in inputs]
+        self.graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(self.graph, stream=self.stream):
+                self.outputs = self.step(*self.inputs)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise UserError(
+                f"training: the method's step cannot be recorded as a CUDA graph ({reason}); a method whose step reads "
+                "a value back, or has shapes that depend on values, must not say fixed_step = True"
+            ) from error
+
+
+def _shapes(values: Sequence[Tensor | None]) -> list[torch.Size | None]:
+    return [None if value is None else value.shape for value in values]
