@@ -34,7 +34,7 @@ from fairdistill.data.near_copies import families
 from fairdistill.evaluation.criteria import deo_a, deo_m
 from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.tables import markdown
-from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.errors import UserError, run_script
 
 CLASSES, GROUPS = utkface.CLASSES, [*utkface.GROUPS, "Others"]
 # the groups that the data set has
@@ -223,6 +223,8 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="table to write")
     args = parser.parse_args()
 
+    if not args.archive.is_file():
+        raise UserError(f"--archive: there is no file {args.archive}; give UTKFace.tar.gz")
     table = table_of(read_faces(args.archive))
     if args.csv:
         write_csv(args.csv, table)

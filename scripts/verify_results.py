@@ -80,7 +80,8 @@ def main() -> None:
     if wrong:
         sys.exit("\n".join([*wrong, f"error: {len(wrong)} of the results do not follow from what they are made of"]))
     predicted = sum((folder_of(path, args.results) / PREDICTIONS).exists() for path in metrics)
-    print(f"{args.results}: {len(metrics)} metrics files and the tables from them hold, {predicted} with predictions")
+    compared = f"compared with the predictions of {predicted}" if predicted else "there are no predictions to compare"
+    print(f"{args.results}: {len(metrics)} metrics files and the tables from them hold; {compared}")
 
 
 def configuration(files: list[Path], runs: pd.DataFrame) -> Study:

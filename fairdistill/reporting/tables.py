@@ -24,6 +24,7 @@ AT_CHANCE_NOTE = (
     "every image, so that its DEO says nothing about fairness."
 )
 ALONE = "‡"
+FOLDS_NOTE = "Where a data set has folds, a seed is one training in each, and has one value, of all of them together."
 ALONE_NOTE = (
     f"{ALONE} one training, or an average that a model of one training is part of: what that training adds to the "
     "interval is the noise of the test images alone, and says nothing about other trainings."
@@ -129,8 +130,13 @@ def alone(texts: Iterable[str], trainings: Iterable[int]) -> list[str]:
 
 
 def notes_on(rows: pd.DataFrame) -> list[str]:
-    """Return what the marks mean that the rows of a table have."""
-    return [AT_CHANCE_NOTE] * bool(rows["at_chance"].any()) + [ALONE_NOTE] * bool((rows["trainings"] == 1).any())
+    """Return what the marks mean that the rows of a table have, and what a seed is where there are folds."""
+    conditions = {
+        AT_CHANCE_NOTE: rows["at_chance"],
+        ALONE_NOTE: rows["trainings"] == 1,
+        FOLDS_NOTE: rows["trainings"] > rows["n"],
+    }
+    return [note for note, condition in conditions.items() if condition.any()]
 
 
 def numbers(values: Iterable[float], form: str) -> list[str]:

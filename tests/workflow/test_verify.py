@@ -32,7 +32,7 @@ def test_what_the_workflow_made_holds(results, checkout):
     done = verify(results, checkout)
 
     assert done.returncode == 0, done.stderr
-    assert "5 metrics files and the tables from them hold, 5 with predictions" in done.stdout
+    assert "5 metrics files and the tables from them hold; compared with the predictions of 5" in done.stdout
 
 
 def test_an_altered_prediction_is_found(results, checkout):
