@@ -11,7 +11,7 @@ from fairdistill.settings.base import AtLeastOne, Name, Number, OrNull, Settings
 
 TEACHER = "teacher"
 SAME = "same"
-Sampling = Literal["plain", "balanced", "oversampled"]
+Sampling = Literal["plain", "balanced", "oversampled", "undersampled", "class_balanced"]
 
 
 class Base(Settings):
@@ -51,7 +51,8 @@ class Method(Settings):
         "plain",
         description="How batches are drawn: `plain` shuffles the training set; `balanced` draws equally often from "
         "every (class, group) cell, as many images in all; `oversampled` draws so until the largest cell is through, "
-        "which makes an epoch longer.",
+        "which makes an epoch longer; `undersampled` draws so until the smallest cell is through, which makes it "
+        "shorter; `class_balanced` draws equally often from every class, as many images in all.",
     )
 
     def parameters(self) -> dict:
@@ -126,7 +127,7 @@ class Mfd(Distillation):
         description="How batches are drawn: `balanced` draws equally often from every (class, group) cell, as many "
         "images in all as there are; `oversampled` draws so until the largest cell is through, as the authors of MFD "
         "do, which makes an epoch of UTKFace 2.4 times, and one of CIFAR-10S 1.6 times as long; `plain` shuffles the "
-        "training set.",
+        "training set; `undersampled` and `class_balanced` are as for `kind: erm`.",
     )
 
 
