@@ -185,4 +185,17 @@ class Adversarial(Method):
     )
 
 
-AnyMethod = Annotated[Erm | Mfd | Kd | At | Adversarial, Field(discriminator="kind")]
+class Reweighing(Method):
+    """Reweighing (Kamiran, Calders, 2012): the loss of an image has the weight P(class) P(group) / P(class, group)."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.reweighing:Reweighing"
+
+    kind: Literal["reweighing"]
+    sampling: Literal["plain"] = Field(
+        "plain",
+        description="How batches are drawn: `plain` shuffles the training set. Any other sampling would change the "
+        "shares of the cells, for which the weights make up.",
+    )
+
+
+AnyMethod = Annotated[Erm | Mfd | Kd | At | Adversarial | Reweighing, Field(discriminator="kind")]
