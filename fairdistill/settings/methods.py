@@ -198,4 +198,31 @@ class Reweighing(Method):
     )
 
 
-AnyMethod = Annotated[Erm | Mfd | Kd | At | Adversarial | Reweighing, Field(discriminator="kind")]
+class GroupMmd(Method):
+    """MMD between the features of the groups of each class, as a penalty: what MFD does, without a base."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.group_mmd:GroupMMD"
+
+    kind: Literal["group_mmd"]
+    lambda_: Number = Field(
+        3.0,
+        ge=0,
+        alias="lambda",
+        description="Twice the weight of the penalty, as in `mfd`, from which the default is taken.",
+    )
+    kernel: Literal["rbf", "polynomial"] = Field(
+        "rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features."
+    )
+    sigma: Number = Field(
+        1.0, gt=0, description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance."
+    )
+    degree: Whole = Field(2, ge=1, description="The degree of the polynomial kernel, `(x . y + offset)^degree`.")
+    offset: Number = Field(1.0, ge=0, description="The offset of the polynomial kernel.")
+    sampling: Sampling = Field(
+        "balanced",
+        description="How batches are drawn, as for `kind: erm`; `balanced`, as for `mfd`, gives every batch images of "
+        "all groups of a class.",
+    )
+
+
+AnyMethod = Annotated[Erm | Mfd | Kd | At | Adversarial | Reweighing | GroupMmd, Field(discriminator="kind")]
