@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import AtLeastOne, Name, Number, OrNull, Settings, Whole
+from fairdistill.settings.base import AtLeastOne, Flag, Name, Number, OrNull, Settings, Whole
 
 TEACHER = "teacher"
 SAME = "same"
@@ -41,10 +41,13 @@ class Method(Settings):
         The class that trains, as "module:Class"; it is made from these settings.
     needs_validation
         Whether the method chooses or fits anything, for which it reads the validation split.
+    has_group_heads
+        Whether the network has outputs for each class and group, which no other method can stand on.
     """
 
     implementation: ClassVar[str]
     needs_validation: ClassVar[bool] = False
+    has_group_heads: ClassVar[bool] = False
 
     kind: str
     sampling: Sampling = Field(
@@ -225,4 +228,44 @@ class GroupMmd(Method):
     )
 
 
-AnyMethod = Annotated[Erm | Mfd | Kd | At | Adversarial | Reweighing | GroupMmd, Field(discriminator="kind")]
+class DomainIndependent(Method):
+    """Domain-independent training (Wang et al., CVPR 2020): a head for each group on a shared body."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.domain_independent:DomainIndependent"
+    has_group_heads: ClassVar[bool] = True
+
+    kind: Literal["domain_independent"]
+    inference: Literal["sum_scores", "sum_probabilities", "max_probability", "own_group"] = Field(
+        "sum_scores",
+        description="How the heads predict together: by the sum over groups of their scores before the softmax "
+        "(`sum_scores`) or of their probabilities, or by the largest probability; `own_group` takes the head of the "
+        "image's group, and so needs the group at prediction time.",
+    )
+    prior_shift: Flag = Field(
+        False,
+        description="Whether each head is corrected to classes that are equally frequent in its group; the authors' "
+        "code does not do so.",
+    )
+
+
+class DomainDiscriminative(Method):
+    """Domain-discriminative training (Wang et al., CVPR 2020): one output for each pair of class and group."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.domain_discriminative:DomainDiscriminative"
+    has_group_heads: ClassVar[bool] = True
+
+    kind: Literal["domain_discriminative"]
+    inference: Literal["sum", "max"] = Field(
+        "sum", description="Whether a class is predicted by the sum or the largest of its probabilities over groups."
+    )
+    prior_shift: Flag = Field(
+        True,
+        description="Whether the probabilities are corrected to classes and groups that are all equally frequent, from "
+        "their shares in training.",
+    )
+
+
+AnyMethod = Annotated[
+    Erm | Mfd | Kd | At | Adversarial | Reweighing | GroupMmd | DomainIndependent | DomainDiscriminative,
+    Field(discriminator="kind"),
+]
