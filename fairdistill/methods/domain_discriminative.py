@@ -28,6 +28,8 @@ class DomainDiscriminative(GroupOutputs):
     of P_te, a constraint on the predictions of a whole test set, is left out.
     """
 
+    fixed_step = True
+
     def loss(self, batch: Batch, output: Output, stage: str) -> dict[str, Tensor]:
         """Return the cross-entropy of the pairs of class and group."""
         return {"cross_entropy": cross_entropy(output.logits, batch.group * self.n_classes + batch.label)}

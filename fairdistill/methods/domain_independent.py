@@ -24,7 +24,6 @@ class GroupOutputs(Method):
     factor P_te / P_tr with a uniform P_te; for the softmax of one group it is that of the classes in this group.
     """
 
-    fixed_step = True
     correction: Tensor
 
     def __init__(self, settings: IndependentSettings | DiscriminativeSettings, task: Task):
@@ -70,6 +69,8 @@ class DomainIndependent(GroupOutputs):
     groups, the mean probability, the largest one over its sum over classes, and P(y | d, x). The authors' code corrects
     none of them for the prior; with `prior_shift` each head is corrected to equally frequent classes in its group.
     """
+
+    fixed_step = True
 
     def __init__(self, settings: IndependentSettings, task: Task):
         super().__init__(settings, task)

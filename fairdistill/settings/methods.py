@@ -265,7 +265,33 @@ class DomainDiscriminative(Method):
     )
 
 
+class GroupDro(Method):
+    """Group distributionally robust optimisation (Sagawa et al., ICLR 2020): the worst groups get the most weight."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.group_dro:GroupDRO"
+
+    kind: Literal["group_dro"]
+    over: Literal["cells", "groups"] = Field(
+        "cells",
+        description="What the weights are of: the (class, group) `cells`, as in the paper, or the `groups` alone.",
+    )
+    step_size: Number = Field(
+        0.01, gt=0, description="The step size of the weights' exponentiated gradient ascent, the authors' by default."
+    )
+    adjustment: Number = Field(
+        0.0,
+        ge=0,
+        description="The size C of the adjustment C / sqrt(n) that is added to the loss of a cell or group of n "
+        "training images; the paper compares 0 to 5.",
+    )
+    sampling: Sampling = Field(
+        "balanced",
+        description="How batches are drawn, as for `kind: erm`; `balanced` draws every cell equally often, as the "
+        "authors do.",
+    )
+
+
 AnyMethod = Annotated[
-    Erm | Mfd | Kd | At | Adversarial | Reweighing | GroupMmd | DomainIndependent | DomainDiscriminative,
+    Erm | Mfd | Kd | At | Adversarial | Reweighing | GroupMmd | DomainIndependent | DomainDiscriminative | GroupDro,
     Field(discriminator="kind"),
 ]
