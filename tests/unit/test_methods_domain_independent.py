@@ -146,12 +146,6 @@ def test_no_model_can_stand_on_outputs_of_groups(kind):
     )
 
 
-def test_settings_tell_of_more_outputs_than_classes():
-    for kind in ("domain_independent", "domain_discriminative", "erm", "reweighing"):
-        chosen = method_settings(kind=kind)
-        assert chosen.has_group_heads == (method_class(chosen).n_outputs(chosen, 3, 2) == 6)
-
-
 def with_skew(n=600, seed=0):
     """Two classes told by a first input; a second one tells the group, with which the class goes in 95 %.
 
