@@ -55,6 +55,25 @@ def oversampled_order(cell: NDArray, rng: np.random.Generator) -> NDArray[np.int
     return _rounds(cell, np.unique(cell, return_counts=True)[1].max(), rng)
 
 
+def undersampled_order(cell: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw from each cell as many samples as the smallest one has, none of them twice.
+
+    The order is in rounds as in `balanced_order`. As an order depends on its generator alone, another random part of
+    the larger cells comes in each epoch; where undersampling makes a smaller training set once (SUBG in Idrissi et al.,
+    CLeaR 2022), the rest of it is never seen.
+
+    Parameters
+    ----------
+    cell
+        (n,) number of the (group, class) cell of each sample.
+
+    Returns
+    -------
+    (K m,) positions, of K cells present of which the smallest has m samples.
+    """
+    return _rounds(cell, np.unique(cell, return_counts=True)[1].min(), rng)
+
+
 def _rounds(cell: NDArray, rounds: int, rng: np.random.Generator) -> NDArray:
     """Draw one sample of each cell, in random order, and again, so many times."""
     members = [np.flatnonzero(cell == c) for c in np.unique(cell)]
@@ -74,8 +93,8 @@ def epoch_order(sampling: str, label: NDArray, group: NDArray, rng: np.random.Ge
     Parameters
     ----------
     sampling
-        "plain" (`plain_order`), or "balanced" or "oversampled" (`balanced_order` or `oversampled_order` over the
-        (group, class) cells).
+        "plain" (`plain_order`); "balanced", "oversampled" or "undersampled" (`balanced_order`, `oversampled_order` or
+        `undersampled_order` over the (group, class) cells); "class_balanced" (`balanced_order` over the classes).
     label, group
         (n,) whole numbers from 0 on.
     rng
@@ -83,9 +102,33 @@ def epoch_order(sampling: str, label: NDArray, group: NDArray, rng: np.random.Ge
 
     Returns
     -------
-    (m,) positions; m is n but for "oversampled".
+    (m,) positions; m is n but for "oversampled" and "undersampled".
     """
     if sampling == "plain":
         return plain_order(len(label), rng)
-    order = {"balanced": balanced_order, "oversampled": oversampled_order}[sampling]
-    return order(label * (group.max() + 1) + group, rng)
+    if sampling == "class_balanced":
+        return balanced_order(label, rng)
+    orders = {"balanced": balanced_order, "oversampled": oversampled_order, "undersampled": undersampled_order}
+    return orders[sampling](label * (group.max() + 1) + group, rng)
+
+
+def drawn_shares(sampling: str, sizes: NDArray) -> NDArray[np.float64]:
+    """Return the share of the images of each class and group in an epoch, as `epoch_order` draws it on average.
+
+    Parameters
+    ----------
+    sampling
+        As for `epoch_order`.
+    sizes
+        (classes, groups) number of training images.
+
+    Returns
+    -------
+    (classes, groups), which add up to one; zero for cells without images.
+    """
+    if sampling == "plain":
+        return sizes / sizes.sum()
+    if sampling == "class_balanced":
+        of_class = sizes.sum(1, keepdims=True)
+        return sizes / np.maximum(of_class, 1) / np.count_nonzero(of_class)
+    return (sizes > 0) / np.count_nonzero(sizes)

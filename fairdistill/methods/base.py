@@ -41,6 +41,12 @@ class Task(NamedTuple):
     network: Classifier
     base: Classifier | None
 
+    @property
+    def cell_sizes(self) -> Tensor:
+        """(n_classes, n_groups) int64, the number of training images of each class and group."""
+        cell = self.label * self.n_groups + self.group
+        return torch.bincount(cell, minlength=self.n_classes * self.n_groups).view(self.n_classes, self.n_groups)
+
 
 class Batch(NamedTuple):
     """What a step is computed from.

@@ -7,11 +7,11 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import AtLeastOne, Name, Number, OrNull, Settings, Whole
+from fairdistill.settings.base import AtLeastOne, Flag, Name, Number, OrNull, Settings, Whole
 
 TEACHER = "teacher"
 SAME = "same"
-Sampling = Literal["plain", "balanced", "oversampled"]
+Sampling = Literal["plain", "balanced", "oversampled", "undersampled", "class_balanced"]
 
 
 class Base(Settings):
@@ -41,17 +41,21 @@ class Method(Settings):
         The class that trains, as "module:Class"; it is made from these settings.
     needs_validation
         Whether the method chooses or fits anything, for which it reads the validation split.
+    has_group_heads
+        Whether the network has outputs for each class and group, which no other method can stand on.
     """
 
     implementation: ClassVar[str]
     needs_validation: ClassVar[bool] = False
+    has_group_heads: ClassVar[bool] = False
 
     kind: str
     sampling: Sampling = Field(
         "plain",
         description="How batches are drawn: `plain` shuffles the training set; `balanced` draws equally often from "
         "every (class, group) cell, as many images in all; `oversampled` draws so until the largest cell is through, "
-        "which makes an epoch longer.",
+        "which makes an epoch longer; `undersampled` draws so until the smallest cell is through, which makes it "
+        "shorter; `class_balanced` draws equally often from every class, as many images in all.",
     )
 
     def parameters(self) -> dict:
@@ -126,7 +130,7 @@ class Mfd(Distillation):
         description="How batches are drawn: `balanced` draws equally often from every (class, group) cell, as many "
         "images in all as there are; `oversampled` draws so until the largest cell is through, as the authors of MFD "
         "do, which makes an epoch of UTKFace 2.4 times, and one of CIFAR-10S 1.6 times as long; `plain` shuffles the "
-        "training set.",
+        "training set; `undersampled` and `class_balanced` are as for `kind: erm`.",
     )
 
 
@@ -184,4 +188,110 @@ class Adversarial(Method):
     )
 
 
-AnyMethod = Annotated[Erm | Mfd | Kd | At | Adversarial, Field(discriminator="kind")]
+class Reweighing(Method):
+    """Reweighing (Kamiran, Calders, 2012): the loss of an image has the weight P(class) P(group) / P(class, group)."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.reweighing:Reweighing"
+
+    kind: Literal["reweighing"]
+    sampling: Literal["plain"] = Field(
+        "plain",
+        description="How batches are drawn: `plain` shuffles the training set. Any other sampling would change the "
+        "shares of the cells, for which the weights make up.",
+    )
+
+
+class GroupMmd(Method):
+    """MMD between the features of the groups of each class, as a penalty: what MFD does, without a base."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.group_mmd:GroupMMD"
+
+    kind: Literal["group_mmd"]
+    lambda_: Number = Field(
+        3.0,
+        ge=0,
+        alias="lambda",
+        description="Twice the weight of the penalty, as in `mfd`, from which the default is taken.",
+    )
+    kernel: Literal["rbf", "polynomial"] = Field(
+        "rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features."
+    )
+    sigma: Number = Field(
+        1.0, gt=0, description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance."
+    )
+    degree: Whole = Field(2, ge=1, description="The degree of the polynomial kernel, `(x . y + offset)^degree`.")
+    offset: Number = Field(1.0, ge=0, description="The offset of the polynomial kernel.")
+    sampling: Sampling = Field(
+        "balanced",
+        description="How batches are drawn, as for `kind: erm`; `balanced`, as for `mfd`, gives every batch images of "
+        "all groups of a class.",
+    )
+
+
+class DomainIndependent(Method):
+    """Domain-independent training (Wang et al., CVPR 2020): a head for each group on a shared body."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.domain_independent:DomainIndependent"
+    has_group_heads: ClassVar[bool] = True
+
+    kind: Literal["domain_independent"]
+    inference: Literal["sum_scores", "sum_probabilities", "max_probability", "own_group"] = Field(
+        "sum_scores",
+        description="How the heads predict together: by the sum over groups of their scores before the softmax "
+        "(`sum_scores`) or of their probabilities, or by the largest probability; `own_group` takes the head of the "
+        "image's group, and so needs the group at prediction time.",
+    )
+    prior_shift: Flag = Field(
+        False,
+        description="Whether each head is corrected to classes that are equally frequent in its group; the authors' "
+        "code does not do so.",
+    )
+
+
+class DomainDiscriminative(Method):
+    """Domain-discriminative training (Wang et al., CVPR 2020): one output for each pair of class and group."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.domain_discriminative:DomainDiscriminative"
+    has_group_heads: ClassVar[bool] = True
+
+    kind: Literal["domain_discriminative"]
+    inference: Literal["sum", "max"] = Field(
+        "sum", description="Whether a class is predicted by the sum or the largest of its probabilities over groups."
+    )
+    prior_shift: Flag = Field(
+        True,
+        description="Whether the probabilities are corrected to classes and groups that are all equally frequent, from "
+        "their shares in training.",
+    )
+
+
+class GroupDro(Method):
+    """Group distributionally robust optimisation (Sagawa et al., ICLR 2020): the worst groups get the most weight."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.group_dro:GroupDRO"
+
+    kind: Literal["group_dro"]
+    over: Literal["cells", "groups"] = Field(
+        "cells",
+        description="What the weights are of: the (class, group) `cells`, as in the paper, or the `groups` alone.",
+    )
+    step_size: Number = Field(
+        0.01, gt=0, description="The step size of the weights' exponentiated gradient ascent, the authors' by default."
+    )
+    adjustment: Number = Field(
+        0.0,
+        ge=0,
+        description="The size C of the adjustment C / sqrt(n) that is added to the loss of a cell or group of n "
+        "training images; the paper compares 0 to 5.",
+    )
+    sampling: Sampling = Field(
+        "balanced",
+        description="How batches are drawn, as for `kind: erm`; `balanced` draws every cell equally often, as the "
+        "authors do.",
+    )
+
+
+AnyMethod = Annotated[
+    Erm | Mfd | Kd | At | Adversarial | Reweighing | GroupMmd | DomainIndependent | DomainDiscriminative | GroupDro,
+    Field(discriminator="kind"),
+]

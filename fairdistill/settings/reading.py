@@ -268,7 +268,7 @@ def _check_name(path: Keys, name: str, section: str, defined: Collection[str]) -
 
 
 def _check_bases(study: Study) -> None:
-    """The chain of bases of every model ends at one that stands on none."""
+    """The chain of bases of every model ends at one that stands on none, and each gives the classes alone."""
     for place in product(study.networks, study.students):
         chain = [Place(*place)]
         while (base := study.base(chain[-1])) is not None:
@@ -276,6 +276,9 @@ def _check_bases(study: Study) -> None:
                 circle = ", on ".join(_described(model) for model in [*chain, base])
                 what = f"leads in a circle: {circle}; name a model that does not stand on this one"
                 raise UnreadableSettings("config", ("students", chain[0].method, "base"), what)
+            if study.method(base.method).has_group_heads:
+                what = f"names {base.method!r}, which has outputs for each group; no other model can stand on it"
+                raise UnreadableSettings("config", ("students", chain[-1].method, "base"), what)
             chain.append(base)
 
 

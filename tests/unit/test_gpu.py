@@ -29,6 +29,13 @@ METHODS = [
     {"kind": "kd"},
     {"kind": "at"},
     {"kind": "adversarial"},
+    {"kind": "reweighing"},
+    {"kind": "group_mmd"},
+    {"kind": "group_mmd", "kernel": "polynomial"},
+    {"kind": "domain_independent"},
+    {"kind": "domain_independent", "inference": "own_group", "prior_shift": True},
+    {"kind": "domain_discriminative"},
+    {"kind": "group_dro"},
 ]
 GPU = {"device": "cuda", "epochs": 3}
 

@@ -707,6 +707,8 @@ def steps_loss(dataset, method, engine, **options):
     [
         *({"kind": kind} for kind in ("erm", "mfd", "kd", "at", "adversarial")),
         {"kind": "mfd", "features": "flattened", "sampling": "oversampled"},
+        *({"kind": kind} for kind in ("reweighing", "group_mmd", "group_dro")),
+        *({"kind": kind} for kind in ("domain_independent", "domain_discriminative")),
         *(a_kind(name) for name in ("Reweighing", "Autoencoder", "GroupHeads", "GroupDRO", "Noise", "TwoOptimizers")),
     ],
     ids=str,
@@ -794,10 +796,16 @@ def test_a_method_is_consistent_with_its_settings(kind, architecture):
     settings = method_settings(kind=get_args(kind.model_fields["kind"].annotation)[0])
     assert settings.__class__ is kind
     torch.manual_seed(0)
-    network, other = (build_network(network_settings(name), 3) for name in (KINDS[0], architecture))
-    label = torch.arange(8) % 3
+    outputs = method_class(settings).n_outputs(settings, 3, 2)
+    assert kind.has_group_heads == (outputs > 3)
+    network, other = (
+        build_network(network_settings(KINDS[0]), outputs),
+        build_network(network_settings(architecture), 3),
+    )
+    # every class in both groups
+    label, group = torch.arange(8) % 3, torch.arange(8) // 3 % 2
     stands = "base" in kind.model_fields
-    task = Task(3, 2, label, label % 2, 32, network, freeze(other) if stands else None)
+    task = Task(3, 2, label, group, 32, network, freeze(other) if stands else None)
     method = method_class(settings)(settings, task)
     assert (settings.stands_on is not None) == stands
     # a base is read where the settings name one, and nowhere else

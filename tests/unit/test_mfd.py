@@ -384,7 +384,10 @@ def test_flattened_features_without_a_fairness_term_ask_for_no_map():
         ({"kind": "mfd", "kernel": "cubic"}, 'method: kernel is "cubic"; choose one of rbf, polynomial'),
         ({"kind": "mfd", "lamda": 1}, "method has the unknown key 'lamda'; did you mean 'lambda'?"),
         ({"kind": "mdf"}, "method: kind is \"mdf\"; did you mean 'mfd'?"),
-        ({"kind": "erm", "sampling": "fair"}, 'method: sampling is "fair"; choose one of plain, balanced, oversampled'),
+        (
+            {"kind": "erm", "sampling": "fair"},
+            'method: sampling is "fair"; choose one of plain, balanced, oversampled, undersampled, class_balanced',
+        ),
         ({"kind": "mfd", "features": "flat"}, "method: features is \"flat\"; did you mean 'flattened'?"),
     ],
 )

@@ -1,11 +1,18 @@
-"""The orders of both samplings: which samples come, how often, and where."""
+"""The orders of all samplings: which samples come, how often, and where."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairdistill.data.sampling import balanced_order, epoch_order, oversampled_order, plain_order
+from fairdistill.data.sampling import (
+    balanced_order,
+    drawn_shares,
+    epoch_order,
+    oversampled_order,
+    plain_order,
+    undersampled_order,
+)
 
 cells = st.lists(st.integers(0, 5), min_size=1, max_size=200).map(np.array)
 seeds = st.integers(0, 2**32 - 1)
@@ -35,7 +42,22 @@ def test_oversampled_has_every_cell_once_in_each_run_and_the_largest_cell_once(c
         assert sorted(order[cell[order] == c]) == np.flatnonzero(cell == c).tolist()
 
 
-@pytest.mark.parametrize("draw", [balanced_order, oversampled_order])
+@given(cell=cells, seed=seeds)
+def test_undersampled_has_every_cell_once_in_each_run_and_nothing_twice(cell, seed):
+    order = undersampled_order(cell, np.random.default_rng(seed))
+    present, sizes = np.unique(cell, return_counts=True)
+    assert len(order) == len(present) * sizes.min() == len(set(order))
+    assert (np.sort(cell[order].reshape(-1, len(present)), axis=1) == present).all()
+
+
+def test_another_part_of_the_larger_cells_comes_in_each_undersampled_epoch():
+    cell = np.repeat([0, 1], [100, 10])
+    one, two = (set(undersampled_order(cell, np.random.default_rng([3, 1, epoch]))) for epoch in range(2))
+    assert one & set(range(100, 110)) == two & set(range(100, 110)) == set(range(100, 110))
+    assert len(one & two) < 18
+
+
+@pytest.mark.parametrize("draw", [balanced_order, oversampled_order, undersampled_order])
 @given(cell=cells, seed=seeds)
 def test_a_sample_is_repeated_only_after_its_whole_cell(draw, cell, seed):
     order = draw(cell, np.random.default_rng(seed))
@@ -44,7 +66,7 @@ def test_a_sample_is_repeated_only_after_its_whole_cell(draw, cell, seed):
         assert uses.max() - uses.min() <= 1
 
 
-@pytest.mark.parametrize("draw", [balanced_order, oversampled_order])
+@pytest.mark.parametrize("draw", [balanced_order, oversampled_order, undersampled_order])
 @given(cell=cells, seed=seeds)
 def test_an_order_is_a_function_of_its_seed(draw, cell, seed):
     first, second = (draw(cell, np.random.default_rng(seed)) for _ in range(2))
@@ -60,6 +82,33 @@ def test_balanced_equalises_a_skewed_set():
     assert np.bincount(2 * label[order[:128]] + group[order[:128]]).tolist() == [32] * 4
     plain = epoch_order("plain", label, group, np.random.default_rng(0))
     assert np.bincount(2 * label[plain] + group[plain]).tolist() == [900, 100, 100, 900]
+
+
+def test_class_balanced_equalises_the_classes_and_leaves_their_groups():
+    label = np.repeat([0, 0, 1, 1], [1200, 400, 300, 100])
+    group = np.repeat([0, 1, 0, 1], [1200, 400, 300, 100])
+    order = epoch_order("class_balanced", label, group, np.random.default_rng(0))
+    assert len(order) == 2000
+    assert (np.sort(label[order].reshape(-1, 2), axis=1) == [0, 1]).all()
+    drawn = np.histogram2d(label[order], group[order], bins=2)[0] / 2000
+    # class 0 by chance, as 1000 of its 1600 are drawn; of class 1 all come two or three times
+    assert np.allclose(drawn, [[0.375, 0.125], [0.375, 0.125]], atol=0.02)
+
+
+SAMPLINGS = ["plain", "balanced", "oversampled", "undersampled", "class_balanced"]
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_the_shares_that_a_sampling_draws_are_those_of_its_orders(sampling):
+    sizes = np.array([[30, 7, 0], [4, 40, 19]])
+    label, group = (np.repeat(index.ravel(), sizes.ravel()) for index in np.indices(sizes.shape))
+    drawn = np.zeros(sizes.shape)
+    for seed in range(200):
+        order = epoch_order(sampling, label, group, np.random.default_rng(seed))
+        np.add.at(drawn, (label[order], group[order]), 1)
+    shares = drawn_shares(sampling, sizes)
+    assert shares.sum() == pytest.approx(1)
+    assert np.allclose(shares, drawn / drawn.sum(), atol=0.005)
 
 
 # the sizes of the training cells, of each class those of its groups

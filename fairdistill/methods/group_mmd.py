@@ -1,0 +1,99 @@
+"""The maximum mean discrepancy (MMD) between the groups of each class, as a penalty without a base.
+
+No paper has exactly this: it is MFD (Jung et al., CVPR 2021) with the student's own features in the place of the
+teacher's, to tell what the teacher brings. Close to it are Louizos et al., "The Variational Fair Autoencoder", ICLR
+2016 (between groups, on a latent representation), Prost et al., "Toward a better trade-off between performance and
+fairness with kernel-based distribution matching", 2019 (between groups among the negatives, on the prediction), and
+Chung et al., "Toward Fairness via Maximum Mean Discrepancy Regularization on Logits Space", 2024 (between the groups of
+each class, on the logits). The estimate is the biased one of Gretton et al., "A Kernel Two-Sample Test", JMLR 2012.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, one_hot
+
+from fairdistill.methods.base import Batch, Method
+from fairdistill.methods.mfd import mean_squared_distance, polynomial_kernel, rbf_kernel
+from fairdistill.networks import Output
+
+
+def group_mmd(
+    features: Tensor,
+    label: Tensor,
+    group: Tensor,
+    *,
+    n_classes: int,
+    n_groups: int,
+    kernel: str = "rbf",
+    sigma: float = 1.0,
+    degree: int = 2,
+    offset: float = 1.0,
+) -> Tensor:
+    """Sum over classes y and pairs of groups a < b of D^2(S_ay, S_by) on one batch.
+
+    With S_ay the features of the batch's samples of class y and group a,
+
+        D^2(S_a, S_b) = mean k(S_a, S_a) + mean k(S_b, S_b) - 2 mean k(S_a, S_b),
+
+    diagonal included, which is Gretton et al.'s MMD_b^2 (equation 5). The kernels are those of MFD: the rbf kernel is
+    exp(-||x - x'||^2 / (2 sigma s)), s the mean of ||x_i - x_j||^2 over the batch, held constant. Pairs of which the
+    batch lacks a group are left out.
+
+    Parameters
+    ----------
+    features
+        (B, D), float.
+    label, group
+        (B,) int64.
+    kernel
+        "rbf" or "polynomial" (of `degree` and `offset`, on L2-normalised features).
+
+    Returns
+    -------
+    Tensor
+        A scalar, at least zero up to rounding.
+    """
+    products = features @ features.T
+    squares = products.diagonal()
+    if kernel == "rbf":
+        scale = 2 * sigma * mean_squared_distance(features, features)
+        k = rbf_kernel(products, squares, squares, scale=scale.clamp_min(torch.finfo(scale.dtype).tiny))
+    else:
+        k = polynomial_kernel(products, squares, squares, degree=degree, offset=offset)
+    member = one_hot(label * n_groups + group, n_classes * n_groups).T.view(n_classes, n_groups, -1)
+    size = member.sum(2)
+    # weights that average each cell, (classes, groups, B); zero for what the batch lacks
+    average = member / size.clamp_min(1)[:, :, None].to(k.dtype)
+    means = average @ k @ average.mT
+    own = means.diagonal(dim1=1, dim2=2)
+    squared = own[:, :, None] + own[:, None, :] - 2 * means
+    present = size > 0
+    return (squared * (present[:, :, None] & present[:, None, :])).triu(1).sum()
+
+
+class GroupMMD(Method):
+    """Cross-entropy + (lambda / 2) group MMD of the penultimate features.
+
+    No source has a weight for this penalty. Its default, and that of the sampling, are those of MFD here, so that the
+    two differ in the teacher.
+    """
+
+    fixed_step = True
+
+    def loss(self, batch: Batch, output: Output, stage: str) -> dict[str, Tensor]:
+        """Return the cross-entropy and the weighted penalty."""
+        discrepancy = group_mmd(
+            output.features,
+            batch.label,
+            batch.group,
+            n_classes=self.n_classes,
+            n_groups=self.n_groups,
+            kernel=self.settings.kernel,
+            sigma=self.settings.sigma,
+            degree=self.settings.degree,
+            offset=self.settings.offset,
+        )
+        return {
+            "cross_entropy": cross_entropy(output.logits, batch.label),
+            "group_mmd": self.settings.lambda_ / 2 * discrepancy,
+        }
