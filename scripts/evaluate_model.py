@@ -31,12 +31,6 @@ class Training(Settings, extra="ignore"):
     training_images: dict[str, dict[str, int]] | None = None
     outputs: dict[str, Text]
 
-    @property
-    def training_counts(self) -> list[list[int]] | None:
-        """The number of training images of each (group, class) cell."""
-        found = self.training_images
-        return found and [[found[group][name] for name in self.classes] for group in self.groups]
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -53,7 +47,7 @@ def main() -> None:
         raise UserError(f"{args.predictions}: not the predictions of {args.training}; train the model again")
     names = {"classes": training.classes, "groups": training.groups}
     record |= evaluate_file(
-        args.predictions, **names, weighting=training.weighting, training_images=training.training_counts
+        args.predictions, **names, weighting=training.weighting, training_images=training.training_images
     )
     write_compact(args.probabilities, args.predictions)
     record["probabilities"] = sha256(args.probabilities)

@@ -44,6 +44,8 @@ from fairdistill.evaluation.uncertainty import ENDS, RESAMPLES, SEED, TAIL, deo_
 BINS = 15
 # these criteria need every image in each resample
 FEWER_RESAMPLES = 2000
+# the least and the largest value, where they are not 0 and 1
+RANGES = {"bias_amplification": (-1.0, 1.0), "brier": (0.0, 2.0)}
 
 
 @dataclass(frozen=True)
@@ -137,15 +139,15 @@ def _criteria(
     predicted = [(cells.predicted * within[..., None]).sum(axis=-2) for cells in (observed, drawn)]
     accuracy = [(_diagonal(cells.predicted) * within).sum(axis=-1) for cells in (observed, drawn)]
     found = {
-        "overall_accuracy_equality": _gap(*(rate[..., None] for rate in accuracy), "deo_m"),
-        "statistical_parity_a": _gap(*predicted, "deo_a"),
-        "statistical_parity_m": _gap(*predicted, "deo_m"),
+        "overall_accuracy_equality": _gap(*(rate[..., None] for rate in accuracy), measure="deo_m"),
+        "statistical_parity_a": _gap(*predicted, measure="deo_a"),
+        "statistical_parity_m": _gap(*predicted, measure="deo_m"),
     }
     n_classes = share.shape[1]
     if n_classes == 2:
-        found["equal_opportunity"] = _gap(observed.predicted[:, 1, 1:], drawn.predicted[:, :, 1, 1:], "deo_m")
+        found["equal_opportunity"] = _gap(observed.predicted[:, 1, 1:], drawn.predicted[:, :, 1, 1:], measure="deo_m")
     rates = (cells.predicted.reshape(*cells.predicted.shape[:-2], -1) for cells in (observed, drawn))
-    found["equalized_odds_difference"] = _gap(*rates, "deo_m")
+    found["equalized_odds_difference"] = _gap(*rates, measure="deo_m")
     always = (predicted[0] > 0).all(axis=0)
     if always.any():
         of_class = [_diagonal(cells.predicted) * within for cells in (observed, drawn)]
@@ -154,7 +156,7 @@ def _criteria(
         )
         # what a resample never predicts says nothing of the precision
         redrawn = np.where(predicted[1][..., always] > 0, redrawn, precision)
-        found |= {f"predictive_parity_{one}": _gap(precision, redrawn, f"deo_{one}") for one in "am"}
+        found |= {f"predictive_parity_{one}": _gap(precision, redrawn, measure=f"deo_{one}") for one in "am"}
     if training_images is not None:
         n = training_images
         association = np.sign(n * n.sum() - n.sum(axis=1, keepdims=True) * n.sum(axis=0))
@@ -175,7 +177,7 @@ def _criteria(
     return {**found, "ece_per_group": ece, "brier_per_group": scores}
 
 
-def _gap(observed: np.ndarray, drawn: np.ndarray, measure: str) -> dict[str, float]:
+def _gap(observed: np.ndarray, drawn: np.ndarray, *, measure: str) -> dict[str, float]:
     """The mean or maximum over columns of the largest difference between two rows, (..., n_groups, columns)."""
     ends = deo_interval(observed, drawn - observed, measure=measure)
     return {"value": float(MEASURES[measure](observed)), **dict(zip(ENDS, map(float, ends), strict=True))}
@@ -184,7 +186,7 @@ def _gap(observed: np.ndarray, drawn: np.ndarray, measure: str) -> dict[str, flo
 def _ece(observed: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
     """The sum over bins of the difference between two rows, (..., 2, BINS): right answers and confidence."""
     used = observed.any(axis=0)
-    of_mean = _gap(observed[:, used], drawn[..., used], "deo_a")
+    of_mean = _gap(observed[:, used], drawn[..., used], measure="deo_a")
     return {name: float(value * used.sum()) for name, value in of_mean.items()}
 
 

@@ -4,7 +4,7 @@ Accuracy and DEO follow from the accuracy of each (group, class) cell, see `fair
 fractions in 0..1. For all others see `fairdistill.evaluation.group_criteria`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,7 @@ def evaluate(
     classes: Sequence[str],
     groups: Sequence[str],
     weighting: str = "images",
-    training_images: ArrayLike | None = None,
+    training_images: Mapping[str, Mapping[str, int]] | None = None,
     resamples: int = RESAMPLES,
 ) -> dict:
     """Return every metric of one model, its uncertainty, and the correctness they follow from, ready for JSON.
@@ -92,8 +92,8 @@ def evaluate(
     classes, groups : names in the order of their codes
     weighting : "images" or "cells"
         What counts the same in the accuracy of all images, of a group and of a class.
-    training_images : int array, shape (n_groups, n_classes), optional
-        Number of training images in each cell, for the bias amplification.
+    training_images : mapping, optional
+        Number of training images by group and class, for the bias amplification.
     resamples : int
         Of the bootstrap that the uncertainty is computed with.
 
@@ -131,6 +131,9 @@ def evaluate(
         shape=cells.shape,
         weighting=weighting,
     )
+    counts = None
+    if training_images is not None:
+        counts = np.array([[training_images[of][name] for name in classes] for of in groups])
     criteria = assess_criteria(
         probability=p,
         prediction=prediction,
@@ -139,7 +142,7 @@ def evaluate(
         image_id=predictions["image_id"].to_numpy(),
         correctness=correctness,
         groups=groups,
-        training_images=None if training_images is None else np.asarray(training_images),
+        training_images=counts,
         resamples=resamples,
     )
     return score(correctness, classes=classes, groups=groups, resamples=resamples) | {"criteria": criteria}
@@ -173,7 +176,7 @@ def evaluate_file(
     classes: Sequence[str],
     groups: Sequence[str],
     weighting: str = "images",
-    training_images: ArrayLike | None = None,
+    training_images: Mapping[str, Mapping[str, int]] | None = None,
 ) -> dict[str, dict]:
     """Return `evaluate` of each split in a Parquet file of predictions, under the names that `SPLITS` gives them.
 
