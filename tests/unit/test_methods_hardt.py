@@ -1,4 +1,4 @@
-"""Equalized odds by post-processing, compared with fairlearn, AIF360's linear programme and cases done by hand."""
+"""Equalized odds by post-processing, compared with fairlearn and with cases done by hand."""
 
 import numpy as np
 import pandas as pd
