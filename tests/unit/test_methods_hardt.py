@@ -81,7 +81,8 @@ def test_two_classes_have_the_probabilities_of_fairlearns_optimizer(n_groups):
     new, _, of_new = biased(10 + n_groups, n_groups=n_groups)
     wanted = theirs._pmf_predict((new[:, 1] - new[:, 0])[:, None], sensitive_features=of_new)
     assert np.allclose(predicted(method, new, of_new), wanted, atol=1e-6)
-    assert 0 < wanted[:, 1].min() < 0.5
+    # some labels are drawn
+    assert ((wanted[:, 1] > 0) & (wanted[:, 1] < 1)).any()
 
 
 def test_two_classes_have_equal_odds_on_validation():
