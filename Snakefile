@@ -49,6 +49,8 @@ onstart:
 rule all:
     input:
         paths(f"{MODEL_FOLDER}/predictions.parquet", ALL_GRIDS),
+        # needs the predictions, where metrics are older than these criteria
+        CRITERIA,
         tables(),
         figures(),
 

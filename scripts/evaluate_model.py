@@ -1,4 +1,4 @@
-"""Score one model: accuracy, DEO_A, DEO_M and the uncertainty of each; accuracy per group, class and cell.
+"""Score one model: accuracy, DEO_A, DEO_M, other criteria and the uncertainty of each; accuracy per cell.
 
 Reads the model's predictions and the record of its training. Writes one JSON file with the fields of that record, the
 scores on the test split as `metrics` and, where there are predictions for it, those on the validation split as
@@ -27,6 +27,8 @@ class Training(Settings, extra="ignore"):
     classes: AtLeastOne[Text]
     groups: AtLeastOne[Text]
     weighting: Literal["images", "cells"] = "images"
+    # by group and class; records of before these were written have none
+    training_images: dict[str, dict[str, int]] | None = None
     outputs: dict[str, Text]
 
 
@@ -44,7 +46,9 @@ def main() -> None:
     if training.outputs.get("predictions.parquet") != sha256(args.predictions):
         raise UserError(f"{args.predictions}: not the predictions of {args.training}; train the model again")
     names = {"classes": training.classes, "groups": training.groups}
-    record |= evaluate_file(args.predictions, **names, weighting=training.weighting)
+    record |= evaluate_file(
+        args.predictions, **names, weighting=training.weighting, training_images=training.training_images
+    )
     write_compact(args.probabilities, args.predictions)
     record["probabilities"] = sha256(args.probabilities)
     for field in SPLITS.values():

@@ -25,6 +25,7 @@ from fairdistill.evaluation.metrics import SPLITS, evaluate_file, score
 from fairdistill.evaluation.probabilities import read_cells
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, compared_runs
 from fairdistill.reporting.columns import IDENTITY, MEASURED, OVER_SEEDS
+from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.models import Models, in_grid_order, in_order, read_files
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
@@ -117,6 +118,9 @@ def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str
     summary, paired = read_summary(io.StringIO(texts["summary.csv"])), read_paired(io.StringIO(texts["paired.csv"]))
     texts |= {"table1.csv": csv_text(table1(summary)), "table1.md": table1_markdown(summary)}
     texts["table1.tex"] = table1_latex(summary)
+    # there only where the models were evaluated since there are criteria
+    if "criteria.csv" in published:
+        texts["criteria.csv"] = csv_text(criteria_table(in_grid_order(models.criteria.merge(names), order)))
     if "ablations.csv" in published:
         texts |= ablation_tables(models, published["ablations.csv"], study)
     if study.paper_values:
@@ -132,7 +136,7 @@ def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str
 def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, str]:
     """Make the tables of what each part brings again, of the models that the published one is of."""
     compared = models.runs.merge(compared_runs(published))
-    chosen = Models(compared, models.validation, models.answers, models.parts)
+    chosen = Models(compared, models.validation, models.answers, models.parts, models.criteria)
     table = ablations(chosen, order=in_order(study.all_grids, compared))
     texts = {"ablations.csv": csv_text(table), "ablations.md": ablations_markdown(table)}
     return texts | {"ablations.tex": ablations_latex(table)}
@@ -160,7 +164,8 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
     again = {field: score(from_metrics(record[field], **names), **names) for field in fields_of(record)}
     sources = [("the correctness", again)]
     if (predictions := folder / PREDICTIONS).exists():
-        sources.append((predictions, evaluate_file(predictions, **names, weighting=record.get("weighting", "images"))))
+        options = {"weighting": record.get("weighting", "images"), "training_images": record.get("training_images")}
+        sources.append((predictions, evaluate_file(predictions, **names, **options)))
     found = [
         f"{path}: {label(field)}{name} does not follow from {source}"
         for source, scores in sources
@@ -255,9 +260,12 @@ def left_out(metrics: pd.DataFrame, published: pd.DataFrame) -> list[str]:
 
 
 def differing(one: dict, other: dict, drawn: float) -> list[str]:
-    """Name the fields that are not the same in both, `uncertainty` to `drawn`."""
-    tolerance = {"uncertainty": drawn}
-    names = sorted(one.keys() | other.keys())
+    """Name the fields that are not the same in both, `uncertainty` and `criteria` to `drawn`.
+
+    Of the right and wrong answers alone follow no `criteria`, and older metrics files have none.
+    """
+    tolerance = {"uncertainty": drawn, "criteria": drawn}
+    names = sorted((one.keys() | other.keys()) - ({"criteria"} - (one.keys() & other.keys())))
     return [name for name in names if not equal(one.get(name), other.get(name), tolerance.get(name, ROUNDING))]
 
 

@@ -1,10 +1,10 @@
-"""Accuracy and the difference in equalized odds (DEO) of one model, from its predictions on one split.
+"""Accuracy, the difference in equalized odds (DEO) and other criteria of one model, from its predictions on one split.
 
-All follows from the accuracy of each (group, class) cell, see `fairdistill.evaluation.criteria`; values are fractions
-in 0..1.
+Accuracy and DEO follow from the accuracy of each (group, class) cell, see `fairdistill.evaluation.criteria`; values are
+fractions in 0..1. For all others see `fairdistill.evaluation.group_criteria`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from fairdistill.evaluation.correctness import Correctness, collect
 from fairdistill.evaluation.criteria import deo_a, deo_m, gaps, overall
+from fairdistill.evaluation.group_criteria import assess_criteria
 from fairdistill.evaluation.uncertainty import RESAMPLES, assess
 from fairdistill.runtime.errors import UserError
 
@@ -70,9 +71,13 @@ def evaluate(
     classes: Sequence[str],
     groups: Sequence[str],
     weighting: str = "images",
+    training_images: Mapping[str, Mapping[str, int]] | None = None,
     resamples: int = RESAMPLES,
 ) -> dict:
     """Return every metric of one model, its uncertainty, and the correctness they follow from, ready for JSON.
+
+    The field `criteria` has those that do not follow from the correctness, see
+    `fairdistill.evaluation.group_criteria.assess_criteria`.
 
     The difference in equalized odds is given as deo_a, its mean, and deo_m, its maximum over classes:
     DEO_A = 1/M sum over y of max over a, a' of |Pr(pred = y | A = a, Y = y) - Pr(pred = y | A = a', Y = y)|,
@@ -83,10 +88,12 @@ def evaluate(
     ----------
     predictions : DataFrame
         One row per image of one split with the columns image_id (the same for copies of one image), label, group,
-        p0 .. p{n_classes - 1}; the prediction is the most probable class.
+        p0 .. p{n_classes - 1}; the prediction is the most probable class, or the column `prediction` where it is there.
     classes, groups : names in the order of their codes
     weighting : "images" or "cells"
         What counts the same in the accuracy of all images, of a group and of a class.
+    training_images : mapping, optional
+        Number of training images by group and class, for the bias amplification.
     resamples : int
         Of the bootstrap that the uncertainty is computed with.
 
@@ -114,7 +121,7 @@ def evaluate(
         raise UserError("a probability is not a number in 0..1; train the model again")
 
     label, group = predictions["label"].to_numpy(), predictions["group"].to_numpy()
-    prediction = p.argmax(axis=1)
+    prediction = predictions["prediction"].to_numpy() if "prediction" in predictions else p.argmax(axis=1)
     cells, _ = cell_accuracy(label=label, group=group, prediction=prediction, classes=classes, groups=groups)
     correctness = collect(
         right=prediction == label,
@@ -124,13 +131,27 @@ def evaluate(
         shape=cells.shape,
         weighting=weighting,
     )
-    return score(correctness, classes=classes, groups=groups, resamples=resamples)
+    counts = None
+    if training_images is not None:
+        counts = np.array([[training_images[of][name] for name in classes] for of in groups])
+    criteria = assess_criteria(
+        probability=p,
+        prediction=prediction,
+        label=label,
+        group=group,
+        image_id=predictions["image_id"].to_numpy(),
+        correctness=correctness,
+        groups=groups,
+        training_images=counts,
+        resamples=resamples,
+    )
+    return score(correctness, classes=classes, groups=groups, resamples=resamples) | {"criteria": criteria}
 
 
 def score(
     correctness: Correctness, *, classes: Sequence[str], groups: Sequence[str], resamples: int = RESAMPLES
 ) -> dict[str, object]:
-    """Return what `evaluate` does, from the right and wrong answers alone."""
+    """Return what `evaluate` does but for the `criteria`, from the right and wrong answers alone."""
     accuracy, count, share = correctness.accuracy, correctness.count, correctness.share
     per_group = np.average(accuracy, weights=share, axis=1)
     return {
@@ -150,7 +171,12 @@ def score(
 
 
 def evaluate_file(
-    path: Path | str, *, classes: Sequence[str], groups: Sequence[str], weighting: str = "images"
+    path: Path | str,
+    *,
+    classes: Sequence[str],
+    groups: Sequence[str],
+    weighting: str = "images",
+    training_images: Mapping[str, Mapping[str, int]] | None = None,
 ) -> dict[str, dict]:
     """Return `evaluate` of each split in a Parquet file of predictions, under the names that `SPLITS` gives them.
 
@@ -172,6 +198,7 @@ def evaluate_file(
                 classes=classes,
                 groups=groups,
                 weighting=weighting,
+                training_images=training_images,
             )
             for split, field in SPLITS.items()
             if split == "test" or split in set(predictions["split"])

@@ -29,7 +29,8 @@ def compact(predictions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The same rows: sample_id int32, split, label and group int16, and p0, p1, ... float16. The number of a sample
+        The same rows: sample_id int32, split, label and group int16, and p0, p1, ... float16; and where labels were
+        drawn from the probabilities, prediction int16. The number of a sample
         and the digest of the data set in the metrics file say which image it is.
     """
     probabilities = {name: np.float16 for name in predictions if re.fullmatch(r"p\d+", str(name))}
@@ -48,7 +49,8 @@ def read_cells(
     """Return what a file of `write_compact` says of the cells of each split that it has.
 
     Half precision keeps the order of two probabilities, or makes them equal. So an answer is known from it where one
-    class is the most probable, and may be right or wrong where the true class is one of several that are.
+    class is the most probable, and may be right or wrong where the true class is one of several that are. Where labels
+    were drawn, the file has them.
 
     Parameters
     ----------
@@ -78,6 +80,8 @@ def read_cells(
         top = p == p.max(axis=1, keepdims=True)
         may_be_right = (top & (label[:, None] == np.arange(len(classes)))).any(axis=1)
         is_right = may_be_right & (top.sum(axis=1) == 1)
+        if "prediction" in table:
+            is_right = may_be_right = table["prediction"].to_numpy() == label
         found = {}
         for split in [name for name in SPLITS if name in set(table["split"])]:
             of_split = (table["split"] == split).to_numpy()

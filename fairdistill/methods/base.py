@@ -121,6 +121,9 @@ class Method(nn.Module):
         Whether the base is asked at all.
     needs_group
         Whether `predict` reads the group.
+    randomised
+        Whether the label of an image is drawn from the probabilities that `predict` returns, once the training has
+        ended; it is the most probable class otherwise.
     fixed_step
         Whether `update` and `predict` make the same torch operations at each step of a stage, on tensors that stay
         where they are, and never read a value back as `Tensor.item` does. On a GPU such a step is recorded and
@@ -132,6 +135,7 @@ class Method(nn.Module):
     base_layers: Sequence[str] = ()
     uses_base = False
     needs_group = False
+    randomised = False
     fixed_step = False
 
     def __init_subclass__(cls, **options: Any):

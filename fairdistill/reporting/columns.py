@@ -24,6 +24,9 @@ UNCERTAINTY = [
 # all of runs.csv
 RUNS = [*IDENTITY, *BASE, *METRICS, *UNCERTAINTY, "paired", "n_images", "epochs", "seconds", "code"]
 
+# of one criterion of one training, see `fairdistill.evaluation.group_criteria.long_form`
+CRITERIA = [*IDENTITY, "criterion", "group", "value", "low", "corrected", "high"]
+
 # marks the second model's columns in a table of pairs
 OTHER = "_other"
 # of an estimate over seeds: see `fairdistill.evaluation.crossed.Estimate`

@@ -11,8 +11,9 @@ import pandas as pd
 from pydantic import Field
 
 from fairdistill.evaluation.correctness import from_metrics
+from fairdistill.evaluation.group_criteria import long_form
 from fairdistill.reporting.answers import Answers, require_folds
-from fairdistill.reporting.columns import DEO, IDENTITY, MEASURED, METRICS, NAMES, PLACE, RUNS
+from fairdistill.reporting.columns import CRITERIA, DEO, IDENTITY, MEASURED, METRICS, NAMES, PLACE, RUNS
 from fairdistill.reporting.records import Record, Scores, read_record
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, Text, with_defaults
@@ -50,12 +51,16 @@ class Models:
         Those of all trainings on the test split.
     parts
         By the values of `IDENTITY` of each training: the parts that `ablations` compares.
+    criteria
+        One row per training, criterion and group, of the scores on the test split: see
+        `fairdistill.reporting.criteria`.
     """
 
     runs: pd.DataFrame
     validation: pd.DataFrame
     answers: Answers
     parts: dict[tuple, dict]
+    criteria: pd.DataFrame
 
 
 def read_grids(text: str) -> list[dict[str, list]]:
@@ -92,7 +97,8 @@ def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models
     _require_bases(pattern, models.runs)
     order = in_order(grids, models.runs)
     runs, validation = (in_grid_order(table, order) for table in (models.runs, models.validation))
-    return Models(runs, validation, models.answers, models.parts)
+    criteria = in_grid_order(models.criteria, order)
+    return Models(runs, validation, models.answers, models.parts, criteria)
 
 
 def _require_bases(pattern: str, runs: pd.DataFrame) -> None:
@@ -139,7 +145,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         See `read_models`; also where there is no file, two are of one model, or a model lacks one of the folds that its
         data set has.
     """
-    source, runs, validation, correctness, parts = {}, [], [], {}, {}
+    source, runs, validation, correctness, parts, criteria = {}, [], [], {}, {}, []
     data: dict[tuple, tuple[Path | str, dict]] = {}
     for path in paths:
         record = read_record(path)
@@ -171,6 +177,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         except (KeyError, ValueError) as error:
             raise UserError(f"{path}: its correctness is damaged ({error}); evaluate the model again") from error
         parts[run] = _parts(record)
+        criteria += [dict(zip(IDENTITY, run, strict=True)) | each for each in long_form(record.metrics.criteria)]
     if not runs:
         raise UserError("no metrics file to read; train and evaluate a model first")
     if len(studies := {row["study"] for row in runs}) > 1:
@@ -178,7 +185,8 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
     table = pd.DataFrame(runs)
     for (dataset, _), (_, described) in data.items():
         require_folds(table[table["dataset"] == dataset], range(described.get("folds", 1)))
-    return Models(table, pd.DataFrame(validation, columns=RUNS), Answers(correctness), parts)
+    found = pd.DataFrame(criteria, columns=CRITERIA)
+    return Models(table, pd.DataFrame(validation, columns=RUNS), Answers(correctness), parts, found)
 
 
 def in_order(grids: Sequence[Mapping[str, Sequence]], runs: pd.DataFrame) -> dict[str, list[str]]:

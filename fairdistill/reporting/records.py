@@ -5,9 +5,9 @@ names in its record, and nothing is learnt from a path.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json
@@ -105,6 +105,8 @@ class Scores(Fields):
     uncertainty: Uncertainty
     cell_count: dict[str, dict[str, int]]
     correctness: Answers
+    # metrics files of before there were any have none
+    criteria: dict[str, Any] = Field(default={})
 
 
 class Record(Fields):

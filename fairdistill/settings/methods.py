@@ -32,6 +32,13 @@ def _read_base(value: object) -> object:
     return {"method": value} if isinstance(value, str) else value
 
 
+def _same_architecture(base: Base) -> Base:
+    if base.architecture != SAME:
+        what = "has an architecture, but a method of this kind keeps the network of its base; leave it out"
+        raise PydanticCustomError("base", what)
+    return base
+
+
 class Method(Settings):
     """What every kind of method has.
 
@@ -291,7 +298,51 @@ class GroupDro(Method):
     )
 
 
+class PostProcessing(Distillation):
+    """A method that trains nothing: it changes the predictions of its base, as it is fitted on the validation split."""
+
+    needs_validation: ClassVar[bool] = True
+
+    base: Annotated[
+        Base,
+        BeforeValidator(_read_base, json_schema_input_type=Name | Base),
+        AfterValidator(_same_architecture),
+    ] = Field(
+        Base(),
+        description="The model whose predictions are changed: `teacher`, or a name from `students`; its architecture "
+        "is the same.",
+    )
+    sampling: Literal["plain"] = Field("plain", description="Has no meaning here, as nothing is trained.")
+
+
+class Hardt(PostProcessing):
+    """Equalized odds by post-processing (Hardt, Price, Srebro, NIPS 2016): labels are drawn anew for each group."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.hardt:Hardt"
+
+    kind: Literal["hardt"]
+
+
+class GroupTemperature(PostProcessing):
+    """Temperature scaling (Guo et al., ICML 2017) with a temperature for each group: it calibrates the base."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.group_temperature:GroupTemperature"
+
+    kind: Literal["group_temperature"]
+
+
 AnyMethod = Annotated[
-    Erm | Mfd | Kd | At | Adversarial | Reweighing | GroupMmd | DomainIndependent | DomainDiscriminative | GroupDro,
+    Erm
+    | Mfd
+    | Kd
+    | At
+    | Adversarial
+    | Reweighing
+    | GroupMmd
+    | DomainIndependent
+    | DomainDiscriminative
+    | GroupDro
+    | Hardt
+    | GroupTemperature,
     Field(discriminator="kind"),
 ]

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.methods import SAME, TEACHER
+from fairdistill.settings.methods import SAME, TEACHER, PostProcessing
 from fairdistill.settings.study import Ablation, Place, Study
 
 # what leads to a place in a configuration
@@ -268,7 +268,7 @@ def _check_name(path: Keys, name: str, section: str, defined: Collection[str]) -
 
 
 def _check_bases(study: Study) -> None:
-    """The chain of bases of every model ends at one that stands on none, and each gives the classes alone."""
+    """The chain of bases of every model ends at one that stands on none; each base is a network for the classes."""
     for place in product(study.networks, study.students):
         chain = [Place(*place)]
         while (base := study.base(chain[-1])) is not None:
@@ -280,6 +280,13 @@ def _check_bases(study: Study) -> None:
                 what = f"names {base.method!r}, which has outputs for each group; no other model can stand on it"
                 raise UnreadableSettings("config", ("students", chain[-1].method, "base"), what)
             chain.append(base)
+    for name, method in study.students.items():
+        if method.stands_on and isinstance(below := study.method(method.stands_on.method), PostProcessing):
+            what = (
+                f"is {method.stands_on.method!r}, whose network is that of its own base, as its kind changes nothing "
+                f"but predictions; name that base, {below.base.method!r}"
+            )
+            raise UnreadableSettings("config", ("students", name, "base"), what)
 
 
 def _check_layers(study: Study) -> None:

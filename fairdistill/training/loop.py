@@ -50,6 +50,9 @@ class TrainedModel:
         What the network was trained with; it makes the predictions.
     probabilities
         (images, classes), float32, of the validation and of the test split, by its name.
+    drawn
+        (images,) int64, the labels that were drawn from them, by the name of the split; empty where the prediction is
+        the most probable class.
     history
         One row per epoch.
     kept_epoch
@@ -59,6 +62,7 @@ class TrainedModel:
     network: Classifier
     method: Method
     probabilities: dict[str, np.ndarray]
+    drawn: dict[str, np.ndarray]
     history: pd.DataFrame
     kept_epoch: int
 
@@ -210,9 +214,20 @@ def train(
     found = {split: values.cpu().numpy() for split, values in probabilities.items()}
     if not all(np.isfinite(values).all() for values in found.values()):
         raise _diverged(len(plan), "weights", "not finite")
+    # the generator of an epoch after the last
+    rng = streams.epoch(len(plan))
+    drawn = {split: draw_labels(values, rng) for split, values in found.items()} if method.randomised else {}
     # a method without any training leaves a table without rows, which still has a header
     table = pd.DataFrame(history or {"epoch": []})
-    return TrainedModel(network, method, found, table, best.epoch if settings.keep == "best" else len(history))
+    kept = best.epoch if settings.keep == "best" else len(history)
+    return TrainedModel(network, method, found, drawn, table, kept)
+
+
+def draw_labels(probabilities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a label (n,) int64 of each image, drawn from the probabilities (n, classes) of the classes."""
+    below = probabilities.astype(np.float64).cumsum(axis=1)
+    below /= below[:, -1:]
+    return (rng.random((len(below), 1)) >= below[:, :-1]).sum(axis=1)
 
 
 def plan_epochs(stages: Sequence[Stage]) -> list[tuple[str, range]]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from fairdistill.data import ImageDataset, load_dataset
@@ -109,8 +110,10 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         "classes": dataset.classes,
         "groups": dataset.groups,
         "weighting": dataset.info["weighting"],
+        "training_images": _count_cells(dataset),
         "kept_epoch": trained.kept_epoch,
         "needs_group": trained.method.needs_group,
+        "randomised": trained.method.randomised,
         "outputs": {name: sha256(job.output / name) for name in OUTPUTS},
         # of all epochs, those before an interruption included
         "seconds": round(trained.seconds, 2),
@@ -151,14 +154,31 @@ def _load_base(path: Path, network: Network | None, dataset: ImageDataset) -> Cl
     return base
 
 
+def _count_cells(dataset: ImageDataset) -> dict[str, dict[str, int]]:
+    """The number of training images of each group and class."""
+    _, label, group = dataset.split("train")
+    counts = np.zeros((len(dataset.groups), len(dataset.classes)), dtype=int)
+    np.add.at(counts, (group, label), 1)
+    return {
+        name: dict(zip(dataset.classes, row, strict=True))
+        for name, row in zip(dataset.groups, counts.tolist(), strict=True)
+    }
+
+
 def _predictions(dataset: ImageDataset, trained: TrainedModel) -> pd.DataFrame:
-    """The samples of the validation and the test split, each with the probabilities of the classes."""
+    """The samples of the validation and the test split, each with the probabilities of the classes.
+
+    Where labels were drawn from these, the column `prediction` has them.
+    """
     columns = [f"p{c}" for c in range(len(dataset.classes))]
     parts = []
     for split in SPLITS:
         samples = dataset.samples[dataset.samples["split"] == split]
         probabilities = pd.DataFrame(trained.probabilities[split], columns=columns, index=samples.index)
-        parts.append(samples[["sample_id", "image_id", "split", "label", "group"]].join(probabilities))
+        part = samples[["sample_id", "image_id", "split", "label", "group"]].join(probabilities)
+        if trained.drawn:
+            part["prediction"] = trained.drawn[split].astype("int16")
+        parts.append(part)
     return pd.concat(parts)
 
 

@@ -330,6 +330,17 @@ MISTAKES = [
         layers(["layer1", "x"]),
         "config: students.at.layers names 'x', which the network does not have; choose one of layer1,",
     ),
+    (
+        student(kind="hardt", base={"architecture": "shufflenet"}),
+        "config: students.mfd.base has an architecture, but a method of this kind keeps the network of its base; leave",
+    ),
+    (student(kind="hardt", sampling="balanced"), 'config: students.mfd.sampling is "balanced"; it must be plain'),
+    (student(kind="hardt"), "config: data.sets.cifar10s.validation is 0, but students.mfd is of a kind that is fitted"),
+    (
+        {"students": {"a": {"kind": "kd", "base": "b"}, "b": {"kind": "group_temperature"}}, "methods": ["a"]},
+        "config: students.a.base is 'b', whose network is that of its own base, as its kind changes nothing but "
+        "predictions; name that base, 'teacher'",
+    ),
     (layers(["layer4"]), "config: students.at.layers names 'layer4', which the network does not have; choose one of"),
     (layers("layer4"), 'config: students.at.layers is "layer4"; it must be a list'),
     (layers([]), "config: students.at.layers is empty; name at least one"),

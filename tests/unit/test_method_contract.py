@@ -733,7 +733,7 @@ RULES = sorted([ROOT / "Snakefile", ROOT / "workflow" / "Snakefile", *(ROOT / "w
 
 
 def test_the_names_that_are_looked_for_are_there():
-    assert {"erm", "mfd", "kd", "at", "adversarial", "scratch"} <= NAMES
+    assert {"erm", "mfd", "kd", "at", "adversarial", "hardt", "group_temperature", "scratch"} <= NAMES
     assert {"fairdistill.methods.erm", "fairdistill.methods.at"} <= FILES
     assert len(SOURCES) > 20
     assert len(RULES) > 4
@@ -811,7 +811,9 @@ def test_a_method_is_consistent_with_its_settings(kind, architecture):
     # a base is read where the settings name one, and nowhere else
     assert not method.uses_base or stands
     assert bool(method.base_layers) <= method.uses_base
-    assert ("read_base" in vars(type(method))) == stands
+    assert (type(method).read_base is not Method.read_base) == method.uses_base
+    # what stands on a base asks it in training, or starts from it
+    assert method.uses_base or not stands or type(method).initialise is not Method.initialise
     assert settings.needs_validation == (type(method).calibrate is not Method.calibrate)
     assert {*method.layers} <= {*network.layers}
     assert {*method.base_layers} <= {*other.layers}

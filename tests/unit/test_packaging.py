@@ -18,7 +18,7 @@ import fairdistill
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 METRICS = ROOT / "results" / "paper" / "metrics" / "cifar10s" / "resnet" / "mfd" / "seed0.json"
-TRAIN = {"safetensors", "torch", "torchvision"}
+TRAIN = {"fairlearn", "safetensors", "torch", "torchvision"}
 # modules whose distribution has another name
 DISTRIBUTIONS = {"PIL": "pillow", "pydantic_core": "pydantic", "sklearn": "scikit-learn"}
 # behind what is imported: pandas reads and writes parquet with it
@@ -32,7 +32,7 @@ sys.path.insert(0, folder)
 
 class NotInstalled:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"safetensors", "torch", "torchvision"}:
+        if name.split(".")[0] in {"fairlearn", "safetensors", "torch", "torchvision"}:
             raise ModuleNotFoundError(f"{name} is not installed", name=name)
 
 sys.meta_path.insert(0, NotInstalled())

@@ -13,6 +13,7 @@ PAPER = {
     "evaluate_model": 40,
     "aggregate_results": 1,
     "make_table": 1,
+    "make_criteria": 1,
     "compare_with_paper": 1,
     "plot_architecture": 1,
     "plot_comparison": 4,

@@ -14,6 +14,7 @@ GIVEN = ("--configfile", TINY)
 AFTER_MODELS = {
     "aggregate_results": 1,
     "make_table": 1,
+    "make_criteria": 1,
     "make_ablations": 1,
     "compare_with_paper": 1,
     "plot_comparison": 2,
@@ -38,7 +39,7 @@ def test_a_whole_run_leaves_every_table_figure_and_model(study):
     results = study / "results" / "tiny"
     files = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
     tables = ("runs.csv", "summary.csv", "table1.csv", "table1.md", "table1.tex", "ablations.csv", "ablations.md")
-    tables += ("ablations.tex", "paired.csv", "paper_vs_reproduced.md")
+    tables += ("criteria.csv", "ablations.tex", "paired.csv", "paper_vs_reproduced.md")
     figures = ("fig1_architecture", "fig4_shufflenet_deo", "fig5_shufflenet_accuracy")
     methods = ("teacher", "mfd", "from_resnet", "balanced")
     bases = ("metrics/digits_s/resnet/teacher/seed0.json",)

@@ -3,6 +3,7 @@
 RUNS = f"{TABLES}/runs.csv"
 SUMMARY = f"{TABLES}/summary.csv"
 PAIRED = f"{TABLES}/paired.csv"
+CRITERIA = f"{TABLES}/criteria.csv"
 
 
 rule aggregate_results:
@@ -55,6 +56,24 @@ rule make_table:
     shell:
         "python -m scripts.make_table --summary {input.summary} --csv {output.csv}"
         " --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
+
+
+rule make_criteria:
+    input:
+        paths(METRICS, MAIN_GRIDS),
+    output:
+        report(CRITERIA, caption="../report/criteria.rst", category="Tables"),
+    log:
+        f"{LOGS}/make_criteria.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        metrics=lambda wildcards: METRICS,
+        grids=lambda wildcards: as_json(MAIN_GRIDS),
+        code=code_version("scripts.make_criteria"),
+    shell:
+        "python -m scripts.make_criteria --metrics {params.metrics:q} --grids {params.grids:q}"
+        " --csv {output} > {log} 2>&1"
 
 
 rule make_ablations:

@@ -1,0 +1,223 @@
+"""Criteria of fairness that need the predicted labels or their probabilities, calibration, and how sure each is.
+
+Accuracy and DEO follow from right and wrong answers alone (`fairdistill.evaluation.criteria`); these do not. With the
+prediction k, the true class y and the group a of an image, and P over the images of one split:
+
+- overall accuracy equality: the largest difference between two groups in P(k = y | a). Berk et al., Sociological
+  Methods & Research 50, 2021;
+- statistical parity: the same in P(k | a), for each class k; `_a` is the mean and `_m` the maximum over classes. Dwork
+  et al., ITCS 2012;
+- equal opportunity: the same in P(k = 1 | y = 1, a), where there are two classes, the second of which is the favoured
+  one. Hardt, Price, Srebro, NIPS 2016. With more classes none is favoured, and the gaps of all are `deo_per_class`;
+- equalized odds difference: the largest of the differences in P(k | y, a) over all k and y. With two classes this is
+  `equalized_odds_difference` of fairlearn and DEO_M; with more it asks more than DEO_M: also that errors be alike;
+- predictive parity: the same as statistical parity in P(y = k | k, a). Chouldechova, Big Data 5, 2017. Left out are
+  the classes that are never predicted in one of the groups;
+- bias amplification: the mean over groups and classes of s_ak (P(k | a) - P(y = k | a)), where s_ak is the sign of the
+  association of group and class in training, P(a, y = k) - P(a) P(y = k): above zero, the predictions follow it more
+  than the labels do. Wang and Russakovsky, "Directional Bias Amplification", ICML 2021, from group to prediction. Their
+  formula counts pairs without association as negative, their code leaves them out, and so does this;
+- worst group's accuracy: the smallest P(k = y | a);
+- expected calibration error (ECE): the sum over bins of the confidence, the probability of the prediction, of
+  |share of right answers - mean confidence| times the share of images in the bin. The bins are 15 of equal width, each
+  with its upper end. Guo et al., ICML 2017, equation 3;
+- Brier score: the mean of the sum over classes of the squared distance of the probability from 1 for the true class,
+  and from 0 for others; 0 to 2. Brier, Monthly Weather Review 78, 1950.
+
+Images count as they do in the accuracy over all images (`Correctness.weighting`). All intervals are of 95 %, over test
+images, from the bootstrap of `fairdistill.evaluation.uncertainty`, with fewer resamples. Those of differences between
+groups invert a test, as those of DEO do, and so do those of the ECE, which is a sum of differences; both are too large
+on average, and `corrected` is freed of that. That of the worst group's accuracy joins simultaneous intervals of all
+groups' (Bonferroni), and is the longer for it. Bias amplification and the Brier score have percentile intervals.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fairdistill.evaluation.correctness import Correctness
+from fairdistill.evaluation.criteria import MEASURES
+from fairdistill.evaluation.uncertainty import ENDS, RESAMPLES, SEED, TAIL, deo_interval
+
+BINS = 15
+# these criteria need every image in each resample
+FEWER_RESAMPLES = 2000
+# the least and the largest value, where they are not 0 and 1
+RANGES = {"bias_amplification": (-1.0, 1.0), "brier": (0.0, 2.0)}
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What the criteria follow from: means over the images of each (group, class) cell.
+
+    Attributes
+    ----------
+    predicted : shape (..., n_groups, n_classes, n_classes)
+        P(k | a, y) at [a, y, k].
+    bins : shape (..., n_groups, n_classes, 2, BINS)
+        The share of right answers, and the mean confidence, of the images in each bin, as parts of the whole cell's.
+    brier : shape (..., n_groups, n_classes)
+    """
+
+    predicted: np.ndarray
+    bins: np.ndarray
+    brier: np.ndarray
+
+
+def assess_criteria(
+    *,
+    probability: np.ndarray,
+    prediction: np.ndarray,
+    label: np.ndarray,
+    group: np.ndarray,
+    image_id: np.ndarray,
+    correctness: Correctness,
+    groups: Sequence[str],
+    training_images: np.ndarray | None = None,
+    resamples: int = RESAMPLES,
+) -> dict:
+    """Return every criterion of one model on one split, with its interval, ready for JSON.
+
+    Each has its `value`, `low` and `high`, and where there is one the `corrected` value. `ece_per_group` and
+    `brier_per_group` have these for each group.
+
+    Parameters
+    ----------
+    probability : float array, shape (n, n_classes)
+    prediction, label, group : int arrays, shape (n,)
+    image_id : array of str, shape (n,)
+    correctness : Correctness
+        Of the same predictions.
+    groups : names in the order of their codes
+    training_images : int array, shape (n_groups, n_classes), optional
+        Number of training images in each cell; without it there is no bias amplification.
+    """
+    n_classes = probability.shape[1]
+    confidence = probability[np.arange(len(label)), prediction]
+    # bin b holds the confidences in (b / BINS, (b + 1) / BINS]
+    in_bin = np.eye(BINS)[np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)]
+    right = (prediction == label).astype(float)
+    of_image = np.hstack(
+        [
+            np.eye(n_classes)[prediction],
+            in_bin * right[:, None],
+            in_bin * confidence[:, None],
+            np.square(probability - np.eye(n_classes)[label]).sum(axis=1, keepdims=True),
+        ]
+    )
+    table = pd.DataFrame({"group": group, "label": label, "image": image_id})
+    table = table.sort_values(["group", "label", "image"], kind="stable")
+    rows = table.groupby(["group", "label"]).groups
+    values = {cell: of_image[np.asarray(found)] for cell, found in rows.items()}
+
+    draws = min(resamples, FEWER_RESAMPLES)
+    rng = np.random.default_rng(SEED)
+    observed = np.empty((*correctness.count.shape, of_image.shape[1]))
+    drawn = np.empty((draws, *observed.shape))
+    for together, y in correctness.strata:
+        n = len(values[together[0], y])
+        chosen = rng.integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
+        times = np.bincount(chosen.ravel(), minlength=draws * n).reshape(draws, n) / n
+        for a in together:
+            observed[a, y] = values[a, y].mean(axis=0)
+            drawn[:, a, y] = times @ values[a, y]
+    found = _criteria(_cells(observed, n_classes), _cells(drawn, n_classes), correctness.share, groups, training_images)
+    return {"resamples": draws, "seed": SEED, "bins": BINS, **found}
+
+
+def _cells(means: np.ndarray, n_classes: int) -> Cells:
+    predicted, bins, brier = np.split(means, [n_classes, n_classes + 2 * BINS], axis=-1)
+    return Cells(predicted, bins.reshape(*bins.shape[:-1], 2, BINS), brier[..., 0])
+
+
+def _criteria(
+    observed: Cells, drawn: Cells, share: np.ndarray, groups: Sequence[str], training_images: np.ndarray | None
+) -> dict:
+    within = share / share.sum(axis=1, keepdims=True)
+    predicted = [(cells.predicted * within[..., None]).sum(axis=-2) for cells in (observed, drawn)]
+    accuracy = [(_diagonal(cells.predicted) * within).sum(axis=-1) for cells in (observed, drawn)]
+    found = {
+        "overall_accuracy_equality": _gap(*(rate[..., None] for rate in accuracy), measure="deo_m"),
+        "statistical_parity_a": _gap(*predicted, measure="deo_a"),
+        "statistical_parity_m": _gap(*predicted, measure="deo_m"),
+    }
+    n_classes = share.shape[1]
+    if n_classes == 2:
+        found["equal_opportunity"] = _gap(observed.predicted[:, 1, 1:], drawn.predicted[:, :, 1, 1:], measure="deo_m")
+    rates = (cells.predicted.reshape(*cells.predicted.shape[:-2], -1) for cells in (observed, drawn))
+    found["equalized_odds_difference"] = _gap(*rates, measure="deo_m")
+    always = (predicted[0] > 0).all(axis=0)
+    if always.any():
+        of_class = [_diagonal(cells.predicted) * within for cells in (observed, drawn)]
+        precision, redrawn = (
+            hits[..., always] / _or_one(all_of[..., always]) for hits, all_of in zip(of_class, predicted, strict=True)
+        )
+        # what a resample never predicts says nothing of the precision
+        redrawn = np.where(predicted[1][..., always] > 0, redrawn, precision)
+        found |= {f"predictive_parity_{one}": _gap(precision, redrawn, measure=f"deo_{one}") for one in "am"}
+    if training_images is not None:
+        n = training_images
+        association = np.sign(n * n.sum() - n.sum(axis=1, keepdims=True) * n.sum(axis=0))
+        found["bias_amplification"] = _percentiles(
+            *((association * (p - within)).mean(axis=(-2, -1)) for p in predicted)
+        )
+    found["worst_group_accuracy"] = _worst(*accuracy)
+
+    bins = [cells.bins * share[..., None, None] for cells in (observed, drawn)]
+    brier = [cells.brier * share for cells in (observed, drawn)]
+    found["ece"] = _ece(*(one.sum(axis=(-4, -3)) for one in bins))
+    found["brier"] = _percentiles(*(one.sum(axis=(-2, -1)) for one in brier))
+    ece, scores = {}, {}
+    for a, name in enumerate(groups):
+        weight = share[a].sum()
+        ece[name] = _ece(*(one[..., a, :, :, :].sum(axis=-3) / weight for one in bins))
+        scores[name] = _percentiles(*(one[..., a, :].sum(axis=-1) / weight for one in brier))
+    return {**found, "ece_per_group": ece, "brier_per_group": scores}
+
+
+def _gap(observed: np.ndarray, drawn: np.ndarray, *, measure: str) -> dict[str, float]:
+    """The mean or maximum over columns of the largest difference between two rows, (..., n_groups, columns)."""
+    ends = deo_interval(observed, drawn - observed, measure=measure)
+    return {"value": float(MEASURES[measure](observed)), **dict(zip(ENDS, map(float, ends), strict=True))}
+
+
+def _ece(observed: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
+    """The sum over bins of the difference between two rows, (..., 2, BINS): right answers and confidence."""
+    used = observed.any(axis=0)
+    of_mean = _gap(observed[:, used], drawn[..., used], measure="deo_a")
+    return {name: float(value * used.sum()) for name, value in of_mean.items()}
+
+
+def _percentiles(observed: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
+    low, high = np.quantile(drawn, [TAIL, 1 - TAIL])
+    return {"value": float(observed), "low": float(low), "high": float(high)}
+
+
+def _worst(observed: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
+    """The smallest of the groups' accuracies, (..., n_groups), with intervals that hold for all groups at once."""
+    tail = TAIL / len(observed)
+    low, high = np.quantile(drawn, [tail, 1 - tail], axis=0).min(axis=1)
+    return {"value": float(observed.min()), "low": float(low), "high": float(high)}
+
+
+def _diagonal(square: np.ndarray) -> np.ndarray:
+    return np.diagonal(square, axis1=-2, axis2=-1)
+
+
+def _or_one(values: np.ndarray) -> np.ndarray:
+    return np.where(values > 0, values, 1)
+
+
+def long_form(criteria: Mapping) -> list[dict]:
+    """Return the criteria of `assess_criteria` as rows: criterion, group (empty where it is of all), value and ends."""
+    rows = []
+    for name, found in criteria.items():
+        if name.endswith("_per_group"):
+            rows += [
+                {"criterion": name.removesuffix("_per_group"), "group": group, **one} for group, one in found.items()
+            ]
+        elif isinstance(found, Mapping):
+            rows.append({"criterion": name, "group": "", **found})
+    return rows

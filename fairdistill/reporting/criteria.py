@@ -1,0 +1,56 @@
+"""The table of criteria: what each model scores by other criteria of fairness than DEO, and how well it is calibrated.
+
+For the criteria, their sources and the interval of one training see `fairdistill.evaluation.group_criteria`.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from fairdistill.evaluation.group_criteria import RANGES
+from fairdistill.evaluation.uncertainty import TAIL
+from fairdistill.reporting.columns import OVER_SEEDS, SEEDS
+
+COLUMNS = [*OVER_SEEDS, "criterion", "group", "mean", "sd", "n", "trainings", "low", "corrected", "high", *SEEDS]
+
+
+def criteria_table(criteria: pd.DataFrame) -> pd.DataFrame:
+    """Return each criterion over seeds, one row per model, criterion and group.
+
+    Columns: group, empty where the criterion is of all groups together; mean; sd (ddof = 1) over seeds, missing where
+    there is one; n, the number of seeds; trainings; low, corrected and high; seeds, and the value of each in values.
+    The value of a seed is the mean over its folds, and not that of all folds together, as a DEO is in summary.csv.
+
+    The interval, at 95 %, joins that of a training and Student's interval of the mean over trainings, as independent.
+    It is too long rather than too short: it takes the noise of the images as common to all seeds, and counts a part of
+    it a second time in what trainings differ by. Where there is one training it is that of its test images.
+
+    Parameters
+    ----------
+    criteria
+        One row per training, criterion and group, with the columns `CRITERIA`.
+    """
+    rows = []
+    for names, found in criteria.groupby([*OVER_SEEDS, "criterion", "group"], sort=False):
+        row = dict(zip([*OVER_SEEDS, "criterion", "group"], names, strict=True))
+        values = found.groupby("seed")["value"].mean().round(12)
+        centre = found["corrected"].fillna(found["value"])
+        # test images of folds are others, and those of seeds the same
+        size = found.groupby("seed")["seed"].transform("size")
+        down, up = (
+            (np.abs(end - centre) / size).groupby(found["seed"]).apply(np.linalg.norm).mean()
+            for end in (found["low"], found["high"])
+        )
+        n, between = len(found), 0.0
+        if n > 1:
+            between = stats.t.ppf(1 - TAIL, n - 1) * found["value"].round(12).std() / np.sqrt(n)
+        corrected = centre.groupby(found["seed"]).mean().mean()
+        least, most = RANGES.get(row["criterion"], (0.0, 1.0))
+        rows.append(
+            row
+            | {"mean": values.mean(), "sd": values.std(), "n": len(values), "trainings": n}
+            | {"low": max(least, corrected - np.hypot(down, between)), "corrected": corrected}
+            | {"high": min(most, corrected + np.hypot(up, between))}
+            | {"seeds": " ".join(map(str, values.index)), "values": " ".join(map("{:.10g}".format, values))}
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)

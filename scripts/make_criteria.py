@@ -1,0 +1,41 @@
+"""Write what a study's models score by other criteria of fairness than DEO, and how well they are calibrated.
+
+The criteria are read from the models' metrics files, which have them with their intervals.
+"""
+
+import argparse
+from pathlib import Path
+
+from fairdistill.reporting.columns import IDENTITY
+from fairdistill.reporting.criteria import criteria_table
+from fairdistill.reporting.models import read_grids, read_models
+from fairdistill.reporting.runs import write_csv
+from fairdistill.runtime.errors import UserError, run_script
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--metrics",
+        required=True,
+        metavar="PATTERN",
+        help="path of a metrics file, such as x/metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json",
+    )
+    parser.add_argument(
+        "--grids",
+        required=True,
+        metavar="JSON",
+        help='the models: [{"dataset": [..], "architecture": [..], "method": ["teacher", ..], "seed": [..]}, ..], with '
+        '"fold": [0, 1, ..] where data sets have several test sets; the table keeps this order',
+    )
+    parser.add_argument("--csv", type=Path, required=True, help="table to write (CSV)")
+    args = parser.parse_args()
+
+    models = read_models(args.metrics, read_grids(args.grids))
+    if len(models.criteria.drop_duplicates(IDENTITY)) < len(models.runs):
+        raise UserError("--metrics: a metrics file has no criteria; evaluate the models again")
+    write_csv(args.csv, criteria_table(models.criteria))
+
+
+if __name__ == "__main__":
+    run_script(main)

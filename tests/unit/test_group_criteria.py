@@ -1,0 +1,318 @@
+"""The criteria beyond accuracy and DEO against fairlearn, scikit-learn and loops; their intervals and their table."""
+
+import json
+
+import fairlearn.metrics
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.metrics import accuracy_score, brier_score_loss, precision_score
+from synthetic_results import GROUPS, make_study, pattern
+
+from fairdistill.evaluation.metrics import evaluate
+from fairdistill.reporting.columns import CRITERIA
+from fairdistill.reporting.criteria import criteria_table
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import read_json
+from scripts import make_criteria
+
+
+def predictions(seed, *, n=400, n_classes=3, n_groups=2):
+    """Probabilities that know a little of the class, and more of it in the later groups."""
+    rng = np.random.default_rng(seed)
+    label, group = rng.integers(n_classes, size=n), rng.integers(n_groups, size=n)
+    logits = rng.normal(size=(n, n_classes))
+    logits[np.arange(n), label] += 0.5 + group
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    table = {"image_id": [f"{i:04}" for i in range(n)], "label": label, "group": group}
+    return pd.DataFrame(table | {f"p{y}": p[:, y] for y in range(n_classes)})
+
+
+def probabilities(table):
+    return table[[name for name in table if name.startswith("p") and name[1:].isdigit()]].to_numpy()
+
+
+def criteria(table, *, resamples=200, **options):
+    classes = [f"c{y}" for y in range(probabilities(table).shape[1])]
+    groups = [f"g{a}" for a in range(table["group"].max() + 1)]
+    return evaluate(table, classes=classes, groups=groups, resamples=resamples, **options)["criteria"]
+
+
+def value(table, name, **options):
+    return criteria(table, **options)[name]["value"]
+
+
+# values
+
+
+@pytest.mark.parametrize("n_groups", [2, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_of_two_classes_they_are_fairlearns(seed, n_groups):
+    table = predictions(seed, n_classes=2, n_groups=n_groups)
+    prediction = probabilities(table).argmax(1)
+    given = (table["label"], prediction)
+    found = criteria(table)
+    for name, theirs in {
+        "statistical_parity_a": fairlearn.metrics.demographic_parity_difference,
+        "statistical_parity_m": fairlearn.metrics.demographic_parity_difference,
+        "equal_opportunity": fairlearn.metrics.equal_opportunity_difference,
+        "equalized_odds_difference": fairlearn.metrics.equalized_odds_difference,
+    }.items():
+        assert found[name]["value"] == pytest.approx(theirs(*given, sensitive_features=table["group"])), name
+    # DEO_M is the same
+    whole = evaluate(table, classes=["n", "y"], groups=list(map(str, range(n_groups))), resamples=10)
+    assert found["equalized_odds_difference"]["value"] == pytest.approx(whole["deo_m"])
+
+
+@pytest.mark.parametrize("weighting", ["images", "cells"])
+@pytest.mark.parametrize("n_groups", [2, 4])
+def test_of_more_classes_they_are_fairlearns_frames(n_groups, weighting):
+    table = predictions(0, n_classes=4, n_groups=n_groups)
+    prediction, label, group = probabilities(table).argmax(1), table["label"], table["group"]
+    weight = np.ones(len(table))
+    if weighting == "cells":
+        weight = 1 / table.groupby(["label", "group"])["label"].transform("size").to_numpy()
+    found = criteria(table, weighting=weighting)
+
+    def gap(metric, true, predicted):
+        frame = fairlearn.metrics.MetricFrame(
+            metrics=metric,
+            y_true=true,
+            y_pred=predicted,
+            sensitive_features=group,
+            sample_params={"sample_weight": weight},
+        )
+        return frame.difference()
+
+    assert found["overall_accuracy_equality"]["value"] == pytest.approx(gap(accuracy_score, label, prediction))
+    by_class = {
+        "statistical_parity": [gap(fairlearn.metrics.selection_rate, label == k, prediction == k) for k in range(4)],
+        "predictive_parity": [gap(precision_score, label == k, prediction == k) for k in range(4)],
+    }
+    for name, gaps in by_class.items():
+        assert found[f"{name}_a"]["value"] == pytest.approx(np.mean(gaps))
+        assert found[f"{name}_m"]["value"] == pytest.approx(np.max(gaps))
+    worst = min(
+        accuracy_score(label[group == a], prediction[group == a], sample_weight=weight[group == a])
+        for a in range(n_groups)
+    )
+    assert found["worst_group_accuracy"]["value"] == pytest.approx(worst)
+    rows = [
+        [np.mean(prediction[(label == y) & (group == a)] == k) for a in range(n_groups)]
+        for y in range(4)
+        for k in range(4)
+    ]
+    assert found["equalized_odds_difference"]["value"] == pytest.approx(max(max(row) - min(row) for row in rows))
+    # no class is favoured
+    assert "equal_opportunity" not in found
+
+
+def ece(p, label, prediction):
+    """Guo et al., equation 3, image by image."""
+    bins = {}
+    for row, y, k in zip(p, label, prediction, strict=True):
+        for b in range(15):
+            if b / 15 < row[k] <= (b + 1) / 15:
+                bins.setdefault(b, []).append((float(y == k), row[k]))
+    return sum(abs(sum(right - sure for right, sure in one)) for one in bins.values()) / len(label)
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_calibration_is_scikit_learns_and_that_of_plain_loops(n_classes):
+    table = predictions(1, n_classes=n_classes)
+    p, label, group = probabilities(table), table["label"].to_numpy(), table["group"].to_numpy()
+    found = criteria(table)
+    everyone = np.ones(len(table), dtype=bool)
+    for rows, e, b in [
+        (everyone, found["ece"], found["brier"]),
+        *((group == a, found["ece_per_group"][f"g{a}"], found["brier_per_group"][f"g{a}"]) for a in range(2)),
+    ]:
+        assert e["value"] == pytest.approx(ece(p[rows], label[rows], p[rows].argmax(1)))
+        theirs = brier_score_loss(label[rows], p[rows], labels=range(n_classes), scale_by_half=False)
+        assert b["value"] == pytest.approx(theirs)
+
+
+def test_bias_amplification_is_that_of_plain_loops():
+    table = predictions(2)
+    prediction, label, group = probabilities(table).argmax(1), table["label"].to_numpy(), table["group"].to_numpy()
+    training = {"g0": {"c0": 10, "c1": 40, "c2": 30}, "g1": {"c0": 30, "c1": 10, "c2": 30}}
+    counts = np.array([[10, 40, 30], [30, 10, 30]])
+    total = 0
+    for a in range(2):
+        for k in range(3):
+            delta = np.mean(prediction[group == a] == k) - np.mean(label[group == a] == k)
+            joint, product = counts[a, k] / 150, counts[a].sum() * counts[:, k].sum() / 150**2
+            total += delta if joint > product else -delta
+    assert value(table, "bias_amplification", training_images=training) == pytest.approx(total / 6)
+    assert "bias_amplification" not in criteria(table)
+    # a model that is right never amplifies, and one that follows the training's association does
+    right = table.assign(**{f"p{k}": 1.0 * (label == k) for k in range(3)})
+    assert value(right, "bias_amplification", training_images=training) == pytest.approx(0)
+    follows = table.assign(p0=1.0 * (group == 1), p1=1.0 * (group == 0), p2=0.0)
+    assert value(follows, "bias_amplification", training_images=training) > 0.2
+    # without association there is nothing to amplify
+    even = {name: dict.fromkeys(("c0", "c1", "c2"), 7) for name in training}
+    assert value(follows, "bias_amplification", training_images=even) == 0
+
+
+def test_a_perfect_model_has_no_gap():
+    table = predictions(3)
+    right = table.assign(**{f"p{k}": 1.0 * (table["label"] == k) for k in range(3)})
+    found = criteria(right)
+    for name in ("overall_accuracy_equality", "equalized_odds_difference", "predictive_parity_m", "ece", "brier"):
+        assert [found[name][end] for end in ("value", "low", "high")] == pytest.approx([0, 0, 0], abs=2e-3), name
+    assert found["worst_group_accuracy"] == pytest.approx({"value": 1, "low": 1, "high": 1})
+
+
+def test_a_class_that_a_group_never_gets_is_left_out_of_predictive_parity():
+    table = predictions(4)
+    never = table["group"] == 1
+    table.loc[never, "p0"] = 0.0
+    prediction, label, group = probabilities(table).argmax(1), table["label"], table["group"]
+    gaps = [np.ptp([np.mean(label[(group == a) & (prediction == k)] == k) for a in range(2)]) for k in (1, 2)]
+    found = criteria(table)
+    assert found["predictive_parity_a"]["value"] == pytest.approx(np.mean(gaps))
+    constant = table.assign(p0=1.0 * (table["group"] == 0), p1=1.0 * (table["group"] == 1), p2=0.0)
+    assert "predictive_parity_a" not in criteria(constant)
+
+
+def test_labels_that_were_drawn_are_scored_in_place_of_the_most_probable():
+    table = predictions(5)
+    drawn = (probabilities(table).argmax(1) + 1) % 3
+    found = evaluate(table.assign(prediction=drawn), classes=list("abc"), groups=list("gh"), resamples=10)
+    assert found["accuracy"] == pytest.approx((drawn == table["label"]).mean())
+    p = probabilities(table)
+    assert found["criteria"]["ece"]["value"] == pytest.approx(ece(p, table["label"], drawn))
+
+
+# intervals
+
+
+def test_the_interval_of_a_mean_is_that_of_theory():
+    """Half the width of that of a Brier score is 1.96 standard errors of the strata's means."""
+    table = predictions(6, n=2000)
+    p, label = probabilities(table), table["label"].to_numpy()
+    score = pd.Series(np.square(p - np.eye(3)[label]).sum(1))
+    cells = score.groupby([table["group"], table["label"]])
+    error = np.sqrt((cells.size() * cells.var(ddof=0)).sum()) / len(table)
+    found = criteria(table, resamples=2000)["brier"]
+    assert (found["high"] - found["low"]) / 2 == pytest.approx(1.96 * error, rel=0.1)
+
+
+def test_copies_of_an_image_are_drawn_together():
+    """In both groups the same images and answers: no resample tells the groups apart, and none is worth two."""
+    one = predictions(7, n=300, n_groups=1)
+    # the rows of the copies are in another order
+    both = pd.concat([one, one.assign(group=1).iloc[::-1]], ignore_index=True)
+    found = criteria(both, resamples=2000)
+    assert found["statistical_parity_m"]["high"] == pytest.approx(0, abs=1e-4)
+    assert found["overall_accuracy_equality"]["high"] == pytest.approx(0, abs=1e-4)
+    apart = criteria(both.assign(image_id=range(600)).astype({"image_id": str}), resamples=2000)
+    width, narrower = (each["brier"]["high"] - each["brier"]["low"] for each in (found, apart))
+    # 2,000 resamples know the width of an interval to 2 %
+    assert width / narrower == pytest.approx(np.sqrt(2), rel=0.13)
+
+
+def test_intervals_hold_what_they_should_in_most_of_many_draws():
+    """Models whose truth is known: calibrated, and with groups of accuracy 0.6 and 0.75."""
+    rng = np.random.default_rng(8)
+    n, held = 600, {"ece": 0, "overall_accuracy_equality": 0, "worst_group_accuracy": 0}
+    truth = {"ece": 0.0, "overall_accuracy_equality": 0.15, "worst_group_accuracy": 0.6}
+    studies = 60
+    for _ in range(studies):
+        label, group = np.arange(n) % 2, np.arange(n) // 2 % 2
+        sure = np.where(group, 0.75, 0.6)
+        prediction = np.where(rng.random(n) < sure, label, 1 - label)
+        p1 = np.where(prediction, sure, 1 - sure)
+        table = pd.DataFrame(
+            {"image_id": np.arange(n).astype(str), "label": label, "group": group, "p0": 1 - p1, "p1": p1}
+        )
+        found = criteria(table, resamples=400)
+        for name in held:
+            held[name] += found[name]["low"] - 1e-9 <= truth[name] <= found[name]["high"] + 1e-9
+    # at 95 %, fewer than 52 of 60 have a probability below 1 %
+    assert min(held.values()) >= stats.binom.ppf(0.01, studies, 0.95), held
+
+
+def test_the_worst_groups_interval_allows_for_groups_that_tie():
+    table = predictions(9, n_groups=4, n=800)
+    found = criteria(table, resamples=2000)["worst_group_accuracy"]
+    prediction = probabilities(table).argmax(1)
+    of_groups = (prediction == table["label"]).groupby(table["group"]).mean()
+    assert found["value"] == pytest.approx(of_groups.min())
+    assert found["low"] < found["value"] < found["high"]
+    error = np.sqrt(of_groups.min() * (1 - of_groups.min()) / (table["group"] == of_groups.idxmin()).sum())
+    # by more than the 1.96 standard errors of one group alone
+    assert found["value"] - found["low"] > 2.1 * error
+
+
+# the metrics file and the table
+
+
+def of_models(*models):
+    rows = [
+        {
+            "study": "s",
+            **dict.fromkeys(("dataset", "architecture", "role", "method"), "x"),
+            "criterion": "ece",
+            "group": "",
+        }
+        | dict(zip(("seed", "fold", "value", "low", "corrected", "high"), model, strict=True))
+        for model in models
+    ]
+    return pd.DataFrame(rows, columns=CRITERIA)
+
+
+def test_of_one_training_the_interval_is_its_own():
+    (row,) = criteria_table(of_models((3, 0, 0.2, 0.1, 0.18, 0.3))).to_dict("records")
+    assert (row["mean"], row["n"], row["trainings"], row["seeds"], row["values"]) == (0.2, 1, 1, "3", "0.2")
+    assert np.isnan(row["sd"])
+    assert (row["low"], row["corrected"], row["high"]) == pytest.approx((0.1, 0.18, 0.3))
+
+
+def test_over_seeds_the_interval_has_the_images_part_and_the_trainings():
+    (row,) = criteria_table(of_models((0, 0, 0.2, 0.1, 0.18, 0.3), (1, 0, 0.3, 0.2, 0.28, 0.4))).to_dict("records")
+    between = stats.t.ppf(0.975, 1) * np.std([0.2, 0.3], ddof=1) / np.sqrt(2)
+    assert (row["mean"], row["sd"], row["corrected"]) == pytest.approx((0.25, np.std([0.2, 0.3], ddof=1), 0.23))
+    assert row["low"] == 0
+    assert row["high"] == pytest.approx(0.23 + np.hypot(0.12, between))
+
+
+def test_of_folds_the_parts_of_the_images_are_independent():
+    models = [(0, fold, 0.2, 0.1, None, 0.3) for fold in range(4)]
+    (row,) = criteria_table(of_models(*models)).to_dict("records")
+    assert (row["n"], row["trainings"], row["values"]) == (1, 4, "0.2")
+    assert (row["low"], row["high"]) == pytest.approx((0.2 - 0.1 / 2, 0.2 + 0.1 / 2))
+
+
+def written(folder, monkeypatch, **grid):
+    given = {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd"], "seed": [0, 1]} | grid
+    options = {"metrics": pattern(folder), "grids": json.dumps([given]), "csv": folder / "criteria.csv"}
+    monkeypatch.setattr("sys.argv", ["make_criteria", *(f"--{name}={value}" for name, value in options.items())])
+    make_criteria.main()
+    return pd.read_csv(folder / "criteria.csv", keep_default_na=False)
+
+
+def test_the_table_has_every_criterion_of_every_model(tmp_path, monkeypatch):
+    make_study(tmp_path, datasets=["utkface"], architectures=["resnet"], seeds=(0, 1))
+    table = written(tmp_path, monkeypatch)
+    assert table["method"].unique().tolist() == ["teacher", "mfd"]
+    names = set(table["criterion"])
+    assert names >= {"overall_accuracy_equality", "statistical_parity_a", "predictive_parity_m", "ece", "brier"}
+    assert set(table.loc[table["criterion"] == "ece", "group"]) == {"", *GROUPS}
+    record = read_json(tmp_path / "utkface" / "resnet" / "mfd" / "seed0.json")["metrics"]["criteria"]
+    row = table.query("method == 'mfd' and criterion == 'brier' and group == 'Black'").iloc[0]
+    assert float(row["values"].split()[0]) == pytest.approx(record["brier_per_group"]["Black"]["value"])
+    # worse in one group: the teachers are more biased than the students
+    by_method = table.query("criterion == 'overall_accuracy_equality'").set_index("method")["mean"]
+    assert by_method["mfd"] < by_method["teacher"]
+
+
+def test_metrics_of_before_there_were_criteria_are_named(tmp_path, monkeypatch):
+    paths = make_study(tmp_path, datasets=["utkface"], architectures=["resnet"], seeds=(0, 1))
+    record = read_json(paths[0])
+    del record["metrics"]["criteria"]
+    paths[0].write_text(json.dumps(record))
+    with pytest.raises(UserError, match=r"^--metrics: a metrics file has no criteria; evaluate the models again$"):
+        written(tmp_path, monkeypatch)
