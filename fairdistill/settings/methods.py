@@ -41,10 +41,13 @@ class Method(Settings):
         The class that trains, as "module:Class"; it is made from these settings.
     needs_validation
         Whether the method chooses or fits anything, for which it reads the validation split.
+    layer_setting
+        The setting that names layers, if there is one: errors of `pair_layers` are about it.
     """
 
     implementation: ClassVar[str]
     needs_validation: ClassVar[bool] = False
+    layer_setting: ClassVar[str] = "layers"
 
     kind: str
     sampling: Sampling = Field(
@@ -89,6 +92,36 @@ class Distillation(Method):
     )
 
 
+def pair_from_the_last(
+    chosen: Sequence[str] | None, layers: Sequence[str], base_layers: Sequence[str]
+) -> dict[str, str]:
+    """Return the chosen layers, each with the base's layer at the same distance from the last.
+
+    In ResNets and ShuffleNets of one stem the two have the same resolution.
+
+    Parameters
+    ----------
+    chosen
+        Names from `layers`; None chooses all that have a partner.
+    layers, base_layers
+        Those that the network and its base have, from the first to the last.
+
+    Raises
+    ------
+    UserError
+        A name that the network lacks, or for which the base has no partner.
+    """
+    partners = dict(zip(reversed(layers), reversed(base_layers), strict=False))
+    for layer in chosen or ():
+        if layer not in layers:
+            raise UserError(f"names {layer!r}, which the network does not have; choose one of {', '.join(layers)}")
+        if layer not in partners:
+            raise UserError(
+                f"names {layer!r}, but the base has no layer at the same distance from its last; name a later one"
+            )
+    return {layer: partners[layer] for layer in chosen or reversed(partners)}
+
+
 class Erm(Method):
     """Empirical risk minimisation: cross-entropy alone. `scratch` is another name of this kind."""
 
@@ -98,13 +131,16 @@ class Erm(Method):
 
 
 class Mfd(Distillation):
-    """MMD-based fair feature distillation (Jung et al., CVPR 2021): the loss is cross-entropy + (lambda / 2) MFD."""
+    """MMD-based fair feature distillation (Jung et al., CVPR 2021): the loss is cross-entropy + (lambda / 2) MFD.
+
+    With `kd_weight` above 0 the logits are distilled as well.
+    """
 
     implementation: ClassVar[str] = "fairdistill.methods.mfd:MFD"
 
     kind: Literal["mfd"]
     lambda_: Number = Field(
-        3.0, ge=0, alias="lambda", description="The weight of the fairness term; with 0 the loss is cross-entropy."
+        3.0, ge=0, alias="lambda", description="The weight of the fairness term; with 0 the loss is without it."
     )
     kernel: Literal["rbf", "polynomial"] = Field(
         "rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features."
@@ -121,6 +157,21 @@ class Mfd(Distillation):
         description="What the fairness term compares: the last feature map averaged over its pixels (`pooled`), or "
         "all of its values (`flattened`), as in the code of the MFD authors; for maps of one pixel they are the same.",
     )
+    layers: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
+        None,
+        description="The layers of the student whose maps are compared in place of the last one's, each with the "
+        "base's layer at the same distance from the last; the terms of several layers are added. `null` takes what "
+        "`features` says of the last map.",
+    )
+    kd_weight: Number = Field(
+        0.0,
+        ge=0,
+        description="The weight of Hinton's distillation of the logits, `lambda_h` of the MFD authors; their commands "
+        "have 0.",
+    )
+    kd_temperature: Number = Field(
+        3.0, gt=0, description="The temperature of that distillation; the default is that of the MFD authors' code."
+    )
     sampling: Sampling = Field(
         "balanced",
         description="How batches are drawn: `balanced` draws equally often from every (class, group) cell, as many "
@@ -128,6 +179,10 @@ class Mfd(Distillation):
         "do, which makes an epoch of UTKFace 2.4 times, and one of CIFAR-10S 1.6 times as long; `plain` shuffles the "
         "training set.",
     )
+
+    def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
+        """Return the chosen layers, each with the base's; none where the last map alone is compared."""
+        return pair_from_the_last(self.layers, layers, base_layers) if self.layers else {}
 
 
 class Kd(Distillation):
@@ -161,15 +216,7 @@ class At(Distillation):
 
     def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
         """Return the student's layers that are compared, each with the base's at the same distance from the last."""
-        partners = dict(zip(reversed(layers), reversed(base_layers), strict=False))
-        for layer in self.layers or ():
-            if layer not in layers:
-                raise UserError(f"names {layer!r}, which the network does not have; choose one of {', '.join(layers)}")
-            if layer not in partners:
-                raise UserError(
-                    f"names {layer!r}, but the base has no layer at the same distance from its last; name a later one"
-                )
-        return {layer: partners[layer] for layer in self.layers or reversed(partners)}
+        return pair_from_the_last(self.layers, layers, base_layers)
 
 
 class Adversarial(Method):

@@ -184,6 +184,9 @@ def test_settings_are_written_under_the_names_of_a_configuration():
         "degree": 2,
         "offset": 1.0,
         "features": "pooled",
+        "layers": None,
+        "kd_weight": 0.0,
+        "kd_temperature": 3.0,
     }
 
 

@@ -43,7 +43,8 @@ def test_the_features_are_the_mean_of_the_last_map(kind, stem):
     pixels = 2 if stem == "imagenet" else {"resnet18": 8, "shufflenet_v2_x1_0": 8}[kind]
     assert output.maps[network.last_map].shape == (2, network.width, pixels, pixels)
     torch.testing.assert_close(output.maps[network.last_map].mean((2, 3)), output.features)
-    assert network.last_map_size(64) == network.width * pixels**2
+    shapes = network.map_shapes(64, [network.last_map])
+    assert shapes == {network.last_map: (network.width, pixels, pixels)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
