@@ -488,6 +488,28 @@ def test_layers_that_exist_are_taken():
     assert complete(study(None)).students["fair"].layers is None
 
 
+# of a larger teacher
+
+
+@pytest.mark.parametrize(
+    ("settings_", "shapes"),
+    [
+        ({}, {"resnet34": [], "resnet50": [(2048, 512)]}),
+        ({"features": "flattened"}, {"resnet34": [], "resnet50": [(2048, 512)]}),
+        ({"layers": ["layer1", "layer3"]}, {"resnet34": [], "resnet50": [(256, 64), (1024, 256)]}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["resnet34", "resnet50"])
+def test_a_student_of_a_deeper_teacher_has_a_regressor_where_widths_differ(tiny, kind, settings_, shapes):
+    torch.manual_seed(6)
+    base = build_network(network_settings(kind, "imagenet"), 3)
+    options = {"network": network_settings("resnet18", "imagenet"), "batch_size": 48, "epochs": 1}
+    trained = fit(tiny, {"kind": "mfd", **settings_}, base=base, **options)
+    assert [tuple(weight.shape) for weight in trained.method.parameters()] == shapes[kind]
+    assert trained.history["mfd"][0] > 0
+
+
 # together with the distillation of logits
 
 

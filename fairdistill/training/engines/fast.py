@@ -23,7 +23,10 @@ from fairdistill.training.engines.memory import keep_freed_memory
 from fairdistill.training.engines.shuffle import use_channels_last_shuffle
 
 # measured on CPUs: bfloat16 speeds dense convolutions up and halves the speed of depthwise ones
-BF16_PAYS = {("cpu", "resnet18"), ("cpu", "cifar_net"), ("cuda", "resnet18"), ("cuda", "shufflenet_v2_x1_0")}
+BF16_PAYS = {
+    *(("cpu", kind) for kind in ("resnet18", "resnet34", "resnet50", "cifar_net")),
+    *(("cuda", kind) for kind in ("resnet18", "shufflenet_v2_x1_0")),
+}
 
 
 class Images(base_engine.Images):
