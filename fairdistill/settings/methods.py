@@ -219,6 +219,79 @@ class At(Distillation):
         return pair_from_the_last(self.layers, layers, base_layers)
 
 
+class FitNets(Distillation):
+    """FitNets (Romero et al., ICLR 2015): a stage towards a hint of the base's, then knowledge distillation."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.fitnets:FitNets"
+    layer_setting: ClassVar[str] = "layer"
+
+    kind: Literal["fitnets"]
+    layer: Annotated[Name | None, OrNull] = Field(
+        None,
+        description="The guided layer of the student, whose hint is the base's layer at the same distance from the "
+        "last; `null` takes the middle one.",
+    )
+    hint_share: Number = Field(
+        0.33,
+        ge=0,
+        lt=1,
+        description="The share of the epochs that the hint stage has; the code of the MFD authors has a third.",
+    )
+    kd_weight: Number = Field(
+        4.0, ge=0, description="The weight of the distillation of logits in the first epoch after the hint stage."
+    )
+    final_kd_weight: Number = Field(
+        1.0, ge=0, description="The weight of the distillation in the last epoch; in between it changes linearly."
+    )
+    temperature: Number = Field(
+        3.0, gt=0, description="The temperature, by which the logits of both models are divided."
+    )
+
+    def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
+        """Return the guided layer with the hint layer."""
+        middle = layers[(len(layers) - 1) // 2]
+        return pair_from_the_last([self.layer or middle], layers, base_layers)
+
+
+class Nst(Distillation):
+    """Neuron selectivity transfer (Huang, Wang, 2017): where the base's neurons are active is the target."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.nst:NST"
+
+    kind: Literal["nst"]
+    beta: Number = Field(
+        50.0, ge=0, description="The weight of the squared MMD between neurons, which is added to the cross-entropy."
+    )
+    kernel: Literal["polynomial", "rbf", "linear"] = Field(
+        "polynomial",
+        description="The kernel of the MMD: `polynomial` is `(x . y)^2`; `rbf` has the mean squared distance as its "
+        "bandwidth.",
+    )
+    layers: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
+        None,
+        description="The layers of the student, each compared with the base's layer at the same distance from the "
+        "last; `null` takes all that both networks have, apart from those with maps of one pixel.",
+    )
+
+    def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
+        """Return the student's layers that are compared, each with the base's at the same distance from the last."""
+        return pair_from_the_last(self.layers, layers, base_layers)
+
+
+class Pkt(Distillation):
+    """Probabilistic knowledge transfer (Passalis, Tefas, ECCV 2018): which images the base takes for neighbours."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.pkt:PKT"
+
+    kind: Literal["pkt"]
+    beta: Number = Field(
+        30000.0,
+        ge=0,
+        description="The weight of the transfer loss, a mean over all pairs of a batch, which is added to the "
+        "cross-entropy.",
+    )
+
+
 class Adversarial(Method):
     """Adversarial debiasing (Zhang, Lemoine, Mitchell, AIES 2018) for equality of odds; it needs no base."""
 
@@ -231,4 +304,4 @@ class Adversarial(Method):
     )
 
 
-AnyMethod = Annotated[Erm | Mfd | Kd | At | Adversarial, Field(discriminator="kind")]
+AnyMethod = Annotated[Erm | Mfd | Kd | At | FitNets | Nst | Pkt | Adversarial, Field(discriminator="kind")]

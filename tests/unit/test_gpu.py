@@ -26,7 +26,12 @@ METHODS = [
     {"kind": "mfd", "kernel": "polynomial", "sampling": "plain"},
     {"kind": "mfd", "features": "flattened"},
     {"kind": "kd"},
+    {"kind": "mfd", "kd_weight": 2.0},
     {"kind": "at"},
+    {"kind": "fitnets", "hint_share": 0.5},
+    {"kind": "nst"},
+    {"kind": "nst", "kernel": "rbf"},
+    {"kind": "pkt"},
     {"kind": "adversarial"},
 ]
 GPU = {"device": "cuda", "epochs": 3}
