@@ -52,8 +52,9 @@ def gram(patterns: Tensor) -> Tensor:
 def rbf_mmd(base: Tensor, student: Tensor) -> Tensor:
     """The squared MMD of an image's patterns, k(x, y) = exp(-||x - y||^2 / (2 s)), (B,).
 
-    s is the mean of ||x - y||^2 over all pairs of the batch's images of a neuron of the base and one of the student. It
-    is held constant. The paper has "the mean squared distance of the pairs", and no code for this kernel.
+    s is the mean of ||x - y||^2 over all pairs, in all images of the batch, of a neuron of the base and one of the
+    student. It is held constant. The paper takes the mean squared distance of the pairs, without saying of which; the
+    authors' code lacks this kernel.
     """
     with torch.no_grad():
         scale = 2 * _squared_distances(base, student).mean().clamp_min(torch.finfo(student.dtype).tiny)

@@ -13,8 +13,8 @@ EPSILON = 1e-7
 def conditional_probabilities(features: Tensor) -> Tensor:
     """Return (B, B), row i the probabilities that image i picks each image of the batch as its neighbour.
 
-    They are proportional to the cosine kernel K(x, y) = (cos(x, y) + 1) / 2 of features (B, D), section 3.2 of the ECCV
-    paper. There no image picks itself; in the authors' code, as here, it does.
+    They are proportional to the cosine kernel K(x, y) = (cos(x, y) + 1) / 2 of features (B, D). In the paper no image
+    picks itself; in the authors' code, as here, it does.
     """
     unit = features / (features.norm(dim=1, keepdim=True) + EPSILON)
     kernel = (unit @ unit.T + 1) / 2

@@ -25,7 +25,7 @@ def maps_of(seed, *shape):
 
 
 def by_loops(base, student, kernel):
-    """Equation 7 of the paper, neuron by neuron and image by image."""
+    """The squared MMD as the paper prints it, neuron by neuron and image by image."""
 
     def patterns(maps):
         return [[channel.ravel() / np.linalg.norm(channel) for channel in image] for image in maps]

@@ -24,7 +24,7 @@ def features_of(seed, n=7, widths=(5, 3)):
 
 
 def probabilities(features):
-    """Of the ECCV paper's equations, with the pairs of an image with itself, one after another."""
+    """The conditional probabilities, with the pairs of an image with itself, one after another."""
     n = len(features)
     found = np.zeros((n, n))
     for i in range(n):
