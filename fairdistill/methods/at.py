@@ -3,9 +3,8 @@
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, normalize
 
-from fairdistill.methods.base import Batch, Method, Task
+from fairdistill.methods.base import Batch, Method, Task, pair_layers
 from fairdistill.networks import Output
-from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import At
 
 
@@ -53,12 +52,7 @@ class AT(Method):
 
     def __init__(self, settings: At, task: Task):
         super().__init__(settings, task)
-        assert task.base is not None, "the training loop refuses a training without its base"
-        try:
-            self.pairs = settings.pair_layers(task.network.layers, task.base.layers)
-        except UserError as error:
-            # in a training by hand; a configuration is checked when it is read
-            raise UserError(f"method at: layers {error}") from None
+        self.pairs = pair_layers(settings, task)
         self.layers = list(self.pairs)
         self.base_layers = list(self.pairs.values())
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fairdistill.data.sampling import epoch_order
 from fairdistill.networks import Classifier, Output
+from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import Method as Settings
 
 
@@ -238,3 +239,18 @@ def method_class(settings: Settings) -> type[Method]:
     """Return the class that `settings` names."""
     module, name = settings.implementation.split(":")
     return getattr(import_module(module), name)
+
+
+def pair_layers(settings: Settings, task: Task) -> dict[str, str]:
+    """Return the layers of the network that a method reads, each with that of the base, as its settings pair them.
+
+    Raises
+    ------
+    UserError
+        The settings name a layer that one of the two lacks. A configuration is checked for this when it is read, and a
+        training that is started by hand here.
+    """
+    try:
+        return settings.pair_layers(task.network.layers, task.base.layers if task.base else ())
+    except UserError as error:
+        raise UserError(f"method {settings.kind}: {settings.layer_setting} {error}") from None

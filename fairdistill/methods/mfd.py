@@ -4,16 +4,21 @@ Jung, Lee, Park, Moon, "Fair Feature Distillation for Visual Recognition", CVPR 
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import add
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
-from fairdistill.methods.base import Batch, Method, Task
-from fairdistill.networks import Output
+from fairdistill.methods.base import Batch, Method, Task, pair_layers
+from fairdistill.methods.kd import distillation_loss
+from fairdistill.networks import Classifier, Output
 from fairdistill.settings.methods import Mfd as Settings
+
+# names of what is read of the base, beside those of its layers
+FEATURES, LOGITS = "features", "logits"
 
 
 class _Products(torch.autograd.Function):
@@ -178,57 +183,91 @@ def mfd_loss_by_cells(
     return total
 
 
-def features(output: Output, layers: Sequence[str]) -> Tensor:
-    """Return the features (B, D), or the map (B, K, H, W) of the one layer of `layers` as (B, K H W)."""
-    return output.maps[layers[0]].flatten(1) if layers else output.features
+def features(output: Output, layer: str | None, *, pooled: bool) -> Tensor:
+    """Return what is compared: (B, D).
+
+    Without a layer they are the features before the head. Of a layer's map (B, K, H, W) they are the means over its
+    pixels (B, K), or all of its values (B, K H W).
+    """
+    if layer is None:
+        return output.features
+    return output.maps[layer].flatten(2).mean(2) if pooled else output.maps[layer].flatten(1)
 
 
 class MFD(Method):
-    """Cross-entropy + (lambda / 2) MFD (term paper, section IV-B.3).
+    """Cross-entropy + (lambda / 2) MFD + lambda_h KD (term paper, section IV-B.3; the last term is of Jung's code).
 
-    With lambda = 0 it is exactly cross-entropy, and the base is not asked. The features are those before the head or,
-    with `features: flattened`, all values of the last map, which Jung et al. compare in their code. Where the two
-    networks differ in width, a linear regressor without bias, trained with the student, maps its features to the base's
-    width.
+    The features are those before the head; with `features: flattened` they are all values of the last map, which Jung
+    et al. compare in their code; with `layers` they are those of the maps of these layers, pooled or flattened, and the
+    terms of the layers are added. Where the two networks differ in width, a linear regressor without bias, trained with
+    the student, maps its features to the base's width.
+
+    KD is Hinton's term of the logits (see `fairdistill.methods.kd`), which the authors' trainer adds with the factor
+    `lambh`. It is constant here, as in the authors' commands (`--no-annealing`); without that option their code lowers
+    it by 3 / (epochs - 1) after each epoch, from 4 to 1 by default.
+
+    With lambda = 0 and no KD it is exactly cross-entropy, and the base is not asked.
     """
 
     fixed_step = True
 
     def __init__(self, settings: Settings, task: Task):
         super().__init__(settings, task)
-        self.uses_base = settings.lambda_ > 0
+        self.uses_base = settings.lambda_ > 0 or settings.kd_weight > 0
         self.discrepancy = mfd_loss
         assert task.base is not None, "the training loop refuses a training without its base"
-        width, base_width = task.network.width, task.base.width
-        if self.uses_base and settings.features == "flattened":
-            self.layers, self.base_layers = [task.network.last_map], [task.base.last_map]
-            width, base_width = (each.last_map_size(task.image_size) for each in (task.network, task.base))
-        self.regressor = nn.Identity() if width == base_width else nn.Linear(width, base_width, bias=False)
+        self.pooled = settings.features == "pooled"
+        # what is compared: the layer of the network and that of the base; None where it is the features before the head
+        self.places: list[tuple[str | None, str | None]] = []
+        if settings.lambda_ > 0:
+            at_layers = pair_layers(settings, task)
+            at_the_end = None if self.pooled else task.network.last_map, None if self.pooled else task.base.last_map
+            self.places = list(at_layers.items()) or [at_the_end]
+        self.layers = [layer for layer, _ in self.places if layer is not None]
+        self.base_layers = [layer for _, layer in self.places if layer is not None]
+        widths, base_widths = (
+            self._widths(each, layers, task.image_size)
+            for each, layers in ((task.network, self.layers), (task.base, self.base_layers))
+        )
+        pairs = [(widths[layer], base_widths[other]) for layer, other in self.places]
+        self.regressors = nn.ModuleList(nn.Identity() if a == b else nn.Linear(a, b, bias=False) for a, b in pairs)
+
+    def _widths(self, network: Classifier, layers: Sequence[str], image_size: int) -> dict[str | None, int]:
+        """The numbers of features of each layer, and under None of those before the head."""
+        shapes = network.map_shapes(image_size, layers) if layers else {}
+        return {None: network.width} | {
+            layer: shape[0] if self.pooled else shape.numel() for layer, shape in shapes.items()
+        }
 
     def read_base(self, output: Output) -> dict[str, Tensor]:
-        """Return the features."""
-        return {"features": features(output, self.base_layers)}
+        """Return the features of each layer under its name, and the logits where they are distilled."""
+        found = {other or FEATURES: features(output, other, pooled=self.pooled) for _, other in self.places}
+        return found | ({LOGITS: output.logits} if self.settings.kd_weight > 0 else {})
 
     def loss(self, batch: Batch, output: Output, stage: str) -> dict[str, Tensor]:
-        """Return the cross-entropy and the weighted fairness term."""
+        """Return the cross-entropy and the weighted terms of fairness and distillation, as far as they are wanted."""
+        settings = self.settings
         terms = {"cross_entropy": cross_entropy(output.logits, batch.label)}
-        if self.uses_base:
-            terms["mfd"] = (
-                self.settings.lambda_
-                / 2
-                * self.discrepancy(
-                    batch.base["features"],
-                    self.regressor(features(output, self.layers)),
+        if self.places:
+            discrepancies = [
+                self.discrepancy(
+                    batch.base[other or FEATURES],
+                    regressor(features(output, layer, pooled=self.pooled)),
                     batch.label,
                     batch.group,
                     n_classes=self.n_classes,
                     n_groups=self.n_groups,
-                    kernel=self.settings.kernel,
-                    sigma=self.settings.sigma,
-                    degree=self.settings.degree,
-                    offset=self.settings.offset,
+                    kernel=settings.kernel,
+                    sigma=settings.sigma,
+                    degree=settings.degree,
+                    offset=settings.offset,
                 )
-            )
+                for (layer, other), regressor in zip(self.places, self.regressors, strict=True)
+            ]
+            terms["mfd"] = settings.lambda_ / 2 * reduce(add, discrepancies)
+        if settings.kd_weight > 0:
+            distillation = distillation_loss(batch.base[LOGITS], output.logits, temperature=settings.kd_temperature)
+            terms["distillation"] = settings.kd_weight * distillation
         return terms
 
     def use_printed_formula(self) -> None:

@@ -69,13 +69,13 @@ class Classifier(nn.Module):
         return Output(features.float(), logits.float(), {name: maps[name].float() for name in layers})
 
     @torch.no_grad()
-    def last_map_size(self, image_size: int) -> int:
-        """Return the number of values, all channels and pixels, of the last map of an image of so many pixels' edge."""
+    def map_shapes(self, image_size: int, layers: Sequence[str]) -> dict[str, torch.Size]:
+        """Return the shapes (K, H, W) of the maps of the named layers of an image of so many pixels' edge."""
         training = self.training
         # in evaluation mode, so that batch norms take no notice of the image
-        output = self.eval()(self.head.weight.new_zeros(1, 3, image_size, image_size), [self.last_map])
+        output = self.eval()(self.head.weight.new_zeros(1, 3, image_size, image_size), layers)
         self.train(training)
-        return output.maps[self.last_map].numel()
+        return {name: values.shape[1:] for name, values in output.maps.items()}
 
 
 def _keep(maps: dict[str, Tensor], name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:

@@ -50,11 +50,14 @@ class Method(Settings):
         Whether the method chooses or fits anything, for which it reads the validation split.
     has_group_heads
         Whether the network has outputs for each class and group, which no other method can stand on.
+    layer_setting
+        The setting that names layers, if there is one: errors of `pair_layers` are about it.
     """
 
     implementation: ClassVar[str]
     needs_validation: ClassVar[bool] = False
     has_group_heads: ClassVar[bool] = False
+    layer_setting: ClassVar[str] = "layers"
 
     kind: str
     sampling: Sampling = Field(
@@ -100,6 +103,36 @@ class Distillation(Method):
     )
 
 
+def pair_from_the_last(
+    chosen: Sequence[str] | None, layers: Sequence[str], base_layers: Sequence[str]
+) -> dict[str, str]:
+    """Return the chosen layers, each with the base's layer at the same distance from the last.
+
+    In ResNets and ShuffleNets of one stem the two have the same resolution.
+
+    Parameters
+    ----------
+    chosen
+        Names from `layers`; None chooses all that have a partner.
+    layers, base_layers
+        Those that the network and its base have, from the first to the last.
+
+    Raises
+    ------
+    UserError
+        A name that the network lacks, or for which the base has no partner.
+    """
+    partners = dict(zip(reversed(layers), reversed(base_layers), strict=False))
+    for layer in chosen or ():
+        if layer not in layers:
+            raise UserError(f"names {layer!r}, which the network does not have; choose one of {', '.join(layers)}")
+        if layer not in partners:
+            raise UserError(
+                f"names {layer!r}, but the base has no layer at the same distance from its last; name a later one"
+            )
+    return {layer: partners[layer] for layer in chosen or reversed(partners)}
+
+
 class Erm(Method):
     """Empirical risk minimisation: cross-entropy alone. `scratch` is another name of this kind."""
 
@@ -109,13 +142,16 @@ class Erm(Method):
 
 
 class Mfd(Distillation):
-    """MMD-based fair feature distillation (Jung et al., CVPR 2021): the loss is cross-entropy + (lambda / 2) MFD."""
+    """MMD-based fair feature distillation (Jung et al., CVPR 2021): the loss is cross-entropy + (lambda / 2) MFD.
+
+    With `kd_weight` above 0 the logits are distilled as well.
+    """
 
     implementation: ClassVar[str] = "fairdistill.methods.mfd:MFD"
 
     kind: Literal["mfd"]
     lambda_: Number = Field(
-        3.0, ge=0, alias="lambda", description="The weight of the fairness term; with 0 the loss is cross-entropy."
+        3.0, ge=0, alias="lambda", description="The weight of the fairness term; with 0 the loss is without it."
     )
     kernel: Literal["rbf", "polynomial"] = Field(
         "rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features."
@@ -132,6 +168,21 @@ class Mfd(Distillation):
         description="What the fairness term compares: the last feature map averaged over its pixels (`pooled`), or "
         "all of its values (`flattened`), as in the code of the MFD authors; for maps of one pixel they are the same.",
     )
+    layers: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
+        None,
+        description="The layers of the student whose maps are compared in place of the last one's, each with the "
+        "base's layer at the same distance from the last; the terms of several layers are added. `null` takes what "
+        "`features` says of the last map.",
+    )
+    kd_weight: Number = Field(
+        0.0,
+        ge=0,
+        description="The weight of Hinton's distillation of the logits, `lambda_h` of the MFD authors; their commands "
+        "have 0.",
+    )
+    kd_temperature: Number = Field(
+        3.0, gt=0, description="The temperature of that distillation; the default is that of the MFD authors' code."
+    )
     sampling: Sampling = Field(
         "balanced",
         description="How batches are drawn: `balanced` draws equally often from every (class, group) cell, as many "
@@ -139,6 +190,10 @@ class Mfd(Distillation):
         "do, which makes an epoch of UTKFace 2.4 times, and one of CIFAR-10S 1.6 times as long; `plain` shuffles the "
         "training set; `undersampled` and `class_balanced` are as for `kind: erm`.",
     )
+
+    def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
+        """Return the chosen layers, each with the base's; none where the last map alone is compared."""
+        return pair_from_the_last(self.layers, layers, base_layers) if self.layers else {}
 
 
 class Kd(Distillation):
@@ -172,15 +227,80 @@ class At(Distillation):
 
     def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
         """Return the student's layers that are compared, each with the base's at the same distance from the last."""
-        partners = dict(zip(reversed(layers), reversed(base_layers), strict=False))
-        for layer in self.layers or ():
-            if layer not in layers:
-                raise UserError(f"names {layer!r}, which the network does not have; choose one of {', '.join(layers)}")
-            if layer not in partners:
-                raise UserError(
-                    f"names {layer!r}, but the base has no layer at the same distance from its last; name a later one"
-                )
-        return {layer: partners[layer] for layer in self.layers or reversed(partners)}
+        return pair_from_the_last(self.layers, layers, base_layers)
+
+
+class FitNets(Distillation):
+    """FitNets (Romero et al., ICLR 2015): a stage towards a hint of the base's, then knowledge distillation."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.fitnets:FitNets"
+    layer_setting: ClassVar[str] = "layer"
+
+    kind: Literal["fitnets"]
+    layer: Annotated[Name | None, OrNull] = Field(
+        None,
+        description="The guided layer of the student, whose hint is the base's layer at the same distance from the "
+        "last; `null` takes the middle one.",
+    )
+    hint_share: Number = Field(
+        0.33,
+        ge=0,
+        lt=1,
+        description="The share of the epochs that the hint stage has; the code of the MFD authors has a third.",
+    )
+    kd_weight: Number = Field(
+        4.0, ge=0, description="The weight of the distillation of logits in the first epoch after the hint stage."
+    )
+    final_kd_weight: Number = Field(
+        1.0, ge=0, description="The weight of the distillation in the last epoch; in between it changes linearly."
+    )
+    temperature: Number = Field(
+        3.0, gt=0, description="The temperature, by which the logits of both models are divided."
+    )
+
+    def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
+        """Return the guided layer with the hint layer."""
+        middle = layers[(len(layers) - 1) // 2]
+        return pair_from_the_last([self.layer or middle], layers, base_layers)
+
+
+class Nst(Distillation):
+    """Neuron selectivity transfer (Huang, Wang, 2017): where the base's neurons are active is the target."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.nst:NST"
+
+    kind: Literal["nst"]
+    beta: Number = Field(
+        50.0, ge=0, description="The weight of the squared MMD between neurons, which is added to the cross-entropy."
+    )
+    kernel: Literal["polynomial", "rbf", "linear"] = Field(
+        "polynomial",
+        description="The kernel of the MMD: `polynomial` is `(x . y)^2`; `rbf` has the mean squared distance as its "
+        "bandwidth.",
+    )
+    layers: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
+        None,
+        description="The layers of the student, each compared with the base's layer at the same distance from the "
+        "last; `null` takes all that both networks have, apart from those with maps of one pixel.",
+    )
+
+    def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
+        """Return the student's layers that are compared, each with the base's at the same distance from the last."""
+        return pair_from_the_last(self.layers, layers, base_layers)
+
+
+class Pkt(Distillation):
+    """Probabilistic knowledge transfer (Passalis, Tefas, ECCV 2018): which images the base takes for neighbours."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.pkt:PKT"
+
+    kind: Literal["pkt"]
+    beta: Number = Field(
+        30000.0,
+        ge=0,
+        description="The weight of the transfer loss, a mean over all pairs of a batch, which is added to the "
+        "cross-entropy.",
+    )
 
 
 class Adversarial(Method):
@@ -336,6 +456,9 @@ AnyMethod = Annotated[
     | Mfd
     | Kd
     | At
+    | FitNets
+    | Nst
+    | Pkt
     | Adversarial
     | Reweighing
     | GroupMmd

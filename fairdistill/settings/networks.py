@@ -36,14 +36,30 @@ class Network(Settings):
     )
 
 
-class ResNet18(Network):
-    """ResNet-18 (He et al., CVPR 2016), as torchvision builds it."""
+class _ResNet(Network):
+    """What ResNets of any depth have."""
 
     implementation: ClassVar[str] = "fairdistill.networks.resnet"
     layers: ClassVar[tuple[str, ...]] = ("layer1", "layer2", "layer3", "layer4")
     last_map: ClassVar[str] = "layer4"
 
+
+class ResNet18(_ResNet):
+    """ResNet-18 (He et al., CVPR 2016), as torchvision builds it."""
+
     kind: Literal["resnet18"]
+
+
+class ResNet34(_ResNet):
+    """ResNet-34 (He et al., CVPR 2016), as torchvision builds it."""
+
+    kind: Literal["resnet34"]
+
+
+class ResNet50(_ResNet):
+    """ResNet-50 (He et al., CVPR 2016), as torchvision builds it; its features are four times as wide."""
+
+    kind: Literal["resnet50"]
 
 
 class ShuffleNetV2(Network):
@@ -69,4 +85,4 @@ class CifarNet(Network):
     stem: Literal["cifar"] = Field("cifar", description="The first layers; there is one choice, of stride 1.")
 
 
-AnyNetwork = Annotated[ResNet18 | ShuffleNetV2 | CifarNet, Field(discriminator="kind")]
+AnyNetwork = Annotated[ResNet18 | ResNet34 | ResNet50 | ShuffleNetV2 | CifarNet, Field(discriminator="kind")]

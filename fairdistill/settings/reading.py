@@ -295,11 +295,13 @@ def _check_layers(study: Study) -> None:
         for model in (Place(*names) for names in product(grid["architecture"], grid["method"])):
             base = study.base(model)
             base_layers = study.networks[base.architecture].layers if base else ()
+            method = study.method(model.method)
             try:
-                study.method(model.method).pair_layers(study.networks[model.architecture].layers, base_layers)
+                method.pair_layers(study.networks[model.architecture].layers, base_layers)
             except UserError as error:
                 on = f" (network {model.architecture}{f', base {_described(base)}' if base else ''})"
-                raise UnreadableSettings("config", ("students", model.method, "layers"), f"{error}{on}") from None
+                path = ("students", model.method, method.layer_setting)
+                raise UnreadableSettings("config", path, f"{error}{on}") from None
 
 
 def _check_sizes(study: Study) -> None:

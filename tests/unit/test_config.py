@@ -184,6 +184,9 @@ def test_settings_are_written_under_the_names_of_a_configuration():
         "degree": 2,
         "offset": 1.0,
         "features": "pooled",
+        "layers": None,
+        "kd_weight": 0.0,
+        "kd_temperature": 3.0,
     }
 
 
@@ -288,7 +291,7 @@ MISTAKES = [
     ({"networks": {"a\nb": {"kind": "x"}}}, f'config: networks holds the name "a\\nb"; a name is {NAME}'),
     ({"networks": {1: {"kind": "resnet18"}}}, f"config: networks holds the name 1; a name is {NAME}"),
     ({"networks": {"same": {"kind": "resnet18"}}}, "config: networks holds the name 'same', which is reserved"),
-    ({"networks": {"r": {"kind": "resnet50"}}}, "config: networks.r.kind is \"resnet50\"; did you mean 'resnet18'?"),
+    ({"networks": {"r": {"kind": "resnet51"}}}, "config: networks.r.kind is \"resnet51\"; did you mean 'resnet50'?"),
     ({"networks": {"r": {"kind": ["resnet18"]}}}, 'config: networks.r.kind is ["resnet18"]; did you'),
     ({"networks": {"r": {}}}, "config: networks.r lacks the key 'kind'"),
     ({"networks": {"r": {"kind": "resnet18", "resnet18": 1}}}, "config: networks.r has the unknown key 'resnet18'"),

@@ -162,4 +162,4 @@ def test_a_method_is_told_the_size_of_the_crops(tiny, engine):
     wide = replace(tiny, images=np.pad(tiny.images, ((0, 0), (0, 1), (0, 1), (0, 0))))
     for dataset, pixels in ((cropping(wide), 1), (wide, 4)):
         trained = fit(dataset, student, base=base, engine=engine, epochs=1, batch_size=48)
-        assert trained.method.regressor.weight.shape == (512 * pixels, 1024 * pixels)
+        assert trained.method.regressors[0].weight.shape == (512 * pixels, 1024 * pixels)

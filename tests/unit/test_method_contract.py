@@ -705,10 +705,12 @@ def steps_loss(dataset, method, engine, **options):
 @pytest.mark.parametrize(
     "method",
     [
-        *({"kind": kind} for kind in ("erm", "mfd", "kd", "at", "adversarial")),
+        *({"kind": kind} for kind in ("erm", "mfd", "kd", "at", "fitnets", "nst", "pkt", "adversarial")),
         {"kind": "mfd", "features": "flattened", "sampling": "oversampled"},
         *({"kind": kind} for kind in ("reweighing", "group_mmd", "group_dro")),
         *({"kind": kind} for kind in ("domain_independent", "domain_discriminative")),
+        {"kind": "mfd", "layers": ["stage2", "stage4"], "kd_weight": 2.0},
+        *({"kind": "nst", "kernel": kernel} for kernel in ("rbf", "linear")),
         *(a_kind(name) for name in ("Reweighing", "Autoencoder", "GroupHeads", "GroupDRO", "Noise", "TwoOptimizers")),
     ],
     ids=str,

@@ -7,15 +7,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from method_trainings import assert_same_bits, fit, interrupted, network_settings
+from scipy.special import softmax
+from scipy.stats import entropy
 from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel, rbf_kernel
 from sklearn.preprocessing import normalize
 
 from fairdistill.methods.base import Batch, Task
 from fairdistill.methods.mfd import MFD, by_class, mfd_loss
-from fairdistill.networks import Classifier, Output, freeze
+from fairdistill.networks import Classifier, Output, build_network, freeze
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import AnyMethod
-from fairdistill.settings.reading import read_settings
+from fairdistill.settings.reading import complete, read_settings
+from fairdistill.training.resume import ResumeState
 
 C, G, D = 3, 2, 5
 
@@ -271,7 +275,7 @@ def test_a_regressor_joins_different_widths():
     joined = method(D, 9)
     terms, _ = terms_of(joined, (teacher.repeat(1, 2)[:, :9], student, label, group))
     terms["mfd"].backward()
-    assert joined.regressor.weight.grad.abs().sum() > 0
+    assert joined.regressors[0].weight.grad.abs().sum() > 0
 
 
 # of the last map before pooling
@@ -351,7 +355,7 @@ def test_a_regressor_joins_flattened_maps_of_different_widths(size):
     pixels = (size // 4) ** 2
     assert [tuple(p.shape) for p in mfd.parameters()] == [(3 * pixels, 2 * pixels)]
     term_on(network, base, mfd.double(), *images_of(2, size=size)).backward()
-    assert mfd.regressor.weight.grad.abs().sum() > 0
+    assert mfd.regressors[0].weight.grad.abs().sum() > 0
     assert list(flattening(2, 2, size=size)[2].parameters()) == []
 
 
@@ -359,7 +363,7 @@ def test_measuring_a_map_leaves_the_network_as_it_was():
     network = Classifier(Pooled(4), torch.nn.Linear(4, C), last_map="map").train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     random = torch.get_rng_state()
-    assert network.last_map_size(16) == 4 * 4 * 4
+    assert network.map_shapes(16, ["map"]) == {"map": (4, 4, 4)}
     assert network.training
     assert network.body.map.training
     assert torch.equal(torch.get_rng_state(), random)
@@ -368,7 +372,180 @@ def test_measuring_a_map_leaves_the_network_as_it_was():
 
 def test_flattened_features_without_a_fairness_term_ask_for_no_map():
     _, _, mfd = flattening(2, 2, **{"lambda": 0.0})
-    assert (mfd.layers, mfd.base_layers) == ((), ())
+    assert (mfd.layers, mfd.base_layers) == ([], [])
+
+
+# of the maps of other layers
+
+
+class TwoMaps(torch.nn.Module):
+    """Maps of `channels` channels and of twice as many, of a quarter and of an eighth of the image's edge."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.first = torch.nn.Sequential(torch.nn.Conv2d(3, channels, 4, stride=4), torch.nn.Tanh())
+        self.second = torch.nn.Conv2d(channels, 2 * channels, 2, stride=2)
+
+    def forward(self, images):
+        return self.second(self.first(images)).mean((2, 3))
+
+
+def at_layers(channels, base_channels, **settings):
+    torch.manual_seed(channels)
+    network, base = (
+        Classifier(TwoMaps(n), torch.nn.Linear(2 * n, C), layers=["first", "second"], last_map="second").double()
+        for n in (channels, base_channels)
+    )
+    return network, freeze(base), method_for(network, base, size=16, **settings).double()
+
+
+def outputs_of(network, images):
+    """In float64, with all maps from one pass."""
+    first = network.body.first(images)
+    second = network.body.second(first)
+    features = second.mean((2, 3))
+    return Output(features, network.head(features), {"first": first, "second": second})
+
+
+@pytest.mark.parametrize("printed", [False, True])
+@pytest.mark.parametrize("which", ["pooled", "flattened"])
+@pytest.mark.parametrize("layers", [["first"], ["second"], ["second", "first"]], ids=str)
+def test_features_are_those_of_the_named_layers(layers, which, printed):
+    network, base, mfd = at_layers(2, 2, layers=layers, features=which, sigma=0.5)
+    if printed:
+        mfd.use_printed_formula()
+    assert (mfd.layers, mfd.base_layers) == (layers, layers)
+    images, label, group = images_of(3, size=16)
+    expected = 0.0
+    for layer in layers:
+        of = []
+        for each in (base, network):
+            maps = each.body.first(images)
+            maps = (maps if layer == "first" else each.body.second(maps)).detach().numpy()
+            of.append(maps.mean((2, 3)) if which == "pooled" else maps.reshape(len(label), -1))
+        expected += 1.5 * reference(*of, label, group, sigma=0.5)
+    outputs = [outputs_of(each, images) for each in (base, network)]
+    batch = Batch(images, label, group, torch.arange(len(label)), mfd.read_base(outputs[0]))
+    term = mfd.loss(batch, outputs[1], "train")["mfd"]
+    assert term.item() == pytest.approx(expected, rel=1e-9)
+    term.backward()
+    assert (network.body.second.weight.grad is not None) == ("second" in layers)
+    assert network.body.first[0].weight.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in base.parameters())
+
+
+def test_the_pooled_map_of_the_last_layer_is_what_is_compared_by_default():
+    network, base, last = at_layers(2, 2, layers=["second"])
+    _, _, default = at_layers(2, 2)
+    images, label, group = images_of(4, size=16)
+    found = []
+    for mfd in (last, default):
+        outputs = [outputs_of(each, images) for each in (base, network)]
+        batch = Batch(images, label, group, torch.arange(len(label)), mfd.read_base(outputs[0]))
+        found.append(mfd.loss(batch, outputs[1], "train")["mfd"].item())
+    assert found[0] == pytest.approx(found[1], rel=1e-12)
+    assert (default.layers, last.layers) == ([], ["second"])
+
+
+@pytest.mark.parametrize(
+    ("which", "shapes"), [("pooled", [(3, 2), (6, 4)]), ("flattened", [(3 * 16, 2 * 16), (6 * 4, 4 * 4)])]
+)
+def test_each_layer_has_a_regressor_of_its_own(which, shapes):
+    _, _, mfd = at_layers(2, 3, layers=["first", "second"], features=which)
+    assert [tuple(weight.shape) for weight in mfd.parameters()] == shapes
+    assert list(at_layers(2, 2, layers=["first", "second"], features=which)[2].parameters()) == []
+
+
+def study(layers, base="teacher"):
+    student = {"kind": "mfd", "layers": layers, "base": base}
+    return {"architectures": ["resnet"], "methods": ["fair"], "students": {"fair": student}}
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (study(["layer9"]), "names 'layer9', which the network does not have; choose one of layer1, layer2"),
+        (
+            study(["layer1"], {"method": "teacher", "architecture": "shufflenet"}),
+            "names 'layer1', but the base has no layer at the same distance from its last; name a later one",
+        ),
+    ],
+)
+def test_a_layer_that_does_not_exist_is_refused_when_the_configuration_is_read(config, words):
+    with pytest.raises(UserError) as error:
+        complete(config)
+    assert str(error.value).startswith(f"config: students.fair.layers {words}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_layer_that_does_not_exist_is_refused_in_a_training_by_hand():
+    with pytest.raises(UserError, match=r"^method mfd: layers names 'third', which the network does not have; choose"):
+        at_layers(2, 2, layers=["third"])
+
+
+def test_layers_that_exist_are_taken():
+    assert complete(study(["layer2", "layer4"])).students["fair"].layers == ["layer2", "layer4"]
+    assert complete(study(None)).students["fair"].layers is None
+
+
+# of a larger teacher
+
+
+@pytest.mark.parametrize(
+    ("settings_", "shapes"),
+    [
+        ({}, {"resnet34": [], "resnet50": [(2048, 512)]}),
+        ({"features": "flattened"}, {"resnet34": [], "resnet50": [(2048, 512)]}),
+        ({"layers": ["layer1", "layer3"]}, {"resnet34": [], "resnet50": [(256, 64), (1024, 256)]}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["resnet34", "resnet50"])
+def test_a_student_of_a_deeper_teacher_has_a_regressor_where_widths_differ(tiny, kind, settings_, shapes):
+    torch.manual_seed(6)
+    base = build_network(network_settings(kind, "imagenet"), 3)
+    options = {"network": network_settings("resnet18", "imagenet"), "batch_size": 48, "epochs": 1}
+    trained = fit(tiny, {"kind": "mfd", **settings_}, base=base, **options)
+    assert [tuple(weight.shape) for weight in trained.method.parameters()] == shapes[kind]
+    assert trained.history["mfd"][0] > 0
+
+
+# together with the distillation of logits
+
+
+@pytest.mark.parametrize(("lambda_", "kd_weight"), [(3.0, 4.0), (0.0, 2.0), (3.0, 0.0)])
+def test_logits_are_distilled_as_in_the_authors_code(lambda_, kd_weight):
+    """lambh * T^2 * KLDivLoss(reduction="batchmean") of the authors' trainer, here by scipy."""
+    sample_ = sample(11, dtype=torch.float32)
+    mfd = method(D, D, **{"lambda": lambda_}, kd_weight=kd_weight)
+    terms, logits = terms_of(mfd, sample_)
+    assert mfd.uses_base
+    assert list(terms) == ["cross_entropy", *["mfd"] * (lambda_ > 0), *["distillation"] * (kd_weight > 0)]
+    # the base's logits are those of the student + 1, which are the same probabilities
+    if kd_weight:
+        assert terms["distillation"].item() == pytest.approx(0, abs=1e-5)
+        teacher, student, label, group = sample_
+        of_base = torch.randn(len(label), C, generator=torch.Generator().manual_seed(1))
+        read = mfd.read_base(Output(teacher, of_base, {}))
+        batch = Batch(torch.empty(len(label), 0), label, group, torch.arange(len(label)), read)
+        terms = mfd.loss(batch, Output(student, logits, {}), "train")
+        p, q = (softmax(values.double().numpy() / 3, axis=1) for values in (of_base, logits))
+        assert terms["distillation"].item() == pytest.approx(kd_weight * 9 * entropy(p, q, axis=1).mean(), rel=1e-5)
+    if lambda_:
+        assert terms["mfd"].item() == pytest.approx(1.5 * reference(*sample_), rel=1e-4)
+
+
+def test_a_student_of_the_fairness_term_and_of_the_logits_is_resumed_to_the_bit(tiny, tmp_path):
+    """At two layers, with regressors, and with the logits."""
+    settings_ = {"kind": "mfd", "layers": ["stage2", "stage4"], "kd_weight": 2.0}
+    torch.manual_seed(5)
+    base = build_network(network_settings("resnet18"), 3)
+    whole = fit(tiny, settings_, base=base)
+    assert {"cross_entropy", "mfd", "distillation"} <= {*whole.history}
+    assert whole.method.base_layers == ["layer2", "layer4"]
+    state = ResumeState(tmp_path / "state", "fingerprint")
+    interrupted(tiny, settings_, before=1, base=base, resume=state)
+    assert_same_bits(whole, fit(tiny, settings_, base=base, resume=state))
 
 
 @pytest.mark.parametrize(
@@ -388,6 +565,9 @@ def test_flattened_features_without_a_fairness_term_ask_for_no_map():
             {"kind": "erm", "sampling": "fair"},
             'method: sampling is "fair"; choose one of plain, balanced, oversampled, undersampled, class_balanced',
         ),
+        ({"kind": "mfd", "kd_weight": -1}, "method: kd_weight is -1; it must be at least 0"),
+        ({"kind": "mfd", "kd_temperature": 0}, "method: kd_temperature is 0; it must be above 0"),
+        ({"kind": "mfd", "layers": []}, "method: layers is empty; name at least one"),
         ({"kind": "mfd", "features": "flat"}, "method: features is \"flat\"; did you mean 'flattened'?"),
     ],
 )

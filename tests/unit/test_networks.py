@@ -16,7 +16,7 @@ from fairdistill.settings.reading import read_settings
 
 RESNET = ResNet18(kind="resnet18")
 SHUFFLENET = ShuffleNetV2(kind="shufflenet_v2_x1_0")
-KINDS = [RESNET.kind, SHUFFLENET.kind]
+ALL = [RESNET.kind, "resnet34", "resnet50", SHUFFLENET.kind]
 
 
 def settings_of(kind, **others):
@@ -24,7 +24,9 @@ def settings_of(kind, **others):
 
 
 @pytest.mark.parametrize("stem", ["imagenet", "cifar"])
-@pytest.mark.parametrize(("kind", "width"), [("resnet18", 512), ("shufflenet_v2_x1_0", 1024)])
+@pytest.mark.parametrize(
+    ("kind", "width"), [("resnet18", 512), ("resnet34", 512), ("resnet50", 2048), ("shufflenet_v2_x1_0", 1024)]
+)
 def test_features_are_what_the_head_sees(kind, width, stem):
     network = build_network(settings_of(kind, stem=stem), n_outputs=7).eval()
     features, logits, maps = network(torch.randn(2, 3, 32, 32))
@@ -36,17 +38,18 @@ def test_features_are_what_the_head_sees(kind, width, stem):
 
 
 @pytest.mark.parametrize("stem", ["imagenet", "cifar"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 def test_the_features_are_the_mean_of_the_last_map(kind, stem):
     network = build_network(settings_of(kind, stem=stem), n_outputs=3).eval()
     output = network(torch.randn(2, 3, 64, 64), [network.last_map])
-    pixels = 2 if stem == "imagenet" else {"resnet18": 8, "shufflenet_v2_x1_0": 8}[kind]
+    pixels = 2 if stem == "imagenet" else 8
     assert output.maps[network.last_map].shape == (2, network.width, pixels, pixels)
     torch.testing.assert_close(output.maps[network.last_map].mean((2, 3)), output.features)
-    assert network.last_map_size(64) == network.width * pixels**2
+    shapes = network.map_shapes(64, [network.last_map])
+    assert shapes == {network.last_map: (network.width, pixels, pixels)}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 def test_equals_torchvision_s_network(kind):
     from torchvision import models
 

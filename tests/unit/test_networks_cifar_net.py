@@ -57,7 +57,7 @@ def test_it_is_the_layers_of_the_authors(network):
     torch.testing.assert_close(output.logits, linear(features, weights[14], weights[15]))
     # what the authors distil on this network is what its head sees
     assert torch.equal(output.maps[network.last_map], output.features)
-    assert network.last_map_size(32) == network.width == 256
+    assert network.map_shapes(32, [network.last_map]) == {network.last_map: (network.width,)} == {"hidden": (256,)}
 
 
 def test_a_quarter_of_each_pooled_map_is_dropped_in_training(network):

@@ -192,7 +192,7 @@ def versions_of_trainings():
 @pytest.mark.parametrize(
     ("path", "retrained"),
     [
-        ("fairdistill/networks/resnet.py", {"resnet18"}),
+        ("fairdistill/networks/resnet.py", {"resnet18", "resnet34", "resnet50"}),
         ("fairdistill/networks/shufflenet.py", {"shufflenet_v2_x1_0"}),
         ("fairdistill/methods/mfd.py", {"mfd"}),
         ("fairdistill/training/engines/fast.py", {"fast"}),

@@ -17,7 +17,7 @@ from small_network import Small
 from fairdistill.methods.base import Task, method_class
 from fairdistill.networks import build_network, load_network, save_network
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.methods import At, Erm, Kd, Mfd
+from fairdistill.settings.methods import At, Erm, FitNets, Kd, Mfd, Nst, Pkt
 from fairdistill.settings.networks import ResNet18, ShuffleNetV2
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.training import Training
@@ -151,26 +151,34 @@ def base_outputs(settings, base, images):
     return BaseOutputs(base, method, images, flip=True)
 
 
-READ = {"mfd": ["features"], "kd": ["logits"], "at": ["stage2", "stage3", "stage4"]}
-
-
 @pytest.mark.parametrize(
-    "settings", [MFD, Mfd(kind="mfd", features="flattened"), Kd(kind="kd"), At(kind="at")], ids=str
+    ("settings", "read"),
+    [
+        (MFD, ["features"]),
+        (Mfd(kind="mfd", features="flattened"), ["conv5"]),
+        (Mfd(kind="mfd", layers=["stage3", "stage4"], kd_weight=1.0), ["stage3", "stage4", "logits"]),
+        (Kd(kind="kd"), ["logits"]),
+        (At(kind="at"), ["stage2", "stage3", "stage4"]),
+        (FitNets(kind="fitnets"), ["hint", "logits"]),
+        (Nst(kind="nst"), ["stage2", "stage3"]),
+        (Pkt(kind="pkt"), ["features"]),
+    ],
+    ids=str,
 )
-def test_a_base_asked_once_says_what_one_asked_at_every_step_says(tiny, teacher, settings, monkeypatch):
+def test_a_base_asked_once_says_what_one_asked_at_every_step_says(tiny, teacher, settings, read, monkeypatch):
     images = Images(tiny, "train", CPU)
     positions, flip = torch.tensor([5, 17, 90]), torch.tensor([True, False, True])
     batch = images.batch(positions, flip)
     kept = base_outputs(settings, teacher.network, images)
     # only what the method reads takes memory: both orientations of every image
-    assert list(kept.kept) == READ[settings.kind]
+    assert list(kept.kept) == read
     assert all(values.shape[:2] == (2, 96) for values in kept.kept.values())
     monkeypatch.setattr(BaseOutputs, "CACHE", sum(values.nbytes for values in kept.kept.values()) - 1)
     anew = base_outputs(settings, teacher.network, images)
     assert not anew.kept
     # the images are not looked at where the outputs are kept
     ours, plain = kept(positions, flip, None), anew(positions, flip, batch)
-    assert list(ours) == list(plain) == READ[settings.kind]
+    assert list(ours) == list(plain) == read
     for name in ours:
         torch.testing.assert_close(ours[name], plain[name], atol=1e-5, rtol=1e-5)
         assert not ours[name].requires_grad
