@@ -198,8 +198,7 @@ def test_what_dataset_json_says_is_checked(tmp_path, key, value, reason):
 
 @pytest.mark.parametrize(
     "key",
-    ["kind", "settings", "classes", "groups", "image_size", "crop", "crop_test", "weighting", "for_seed", "folds"]
-    + ["sha256", "source"],
+    "kind settings classes groups image_size crop crop_test weighting for_seed folds sha256 source".split(),
 )
 def test_a_key_that_dataset_json_lacks_is_named(tmp_path, key):
     """As in a data set that an earlier version prepared."""
@@ -210,7 +209,11 @@ def test_a_key_that_dataset_json_lacks_is_named(tmp_path, key):
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        ("folds", [FOLD] * 2, "the 2 folds in dataset.json need the columns sample_id, image_id, split0, split1, label,"),
+        (
+            "folds",
+            [FOLD] * 2,
+            "the 2 folds in dataset.json need the columns sample_id, image_id, split0, split1,",
+        ),
         ("classes", ["a"], "dataset.json names 1 classes, and samples.parquet has others"),
         ("groups", ["g"], "dataset.json names 1 groups, and samples.parquet has others"),
     ],
