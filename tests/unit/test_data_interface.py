@@ -198,7 +198,10 @@ def test_what_dataset_json_says_is_checked(tmp_path, key, value, reason):
 
 @pytest.mark.parametrize(
     "key",
-    "kind settings classes groups image_size crop crop_test weighting for_seed folds sha256 source".split(),
+    [
+        *("kind", "settings", "classes", "groups", "image_size", "crop", "crop_test"),
+        *("weighting", "for_seed", "folds", "sha256", "source"),
+    ],
 )
 def test_a_key_that_dataset_json_lacks_is_named(tmp_path, key):
     """As in a data set that an earlier version prepared."""
