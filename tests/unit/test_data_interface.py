@@ -118,6 +118,22 @@ def test_a_validation_split_that_is_asked_for_has_to_be_there(tmp_path):
         write_dataset(tmp_path / "faces", prepared(), {"kind": "tiny", "validation": 0.1})
 
 
+@pytest.mark.parametrize("value", [0, 7, 255])
+def test_training_images_that_are_all_alike_in_a_channel_are_refused(tmp_path, value):
+    p = prepared()
+    p.images[:12, ..., 1] = value
+    with pytest.raises(
+        UserError, match=r"^data: d has one value in all pixels of its training images .* green, .*none$"
+    ):
+        write_dataset(tmp_path / "d", p, {"kind": "tiny"})
+    assert list(tmp_path.glob("d/*")) == []
+    write_dataset(tmp_path / "d", p, {"kind": "tiny", "normalise": "none"})
+    assert load_dataset(tmp_path / "d").std.tolist() == [1, 1, 1]
+    p.images[0, 0, 0, 1] ^= 1
+    write_dataset(tmp_path / "d", p, {"kind": "tiny"})
+    assert 0 < load_dataset(tmp_path / "d").std[1] < 0.001
+
+
 def test_failed_write_leaves_the_earlier_data_set_whole(tmp_path):
     def full_disk():
         yield from prepared().images[:20]
