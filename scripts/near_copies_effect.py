@@ -19,10 +19,10 @@ from fairdistill.data.near_copies import families
 from fairdistill.evaluation.correctness import Correctness, collect, from_metrics
 from fairdistill.evaluation.criteria import deo_a, deo_m, overall
 from fairdistill.reporting.columns import MEASURED
+from fairdistill.reporting.records import read_record
 from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.runtime.files import read_json
 from fairdistill.runtime.progress import log
 from fairdistill.settings.data import AnyDataSet, DataSet
 from fairdistill.settings.methods import TEACHER
@@ -120,17 +120,24 @@ def main() -> None:
         paths = sorted((args.results / "metrics" / name).rglob("*.json"))
         if not paths:
             raise UserError(f"{args.results}/metrics/{name} has no metrics files; name a data set of the study")
-        records = [read_json(path) for path in paths]
-        settings = read_settings(AnyDataSet, records[0]["data"]["settings"], where=str(paths[0]))
-        if settings.folds > 1 or settings.archive is None:
-            raise UserError(f"{name} has folds or no archive; name a data set with one test split and an archive")
-        copied = images_with_copies(settings, args.archives / settings.archive)
-        for path, record in zip(paths, records, strict=True):
-            answers = from_metrics(record["metrics"], classes=record["classes"], groups=record["groups"])
+        copied: dict[str, Correctness] = {}
+        for path in paths:
+            record = read_record(path)
+            settings = read_settings(AnyDataSet, record.data.settings, where=str(path))
+            if settings.folds > 1 or settings.archive is None:
+                raise UserError(f"{name} has folds or no archive; name a data set with one test split and an archive")
+            drawn = settings.drawn_for(record.run.seed)
+            # the models of one data set share it
+            key = drawn.model_dump_json()
+            if key not in copied:
+                copied[key] = images_with_copies(drawn, args.archives / settings.archive)
             try:
-                rows.append({column: record["run"][column] for column in RUN} | effect(answers, copied))
+                answers = from_metrics(record.metrics.to_json(), classes=record.classes, groups=record.groups)
+                rows.append({column: getattr(record.run, column) for column in RUN} | effect(answers, copied[key]))
             except UserError as error:
                 raise UserError(f"{path}: {error}") from error
+            except (KeyError, ValueError) as error:
+                raise UserError(f"{path}: its correctness is damaged ({error}); evaluate the model again") from error
         log(f"{name}: {len(paths)} models")
     table = with_gaps(pd.DataFrame(rows))
     if args.csv:

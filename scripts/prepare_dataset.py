@@ -4,11 +4,11 @@ Prints the number of images in each split, class and group, and notes such as ho
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from fairdistill.data.preparing import describe, prepare_dataset
 from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.runtime.files import parse_json
 from fairdistill.settings.arguments import seed_argument
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.reading import read_settings
@@ -31,8 +31,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
     arguments = parser.parse_args()
     try:
-        given = json.loads(arguments.settings)
-    except json.JSONDecodeError as error:
+        given = parse_json(arguments.settings)
+    except ValueError as error:
         raise UserError(f"--settings: not JSON ({error})") from error
     settings = read_settings(AnyDataSet, given, where="data")
     print(describe(prepare_dataset(arguments.output, settings, arguments.archive, arguments.seed)))

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.files import parse_json
 from fairdistill.settings.arguments import seed_argument
 from fairdistill.settings.base import Settings
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.names import Names
 from fairdistill.settings.networks import AnyNetwork
-from fairdistill.settings.reading import read_settings
+from fairdistill.settings.reading import LONGEST, read_settings
 from fairdistill.settings.study import Study
 from fairdistill.settings.training import Training
 from fairdistill.training.job import run_training
@@ -28,9 +29,9 @@ def json_argument(text: str) -> dict:
     if not text.startswith(("{", "[")):
         return {"kind": text}
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise argparse.ArgumentTypeError(f"not valid JSON ({error}): {text}") from error
+        return parse_json(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not valid JSON ({error}): {text[:LONGEST]}") from error
 
 
 def settings_argument(kind: Any, where: str) -> Callable[[str], Settings]:

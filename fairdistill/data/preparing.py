@@ -16,6 +16,7 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
 from fairdistill.settings.data import DataSet
 
+CHANNELS = ("red", "green", "blue")
 IMAGENET = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # mean and standard deviation, as torchvision has them
 # The draws of the kinds are seeded with `split_seed` and a class or image number. This takes the place of that number
 # for the validation split, and is larger than all of them, so that the split is independent of the other draws.
@@ -203,6 +204,8 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, 
     ):
         moments = _write_images(images_file, prepared, (samples[columns] == "train").to_numpy())
         normalise = settings.get("normalise", "train")
+        if normalise == "train":
+            _refuse_plain_channels(folder.name, moments, prepared)
         samples.to_parquet(samples_file, index=False)
         info = {
             "kind": settings["kind"],
@@ -211,7 +214,7 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, 
             "groups": prepared.groups,
             "image_size": prepared.image_size,
             "crop": settings.get("crop"),
-            "crop_test": settings.get("crop_test"),
+            "crop_test": settings.get("crop_test", "centre"),
             "images": len(samples),
             "weighting": prepared.weighting,
             "for_seed": seed,
@@ -282,6 +285,16 @@ def _refuse_empty_cells(name: str, fold: int, counts: Mapping[str, NDArray], pre
             )
 
 
+def _refuse_plain_channels(name: str, moments: list[tuple[NDArray, NDArray]], prepared: Prepared) -> None:
+    for fold, (_, std) in enumerate(moments):
+        for channel in np.flatnonzero(std == 0):
+            raise UserError(
+                f"data: {name} has one value in all pixels of its training images in the channel {CHANNELS[channel]}"
+                f"{_in_fold(prepared, fold)}, so they cannot be normalised by its deviation; change the settings that "
+                "make the images, such as `contrast`, or set `normalise` to none"
+            )
+
+
 def _normalisation(normalise: str, mean: NDArray, std: NDArray) -> tuple[list[float], list[float]]:
     """The mean and standard deviation that images are normalised by, of those of the training images."""
     if normalise == "imagenet":
@@ -314,5 +327,6 @@ def _write_images(path: Path, prepared: Prepared, train: NDArray[np.bool_]) -> l
                 squares[in_training] += np.square(values).sum(axis=0)
     n = train.sum(axis=0)[:, None] * size * size
     mean = total / n
-    std = np.sqrt(squares / n - mean**2)
+    # rounding may take the variance of equal values below zero or a little above; these sums are of whole numbers
+    std = np.sqrt(np.where(squares * n == total**2, 0, squares / n - mean**2))
     return list(zip(mean / 255, std / 255, strict=True))

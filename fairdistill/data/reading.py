@@ -1,19 +1,53 @@
 """Read a prepared data set from its folder, and check it with its digest."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import parse_json
 
 SPLITS = ("train", "validation", "test")
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False, strict=True)
+
+
+class _Fold(_Checked):
+    mean: list[float] = Field(min_length=3, max_length=3)
+    std: list[Annotated[float, Field(gt=0)]] = Field(min_length=3, max_length=3)
+
+
+class _Info(_Checked):
+    """What training reads of dataset.json."""
+
+    kind: str
+    settings: dict
+    classes: list[str] = Field(min_length=1)
+    groups: list[str] = Field(min_length=1)
+    image_size: int = Field(ge=1)
+    crop: Annotated[int, Field(ge=1)] | None
+    crop_test: Literal["centre", "whole"]
+    weighting: Literal["images", "cells"]
+    for_seed: Annotated[int, Field(ge=0)] | None
+    folds: list[_Fold] = Field(min_length=1)
+    sha256: str
+    source: dict[str, str]
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.crop is not None and self.crop > self.image_size:
+            raise ValueError(f"crop is {self.crop}, and image_size {self.image_size}")
+        return self
 
 
 @dataclass
@@ -84,6 +118,7 @@ def load_dataset(folder: Path | str, fold: int = 0) -> ImageDataset:
             )
         if digest != info["sha256"]:
             raise ValueError("images.npy and samples.parquet do not have the sha256 in dataset.json")
+        _require_fit(samples, info)
     folds = info["folds"]
     if fold >= len(folds):
         has = f"its {len(folds)} folds are numbered from 0" if len(folds) > 1 else "it was not divided into folds"
@@ -133,11 +168,25 @@ def _naming_damaged(path: Path) -> Iterator[Path]:
 
 
 def _read_info(path: Path) -> dict:
-    info = json.loads(path.read_bytes())
-    for key in ("classes", "groups", "image_size", "crop", "crop_test", "folds", "sha256"):
-        if key not in info:
-            raise ValueError(f"lacks {key}")
+    info = parse_json(path.read_bytes())
+    try:
+        _Info.model_validate(info)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(": ".join([where] * bool(where) + [first["msg"]])) from error
     return info
+
+
+def _require_fit(samples: pd.DataFrame, info: dict) -> None:
+    """The digest is of the images and samples alone, and says nothing of what else dataset.json holds."""
+    columns = ["sample_id", "image_id", *split_columns(len(info["folds"])), "label", "group"]
+    if list(samples) != columns:
+        what = f"the {len(info['folds'])} folds in dataset.json need the columns {', '.join(columns)}"
+        raise ValueError(f"{what}, and samples.parquet has {', '.join(samples)}")
+    for column, names in (("label", "classes"), ("group", "groups")):
+        if not samples[column].between(0, len(info[names]) - 1).all():
+            raise ValueError(f"dataset.json names {len(info[names])} {names}, and samples.parquet has others")
 
 
 def _map_images(path: Path) -> NDArray[np.uint8]:

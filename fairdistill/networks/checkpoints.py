@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fairdistill.networks.classifier import Classifier, build_network
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import replacing
+from fairdistill.runtime.files import parse_json
 from fairdistill.settings.networks import AnyNetwork, Network
 from fairdistill.settings.reading import read_settings
 
@@ -33,8 +33,7 @@ def save_network(
     metadata = {"network": json.dumps(stored, sort_keys=True)}
     tensors = network.state_dict() | {f"{METHOD}{name}": tensor for name, tensor in (method or {}).items()}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as partial:
-        partial.write_bytes(save(weights, metadata))
+    Path(path).write_bytes(save(weights, metadata))
 
 
 def load_network(path: Path | str, *, settings: Network | None = None) -> Classifier:
@@ -54,7 +53,7 @@ def load_network(path: Path | str, *, settings: Network | None = None) -> Classi
     if "network" not in metadata:
         raise UserError(f"{path}: the checkpoint does not name its network; train it with this project")
     try:
-        stored = json.loads(metadata["network"])
+        stored = parse_json(metadata["network"])
         found = read_settings(AnyNetwork, stored["settings"], where="its network")
         network = build_network(found, stored["n_outputs"])
     except (ValueError, TypeError, LookupError, UserError) as error:

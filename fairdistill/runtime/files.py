@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from fairdistill.runtime.errors import UserError
 
@@ -64,10 +65,18 @@ def write_text(path: Path | str, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Return what JSON text holds; a ValueError says why it cannot be read."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def read_json(path: Path | str) -> dict:
     """Return the object in a JSON file; a UserError names a file that is damaged."""
     try:
-        record = json.loads(Path(path).read_bytes())
+        record = parse_json(Path(path).read_bytes())
     except ValueError as error:
         raise UserError(f"{path}: not readable as JSON ({error}); delete it and make it again") from error
     if not isinstance(record, dict):

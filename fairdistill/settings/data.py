@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from fairdistill.settings.base import READ_WHOLE, Distinct, Number, OrNull, Settings, Whole
 
 CIFAR_SIZE = 32  # pixels
+LARGEST = 1024  # pixels; an image has 3 MB then
 AUTHORS_TEST = 100
 
 
@@ -36,6 +37,7 @@ class DataSet(Settings):
     folds: Whole = Field(
         1,
         ge=1,
+        le=1000,
         description="The number of disjoint test splits. With 1 there is one split; with K every model is trained K "
         "times, and each time tested on another part of the images.",
     )
@@ -149,14 +151,17 @@ class UTKFace(DataSet):
 
     kind: Literal["utkface"]
     image_size: Whole = Field(
-        64, ge=8, description="The edge of the square images, in pixels; the cost of training grows with its square."
+        64,
+        ge=8,
+        le=LARGEST,
+        description="The edge of the square images, in pixels; the cost of training grows with its square.",
     )
     split: Literal["balanced", "authors"] = Field(
         "balanced",
         description="How the test images are drawn: `balanced` draws them from each (class, group) cell by "
         "`split_seed`, each photograph once; `authors` takes those of the code of the MFD authors, copies and all.",
     )
-    test_per_cell: Annotated[Annotated[int, Field(ge=1)] | None, OrNull, READ_WHOLE] = Field(
+    test_per_cell: Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, OrNull, READ_WHOLE] = Field(
         100,
         description="The number of test images in each (class, group) cell of each fold. `null` tests every image in "
         "one of the folds, of which there have to be several; accuracy then weighs all cells alike.",
@@ -191,7 +196,10 @@ class DigitsS(Coloured):
     kind: Literal["digits_s"]
     skew: Number = Field(0.9, gt=0, lt=1, description=SKEW)
     image_size: Whole = Field(
-        32, ge=8, description="The edge of the square images, in pixels, to which the digits of 8 px are enlarged."
+        32,
+        ge=8,
+        le=LARGEST,
+        description="The edge of the square images, in pixels, to which the digits of 8 px are enlarged.",
     )
     test_fraction: Number = Field(
         0.4,

@@ -26,7 +26,7 @@ class Training(Settings):
         "reference": "fairdistill.training.engines.reference",
     }
 
-    epochs: Whole = Field(20, ge=1, description="The number of passes over the training set.")
+    epochs: Whole = Field(20, ge=1, le=100_000, description="The number of passes over the training set.")
     keep: Literal["last", "best"] = Field(
         "last",
         description="The epoch whose weights are kept: the `last`, or the `best` by accuracy on the validation split, "
@@ -58,7 +58,7 @@ class Training(Settings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="The device to train on; `auto` takes a GPU where there is one."
     )
-    threads: Whole = Field(1, ge=1, description="The number of CPU cores of one training.")
+    threads: Whole = Field(1, ge=1, le=1024, description="The number of CPU cores of one training.")
     gpu_slots: Whole = Field(
         1, ge=1, exclude=True, description="The number of trainings that may share a GPU; changing it retrains nothing."
     )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from fairdistill.data import ImageDataset, load_dataset
 from fairdistill.networks import Classifier, load_network, save_network
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import replacing, sha256, write_text
+from fairdistill.runtime.files import parse_json, replacing, sha256
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_memory_mb, peak_memory_mb, versions
@@ -95,35 +96,37 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         resume=resume,
     )
 
+    # All is written before an earlier model's record goes, so that an error leaves that model whole. The files are
+    # renamed into place in the opposite order, the record last.
     lock.check()
-    (job.output / RECORD).unlink(missing_ok=True)
-    weights = job.output / "weights.safetensors"
-    save_network(weights, trained.network, job.network, method=trained.method.prediction_state())
-    with replacing(job.output / "predictions.parquet") as partial:
-        _predictions(dataset, trained).to_parquet(partial, index=False)
-    with replacing(job.output / "history.csv") as partial:
-        trained.history.to_csv(partial, index=False)
-    on_gpu = peak_gpu_memory_mb()
-    record = {
-        **identity,
-        "data": {key: dataset.info[key] for key in ("kind", "settings", "source")},
-        "classes": dataset.classes,
-        "groups": dataset.groups,
-        "weighting": dataset.info["weighting"],
-        "training_images": _count_cells(dataset),
-        "kept_epoch": trained.kept_epoch,
-        "needs_group": trained.method.needs_group,
-        "randomised": trained.method.randomised,
-        "outputs": {name: sha256(job.output / name) for name in OUTPUTS},
-        # of all epochs, those before an interruption included
-        "seconds": round(trained.seconds, 2),
-        "peak_memory_mb": round(peak_memory_mb()),
-        "peak_gpu_memory_mb": on_gpu and round(on_gpu),
-        "hardware": hardware(),
-        **provenance,
-    }
-    lock.check()
-    write_text(job.output / RECORD, json.dumps(record, indent=2) + "\n")
+    with replacing(job.output / RECORD) as record_file, ExitStack() as outputs:
+        partial = {name: outputs.enter_context(replacing(job.output / name)) for name in OUTPUTS}
+        weights = partial["weights.safetensors"]
+        save_network(weights, trained.network, job.network, method=trained.method.prediction_state())
+        _predictions(dataset, trained).to_parquet(partial["predictions.parquet"], index=False)
+        trained.history.to_csv(partial["history.csv"], index=False)
+        on_gpu = peak_gpu_memory_mb()
+        record = {
+            **identity,
+            "data": {key: dataset.info[key] for key in ("kind", "settings", "source")},
+            "classes": dataset.classes,
+            "groups": dataset.groups,
+            "weighting": dataset.info["weighting"],
+            "training_images": _count_cells(dataset),
+            "kept_epoch": trained.kept_epoch,
+            "needs_group": trained.method.needs_group,
+            "randomised": trained.method.randomised,
+            "outputs": {name: sha256(partial[name]) for name in OUTPUTS},
+            # of all epochs, those before an interruption included
+            "seconds": round(trained.seconds, 2),
+            "peak_memory_mb": round(peak_memory_mb()),
+            "peak_gpu_memory_mb": on_gpu and round(on_gpu),
+            "hardware": hardware(),
+            **provenance,
+        }
+        record_file.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        lock.check()
+        (job.output / RECORD).unlink(missing_ok=True)
     _finish(job, resume)
 
 
@@ -135,7 +138,7 @@ def _finish(job: Job, resume: ResumeState) -> None:
 def _is_done(folder: Path, identity: Mapping) -> bool:
     """Whether the outputs in `folder` are whole and of the training that `identity` describes."""
     try:
-        record = json.loads((folder / RECORD).read_bytes())
+        record = parse_json((folder / RECORD).read_bytes())
         return identity.items() <= record.items() and record["outputs"] == {
             name: sha256(folder / name) for name in OUTPUTS
         }

@@ -252,6 +252,8 @@ MISTAKES = [
     ({"training": {"epochs": 1.0}}, "config: training.epochs is 1.0; it must be a whole number"),
     ({"training": {"epochs": "1e3"}}, 'config: training.epochs is "1e3"; it must be a whole number'),
     ({"training": {"epochs": True}}, "config: training.epochs is true; it must be a whole number"),
+    ({"training": {"epochs": 10**30}}, f"config: training.epochs is {10**30}; it must be at most 100000"),
+    ({"training": {"threads": 10**30}}, f"config: training.threads is {10**30}; it must be at most 1024"),
     ({"training": {"batch_size": 1}}, "config: training.batch_size is 1; it must be at least 2"),
     ({"training": {"device": "gpu"}}, "config: training.device is \"gpu\"; did you mean 'cpu'?"),
     ({"training": {"flip": "maybe"}}, 'config: training.flip is "maybe"; it must be true or false'),

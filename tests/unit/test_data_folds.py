@@ -224,6 +224,10 @@ def test_the_authors_split_is_that_of_their_code(tmp_path, monkeypatch):
         ({"kind": "utkface", "crop": 65}, "data crops to more pixels than its images have; lower crop or raise"),
         ({"kind": "cifar10s", "crop": 33}, "data crops to more pixels than its images have; lower crop or raise"),
         ({"kind": "digits_s", "folds": 0}, "data: folds is 0; it must be at least 1"),
+        ({"kind": "digits_s", "folds": 10**29}, f"data: folds is {10**29}; it must be at most 1000"),
+        ({"kind": "utkface", "test_per_cell": 10**30}, f"data: test_per_cell is {10**30}; it must be at most 100000"),
+        ({"kind": "digits_s", "image_size": 10**6}, "data: image_size is 1000000; it must be at most 1024"),
+        ({"kind": "utkface", "image_size": 10**6}, "data: image_size is 1000000; it must be at most 1024"),
         ({"kind": "utkface", "per_seed": ["colour"]}, "data draws a colour for each seed, which this kind of data set"),
         ({"kind": "digits_s", "per_seed": ["split", "split"]}, "data: per_seed is "),
         (

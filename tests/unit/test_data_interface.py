@@ -118,6 +118,22 @@ def test_a_validation_split_that_is_asked_for_has_to_be_there(tmp_path):
         write_dataset(tmp_path / "faces", prepared(), {"kind": "tiny", "validation": 0.1})
 
 
+@pytest.mark.parametrize("value", [0, 7, 255])
+def test_training_images_that_are_all_alike_in_a_channel_are_refused(tmp_path, value):
+    p = prepared()
+    p.images[:12, ..., 1] = value
+    with pytest.raises(
+        UserError, match=r"^data: d has one value in all pixels of its training images .* green, .*none$"
+    ):
+        write_dataset(tmp_path / "d", p, {"kind": "tiny"})
+    assert list(tmp_path.glob("d/*")) == []
+    write_dataset(tmp_path / "d", p, {"kind": "tiny", "normalise": "none"})
+    assert load_dataset(tmp_path / "d").std.tolist() == [1, 1, 1]
+    p.images[0, 0, 0, 1] ^= 1
+    write_dataset(tmp_path / "d", p, {"kind": "tiny"})
+    assert 0 < load_dataset(tmp_path / "d").std[1] < 0.001
+
+
 def test_failed_write_leaves_the_earlier_data_set_whole(tmp_path):
     def full_disk():
         yield from prepared().images[:20]
@@ -154,9 +170,6 @@ def test_a_file_that_is_cut_short_is_named(tmp_path, name, kept):
 @pytest.mark.parametrize(
     ("name", "old", "new", "reason"),
     [
-        ("dataset.json", b'"folds"', b'"holds"', "dataset.json: damaged (lacks folds)"),
-        # as in a data set that an earlier version prepared
-        ("dataset.json", b'"crop_test"', b'"cropped"', "dataset.json: damaged (lacks crop_test)"),
         ("dataset.json", b"{", b"[{", "dataset.json: damaged (Expecting ',' delimiter"),
         ("images.npy", b"'|u1'", b"'|i1'", "images.npy: damaged (not a C-ordered array of uint8)"),
         ("images.npy", b"False", b"True ", "images.npy: damaged (not a C-ordered array of uint8)"),
@@ -172,6 +185,61 @@ def test_a_file_with_altered_bytes_is_named(tmp_path, name, old, new, reason):
         load_damaged(tmp_path / "d", name, lambda content: content.replace(old, new))
     assert reason in str(error.value)
     assert "\n" not in str(error.value)
+
+
+FOLD = {"mean": [0.5] * 3, "std": [0.2] * 3}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("folds", 5, "folds: Input should be a valid list"),
+        ("folds", [], "folds: List should have at least 1 item after validation, not 0"),
+        ("folds", [{"std": [0.2] * 3}], "folds.0.mean: Field required"),
+        ("folds", [FOLD | {"mean": [0.5]}], "folds.0.mean: List should have at least 3 items after validation, not 1"),
+        ("folds", [FOLD | {"std": [0.2, 0.2, 0]}], "folds.0.std.2: Input should be greater than 0"),
+        ("folds", [FOLD | {"std": [0.2, 0.2, np.nan]}], "folds.0.std.2: Input should be a finite number"),
+        ("for_seed", "3", "for_seed: Input should be a valid integer"),
+        ("crop", 99, "Value error, crop is 99, and image_size 8"),
+        ("crop_test", "x", "crop_test: Input should be 'centre' or 'whole'"),
+        ("weighting", "x", "weighting: Input should be 'images' or 'cells'"),
+    ],
+)
+def test_what_dataset_json_says_is_checked(tmp_path, key, value, reason):
+    with pytest.raises(UserError) as error:
+        load_damaged(tmp_path, "dataset.json", lambda content: json.dumps(json.loads(content) | {key: value}).encode())
+    path = tmp_path / "dataset.json"
+    assert str(error.value) == f"{path}: damaged ({reason}); delete the folder and prepare it again"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("kind", "settings", "classes", "groups", "image_size", "crop", "crop_test"),
+        *("weighting", "for_seed", "folds", "sha256", "source"),
+    ],
+)
+def test_a_key_that_dataset_json_lacks_is_named(tmp_path, key):
+    """As in a data set that an earlier version prepared."""
+    with pytest.raises(UserError, match=rf"dataset\.json: damaged \({key}: Field required\); delete the folder"):
+        load_damaged(tmp_path, "dataset.json", lambda content: content.replace(f'"{key}"'.encode(), b'"other"'))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        (
+            "folds",
+            [FOLD] * 2,
+            "the 2 folds in dataset.json need the columns sample_id, image_id, split0, split1,",
+        ),
+        ("classes", ["a"], "dataset.json names 1 classes, and samples.parquet has others"),
+        ("groups", ["g"], "dataset.json names 1 groups, and samples.parquet has others"),
+    ],
+)
+def test_a_dataset_json_that_its_samples_do_not_fit_is_refused(tmp_path, key, value, reason):
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path}: damaged ({reason}")):
+        load_damaged(tmp_path, "dataset.json", lambda content: json.dumps(json.loads(content) | {key: value}).encode())
 
 
 @pytest.mark.parametrize(
@@ -300,6 +368,8 @@ def test_the_description_has_the_counts_of_each_split_and_the_notes(tmp_path):
     ("settings", "message"),
     [
         ("{kind: digits_s}", "--settings: not JSON (Expecting property name"),
+        ("[" * 100_000, "--settings: not JSON (nested too deeply)"),
+        ("1" * 5_000, "--settings: not JSON (Exceeds the limit"),
         ("[1]", "data is [1]; it must be a mapping"),
         ("null", "data is null; it must be a mapping"),
         ("{}", "data lacks the key 'kind'"),

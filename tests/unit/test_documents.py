@@ -70,7 +70,7 @@ def test_every_class_of_settings_has_a_table():
 def test_the_tables_give_default_bounds_and_choices():
     readme = README.read_text(encoding="utf-8")
     rows = {
-        "| `epochs` | `20` | The number of passes over the training set. At least 1. |",
+        "| `epochs` | `20` | The number of passes over the training set. At least 1, at most 100000. |",
         "| `datasets` | `[cifar10s, utkface]` | The data sets of the main grid, names from `data.sets`. |",
     }
     assert rows <= set(readme.splitlines())

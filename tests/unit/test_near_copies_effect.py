@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from synthetic_archives import accept_faces, faces, pack
+from synthetic_results import make_training
 
 from fairdistill.data import utkface
 from fairdistill.evaluation.correctness import Correctness
@@ -94,8 +95,8 @@ def study(tmp_path, monkeypatch):
     test = prepared.samples[prepared.samples["split"] == "test"]
     predictions = test.assign(**{f"p{y}": (test["label"] == y).astype(float) for y in range(3)})
     names = {"classes": prepared.classes, "groups": prepared.groups}
-    run = {"dataset": "faces", "architecture": "resnet", "method": "teacher", "seed": 0}
-    record = {"run": run, **names, "data": {"settings": SETTINGS}, "metrics": evaluate(predictions, **names)}
+    record = make_training(dataset="faces") | names | {"data": {"kind": "utkface", "settings": SETTINGS}}
+    record["metrics"] = evaluate(predictions, **names)
     path = tmp_path / "metrics" / "faces" / "resnet" / "teacher" / "seed0.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(record), encoding="utf-8")
@@ -119,13 +120,43 @@ def test_the_images_with_copies_are_found(study, monkeypatch, capsys):
     assert "resnet" in capsys.readouterr().out
 
 
-def test_a_model_of_another_test_set_is_named(study, monkeypatch):
+def test_draws_of_each_seed_and_other_settings_have_their_own_copies(study, monkeypatch):
+    """Three models, tested on the images that one seed draws: for that seed, by a fixed seed, and for another seed."""
     folder, *_ = study
     path = folder / "metrics" / "faces" / "resnet" / "teacher" / "seed0.json"
     record = json.loads(path.read_text(encoding="utf-8"))
-    record["metrics"]["correctness"]["images"] = "other"
+    per_seed = {"kind": "utkface", "settings": SETTINGS | {"per_seed": ["split"]}}
+    fixed = {"kind": "utkface", "settings": SETTINGS | {"split_seed": 3}}
+    path.write_text(json.dumps(record | {"data": per_seed}), encoding="utf-8")
+    prepared = utkface.prepare(UTKFace(**fixed["settings"]), folder / UTKFace.archive)
+    test = prepared.samples[prepared.samples["split"] == "test"]
+    predictions = test.assign(**{f"p{y}": (test["label"] == y).astype(float) for y in range(3)})
+    record["metrics"] = evaluate(predictions, classes=record["classes"], groups=record["groups"])
+    record["run"]["seed"] = 3
+    path.with_name("seed3.json").write_text(json.dumps(record | {"data": per_seed}), encoding="utf-8")
+    path.with_name("seed3fixed.json").write_text(json.dumps(record | {"data": fixed}), encoding="utf-8")
+    assert run_script(monkeypatch, folder, "faces")["seed"].tolist() == [0, 3, 3]
+    record["run"]["seed"] = 4
+    path.with_name("seed4.json").write_text(json.dumps(record | {"data": per_seed}), encoding="utf-8")
+    with pytest.raises(UserError, match=r"seed4\.json: the model was tested on other images"):
+        run_script(monkeypatch, folder, "faces")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda record: record["metrics"]["correctness"].update(images="x"), "the model was tested on other images"),
+        (lambda record: record["metrics"]["correctness"].update(right={}), "its correctness is damaged"),
+        (lambda record: record.clear(), "lacks the key 'classes'; evaluate the model again"),
+    ],
+)
+def test_a_metrics_file_that_does_not_fit_is_named(study, monkeypatch, damage, message):
+    folder, *_ = study
+    path = folder / "metrics" / "faces" / "resnet" / "teacher" / "seed0.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    damage(record)
     path.write_text(json.dumps(record), encoding="utf-8")
-    with pytest.raises(UserError, match=r"seed0\.json: the model was tested on other images"):
+    with pytest.raises(UserError, match=rf"seed0\.json:? {message}"):
         run_script(monkeypatch, folder, "faces")
 
 

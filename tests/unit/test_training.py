@@ -1,5 +1,6 @@
 """The training loop on a tiny data set."""
 
+import errno
 import json
 import re
 import shutil
@@ -21,7 +22,7 @@ from fairdistill.settings.methods import At, Erm, FitNets, Kd, Mfd, Nst, Pkt
 from fairdistill.settings.networks import ResNet18, ShuffleNetV2
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.training import Training
-from fairdistill.training import job, loop
+from fairdistill.training import job, loop, publish
 from fairdistill.training.best import BestEpoch
 from fairdistill.training.engines.fast import BaseOutputs, Images
 from fairdistill.training.loop import infer, learning_rate_factor, predict, train
@@ -484,6 +485,22 @@ def test_a_job_publishes_everything_and_leaves_no_state(tiny_folder, tiny, tmp_p
     assert np.allclose(predictions[["p0", "p1", "p2"]], logits.softmax(1).numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("at", ["save_network", "_predictions", "hardware"])
+def test_an_error_after_training_leaves_the_earlier_model_whole(tiny_folder, tmp_path, monkeypatch, at):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    start_job(tiny_folder, tmp_path / "out")
+    earlier = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    monkeypatch.setattr(publish, at, fail)
+    with pytest.raises(OSError, match="No space left"):
+        start_job(tiny_folder, tmp_path / "out", "--seed", "1")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == earlier
+    monkeypatch.undo()
+    start_job(tiny_folder, tmp_path / "out", "--seed", "1")
+    assert record_of(tmp_path / "out")["run"]["seed"] == 1
+
+
 def test_predictions_are_of_the_validation_split_and_the_test_split(
     tiny_with_validation_folder, tiny_with_validation, tmp_path
 ):
@@ -553,6 +570,7 @@ def test_the_same_seed_gives_the_same_bits_in_another_process(tiny_folder, tmp_p
         ("--method", "{}", "method lacks the key 'kind'"),
         ("--method", '{"kind": "mfd", "lambda": -1}', "method: lambda is -1; it must be at least 0"),
         ("--method", "{kind: mfd}", "argument --method: not valid JSON"),
+        ("--method", "[" * 100_000, "argument --method: not valid JSON (nested too deeply)"),
         ("--training", "[1]", "training is [1]; it must be a mapping"),
         ("--training", "fast", "training has the unknown key 'kind'"),
         ("--names", '{"role": "pupil"}', 'names: role is "pupil"; choose one of teacher, student'),
