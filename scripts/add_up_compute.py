@@ -5,31 +5,57 @@ Trainings on a CPU count by the cores that they had; those on a GPU by themselve
 Every metrics file that the git history holds, in whatever version, is of one training; versions that differ in their
 scores or field names alone are of the same. A training is kept where the checkout has its file, and discarded
 where a later one took its place. Trainings that were never committed do not count: interrupted ones, tests, and
-benchmarks. No rule runs this script; without a git history it counts what is there.
+benchmarks; nor do versions in the history that are no metrics files, which nobody can mend there: they are named. No
+rule runs this script; without a git history it counts what is there.
 """
 
 import argparse
 import json
 import subprocess
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
+from pydantic import Field
 
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import ROOT
+from fairdistill.settings.base import Number, Settings, Text
+from fairdistill.settings.reading import read_settings
 
 KEPT, DISCARDED = "kept", "discarded"
 
 
+class Training(Settings, extra="ignore"):
+    threads: int = Field(default=1, ge=1)
+
+
+class Parameters(Settings, extra="ignore"):
+    training: Training
+
+
+class Spent(Settings, extra="ignore"):
+    """What is read of a metrics file, of whatever version."""
+
+    seconds: Annotated[Number, Field(ge=0)]
+    device: Text | None = None
+    parameters: Parameters
+
+
 def git(root: Path, *arguments: str, stdin: str | None = None) -> bytes:
     command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, input=stdin and stdin.encode()).stdout
+    try:
+        return subprocess.run(command, check=True, capture_output=True, input=stdin and stdin.encode()).stdout
+    except subprocess.CalledProcessError as error:
+        what = " ".join(error.stderr.decode(errors="replace").split())
+        raise UserError(f"{root}: its git history cannot be read ({what}); mend it, or give another --root") from error
 
 
 def committed(root: Path) -> list[tuple[str, bytes]]:
-    """Path and content of each version of each metrics file in the history; none outside a git checkout."""
-    if not (root / ".git").exists():
+    """Path and content of each version of each metrics file in the history; none without a git checkout or commit."""
+    if not (root / ".git").exists() or not git(root, "rev-list", "--all", "--max-count=1"):
         return []
     log = git(root, "log", "--format=", "--raw", "--no-renames", "--abbrev=40", "--", "results").decode()
     blobs = {}
@@ -53,22 +79,39 @@ def is_metrics(path: str) -> bool:
     return parts[0] == "results" and "metrics" in parts and path.endswith(".json")
 
 
+def read(content: bytes, path: str) -> Spent:
+    """Return what a training took; a UserError names the file that does not say so."""
+    try:
+        record = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not readable as JSON ({error}); evaluate the model again") from error
+    try:
+        return read_settings(Spent, record, where=path)
+    except UserError as error:
+        raise UserError(f"{error}; evaluate the model again") from None
+
+
 def trainings(root: Path) -> pd.DataFrame:
     """Return one row per training: study, state, and its seconds, of one core ("cpu") or on a GPU ("gpu")."""
     here = [(str(path.relative_to(root)), path.read_bytes()) for path in root.glob("results/*/metrics/**/*.json")]
     found: dict[tuple, dict] = {}
     for state, files in ((KEPT, here), (DISCARDED, committed(root))):
         for path, content in files:
-            record = json.loads(content)
+            try:
+                spent = read(content, path)
+            except UserError as error:
+                if state == KEPT:
+                    raise
+                log(f"in the git history: {error}; left out")
+                continue
             model = path.split("/metrics/")[1]
             # equal models that took equally long, to the hundredth of a second, are one training
             row = {"study": path.split("/")[1], "state": state}
-            on_gpu = record.get("device") == "cuda"
-            threads = record["parameters"]["training"].get("threads", 1)
-            spent = (
-                {"cpu": 0.0, "gpu": record["seconds"]} if on_gpu else {"cpu": record["seconds"] * threads, "gpu": 0.0}
-            )
-            found.setdefault((model, record["seconds"]), row | spent)
+            if spent.device == "cuda":
+                row |= {"cpu": 0.0, "gpu": spent.seconds}
+            else:
+                row |= {"cpu": spent.seconds * spent.parameters.training.threads, "gpu": 0.0}
+            found.setdefault((model, spent.seconds), row)
     if not found:
         raise UserError(f"{root}: no metrics file in results/*/metrics; train and evaluate a model first")
     return pd.DataFrame(found.values())

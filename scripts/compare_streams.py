@@ -8,6 +8,8 @@ tables/summary.csv of each study.
 """
 
 import argparse
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,24 @@ def spread(values: pd.Series) -> dict[str, float]:
     freedom = len(values) - 1
     low, high = np.sqrt(freedom / stats.chi2.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], freedom)) * values.std()
     return {"n": len(values), "mean": values.mean(), "sd": values.std(), "sd_low": low, "sd_high": high}
+
+
+def named(folders: Iterable[Path]) -> dict[str, Path]:
+    """Return the folder of each study by its name.
+
+    Raises
+    ------
+    UserError
+        Two have the same name, by which the table tells studies apart.
+    """
+    studies: dict[str, Path] = {}
+    for folder in folders:
+        # `.` has a name too
+        name = Path(os.path.abspath(folder)).name
+        if name in studies:
+            raise UserError(f"{folder}: has the name of {studies[name]}; name the folder of each study differently")
+        studies[name] = folder
+    return studies
 
 
 def compare(studies: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -80,7 +100,7 @@ def main() -> None:
     )
     parser.add_argument("--csv", type=Path, help="table to write")
     args = parser.parse_args()
-    table = compare({folder.name: read_summary(folder / "tables" / "summary.csv") for folder in args.studies})
+    table = compare({name: read_summary(path / "tables" / "summary.csv") for name, path in named(args.studies).items()})
     if args.csv:
         write_csv(args.csv, table)
     print(as_markdown(table))

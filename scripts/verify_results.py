@@ -24,14 +24,15 @@ from fairdistill.evaluation.correctness import from_metrics
 from fairdistill.evaluation.metrics import SPLITS, evaluate_file, score
 from fairdistill.evaluation.probabilities import read_cells
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, compared_runs
-from fairdistill.reporting.columns import IDENTITY, MEASURED, OVER_SEEDS
+from fairdistill.reporting.columns import IDENTITY, MEASURED, OVER_SEEDS, PLACE
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.models import Models, in_grid_order, in_order, read_files
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
 from fairdistill.reporting.paper.conclusions import judge
 from fairdistill.reporting.published import compare_studies, studies_markdown
-from fairdistill.reporting.runs import csv_text, read_runs
+from fairdistill.reporting.records import read_record
+from fairdistill.reporting.runs import AGGREGATE, csv_text, read_runs, read_table
 from fairdistill.reporting.summaries import read_summary, summarise
 from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError, run_script
@@ -45,9 +46,14 @@ PREDICTIONS = "predictions.parquet"
 ROUNDING = 1e-9
 # for a bootstrap with other random numbers, or an inference on another machine: one image of 100
 DRAWN = 0.01
-# tables that take more than the metrics to make: which of their rows have scores that are in the metrics too, and how
-# close these are, as in other batches or on another machine an image may fall on the other side
-SCORED = {"splits.csv": ("split == 'test'", DRAWN), "near_copies.csv": ("minus.isna()", ROUNDING)}
+# tables that take more than the metrics to make, and the script that makes each: which of their rows have scores that
+# are in the metrics too (a column and its value), and how close these are, as in other batches or on another machine an
+# image may fall on the other side
+SCORED = {
+    "splits.csv": ("scripts.compare_splits", "split", "test", DRAWN),
+    "near_copies.csv": ("scripts.near_copies_effect", "minus", "", ROUNDING),
+}
+ABLATIONS = ["ablations.csv", "ablations.md", "ablations.tex"]
 
 
 def main() -> None:
@@ -67,16 +73,24 @@ def main() -> None:
     models = read_files(metrics)
     wrong = [difference for path in metrics for difference in differences_of_metrics(path, args.results)]
     wrong += left_out(models.runs, runs)
-    for name, (condition, tolerance) in SCORED.items():
+    for name, scored in SCORED.items():
         if name in published:
-            wrong += differences_of_scores(published.pop(name), condition, tolerance, args.results)
+            wrong += differences_of_scores(published.pop(name), *scored, results=args.results)
     published.pop("label_noise.csv", None)  # of the archive alone
     again = tables(models, published, study)
+    if "ablations.csv" in published:
+        try:
+            again |= ablation_tables(models, published["ablations.csv"], study)
+        except UserError as error:
+            # which models they are of, the table alone says
+            wrong.append(str(error))
+            for name in ABLATIONS:
+                published.pop(name, None)
     wrong += [f"tables/{name} is of nothing that this configuration makes" for name in published if name not in again]
     for name, text in again.items():
         if name not in published:
             wrong.append(f"tables/{name} is missing")
-        elif difference := first_difference(published[name].read_text(encoding="utf-8"), text):
+        elif difference := first_difference(published[name].read_bytes(), text):
             wrong.append(f"tables/{name}: {difference}")
     if wrong:
         sys.exit("\n".join([*wrong, f"error: {len(wrong)} of the results do not follow from what they are made of"]))
@@ -89,8 +103,15 @@ def configuration(files: list[Path], runs: pd.DataFrame) -> Study:
     """Return the study that Snakemake has with these files given as --configfile, of the name and seeds of `runs`."""
     config: dict = {}
     for path in [ROOT / "config" / "config.yaml", *files]:
+        try:
+            read = yaml.safe_load(path.read_bytes())
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            what = " ".join(str(error).split())
+            raise UserError(f"--configfile: {path} is not readable as YAML ({what}); mend it") from error
+        if not isinstance(read, dict):
+            raise UserError(f"--configfile: {path} holds no settings; give the study's own file")
         # as Snakemake does: mappings are merged, all else is replaced
-        update_config(config, yaml.safe_load(path.read_text(encoding="utf-8")))
+        update_config(config, read)
     given = {"study": runs["study"].iat[0], "seeds": sorted(map(int, runs["seed"].unique()))}
     study = complete(config | given)
     known = {"dataset": study.data.sets, "architecture": study.networks, "method": ["teacher", *study.students]}
@@ -106,7 +127,9 @@ def configuration(files: list[Path], runs: pd.DataFrame) -> Study:
 
 def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str, str]:
     """Make the text of every table of the study again, by file name."""
-    names = read_runs(published["runs.csv"])[IDENTITY].drop_duplicates()
+    names = read_runs(published["runs.csv"])[IDENTITY]
+    if models.runs.merge(names).empty:
+        raise UserError(f"{published['runs.csv']}: none of its models has a metrics file; make it with {AGGREGATE}")
     order = in_order(study.main_grids, models.runs.merge(names))
     runs, validation = (in_grid_order(table.merge(names), order) for table in (models.runs, models.validation))
     paired = pair_with_bases(runs, models.answers)
@@ -121,8 +144,6 @@ def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str
     # there only where the models were evaluated since there are criteria
     if "criteria.csv" in published:
         texts["criteria.csv"] = csv_text(criteria_table(in_grid_order(models.criteria.merge(names), order)))
-    if "ablations.csv" in published:
-        texts |= ablation_tables(models, published["ablations.csv"], study)
     if study.paper_values:
         texts |= paper_tables(summary, paired, study)
     # there only where the published study was, when the tables were made
@@ -135,11 +156,13 @@ def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str
 
 def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, str]:
     """Make the tables of what each part brings again, of the models that the published one is of."""
-    compared = models.runs.merge(compared_runs(published))
+    listed = compared_runs(published)
+    compared = models.runs.merge(listed)
+    if len(compared[[*PLACE, "seed"]].drop_duplicates()) < len(listed):
+        raise UserError(f"{published}: is of models that have no metrics file; make it with scripts.make_ablations")
     chosen = Models(compared, models.validation, models.answers, models.parts, models.criteria)
     table = ablations(chosen, order=in_order(study.all_grids, compared))
-    texts = {"ablations.csv": csv_text(table), "ablations.md": ablations_markdown(table)}
-    return texts | {"ablations.tex": ablations_latex(table)}
+    return dict(zip(ABLATIONS, [csv_text(table), ablations_markdown(table), ablations_latex(table)], strict=True))
 
 
 def paper_tables(summary: pd.DataFrame, paired: pd.DataFrame, study: Study) -> dict[str, str]:
@@ -156,7 +179,7 @@ def paper_tables(summary: pd.DataFrame, paired: pd.DataFrame, study: Study) -> d
 
 def differences_of_metrics(path: Path, results: Path) -> list[str]:
     """Say what in a metrics file does not follow from its correctness and from the predictions of its model."""
-    record = read_json(path)
+    record = read_json(path)  # as `read_files` has checked it
     names = {"classes": record["classes"], "groups": record["groups"]}
     # numpy may draw other numbers in another version
     drawn = ROUNDING if record["evaluation_versions"].get("numpy") == np.__version__ else DRAWN
@@ -231,19 +254,33 @@ def differences_of_base(path: Path, record: dict, results: Path) -> list[str]:
     return [] if digest == evaluated else [f"{path}: its base is another than that of {base}"]
 
 
-def differences_of_scores(path: Path, condition: str, tolerance: float, results: Path) -> list[str]:
-    """Compare the scores on test images in some rows of a table with the metrics of the models."""
+def differences_of_scores(
+    path: Path, maker: str, column: str, value: str, tolerance: float, *, results: Path
+) -> list[str]:
+    """Compare the scores on test images in those rows of a table that have a value with the metrics of the models."""
+    texts = [*PLACE, column]
+    try:
+        table = read_table(path, [*texts, "seed", *MEASURED], texts=texts, whole=["seed"], maker=maker)
+    except UserError as error:
+        return [str(error)]
+    scored = table[table[column] == value]
+    if scored.empty:
+        return [f"{path}: has no scores on test images; make it with {maker}"]
     wrong = []
-    for row in pd.read_csv(path).query(condition).to_dict("records"):
+    for row in scored.to_dict("records"):
         folder = Path(row["dataset"], row["architecture"], row["method"])
         model = folder / f"seed{row['seed']}.json"
         if not (results / "metrics" / model).exists():
             model = folder / f"seed{row['seed']}-fold{row.get('fold')}.json"
-        metrics = read_json(results / "metrics" / model)["metrics"]
+        if not (results / "metrics" / model).exists():
+            wrong.append(f"tables/{path.name}: there is no metrics/{model}")
+            continue
+        metrics = read_record(results / "metrics" / model).metrics
         wrong += [
             f"tables/{path.name}: {name} is not that of metrics/{model}"
             for name in MEASURED
-            if abs(row[name] - metrics[name]) > tolerance
+            # nor is a number that is missing
+            if not abs(row[name] - getattr(metrics, name)) <= tolerance
         ]
     return wrong
 
@@ -280,9 +317,12 @@ def equal(one: object, other: object, tolerance: float) -> bool:
     return one == other
 
 
-def first_difference(published: str, again: str) -> str:
-    """Name the first line in which two texts differ; empty where they are the same."""
-    lines = published.splitlines(), again.splitlines()
+def first_difference(published: bytes, again: str) -> str:
+    """Name the first line in which a file and a text differ; empty where they are the same."""
+    try:
+        lines = published.decode().splitlines(), again.splitlines()
+    except UnicodeDecodeError as error:
+        return f"is no text ({error})"
     for number, (one, other) in enumerate(zip(*lines, strict=False), start=1):
         if one != other:
             return f"line {number} is '{one}', and should be '{other}'"

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairdistill.reporting.columns import ESTIMATE, IDENTITY, MEASURED, OTHER, PLACE
+from fairdistill.reporting.columns import COUNTS, ESTIMATE, IDENTITY, MEASURED, OTHER, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import differences, pair_with_bases, runs_of
+from fairdistill.reporting.runs import read_table
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import INTERVAL_NOTE, NOTE, alone, latex, markdown, marked, notes_on, numbers
 from fairdistill.runtime.errors import UserError
@@ -99,12 +100,14 @@ def compared_runs(path: Path | str) -> pd.DataFrame:
     UserError
         If the file is not such a table.
     """
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if missing := [name for name in COLUMNS if name not in table]:
-        raise UserError(f"{path}: column '{missing[0]}' is missing; make it again with scripts.make_ablations")
+    maker = "scripts.make_ablations"
+    texts = ["part", *PLACE, "minus", "metric", "seeds"]
+    table = read_table(path, COLUMNS, texts=texts, whole=COUNTS, flags=["at_chance"], maker=maker)
     models = table[table["part"] == "model"]
-    runs = models.assign(seed=models["seeds"].str.split()).explode("seed").astype({"seed": int})
-    return runs[[*PLACE, "seed"]].drop_duplicates(ignore_index=True)
+    runs = models.assign(seed=models["seeds"].str.split()).explode("seed")
+    if runs.empty or not runs["seed"].str.fullmatch(r"\d+").eq(True).all():
+        raise UserError(f"{path}: the rows of its models do not have their seeds; make it with {maker}")
+    return runs.astype({"seed": int})[[*PLACE, "seed"]].drop_duplicates(ignore_index=True)
 
 
 def ablations_markdown(table: pd.DataFrame) -> str:

@@ -31,6 +31,8 @@ CRITERIA = [*IDENTITY, "criterion", "group", "value", "low", "corrected", "high"
 OTHER = "_other"
 # of an estimate over seeds: see `fairdistill.evaluation.crossed.Estimate`
 ESTIMATE = ["sd", "n", "trainings", "low", "corrected", "high", "images", "between", "run", "shared"]
+# of these, the numbers of seeds and of trainings
+COUNTS = ["n", "trainings"]
 # the seeds, and the value of each
 SEEDS = ["seeds", "values"]
 BASELINE = ["fair_baseline", "fair_baseline_low", "fair_baseline_high"]

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import pandas as pd
 from pydantic import Field
 
-from fairdistill.evaluation.correctness import from_metrics
+from fairdistill.evaluation.correctness import Correctness, from_metrics
 from fairdistill.evaluation.group_criteria import long_form
 from fairdistill.reporting.answers import Answers, require_folds
 from fairdistill.reporting.columns import CRITERIA, DEO, IDENTITY, MEASURED, METRICS, NAMES, PLACE, RUNS
@@ -169,13 +169,9 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
             )
         runs.append(row)
         if record.validation is not None:
+            _correctness(path, record, record.validation)
             validation.append(_row(record, record.validation))
-        try:
-            names = {"classes": record.classes, "groups": record.groups}
-            scores = {"correctness": vars(record.metrics.correctness), "cell_count": record.metrics.cell_count}
-            correctness[run] = from_metrics(scores, **names)
-        except (KeyError, ValueError) as error:
-            raise UserError(f"{path}: its correctness is damaged ({error}); evaluate the model again") from error
+        correctness[run] = _correctness(path, record, record.metrics)
         parts[run] = _parts(record)
         criteria += [dict(zip(IDENTITY, run, strict=True)) | each for each in long_form(record.metrics.criteria)]
     if not runs:
@@ -256,6 +252,15 @@ def _row(record: Record, scores: Scores) -> dict:
     }
 
 
+def _correctness(path: Path | str, record: Record, scores: Scores) -> Correctness:
+    """The answers on one split."""
+    stored = {"correctness": vars(scores.correctness), "cell_count": scores.cell_count}
+    try:
+        return from_metrics(stored, classes=record.classes, groups=record.groups)
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path}: its correctness is damaged ({error}); evaluate the model again") from error
+
+
 def _parts(record: Record) -> dict:
     """The parts of a model that `fairdistill.reporting.ablations` compares."""
     loss = with_defaults(AnyMethod, record.parameters.method.model_dump())
@@ -279,7 +284,7 @@ def _parts(record: Record) -> dict:
 
 def _data_settings(record: Record) -> dict:
     """The settings of a model's data set, those included that are newer than the record."""
-    return with_defaults(AnyDataSet, {"kind": record.data.kind} | record.data.settings)
+    return with_defaults(AnyDataSet, {"kind": record.data.kind} | record.data.settings.model_dump(exclude_unset=True))
 
 
 def _words(names: Iterable) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from fairdistill.evaluation.crossed import difference, relative
 from fairdistill.evaluation.seeds import holm, sign_flip_p
 from fairdistill.reporting.answers import Answers, columns_of
-from fairdistill.reporting.columns import BASE, DEO, ESTIMATE, OTHER, RUNS, SEEDS
+from fairdistill.reporting.columns import BASE, COUNTS, DEO, ESTIMATE, OTHER, RUNS, SEEDS
 from fairdistill.reporting.runs import at_chance, read_table
 from fairdistill.settings.methods import TEACHER
 
@@ -116,6 +116,7 @@ def runs_of(pair: Mapping) -> tuple[Mapping, Mapping]:
 
 
 def read_paired(path: Path | str) -> pd.DataFrame:
-    """Return the table that `aggregate_results` wrote as paired.csv."""
-    paired = read_table(path, PAIRED, [*PAIR, "metric", "at_chance", *SEEDS])
-    return paired.assign(at_chance=paired["at_chance"] == "True")
+    """Return the table that `aggregate_results` wrote as paired.csv; a UserError says what is wrong with it."""
+    key = [*PAIR, "metric"]
+    # it has no rows where a study has no students
+    return read_table(path, PAIRED, texts=[*key, *SEEDS], whole=COUNTS, flags=["at_chance"], key=key, may_be_empty=True)

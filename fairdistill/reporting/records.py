@@ -5,13 +5,13 @@ names in its record, and nothing is learnt from a path.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json
-from fairdistill.settings.base import Number, Settings, Text
+from fairdistill.settings.base import AtLeastOne, Number, Settings, Text
 from fairdistill.settings.reading import UnreadableSettings, read_settings
 
 
@@ -57,13 +57,27 @@ class Parameters(Fields):
     training: Training
 
 
+class DataSettings(Settings, extra="allow"):
+    # as the settings have it; the models of all folds are looked for
+    folds: int = Field(default=1, ge=1, le=1000)
+
+
 class Data(Fields):
     kind: Text
-    settings: dict
+    settings: DataSettings
 
 
 class Inputs(Fields):
     dataset: Text
+    base: Text | None = None
+
+
+class Outputs(Fields):
+    """SHA-256 of each file of the model, by its name."""
+
+    history: Text = Field(alias="history.csv")
+    predictions: Text = Field(alias="predictions.parquet")
+    weights: Text = Field(alias="weights.safetensors")
 
 
 class Interval(Fields):
@@ -103,7 +117,7 @@ class Scores(Fields):
     deo_m: Number
     worst_group_accuracy: Number
     uncertainty: Uncertainty
-    cell_count: dict[str, dict[str, int]]
+    cell_count: dict[str, dict[str, Annotated[int, Field(ge=1)]]]
     correctness: Answers
     # metrics files of before there were any have none
     criteria: dict[str, Any] = Field(default={})
@@ -116,12 +130,16 @@ class Record(Fields):
     parameters: Parameters
     data: Data
     inputs: Inputs
-    classes: list[str]
-    groups: list[str]
+    outputs: Outputs
+    classes: AtLeastOne[Text]
+    groups: AtLeastOne[Text]
+    weighting: Literal["images", "cells"] = "images"
     metrics: Scores
     validation: Scores | None = None
+    probabilities: Text | None = None
     seconds: Number
     code: Text | None
+    evaluation_versions: dict[str, Text]
 
 
 def read_record(path: Path | str) -> Record:

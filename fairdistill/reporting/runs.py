@@ -12,37 +12,107 @@ Rows are in the order of the study's grids, seeds in numeric order. Every table 
 keeps the order in which it names data sets, architectures and methods.
 """
 
-from collections.abc import Collection
+import reprlib
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import IO
 
+import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import BASE, DEO, OVER_SEEDS, RUNS
+from fairdistill.reporting.columns import BASE, DEO, IDENTITY, OVER_SEEDS, RUNS
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import write_text
 
+AGGREGATE = "scripts.aggregate_results"
+# larger whole numbers are not kept by a float
+LARGEST = 2**53
+
 
 def read_runs(path: Path | str) -> pd.DataFrame:
-    """Return the table that `aggregate_results` wrote as runs.csv."""
-    runs = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(["study", *OVER_SEEDS, *BASE], str))
-    return with_columns(runs, RUNS, path)
+    """Return the table that `aggregate_results` wrote as runs.csv; a UserError says what is wrong with it."""
+    texts = ["study", *OVER_SEEDS, *BASE, "code", *(f"{deo}_verdict" for deo in DEO)]
+    whole = ["seed", "fold", "n_images", "epochs"]
+    return read_table(path, RUNS, texts=texts, whole=whole, flags=["paired"], key=IDENTITY)
 
 
-def read_table(path: Path | str, columns: Collection[str], texts: Collection[str]) -> pd.DataFrame:
-    """Return a table with these columns, of which `texts` are no numbers; a number may be missing."""
-    numbers = [name for name in columns if name not in texts]
-    table = pd.read_csv(
-        path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=dict.fromkeys(numbers, "")
-    )
-    return with_columns(table, columns, path)
+def read_table(
+    path: Path | str | IO[str],
+    columns: Sequence[str],
+    *,
+    texts: Collection[str],
+    whole: Collection[str] = (),
+    flags: Collection[str] = (),
+    key: Sequence[str] = (),
+    may_be_empty: bool = False,
+    maker: str = AGGREGATE,
+) -> pd.DataFrame:
+    """Return a table that a script wrote as CSV.
 
+    Parameters
+    ----------
+    columns
+        Those that it has to have; others may follow.
+    texts, whole, flags
+        Of the columns, those of text, of whole numbers, and of `True` or `False`. All others hold numbers, which may be
+        missing.
+    key
+        The columns that tell rows apart.
+    may_be_empty
+        Whether a header alone is a table.
+    maker
+        The script that makes the table, for messages.
 
-def with_columns(table: pd.DataFrame, columns: Collection[str], path: Path | str) -> pd.DataFrame:
-    """Return a table that has these columns; a UserError names the file and the first column that is missing."""
+    Raises
+    ------
+    UserError
+        One line that names the file, and what is wrong with it: it is no CSV file, lacks a column, has no rows, holds a
+        value of another kind, or has two rows of the same key.
+    """
+    numbers = [name for name in columns if name not in (*texts, *flags)]
+    types = dict.fromkeys([*texts, *flags], str)
+    again = f"make it with {maker}"
+    try:
+        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=dict.fromkeys(numbers, ""))
+    except ValueError as error:
+        what = str(error).strip().splitlines()[0]
+        raise UserError(f"{path}: not readable as CSV ({what}); {again}") from error
     if missing := [name for name in columns if name not in table]:
-        raise UserError(f"{path}: column '{missing[0]}' is missing; make it with scripts.aggregate_results")
-    return table
+        raise UserError(f"{path}: column '{missing[0]}' is missing; {again}")
+    if table.empty and not may_be_empty:
+        raise UserError(f"{path}: has no rows; {again}")
+    kinds = [(texts, "text", _is_text), (flags, "True or False", _is_flag), (whole, "a whole number", _is_whole)]
+    for name in columns:
+        wanted, is_right = next((kind[1:] for kind in kinds if name in kind[0]), ("a number", _is_number))
+        if (wrong := ~is_right(table[name]).to_numpy()).any():
+            row = int(wrong.argmax())
+            value = reprlib.repr(table[name].astype(object).fillna("").astype(str).iat[row])
+            raise UserError(f"{path}: row {row + 2}: {name} is {value}; it must be {wanted}; {again}")
+    if key and (repeated := table.duplicated(list(key)).to_numpy()).any():
+        names = " ".join(map(str, table[list(key)].iloc[int(repeated.argmax())]))
+        raise UserError(f"{path}: {names} comes twice; {again}")
+    return table.astype(dict.fromkeys(whole, int)).assign(**{name: table[name] == "True" for name in flags})
+
+
+def _is_text(values: pd.Series) -> pd.Series:
+    # it is missing at the end of a row that is too short
+    return values.notna()
+
+
+def _is_flag(values: pd.Series) -> pd.Series:
+    return values.isin(["True", "False"])
+
+
+def _is_number(values: pd.Series) -> pd.Series:
+    # by way of text, as True is no number
+    found = pd.to_numeric(values.astype(str), errors="coerce").astype(float)
+    return np.isfinite(found) | values.isna()
+
+
+def _is_whole(values: pd.Series) -> pd.Series:
+    found = pd.to_numeric(values.astype(str), errors="coerce").astype(float)
+    return (found % 1 == 0) & (found.abs() < LARGEST)
 
 
 def at_chance(runs: pd.DataFrame, suffix: str = "") -> pd.Series:

@@ -14,8 +14,9 @@ from fairdistill.evaluation.correctness import pool
 from fairdistill.evaluation.crossed import Trainings
 from fairdistill.evaluation.uncertainty import fair_baseline, verdict
 from fairdistill.reporting.answers import Answers, columns_of, digest, values_of
-from fairdistill.reporting.columns import BASELINE, DEO, METRICS, OVER_SEEDS, SEEDS, SUMMARY
-from fairdistill.reporting.runs import at_chance, read_table
+from fairdistill.reporting.columns import BASELINE, COUNTS, DEO, METRICS, OVER_SEEDS, PLACE, SEEDS, SUMMARY
+from fairdistill.reporting.runs import AGGREGATE, at_chance, read_table
+from fairdistill.runtime.errors import UserError
 
 COMBINED = ["mean", "n", "trainings", "low", "corrected", "high", "images", "between", "another"]
 
@@ -49,10 +50,27 @@ def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
 
 
 def read_summary(path: Path | str) -> pd.DataFrame:
-    """Return the table that `aggregate_results` wrote as summary.csv."""
-    texts = [*OVER_SEEDS, "metric", "verdict", "at_chance", *SEEDS, "test_images"]
-    table = read_table(path, SUMMARY, texts)
-    return table.assign(at_chance=table["at_chance"] == "True")
+    """Return the table that `aggregate_results` wrote as summary.csv; a UserError says what is wrong with it."""
+    texts, key = [*OVER_SEEDS, "metric", "verdict", *SEEDS, "test_images"], [*PLACE, "metric"]
+    table = read_table(path, SUMMARY, texts=texts, whole=COUNTS, flags=["at_chance"], key=key)
+    for number, row in enumerate(table.to_dict("records"), start=2):
+        if not _has_its_values(row):
+            raise UserError(
+                f"{path}: row {number}: its values are not numbers of its {row['n']} seeds with its mean; make it with "
+                f"{AGGREGATE}"
+            )
+    return table
+
+
+def _has_its_values(row: Mapping) -> bool:
+    """Whether a row of a summary has a value for each of its seeds, and their mean."""
+    try:
+        values = values_of(row)
+    except ValueError:
+        return False
+    # as many digits as tables have
+    is_mean = np.isclose(values.mean(), row["mean"], rtol=1e-8, atol=1e-8)
+    return len(values) == row["n"] > 0 and values.index.is_unique and bool(is_mean)
 
 
 def combine(terms: Sequence[tuple[float, Mapping]]) -> dict[str, float]:

@@ -69,3 +69,44 @@ def test_trainings_on_a_gpu_are_no_core_hours(tmp_path):
 def test_nothing_to_add_up_is_said(tmp_path):
     with pytest.raises(UserError, match="no metrics file in results"):
         trainings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("{", ": not readable as JSON (Expecting"),
+        ("\xff", ": not readable as JSON ("),
+        ("[]", " is []; it must be a mapping"),
+        ("{}", " lacks the key 'parameters'"),
+        ('{"seconds": 1, "parameters": {}}', ": parameters lacks the key 'training'"),
+        ('{"seconds": "x", "parameters": {"training": {}}}', ': seconds is "x"; it must be a number'),
+        ('{"seconds": -1, "parameters": {"training": {}}}', ": seconds is -1; it must be at least 0"),
+    ],
+)
+def test_a_file_that_does_not_say_what_it_took_is_named(tmp_path, capsys, commit, content, what):
+    write(tmp_path, 3600.0)
+    bad = tmp_path / FILE.replace("seed0", "seed1")
+    bad.write_bytes(content.encode("latin-1"))
+    with pytest.raises(UserError) as caught:
+        trainings(tmp_path)
+    assert str(caught.value).startswith(f"{bad.relative_to(tmp_path)}{what}")
+    assert str(caught.value).endswith("; evaluate the model again")
+
+    # nobody can mend it in the history
+    commit()
+    bad.unlink()
+    assert len(trainings(tmp_path)) == 1
+    assert f"in the git history: {caught.value}; left out" in capsys.readouterr().err
+
+
+def test_before_the_first_commit_what_is_there_counts(tmp_path, commit):
+    write(tmp_path, 3600.0)
+    assert add_up(trainings(tmp_path))["core_hours"].tolist() == [2.0, 2.0]
+
+
+def test_a_history_that_git_cannot_read_is_one_line(tmp_path):
+    write(tmp_path, 3600.0)
+    (tmp_path / ".git").write_text("gitdir: nowhere")
+    with pytest.raises(UserError, match=r": its git history cannot be read \(fatal: .*\); mend it") as caught:
+        trainings(tmp_path)
+    assert "\n" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 import json
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
 from scripts import compare_streams
-from scripts.compare_streams import as_markdown, compare, spread
+from scripts.compare_streams import as_markdown, compare, named, spread
 
 
 def summary(values, method="teacher", metric="deo_m"):
@@ -87,3 +88,13 @@ def test_over_folds_the_value_of_a_seed_is_that_of_all_its_answers(tmp_path, mon
 def test_one_seed_has_no_spread():
     with pytest.raises(UserError, match=r"^s: d a teacher has one seed, and a spread takes two; train more seeds$"):
         compare({"s": summary([0.1])})
+
+
+def test_two_studies_of_one_name_are_refused():
+    with pytest.raises(UserError, match=r"^b/s: has the name of a/s; name the folder of each study differently$"):
+        named([Path("a/s"), Path("b/s")])
+
+
+def test_the_folder_one_is_in_has_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert list(named([Path("."), Path("x/")])) == [tmp_path.name, "x"]

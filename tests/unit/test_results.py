@@ -437,6 +437,20 @@ def other(field, value):
     return json.dumps(make_record() | {field: value})
 
 
+def folds(number):
+    record = make_record()
+    record["data"]["settings"]["folds"] = number
+    return json.dumps(record)
+
+
+def empty_cell(split):
+    """The text of a metrics file in which a class of a group has no image."""
+    record = make_record()
+    scores = json.loads(json.dumps(record["metrics"]))
+    scores["cell_count"]["White"]["young"], scores["correctness"]["right"]["White"]["young"] = 0, ""
+    return json.dumps(record | {split: scores})
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -451,6 +465,26 @@ def other(field, value):
         (without("parameters", "network"), ": parameters lacks the key 'network'"),
         (without("parameters", "method", "sampling"), ": parameters.method lacks the key 'sampling'"),
         (other("seconds", "long"), ': seconds is "long"; it must be a number'),
+        (other("outputs", {}), ": outputs lacks the key 'history.csv'"),
+        (without("outputs", "weights.safetensors"), ": outputs lacks the key 'weights.safetensors'"),
+        (without("evaluation_versions"), " lacks the key 'evaluation_versions'"),
+        (
+            other("evaluation_versions", []),
+            ": evaluation_versions is .*; it must be a mapping; evaluate the model again",
+        ),
+        (folds("2"), ': data.settings.folds is "2"; it must be a whole number; evaluate the model again'),
+        (folds(None), ": data.settings.folds is null; it must be a whole number"),
+        (folds(0), ": data.settings.folds is 0; it must be at least 1"),
+        (folds(10**12), ": data.settings.folds is 10{12}; it must be at most 1000"),
+        (
+            empty_cell("metrics"),
+            ": metrics.cell_count.White.young is 0; it must be at least 1; evaluate the model again",
+        ),
+        (empty_cell("validation"), ": validation.cell_count.White.young is 0; it must be at least 1"),
+        (
+            other("validation", make_record()["metrics"] | {"cell_count": {}}),
+            r": its correctness is damaged \('White'\)",
+        ),
         (without("metrics", "correctness", "right", "White"), r": its correctness is damaged \('White'\)"),
         (
             json.dumps(make_record()).replace('"right": {"White": {"young": "', '"right": {"White": {"young": "00'),

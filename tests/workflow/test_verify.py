@@ -101,11 +101,28 @@ def test_a_table_that_is_gone_is_found(results, checkout):
     assert "tables/paired.md is missing" in verify(results, checkout).stderr
 
 
-def test_a_table_of_an_earlier_version_is_one_line(results, checkout):
+def test_ablations_of_an_earlier_version_do_not_hold_and_all_else_is_compared(results, checkout):
     path = results / "tables" / "ablations.csv"
     pd.read_csv(path).drop(columns="seeds").to_csv(path, index=False)
+    (results / "tables" / "table1.md").write_bytes(b"\xff")
 
     done = verify(results, checkout)
 
     assert done.returncode == 1
-    assert done.stderr == f"error: {path}: column 'seeds' is missing; make it again with scripts.make_ablations\n"
+    ablations, table1, count = done.stderr.splitlines()
+    assert ablations == f"{path}: column 'seeds' is missing; make it with scripts.make_ablations"
+    assert table1.startswith("tables/table1.md: is no text (")
+    assert count == "error: 2 of the results do not follow from what they are made of"
+
+
+@pytest.mark.parametrize(("field", "key"), [("outputs", "history.csv"), ("evaluation_versions", None)])
+def test_a_record_without_what_is_verified_is_one_line(results, checkout, field, key):
+    path = results / "metrics" / f"{MODEL}.json"
+    record = json.loads(path.read_text())
+    record[field] = {} if key else []
+    path.write_text(json.dumps(record))
+
+    done = verify(results, checkout)
+
+    what = f"outputs lacks the key '{key}'" if key else "evaluation_versions is []; it must be a mapping"
+    assert (done.returncode, done.stderr) == (1, f"error: {path}: {what}; evaluate the model again\n")

@@ -1,0 +1,98 @@
+"""scripts.verify_results on configurations and tables that are damaged; tests/workflow has whole studies."""
+
+import json
+
+import pandas as pd
+import pytest
+from synthetic_results import make_study
+
+from fairdistill.reporting.models import read_files
+from fairdistill.runtime.errors import UserError
+from scripts.verify_results import SCORED, ablation_tables, configuration, differences_of_scores, first_difference
+
+SPLITS = "dataset,architecture,method,seed,split,accuracy,deo_a,deo_m\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"a: [", "is not readable as YAML (while parsing"),
+        (b"\xff\xfe\x00\x93\x81", "is not readable as YAML ("),
+        (b"a: \x00", "is not readable as YAML ("),
+        (b"[" * 100_000, "is not readable as YAML ("),
+        (b"- a", "holds no settings; give the study's own file"),
+        (b"", "holds no settings; give the study's own file"),
+    ],
+)
+def test_a_configuration_that_is_none_is_one_line(content, what, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        configuration([path], pd.DataFrame())
+    assert str(caught.value).startswith(f"--configfile: {path} {what}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def study(tmp_path):
+    make_study(tmp_path / "metrics", datasets=("utkface",), architectures=("resnet",))
+    return tmp_path
+
+
+def scored(study, text):
+    path = study / "splits.csv"
+    path.write_text(text)
+    return differences_of_scores(path, *SCORED["splits.csv"], results=study)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", r".*splits\.csv: not readable as CSV .*; make it with scripts\.compare_splits"),
+        (SPLITS, r".*splits\.csv: has no rows; .*"),
+        (
+            SPLITS + "utkface,resnet,mfd,x,test,0,0,0\n",
+            r".*splits\.csv: row 2: seed is 'x'; it must be a whole number.*",
+        ),
+        (SPLITS + "utkface,resnet,mfd,0,train,0,0,0\n", r".*splits\.csv: has no scores on test images; .*"),
+        (SPLITS + "utkface,resnet,kd,0,test,0,0,0\n", r"tables/splits\.csv: there is no metrics/utkface/resnet/kd/.*"),
+    ],
+)
+def test_a_damaged_table_of_scores_does_not_hold(study, text, what):
+    found = scored(study, text)
+    assert len(found) == 1
+    assert pd.Series(found).str.fullmatch(what).all(), found
+
+
+def test_scores_are_those_of_the_metrics_and_none_is_missing(study):
+    metrics = json.loads((study / "metrics/utkface/resnet/mfd/seed0.json").read_text())["metrics"]
+    right = f"{SPLITS}utkface,resnet,mfd,0,test,{metrics['accuracy']},{metrics['deo_a']},"
+    assert scored(study, f"{right}{metrics['deo_m']}\n") == []
+    wrong = ["tables/splits.csv: deo_m is not that of metrics/utkface/resnet/mfd/seed0.json"]
+    assert scored(study, f"{right}{metrics['deo_m'] + 0.1}\n") == wrong
+    assert scored(study, f"{right}\n") == wrong
+
+
+def test_ablations_of_models_that_are_not_there_are_named(study):
+    models = read_files(sorted(study.rglob("*.json")))
+    path = study / "ablations.csv"
+    columns = (
+        "part,dataset,architecture,method,minus,metric,estimate,sd,n,trainings,low,corrected,high,images,between,run"
+    )
+    path.write_text(f"{columns},shared,seeds,at_chance\nmodel,utkface,resnet,kd,,accuracy,1,,1,1,,,,,,,,0,False\n")
+    with pytest.raises(UserError, match=r"ablations\.csv: is of models that have no metrics file; make it with"):
+        ablation_tables(models, path, None)
+
+
+@pytest.mark.parametrize(
+    ("published", "difference"),
+    [
+        (b"a\nb\n", ""),
+        (b"a\nc\n", "line 2 is 'c', and should be 'b'"),
+        (b"a\n", "has 1 lines, and should have 2"),
+        (b"", "has 0 lines, and should have 2"),
+        (b"a\n\xff\n", "is no text ('utf-8' codec can't decode byte 0xff in position 2: invalid start byte)"),
+    ],
+)
+def test_the_first_difference_is_named(published, difference):
+    assert first_difference(published, "a\nb\n") == difference
