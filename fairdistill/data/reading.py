@@ -183,7 +183,7 @@ def _require_fit(samples: pd.DataFrame, info: dict) -> None:
     columns = ["sample_id", "image_id", *split_columns(len(info["folds"])), "label", "group"]
     if list(samples) != columns:
         what = f"the {len(info['folds'])} folds in dataset.json need the columns {', '.join(columns)}"
-        raise ValueError(f"{what}, and samples.parquet has {', '.join(samples)}")
+        raise ValueError(f"{what}, and samples.parquet has {', '.join(samples.columns)}")
     for column, names in (("label", "classes"), ("group", "groups")):
         if not samples[column].between(0, len(info[names]) - 1).all():
             raise ValueError(f"dataset.json names {len(info[names])} {names}, and samples.parquet has others")
