@@ -160,8 +160,14 @@ def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, 
     compared = models.runs.merge(listed)
     if len(compared[[*PLACE, "seed"]].drop_duplicates()) < len(listed):
         raise UserError(f"{published}: is of models that have no metrics file; make it with scripts.make_ablations")
+    order = in_order(study.all_grids, compared)
+    if unknown := [name for column in PLACE for name in listed[column].unique() if name not in order[column]]:
+        raise UserError(
+            f"{published}: is of {unknown[0]}, which no grid of the configuration has; give the study's own with "
+            "--configfile"
+        )
     chosen = Models(compared, models.validation, models.answers, models.parts, models.criteria)
-    table = ablations(chosen, order=in_order(study.all_grids, compared))
+    table = ablations(chosen, order=order)
     return dict(zip(ABLATIONS, [csv_text(table), ablations_markdown(table), ablations_latex(table)], strict=True))
 
 
