@@ -126,6 +126,20 @@ def test_the_folds_of_utkface_are_judged_by_the_rule_that_was_fixed():
             assert (printed(architecture), question, *row) in rows
 
 
+def test_the_spread_of_each_source_is_there():
+    rows = rows_of("docs/statistics.md")
+    table = pd.read_csv(ROOT / "results" / "streams" / "tables" / "spread.csv")
+    assert len(table) == 5 * 2 * 3
+    sources = {"weights": "initial weights", "order": "order of the images, and flips", "all": "all of them"}
+    sources |= {"split": "which images are tested", "colour": "colours, and noise of the images"}
+    found = table.set_index(["study", "method", "metric"])
+    for study, source in sources.items():
+        for method in ("teacher", "mfd"):
+            cells = [found.loc[(f"streams_{study}", method, metric)] for metric in ("accuracy", "deo_a", "deo_m")]
+            texts = ["{} [{}, {}]".format(*numbers(cell[["sd", "sd_low", "sd_high"]], "{:.3f}")) for cell in cells]
+            assert (source, method, *texts) in rows
+
+
 def test_every_gap_is_there_with_its_interval(rows, paper):
     paired = read_paired(TABLES / "paired.csv").set_index(["dataset", "architecture", "metric"])
 
