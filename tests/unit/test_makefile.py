@@ -53,7 +53,13 @@ def test_figures_are_of_the_published_study_and_its_seeds(tmp_path, table, given
         ["make", "--no-print-directory", "--dry-run", "figures", "READY="],
         cwd=tmp_path, env=os.environ | {"MAKEFLAGS": ""}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert f" figures --config study=paper{given} " in done.stdout
+    paper, *others = done.stdout.splitlines()
+    assert " figures " in paper
+    assert paper.rstrip().endswith(f" --config study=paper{given}")
+    assert [line.split("--configfile ")[1] for line in others] == [
+        "config/paper_h100.yaml",
+        "config/utkface_folds.yaml",
+    ]
     assert ("seeds" in done.stdout) == bool(given)
     assert done.stderr == ""
 
