@@ -123,7 +123,7 @@ def main() -> None:
         copied: dict[str, Correctness] = {}
         for path in paths:
             record = read_record(path)
-            settings = read_settings(AnyDataSet, record.data.settings, where=str(path))
+            settings = read_settings(AnyDataSet, record.data.settings.model_dump(exclude_unset=True), where=str(path))
             if settings.folds > 1 or settings.archive is None:
                 raise UserError(f"{name} has folds or no archive; name a data set with one test split and an archive")
             drawn = settings.drawn_for(record.run.seed)

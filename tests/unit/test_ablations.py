@@ -264,8 +264,8 @@ def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path,
     ]  # fmt: skip
     assert re.search(r"^\| loss +\| mfd - balanced +\| 1 ", (tmp_path / "a.md").read_text(), flags=re.MULTILINE)
     write_csv(tmp_path / "runs.csv", read_models(pattern(tmp_path / "metrics"), study.main_grids).runs)
-    published = {"runs.csv": tmp_path / "runs.csv", "ablations.csv": tmp_path / "a.csv"}
-    again = verify_results.tables(read_files(paths), published, study)
+    again = verify_results.tables(read_files(paths), {"runs.csv": tmp_path / "runs.csv"}, study)
+    again |= verify_results.ablation_tables(read_files(paths), tmp_path / "a.csv", study)
     assert again["runs.csv"] == (tmp_path / "runs.csv").read_text()
     for name, path in {"ablations.csv": "a.csv", "ablations.md": "a.md", "ablations.tex": "a.tex"}.items():
         assert again[name] == (tmp_path / path).read_text()

@@ -101,8 +101,11 @@ def test_both_spellings_run_a_job_in_the_same_environment(study, project, monkey
 def test_an_environment_has_what_its_file_names_and_no_more(study):
     (training,) = (study / "results/tiny/models/digits_s/shufflenet/mfd").rglob("training.json")
     versions = json.loads(training.read_text())["versions"]
-    assert {"torch", "torchvision", "safetensors"} <= set(versions)
-    assert not {"scikit-learn", "scipy"} & set(versions)
+    assert {"torch", "torchvision", "safetensors", "scikit-learn", "scipy"} <= set(versions)
+    metrics = study / "results/tiny/metrics/digits_s/shufflenet/mfd/seed0.json"
+    evaluated = json.loads(metrics.read_text())["evaluation_versions"]
+    assert "scipy" in evaluated
+    assert not {"torch", "torchvision", "safetensors"} & set(evaluated)
 
 
 def test_containerize_prints_a_dockerfile_with_every_environment(conda, project):
