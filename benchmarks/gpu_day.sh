@@ -18,7 +18,7 @@ workflow() {  # NAME OPTIONS...: the whole workflow
     timed "$name" python -m snakemake --cores all --nolock --scheduler greedy "$@"
 }
 
-machine() { nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader; nproc; python -V; python -c 'import torch; print(torch.__version__)'; }
+machine() { nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader; getconf _NPROCESSORS_ONLN; python -V; python -c 'import torch; print(torch.__version__)'; }
 
 # the same bits again, resumed, recorded and not; the reference engine; a shared GPU
 tests() { timed tests python -m pytest -q -n 8 -p no:cacheprovider -W default tests/unit/test_gpu.py; tail -n 3 "$OUT/tests.log"; }
