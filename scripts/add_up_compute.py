@@ -10,7 +10,6 @@ rule runs this script; without a git history it counts what is there.
 """
 
 import argparse
-import json
 import subprocess
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +19,7 @@ from pydantic import Field
 
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.runtime.files import parse_json
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import ROOT
 from fairdistill.settings.base import Number, Settings, Text
@@ -82,8 +82,8 @@ def is_metrics(path: str) -> bool:
 def read(content: bytes, path: str) -> Spent:
     """Return what a training took; a UserError names the file that does not say so."""
     try:
-        record = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        record = parse_json(content)
+    except ValueError as error:
         raise UserError(f"{path}: not readable as JSON ({error}); evaluate the model again") from error
     try:
         return read_settings(Spent, record, where=path)

@@ -15,23 +15,12 @@ from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import paired_markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.settings.arguments import add_model_options
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--metrics",
-        required=True,
-        metavar="PATTERN",
-        help="path of a metrics file, such as x/metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json",
-    )
-    parser.add_argument(
-        "--grids",
-        required=True,
-        metavar="JSON",
-        help='the models: [{"dataset": [..], "architecture": [..], "method": ["teacher", ..], "seed": [..]}, ..], with '
-        '"fold": [0, 1, ..] where data sets have several test sets; tables keep this order',
-    )
+    add_model_options(parser, order="tables keep this order")
     parser.add_argument("--runs", type=Path, required=True, help="table of runs to write (CSV)")
     parser.add_argument("--summary", type=Path, required=True, help="means and intervals to write (CSV)")
     parser.add_argument("--paired", type=Path, required=True, help="gaps to the bases to write (CSV)")

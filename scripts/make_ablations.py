@@ -11,23 +11,12 @@ from fairdistill.reporting.models import in_order, read_grids, read_models
 from fairdistill.reporting.runs import write_csv
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.settings.arguments import add_model_options
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--metrics",
-        required=True,
-        metavar="PATTERN",
-        help="path of a metrics file, such as x/metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json",
-    )
-    parser.add_argument(
-        "--grids",
-        required=True,
-        metavar="JSON",
-        help='the models: [{"dataset": [..], "architecture": [..], "method": ["teacher", ..], "seed": [..]}, ..], with '
-        '"fold": [0, 1, ..] where data sets have several test sets; later names are compared with earlier ones',
-    )
+    add_model_options(parser, order="later names are compared with earlier ones")
     parser.add_argument("--csv", type=Path, required=True, help="table to write as CSV, numbers only")
     parser.add_argument("--markdown", type=Path, required=True, help="table to write as Markdown")
     parser.add_argument("--tex", type=Path, required=True, help="table to write as LaTeX (booktabs)")

@@ -11,23 +11,12 @@ from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.models import read_grids, read_models
 from fairdistill.reporting.runs import write_csv
 from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.settings.arguments import add_model_options
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--metrics",
-        required=True,
-        metavar="PATTERN",
-        help="path of a metrics file, such as x/metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json",
-    )
-    parser.add_argument(
-        "--grids",
-        required=True,
-        metavar="JSON",
-        help='the models: [{"dataset": [..], "architecture": [..], "method": ["teacher", ..], "seed": [..]}, ..], with '
-        '"fold": [0, 1, ..] where data sets have several test sets; the table keeps this order',
-    )
+    add_model_options(parser, order="the table keeps this order")
     parser.add_argument("--csv", type=Path, required=True, help="table to write (CSV)")
     args = parser.parse_args()
 

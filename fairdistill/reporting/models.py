@@ -1,7 +1,6 @@
 """The models that tables and figures are made from: which metrics files are read, and in which order models stand."""
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from fairdistill.reporting.answers import Answers, require_folds
 from fairdistill.reporting.columns import CRITERIA, DEO, IDENTITY, MEASURED, METRICS, NAMES, PLACE, RUNS
 from fairdistill.reporting.records import Record, Scores, read_record
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import parse_json
 from fairdistill.settings.base import Settings, Text, with_defaults
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import TEACHER, AnyMethod
@@ -66,7 +66,7 @@ class Models:
 def read_grids(text: str) -> list[dict[str, list]]:
     """Return the grids that the option --grids gives as JSON; a UserError names what is wrong with them."""
     try:
-        grids = json.loads(text)
+        grids = parse_json(text)
     except ValueError as error:
         raise UserError(f"--grids: not readable as JSON ({error})") from error
     return [grid.to_json() for grid in read_settings(list[Grid], grids, where="--grids")]

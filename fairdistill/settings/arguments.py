@@ -5,6 +5,23 @@ import argparse
 from fairdistill.settings.training import MAX_SEED
 
 
+def add_model_options(parser: argparse.ArgumentParser, *, order: str) -> None:
+    """Add --metrics and --grids, which name the models that a table is of; `order` says what their order decides."""
+    parser.add_argument(
+        "--metrics",
+        required=True,
+        metavar="PATTERN",
+        help="path of a metrics file, such as x/metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json",
+    )
+    parser.add_argument(
+        "--grids",
+        required=True,
+        metavar="JSON",
+        help='the models: [{"dataset": [..], "architecture": [..], "method": ["teacher", ..], "seed": [..]}, ..], with '
+        f'"fold": [0, 1, ..] where data sets have several test sets; {order}',
+    )
+
+
 def seed_argument(text: str) -> int:
     """Return a seed: a whole number that leaves torch's generator room for the streams made of it.
 
