@@ -138,6 +138,8 @@ class Record(Fields):
     validation: Scores | None = None
     probabilities: Text | None = None
     seconds: Number
+    # records of before it was noted lack it
+    cpu_seconds: Number | None = None
     code: Text | None
     evaluation_versions: dict[str, Text]
 

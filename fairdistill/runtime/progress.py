@@ -21,7 +21,7 @@ def describe(row: Mapping, epochs: int) -> str:
     """A row of the history as a line of the log: losses, accuracies, speed, and the time left for this training."""
     left = (epochs - row["epoch"]) * row["seconds"]
     accuracies = {f"{split}_accuracy": split for split in ("train", "validation", "test")}
-    others = ("epoch", "seconds", "images_per_second", *accuracies)
+    others = ("epoch", "seconds", "cpu_seconds", "images_per_second", *accuracies)
     losses = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name not in others)
     shares = "  ".join(f"{split} {row[name]:.3f}" for name, split in accuracies.items() if name in row)
     return (

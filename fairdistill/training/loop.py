@@ -33,6 +33,7 @@ COLUMNS = {
     "loss",
     "correct",
     "seconds",
+    "cpu_seconds",
     "images_per_second",
     *(f"{split}_accuracy" for split in ("train", *SPLITS)),
 }
@@ -70,6 +71,11 @@ class TrainedModel:
     def seconds(self) -> float:
         """Of all epochs together."""
         return float(self.history["seconds"].sum()) if len(self.history) else 0.0
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The time that processor cores worked in all epochs together, which other programs hardly change."""
+        return float(self.history["cpu_seconds"].sum()) if len(self.history) else 0.0
 
 
 def learning_rate_factor(schedule: str, progress: float) -> float:
@@ -292,7 +298,7 @@ def train_epoch(
     """
     network.train()
     method.train()
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), time.process_time()
     order = method.order(images.label.cpu().numpy(), images.group.cpu().numpy(), rng)
     if not len(order):
         raise UserError(f"training: the order of epoch {epoch + 1}, which the method gives, has no image")
@@ -320,7 +326,12 @@ def train_epoch(
         raise _diverged(epoch + 1, "loss", means["loss"])
     seconds = time.perf_counter() - started
     means["train_accuracy"] = means.pop("correct")
-    return {"epoch": epoch + 1, **means, "seconds": seconds, "images_per_second": steps * batch_size / seconds}
+    speed = {
+        "seconds": seconds,
+        "cpu_seconds": time.process_time() - cpu_started,
+        "images_per_second": steps * batch_size / seconds,
+    }
+    return {"epoch": epoch + 1, **means, **speed}
 
 
 def _scale_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:

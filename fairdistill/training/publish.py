@@ -119,6 +119,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
             "outputs": {name: sha256(partial[name]) for name in OUTPUTS},
             # of all epochs, those before an interruption included
             "seconds": round(trained.seconds, 2),
+            "cpu_seconds": round(trained.cpu_seconds, 2),
             "peak_memory_mb": round(peak_memory_mb()),
             "peak_gpu_memory_mb": on_gpu and round(on_gpu),
             "hardware": hardware(),

@@ -70,5 +70,8 @@ def assert_same_bits(a, b, *, apart_from=()):
     assert differing(a.network, b.network) == []
     assert differing(a.method, b.method) == []
     assert all((a.probabilities[split] == b.probabilities[split]).all() for split in a.probabilities)
-    a, b = (x.history.drop(columns=["seconds", "images_per_second", *apart_from], errors="ignore") for x in (a, b))
+    a, b = (
+        x.history.drop(columns=["seconds", "cpu_seconds", "images_per_second", *apart_from], errors="ignore")
+        for x in (a, b)
+    )
     assert a.equals(b)

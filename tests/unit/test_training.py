@@ -86,7 +86,7 @@ def starts(tiny, monkeypatch):
     return of
 
 
-SPEED = {"seconds": 1.0, "images_per_second": 1.0}
+SPEED = {"seconds": 1.0, "cpu_seconds": 1.0, "images_per_second": 1.0}
 
 
 def test_a_teacher_and_a_student_of_one_seed_share_neither_weights_nor_order_nor_flips(starts):
