@@ -121,7 +121,9 @@ def wilson_interval(share: float, n: float) -> tuple[float, float]:
     """
     squared = float(stats.norm.ppf(1 - TAIL)) ** 2 / n
     middle, half = share + squared / 2, np.sqrt(squared * (share * (1 - share) + squared / 4))
-    return float(max(0.0, (middle - half) / (1 + squared))), float(min(1.0, (middle + half) / (1 + squared)))
+    low, high = (middle - half) / (1 + squared), (middle + half) / (1 + squared)
+    # at 0 and 1 rounding would leave the share out
+    return float(max(0.0, min(share, low))), float(min(1.0, max(share, high)))
 
 
 def extremes(accuracy: np.ndarray, *, measure: str) -> np.ndarray:
