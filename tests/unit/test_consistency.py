@@ -77,5 +77,5 @@ def test_images_that_all_agree_still_have_an_interval():
 
 def test_too_few_images_are_refused():
     features, prediction, image = images(7, n=3, copies=2)
-    with pytest.raises(UserError, match="^6 test images are too few for 5 neighbours of each; prepare more$"):
+    with pytest.raises(UserError, match=r"^6 test images are too few for 5 neighbours of each; prepare more$"):
         consistency(features, prediction, image)
