@@ -197,6 +197,7 @@ def test_settings_are_written_under_the_names_of_a_configuration():
         "offset": 1.0,
         "features": "pooled",
         "layers": None,
+        "joint": False,
         "kd_weight": 0.0,
         "kd_temperature": 3.0,
     }
