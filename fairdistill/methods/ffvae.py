@@ -67,7 +67,8 @@ class FFVAE(Method):
     by a discriminator, which is trained beside them to tell codes of images from codes whose b is another image's. The
     network is the encoder: its outputs are the mean and the log variance of q(z | x), and b. In the classifier stage it
     is frozen, in evaluation mode, and a classifier is trained on the mean of z by the cross-entropy with the labels.
-    Until then the accuracies in the history are those of an untrained classifier.
+    Until then the accuracies in the history are those of an untrained classifier. The total correlation is of samples
+    of z; its mean, which the classifier reads, can tell more of the group than a sample does.
 
     As printed are the objective, p(a | b) for two groups, and the classifier on the code without the sensitive
     dimensions, which the paper also replaces by noise. The paper has any number of binary attributes, each with a

@@ -78,7 +78,8 @@ class VFAE(Method):
       error. Its width, and the softplus of hidden layers, are those of Rampasek's code (github.com/rampasek/DrVAE,
       src/VFAE.py), which goes back to the authors' own; it takes the root of the MMD, which the paper does not.
 
-    The paper averages the weights over the steps, which is not done here.
+    The paper averages the weights over the steps, which is not done here. The penalty is on samples of z1; its mean,
+    which the prediction reads, can tell more of the group than a sample does.
     """
 
     fixed_step = True
