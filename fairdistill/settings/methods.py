@@ -48,15 +48,15 @@ class Method(Settings):
         The class that trains, as "module:Class"; it is made from these settings.
     needs_validation
         Whether the method chooses or fits anything, for which it reads the validation split.
-    has_group_heads
-        Whether the network has outputs for each class and group, which no other method can stand on.
+    own_outputs
+        What the network puts out where it is not a logit for each class: no other method can stand on such a network.
     layer_setting
         The setting that names layers, if there is one: errors of `pair_layers` are about it.
     """
 
     implementation: ClassVar[str]
     needs_validation: ClassVar[bool] = False
-    has_group_heads: ClassVar[bool] = False
+    own_outputs: ClassVar[str | None] = None
     layer_setting: ClassVar[str] = "layers"
 
     kind: str
@@ -91,6 +91,9 @@ class Method(Settings):
             The settings name a layer that one of the two lacks.
         """
         return {}
+
+    def check_image_size(self, image_size: int) -> None:
+        """Raise a UserError where the method cannot work with images of `image_size` pixels' edge."""
 
 
 class Distillation(Method):
@@ -365,7 +368,7 @@ class DomainIndependent(Method):
     """Domain-independent training (Wang et al., CVPR 2020): a head for each group on a shared body."""
 
     implementation: ClassVar[str] = "fairdistill.methods.domain_independent:DomainIndependent"
-    has_group_heads: ClassVar[bool] = True
+    own_outputs: ClassVar[str | None] = "outputs for each group"
 
     kind: Literal["domain_independent"]
     inference: Literal["sum_scores", "sum_probabilities", "max_probability", "own_group"] = Field(
@@ -385,7 +388,7 @@ class DomainDiscriminative(Method):
     """Domain-discriminative training (Wang et al., CVPR 2020): one output for each pair of class and group."""
 
     implementation: ClassVar[str] = "fairdistill.methods.domain_discriminative:DomainDiscriminative"
-    has_group_heads: ClassVar[bool] = True
+    own_outputs: ClassVar[str | None] = "outputs for each group"
 
     kind: Literal["domain_discriminative"]
     inference: Literal["sum", "max"] = Field(
@@ -421,6 +424,87 @@ class GroupDro(Method):
         "balanced",
         description="How batches are drawn, as for `kind: erm`; `balanced` draws every cell equally often, as the "
         "authors do.",
+    )
+
+
+def decoder_steps(image_size: int) -> tuple[int, int]:
+    """Return the edge of the first map of a decoder of images of `image_size` pixels' edge, and how often it doubles.
+
+    Raises
+    ------
+    UserError
+        No map of 4 to 15 pixels' edge doubles to the image's.
+    """
+    edge, doublings = image_size, 0
+    while edge % 2 == 0 and edge >= 8:
+        edge, doublings = edge // 2, doublings + 1
+    if not doublings or edge > 15:
+        raise UserError(
+            f"decodes images of 4 to 15 px doubled any number of times, such as 32, 48 or 64 px, and those of the data "
+            f"set have {image_size}; change its image_size or crop"
+        )
+    return edge, doublings
+
+
+class Autoencoder(Method):
+    """A method whose network encodes images, for a decoder and a classifier of the method's own."""
+
+    own_outputs: ClassVar[str | None] = "a code as its outputs"
+
+    latent_size: Whole = Field(
+        50, ge=1, description="The number of dimensions of each latent variable; the paper of `vfae` has 50."
+    )
+
+    def check_image_size(self, image_size: int) -> None:
+        """Raise a UserError where no decoder makes such images."""
+        decoder_steps(image_size)
+
+
+class Vfae(Autoencoder):
+    """The variational fair autoencoder (Louizos et al., ICLR 2016): a code without the group, and its classifier."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.vfae:VFAE"
+
+    kind: Literal["vfae"]
+    alpha: Number = Field(
+        200.0,
+        ge=0,
+        description="The weight of the cross-entropy beside the bound on the likelihood of an image; the default is "
+        "the paper's for its only photographs.",
+    )
+    beta: Number = Field(
+        200.0,
+        ge=0,
+        description="The weight of the squared MMD between the codes of the groups; the default is the paper's for its "
+        "only photographs.",
+    )
+    group_in_encoder: Flag = Field(
+        True,
+        description="Whether the code depends on the group beside the image, as in the paper; the group is then needed "
+        "at prediction time.",
+    )
+
+
+class Ffvae(Autoencoder):
+    """The flexibly fair VAE (Creager et al., ICML 2019): a code without its sensitive part, then a classifier on it."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.ffvae:FFVAE"
+
+    kind: Literal["ffvae"]
+    alpha: Number = Field(
+        100.0, ge=0, description="The weight of the group's prediction from the sensitive part of the code."
+    )
+    gamma: Number = Field(
+        50.0,
+        ge=0,
+        description="The weight of the total correlation between the sensitive part and the rest of the code.",
+    )
+    representation_share: Number = Field(
+        0.75,
+        ge=0,
+        lt=1,
+        description="The share of the epochs in which the code is learned; the classifier has the rest, and one epoch "
+        "at least.",
     )
 
 
@@ -471,6 +555,8 @@ AnyMethod = Annotated[
     | DomainIndependent
     | DomainDiscriminative
     | GroupDro
+    | Vfae
+    | Ffvae
     | Hardt
     | GroupTemperature,
     Field(discriminator="kind"),

@@ -276,8 +276,8 @@ def _check_bases(study: Study) -> None:
                 circle = ", on ".join(_described(model) for model in [*chain, base])
                 what = f"leads in a circle: {circle}; name a model that does not stand on this one"
                 raise UnreadableSettings("config", ("students", chain[0].method, "base"), what)
-            if study.method(base.method).has_group_heads:
-                what = f"names {base.method!r}, which has outputs for each group; no other model can stand on it"
+            if outputs := study.method(base.method).own_outputs:
+                what = f"names {base.method!r}, which has {outputs}; no other model can stand on it"
                 raise UnreadableSettings("config", ("students", chain[-1].method, "base"), what)
             chain.append(base)
     for name, method in study.students.items():
@@ -305,8 +305,13 @@ def _check_layers(study: Study) -> None:
 
 
 def _check_sizes(study: Study) -> None:
-    """A network that takes images of one size alone gets no others."""
+    """A network that takes images of one size alone gets no others, and a method none that it cannot work with."""
     for grid in study.all_grids:
+        for dataset, name in product(grid["dataset"], grid["method"]):
+            try:
+                study.method(name).check_image_size(study.data.sets[dataset].network_sees)
+            except UserError as error:
+                raise UnreadableSettings("config", ("students", name), f"{error} (data.sets.{dataset})") from None
         for dataset, architecture in product(grid["dataset"], grid["architecture"]):
             size, takes = study.data.sets[dataset].network_sees, study.networks[architecture].takes
             if takes not in (None, size):

@@ -711,6 +711,7 @@ def steps_loss(dataset, method, engine, **options):
         {"kind": "mfd", "features": "flattened", "sampling": "oversampled"},
         *({"kind": kind} for kind in ("reweighing", "group_mmd", "group_dro")),
         *({"kind": kind} for kind in ("domain_independent", "domain_discriminative")),
+        *({"kind": kind} for kind in ("vfae", "ffvae")),
         {"kind": "mfd", "layers": ["stage2", "stage4"], "kd_weight": 2.0},
         *({"kind": "nst", "kernel": kernel} for kernel in ("rbf", "linear")),
         *(a_kind(name) for name in ("Reweighing", "Autoencoder", "GroupHeads", "GroupDRO", "Noise", "TwoOptimizers")),
@@ -801,7 +802,7 @@ def test_a_method_is_consistent_with_its_settings(kind, architecture):
     assert settings.__class__ is kind
     torch.manual_seed(0)
     outputs = method_class(settings).n_outputs(settings, 3, 2)
-    assert kind.has_group_heads == (outputs > 3)
+    assert (kind.own_outputs is not None) == (outputs != 3)
     network, other = (
         build_network(network_settings(KINDS[0]), outputs),
         build_network(network_settings(architecture), 3),
