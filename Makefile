@@ -80,8 +80,9 @@ verify: $(READY)  ## recompute the published results, and name those that do not
 	$(BIN)/python -m scripts.verify_results --results results/paper_h100
 	$(BIN)/python -m scripts.verify_results --results results/utkface_folds --configfile config/utkface_folds.yaml
 
+# one process more than cores, as a process that tries the cluster mostly waits
 test: lint  ## style checks and all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --maxprocesses 4
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
 
 lint: $(READY)  ## check style, layers and types
 	$(BIN)/ruff check .

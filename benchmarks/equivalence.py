@@ -183,7 +183,7 @@ def main() -> None:
     # torch must not be forked, and the fast engine changes how a process keeps memory
     pool = ProcessPoolExecutor(args.processes, mp_context=get_context("spawn"), max_tasks_per_child=1)
     with TemporaryDirectory() as folder, pool:
-        prepare_dataset(Path(folder), read_config().data.sets[DATASET], None)
+        prepare_dataset(Path(folder), read_config().data.sets[DATASET])
         # the slowest first
         jobs.sort(key=lambda job: (job[2] == "fast", job[0]))
         futures = [pool.submit(train_pair, Path(folder), *job, args.epochs) for job in jobs]

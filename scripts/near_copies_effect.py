@@ -33,9 +33,14 @@ RUN = [*MODEL, "seed"]
 WITHOUT = [f"{name}_without" for name in MEASURED]
 
 
-def images_with_copies(settings: DataSet, archive: Path) -> Correctness:
-    """Return which test images have a near-copy outside the test split, in the order of a metrics file's answers."""
-    prepared = import_module(settings.implementation).prepare(settings, archive)
+def images_with_copies(settings: DataSet, archives: Path) -> Correctness:
+    """Return which test images have a near-copy outside the test split, in the order of a metrics file's answers.
+
+    `archives` is the folder with the archives of the data sets.
+    """
+    prepared = import_module(settings.implementation).prepare(
+        settings, *(archives / name for name in settings.archives)
+    )
     family = families(prepared.images)
     is_test = (prepared.samples["split"] == "test").to_numpy()
     test = prepared.samples[is_test]
@@ -124,13 +129,13 @@ def main() -> None:
         for path in paths:
             record = read_record(path)
             settings = read_settings(AnyDataSet, record.data.settings.model_dump(exclude_unset=True), where=str(path))
-            if settings.folds > 1 or settings.archive is None:
+            if settings.folds > 1 or not settings.archives:
                 raise UserError(f"{name} has folds or no archive; name a data set with one test split and an archive")
             drawn = settings.drawn_for(record.run.seed)
             # the models of one data set share it
             key = drawn.model_dump_json()
             if key not in copied:
-                copied[key] = images_with_copies(drawn, args.archives / settings.archive)
+                copied[key] = images_with_copies(drawn, args.archives)
             try:
                 answers = from_metrics(record.metrics.to_json(), classes=record.classes, groups=record.groups)
                 rows.append({column: getattr(record.run, column) for column in RUN} | effect(answers, copied[key]))

@@ -22,7 +22,14 @@ def main() -> None:
         help='settings of the data set as JSON, such as {"kind": "cifar10s", "skew": 0.8}; those left out take their '
         "defaults, see config/README.md",
     )
-    parser.add_argument("--archive", type=Path, help="downloaded archive; left out for a data set that needs none")
+    parser.add_argument(
+        "--archives",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="downloaded archives, in the order in which the settings' class names them; left out for a data set that "
+        "needs none",
+    )
     parser.add_argument(
         "--seed",
         type=seed_argument,
@@ -35,7 +42,7 @@ def main() -> None:
     except ValueError as error:
         raise UserError(f"--settings: not JSON ({error})") from error
     settings = read_settings(AnyDataSet, given, where="data")
-    print(describe(prepare_dataset(arguments.output, settings, arguments.archive, arguments.seed)))
+    print(describe(prepare_dataset(arguments.output, settings, arguments.archives, arguments.seed)))
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ def tables(models: Models, published: dict[str, Path], study: Study, features: F
     paired = pair_with_bases(runs, models.answers)
     texts = {"runs.csv": csv_text(runs), "summary.csv": csv_text(summarise(runs, models.answers))}
     texts |= {"paired.csv": csv_text(paired), "paired.md": paired_markdown(paired)}
-    if any(study.data.sets[name].validation for name in study.datasets):
+    if any(study.data.sets[name].has_validation for name in study.datasets):
         texts["validation.csv"] = csv_text(validation)
     # what follows was made from the tables, with their digits
     summary, paired = read_summary(io.StringIO(texts["summary.csv"])), read_paired(io.StringIO(texts["paired.csv"]))

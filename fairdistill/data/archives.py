@@ -1,9 +1,13 @@
-"""Read a .tar.gz into memory. Nothing is extracted to disk, so no member can overwrite a file."""
+"""What is known of an archive, and the reading of a .tar.gz.
+
+An archive is read into memory. Nothing is extracted to disk, so no member can overwrite a file.
+"""
 
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from fairdistill.runtime.errors import UserError
 
@@ -13,9 +17,27 @@ MAX_BYTES = 2**30  # of all files that are read from one archive; those of the p
 class ArchiveError(UserError):
     """An archive that is damaged or not the published one; `problem` says what is wrong, without the path."""
 
-    def __init__(self, archive: Path | str, problem: str):
-        super().__init__(f"{archive}: {problem}; delete this file and download it again")
+    def __init__(self, archive: Path | str, problem: str, remedy: str = "delete this file and download it again"):
+        super().__init__(f"{archive}: {problem}; {remedy}")
         self.problem = problem
+
+
+class Published(NamedTuple):
+    """Where an archive is published, and how a copy of it is recognised.
+
+    Attributes
+    ----------
+    urls
+        Addresses of the file, in the order in which they are tried; empty where there is none that lasts.
+    page
+        The address where a person finds it.
+    verify
+        Called with the path of a copy; raises an `ArchiveError` unless that can be used as the published file.
+    """
+
+    urls: Sequence[str]
+    page: str
+    verify: Callable[[Path], object]
 
 
 def read_members(archive: Path | str, wanted: Callable[[str], bool]) -> dict[str, bytes]:

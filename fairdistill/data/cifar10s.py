@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fairdistill.data.archives import ArchiveError, read_members
+from fairdistill.data.archives import ArchiveError, Published, read_members
 from fairdistill.data.near_copies import families
 from fairdistill.data.preparing import Prepared
 from fairdistill.data.skew import in_both_groups, skewed_groups
 from fairdistill.settings.data import Cifar10S
 
-URLS = ["https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"]
+URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 # computed from files whose MD5 is the one that torchvision.datasets.CIFAR10 lists
 SHA256 = {
     "data_batch_1": "54636561a3ce25bd3e19253c6b0d8538147b0ae398331ac4a2d86c6d987368cd",
@@ -50,6 +50,9 @@ def verified_members(archive: Path) -> dict[str, bytes]:
         if hashlib.sha256(members[name]).hexdigest() != digest:
             raise ArchiveError(archive, f"{name} has a wrong checksum")
     return members
+
+
+ARCHIVES = {"cifar-10-python.tar.gz": Published(urls=[URL], page=URL, verify=verified_members)}
 
 
 def prepare(settings: Cifar10S, archive: Path) -> Prepared:

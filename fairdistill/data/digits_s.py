@@ -22,8 +22,8 @@ TINTS = np.array([[1.0, 0.6, 0.2], [0.2, 0.6, 1.0]])  # RGB of each group; one r
 ORANGE_DIGITS = range(5)
 
 
-def prepare(settings: DigitsS, archive: None) -> Prepared:
-    """Make Digits-S.
+def prepare(settings: DigitsS) -> Prepared:
+    """Make Digits-S; the digits come with scikit-learn.
 
     Parameters
     ----------
@@ -33,8 +33,6 @@ def prepare(settings: DigitsS, archive: None) -> Prepared:
         pixel and channel, on the scale on which full ink has the brightness `contrast`. Both copies of a test image
         have the same noise, so they differ only in tint. `split_seed` decides which digits are tested,
         `colour_seed` the tints and the noise.
-    archive
-        None: the digits come with scikit-learn.
     """
     from sklearn.datasets import load_digits  # slow to import, and only this kind of data set needs it
 

@@ -7,12 +7,11 @@ import shutil
 import time
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import requests
 from urllib3.exceptions import HTTPError as TransferError
 
-from fairdistill.data.archives import ArchiveError
+from fairdistill.data.archives import ArchiveError, Published
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
 from fairdistill.settings.base import kinds
@@ -38,7 +37,7 @@ def download(archive: str, output: Path | str, mirror: str | None = None) -> Non
     Parameters
     ----------
     archive
-        A file name: the `archive` of one of the kinds of data sets.
+        A file name: one of the `archives` of a kind of data set.
     output
         The file to write. A file that is already there is replaced only after the new one is verified.
     mirror
@@ -52,10 +51,10 @@ def download(archive: str, output: Path | str, mirror: str | None = None) -> Non
         where to put it.
     """
     output = Path(output)
-    module = _module_of(archive)
+    published = _published(archive)
     mirror = mirror or os.environ.get(MIRROR_VARIABLE)
     sources = [f"{mirror.rstrip('/')}/{archive}"] if mirror else []
-    for source in [*sources, *module.URLS]:
+    for source in [*sources, *published.urls]:
         print(f"{archive}: trying {source}", flush=True)
         try:
             with replacing(output) as unverified:
@@ -63,7 +62,7 @@ def download(archive: str, output: Path | str, mirror: str | None = None) -> Non
                     os.replace(_fetch(source, output), unverified)
                 else:
                     _copy(Path(source).expanduser(), unverified)
-                module.verified_members(unverified)
+                published.verify(unverified)
         except (SourceError, ArchiveError) as error:
             problem = error.problem if isinstance(error, ArchiveError) else error
             print(f"{archive}: {source} does not work: {problem}", flush=True)
@@ -72,17 +71,18 @@ def download(archive: str, output: Path | str, mirror: str | None = None) -> Non
             print(f"{archive}: verified and saved as {output}", flush=True)
             return
     raise UserError(
-        f"{archive}: no source has it; download {module.URLS[0]} by hand and save it as {output}, or set data.mirror "
-        f"in the configuration or the environment variable {MIRROR_VARIABLE} to a folder or URL that holds {archive}"
+        f"{archive}: no source has it; download it by hand from {published.page} and save it as {output}, or set "
+        f"data.mirror in the configuration or the environment variable {MIRROR_VARIABLE} to a folder or URL that holds "
+        f"{archive}"
     )
 
 
-def _module_of(archive: str) -> ModuleType:
-    """Return the module that knows the addresses and the checksums of an archive."""
-    modules = {kind.archive: kind.implementation for kind in kinds(AnyDataSet) if kind.archive}
+def _published(archive: str) -> Published:
+    """Return what the module of its data set knows of an archive."""
+    modules = {name: kind.implementation for kind in kinds(AnyDataSet) for name in kind.archives}
     if archive not in modules:
         raise UserError(f"--archive: {archive!r} is unknown; choose one of {', '.join(modules)}")
-    return import_module(modules[archive])
+    return import_module(modules[archive]).ARCHIVES[archive]
 
 
 def _copy(source: Path, target: Path) -> None:

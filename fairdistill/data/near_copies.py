@@ -31,8 +31,8 @@ CORRELATION = 0.98
 HASH_SIZE = 16
 HASHED_PX = 32
 COMPARED_PX = 24
-# rows of the table of all pairs that are in memory at a time: under 100 MB for 60,000 images
-ROWS = 64
+# the part of the table of all pairs that is compared at a time: small enough for a processor's cache
+ROWS, COLUMNS = 64, 4096
 
 
 def families(images: Iterable[NDArray[np.uint8]], *, threshold: int = THRESHOLD) -> NDArray[np.int64]:
@@ -60,12 +60,16 @@ def families(images: Iterable[NDArray[np.uint8]], *, threshold: int = THRESHOLD)
     """
     hashes, mirrored, gray = _describe(images)
     family = np.arange(len(hashes))
-    for start in range(0, len(hashes), ROWS):
+    # word by word, as they are compared
+    hashes, mirrored = (np.ascontiguousarray(words.T) for words in (hashes, mirrored))
+    for start in range(0, len(family), ROWS):
         rows = slice(start, start + ROWS)
         # the median makes the two ways to mirror a pair differ in a few bits, so all pairs are compared both ways
         for others, flip, first in ((hashes, 1, start), (mirrored, -1, 0)):
-            i, j = _near(hashes[rows], others[first:], gray[rows], gray[first:, :, ::flip], threshold)
-            family = _join(family, i + start, j + first)
+            for column in range(first, len(family), COLUMNS):
+                columns = slice(column, column + COLUMNS)
+                i, j = _near(hashes[:, rows], others[:, columns], gray[rows], gray[columns, :, ::flip], threshold)
+                family = _join(family, i + start, j + column)
     return family
 
 
@@ -96,10 +100,13 @@ def _hash(small: Image.Image, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _near(
     hashes: NDArray, others: NDArray, gray: NDArray, other_gray: NDArray, threshold: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the positions i, j of the near-identical pairs of `hashes` (m, 4) and `others` (n, 4)."""
-    distance = np.zeros((len(hashes), len(others)), dtype=np.uint16)
-    for word in range(hashes.shape[1]):
-        distance += np.bitwise_count(hashes[:, None, word] ^ others[None, :, word])
+    """Return the positions i, j of the near-identical pairs of `hashes` (4, m) and `others` (4, n)."""
+    distance = np.zeros((hashes.shape[1], others.shape[1]), dtype=np.uint16)
+    for word, other in zip(hashes, others, strict=True):
+        distance += np.bitwise_count(word[:, None] ^ other)
+    if distance.min() > max(threshold, CANDIDATE):
+        # of most parts of the table; without a further look at each pair
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     near = distance <= threshold
     rows, columns = (np.flatnonzero((distance <= CANDIDATE).any(axis=axis)) for axis in (1, 0))
     block = np.ix_(rows, columns)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -32,9 +32,10 @@ class Prepared:
     samples
         One row per image, with the columns image_id (the image in the archive that this one was made from), label,
         group and those that `split_columns` names, one per fold: in which split the image is, "" for none. The modules
-        of the kinds know the splits "train" and "test"; `set_aside_validation` makes some of the training images
-        "validation". An optional column `family` holds a key that copies of one image share, and is needed where the
-        archive holds an image under several names; it is not written.
+        of the kinds make the splits "train" and "test", and "validation" where one is published with the images;
+        `set_aside_validation` makes some of the training images "validation". An optional column `family` holds a key
+        that copies of one image share, and is needed where the archive holds an image under several names; it is not
+        written.
     images
         uint8 (H, W, 3) arrays in the order of `samples`, made one at a time.
     image_size
@@ -66,7 +67,9 @@ class Prepared:
         return split_columns(max(1, sum(re.fullmatch(r"split\d+", str(name)) is not None for name in self.samples)))
 
 
-def prepare_dataset(folder: Path | str, settings: DataSet, archive: Path | None, seed: int | None = None) -> dict:
+def prepare_dataset(
+    folder: Path | str, settings: DataSet, archives: Sequence[Path] = (), seed: int | None = None
+) -> dict:
     """Make a data set, draw its validation splits, and write it to a folder.
 
     Parameters
@@ -75,8 +78,8 @@ def prepare_dataset(folder: Path | str, settings: DataSet, archive: Path | None,
         Where the three files go; its name is the name of the data set in messages.
     settings
         The settings of one kind of data set. Its `implementation` makes the data set.
-    archive
-        Path of the archive; None for a kind that needs none.
+    archives
+        Paths of the archives, in the order of `settings.archives`.
     seed
         The seed of the models that the data set is for, where the settings make draws depend on it.
 
@@ -88,15 +91,19 @@ def prepare_dataset(folder: Path | str, settings: DataSet, archive: Path | None,
     Raises
     ------
     UserError
-        The archive or a seed that is needed is missing, the archive is not the published one, or a (class, group) cell
-        of a split would be empty.
+        An archive or a seed that is needed is missing, an archive is not the published one, or a (class, group) cell of
+        a split would be empty.
     """
-    if settings.archive and archive is None:
-        raise UserError(f"data: {settings.kind} is made from {settings.archive}; give its path as --archive")
+    if len(archives) != len(settings.archives):
+        names = " ".join(settings.archives)
+        what = (
+            f"is made from {names}; give the path of each, in this order," if names else "needs no archive; give none"
+        )
+        raise UserError(f"data: {settings.kind} {what} as --archives")
     if settings.per_seed and seed is None:
         raise UserError("data: the settings draw a data set for each seed of the models; give that seed as --seed")
     drawn = settings.drawn_for(seed)
-    prepared = import_module(settings.implementation).prepare(drawn, archive)
+    prepared = import_module(settings.implementation).prepare(drawn, *archives)
     prepared = set_aside_validation(prepared, drawn.validation, drawn.split_seed, name=Path(folder).name)
     return write_dataset(folder, prepared, settings.to_json(), seed=seed if settings.per_seed else None)
 

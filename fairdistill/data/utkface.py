@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from fairdistill.data.archives import ArchiveError, read_members
+from fairdistill.data.archives import ArchiveError, Published, read_members
 from fairdistill.data.near_copies import families
 from fairdistill.data.preparing import Prepared
 from fairdistill.data.reading import split_columns
@@ -65,6 +65,9 @@ def verified_members(archive: Path) -> dict[str, bytes]:
     if archive_digest(members) != SHA256:
         raise ArchiveError(archive, "an image has a wrong checksum")
     return members
+
+
+ARCHIVES = {"UTKFace.tar.gz": Published(urls=URLS, page=URLS[0], verify=verified_members)}
 
 
 def archive_digest(members: dict[str, bytes]) -> str:
@@ -117,7 +120,7 @@ def prepare(settings: UTKFace, archive: Path) -> Prepared:
         image_size=settings.image_size,
         classes=CLASSES,
         groups=GROUPS,
-        source={UTKFace.archive: SHA256},
+        source={"UTKFace.tar.gz": SHA256},
         notes=notes,
         weighting="images" if settings.test_per_cell else "cells",
     )

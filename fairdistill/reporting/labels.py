@@ -5,6 +5,7 @@ from collections.abc import Sequence
 LABELS = {
     "cifar10s": "CIFAR-10S",
     "utkface": "UTKFace",
+    "celeba": "CelebA",
     "digits_s": "Digits-S",
     "resnet": "ResNet",
     "shufflenet": "ShuffleNet",

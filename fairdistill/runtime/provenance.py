@@ -96,6 +96,7 @@ def _imports(tree: ast.Module) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
+@functools.cache
 def _source(module: str) -> Path | None:
     if module.split(".")[0] not in PROJECT:
         return None

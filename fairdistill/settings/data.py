@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairdistill.settings.base import READ_WHOLE, Distinct, Number, OrNull, Settings, Whole
+from fairdistill.settings.base import READ_WHOLE, Distinct, Number, OrNull, Settings, Text, Whole
 
 CIFAR_SIZE = 32  # pixels
 LARGEST = 1024  # pixels; an image has 3 MB then
@@ -18,13 +18,13 @@ class DataSet(Settings):
     Attributes
     ----------
     implementation
-        The module that makes data sets of this kind: its `prepare(settings, archive)`.
-    archive
-        File name of the archive that the data set is made from; None where nothing has to be downloaded.
+        The module that makes data sets of this kind: its `prepare(settings, *archives)`.
+    archives
+        File names of the archives that the data set is made from; empty where nothing has to be downloaded.
     """
 
     implementation: ClassVar[str]
-    archive: ClassVar[str | None] = None
+    archives: ClassVar[tuple[str, ...]] = ()
 
     kind: str
     validation: Number = Field(
@@ -79,6 +79,16 @@ class DataSet(Settings):
         return self
 
     @property
+    def own_files(self) -> list[str]:
+        """Paths of what the user has in the place of each of `archives`; empty where these are downloaded."""
+        return []
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether the data set has a validation split."""
+        return self.validation > 0
+
+    @property
     def network_sees(self) -> int:
         """The edge of the images that a network gets, in pixels."""
         return self.crop or self._size
@@ -121,7 +131,7 @@ class Cifar10S(Coloured):
     """
 
     implementation: ClassVar[str] = "fairdistill.data.cifar10s"
-    archive: ClassVar[str | None] = "cifar-10-python.tar.gz"
+    archives: ClassVar[tuple[str, ...]] = ("cifar-10-python.tar.gz",)
 
     kind: Literal["cifar10s"]
     skew: Number = Field(0.8, gt=0, lt=1, description=SKEW)
@@ -147,7 +157,7 @@ class UTKFace(DataSet):
     """Faces: the class is the age, and the group the ethnicity."""
 
     implementation: ClassVar[str] = "fairdistill.data.utkface"
-    archive: ClassVar[str | None] = "UTKFace.tar.gz"
+    archives: ClassVar[tuple[str, ...]] = ("UTKFace.tar.gz",)
 
     kind: Literal["utkface"]
     image_size: Whole = Field(
@@ -214,4 +224,79 @@ class DigitsS(Coloured):
     )
 
 
-AnyDataSet = Annotated[Cifar10S | UTKFace | DigitsS, Field(discriminator="kind")]
+# in the order of list_attr_celeba.txt
+CelebaAttribute = Literal[
+    "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips", "Big_Nose",
+    "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows", "Chubby", "Double_Chin", "Eyeglasses",
+    "Goatee", "Gray_Hair", "Heavy_Makeup", "High_Cheekbones", "Male", "Mouth_Slightly_Open", "Mustache", "Narrow_Eyes",
+    "No_Beard", "Oval_Face", "Pale_Skin", "Pointy_Nose", "Receding_Hairline", "Rosy_Cheeks", "Sideburns", "Smiling",
+    "Straight_Hair", "Wavy_Hair", "Wearing_Earrings", "Wearing_Hat", "Wearing_Lipstick", "Wearing_Necklace",
+    "Wearing_Necktie", "Young",
+]  # fmt: skip
+OFFICIAL = "Takes no other value: the official partition makes all three splits, and nothing is drawn."
+
+
+class Celeba(DataSet):
+    """CelebA, faces of celebrities: the class is whether a face has one attribute, the group whether it has another.
+
+    The training, validation and test split are those of the official partition. The default attributes are those of
+    Sagawa et al., ICLR 2020.
+    """
+
+    implementation: ClassVar[str] = "fairdistill.data.celeba"
+    archives: ClassVar[tuple[str, ...]] = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt")
+
+    kind: Literal["celeba"]
+    validation: Number = Field(0.0, description=OFFICIAL)
+    folds: Whole = Field(1, description=OFFICIAL)
+    split_seed: Whole = Field(0, description=OFFICIAL)
+    per_seed: Distinct[Literal["split", "colour"]] = Field([], description=OFFICIAL)
+    target: CelebaAttribute = Field(
+        "Blond_Hair",
+        description="The attribute that is the class: 0 where a face lacks it, 1 where it has it.",
+    )
+    group: CelebaAttribute = Field("Male", description="The attribute that is the group, another one than `target`.")
+    image_size: Whole = Field(
+        64,
+        ge=8,
+        le=LARGEST,
+        description="The edge of the square images, in pixels, to which the central square of 178 px is resized; the "
+        "cost of training grows with its square. Sagawa et al. take 224.",
+    )
+    folder: Annotated[Text | None, OrNull] = Field(
+        None,
+        # of no influence on the images, so that no record has it
+        exclude=True,
+        description="A folder with the folder `img_align_celeba` of images and the files `list_attr_celeba.txt` and "
+        "`list_eval_partition.txt`, as torchvision leaves them; `null` gets the archives from `mirror`.",
+    )
+
+    @property
+    def own_files(self) -> list[str]:
+        """Paths of the folder of images and of the two lists in `folder`; empty where there is none."""
+        return [f"{self.folder}/{name.removesuffix('.zip')}" for name in self.archives] if self.folder else []
+
+    @property
+    def has_validation(self) -> bool:
+        """True: the official partition has a validation split."""
+        return True
+
+    @model_validator(mode="after")
+    def _partition_is_official(self) -> Self:
+        for key in ("validation", "folds", "split_seed", "per_seed"):
+            if getattr(self, key) != type(self).model_fields[key].default:
+                what = (
+                    "has the official partition, which makes its training, validation and test split; leave {key} out"
+                )
+                raise PydanticCustomError("official", what, {"key": key})
+        return self
+
+    @model_validator(mode="after")
+    def _attributes_differ(self) -> Self:
+        if self.target == self.group:
+            what = "has {name} as target and as group, so that class and group would be one; choose two attributes"
+            raise PydanticCustomError("group", what, {"name": self.target})
+        return self
+
+
+AnyDataSet = Annotated[Cifar10S | UTKFace | DigitsS | Celeba, Field(discriminator="kind")]

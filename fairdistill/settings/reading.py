@@ -329,7 +329,7 @@ def _check_validation(study: Study) -> None:
         asking = ["training.keep is best"] if study.training.keep == "best" else []
         asking += [f"students.{name} is of a kind that is fitted on it" for name in fitted]
         for dataset in grid["dataset"]:
-            if asking and study.data.sets[dataset].validation == 0:
+            if asking and not study.data.sets[dataset].has_validation:
                 what = f"is 0, but {asking[0]}, which needs a validation split; set it to 0.1, say"
                 raise UnreadableSettings("config", ("data", "sets", dataset, "validation"), what)
 

@@ -21,8 +21,9 @@ class Data(Settings):
 
     mirror: Annotated[Text | None, OrNull] = Field(
         None,
-        description="A folder or URL that holds `cifar-10-python.tar.gz` and `UTKFace.tar.gz`, tried before the public "
-        "addresses; `null` takes the environment variable `FAIRDISTILL_MIRROR`, where it is set.",
+        description="A folder or URL that holds the archives (`cifar-10-python.tar.gz`, `UTKFace.tar.gz`, the three "
+        "files of CelebA), tried before the public addresses; `null` takes the environment variable "
+        "`FAIRDISTILL_MIRROR`, where it is set.",
     )
     sets: dict[Name, AnyDataSet] = Field(
         {"cifar10s": Cifar10S(kind="cifar10s"), "utkface": UTKFace(kind="utkface")},

@@ -21,9 +21,10 @@ from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 RemoteExecutor.sleep = lambda _: asyncio.sleep(1)
 main()
 """
+# no model stands on the one that hangs, so that the rest of the study goes on while it runs into its limit of a minute
 HANGS, IS_KILLED, LOSES_ITS_NODE = (
-    ("train_model", "digits_s", "resnet", "teacher", "0"),
     ("train_model", "digits_s", "shufflenet", "balanced", "0"),
+    ("train_model", "digits_s", "resnet", "teacher", "0"),
     ("train_model", "digits_s", "shufflenet", "teacher", "0"),
 )
 

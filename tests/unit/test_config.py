@@ -461,7 +461,10 @@ FULL = complete(
     {
         "study": "full",
         "datasets": ["cifar10s", "utkface", "digits_s"],
-        "data": {"sets": {name: {"kind": name, "validation": 0.1} for name in ("cifar10s", "utkface", "digits_s")}},
+        "data": {
+            "sets": {name: {"kind": name, "validation": 0.1} for name in ("cifar10s", "utkface", "digits_s")}
+            | {"celeba": {"kind": "celeba"}}
+        },
         "students": {
             "erm": {"kind": "erm"},
             "mfd": {"kind": "mfd"},

@@ -61,7 +61,7 @@ def test_training_has_the_exact_skew(archive, variant):
 
 
 def test_each_test_image_is_once_gray_and_once_in_colour(archive, tmp_path):
-    prepare_dataset(tmp_path / "d", cifar(), archive)
+    prepare_dataset(tmp_path / "d", cifar(), [archive])
     dataset = load_dataset(tmp_path / "d")
     rows, _, group = dataset.split("test")
     test = dataset.samples.iloc[rows]
@@ -79,7 +79,7 @@ def test_each_test_image_is_once_gray_and_once_in_colour(archive, tmp_path):
 
 def test_images_come_from_the_archive_unchanged(archive, tmp_path):
     """A training image in colour has the pixels of its batch: red, green, then blue plane, row by row."""
-    prepare_dataset(tmp_path / "d", cifar(), archive)
+    prepare_dataset(tmp_path / "d", cifar(), [archive])
     dataset = load_dataset(tmp_path / "d")
     samples = dataset.samples
     first = samples[(samples["split"] == "train") & (samples["group"] == COLOR)].iloc[0]
@@ -124,7 +124,7 @@ def test_bad_setting_is_named(key, value):
 
 def test_a_skew_that_leaves_training_cells_empty_is_refused(archive, tmp_path):
     with pytest.raises(UserError) as error:
-        prepare_dataset(tmp_path / "gray", cifar(skew=0.9999), archive)
+        prepare_dataset(tmp_path / "gray", cifar(skew=0.9999), [archive])
     assert str(error.value) == (
         "data: gray has no image in the cell (airplane, color) of its train split, and every (class, group) cell needs "
         "one; change the settings that take images from it, such as `validation`, or bring `skew` nearer to 0.5"
@@ -133,7 +133,7 @@ def test_a_skew_that_leaves_training_cells_empty_is_refused(archive, tmp_path):
 
 
 def test_dataset_json_describes_the_set(archive, tmp_path):
-    prepare_dataset(tmp_path / "d", cifar(skew=0.9), archive)
+    prepare_dataset(tmp_path / "d", cifar(skew=0.9), [archive])
     info = json.loads((tmp_path / "d" / "dataset.json").read_text())
     assert info["settings"] == Cifar10S(kind="cifar10s", skew=0.9).to_json()
     assert info["folds"][0]["counts"]["train"] == [[9, 1]] * 5 + [[1, 9]] * 5

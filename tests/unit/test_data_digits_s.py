@@ -18,7 +18,7 @@ def digits(**settings):
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits") / "d"
-    prepare_dataset(folder, digits(skew=0.8, image_size=16, noise=0.0), None)
+    prepare_dataset(folder, digits(skew=0.8, image_size=16, noise=0.0))
     return load_dataset(folder)
 
 
@@ -52,7 +52,7 @@ def test_the_copies_differ_only_in_tint(dataset):
 
 def test_both_copies_of_a_test_image_have_the_same_noise_and_it_depends_on_the_seed():
     def images(seed):
-        prepared = digits_s.prepare(digits(noise=0.3, contrast=0.5, image_size=8, split_seed=seed), None)
+        prepared = digits_s.prepare(digits(noise=0.3, contrast=0.5, image_size=8, split_seed=seed))
         return prepared.samples, np.stack(list(prepared.images)).astype(float)
 
     samples, first = images(0)
@@ -70,7 +70,7 @@ def test_both_copies_of_a_test_image_have_the_same_noise_and_it_depends_on_the_s
 def test_prepared_twice_is_the_same_file(tmp_path):
     settings = digits(image_size=8, validation=0.1)
     for name in "ab":
-        prepare_dataset(tmp_path / name, settings, None)
+        prepare_dataset(tmp_path / name, settings)
     for file in ("images.npy", "dataset.json", "samples.parquet"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     pd.testing.assert_frame_equal(*(load_dataset(tmp_path / name).samples for name in "ab"))
@@ -97,13 +97,13 @@ def test_bad_setting_is_named(key, value):
 
 def test_test_fraction_that_leaves_a_cell_empty_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"^data: d has no image in the cell \(0, orange\) of its test split, .*raise"):
-        prepare_dataset(tmp_path / "d", digits(test_fraction=0.0001), None)
+        prepare_dataset(tmp_path / "d", digits(test_fraction=0.0001))
 
 
 def test_validation_share_that_leaves_a_cell_empty_is_refused(tmp_path):
     """Of the digit 0 in blue 11 images are for training, and 4 % of them are none."""
     with pytest.raises(UserError) as error:
-        prepare_dataset(tmp_path / "d", digits(validation=0.04, image_size=8), None)
+        prepare_dataset(tmp_path / "d", digits(validation=0.04, image_size=8))
     assert str(error.value) == (
         "data: d has no image in the cell (0, blue) of its validation split, and every (class, group) cell needs one; "
         "raise `validation`"
@@ -114,12 +114,12 @@ def test_validation_share_that_takes_a_whole_cell_is_refused(tmp_path):
     with pytest.raises(
         UserError, match=r"^data: d has no image in the cell \(0, blue\) of its train split, .*such as `validation`"
     ):
-        prepare_dataset(tmp_path / "d", digits(validation=0.96, image_size=8), None)
+        prepare_dataset(tmp_path / "d", digits(validation=0.96, image_size=8))
 
 
 def test_validation_changes_no_image_and_takes_only_from_training(dataset, tmp_path):
     settings = digits(skew=0.8, image_size=16, noise=0.0, validation=0.2)
-    info = prepare_dataset(tmp_path / "d", settings, None)
+    info = prepare_dataset(tmp_path / "d", settings)
     split = load_dataset(tmp_path / "d")
     np.testing.assert_array_equal(split.images, dataset.images)
     rows, label, group = split.split("validation")

@@ -88,7 +88,7 @@ def real_like(tmp_path, monkeypatch):
 
 def test_utkface_tests_every_photograph_once(tmp_path, real_like):
     settings = UTKFace(kind="utkface", folds=3, test_per_cell=None, image_size=8, validation=0.1)
-    info = prepare_dataset(tmp_path / "d", settings, real_like["utkface"])
+    info = prepare_dataset(tmp_path / "d", settings, [real_like["utkface"]])
     assert info["weighting"] == "cells"
     folds = [load_dataset(tmp_path / "d", fold) for fold in range(3)]
     content = folds[0].samples["image_id"].map(real_like["members"])
@@ -113,7 +113,7 @@ def test_utkface_tests_every_photograph_once(tmp_path, real_like):
 @pytest.mark.parametrize("kind", ["cifar10s", "digits_s"])
 def test_coloured_sets_test_every_image_once_in_both_colours(tmp_path, real_like, kind):
     settings = read_settings(AnyDataSet, {"kind": kind, "folds": 3, "skew": 0.75}, where="data")
-    prepare_dataset(tmp_path / "d", settings, real_like.get(kind))
+    prepare_dataset(tmp_path / "d", settings, [real_like[kind]] if kind in real_like else [])
     tested = []
     for fold in range(3):
         samples = load_dataset(tmp_path / "d", fold).samples
@@ -131,8 +131,8 @@ def test_coloured_sets_test_every_image_once_in_both_colours(tmp_path, real_like
 
 
 def test_a_fold_that_is_not_there_is_refused(tmp_path):
-    prepare_dataset(tmp_path / "a", DigitsS(kind="digits_s", image_size=8), None)
-    prepare_dataset(tmp_path / "b", DigitsS(kind="digits_s", image_size=8, folds=2), None)
+    prepare_dataset(tmp_path / "a", DigitsS(kind="digits_s", image_size=8))
+    prepare_dataset(tmp_path / "b", DigitsS(kind="digits_s", image_size=8, folds=2))
     with pytest.raises(UserError, match=r"a: there is no fold 1; it was not divided into folds$"):
         load_dataset(tmp_path / "a", 1)
     with pytest.raises(UserError, match=r"b: there is no fold 2; its 2 folds are numbered from 0$"):
@@ -141,7 +141,7 @@ def test_a_fold_that_is_not_there_is_refused(tmp_path):
 
 def test_draws_of_each_seed_change_what_they_name_and_nothing_else(tmp_path):
     def samples(seed, **settings):
-        info = prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s", image_size=8, **settings), None, seed)
+        info = prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s", image_size=8, **settings), seed=seed)
         assert info["for_seed"] == (seed if settings["per_seed"] else None)
         return load_dataset(tmp_path / "d").samples
 
@@ -161,7 +161,7 @@ def test_draws_of_each_seed_change_what_they_name_and_nothing_else(tmp_path):
 def test_a_seed_of_the_colours_draws_the_noise_of_test_images_too(tmp_path):
     def tested(seed, noise):
         settings = DigitsS(kind="digits_s", image_size=8, noise=noise, per_seed=["colour"])
-        prepare_dataset(tmp_path / "d", settings, None, seed)
+        prepare_dataset(tmp_path / "d", settings, seed=seed)
         dataset = load_dataset(tmp_path / "d")
         return np.array(dataset.images[dataset.split("test")[0]])
 
@@ -171,7 +171,7 @@ def test_a_seed_of_the_colours_draws_the_noise_of_test_images_too(tmp_path):
 
 @pytest.mark.parametrize(("normalise", "wanted"), [("imagenet", IMAGENET), ("none", ([0] * 3, [1] * 3))])
 def test_images_can_be_normalised_by_fixed_numbers(tmp_path, normalise, wanted):
-    prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s", image_size=8, normalise=normalise), None)
+    prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s", image_size=8, normalise=normalise))
     dataset = load_dataset(tmp_path / "d")
     assert (dataset.mean.tolist(), dataset.std.tolist()) == wanted
 
@@ -280,7 +280,7 @@ def test_a_cell_that_is_too_small_for_the_folds_is_named(tmp_path, monkeypatch, 
 
 def test_so_many_folds_that_rounding_leaves_no_minority_are_refused(tmp_path):
     with pytest.raises(UserError) as error:
-        prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s", image_size=8, folds=175), None)
+        prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s", image_size=8, folds=175))
     assert str(error.value) == (
         "data: d has no image in the cell (0, blue) of its train split in fold 0, and every (class, group) cell needs "
         "one; change the settings that take images from it, such as `validation`, or bring `skew` nearer to 0.5, or "

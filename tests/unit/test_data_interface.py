@@ -17,7 +17,7 @@ from fairdistill.data import load_dataset
 from fairdistill.data.preparing import Prepared, describe, prepare_dataset, write_dataset
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.settings.base import kinds
-from fairdistill.settings.data import AnyDataSet, Cifar10S
+from fairdistill.settings.data import AnyDataSet, Cifar10S, DigitsS
 from scripts import prepare_dataset as prepare_dataset_script
 
 ROOT = Path(__file__).parents[2]
@@ -292,21 +292,29 @@ def test_files_of_two_data_sets_are_refused(tmp_path):
 
 
 def test_every_kind_is_found():
-    assert [kind.__name__ for kind in kinds(AnyDataSet)] == ["Cifar10S", "UTKFace", "DigitsS"]
+    assert [kind.__name__ for kind in kinds(AnyDataSet)] == ["Cifar10S", "UTKFace", "DigitsS", "Celeba"]
 
 
 @pytest.mark.parametrize("kind", kinds(AnyDataSet))
 def test_every_kind_keeps_to_the_interface(kind):
     module = import_module(kind.implementation)
-    assert list(inspect.signature(module.prepare).parameters) == ["settings", "archive"]
-    if kind.archive:
-        assert all(url.startswith("https://") for url in module.URLS)
-        assert callable(module.verified_members)
+    settings, *archives = inspect.signature(module.prepare).parameters
+    assert settings == "settings"
+    assert len(archives) == len(kind.archives)
+    if archives:
+        assert tuple(module.ARCHIVES) == kind.archives
+        for published in module.ARCHIVES.values():
+            assert all(url.startswith("https://") for url in [*published.urls, published.page])
 
 
 def test_a_missing_archive_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"^data: cifar10s is made from cifar-10-python.tar.gz; give its path"):
-        prepare_dataset(tmp_path / "d", Cifar10S(kind="cifar10s"), None)
+    with pytest.raises(UserError, match=r"^data: cifar10s is made from cifar-10-python.tar.gz; give the path of each"):
+        prepare_dataset(tmp_path / "d", Cifar10S(kind="cifar10s"))
+
+
+def test_an_archive_that_nothing_is_made_from_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"^data: digits_s needs no archive; give none as --archives$"):
+        prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s"), [tmp_path / "a.tar.gz"])
 
 
 def prepare(*arguments, limit="unlimited"):
@@ -373,15 +381,15 @@ def test_the_description_has_the_counts_of_each_split_and_the_notes(tmp_path):
         ("[1]", "data is [1]; it must be a mapping"),
         ("null", "data is null; it must be a mapping"),
         ("{}", "data lacks the key 'kind'"),
-        ('{"kind": ["mnist"]}', 'data: kind is ["mnist"]; choose one of cifar10s, utkface, digits_s'),
-        ('{"kind": "mnist"}', 'data: kind is "mnist"; choose one of cifar10s, utkface, digits_s'),
+        ('{"kind": ["mnist"]}', 'data: kind is ["mnist"]; choose one of cifar10s, utkface, digits_s, celeba'),
+        ('{"kind": "mnist"}', 'data: kind is "mnist"; choose one of cifar10s, utkface, digits_s, celeba'),
         ('{"kind": "digits_s", "skwe": 0.5}', "data has the unknown key 'skwe'; did you mean 'skew'?"),
         (
             '{"kind": "cifar10s", "archive": "x"}',
             "data has the unknown key 'archive'; choose one of kind, valid",
         ),
         ('{"kind": "digits_s", "skew": NaN}', "data: skew is NaN; it must be a number"),
-        ('{"kind": "cifar10s"}', "data: cifar10s is made from cifar-10-python.tar.gz; give its path as --archive"),
+        ('{"kind": "cifar10s"}', "data: cifar10s is made from cifar-10-python.tar.gz; give the path of each"),
     ],
 )
 def test_script_refuses_bad_settings_in_one_line(tmp_path, monkeypatch, settings, message):

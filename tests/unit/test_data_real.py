@@ -35,7 +35,7 @@ def mirror():
 @pytest.mark.parametrize("variant", [{}, WANG])
 def test_cifar10s_counts(mirror, variant):
     settings = Cifar10S(kind="cifar10s", **variant)
-    samples = cifar10s.prepare(settings, mirror / settings.archive).samples
+    samples = cifar10s.prepare(settings, mirror / settings.archives[0]).samples
     counts = samples.groupby(["split", "label", "group"]).size().unstack("group")
     assert (counts.loc["test"] == 1000).all(axis=None)
     usual = round(5000 * settings.skew)
@@ -45,7 +45,7 @@ def test_cifar10s_counts(mirror, variant):
 
 
 def test_cifar10_has_no_image_in_both_splits(mirror):
-    members = cifar10s.verified_members(mirror / Cifar10S.archive)
+    members = cifar10s.verified_members(mirror / Cifar10S.archives[0])
     images = {name: cifar10s.pickle.loads(content, encoding="latin1")["data"] for name, content in members.items()}
     test = {image.tobytes() for image in images.pop("test_batch")}
     train = {image.tobytes() for batch in images.values() for image in batch}
@@ -54,7 +54,7 @@ def test_cifar10_has_no_image_in_both_splits(mirror):
 
 @pytest.fixture(scope="module")
 def utkface_members(mirror):
-    return utkface.verified_members(mirror / UTKFace.archive)
+    return utkface.verified_members(mirror / UTKFace.archives[0])
 
 
 def test_utkface_names(utkface_members):
@@ -81,24 +81,30 @@ def test_utkface_copies(utkface_members):
     assert labels.to_series().groupby(copies.to_numpy()).nunique().gt(1).sum() == 259
 
 
-def test_utkface_near_copies(mirror):
-    prepared = utkface.prepare(UTKFace(kind="utkface"), mirror / UTKFace.archive)
+@pytest.fixture(scope="module")
+def utkface_prepared(mirror):
+    """UTKFace with its default settings, for which all pairs of images are compared."""
+    return utkface.prepare(UTKFace(kind="utkface"), mirror / UTKFace.archives[0])
+
+
+def test_utkface_near_copies(mirror, utkface_prepared):
+    prepared = utkface_prepared
     assert prepared.notes["families_of_near_identical_files"] == 964
     assert prepared.notes["files_in_these_families"] == 2027
     # what config/ablations.yaml says of the data set with copies
-    with_copies = utkface.prepare(UTKFace(kind="utkface", duplicates="keep"), mirror / UTKFace.archive)
+    with_copies = utkface.prepare(UTKFace(kind="utkface", duplicates="keep"), mirror / UTKFace.archives[0])
     one, other = (set(p.samples.query("split == 'test'")["image_id"]) for p in (prepared, with_copies))
     assert len(one & other) == 1154
 
 
 @pytest.mark.parametrize(("settings", "copied"), [(PUBLISHED_UTKFACE, 59), (Cifar10S(kind="cifar10s"), 2 * 142)])
 def test_published_test_images_with_a_near_copy_in_training(mirror, settings, copied):
-    found = images_with_copies(settings, mirror / settings.archive)
+    found = images_with_copies(settings, mirror)
     assert sum(cell.sum() for row in found.right for cell in row) == copied
 
 
-def test_utkface_split(mirror, utkface_members):
-    prepared = utkface.prepare(UTKFace(kind="utkface"), mirror / UTKFace.archive)
+def test_utkface_split(utkface_prepared, utkface_members):
+    prepared = utkface_prepared
     is_test = prepared.samples["split"] == "test"
     assert prepared.samples[is_test].groupby(["label", "group"]).size().to_list() == [100] * 12
     left_out = prepared.notes["copies_of_test_images_left_out_of_training"]
@@ -116,6 +122,6 @@ def test_the_published_data_sets_are_made_again(mirror, tmp_path, dataset):
     first = min((ROOT / "results/paper/metrics" / dataset).rglob("*.json"))
     record = json.loads(first.read_text(encoding="utf-8"))
     settings = read_settings(AnyDataSet, record["data"]["settings"], where="data")
-    info = prepare_dataset(tmp_path / dataset, settings, mirror / settings.archive)
+    info = prepare_dataset(tmp_path / dataset, settings, [mirror / name for name in settings.archives])
     assert info["sha256"] == record["inputs"]["dataset"]
     assert info["source"] == record["data"]["source"]

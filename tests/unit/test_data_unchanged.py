@@ -54,13 +54,13 @@ def prepare(tmp_path, monkeypatch):
     members = with_copies(faces(per_cell=6, encoding="PNG"))
     accept_faces(monkeypatch, members)
     archives = {
-        "cifar10s": pack(tmp_path / "cifar.tar.gz", list(batches.items())),
-        "utkface": pack(tmp_path / "faces.tar.gz", list(members.items())),
+        "cifar10s": [pack(tmp_path / "cifar.tar.gz", list(batches.items()))],
+        "utkface": [pack(tmp_path / "faces.tar.gz", list(members.items()))],
     }
 
     def prepare(given):
         settings = read_settings(AnyDataSet, given, where="data")
-        return tmp_path / "d", prepare_dataset(tmp_path / "d", settings, archives.get(settings.kind))
+        return tmp_path / "d", prepare_dataset(tmp_path / "d", settings, archives.get(settings.kind, []))
 
     return prepare
 

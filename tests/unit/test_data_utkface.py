@@ -103,8 +103,8 @@ def test_no_copy_of_a_validation_image_is_in_another_split(tmp_path, monkeypatch
     archive = publish(tmp_path, monkeypatch, members)
     settings = {"kind": "utkface", "test_per_cell": 4, "image_size": 8, "split_seed": seed, "duplicates": duplicates}
     plain, split = (UTKFace(**settings, validation=share) for share in (0.0, 0.25))
-    before = prepare_dataset(tmp_path / "before", plain, archive)
-    info = prepare_dataset(tmp_path / "after", split, archive)
+    before = prepare_dataset(tmp_path / "before", plain, [archive])
+    info = prepare_dataset(tmp_path / "after", split, [archive])
     samples = load_dataset(tmp_path / "after").samples
     assert list(samples) == ["sample_id", "image_id", "split", "label", "group"]
     content = samples["image_id"].map(members)
@@ -126,7 +126,7 @@ def test_a_cell_with_too_few_images_without_a_copy_is_named(tmp_path, monkeypatc
     archive = publish(tmp_path, monkeypatch, with_copies(faces(per_cell=12)))
     settings = UTKFace(kind="utkface", test_per_cell=1, validation=0.9, duplicates="drop")
     with pytest.raises(UserError) as error:
-        prepare_dataset(tmp_path / "d", settings, archive)
+        prepare_dataset(tmp_path / "d", settings, [archive])
     assert str(error.value) == (
         "data: d needs 14 validation images of the cell (under 20, White), which has only 7 training images without a "
         "copy; lower `validation`, which is 0.9"
@@ -167,7 +167,7 @@ def test_split_seed_decides_the_split(tmp_path, monkeypatch):
 @pytest.mark.parametrize("size", [8, 24, 176])
 def test_images_are_resized(tmp_path, monkeypatch, size):
     archive = publish(tmp_path, monkeypatch, faces())
-    prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", image_size=size, test_per_cell=1), archive)
+    prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", image_size=size, test_per_cell=1), [archive])
     dataset = load_dataset(tmp_path / "d")
     assert dataset.images.shape == (len(dataset.samples), size, size, 3)
     train, _, _ = dataset.split("train")
@@ -179,7 +179,7 @@ def test_images_are_resized(tmp_path, monkeypatch, size):
 def test_a_model_trains_on_faces_of_176_px(tmp_path, monkeypatch):
     """The authors of MFD train on this size. The files have the size of the real ones."""
     archive = publish(tmp_path, monkeypatch, faces(per_cell=2, size=200))
-    prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", image_size=176, test_per_cell=1), archive)
+    prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", image_size=176, test_per_cell=1), [archive])
     dataset = load_dataset(tmp_path / "d")
     settings = Training(epochs=1, batch_size=6, device="cpu", precision="fp32")
     network = ShuffleNetV2(kind="shufflenet_v2_x1_0")
@@ -195,7 +195,7 @@ def test_image_that_cannot_be_decoded_is_named(tmp_path, monkeypatch, content):
     members[name] = members[name][:400] if content is None else content
     archive = publish(tmp_path, monkeypatch, members)
     with pytest.raises(ArchiveError, match=rf"faces\.tar\.gz: the image {name} cannot be decoded"):
-        prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", test_per_cell=1, duplicates="drop"), archive)
+        prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", test_per_cell=1, duplicates="drop"), [archive])
     assert not list((tmp_path / "d").iterdir())
 
 

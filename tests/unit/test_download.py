@@ -19,12 +19,16 @@ ROOT = Path(__file__).parents[2]
 NAME = "cifar-10-python.tar.gz"
 
 
+def publish_at(monkeypatch, url):
+    monkeypatch.setitem(cifar10s.ARCHIVES, NAME, cifar10s.ARCHIVES[NAME]._replace(urls=[url]))
+
+
 @pytest.fixture
 def genuine(tmp_path, monkeypatch):
     """A small archive that is accepted as CIFAR-10, alone in a folder; no public address, no pauses."""
     batches = cifar_batches()
     accept_cifar(monkeypatch, batches)
-    monkeypatch.setattr(cifar10s, "URLS", ["http://127.0.0.1:9/cifar-10-python.tar.gz"])
+    publish_at(monkeypatch, "http://127.0.0.1:9/cifar-10-python.tar.gz")
     monkeypatch.setattr(module, "PAUSE", 0)
     monkeypatch.setattr(module, "CHUNK", 4096)
     monkeypatch.delenv("FAIRDISTILL_MIRROR", raising=False)
@@ -103,8 +107,8 @@ def test_folder_mirror(genuine, output, capsys):
 def test_utkface_too(genuine, tmp_path, monkeypatch):
     members = faces()
     accept_faces(monkeypatch, members)
-    pack(genuine.with_name(UTKFace.archive), list(members.items()))
-    download(UTKFace.archive, tmp_path / "faces.tar.gz", str(genuine.parent))
+    pack(genuine.with_name(UTKFace.archives[0]), list(members.items()))
+    download(UTKFace.archives[0], tmp_path / "faces.tar.gz", str(genuine.parent))
     assert utkface.verified_members(tmp_path / "faces.tar.gz") == members
 
 
@@ -134,7 +138,7 @@ def test_progress_is_printed_in_lines(server, output, monkeypatch, capsys):
 
 
 def test_public_address_without_a_mirror(server, output, monkeypatch):
-    monkeypatch.setattr(cifar10s, "URLS", [f"{server.url}/{NAME}"])
+    publish_at(monkeypatch, f"{server.url}/{NAME}")
     download(NAME, output)
     assert output.read_bytes() == server.content
 
@@ -200,7 +204,7 @@ def test_complete_but_unpublished_file_is_fetched_anew(server, output):
 
 def test_bytes_of_two_sources_never_mix(server, output, monkeypatch):
     """The mirror keeps breaking off. The public address has the same ETag, but is downloaded from its first byte."""
-    monkeypatch.setattr(cifar10s, "URLS", [f"{server.url}/elsewhere/{NAME}"])
+    publish_at(monkeypatch, f"{server.url}/elsewhere/{NAME}")
     server.breaks = [50_000] * module.ATTEMPTS
     download(NAME, output, server.url)
     assert server.requests[module.ATTEMPTS] == (None, None)
@@ -211,7 +215,7 @@ def test_bytes_of_two_sources_never_mix(server, output, monkeypatch):
 @pytest.mark.parametrize(("status", "requests"), [(404, 1), (503, module.ATTEMPTS)])
 def test_server_that_refuses_falls_through(server, output, monkeypatch, genuine, capsys, status, requests):
     server.status = status
-    monkeypatch.setattr(cifar10s, "URLS", [f"{server.url}/{NAME}"])
+    publish_at(monkeypatch, f"{server.url}/{NAME}")
     with pytest.raises(UserError):
         download(NAME, output, str(genuine.parent / "empty"))
     assert len(server.requests) == requests
@@ -225,7 +229,7 @@ def damaged(content):
 
 
 def test_unreadable_mirror_falls_through(server, output, monkeypatch, genuine, capsys):
-    monkeypatch.setattr(cifar10s, "URLS", [f"{server.url}/{NAME}"])
+    publish_at(monkeypatch, f"{server.url}/{NAME}")
     genuine.unlink()
     genuine.mkdir()
     download(NAME, output, str(genuine.parent))
@@ -235,7 +239,7 @@ def test_unreadable_mirror_falls_through(server, output, monkeypatch, genuine, c
 
 @pytest.mark.parametrize("harm", [damaged, lambda content: content[:-5000], lambda content: b"<html>log in</html>"])
 def test_damaged_mirror_falls_through_to_the_next_source(server, output, monkeypatch, genuine, capsys, harm):
-    monkeypatch.setattr(cifar10s, "URLS", [f"{server.url}/{NAME}"])
+    publish_at(monkeypatch, f"{server.url}/{NAME}")
     genuine.write_bytes(harm(server.content))
     download(NAME, output, str(genuine.parent))
     assert output.read_bytes() == server.content
@@ -256,7 +260,7 @@ def test_no_source_says_what_to_fetch_and_where_to_put_it(genuine, output):
     with pytest.raises(UserError) as error:
         download(NAME, output)
     message = str(error.value)
-    for part in (cifar10s.URLS[0], str(output), "data.mirror", "FAIRDISTILL_MIRROR"):
+    for part in (cifar10s.URL, str(output), "data.mirror", "FAIRDISTILL_MIRROR"):
         assert part in message
     assert "\n" not in message
     assert not list(output.parent.iterdir())
@@ -264,7 +268,7 @@ def test_no_source_says_what_to_fetch_and_where_to_put_it(genuine, output):
 
 def test_unknown_archive_is_named(output):
     with pytest.raises(
-        UserError, match=r"'mnist.tar.gz' is unknown; choose one of cifar-10-python.tar.gz, UTKFace.tar.gz"
+        UserError, match=r"'mnist.tar.gz' is unknown; choose one of cifar-10-python.tar.gz, UTKFace.tar.gz, img_al"
     ):
         download("mnist.tar.gz", output)
 

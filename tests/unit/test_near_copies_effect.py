@@ -90,7 +90,7 @@ def study(tmp_path, monkeypatch):
         Image.open(io.BytesIO(members[name])).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(content, "JPEG")
         members[copy] = content.getvalue()
     accept_faces(monkeypatch, members)
-    archive = pack(tmp_path / UTKFace.archive, [*members.items()])
+    archive = pack(tmp_path / UTKFace.archives[0], [*members.items()])
     prepared = utkface.prepare(UTKFace(**SETTINGS), archive)
     test = prepared.samples[prepared.samples["split"] == "test"]
     predictions = test.assign(**{f"p{y}": (test["label"] == y).astype(float) for y in range(3)})
@@ -128,7 +128,7 @@ def test_draws_of_each_seed_and_other_settings_have_their_own_copies(study, monk
     per_seed = {"kind": "utkface", "settings": SETTINGS | {"per_seed": ["split"]}}
     fixed = {"kind": "utkface", "settings": SETTINGS | {"split_seed": 3}}
     path.write_text(json.dumps(record | {"data": per_seed}), encoding="utf-8")
-    prepared = utkface.prepare(UTKFace(**fixed["settings"]), folder / UTKFace.archive)
+    prepared = utkface.prepare(UTKFace(**fixed["settings"]), folder / UTKFace.archives[0])
     test = prepared.samples[prepared.samples["split"] == "test"]
     predictions = test.assign(**{f"p{y}": (test["label"] == y).astype(float) for y in range(3)})
     record["metrics"] = evaluate(predictions, classes=record["classes"], groups=record["groups"])

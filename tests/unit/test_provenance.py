@@ -33,7 +33,7 @@ FILES = {
 
 def forget():
     """A process reads each module once."""
-    for function in ("code_version", "imported_names", "_tree", "_logic"):
+    for function in ("code_version", "imported_names", "_source", "_tree", "_logic"):
         getattr(provenance, function).cache_clear()
 
 

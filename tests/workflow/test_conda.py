@@ -42,7 +42,7 @@ def project(tmp_path_factory):
     """The project, with a small archive for it to download and take for CIFAR-10."""
     project = copy_project(tmp_path_factory.mktemp("conda") / "project")
     batches = cifar_batches()
-    pack(project / "mirror" / Cifar10S.archive, batches.items())
+    pack(project / "mirror" / Cifar10S.archives[0], batches.items())
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in batches.items()}
     with open(project / "fairdistill" / "data" / "cifar10s.py", "a", encoding="utf-8") as module:
         module.write(f"\n\nSHA256 = {digests}\n")

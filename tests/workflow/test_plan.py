@@ -1,6 +1,7 @@
 """What a dry run plans, for given configurations; and that the workflow is in good style."""
 
 import re
+from collections import Counter
 
 import pytest
 from fake_gpus import fake_gpus
@@ -80,6 +81,27 @@ def test_features_are_probed_where_the_configuration_says_so(workdir):
     # they need the models, unlike all other tables
     pages = planned("figures", "--configfile", TINY, "--config", "probe_features=true", directory=workdir)
     assert not {"probe_features", "make_features"} & set(pages)
+
+
+def test_the_whole_plan_of_a_study_on_celeba(workdir):
+    """Its files are downloaded, unless the user has them; what needs a validation split has the official one."""
+    sets = "faces: {kind: celeba}, own: {kind: celeba, target: Smiling, folder: my faces}"
+    grid = ("datasets=[faces, own]", "training={keep: best}", f"data={{sets: {{{sets}}}}}")
+    done = snakemake("--dry-run", "--printshellcmds", "--configfile", TINY, "--config", *grid, directory=workdir)
+    assert done.returncode == 0, done.stdout
+    commands = re.findall(r"python -m scripts\.(\w+) (.*)", done.stdout)
+    jobs = Counter(name for name, _ in commands)
+    assert (jobs["download_dataset"], jobs["prepare_dataset"], jobs["train_model"]) == (3, 2, 2 * 5)
+    prepared = sorted(options for name, options in commands if name == "prepare_dataset")
+    images, lists = "img_align_celeba", ("list_attr_celeba.txt", "list_eval_partition.txt")
+    for options, files in (
+        (prepared[0], [f"resources/{name}" for name in (f"{images}.zip", *lists)]),
+        (prepared[1], [f"'my faces/{name}'" for name in (images, *lists)]),
+    ):
+        assert f"--archives {' '.join(files)} " in options
+        assert "folder" not in options
+    (tables,) = (options for name, options in commands if name == "aggregate_results")
+    assert "--validation results/tiny/tables/validation.csv" in tables
 
 
 def test_a_base_is_trained_and_evaluated_though_the_grid_lacks_it(workdir):

@@ -18,7 +18,7 @@ rule download_dataset:
 
 rule prepare_dataset:
     input:
-        archive=archive_of,
+        archives=archives_of,
     output:
         **kept(DATA_FILES),
     log:
@@ -32,10 +32,10 @@ rule prepare_dataset:
     params:
         last_failure=last_failure(f"{LOGS}/prepare_dataset/{{dataset}}{{draw}}.log"),
         settings=lambda wildcards: as_json(STUDY.data.sets[wildcards.dataset].to_json()),
-        archive=archive_option,
+        archives=archives_option,
         seed=seed_option,
         folder=subpath(output.info, parent=True),
         code=code_of_data,
     shell:
         "job {params.last_failure} {log}"
-        " python -m scripts.prepare_dataset --settings {params.settings:q} {params.archive} {params.seed} --output {params.folder}"
+        " python -m scripts.prepare_dataset --settings {params.settings:q} {params.archives} {params.seed} --output {params.folder}"

@@ -10,7 +10,7 @@ MAIN_GRIDS = STUDY.main_grids
 # The same for every grid, the main one's last: what the table of ablations is made from.
 ALL_GRIDS = STUDY.all_grids
 HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
-HAS_VALIDATION = any(STUDY.data.sets[name].validation for name in STUDY.datasets)
+HAS_VALIDATION = any(STUDY.data.sets[name].has_validation for name in STUDY.datasets)
 
 
 def published_summary():
@@ -35,11 +35,11 @@ PUBLISHED_SUMMARY = published_summary()
 JUDGES_CONCLUSIONS = judges_conclusions(STUDY, Path(ROOT, "config/paper_values.csv"))
 
 
-def archive_of(wildcards):
-    """The raw archive that a data set is made from; none where nothing has to be downloaded."""
-    archive = STUDY.data.sets[wildcards.dataset].archive
+def archives_of(wildcards):
+    """The raw archives that a data set is made from; none where nothing has to be downloaded."""
+    settings = STUDY.data.sets[wildcards.dataset]
     # an archive that was copied anew is no other archive: its contents are checked
-    return ancient(f"resources/{archive}") if archive else []
+    return [] if settings.own_files else [ancient(f"resources/{name}") for name in settings.archives]
 
 
 def base_of(wildcards):

@@ -12,8 +12,9 @@ def as_json(value):
     return json.dumps(value, sort_keys=True)
 
 
-def archive_option(wildcards, input):
-    return f"--archive {input.archive}" if input.archive else ""
+def archives_option(wildcards, input):
+    files = STUDY.data.sets[wildcards.dataset].own_files or input.archives
+    return f"--archives {shlex.join(files)}" if files else ""
 
 
 def seed_option(wildcards):
