@@ -53,6 +53,7 @@ rule all:
         CRITERIA,
         tables(),
         figures(),
+        training_curves(),
 
 
 # Starts from the metrics where they are there, and then needs neither torch nor the data.

@@ -141,7 +141,7 @@ class Estimate:
         def leaves_zero_out(level: float) -> bool:
             tail = level / 2
             parts = [images * special.ndtri(tail), *(spread.half_width(tail) for spread in self.spreads)]
-            return distance > np.linalg.norm(parts)
+            return bool(distance > np.linalg.norm(parts))
 
         # bisection of the logarithm
         low, high = np.log(SMALLEST_P), 0.0

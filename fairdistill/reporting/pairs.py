@@ -72,9 +72,9 @@ def differences(pairs: pd.DataFrame, answers: Answers, *, by: list[str]) -> pd.D
     Columns: those of `by`; metric; value, other (means over seeds) and difference; its sd over seeds, their number n,
     and the other columns of `ESTIMATE`; share, the difference of a DEO as a share of the other's, with share_low,
     share_corrected and share_high; p, of the exact sign-flip test, and p_interval, which agrees with the interval (see
-    `fairdistill.evaluation.crossed`); at_chance, whether one of the models is, in any of the trainings, no more accurate
-    than one that names the largest class; seeds, and the difference of each in values. What needs two seeds is missing
-    where n = 1.
+    `fairdistill.evaluation.crossed`); at_chance, whether one of the models is, in any of the trainings, no more
+    accurate than one that names the largest class; seeds, and the difference of each in values. What needs two seeds is
+    missing where n = 1.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ from fairdistill.settings.base import AtLeastOne, Flag, Name, Number, OrNull, Se
 TEACHER = "teacher"
 SAME = "same"
 Sampling = Literal["plain", "balanced", "oversampled", "undersampled", "class_balanced"]
+Family = Literal["plain training", "distillation", "MFD", "fair representation", "in-processing", "post-processing"]
 
 
 class Base(Settings):
@@ -46,6 +47,8 @@ class Method(Settings):
     ----------
     implementation
         The class that trains, as "module:Class"; it is made from these settings.
+    family
+        What kind of remedy the method is; the comparison of all methods has a colour for each family.
     needs_validation
         Whether the method chooses or fits anything, for which it reads the validation split.
     has_group_heads
@@ -55,6 +58,7 @@ class Method(Settings):
     """
 
     implementation: ClassVar[str]
+    family: ClassVar[Family] = "in-processing"
     needs_validation: ClassVar[bool] = False
     has_group_heads: ClassVar[bool] = False
     layer_setting: ClassVar[str] = "layers"
@@ -95,6 +99,8 @@ class Method(Settings):
 
 class Distillation(Method):
     """A method that needs a base: the trained model whose outputs its loss reads."""
+
+    family: ClassVar[Family] = "distillation"
 
     base: Annotated[Base, BeforeValidator(_read_base, json_schema_input_type=Name | Base)] = Field(
         Base(),
@@ -137,6 +143,7 @@ class Erm(Method):
     """Empirical risk minimisation: cross-entropy alone. `scratch` is another name of this kind."""
 
     implementation: ClassVar[str] = "fairdistill.methods.erm:ERM"
+    family: ClassVar[Family] = "plain training"
 
     kind: Annotated[Literal["erm", "scratch"], AfterValidator(lambda _: "erm")]
 
@@ -148,6 +155,7 @@ class Mfd(Distillation):
     """
 
     implementation: ClassVar[str] = "fairdistill.methods.mfd:MFD"
+    family: ClassVar[Family] = "MFD"
 
     kind: Literal["mfd"]
     lambda_: Number = Field(
@@ -319,6 +327,7 @@ class Reweighing(Method):
     """Reweighing (Kamiran, Calders, 2012): the loss of an image has the weight P(class) P(group) / P(class, group)."""
 
     implementation: ClassVar[str] = "fairdistill.methods.reweighing:Reweighing"
+    family: ClassVar[Family] = "plain training"
 
     kind: Literal["reweighing"]
     sampling: Literal["plain"] = Field(
@@ -421,6 +430,7 @@ class GroupDro(Method):
 class PostProcessing(Distillation):
     """A method that trains nothing: it changes the predictions of its base, as it is fitted on the validation split."""
 
+    family: ClassVar[Family] = "post-processing"
     needs_validation: ClassVar[bool] = True
 
     base: Annotated[
