@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import Bbox
 
 from fairdistill.reporting.columns import DEO
 from fairdistill.reporting.labels import printed
@@ -115,12 +114,12 @@ def _draw_points(ax: Axes, methods: pd.DataFrame, deo: str) -> None:
 
 
 def _limits(methods: pd.DataFrame, metric: str) -> tuple[float, float]:
-    """The range of all points and of the intervals that reach not far beyond: that of two seeds may be 25 sd wide."""
+    """The range of all points, and of intervals of the usual length: that of two seeds may be wider than the panel."""
     least, most = methods[metric].min(), methods[metric].max()
-    beyond = 0.25 * max(most - least, 0.02)
-    least = max(least - beyond, min(least, methods[f"{metric}_low"].min()))
-    most = min(most + beyond, max(most, methods[f"{metric}_high"].max()))
-    room = 0.04 * (most - least)
+    low, high = methods[f"{metric}_low"], methods[f"{metric}_high"]
+    beyond = max(0.25 * (most - least), 0.75 * (high - low).median())
+    least, most = max(least - beyond, min(least, low.min())), min(most + beyond, max(most, high.max()))
+    room = 0.04 * max(most - least, 0.01)
     return least - room, most + room
 
 
@@ -137,10 +136,11 @@ def _draw_front(ax: Axes, methods: pd.DataFrame, deo: str) -> None:
 
 def _label(ax: Axes, points: np.ndarray, texts: Sequence[str]) -> None:
     """Write each text near its point, where it covers no point and no other text; a line leads to one further off."""
-    figure = ax.figure
-    scale = figure.dpi / 72
+    scale = ax.figure.dpi / 72
     at = ax.transData.transform(points)
-    taken = [Bbox.from_bounds(x - w, y - w, 2 * w, 2 * w) for w in [SIZE * scale / 2] for x, y in at]
+    panel = ax.bbox.extents[None]
+    # boxes as arrays of x0, y0, x1, y1
+    taken = np.hstack([at - SIZE * scale / 2, at + SIZE * scale / 2])
     # those in a crowd have the least choice
     crowd = [(np.hypot(*(at - one).T) < 40 * scale).sum() for one in at]
     for i in sorted(range(len(texts)), key=lambda i: (-crowd[i], i)):
@@ -150,26 +150,24 @@ def _label(ax: Axes, points: np.ndarray, texts: Sequence[str]) -> None:
         # the layout is done
         text.set(in_layout=False, path_effects=HALO, zorder=5)
         box = text.get_window_extent()
-        offsets = [
-            (d * np.cos(a) + np.sign(np.round(np.cos(a), 6)) * (box.width / scale - FONT) / 2, d * np.sin(a))
-            for d, a in product(DISTANCES, ANGLES)
-        ]
-        boxes = [box.translated(scale * x, scale * y) for x, y in offsets]
-        costs = [_covered(one, taken, ax.bbox) for one in boxes]
-        best = int(np.argmin(costs))
-        taken.append(boxes[best])
+        wide = (box.width / scale - FONT) / 2
+        offsets = np.array(
+            [(d * np.cos(a) + wide * np.sign(np.cos(a).round(6)), d * np.sin(a)) for d, a in product(DISTANCES, ANGLES)]
+        )
+        boxes = box.padded(1).extents + scale * np.tile(offsets, 2)
+        outside = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - _covered(boxes, panel)
+        best = int(np.argmin((_covered(boxes, taken) + outside).round(6)))
+        taken = np.vstack([taken, boxes[best]])
         text.set_position(offsets[best])
         if best >= len(ANGLES):
-            end = ax.transData.inverted().transform(at[i] + scale * np.array(offsets[best]))
+            end = ax.transData.inverted().transform(at[i] + scale * offsets[best])
             ax.plot(*zip(points[i], end, strict=True), color="0.3", lw=0.4, zorder=2.5)
 
 
-def _covered(box: Bbox, taken: Sequence[Bbox], panel: Bbox) -> float:
-    """How much of a box is on what is taken, or outside the panel."""
-    padded = box.padded(1)
-    covered = sum(part.width * part.height for other in taken if (part := Bbox.intersection(padded, other)))
-    inside = Bbox.intersection(padded, panel)
-    return covered + padded.width * padded.height - (inside.width * inside.height if inside else 0)
+def _covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """How much of each box lies on the others together, those that overlap counted twice."""
+    sides = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
+    return sides.clip(0).prod(axis=2).sum(axis=1)
 
 
 def _add_legend(figure: Figure, table: pd.DataFrame) -> None:
