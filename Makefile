@@ -20,8 +20,8 @@ unexport PYTHONDONTWRITEBYTECODE
 SEEDS = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") column = i } NR > 1 { print $$column }' \
 	results/paper/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, -)
 # the rules that make tables and figures from the metrics; `make figures` runs no other
-PAGES := aggregate_results make_table make_ablations compare_with_paper compare_with_published plot_architecture \
-	plot_comparison
+PAGES := aggregate_results make_table make_ablations rank_methods compare_with_paper compare_with_published \
+	plot_architecture plot_comparison plot_tradeoff plot_cells
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
 .PHONY: help env demo paper watch figures bench verify test lint format docs lock clean

@@ -54,6 +54,7 @@ rule all:
         FEATURES_TABLE if STUDY.probe_features else [],
         tables(),
         figures(),
+        training_curves(),
 
 
 # Starts from the metrics where they are there, and then needs neither torch nor the data.

@@ -13,6 +13,7 @@ probed of the models that were evaluated. Exits with status 1 where anything dif
 import argparse
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,8 @@ from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
 from fairdistill.reporting.paper.conclusions import judge
 from fairdistill.reporting.published import compare_studies, studies_markdown
+from fairdistill.reporting.ranking import cells_table, rank_methods
+from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
 from fairdistill.reporting.records import read_record
 from fairdistill.reporting.runs import AGGREGATE, csv_text, read_runs, read_table
 from fairdistill.reporting.summaries import read_summary, summarise
@@ -153,6 +156,8 @@ def tables(models: Models, published: dict[str, Path], study: Study, features: F
             in_grid_order(table.merge(names), order) for table in (features.tests, features.consistency)
         )
         texts["features.csv"] = csv_text(features_table(Features(tests, consistency)))
+    if len(study.methods) > 1:
+        texts |= methods_tables(replace(models, runs=runs), study)
     if study.paper_values:
         texts |= paper_tables(summary, paired, study)
     # there only where the published study was, when the tables were made
@@ -161,6 +166,13 @@ def tables(models: Models, published: dict[str, Path], study: Study, features: F
         texts["published_vs_own.csv"] = csv_text(comparison)
         texts["published_vs_own.md"] = studies_markdown(comparison, published=study.published)
     return texts
+
+
+def methods_tables(models: Models, study: Study) -> dict[str, str]:
+    """Make the comparison of all methods again."""
+    table, references = rank_methods(models, study.compared_with), study.compared_with
+    texts = {"methods.csv": csv_text(table), "methods.md": ranking_markdown(table, references)}
+    return texts | {"methods.tex": ranking_latex(table, references), "cells.csv": csv_text(cells_table(models))}
 
 
 def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, str]:
@@ -175,8 +187,7 @@ def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, 
             f"{published}: is of {unknown[0]}, which no grid of the configuration has; give the study's own with "
             "--configfile"
         )
-    chosen = Models(compared, models.validation, models.answers, models.parts, models.criteria)
-    table = ablations(chosen, order=order)
+    table = ablations(replace(models, runs=compared), order=order)
     return dict(zip(ABLATIONS, [csv_text(table), ablations_markdown(table), ablations_latex(table)], strict=True))
 
 

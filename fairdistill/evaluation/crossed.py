@@ -16,6 +16,13 @@ half of it; of two, than a quarter), because then nothing shows that trainings d
 Image noise is counted once, and trainings that happen to agree do not make an interval shorter than the images allow.
 One training alone has no T: its interval is that of the test images alone.
 
+The *p-value* of a difference is the smallest level a at which the interval of 1 - a, made by the same rule, leaves zero
+out, so that it is below 0.05 just where the 95 % interval leaves zero out. z and t are then the quantiles at a, and the
+image part of a DEO, which is known at 95 %, is taken as normal. The share of E below which T is not believed shrinks
+with a: to the power 2 / (trainings - 1), because then trainings that do differ agree so well by luck with a probability
+that is about proportional to a. With one share for all levels small p-values would be far too small: of pairs of
+trainings about one in six agrees by luck. One training has no p-value.
+
 DEO is not linear in the answers, and too large on average. The image part of the interval of a mean comes from
 inverting a test (`fairdistill.evaluation.uncertainty.mean_deo_interval`), that of a difference from MOVER; I and E are
 the variances of DEO over errors that are drawn for all trainings together.
@@ -32,7 +39,7 @@ from functools import cached_property
 from typing import SupportsFloat
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 from scipy.linalg import block_diag
 
 from fairdistill.evaluation.correctness import Correctness, pool
@@ -54,6 +61,37 @@ METRICS = ("accuracy", *MEASURES)
 # observed between trainings is believed. Chosen by simulation: two or three trainings often agree by chance.
 ENOUGH = {2: 0.25, 3: 0.5}
 Z = float(stats.norm.ppf(1 - TAIL))
+# no smaller one is told from it
+SMALLEST_P = 1e-12
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How much a mean varies with its trainings.
+
+    Attributes
+    ----------
+    observed : float
+        The sample variance of the trainings, over their number.
+    expected : float
+        What it would be on average if the trainings differed by the noise of the images alone.
+    trainings : int
+    """
+
+    observed: float
+    expected: float
+    trainings: int
+
+    def half_width(self, tail: float = TAIL) -> float:
+        """Return what the trainings add to the half-width of an interval that leaves out `tail` on either side."""
+        if self.trainings == 1:
+            return 0.0
+        freedom = self.trainings - 1
+        enough = ENOUGH.get(self.trainings, 1.0) * min(1.0, tail / TAIL) ** (2 / freedom)
+        if self.observed <= enough * self.expected:
+            return 0.0
+        t, z = special.stdtrit(freedom, tail), special.ndtri(tail)
+        return float(np.sqrt(max(0.0, t**2 * self.observed - z**2 * self.expected)))
 
 
 @dataclass(frozen=True)
@@ -76,6 +114,8 @@ class Estimate:
         Half-width of the image part for the value of one seed.
     shared : float
         The same of what the image parts of two seeds have in common; 0 where there is one seed.
+    spreads : tuple of Spread
+        What `between` is of; those of both means of a difference whose trainings are not paired.
     """
 
     values: np.ndarray
@@ -87,6 +127,28 @@ class Estimate:
     between: float
     run: float
     shared: float
+    spreads: tuple[Spread, ...]
+
+    @property
+    def p(self) -> float:
+        """The two-sided p-value of zero, see the top of this file; at least `SMALLEST_P`, nan for one training."""
+        if self.trainings == 1:
+            return np.nan
+        distance = abs(self.corrected)
+        towards_zero = self.corrected - self.low if self.corrected > 0 else self.high - self.corrected
+        images = np.sqrt(max(0.0, towards_zero**2 - self.between**2)) / Z
+
+        def leaves_zero_out(level: float) -> bool:
+            tail = level / 2
+            parts = [images * special.ndtri(tail), *(spread.half_width(tail) for spread in self.spreads)]
+            return bool(distance > np.linalg.norm(parts))
+
+        # bisection of the logarithm
+        low, high = np.log(SMALLEST_P), 0.0
+        while high - low > 1e-9:
+            middle = (low + high) / 2
+            low, high = (low, middle) if leaves_zero_out(np.exp(middle)) else (middle, high)
+        return float(np.exp(high))
 
 
 class Trainings:
@@ -270,10 +332,11 @@ def _estimate(
     image_part = max(0.0, covariance.sum()) / trainings**2
     images = Z * np.sqrt(image_part)
     if unpaired:
-        between = float(np.linalg.norm([one.between for one in unpaired]))
+        spreads = tuple(spread for one in unpaired for spread in one.spreads)
         trainings = min(one.trainings for one in unpaired)
     else:
-        between = _training_part(scores, covariance, image_part)
+        spreads = (_spread(scores, covariance, image_part),)
+    between = float(np.linalg.norm([spread.half_width() for spread in spreads]))
     of_seeds = covariance.reshape(*scores.shape, *scores.shape).mean(axis=(1, 3))
     # rounding may leave a little less than nothing
     run = max(0.0, of_seeds.trace()) / len(of_seeds)
@@ -292,20 +355,19 @@ def _estimate(
         between=between,
         run=float(Z * np.sqrt(run)),
         shared=float(Z * np.sqrt(shared)),
+        spreads=spreads,
     )
 
 
-def _training_part(scores: np.ndarray, covariance: np.ndarray, image_part: float) -> float:
-    """The half-width that the trainings add, see the top of this file."""
+def _spread(scores: np.ndarray, covariance: np.ndarray, image_part: float) -> Spread:
     n = scores.size
     if n == 1:
-        return 0.0
-    between = scores.var(ddof=1) / n
-    # what it would be on average if the trainings differed by the noise of the images alone
-    expected = (covariance.trace() - n * image_part) / (n - 1) / n
-    if between <= ENOUGH.get(n, 1.0) * expected:
-        return 0.0
-    return float(np.sqrt(max(0.0, stats.t.ppf(1 - TAIL, n - 1) ** 2 * between - Z**2 * expected)))
+        return Spread(0.0, 0.0, 1)
+    return Spread(
+        observed=float(scores.var(ddof=1)) / n,
+        expected=float(covariance.trace() - n * image_part) / (n - 1) / n,
+        trainings=n,
+    )
 
 
 def draw_errors(tests: Sequence[Correctness], draws: int) -> np.ndarray:

@@ -19,13 +19,15 @@ from fairdistill.reporting.tables import INTERVAL_NOTE, NOTE, alone, latex, mark
 from fairdistill.runtime.errors import UserError
 
 # each part, and the column whose name differs between models that differ in the part; `method` is all of a method, as
-# one model differs in it from its base, and `several` more than one part of two other methods
+# one model differs in it from its base, `several` more than one part of two other methods, and `nothing` two methods
+# that have the same settings under two names; so every two methods are compared, whatever they differ in
 PARTS = {
     "sampling": "method",
     "loss": "method",
     "base": "method",
     "method": "method",
     "several": "method",
+    "nothing": "method",
     "data": "dataset",
     "stem": "architecture",
 }
@@ -50,13 +52,13 @@ def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataF
 
     Columns: part; dataset, architecture, method; minus; metric (accuracy, deo_a, deo_m); estimate, and the columns
     `ESTIMATE`; seeds; at_chance, whether a model is, in any of the trainings, no more accurate than one that names the
-    largest class. Where `part` is "model" the estimate is
-    the mean over the model's `seeds`. Else it is a difference, and `minus` is what the other model has in the place of
-    the method ("sampling", "loss", "base", "method" for the difference to its base, and "several" to a method that
-    differs in more than one of these), of the data set ("data") or of the architecture ("stem"); a base of another
-    architecture has that before its method. Of each data set and
-    architecture the seeds count that all methods have there, so that differences between methods are of the same models
-    and add up.
+    largest class. Where `part` is "model" the estimate is the mean over the model's `seeds`. Else it is a difference,
+    and `minus` is what the other model has in the place of the method ("sampling", "loss", "base", "method" for the
+    difference to its base, "several" to a method that differs in more than one of these, and "nothing" to one that has
+    the same settings under another name), of the data set ("data") or of the architecture ("stem"); a base of another
+    architecture has that before its method. So every two methods on one data set and architecture are compared. Of each
+    data set and architecture the seeds count that all methods have there, so that differences between methods are of
+    the same models and add up.
 
     Parameters
     ----------
@@ -80,7 +82,7 @@ def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataF
     changes = differences(pairs, models.answers, by=["part", *PLACE, "minus"])
     # a model differs from its base in several parts, too
     names = [*PLACE, "minus"]
-    with_base = changes["part"].eq("several") & changes[names].apply(tuple, axis=1).isin(
+    with_base = changes["part"].isin(["several", "nothing"]) & changes[names].apply(tuple, axis=1).isin(
         gaps[names].itertuples(index=False, name=None)
     )
     compared = pd.concat([changes[~with_base], gaps]).rename(columns={"difference": "estimate"})
@@ -182,6 +184,8 @@ def _part(pair: Mapping, parts: Mapping[tuple, Mapping]) -> str | None:
     """The part in which the two runs of a pair differ; None where they differ in more than their methods."""
     one, other = (parts[tuple(run[name] for name in IDENTITY)] for run in runs_of(pair))
     changed = [part for part in one if one[part] != other[part]]
+    if not changed and one["kinds"] == other["kinds"] and pair["method"] != pair[f"method{OTHER}"]:
+        return "nothing"
     if len(changed) > 1 and all(PARTS.get(part) == "method" for part in changed):
         return "several"
     return changed[0] if len(changed) == 1 else None

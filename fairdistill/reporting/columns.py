@@ -24,6 +24,9 @@ UNCERTAINTY = [
 # all of runs.csv
 RUNS = [*IDENTITY, *BASE, *METRICS, *UNCERTAINTY, "paired", "n_images", "epochs", "seconds", "code"]
 
+# of one training: what its method is and needs, and its processor time on a CPU, or its time on a GPU, in seconds
+TRAINED = [*IDENTITY, *BASE, "kind", "needs_group", "randomised", "device", "cost"]
+
 # of one criterion of one training, see `fairdistill.evaluation.group_criteria.long_form`
 CRITERIA = [*IDENTITY, "criterion", "group", "value", "low", "corrected", "high"]
 

@@ -8,44 +8,20 @@ from math import ceil
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import BASELINE, DEO
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.paper.comparison import PAPER_METRICS
+from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.paper import PAPER_DATASETS
 
-STYLE = {
-    "font.size": 8,
-    "axes.labelsize": 9,
-    "axes.titlesize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": "0.85",
-    "grid.linewidth": 0.5,
-    "hatch.linewidth": 0.6,
-    "legend.frameon": False,
-    "legend.columnspacing": 1.2,
-    "legend.handlelength": 1.6,
-}
-# measure: (title, axis label)
-PANELS = {
-    "accuracy": ("accuracy", "Accuracy"),
-    "deo_a": ("DEO$_A$, mean over classes", "DEO$_A$ (lower is fairer)"),
-    "deo_m": ("DEO$_M$, worst class", "DEO$_M$ (lower is fairer)"),
-}
 # The teacher has a colour and a hatch of its own. Students take the next of each in turn: as 6 and 7 have no common
 # divisor, 42 students differ, those beside each other in colour, in hatch, and in lightness in grey print.
-PALETTE = sns.color_palette("colorblind")
 TEACHER_STYLE = {"color": PALETTE[1], "hatch": "////"}
 COLOURS = [PALETTE[i] for i in (0, 9, 2, 4, 8, 3)]
 HATCHES = ["", "....", "xxxx", "\\\\\\\\", "++++", "oooo", "----"]
@@ -56,7 +32,6 @@ INTERVAL, ALONE = "95 %", "95 %, test images alone"
 FAIR = "fair classifier: mean and 95 % range"
 CHANCE = "at chance"
 PAPER = "paper"
-HALO = [withStroke(linewidth=2.4, foreground="white")]
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,18 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from fairdistill.evaluation.correctness import Correctness, from_metrics
 from fairdistill.evaluation.group_criteria import long_form
 from fairdistill.reporting.answers import Answers, require_folds
-from fairdistill.reporting.columns import CRITERIA, DEO, IDENTITY, MEASURED, METRICS, NAMES, PLACE, RUNS
+from fairdistill.reporting.columns import BASE, CRITERIA, DEO, IDENTITY, MEASURED, METRICS, NAMES, PLACE, RUNS, TRAINED
 from fairdistill.reporting.records import Record, Scores, read_record
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json
@@ -54,6 +55,10 @@ class Models:
     criteria
         One row per training, criterion and group, of the scores on the test split: see
         `fairdistill.reporting.criteria`.
+    trained
+        One row per training, the columns `TRAINED`: what its method is and needs, and what it cost.
+    cells
+        By data set: the names of its groups, and of its classes, in the order of their codes.
     """
 
     runs: pd.DataFrame
@@ -61,6 +66,8 @@ class Models:
     answers: Answers
     parts: dict[tuple, dict]
     criteria: pd.DataFrame
+    trained: pd.DataFrame
+    cells: dict[str, tuple[list[str], list[str]]]
 
 
 def read_grids(text: str) -> list[dict[str, list]]:
@@ -93,12 +100,12 @@ def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models
     varied = [name for name in NAMES if name != "fold" or any(grid.get("fold", [0]) != [0] for grid in grids)]
     if missing := [name for name in varied if f"{{{name}}}" not in pattern]:
         raise UserError(f"--metrics: {pattern} lacks {{{missing[0]}}}; without it models would share a file")
-    models = read_files(_files(pattern, grids))
+    models = read_files(model_paths(pattern, grids))
     _require_bases(pattern, models.runs)
     order = in_order(grids, models.runs)
     runs, validation = (in_grid_order(table, order) for table in (models.runs, models.validation))
     criteria = in_grid_order(models.criteria, order)
-    return Models(runs, validation, models.answers, models.parts, criteria)
+    return replace(models, runs=runs, validation=validation, criteria=criteria)
 
 
 def _require_bases(pattern: str, runs: pd.DataFrame) -> None:
@@ -128,8 +135,8 @@ def path_of_model(pattern: str, names: Iterable, folds: Sequence[int]) -> str:
     return pattern
 
 
-def _files(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> dict[str, tuple]:
-    """The path of each model of the grids, and its names."""
+def model_paths(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> dict[str, tuple]:
+    """Return the path of a file of each model of the grids, and the values of `NAMES` of the model."""
     found = {}
     for grid in grids:
         folds = grid.get("fold", [0])
@@ -152,7 +159,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         See `read_models`; also where there is no file, two are of one model, or a model lacks one of the folds that its
         data set has.
     """
-    source, runs, validation, correctness, parts, criteria = {}, [], [], {}, {}, []
+    source, runs, validation, correctness, parts, criteria, trained, cells = {}, [], [], {}, {}, [], [], {}
     data: dict[tuple, tuple[Path | str, dict]] = {}
     for path in paths:
         record = read_record(path)
@@ -180,6 +187,8 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
             validation.append(_row(record, record.validation))
         correctness[run] = _correctness(path, record, record.metrics)
         parts[run] = _parts(record)
+        trained.append({name: row[name] for name in (*IDENTITY, *BASE)} | _trained(record))
+        cells[row["dataset"]] = record.groups, record.classes
         criteria += [dict(zip(IDENTITY, run, strict=True)) | each for each in long_form(record.metrics.criteria)]
     if not runs:
         raise UserError("no metrics file to read; train and evaluate a model first")
@@ -189,7 +198,15 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
     for (dataset, _), (_, described) in data.items():
         require_folds(table[table["dataset"] == dataset], range(described.get("folds", 1)))
     found = pd.DataFrame(criteria, columns=CRITERIA)
-    return Models(table, pd.DataFrame(validation, columns=RUNS), Answers(correctness), parts, found)
+    return Models(
+        runs=table,
+        validation=pd.DataFrame(validation, columns=RUNS),
+        answers=Answers(correctness),
+        parts=parts,
+        criteria=found,
+        trained=pd.DataFrame(trained, columns=TRAINED),
+        cells=cells,
+    )
 
 
 def in_order(grids: Sequence[Mapping[str, Sequence]], runs: pd.DataFrame) -> dict[str, list[str]]:
@@ -286,6 +303,19 @@ def _parts(record: Record) -> dict:
         "stem": network.stem,
         # between kinds nothing is compared
         "kinds": (record.data.kind, network.kind),
+    }
+
+
+def _trained(record: Record) -> dict:
+    """What a model's method is and needs, and what its training cost."""
+    # other trainings of a machine leave the processor time as it is, but not the time
+    cost = {None: None, "cpu": record.cpu_seconds}.get(record.device, record.seconds)
+    return {
+        "kind": record.parameters.method.kind,
+        "needs_group": bool(record.needs_group),
+        "randomised": bool(record.randomised),
+        "device": record.device or "",
+        "cost": np.nan if cost is None else cost,
     }
 
 

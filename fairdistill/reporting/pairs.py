@@ -19,7 +19,7 @@ from fairdistill.settings.methods import TEACHER
 
 # the difference as a share of the base's
 SHARE = ["share", "share_low", "share_corrected", "share_high"]
-DIFFERENCE = ["metric", "value", "other", "difference", *ESTIMATE, *SHARE, "p", "at_chance", *SEEDS]
+DIFFERENCE = ["metric", "value", "other", "difference", *ESTIMATE, *SHARE, "p", "p_interval", "at_chance", *SEEDS]
 PAIRED = [
     *("dataset", "architecture", "method", *BASE, "metric", "base", "student", "difference"),
     *(*ESTIMATE, *SHARE, "p", "p_holm", "at_chance", *SEEDS),
@@ -71,9 +71,10 @@ def differences(pairs: pd.DataFrame, answers: Answers, *, by: list[str]) -> pd.D
 
     Columns: those of `by`; metric; value, other (means over seeds) and difference; its sd over seeds, their number n,
     and the other columns of `ESTIMATE`; share, the difference of a DEO as a share of the other's, with share_low,
-    share_corrected and share_high; p, of the exact sign-flip test; at_chance, whether one of the models is, in any of
-    the trainings, no more accurate than one that names the largest class; seeds, and the difference of each in values.
-    What needs two seeds is missing where n = 1.
+    share_corrected and share_high; p, of the exact sign-flip test, and p_interval, which agrees with the interval (see
+    `fairdistill.evaluation.crossed`); at_chance, whether one of the models is, in any of the trainings, no more
+    accurate than one that names the largest class; seeds, and the difference of each in values. What needs two seeds is
+    missing where n = 1.
 
     Parameters
     ----------
@@ -104,6 +105,7 @@ def differences(pairs: pd.DataFrame, answers: Answers, *, by: list[str]) -> pd.D
                     **columns_of(found, trainings),
                     **dict(zip(SHARE, shares, strict=True)),
                     "p": sign_flip_p(found.values.round(12)),
+                    "p_interval": found.p,
                     "at_chance": chance,
                 }
             )

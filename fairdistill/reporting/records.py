@@ -140,6 +140,10 @@ class Record(Fields):
     seconds: Number
     # records of before it was noted lack it
     cpu_seconds: Number | None = None
+    # records of before these were noted lack them
+    device: Text | None = None
+    needs_group: bool | None = None
+    randomised: bool | None = None
     code: Text | None
     evaluation_versions: dict[str, Text]
 

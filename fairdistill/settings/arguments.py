@@ -13,6 +13,11 @@ def add_model_options(parser: argparse.ArgumentParser, *, order: str) -> None:
         metavar="PATTERN",
         help="path of a metrics file, such as x/metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json",
     )
+    add_grids_option(parser, order=order)
+
+
+def add_grids_option(parser: argparse.ArgumentParser, *, order: str) -> None:
+    """Add --grids, which names models; `order` says what their order decides."""
     parser.add_argument(
         "--grids",
         required=True,

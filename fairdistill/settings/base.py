@@ -28,18 +28,21 @@ def kinds(union: Any) -> list[type[Settings]]:
     return list(get_args(get_args(union)[0]))
 
 
+def of_kind(union: Any, kind: str) -> type[Settings] | None:
+    """The class in a union of settings that has this `kind`; None where there is none."""
+    return next((one for one in kinds(union) if kind in get_args(one.model_fields["kind"].annotation)), None)
+
+
 def with_defaults(union: Any, recorded: Mapping) -> dict:
     """Return settings as JSON holds them, and the defaults of those that the version that recorded them did not have.
 
     A setting that is added has what was done before as its default. Settings of a kind that `union` lacks stay as they
     are.
     """
-    for settings in kinds(union):
-        if recorded["kind"] in get_args(settings.model_fields["kind"].annotation):
-            fields = settings.model_fields.items()
-            known = {field.alias or name: field.get_default() for name, field in fields if not field.is_required()}
-            return known | dict(recorded)
-    return dict(recorded)
+    settings = of_kind(union, recorded["kind"])
+    fields = settings.model_fields.items() if settings else ()
+    known = {field.alias or name: field.get_default() for name, field in fields if not field.is_required()}
+    return known | dict(recorded)
 
 
 def _reading(read: Callable[[str], object]) -> BeforeValidator:

@@ -12,6 +12,7 @@ from fairdistill.settings.base import AtLeastOne, Flag, Name, Number, OrNull, Se
 TEACHER = "teacher"
 SAME = "same"
 Sampling = Literal["plain", "balanced", "oversampled", "undersampled", "class_balanced"]
+Family = Literal["plain training", "distillation", "MFD", "fair representation", "in-processing", "post-processing"]
 
 
 class Base(Settings):
@@ -46,6 +47,8 @@ class Method(Settings):
     ----------
     implementation
         The class that trains, as "module:Class"; it is made from these settings.
+    family
+        What kind of remedy the method is; the comparison of all methods has a colour for each family.
     needs_validation
         Whether the method chooses or fits anything, for which it reads the validation split.
     own_outputs
@@ -55,6 +58,7 @@ class Method(Settings):
     """
 
     implementation: ClassVar[str]
+    family: ClassVar[Family] = "in-processing"
     needs_validation: ClassVar[bool] = False
     own_outputs: ClassVar[str | None] = None
     layer_setting: ClassVar[str] = "layers"
@@ -99,6 +103,8 @@ class Method(Settings):
 class Distillation(Method):
     """A method that needs a base: the trained model whose outputs its loss reads."""
 
+    family: ClassVar[Family] = "distillation"
+
     base: Annotated[Base, BeforeValidator(_read_base, json_schema_input_type=Name | Base)] = Field(
         Base(),
         description="The model to distil: `teacher`, a name from `students`, or a mapping of `method` and "
@@ -140,6 +146,7 @@ class Erm(Method):
     """Empirical risk minimisation: cross-entropy alone. `scratch` is another name of this kind."""
 
     implementation: ClassVar[str] = "fairdistill.methods.erm:ERM"
+    family: ClassVar[Family] = "plain training"
 
     kind: Annotated[Literal["erm", "scratch"], AfterValidator(lambda _: "erm")]
 
@@ -151,6 +158,7 @@ class Mfd(Distillation):
     """
 
     implementation: ClassVar[str] = "fairdistill.methods.mfd:MFD"
+    family: ClassVar[Family] = "MFD"
 
     kind: Literal["mfd"]
     lambda_: Number = Field(
@@ -328,6 +336,7 @@ class Reweighing(Method):
     """Reweighing (Kamiran, Calders, 2012): the loss of an image has the weight P(class) P(group) / P(class, group)."""
 
     implementation: ClassVar[str] = "fairdistill.methods.reweighing:Reweighing"
+    family: ClassVar[Family] = "plain training"
 
     kind: Literal["reweighing"]
     sampling: Literal["plain"] = Field(
@@ -511,6 +520,7 @@ class Ffvae(Autoencoder):
 class PostProcessing(Distillation):
     """A method that trains nothing: it changes the predictions of its base, as it is fitted on the validation split."""
 
+    family: ClassVar[Family] = "post-processing"
     needs_validation: ClassVar[bool] = True
 
     base: Annotated[

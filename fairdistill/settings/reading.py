@@ -252,6 +252,10 @@ def _check_names(study: Study) -> None:
             _check_name((*where, "architectures"), name, "networks", study.networks)
         for name in grid.methods or []:
             _check_name((*where, "methods"), name, "students", study.students)
+    for name in study.references or []:
+        if name not in (TEACHER, *study.methods):
+            what = f"names {name!r}, which the main grid lacks; {_choice(name, [TEACHER, *study.methods])}"
+            raise UnreadableSettings("config", ("references",), what)
     for name, method in study.students.items():
         if base := method.stands_on:
             where = ("students", name, "base")

@@ -71,6 +71,12 @@ class Study(Settings):
         ["mfd"],
         description="The methods of the main grid, names from `students`; tables and figures show them in this order.",
     )
+    references: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
+        None,
+        description="The methods that the page comparing all methods (`methods.md`) compares each of them with, "
+        "`teacher` among them or not; `null` takes those of `erm` and `mfd` that the grid has, or the teacher where it "
+        "has neither.",
+    )
     ablations: list[Ablation] = Field(
         [], description="More grids beside the main one, for the table of what each part brings (see below)."
     )
@@ -164,6 +170,11 @@ class Study(Settings):
         if base is None:
             return None
         return Place(model.architecture if base.architecture == SAME else base.architecture, base.method)
+
+    @property
+    def compared_with(self) -> list[str]:
+        """The methods that each method of the main grid is compared with."""
+        return self.references or [name for name in ("erm", "mfd") if name in self.methods] or [TEACHER]
 
     def role(self, method: str) -> Literal["teacher", "student"]:
         """The role of the models that the method `name` trains."""

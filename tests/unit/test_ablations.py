@@ -2,7 +2,7 @@
 
 import json
 import re
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -311,3 +311,24 @@ def test_the_script_writes_each_form(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(written, table, check_dtype=False)
     assert (tmp_path / "a.md").read_text() == ablations_markdown(table)
     assert (tmp_path / "a.tex").read_text() == ablations_latex(table)
+
+
+def test_every_two_methods_of_a_study_are_compared_whatever_they_differ_in(tmp_path):
+    """`kd` and `nst` differ in the loss, `mfd` from both in sampling too, and `again` has the settings of `mfd`."""
+    order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"]}
+    order["method"] = ["teacher", "erm", "kd", "nst", "mfd", "mfd_plain", "strong", "on_mfd", "again"]
+    paths = grid(tmp_path, **order, bases={"on_mfd": ("resnet", "mfd"), "again": ("resnet", "teacher")})
+    for path in paths:
+        record = json.loads(path.read_text())
+        if record["run"]["method"] in ("again", "erm"):
+            record["parameters"]["method"] = METHODS["mfd" if record["run"]["method"] == "again" else "teacher"]
+            path.write_text(json.dumps(record))
+
+    table = table_of(paths, order)
+
+    pairs = table.loc[table["minus"] != "", ["method", "minus"]].itertuples(index=False, name=None)
+    assert {frozenset(pair) for pair in pairs} == {frozenset(pair) for pair in combinations(order["method"], 2)}
+    assert compared(table, "nothing") == {("utkface", "resnet", "again", "mfd")}
+    # its base by the rule of the tables, and so compared as such
+    assert ("utkface", "resnet", "erm", "teacher") in compared(table, "method")
+    assert "| nothing " in ablations_markdown(table)

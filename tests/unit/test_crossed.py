@@ -73,9 +73,9 @@ def test_two_or_three_trainings_that_agree_are_not_believed_as_readily(seeds):
     pattern = np.linspace(-1, 1, seeds)
     scores = pattern / pattern.std(ddof=1) * np.sqrt(0.7)
 
-    part = crossed._training_part(scores[:, None], covariance, 1 / seeds)
+    spread = crossed._spread(scores[:, None], covariance, 1 / seeds)
 
-    assert (part > 0) == (seeds < 4)
+    assert (spread.half_width() > 0) == (seeds < 4)
 
 
 def test_the_image_part_is_that_of_images_drawn_once_for_all_trainings():
@@ -183,7 +183,7 @@ def test_a_difference_in_accuracy_weighs_each_models_own_cells():
 
 
 def estimate(value, half, images=None):
-    whole = {"images": half if images is None else images, "between": 0.0, "run": half, "shared": 0.0}
+    whole = {"images": half if images is None else images, "between": 0.0, "run": half, "shared": 0.0, "spreads": ()}
     return Estimate(np.array([value]), value - half, value, value + half, trainings=4, **whole)
 
 
@@ -209,6 +209,49 @@ def test_the_interval_of_a_share_is_about_that_of_the_corrected_means():
 
 def test_there_is_no_share_of_a_deo_that_may_be_nothing():
     assert np.isnan(relative(estimate(0.1, 0.03), estimate(0.1, 0.1), estimate(0.0, 0.1))).all()
+
+
+@pytest.mark.parametrize(("seeds", "spread"), [(2, 0.0), (2, 0.3), (4, 0.3)])
+def test_a_difference_has_a_p_value_below_5_percent_just_where_its_interval_leaves_zero_out(seeds, spread):
+    rng = np.random.default_rng(11)
+    known = []
+    for shift in np.linspace(0, 0.5, 12):
+        base = answers(rng, seeds, spread=spread)
+        other = base & (rng.random(base.shape) > shift * (np.arange(4) == 1)[:, None, None])
+        known += difference(trainings(base, draws=300), trainings(other, draws=300)).values()
+
+    left_out = [one.low > 0 or one.high < 0 for one in known]
+    assert [one.p < 0.05 for one in known] == left_out
+    assert 3 < sum(left_out) < 33
+
+
+def test_where_trainings_differ_by_much_the_p_value_is_students():
+    right = answers(np.random.default_rng(1), 4, n=2000, spread=1.0)
+    gap = difference(trainings(right), trainings(right[:, :, :, ::-1] & right))["accuracy"]
+
+    assert gap.p == pytest.approx(stats.ttest_1samp(gap.values, 0).pvalue, rel=0.05)
+
+
+def test_where_trainings_agree_the_p_value_is_that_of_the_images():
+    first, other = (np.repeat(answers(np.random.default_rng(seed), 1), 4, axis=0) for seed in (1, 30))
+    gap = difference(trainings(first), trainings(other))["accuracy"]
+
+    assert gap.p == pytest.approx(2 * stats.norm.sf(abs(gap.values.mean()) / (gap.images / 1.96)), rel=1e-3)
+    assert np.isnan(difference(trainings(first[:1]), trainings(other[:1]))["accuracy"].p)
+
+
+@pytest.mark.parametrize("seeds", [2, 4])
+@pytest.mark.parametrize("spread", [0, 3, 30])
+def test_small_p_values_are_as_rare_as_they_say(seeds, spread):
+    """Of 500 means of nothing; `spread` is the variance of the trainings, in that of the noise of their images.
+
+    Were the spread of trainings that agree not believed at any level, 3 % of two trainings would be below 0.002.
+    """
+    scores = np.sqrt(1 + spread) * np.random.default_rng(12).standard_normal((500, seeds, 1)) / 100
+    found = [crossed._estimate(one, np.eye(seeds) / 1e4, least=-1.0).p for one in scores]
+
+    assert np.mean(np.array(found) < 0.05) <= 0.085
+    assert np.mean(np.array(found) < 0.002) <= 0.006
 
 
 STRONGLY = (STRONG, STRONG)

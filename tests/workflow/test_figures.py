@@ -12,9 +12,12 @@ PAGES = {
     "aggregate_results": 1,
     "make_table": 1,
     "make_ablations": 1,
+    "rank_methods": 1,
     "compare_with_paper": 1,
     "plot_architecture": 1,
     "plot_comparison": 2,
+    "plot_tradeoff": 1,
+    "plot_cells": 1,
 }
 GIVEN = ("--configfile", TINY)
 RUNNER = """
@@ -76,7 +79,11 @@ def test_tables_and_figures_are_redrawn_from_the_metrics_without_torch(study, cl
     assert {path.name for path in (clone / "results" / "tiny" / "tables").iterdir()} == set(tables)
     for path in tables.values():
         assert (clone / "results" / "tiny" / "tables" / path.name).read_bytes() == path.read_bytes()
-    for path in (study / "results" / "tiny" / "figures").glob("*.png"):
+    drawn = {path.name: path for path in (study / "results" / "tiny" / "figures").glob("*.png")}
+    # the one figure that needs the models
+    del drawn["training_curves_digits_s.png"]
+    assert {path.name for path in (clone / "results" / "tiny" / "figures").glob("*.png")} == set(drawn)
+    for path in drawn.values():
         assert (clone / "results" / "tiny" / "figures" / path.name).read_bytes() == path.read_bytes()
 
 

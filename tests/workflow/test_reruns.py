@@ -16,8 +16,12 @@ AFTER_MODELS = {
     "make_table": 1,
     "make_criteria": 1,
     "make_ablations": 1,
+    "rank_methods": 1,
     "compare_with_paper": 1,
     "plot_comparison": 2,
+    "plot_tradeoff": 1,
+    "plot_cells": 1,
+    "plot_training_curves": 1,
 }
 CONDA = """#!/bin/sh
 case "$1" in
@@ -39,8 +43,18 @@ def test_a_whole_run_leaves_every_table_figure_and_model(study):
     results = study / "results" / "tiny"
     files = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
     tables = ("runs.csv", "summary.csv", "table1.csv", "table1.md", "table1.tex", "ablations.csv", "ablations.md")
-    tables += ("criteria.csv", "ablations.tex", "paired.csv", "paper_vs_reproduced.md")
+    tables += (
+        "methods.csv",
+        "methods.md",
+        "methods.tex",
+        "cells.csv",
+        "criteria.csv",
+        "ablations.tex",
+        "paired.csv",
+        "paper_vs_reproduced.md",
+    )
     figures = ("fig1_architecture", "fig4_shufflenet_deo", "fig5_shufflenet_accuracy")
+    figures += ("tradeoff_digits_s", "cells_digits_s_shufflenet", "training_curves_digits_s")
     methods = ("teacher", "mfd", "from_resnet", "balanced")
     bases = ("metrics/digits_s/resnet/teacher/seed0.json",)
     assert {f"tables/{name}" for name in tables} <= files

@@ -106,7 +106,7 @@ def test_a_seed_that_the_tables_leave_out_is_found(results, checkout):
     assert "tables/runs.csv leaves out tiny digits_s shufflenet student mfd 7" in done.stderr
 
 
-@pytest.mark.parametrize("table", ["runs.csv", "table1.tex", "ablations.md", "paper_vs_reproduced.md"])
+@pytest.mark.parametrize("table", ["runs.csv", "table1.tex", "ablations.md", "methods.md", "paper_vs_reproduced.md"])
 def test_an_altered_table_is_found(results, checkout, table):
     path = results / "tables" / table
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -10,6 +10,8 @@ MAIN_GRIDS = STUDY.main_grids
 # The same for every grid, the main one's last: what the table of ablations is made from.
 ALL_GRIDS = STUDY.all_grids
 HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
+# whether there are methods to compare with each other
+HAS_METHODS = len(STUDY.methods) > 1
 HAS_VALIDATION = any(STUDY.data.sets[name].has_validation for name in STUDY.datasets)
 
 
@@ -64,6 +66,8 @@ def tables():
         names += ["validation.csv"]
     if HAS_ABLATIONS:
         names += ["ablations.csv", "ablations.md", "ablations.tex"]
+    if HAS_METHODS:
+        names += ["methods.csv", "methods.md", "methods.tex", "cells.csv"]
     if STUDY.paper_values:
         names += ["paper_vs_reproduced.csv", "paper_vs_reproduced.md"]
     if JUDGES_CONCLUSIONS:
@@ -81,4 +85,26 @@ def figures():
                 f"fig{2 * number}_{architecture}_deo",
                 f"fig{2 * number + 1}_{architecture}_accuracy",
             ]
+    if HAS_METHODS:
+        names += expand("tradeoff_{dataset}", dataset=STUDY.datasets)
+        names += expand(
+            "cells_{dataset}_{architecture}", dataset=STUDY.datasets, architecture=STUDY.architectures
+        )
     return expand(f"{FIGURES}/{{name}}.{{ext}}", name=names, ext=["pdf", "png"])
+
+
+def training_curves():
+    """The figures that are made from the models, and not from their metrics."""
+    return expand(
+        f"{FIGURES}/training_curves_{{dataset}}.{{ext}}",
+        dataset=STUDY.datasets if HAS_METHODS else [],
+        ext=["pdf", "png"],
+    )
+
+
+def histories_of(wildcards):
+    """The histories of the main grid's models on a data set, and of their bases."""
+    grids = [
+        grid | {"dataset": [wildcards.dataset]} for grid in MAIN_GRIDS if wildcards.dataset in grid["dataset"]
+    ]
+    return paths(MODEL_FILES["history"], grids)

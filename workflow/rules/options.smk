@@ -70,6 +70,11 @@ def training_options(wildcards):
     )
 
 
+def reference_options():
+    """Names the methods that all others are compared with."""
+    return " ".join(f"--reference {name}" for name in STUDY.compared_with)
+
+
 def paper_method_option():
     """Names the students that stand beside the paper's; the teachers alone are compared where there are none."""
     return f"--method {STUDY.paper_method}" if STUDY.paper_method else ""

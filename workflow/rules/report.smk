@@ -5,6 +5,8 @@ SUMMARY = f"{TABLES}/summary.csv"
 PAIRED = f"{TABLES}/paired.csv"
 CRITERIA = f"{TABLES}/criteria.csv"
 FEATURES_TABLE = f"{TABLES}/features.csv"
+METHODS = f"{TABLES}/methods.csv"
+CELLS = f"{TABLES}/cells.csv"
 
 
 rule aggregate_results:
@@ -127,6 +129,30 @@ rule make_ablations:
         " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
 
 
+rule rank_methods:
+    input:
+        paths(METRICS, MAIN_GRIDS),
+        # not read: where `--forcerun aggregate_results` makes the other tables anew, this one follows
+        RUNS,
+    output:
+        csv=report(METHODS, caption="../report/methods.rst", category="Tables"),
+        markdown=f"{TABLES}/methods.md",
+        tex=f"{TABLES}/methods.tex",
+        cells=report(CELLS, caption="../report/cells.rst", category="Tables"),
+    log:
+        f"{LOGS}/rank_methods.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        metrics=lambda wildcards: METRICS,
+        grids=lambda wildcards: as_json(MAIN_GRIDS),
+        references=reference_options(),
+        code=code_version("scripts.rank_methods"),
+    shell:
+        "python -m scripts.rank_methods --metrics {params.metrics:q} --grids {params.grids:q} {params.references}"
+        " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} --cells {output.cells} > {log} 2>&1"
+
+
 rule compare_with_paper:
     input:
         summary=SUMMARY,
@@ -221,3 +247,74 @@ rule plot_comparison:
         "python -m scripts.plot_comparison --summary {input.summary} --architecture {wildcards.architecture}"
         " --metric {wildcards.metric} {params.paper_values} {params.method}"
         " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+
+
+rule plot_tradeoff:
+    input:
+        methods=METHODS,
+    output:
+        pdf=f"{FIGURES}/tradeoff_{{dataset}}.pdf",
+        png=report(
+            f"{FIGURES}/tradeoff_{{dataset}}.png",
+            caption="../report/tradeoff.rst",
+            category="Figures",
+            labels={"data set": "{dataset}"},
+        ),
+    log:
+        f"{LOGS}/plot_tradeoff/{{dataset}}.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        code=code_version("scripts.plot_tradeoff"),
+    shell:
+        "python -m scripts.plot_tradeoff --methods {input.methods} --dataset {wildcards.dataset}"
+        " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+
+
+rule plot_cells:
+    input:
+        cells=CELLS,
+        methods=METHODS,
+    output:
+        pdf=f"{FIGURES}/cells_{{dataset}}_{{architecture}}.pdf",
+        png=report(
+            f"{FIGURES}/cells_{{dataset}}_{{architecture}}.png",
+            caption="../report/cell_map.rst",
+            category="Figures",
+            labels={"data set": "{dataset}", "architecture": "{architecture}"},
+        ),
+    log:
+        f"{LOGS}/plot_cells/{{dataset}}_{{architecture}}.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        code=code_version("scripts.plot_cells"),
+    shell:
+        "python -m scripts.plot_cells --cells {input.cells} --methods {input.methods}"
+        " --dataset {wildcards.dataset} --architecture {wildcards.architecture}"
+        " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+
+
+# The one figure that needs the models, and not their metrics alone.
+rule plot_training_curves:
+    input:
+        histories_of,
+    output:
+        pdf=f"{FIGURES}/training_curves_{{dataset}}.pdf",
+        png=report(
+            f"{FIGURES}/training_curves_{{dataset}}.png",
+            caption="../report/training_curves.rst",
+            category="Figures",
+            labels={"data set": "{dataset}"},
+        ),
+    log:
+        f"{LOGS}/plot_training_curves/{{dataset}}.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        histories=lambda wildcards: MODEL_FILES["history"],
+        grids=lambda wildcards: as_json(MAIN_GRIDS),
+        code=code_version("scripts.plot_training_curves"),
+    shell:
+        "python -m scripts.plot_training_curves --histories {params.histories:q} --grids {params.grids:q}"
+        " --dataset {wildcards.dataset} --pdf {output.pdf} --png {output.png} > {log} 2>&1"

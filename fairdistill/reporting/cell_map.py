@@ -1,0 +1,76 @@
+"""The heat map of the accuracy of each class and group by method."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from fairdistill.reporting.labels import printed
+from fairdistill.reporting.style import STYLE
+from fairdistill.runtime.errors import UserError
+
+# of one cell at least, in inches; with more columns than fit the page, cells have no numbers
+NARROWEST = 0.24
+ROW = 0.19
+
+
+def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, architecture: str) -> Figure:
+    """Draw the accuracy of each class and group, in per cent, one row per method in the order of its rank.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        See `fairdistill.reporting.ranking.cells_table`.
+    methods : DataFrame
+        See `fairdistill.reporting.ranking.rank_methods`.
+    dataset, architecture : str
+        Of both tables.
+
+    Raises
+    ------
+    UserError
+        If a table has no methods of this data set and architecture.
+    """
+    chosen = [
+        table[(table["dataset"] == dataset) & (table["architecture"] == architecture)] for table in (cells, methods)
+    ]
+    if any(table.empty for table in chosen):
+        raise UserError(f"no methods of {architecture} on {dataset} to draw; make both tables from the same metrics")
+    cells, methods = chosen
+    classes, groups = cells["class"].unique(), cells["group"].unique()
+    grid = 100 * cells.pivot(index="method", columns=["class", "group"], values="accuracy")
+    grid = grid.loc[methods["method"], [(label, group) for label in classes for group in groups]]
+    names = [
+        name if pd.isna(rank) else f"{name}  {rank:.0f}"
+        for name, rank in zip(methods["method"], methods["rank"], strict=True)
+    ]
+    width = 7 - 0.3 - 0.065 * max(map(len, names))
+    with mpl.rc_context(STYLE | {"axes.grid": False}):
+        figure = Figure(figsize=(7, 1.5 + ROW * len(names)), layout="constrained")
+        ax = figure.subplots()
+        sns.heatmap(
+            grid.set_axis(names),
+            ax=ax,
+            cmap="mako",
+            annot=width / grid.shape[1] >= NARROWEST,
+            fmt=".0f",
+            annot_kws={"fontsize": 6},
+            cbar_kws={"label": "Accuracy (%)", "pad": 0.01, "aspect": 30},
+            linewidths=0.3,
+            linecolor="white",
+        )
+        for edge in range(len(groups), grid.shape[1], len(groups)):
+            ax.axvline(edge, color="white", lw=2.5)
+        ax.set_title(f"{printed(dataset)}, {printed(architecture)}: methods by rank")
+        ax.set(xlabel="", ylabel="")
+        ax.set_xticks(np.arange(grid.shape[1]) + 0.5, [group for _, group in grid.columns], rotation=90, fontsize=6.5)
+        ax.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0)
+        ax.tick_params(length=0)
+        above = ax.secondary_xaxis("top")
+        above.set_xticks((np.arange(len(classes)) + 0.5) * len(groups), classes, fontsize=6.5)
+        above.tick_params(length=0)
+        above.spines[:].set_visible(False)
+        if len(groups) * width / grid.shape[1] < 0.07 * max(map(len, classes)):
+            above.tick_params(rotation=45)
+    return figure

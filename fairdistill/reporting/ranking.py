@@ -1,0 +1,231 @@
+"""The comparison of all methods of a study: ranked by fairness, with what each costs and needs.
+
+docs/methods.md has the rules that the comparison follows, and docs/statistics.md how its p-values are computed.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from fairdistill.evaluation.seeds import holm
+from fairdistill.reporting.columns import COUNTS, DEO, IDENTITY, MEASURED, OTHER, PLACE
+from fairdistill.reporting.models import Models
+from fairdistill.reporting.pairs import differences
+from fairdistill.reporting.runs import read_table
+from fairdistill.reporting.summaries import summarise
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.base import of_kind
+from fairdistill.settings.methods import TEACHER, AnyMethod
+
+MAKER = "scripts.rank_methods"
+# what training costs is given as a multiple of this method's, or of the teacher's where the study lacks it
+STANDARD = "erm"
+ENDS = ["low", "high"]
+NEEDS = ["base", "needs_group", "needs_validation", "randomised"]
+FLAGS = ["pareto_front", "at_chance", *NEEDS[1:]]
+# of the table, without the comparisons
+RANKED = [
+    *(*PLACE[:2], "rank", "method", "role", "family", "pareto_front", *COUNTS),
+    *(f"{metric}{part}" for metric in MEASURED for part in ("", "_sd", "_low", "_high")),
+    *("at_chance", "cost", "cost_with_bases", *NEEDS),
+]
+CELLS = [*PLACE, "role", "group", "class", "accuracy"]
+
+SIGNIFICANT = 0.05
+UNDECIDED, AT_CHANCE = "undecided", "at chance"
+# what a difference below zero is called, and one above
+WORDS = {
+    "accuracy": ("less accurate", "more accurate"),
+    "deo_a": ("fairer", "less fair"),
+    "deo_m": ("fairer", "less fair"),
+}
+
+
+def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
+    """Return the methods on each data set and architecture by their mean DEO_A, one row per method.
+
+    Places with a single student method are left out. Columns: dataset, architecture; rank, 1 for the lowest DEO_A,
+    missing for teachers; method, role, family; pareto_front, whether no other method is as accurate and as fair and
+    better in one of the two; n, the number of seeds, and trainings; accuracy, deo_a and deo_m, each the mean over seeds
+    (fractions) with `_sd` and the ends of its 95 % interval, `_low` and `_high`; at_chance, whether one of the models
+    is no more accurate than one that names the largest class. Such methods come last, and are on no front: their DEO
+    says nothing.
+
+    cost is the training of the method as a multiple of that of `erm`, or of the teacher where there is no such method,
+    and cost_with_bases the same with the trainings of the models that it stands on: of processor time on a CPU and of
+    time on a GPU, means over seeds, and missing where one of the two is not known or they ran on different kinds of
+    device. base names the model that the method stands on; needs_group says whether the group of an image has to be
+    known when it is classified, needs_validation whether the method is fitted on a validation split, and randomised
+    whether it draws labels at random.
+
+    For each reference R, and each metric M: M_minus_R, the difference over the seeds that both have, with `_low` and
+    `_high`; `_p`, which agrees with the interval (missing for a single training); `_p_holm`, corrected by Holm's method
+    over all methods that are compared with R in this metric on this data set; and `_verdict`. A teacher is compared
+    with nothing, and a method not with itself.
+
+    Parameters
+    ----------
+    models : Models
+        Of a study, see `fairdistill.reporting.models.read_models`.
+    references : sequence of str
+        Methods.
+
+    Raises
+    ------
+    UserError
+        If no data set and architecture has two student methods, or a reference is in no run.
+    """
+    runs = _compared(models.runs)
+    if unknown := [name for name in references if name not in set(runs["method"])]:
+        known = ", ".join(runs["method"].unique())
+        raise UserError(f"--reference: there is no model of the method '{unknown[0]}'; choose one of {known}")
+    table = _means(summarise(runs, models.answers)).merge(_traits(runs, models.trained), on=PLACE)
+    table = table.sort_values(["at_chance", "deo_a", "accuracy"], ascending=[True, True, False], kind="stable")
+    ranks = table[table["role"] == "student"].groupby(PLACE[:2]).cumcount() + 1
+    table = table.assign(rank=ranks, pareto_front=_on_front(table))[RANKED]
+    order = list(dict.fromkeys(zip(runs["dataset"], runs["architecture"], strict=True)))
+    place = pd.Series([order.index(names) for names in zip(table["dataset"], table["architecture"], strict=True)])
+    table = table.iloc[place.argsort(kind="stable")].reset_index(drop=True)
+    for reference in references:
+        table = table.merge(_differences(runs, models, reference), on=PLACE, how="left")
+        verdicts = [f"{metric}_minus_{reference}_verdict" for metric in MEASURED]
+        table = table.fillna(dict.fromkeys(verdicts, ""))
+    return table
+
+
+def cells_table(models: Models) -> pd.DataFrame:
+    """Return the accuracy of each method on each class and group: means over seeds, where `rank_methods` has rows."""
+    rows = []
+    for names, trainings in _compared(models.runs).groupby([*PLACE, "role"], sort=False):
+        model = models.answers.of(trainings)
+        accuracy = model.over_folds(model.cells).mean(axis=0)
+        groups, classes = models.cells[names[0]]
+        rows += [
+            [*names, group, label, accuracy[a, y]] for a, group in enumerate(groups) for y, label in enumerate(classes)
+        ]
+    return pd.DataFrame(rows, columns=CELLS)
+
+
+def pareto_front(accuracy: ArrayLike, deo: ArrayLike) -> np.ndarray:
+    """Return, for each method, whether no other is at least as accurate and as fair, and better in one of the two."""
+    good = np.column_stack([accuracy, -np.asarray(deo)])
+    as_good = (good[:, None] >= good).all(axis=2)
+    return ~(as_good & (good[:, None] > good).any(axis=2)).any(axis=0)
+
+
+def read_ranking(path: Path | str) -> pd.DataFrame:
+    """Return the table that `rank_methods` wrote as methods.csv; a UserError says what is wrong with it."""
+    texts = [*PLACE, "role", "family", "base"]
+    return read_table(path, RANKED, texts=texts, whole=COUNTS, flags=FLAGS, key=PLACE, maker=MAKER)
+
+
+def read_cells(path: Path | str) -> pd.DataFrame:
+    """Return the table that `rank_methods` wrote as cells.csv; a UserError says what is wrong with it."""
+    texts = CELLS[:-1]
+    return read_table(path, CELLS, texts=texts, key=[*PLACE, "group", "class"], maker=MAKER)
+
+
+def _compared(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of the data sets and architectures that have two student methods or more."""
+    students = runs["method"].where(runs["role"] == "student")
+    several = runs.assign(student=students).groupby(PLACE[:2])["student"].transform("nunique") > 1
+    if not several.any():
+        raise UserError("--grids: no data set and architecture has two methods to compare; name more methods")
+    return runs[several]
+
+
+def _means(summary: pd.DataFrame) -> pd.DataFrame:
+    """Each metric's mean, sd and interval beside each other."""
+    first = summary[summary["metric"] == MEASURED[0]][[*PLACE, "role", *COUNTS, "at_chance"]]
+    for metric in MEASURED:
+        parts = {"mean": metric, "sd": f"{metric}_sd"} | {end: f"{metric}_{end}" for end in ENDS}
+        of_metric = summary[summary["metric"] == metric].rename(columns=parts)
+        first = first.merge(of_metric[[*PLACE, *parts.values()]], on=PLACE)
+    return first
+
+
+def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
+    """What each method is, needs and costs by these runs, one row per data set, architecture and method."""
+    names = [*PLACE, "seed", "fold"]
+    of_training = {tuple(run[name] for name in names): run for run in trained.to_dict("records")}
+
+    def chain(run: Mapping) -> list[Mapping]:
+        """A training, and those of the models that it stands on."""
+        if not run["base_method"]:
+            return [run]
+        below = run["dataset"], run["base_architecture"], run["base_method"], run["seed"], run["fold"]
+        return [run, *chain(of_training[below])]
+
+    def seconds(runs: Sequence[Mapping]) -> float:
+        """What trainings cost; nan where they ran on different kinds of device."""
+        return sum(run["cost"] for run in runs) if len({run["device"] for run in runs}) == 1 else np.nan
+
+    whole = runs[IDENTITY].merge(trained, on=IDENTITY)
+    whole = whole.assign(of_all=[seconds(chain(run)) for run in whole.to_dict("records")], base=_bases(whole))
+    rows = []
+    for place, found in whole.groupby(PLACE, sort=False):
+        settings = of_kind(AnyMethod, found["kind"].iloc[0])
+        of_seeds = found.groupby("seed")[["cost", "of_all"]].sum(min_count=1, skipna=False).mean(skipna=False)
+        rows.append(
+            dict(zip(PLACE, place, strict=True))
+            | {name: found[name].iloc[0] for name in ("base", "needs_group", "randomised")}
+            | {
+                "family": settings.family if settings else "",
+                "needs_validation": bool(settings and settings.needs_validation),
+                "device": found["device"].iloc[0] if found["device"].nunique() == 1 else "",
+                "cost": of_seeds["cost"],
+                "cost_with_bases": of_seeds["of_all"],
+            }
+        )
+    table = pd.DataFrame(rows)
+    for _, found in table.groupby(PLACE[:2]):
+        of_method = found.set_index("method")
+        standard = of_method.reindex([STANDARD, TEACHER]).dropna(how="all").iloc[:1].squeeze()
+        costs = found[["cost", "cost_with_bases"]].where(found["device"] == standard.get("device"))
+        table.loc[found.index, costs.columns] = costs / (standard.get("cost") or np.nan)
+    return table
+
+
+def _bases(trained: pd.DataFrame) -> list[str]:
+    """The model that each stands on, with its architecture where that is another."""
+    rows = trained[["architecture", "base_architecture", "base_method"]].itertuples(index=False)
+    return [method if other in ("", own) else f"{other} {method}" for own, other, method in rows]
+
+
+def _on_front(table: pd.DataFrame) -> pd.Series:
+    """Whether each method is on the front of accuracy and DEO_A of its place's students."""
+    front = pd.Series(False, index=table.index)
+    for _, found in table[(table["role"] == "student") & ~table["at_chance"]].groupby(PLACE[:2]):
+        front[found.index] = pareto_front(found["accuracy"], found["deo_a"])
+    return front
+
+
+def _differences(runs: pd.DataFrame, models: Models, reference: str) -> pd.DataFrame:
+    """Each student method less the reference, one row per data set, architecture and method."""
+    students = runs[(runs["role"] == "student") & (runs["method"] != reference)]
+    same = ["study", *PLACE[:2], "seed", "fold"]
+    pairs = students.merge(runs[runs["method"] == reference], on=same, suffixes=("", OTHER))
+    found = differences(pairs, models.answers, by=PLACE)
+    corrected = found.groupby(["dataset", "metric"])["p_interval"].transform(lambda p: holm(p.astype(float)))
+    found = found.assign(p=found["p_interval"], p_holm=corrected)
+    found["verdict"] = [_word(row) for row in found.to_dict("records")]
+    beside = []
+    for metric in MEASURED:
+        name = f"{metric}_minus_{reference}"
+        parts = {"difference": name} | {part: f"{name}_{part}" for part in (*ENDS, "p", "p_holm", "verdict")}
+        of_metric = found[found["metric"] == metric].set_index(PLACE)
+        beside.append(of_metric.rename(columns=parts)[list(parts.values())])
+    return pd.concat(beside, axis=1).reset_index()
+
+
+def _word(row: Mapping) -> str:
+    """What a difference is called, by the rules of docs/methods.md."""
+    if row["metric"] in DEO and row["at_chance"]:
+        return AT_CHANCE
+    if not row["p_holm"] < SIGNIFICANT:
+        return UNDECIDED
+    below, above = WORDS[row["metric"]]
+    return below if row["difference"] < 0 else above

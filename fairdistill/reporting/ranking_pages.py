@@ -1,0 +1,151 @@
+"""The comparison of all methods as a page: Markdown and LaTeX of what `fairdistill.reporting.ranking` returns."""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from fairdistill.reporting.columns import MEASURED, PLACE
+from fairdistill.reporting.labels import listed, printed
+from fairdistill.reporting.ranking import AT_CHANCE, STANDARD, UNDECIDED
+from fairdistill.reporting.tables import INTERVAL_NOTE, NOTE, alone, latex, markdown, marked, notes_on, numbers
+from fairdistill.settings.methods import TEACHER
+
+INTRODUCTION = (
+    "Each method was trained with the same images, network, budget and seeds. Methods are ranked by the mean of DEO_A "
+    "over the seeds; the teacher has no rank. Accuracy, DEO_A and DEO_M are fractions: mean ± sd over n seeds, and the "
+    f"95 % interval. {NOTE} {INTERVAL_NOTE}"
+)
+READING = [
+    "**Front**: no other method is as accurate and as fair and better in one of the two, by the means as observed. "
+    "What noise allows for is not considered: methods off the front may belong on it.",
+    "**Cost**: the training as a multiple of that of `{standard}`, in processor time on a CPU and in time on a GPU; in "
+    "brackets, with the trainings of the models that the method stands on. Empty where that is not known.",
+    "**Needs**: the model that the method stands on; *group*, the group of each image at prediction time; "
+    "*validation*, a validation split that it is fitted on; *draws labels*, predictions that are drawn at random.",
+]
+COMPARISONS = (
+    "**Against another method**: the difference, method minus the other, in the models of one seed, with its 95 % "
+    "interval. p agrees with the interval, and is corrected by Holm's method over all methods that are compared with "
+    "the same one in that metric on that data set; it takes two trainings, and with two or three it is rarely small. A "
+    "method is called fairer, or less accurate, where the corrected p is below 0.05; all else is undecided, and not "
+    "equal."
+)
+
+
+def ranking_markdown(table: pd.DataFrame, references: Sequence[str]) -> str:
+    """Return what `rank_methods` returned as Markdown: what is clear in words, the ranking, and every comparison."""
+    sections = ["# The methods compared", INTRODUCTION]
+    reading = "\n".join(f"- {text}" for text in [*READING, COMPARISONS])
+    sections.append(reading.format(standard=_standard(table)))
+    sections += notes_on(table)
+    for place, methods in _places(table):
+        sections += [f"## {place}", "\n".join(_in_words(methods, references)), markdown(_ranking(methods))]
+        for reference in references:
+            if compared := _compared(methods, reference):
+                sections += [f"### {place}: against {reference}", markdown(pd.DataFrame(compared))]
+    return "\n\n".join(sections) + "\n"
+
+
+def ranking_latex(table: pd.DataFrame, references: Sequence[str]) -> str:
+    """Return the ranking and the comparisons of `ranking_markdown` as LaTeX floats."""
+    reading = " ".join(READING).format(standard=_standard(table))
+    plain = " ".join([INTRODUCTION, reading, *notes_on(table)]).replace("*", "").replace("`", "")
+    floats = []
+    for number, (place, methods) in enumerate(_places(table), start=1):
+        caption = f"The methods on {place}. {plain}"
+        floats.append(latex(_ranking(methods), caption=caption, label=f"tab:methods-{number}"))
+        for reference in references:
+            if compared := _compared(methods, reference):
+                label = f"tab:methods-{number}-{reference}"
+                caption = f"The methods on {place}. {COMPARISONS}".replace("**", "")
+                caption = caption.replace("Against another method", f"Against {reference}")
+                floats.append(latex(pd.DataFrame(compared), caption=caption, label=label))
+    return "\n".join(floats)
+
+
+def _standard(table: pd.DataFrame) -> str:
+    return STANDARD if STANDARD in set(table["method"]) else TEACHER
+
+
+def _places(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each data set and architecture in words, with its methods."""
+    for names, methods in table.groupby(PLACE[:2], sort=False):
+        seeds = int(methods["n"].max())
+        yield f"{', '.join(map(printed, names))}, {seeds} seed{'s' * (seeds > 1)}", methods
+
+
+def _ranking(methods: pd.DataFrame) -> pd.DataFrame:
+    page = pd.DataFrame({"#": numbers(methods["rank"], "{:.0f}"), "Method": methods["method"].tolist()})
+    for metric in MEASURED:
+        means, sds = numbers(methods[metric], "{:.3f}"), numbers(methods[f"{metric}_sd"], " ± {:.3f}")
+        ends = zip(*(numbers(methods[f"{metric}_{end}"], "{:.3f}") for end in ("low", "high")), strict=True)
+        texts = [f"{mean}{sd} [{low}, {high}]" for mean, sd, (low, high) in zip(means, sds, ends, strict=True)]
+        page[printed(metric)] = marked(alone(texts, methods["trainings"]), methods.assign(metric=metric))
+    page["Front"] = ["yes" if on else "" for on in methods["pareto_front"]]
+    page["Cost"] = [_cost(row) for row in methods.to_dict("records")]
+    page["Needs"] = [_needs(row) for row in methods.to_dict("records")]
+    return page
+
+
+def _cost(row: dict) -> str:
+    own, whole = numbers([row["cost"], row["cost_with_bases"]], "{:.2f}")
+    return f"{own} ({whole})" if row["base"] and whole else own
+
+
+def _needs(row: dict) -> str:
+    needed = {"group": row["needs_group"], "validation": row["needs_validation"], "draws labels": row["randomised"]}
+    return ", ".join([*filter(None, [row["base"]]), *(name for name, needs in needed.items() if needs)])
+
+
+def _compared(methods: pd.DataFrame, reference: str) -> list[dict[str, str]]:
+    """The rows of the comparisons with one reference; none where the data set and architecture lack it."""
+    rows = []
+    for row in methods.to_dict("records"):
+        if pd.isna(row[f"{MEASURED[0]}_minus_{reference}"]):
+            continue
+        texts = {"Method": row["method"]}
+        for metric in MEASURED:
+            name = f"{metric}_minus_{reference}"
+            gap, low, high = numbers([row[name], row[f"{name}_low"], row[f"{name}_high"]], "{:+.3f}")
+            texts[printed(metric)] = alone([f"{gap} [{low}, {high}]"], [row["trainings"]])[0]
+            texts[f"p, {printed(metric)}"] = _p(row[f"{name}_p_holm"])
+        rows.append(texts | {"In words": _words(row, reference)})
+    return rows
+
+
+def _p(value: float) -> str:
+    return "" if pd.isna(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _words(row: dict, reference: str) -> str:
+    """The verdicts on a method in one phrase: 'less accurate; fairer (DEO_A, DEO_M)'."""
+    words: dict[str, list[str]] = {}
+    for metric in MEASURED:
+        words.setdefault(row[f"{metric}_minus_{reference}_verdict"], []).append(metric)
+    words.pop(UNDECIDED, None)
+    found = [f"{word} ({', '.join(map(printed, metrics))})" for word, metrics in words.items()]
+    return "; ".join(text.replace(" (Accuracy)", "") for text in found) or UNDECIDED
+
+
+def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:
+    """What the tables of a place show, as a list."""
+    front = methods.loc[methods["pareto_front"], "method"]
+    lines = [f"- On the Pareto front of accuracy and DEO_A: {_names(front)}."] if len(front) else []
+    for reference in references:
+        compared = methods[methods[f"{MEASURED[0]}_minus_{reference}"].notna()]
+        words = {metric: compared[f"{metric}_minus_{reference}_verdict"] for metric in MEASURED}
+        lines += [
+            f"- {word.capitalize()}{' by ' + printed(metric) if metric != 'accuracy' else ''} "
+            f"{'than' if word != AT_CHANCE else 'beside'} `{reference}`: {_names(compared['method'][found == word])}."
+            for metric, found in words.items()
+            for word in found.unique()
+            if word != UNDECIDED
+        ]
+        undecided = (pd.DataFrame(words) == UNDECIDED).all(axis=1).sum()
+        if len(compared):
+            lines.append(f"- Undecided against `{reference}` in all three metrics: {undecided} of {len(compared)}.")
+    return lines
+
+
+def _names(methods: pd.Series) -> str:
+    return listed([f"`{name}`" for name in methods])

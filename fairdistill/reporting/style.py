@@ -1,0 +1,30 @@
+"""What all figures of models have in common: type, colours, and the names of what is measured."""
+
+import seaborn as sns
+from matplotlib.patheffects import withStroke
+
+STYLE = {
+    "font.size": 8,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "0.85",
+    "grid.linewidth": 0.5,
+    "hatch.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.columnspacing": 1.2,
+    "legend.handlelength": 1.6,
+}
+# measure: (title, axis label)
+PANELS = {
+    "accuracy": ("accuracy", "Accuracy"),
+    "deo_a": ("DEO$_A$, mean over classes", "DEO$_A$ (lower is fairer)"),
+    "deo_m": ("DEO$_M$, worst class", "DEO$_M$ (lower is fairer)"),
+}
+PALETTE = sns.color_palette("colorblind")
+# lets a text or line be read on what is below it
+HALO = [withStroke(linewidth=2.4, foreground="white")]

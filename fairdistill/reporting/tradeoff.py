@@ -1,0 +1,209 @@
+"""The trade-off figure: accuracy against DEO_A and DEO_M of all methods on one data set."""
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from math import ceil
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fairdistill.reporting.columns import DEO
+from fairdistill.reporting.labels import printed
+from fairdistill.reporting.ranking import pareto_front
+from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE
+from fairdistill.runtime.errors import UserError
+
+COLOURS = {
+    "plain training": PALETTE[7],
+    "distillation": PALETTE[0],
+    "MFD": PALETTE[3],
+    "fair representation": PALETTE[4],
+    "in-processing": PALETTE[2],
+    "post-processing": PALETTE[8],
+    # of no kind that is known
+    "": "white",
+}
+TEACHER_COLOUR = "black"
+MARKER, NEEDS_GROUP, TEACHER_MARKER, AT_CHANCE = "o", "^", "s", "X"
+# up to so many students are named beside their points; more have numbers, and a key
+MOST_NAMES = 6
+SIZE, FONT = 5.5, 7
+# of a label's middle from its point, in points
+DISTANCES = (8, 11, 15, 20, 26, 33, 41, 50)
+ANGLES = np.deg2rad(np.arange(0, 360, 15))
+
+
+def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
+    """Draw each method of a data set by its accuracy and its DEO, one row of panels for each architecture.
+
+    Points are means over seeds, with the 95 % intervals of both; the part of an interval that the panel does not hold
+    is cut off. The line is the Pareto front of the students' means in that panel; methods that are at chance are on
+    none. Numbers are the ranks on the first architecture.
+
+    Parameters
+    ----------
+    table : DataFrame
+        See `fairdistill.reporting.ranking.rank_methods`.
+    dataset : str
+        One of the table's.
+
+    Raises
+    ------
+    UserError
+        If the table has no such data set.
+    """
+    if dataset not in set(table["dataset"]):
+        raise UserError(f"no methods on '{dataset}' to draw; the table has {', '.join(table['dataset'].unique())}")
+    table = table[table["dataset"] == dataset]
+    students = [*dict.fromkeys(table.loc[table["role"] == "student", "method"])]
+    named = len(students) <= MOST_NAMES
+    labels = {name: name if named else str(i) for i, name in enumerate(students, start=1)}
+    architectures = table["architecture"].unique()
+    with mpl.rc_context(STYLE | {"axes.grid.axis": "both"}):
+        # a crowd needs the whole width
+        rows, columns, height = (len(architectures), 2, 3.2) if named else (2 * len(architectures), 1, 3.5)
+        figure = Figure(figsize=(7, height * rows), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(rows, columns, squeeze=False)
+        panels = list(zip(product(architectures, DEO), axes.flat, strict=True))
+        for (architecture, deo), ax in panels:
+            methods = table[table["architecture"] == architecture]
+            _draw_points(ax, methods, deo)
+            _draw_front(ax, methods, deo)
+            ax.set(title=f"{printed(dataset)}, {printed(architecture)}", xlabel=PANELS[deo][1])
+            ax.set_ylabel("Accuracy" if deo == DEO[0] or not named else "")
+        _add_legend(figure, table)
+        if not named:
+            _add_key(figure, table, labels)
+        # where the points are is known only now
+        figure.draw_without_rendering()
+        for (architecture, deo), ax in panels:
+            methods = table[table["architecture"] == architecture]
+            texts = ["teacher" if role == "teacher" else labels[name] for name, role in _names(methods)]
+            _label(ax, methods[[deo, "accuracy"]].to_numpy(), texts)
+    return figure
+
+
+def _names(methods: pd.DataFrame) -> Iterable[tuple[str, str]]:
+    return zip(methods["method"], methods["role"], strict=True)
+
+
+def _marker(row: dict) -> dict:
+    """How the point of a method looks."""
+    if row["role"] == "teacher":
+        return {"marker": TEACHER_MARKER, "mfc": TEACHER_COLOUR}
+    marker = AT_CHANCE if row["at_chance"] else NEEDS_GROUP if row["needs_group"] else MARKER
+    return {"marker": marker, "mfc": COLOURS[row["family"]]}
+
+
+def _draw_points(ax: Axes, methods: pd.DataFrame, deo: str) -> None:
+    for row in methods.to_dict("records"):
+        look = _marker(row)
+        colour = "0.4" if look["mfc"] == "white" else look["mfc"]
+        line = {"color": colour, "linewidth": 0.7, "alpha": 0.45, "zorder": 2}
+        ax.plot([row[f"{deo}_low"], row[f"{deo}_high"]], [row["accuracy"]] * 2, **line)
+        ax.plot([row[deo]] * 2, [row["accuracy_low"], row["accuracy_high"]], **line)
+        ax.plot(row[deo], row["accuracy"], linestyle="none", ms=SIZE, mec="black", mew=0.5, zorder=3, **look)
+    ax.set_xlim(*_limits(methods, deo))
+    ax.set_ylim(*_limits(methods, "accuracy"))
+
+
+def _limits(methods: pd.DataFrame, metric: str) -> tuple[float, float]:
+    """The range of all points, and of intervals of the usual length: that of two seeds may be wider than the panel."""
+    least, most = methods[metric].min(), methods[metric].max()
+    low, high = methods[f"{metric}_low"], methods[f"{metric}_high"]
+    beyond = max(0.25 * (most - least), 0.75 * (high - low).median())
+    least, most = max(least - beyond, min(least, low.min())), min(most + beyond, max(most, high.max()))
+    room = 0.04 * max(most - least, 0.01)
+    return least - room, most + room
+
+
+def _draw_front(ax: Axes, methods: pd.DataFrame, deo: str) -> None:
+    students = methods[(methods["role"] == "student") & ~methods["at_chance"]]
+    front = students[pareto_front(students["accuracy"], students[deo])].sort_values(deo)
+    if front.empty:
+        return
+    x, y = front[deo].to_numpy(), front["accuracy"].to_numpy()
+    right, bottom = ax.get_xlim()[1], ax.get_ylim()[0]
+    # up to each point at its DEO, and on at its accuracy
+    ax.step([x[0], *x, right], [bottom, *y, y[-1]], where="post", color="0.35", lw=0.9, ls="--", zorder=1.5)
+
+
+def _label(ax: Axes, points: np.ndarray, texts: Sequence[str]) -> None:
+    """Write each text near its point, where it covers no point and no other text; a line leads to one further off."""
+    scale = ax.figure.dpi / 72
+    at = ax.transData.transform(points)
+    panel = ax.bbox.extents[None]
+    # boxes as arrays of x0, y0, x1, y1
+    taken = np.hstack([at - SIZE * scale / 2, at + SIZE * scale / 2])
+    # those in a crowd have the least choice
+    crowd = [(np.hypot(*(at - one).T) < 40 * scale).sum() for one in at]
+    for i in sorted(range(len(texts)), key=lambda i: (-crowd[i], i)):
+        text = ax.annotate(
+            texts[i], points[i], xytext=(0, 0), textcoords="offset points", ha="center", va="center", fontsize=FONT
+        )
+        # the layout is done
+        text.set(in_layout=False, path_effects=HALO, zorder=5)
+        box = text.get_window_extent()
+        wide = (box.width / scale - FONT) / 2
+        offsets = np.array(
+            [(d * np.cos(a) + wide * np.sign(np.cos(a).round(6)), d * np.sin(a)) for d, a in product(DISTANCES, ANGLES)]
+        )
+        boxes = box.padded(1).extents + scale * np.tile(offsets, 2)
+        outside = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - _covered(boxes, panel)
+        best = int(np.argmin((_covered(boxes, taken) + outside).round(6)))
+        taken = np.vstack([taken, boxes[best]])
+        text.set_position(offsets[best])
+        if best >= len(ANGLES):
+            end = ax.transData.inverted().transform(at[i] + scale * offsets[best])
+            ax.plot(*zip(points[i], end, strict=True), color="0.3", lw=0.4, zorder=2.5)
+
+
+def _covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """How much of each box lies on the others together, those that overlap counted twice."""
+    sides = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
+    return sides.clip(0).prod(axis=2).sum(axis=1)
+
+
+def _add_legend(figure: Figure, table: pd.DataFrame) -> None:
+    """What colours, marks and lines mean, above the panels."""
+    point = {"linestyle": "none", "ms": SIZE, "mec": "black", "mew": 0.5}
+    students = table[table["role"] == "student"]
+    handles = {
+        family: Line2D([], [], marker=MARKER, mfc=colour, **point)
+        for family, colour in COLOURS.items()
+        if family in set(students["family"]) and family
+    }
+    if (table["role"] == "teacher").any():
+        handles["teacher"] = Line2D([], [], marker=TEACHER_MARKER, mfc=TEACHER_COLOUR, **point)
+    if students["needs_group"].any():
+        handles["needs the group to predict"] = Line2D([], [], marker=NEEDS_GROUP, mfc="white", **point)
+    if students["at_chance"].any():
+        handles["at chance"] = Line2D([], [], marker=AT_CHANCE, mfc="white", **point)
+    alone = ", test images alone" * bool((table["trainings"] == 1).all())
+    handles[f"95 %{alone}"] = Line2D([], [], color="0.5", lw=0.8)
+    handles["Pareto front"] = Line2D([], [], color="0.35", lw=0.9, ls="--")
+    columns = min(5, len(handles))
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns)
+    figure.set_figheight(figure.get_figheight() + 0.17 * ceil(len(handles) / columns))
+
+
+def _add_key(figure: Figure, table: pd.DataFrame, labels: dict[str, str]) -> None:
+    """The method of each number, below the panels."""
+    rows = table.drop_duplicates("method").set_index("method", drop=False)
+    handles = [
+        Line2D([], [], linestyle="none", ms=SIZE, mec="black", mew=0.5, **_marker(rows.loc[name].to_dict()))
+        for name in labels
+    ]
+    texts = [f"{number}  {name}" for name, number in labels.items()]
+    longest = max(map(len, texts))
+    columns = max(1, min(5, int(figure.get_figwidth() / (0.35 + 0.055 * longest))))
+    figure.legend(
+        handles, texts, loc="outside lower center", ncols=columns, fontsize=FONT, handletextpad=0.1, columnspacing=0.8
+    )
+    figure.set_figheight(figure.get_figheight() + 0.155 * ceil(len(texts) / columns))

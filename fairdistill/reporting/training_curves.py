@@ -1,0 +1,108 @@
+"""How the models of a data set were trained: accuracy and loss over the epochs, by method."""
+
+from collections.abc import Iterable
+from math import ceil
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fairdistill.reporting.labels import printed
+from fairdistill.reporting.style import PALETTE, STYLE
+from fairdistill.runtime.errors import UserError
+
+COLUMNS = ["epoch", "loss", "train_accuracy"]
+# accuracies that a history may have, of evaluated epochs alone
+SPLITS = {"train": PALETTE[7], "validation": PALETTE[0], "test": PALETTE[3]}
+LOSS = "black"
+MOST_COLUMNS = 5
+
+
+def read_histories(files: Iterable[tuple[str, str, Path | str]]) -> pd.DataFrame:
+    """Return the histories of some trainings, one row per epoch, with the columns architecture, method and training.
+
+    Parameters
+    ----------
+    files : (architecture, method, path) of each training
+        A method that trains nothing has a history without epochs.
+
+    Raises
+    ------
+    UserError
+        One line that names the file, if it is missing or is no history; or if no history has an epoch.
+    """
+    found = []
+    for architecture, method, path in files:
+        try:
+            history = pd.read_csv(path)
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file; train that model first") from None
+        except ValueError as error:
+            raise UserError(f"{path}: not readable as CSV ({str(error).splitlines()[0]}); train it again") from error
+        if history.empty:
+            continue
+        if missing := [name for name in COLUMNS if name not in history]:
+            raise UserError(f"{path}: column '{missing[0]}' is missing; train the model again")
+        found.append(history.assign(architecture=architecture, method=method, training=str(path)))
+    if not found:
+        raise UserError("no history has an epoch; name models that are trained")
+    return pd.concat(found, ignore_index=True)
+
+
+def plot_training_curves(histories: pd.DataFrame, *, dataset: str) -> Figure:
+    """Draw accuracy over the epochs, and the training loss below it, one pair of panels per architecture and method.
+
+    Each line is one training. Accuracies have one scale in all panels; losses, whose terms differ between methods, have
+    a logarithmic one in each.
+
+    Parameters
+    ----------
+    histories : DataFrame
+        See `read_histories`.
+    dataset : str
+        For the title.
+    """
+    models = list(histories.groupby(["architecture", "method"], sort=False))
+    columns = min(MOST_COLUMNS, len(models))
+    rows = ceil(len(models) / columns)
+    several = histories["architecture"].nunique() > 1
+    shown = [split for split in SPLITS if f"{split}_accuracy" in histories]
+    with mpl.rc_context(STYLE | {"axes.titlesize": 7.5, "font.size": 7, "axes.labelsize": 7.5}):
+        figure = Figure(figsize=(max(3.2, 1.75 * columns), 0.6 + 2.0 * rows), layout="constrained")
+        axes = figure.subplots(2 * rows, columns, squeeze=False, sharex=True, height_ratios=[3, 2] * rows)
+        lowest = histories[[f"{split}_accuracy" for split in shown]].min().min()
+        for number, ((architecture, method), trainings) in enumerate(models):
+            above, below = (axes[2 * (number // columns) + i, number % columns] for i in range(2))
+            for _, history in trainings.groupby("training", sort=False):
+                _draw(above, below, history, shown)
+            above.set_title(f"{method}\n{printed(architecture)}" if several else method)
+            above.set_ylim(lowest - 0.02, 1.01)
+            below.set_yscale("log" if (trainings["loss"] > 0).all() else "symlog")
+            if number % columns == 0:
+                above.set_ylabel("Accuracy")
+                below.set_ylabel("Loss")
+            else:
+                above.tick_params(labelleft=False)
+            below.tick_params(labelsize=6, which="both")
+            if number >= len(models) - columns:
+                below.set_xlabel("Epoch")
+                below.tick_params(labelbottom=True)
+        for number in range(len(models), rows * columns):
+            for i in range(2):
+                axes[2 * (number // columns) + i, number % columns].set_visible(False)
+        handles = [Line2D([], [], color=SPLITS[split], label=f"accuracy, {split}") for split in shown]
+        handles.append(Line2D([], [], color=LOSS, label="training loss"))
+        figure.suptitle(f"{printed(dataset)}: each line is one training", fontsize=9)
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(4, 2 * columns))
+    return figure
+
+
+def _draw(above: Axes, below: Axes, history: pd.DataFrame, shown: list[str]) -> None:
+    for split in shown:
+        evaluated = history.dropna(subset=f"{split}_accuracy")
+        marker = "." if len(evaluated) < len(history) else None
+        above.plot(evaluated["epoch"], evaluated[f"{split}_accuracy"], color=SPLITS[split], lw=0.8, marker=marker, ms=3)
+    below.plot(history["epoch"], history["loss"], color=LOSS, lw=0.8)

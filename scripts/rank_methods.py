@@ -1,0 +1,43 @@
+"""Compare all methods of a study: ranked by DEO_A, with what each costs and needs, and against some of them.
+
+The rules are in docs/methods.md. The metrics files of the models that --grids names are read, and no other file.
+"""
+
+import argparse
+from pathlib import Path
+
+from fairdistill.reporting.models import read_grids, read_models
+from fairdistill.reporting.ranking import cells_table, rank_methods
+from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
+from fairdistill.reporting.runs import write_csv
+from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.files import write_text
+from fairdistill.settings.arguments import add_model_options
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_model_options(parser, order="data sets and architectures keep this order")
+    parser.add_argument(
+        "--reference",
+        action="append",
+        required=True,
+        metavar="METHOD",
+        help="a method that all others are compared with; may be given several times",
+    )
+    parser.add_argument("--csv", type=Path, required=True, help="table to write as CSV, numbers only")
+    parser.add_argument("--markdown", type=Path, required=True, help="page to write as Markdown")
+    parser.add_argument("--tex", type=Path, required=True, help="tables to write as LaTeX (booktabs)")
+    parser.add_argument("--cells", type=Path, required=True, help="accuracy of each class and group to write (CSV)")
+    args = parser.parse_args()
+
+    models = read_models(args.metrics, read_grids(args.grids))
+    table = rank_methods(models, args.reference)
+    write_csv(args.csv, table)
+    write_text(args.markdown, ranking_markdown(table, args.reference))
+    write_text(args.tex, ranking_latex(table, args.reference))
+    write_csv(args.cells, cells_table(models))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,194 @@
+"""The figures that compare all methods: what is drawn where, labels that do not lie on each other, the same bytes."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from fairdistill.reporting.cell_map import plot_cells
+from fairdistill.reporting.figure_files import save
+from fairdistill.reporting.ranking import CELLS, RANKED
+from fairdistill.reporting.tradeoff import COLOURS, plot_tradeoff
+from fairdistill.reporting.training_curves import plot_training_curves, read_histories
+from fairdistill.runtime.errors import UserError
+
+GROUPS, CLASSES = ["gray", "color"], ["airplane", "automobile", "bird"]
+
+
+def ranked(students, architectures=("resnet",), **changes):
+    """A table of made-up methods, most of them in a crowd, and their teachers."""
+    rng, rows = np.random.default_rng(0), []
+    families = [family for family in COLOURS if family]
+    for architecture in architectures:
+        for i in range(students + 1):
+            row = dict.fromkeys(RANKED, False) | {"dataset": "cifar10s", "architecture": architecture}
+            row |= {"rank": i or np.nan, "method": f"a_method_{i}" if i else "teacher", "n": 2, "trainings": 2}
+            row |= {"role": "student" if i else "teacher", "family": families[i % len(families)], "base": ""}
+            for metric, centre in {"accuracy": 0.76, "deo_a": 0.12, "deo_m": 0.25}.items():
+                value, half = centre + 0.01 * rng.standard_normal(), 0.02 + 0.1 * (i == 3)
+                row |= {metric: value, f"{metric}_low": value - half, f"{metric}_high": value + half}
+            rows.append(row)
+    return pd.DataFrame(rows).assign(**changes)
+
+
+def texts_of(ax):
+    return [text for text in ax.texts if text.get_text()]
+
+
+@pytest.mark.parametrize("students", [4, 30])
+def test_labels_lie_neither_on_each_other_nor_on_points_nor_outside(students):
+    figure = plot_tradeoff(ranked(students, ("resnet", "shufflenet")), "cifar10s")
+    FigureCanvasAgg(figure).draw()
+
+    assert len(figure.axes) == 4
+    for ax in figure.axes:
+        boxes = [text.get_window_extent() for text in texts_of(ax)]
+        assert len(boxes) == students + 1
+        assert [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])] == []
+        points = [line for line in ax.lines if line.get_marker() not in ("None", "", None)]
+        assert len(points) == students + 1
+        at = ax.transData.transform([(line.get_xdata()[0], line.get_ydata()[0]) for line in points])
+        assert not [box for box in boxes for point in at if box.contains(*point)]
+        assert all(ax.bbox.contains(*corner) for box in boxes for corner in box.corners())
+
+
+def test_few_methods_are_named_and_many_have_a_key():
+    few, many = (plot_tradeoff(ranked(students), "cifar10s") for students in (4, 30))
+
+    assert {text.get_text() for text in texts_of(few.axes[0])} == {"teacher", *(f"a_method_{i}" for i in range(1, 5))}
+    assert len(few.legends) == 1
+    key = [text.get_text() for text in many.legends[1].get_texts()]
+    assert key == [f"{i}  a_method_{i}" for i in range(1, 31)]
+
+
+def test_points_and_intervals_are_those_of_the_table():
+    table = ranked(4)
+    for measure, ax in zip(("deo_a", "deo_m"), plot_tradeoff(table, "cifar10s").axes, strict=True):
+        segments = {tuple(np.round([*line.get_xdata(), *line.get_ydata()], 9)) for line in ax.lines}
+        for row in table.to_dict("records"):
+            x, y = row[measure], row["accuracy"]
+            expected = [(x, y), (row[f"{measure}_low"], row[f"{measure}_high"], y, y)]
+            expected.append((x, x, row["accuracy_low"], row["accuracy_high"]))
+            assert {tuple(np.round(one, 9)) for one in expected} <= segments
+
+
+def test_the_front_goes_through_the_best_and_not_through_teachers_and_models_at_chance():
+    table = ranked(4)
+    table["accuracy"] = [0.99, 0.7, 0.8, 0.75, 0.9]
+    table["deo_a"] = [0.0, 0.1, 0.2, 0.3, 0.05]
+    table["at_chance"] = table["method"] == "a_method_4"
+
+    figure = plot_tradeoff(table, "cifar10s")
+
+    (front,) = (line for line in figure.axes[0].lines if line.get_linestyle() == "--")
+    assert front.get_xdata()[:3].tolist() == [0.1, 0.1, 0.2]
+    assert front.get_ydata()[1:].tolist() == [0.7, 0.8, 0.8]
+    assert "at chance" in {text.get_text() for text in figure.legends[0].get_texts()}
+
+
+def test_methods_that_need_the_group_are_marked():
+    table = ranked(4)
+    table["needs_group"] = table["method"] == "a_method_2"
+
+    figure = plot_tradeoff(table, "cifar10s")
+
+    point = table.set_index("method").loc["a_method_2"]
+    (marked,) = (line for line in figure.axes[0].lines if line.get_marker() == "^")
+    assert (marked.get_xdata()[0], marked.get_ydata()[0]) == (point["deo_a"], point["accuracy"])
+    assert "needs the group to predict" in {text.get_text() for text in figure.legends[0].get_texts()}
+
+
+def test_figures_are_the_same_bytes_each_time(tmp_path):
+    for name in ("first", "second"):
+        save(plot_tradeoff(ranked(3), "cifar10s"), pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
+    for form in ("pdf", "png"):
+        assert (tmp_path / f"first.{form}").read_bytes() == (tmp_path / f"second.{form}").read_bytes()
+
+
+def cells(table):
+    rows = [
+        ["cifar10s", row["architecture"], row["method"], row["role"], group, label, 0.01 * i + 0.1 * a + 0.2 * y]
+        for i, row in table.iterrows()
+        for a, group in enumerate(GROUPS)
+        for y, label in enumerate(CLASSES)
+    ]
+    return pd.DataFrame(rows, columns=CELLS)
+
+
+def test_the_heat_map_has_a_row_per_method_by_rank_and_a_column_per_class_and_group():
+    table = ranked(4)
+
+    figure = plot_cells(cells(table), methods=table[::-1], dataset="cifar10s", architecture="resnet")
+
+    ax = figure.axes[0]
+    assert [text.get_text() for text in ax.get_yticklabels()] == [
+        *(f"a_method_{i}  {i}" for i in (4, 3, 2, 1)), "teacher",
+    ]  # fmt: skip
+    assert [text.get_text() for text in ax.get_xticklabels()] == GROUPS * 3
+    values = np.asarray(ax.collections[0].get_array()).reshape(5, 6)
+    # of the last row, the teacher's, by class and then group
+    assert values[4] == pytest.approx([0, 10, 20, 30, 40, 50])
+    assert values[0] == pytest.approx(values[4] + 4)
+
+
+def test_what_is_not_in_the_tables_is_one_line():
+    table = ranked(2)
+    with pytest.raises(UserError, match=r"^no methods on 'utkface' to draw; the table has cifar10s$"):
+        plot_tradeoff(table, "utkface")
+    with pytest.raises(UserError, match=r"^no methods of shufflenet on cifar10s to draw; make both tables from"):
+        plot_cells(cells(table), methods=table, dataset="cifar10s", architecture="shufflenet")
+
+
+@pytest.fixture
+def histories(tmp_path):
+    """Of two methods with two seeds, and of one that trains nothing."""
+    files = []
+    for method in ("erm", "kd", "hardt"):
+        for seed in range(2):
+            path = tmp_path / f"{method}{seed}.csv"
+            epochs = np.arange(1, 5)
+            test = np.where(epochs % 2, np.nan, 0.5 + 0.01 * epochs)
+            history = {
+                "epoch": epochs,
+                "loss": 1 / epochs,
+                "train_accuracy": 0.6 + 0.05 * epochs,
+                "test_accuracy": test,
+            }
+            pd.DataFrame(history).head(0 if method == "hardt" else 4).to_csv(path, index=False)
+            files.append(("resnet", method, path))
+    return files
+
+
+def test_training_curves_have_a_line_per_training_and_the_epochs_that_were_evaluated(histories):
+    figure = plot_training_curves(read_histories(histories), dataset="cifar10s")
+
+    accuracies, losses = figure.axes[:2], figure.axes[2:]
+    assert [ax.get_title() for ax in accuracies] == ["erm", "kd"]
+    for ax in accuracies:
+        assert [line.get_xdata().tolist() for line in ax.lines] == [[1, 2, 3, 4], [2, 4]] * 2
+        assert ax.lines[1].get_ydata() == pytest.approx([0.52, 0.54])
+    for ax in losses:
+        assert [line.get_ydata().tolist() for line in ax.lines] == [pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])] * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (None, "no such file; train that model first"),
+        ("", r"not readable as CSV \(No columns to parse from file\); train it again"),
+        ("epoch,loss\n1,2\n", "column 'train_accuracy' is missing; train the model again"),
+    ],
+)
+def test_a_damaged_history_is_one_line(tmp_path, content, what):
+    path = tmp_path / "history.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=rf"^{path}: {what}$"):
+        read_histories([("resnet", "erm", path)])
+
+
+def test_histories_without_epochs_have_no_curves(histories):
+    with pytest.raises(UserError, match=r"^no history has an epoch; name models that are trained$"):
+        read_histories(histories[4:])

@@ -1,0 +1,251 @@
+"""The comparison of all methods: their order, what they cost and need, and what they are called."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_results import make_constant, make_study, pattern
+
+from fairdistill.evaluation.seeds import holm
+from fairdistill.reporting.models import read_files, read_models
+from fairdistill.reporting.pairs import pair_with_bases
+from fairdistill.reporting.ranking import RANKED, cells_table, pareto_front, rank_methods, read_cells, read_ranking
+from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.reading import complete
+from scripts import rank_methods as script
+
+METHODS = ("erm", "mfd", "hardt", "adversarial")
+GRID = {
+    "dataset": ["utkface"],
+    "architecture": ["resnet", "shufflenet"],
+    "method": ["teacher", *METHODS],
+    "seed": [0, 1],
+}
+
+
+def edit(path, change):
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def note(record):
+    """What a training on a CPU notes; that of `erm` takes 20 s, of a teacher 10, of others 30 and, after it, none."""
+    method, seed = record["run"]["method"], record["run"]["seed"]
+    cost = {"erm": 20, "teacher": 10, "hardt": 0}.get(method, 30)
+    record |= {"device": "cpu", "cpu_seconds": float(cost * (1 + seed)), "seconds": 1000.0}
+    record |= {"needs_group": method == "hardt", "randomised": method == "hardt"}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A folder of metrics files."""
+    folder = tmp_path_factory.mktemp("metrics")
+    options = {"datasets": GRID["dataset"], "methods": METHODS, "seeds": (0, 1), "bases": {"hardt": ("resnet", "erm")}}
+    for path in make_study(folder, architectures=GRID["architecture"], **options):
+        edit(path, note)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(study):
+    return read_models(pattern(study), [GRID])
+
+
+@pytest.fixture(scope="module")
+def table(models):
+    return rank_methods(models, ["erm", "mfd"])
+
+
+@pytest.fixture
+def paths(study, tmp_path):
+    """Files of a study that may be altered."""
+    return sorted(shutil.copytree(study, tmp_path / "metrics").rglob("*.json"))
+
+
+def of(table, method, architecture="resnet"):
+    return table[(table["method"] == method) & (table["architecture"] == architecture)].iloc[0]
+
+
+def test_methods_are_ranked_by_their_mean_deo_a_and_teachers_have_no_rank(models, table):
+    runs = models.runs
+    for architecture, rows in table.groupby("architecture", sort=False):
+        means = runs[runs["architecture"] == architecture].groupby("method")["deo_a"].mean()
+        assert rows["deo_a"].tolist() == pytest.approx(sorted(means))
+        students = rows[rows["role"] == "student"]
+        assert students["rank"].tolist() == [1, 2, 3, 4]
+        assert np.isnan(of(rows, "teacher", architecture)["rank"])
+
+
+def test_cost_is_that_of_erm_and_bases_are_added(table):
+    costs = {method: of(table, method)[["cost", "cost_with_bases"]].tolist() for method in ("teacher", *METHODS)}
+    # hardt stands on erm, and mfd on the teacher
+    assert costs == {
+        "teacher": [0.5, 0.5], "erm": [1, 1], "mfd": [1.5, 2], "hardt": [0, 1], "adversarial": [1.5, 1.5],
+    }  # fmt: skip
+    assert of(table, "hardt", "shufflenet")["base"] == "resnet erm"
+
+
+def test_cost_is_of_time_on_a_gpu_and_missing_where_it_cannot_be_compared(paths):
+    def on_gpu(record):
+        seconds = {"mfd": 150.0, "erm": 100.0}.get(record["run"]["method"], 50.0)
+        record |= {"device": "cuda", "seconds": seconds}
+
+    def of_before(record):
+        del record["cpu_seconds"]
+
+    for path in paths:
+        edit(path, on_gpu if "resnet" in path.parts else lambda record: None)
+        if "shufflenet" in path.parts and "mfd" in path.parts:
+            edit(path, of_before)
+
+    found = rank_methods(read_files(paths), ["erm"])
+
+    assert of(found, "mfd")[["cost", "cost_with_bases"]].tolist() == [1.5, 2]
+    assert of(found, "mfd", "shufflenet")[["cost", "cost_with_bases"]].isna().all()
+    # its base ran on a GPU
+    assert of(found, "hardt", "shufflenet")["cost"] == 0
+    assert np.isnan(of(found, "hardt", "shufflenet")["cost_with_bases"])
+
+
+def test_without_erm_cost_is_that_of_the_teacher(paths):
+    found = rank_methods(read_files([path for path in paths if not {"erm", "hardt"} & {*path.parts}]), ["mfd"])
+
+    assert of(found, "teacher")["cost"] == 1
+    assert of(found, "mfd")["cost_with_bases"] == 4
+    assert "multiple of that of `teacher`" in ranking_markdown(found, ["mfd"])
+
+
+def test_what_a_method_needs_is_said(table):
+    needs = ["base", "needs_group", "needs_validation", "randomised", "family"]
+    assert of(table, "hardt")[needs].tolist() == ["erm", True, True, True, "post-processing"]
+    assert of(table, "mfd")[needs].tolist() == ["teacher", False, False, False, "MFD"]
+    page = ranking_markdown(table, ["erm", "mfd"])
+    assert "| 0.00 (1.00) | erm, group, validation, draws labels |" in page
+
+
+def test_differences_are_those_of_paired_tables_and_p_values_are_of_a_data_set_and_metric(models, table):
+    paired = pair_with_bases(models.runs, models.answers).set_index(["architecture", "method", "metric"])
+    for metric in ("accuracy", "deo_a", "deo_m"):
+        name = f"{metric}_minus_erm"
+        # hardt's base is erm
+        row, expected = of(table, "hardt"), paired.loc[("resnet", "hardt", metric)]
+        assert row[[name, f"{name}_low", f"{name}_high"]].tolist() == pytest.approx(
+            expected[["difference", "low", "high"]].tolist()
+        )
+        compared = table.dropna(subset=name)
+        assert sorted(compared["method"].unique()) == ["adversarial", "hardt", "mfd"]
+        # both architectures together
+        assert compared[f"{name}_p_holm"].tolist() == pytest.approx(holm(compared[f"{name}_p"]).tolist())
+        assert ((compared[f"{name}_p"] < 0.05) == (compared[f"{name}_low"] > 0) | (compared[f"{name}_high"] < 0)).all()
+
+
+def test_words_are_given_where_the_corrected_p_value_is_below_5_percent(paths):
+    """Of two trainings with the same answers, only the images make noise."""
+    for path in paths:
+        if path.name == "seed1.json":
+            same = json.loads(path.with_name("seed0.json").read_text())
+            edit(path, lambda record, same=same: record.update(metrics=same["metrics"]))
+
+    table = rank_methods(read_files(paths), ["teacher"])
+
+    for metric, words in {"accuracy": ("less accurate", "more accurate"), "deo_a": ("fairer", "less fair")}.items():
+        name = f"{metric}_minus_teacher"
+        students = table[table["role"] == "student"]
+        clear = students[f"{name}_p_holm"] < 0.05
+        named = np.where(students[name] < 0, *words)
+        assert students[f"{name}_verdict"].tolist() == np.where(clear, named, "undecided").tolist()
+    assert "fairer" in set(table["deo_a_minus_teacher_verdict"])
+    assert "- Fairer by DEO_A than `teacher`: " in ranking_markdown(table, ["teacher"])
+    assert (table.loc[table["role"] == "teacher", "deo_a_minus_teacher_verdict"] == "").all()
+
+
+def test_a_single_training_decides_nothing(paths):
+    table = rank_methods(read_files([path for path in paths if path.name == "seed0.json"]), ["erm"])
+
+    assert table["accuracy_minus_erm_p"].isna().all()
+    assert set(table["deo_a_minus_erm_verdict"]) == {"undecided", ""}
+    assert "‡ one training" in ranking_markdown(table, ["erm"])
+
+
+def test_a_method_at_chance_comes_last_and_its_deo_is_called_nothing_else(paths):
+    for path in paths:
+        if "mfd" in path.parts:
+            path.write_text(json.dumps(make_constant(json.loads(path.read_text()))))
+
+    table = rank_methods(read_files(paths), ["erm"])
+
+    row = of(table, "mfd")
+    assert (row["deo_a"], row["rank"], row["pareto_front"]) == (0, 4, False)
+    assert row["deo_a_minus_erm_verdict"] == "at chance"
+    page = ranking_markdown(table, ["erm"])
+    assert "0.000 ± 0.000 [0.000, 0.000] †" in page
+    assert "- At chance by DEO_A beside `erm`: `mfd`." in page
+
+
+def test_the_front_has_those_that_no_other_is_better_than():
+    accuracy, deo = [0.8, 0.7, 0.9, 0.8, 0.9, 0.6], [0.1, 0.1, 0.3, 0.2, 0.3, 0.0]
+    assert pareto_front(accuracy, deo).tolist() == [True, False, True, False, True, True]
+
+
+def test_cells_are_means_over_seeds(study, models):
+    cells = cells_table(models).set_index(["architecture", "method", "group", "class"])["accuracy"]
+
+    records = [json.loads(path.read_text()) for path in (study / "utkface" / "resnet" / "mfd").iterdir()]
+    values = [record["metrics"]["cell_accuracy"]["Black"]["old"] for record in records]
+    assert cells["resnet", "mfd", "Black", "old"] == pytest.approx(np.mean(values))
+    assert len(cells) == 2 * 5 * 6
+
+
+def test_the_script_writes_what_is_read_back(study, models, table, tmp_path, monkeypatch):
+    written = {name: tmp_path / f"methods.{name}" for name in ("csv", "markdown", "tex", "cells")}
+    options = {"metrics": pattern(study), "grids": json.dumps([GRID])} | written
+    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    monkeypatch.setattr("sys.argv", ["rank_methods", *arguments, "--reference", "erm", "--reference", "mfd"])
+    script.main()
+
+    assert table["architecture"].unique().tolist() == ["resnet", "shufflenet"]
+    pd.testing.assert_frame_equal(read_ranking(written["csv"])[RANKED], table[RANKED], check_dtype=False)
+    pd.testing.assert_frame_equal(read_cells(written["cells"]), cells_table(models))
+    tex = written["tex"].read_text()
+    assert tex == ranking_latex(table, ["erm", "mfd"])
+    # the ranking and two comparisons of each architecture
+    assert tex.count(r"\begin{table}") == 6
+    assert "adversarial & 0." in tex
+
+
+@pytest.mark.parametrize(
+    ("methods", "reference", "what"),
+    [
+        (("mfd",), "mfd", "no data set and architecture has two methods to compare; name more methods"),
+        (("erm", "mfd"), "kd", "--reference: there is no model of the method 'kd'; choose one of erm, mfd, teacher"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(paths, methods, reference, what):
+    models = read_files([path for path in paths if {"teacher", *methods} & {*path.parts}])
+    with pytest.raises(UserError, match=what):
+        rank_methods(models, [reference])
+
+
+@pytest.mark.parametrize(
+    ("config", "references"),
+    [
+        ({"methods": ["mfd", "erm"]}, ["erm", "mfd"]),
+        ({"methods": ["erm"]}, ["erm"]),
+        ({"methods": ["kd"]}, ["teacher"]),
+        ({"methods": ["kd", "erm"], "references": ["teacher", "kd"]}, ["teacher", "kd"]),
+    ],
+)
+def test_methods_are_compared_with_erm_and_mfd_where_nothing_else_is_named(config, references):
+    students = {"mfd": {"kind": "mfd"}, "erm": {"kind": "erm"}, "kd": {"kind": "kd"}}
+    assert complete(config | {"students": students}).compared_with == references
+
+
+def test_a_reference_that_the_grid_lacks_is_one_line():
+    with pytest.raises(
+        UserError, match=r"^config: references names 'kd', which the main grid lacks; choose one of tea"
+    ):
+        complete({"references": ["kd"]})
