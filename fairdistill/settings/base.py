@@ -28,18 +28,23 @@ def kinds(union: Any) -> list[type[Settings]]:
     return list(get_args(get_args(union)[0]))
 
 
+def settings_of_kind(union: Any, kind: object) -> type[Settings] | None:
+    """The class of a union of settings that has a `kind`; None where none has it."""
+    found = (settings for settings in kinds(union) if kind in get_args(settings.model_fields["kind"].annotation))
+    return next(found, None)
+
+
 def with_defaults(union: Any, recorded: Mapping) -> dict:
     """Return settings as JSON holds them, and the defaults of those that the version that recorded them did not have.
 
     A setting that is added has what was done before as its default. Settings of a kind that `union` lacks stay as they
     are.
     """
-    for settings in kinds(union):
-        if recorded["kind"] in get_args(settings.model_fields["kind"].annotation):
-            fields = settings.model_fields.items()
-            known = {field.alias or name: field.get_default() for name, field in fields if not field.is_required()}
-            return known | dict(recorded)
-    return dict(recorded)
+    if (settings := settings_of_kind(union, recorded["kind"])) is None:
+        return dict(recorded)
+    fields = settings.model_fields.items()
+    known = {field.alias or name: field.get_default() for name, field in fields if not field.is_required()}
+    return known | dict(recorded)
 
 
 def _reading(read: Callable[[str], object]) -> BeforeValidator:
