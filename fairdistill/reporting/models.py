@@ -51,6 +51,8 @@ class Models:
         Those of all trainings on the test split.
     parts
         By the values of `IDENTITY` of each training: the parts that `ablations` compares.
+    settings
+        By the same: the settings of its method.
     criteria
         One row per training, criterion and group, of the scores on the test split: see
         `fairdistill.reporting.criteria`.
@@ -60,6 +62,7 @@ class Models:
     validation: pd.DataFrame
     answers: Answers
     parts: dict[tuple, dict]
+    settings: dict[tuple, dict]
     criteria: pd.DataFrame
 
 
@@ -98,7 +101,7 @@ def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models
     order = in_order(grids, models.runs)
     runs, validation = (in_grid_order(table, order) for table in (models.runs, models.validation))
     criteria = in_grid_order(models.criteria, order)
-    return Models(runs, validation, models.answers, models.parts, criteria)
+    return Models(runs, validation, models.answers, models.parts, models.settings, criteria)
 
 
 def _require_bases(pattern: str, runs: pd.DataFrame) -> None:
@@ -145,7 +148,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         See `read_models`; also where there is no file, two are of one model, or a model lacks one of the folds that its
         data set has.
     """
-    source, runs, validation, correctness, parts, criteria = {}, [], [], {}, {}, []
+    source, runs, validation, correctness, parts, settings_of, criteria = {}, [], [], {}, {}, {}, []
     data: dict[tuple, tuple[Path | str, dict]] = {}
     for path in paths:
         record = read_record(path)
@@ -172,7 +175,8 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
             _correctness(path, record, record.validation)
             validation.append(_row(record, record.validation))
         correctness[run] = _correctness(path, record, record.metrics)
-        parts[run] = _parts(record)
+        settings_of[run] = _method_settings(record)
+        parts[run] = _parts(record, settings_of[run])
         criteria += [dict(zip(IDENTITY, run, strict=True)) | each for each in long_form(record.metrics.criteria)]
     if not runs:
         raise UserError("no metrics file to read; train and evaluate a model first")
@@ -182,7 +186,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
     for (dataset, _), (_, described) in data.items():
         require_folds(table[table["dataset"] == dataset], range(described.get("folds", 1)))
     found = pd.DataFrame(criteria, columns=CRITERIA)
-    return Models(table, pd.DataFrame(validation, columns=RUNS), Answers(correctness), parts, found)
+    return Models(table, pd.DataFrame(validation, columns=RUNS), Answers(correctness), parts, settings_of, found)
 
 
 def in_order(grids: Sequence[Mapping[str, Sequence]], runs: pd.DataFrame) -> dict[str, list[str]]:
@@ -261,11 +265,17 @@ def _correctness(path: Path | str, record: Record, scores: Scores) -> Correctnes
         raise UserError(f"{path}: its correctness is damaged ({error}); evaluate the model again") from error
 
 
-def _parts(record: Record) -> dict:
+def _method_settings(record: Record) -> dict:
+    """The settings of a model's method, those included that are newer than the record; its base is none of them."""
+    method = record.parameters.method
+    settings = with_defaults(AnyMethod, method.model_dump())
+    # the kind, which has no default, comes first all the same
+    return {"kind": method.kind} | {name: value for name, value in settings.items() if name != "base"}
+
+
+def _parts(record: Record, method: Mapping) -> dict:
     """The parts of a model that `fairdistill.reporting.ablations` compares."""
-    loss = with_defaults(AnyMethod, record.parameters.method.model_dump())
-    # a part of its own
-    loss.pop("base", None)
+    loss = dict(method)
     sampling, network, base = loss.pop("sampling"), record.parameters.network, record.run.base
     return {
         "sampling": sampling,

@@ -537,10 +537,34 @@ def test_the_scripts_tables_come_back(tmp_path, monkeypatch):
     aggregate(monkeypatch, tmp_path, grid)
 
     models = read_models(pattern(tmp_path / "metrics"), [grid])
-    pd.testing.assert_frame_equal(read_runs(tmp_path / "runs.csv"), models.runs, check_dtype=False)
+    pd.testing.assert_frame_equal(read_runs(tmp_path / "runs.csv")[RUNS], models.runs, check_dtype=False)
     paired = pair_with_bases(models.runs, models.answers)
     pd.testing.assert_frame_equal(read_paired(tmp_path / "paired.csv"), paired, check_dtype=False)
     assert (tmp_path / "paired.md").read_text() == paired_markdown(paired)
+
+
+def test_the_settings_of_each_method_follow_the_other_columns(tmp_path, monkeypatch):
+    paths = make_study(tmp_path / "metrics", datasets=("utkface",), architectures=("resnet",), methods=("mfd", "at"))
+    grid = GRID | {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd", "at"]}
+    newer = {"kind": "at", "sampling": "plain", "beta": 0.001, "layers": ["layer3", "layer4"], "base": "teacher"}
+    for path in paths:
+        if path.parts[-2] == "at":
+            rewrite(path, lambda record: record | {"parameters": record["parameters"] | {"method": newer}})
+
+    aggregate(monkeypatch, tmp_path, grid)
+
+    table = read_runs(tmp_path / "runs.csv").set_index("method")
+    settings = [name for name in table.columns if name not in RUNS]
+    assert table.columns.tolist()[-len(settings) :] == settings
+    assert settings[:3] == ["kind", "sampling", "lambda"]
+    assert "base" not in settings
+    # the record of mfd is older than some of its settings, which have their defaults
+    names = ["kind", "sampling", "lambda", "sigma", "degree", "layers", "beta"]
+    assert table[names].astype(str).to_numpy().tolist() == [
+        ["erm", "plain", "", "", "", "", ""],
+        ["mfd", "balanced", "3", "1", "2", "null", ""],
+        ["at", "plain", "", "", "", "layer3 layer4", "0.001"],
+    ]
 
 
 def test_the_validation_split_has_a_table_of_its_own_that_changes_no_other(tmp_path, monkeypatch):
