@@ -21,7 +21,7 @@ SEEDS = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") 
 	results/paper/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, -)
 # the rules that make tables and figures from the metrics; `make figures` runs no other
 PAGES := aggregate_results make_table make_ablations compare_with_paper compare_with_published plot_architecture \
-	plot_comparison
+	plot_comparison plot_sweep choose_settings report_search
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
 .PHONY: help env demo paper watch figures bench verify test lint format docs lock clean
@@ -66,6 +66,7 @@ figures: $(READY)  ## make the published tables and figures anew from their metr
 	$(REDRAW) --config study=paper $(if $(SEEDS),seeds='[$(SEEDS)]')
 	$(REDRAW) --configfile config/paper_h100.yaml
 	$(REDRAW) --configfile config/utkface_folds.yaml
+	$(REDRAW) --configfile config/sweeps_digits.yaml
 
 bench: $(READY)  ## measure speed and memory, and whether the engines agree: half an hour of an idle machine
 	$(BIN)/python -m benchmarks.training
@@ -78,6 +79,7 @@ verify: $(READY)  ## recompute the published results, and name those that do not
 	$(BIN)/python -m scripts.verify_results --results results/paper --configfile config/ablations.yaml
 	$(BIN)/python -m scripts.verify_results --results results/paper_h100
 	$(BIN)/python -m scripts.verify_results --results results/utkface_folds --configfile config/utkface_folds.yaml
+	$(BIN)/python -m scripts.verify_results --results results/sweeps_digits --configfile config/sweeps_digits.yaml
 
 test: lint  ## style checks and all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --maxprocesses 4

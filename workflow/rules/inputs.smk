@@ -11,6 +11,13 @@ MAIN_GRIDS = STUDY.main_grids
 ALL_GRIDS = STUDY.all_grids
 HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
 HAS_VALIDATION = any(STUDY.data.sets[name].validation for name in STUDY.datasets)
+# A figure of bars tells no more students apart.
+MOST_BARS = 42
+# The models to choose from, and how.
+SEARCHES = [
+    {"sweep": name, "rule": rule.to_json(), "models": STUDY.sweeps()[name]}
+    for name, rule in STUDY.search.items()
+]
 
 
 def published_summary():
@@ -62,6 +69,8 @@ def tables():
     names += ["table1.csv", "table1.md", "table1.tex"]
     if HAS_VALIDATION:
         names += ["validation.csv"]
+    if SEARCHES:
+        names += ["search.csv", "search.md"]
     if HAS_ABLATIONS:
         names += ["ablations.csv", "ablations.md", "ablations.tex"]
     if STUDY.paper_values:
@@ -76,9 +85,10 @@ def tables():
 def figures():
     names = ["fig1_architecture"]
     for number, architecture in enumerate(STUDY.networks, start=1):
-        if architecture in STUDY.architectures:
+        if architecture in STUDY.architectures and len(STUDY.methods) <= MOST_BARS:
             names += [
                 f"fig{2 * number}_{architecture}_deo",
                 f"fig{2 * number + 1}_{architecture}_accuracy",
             ]
+    names += [f"{setting}_sweep" for setting in STUDY.sweep_lines]
     return expand(f"{FIGURES}/{{name}}.{{ext}}", name=names, ext=["pdf", "png"])
