@@ -6,7 +6,7 @@ The only file that is read is validation.csv, which has no score on the test spl
 import argparse
 from pathlib import Path
 
-from fairdistill.reporting.runs import read_runs, write_csv
+from fairdistill.reporting.runs import read_validation, write_csv
 from fairdistill.reporting.search import Candidates, choose
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import parse_json
@@ -31,7 +31,7 @@ def main() -> None:
     except ValueError as error:
         raise UserError(f"--searches: not readable as JSON ({error})") from error
     candidates = read_settings(list[Candidates], searches, where="--searches")
-    write_csv(args.csv, choose(read_runs(args.validation), candidates))
+    write_csv(args.csv, choose(read_validation(args.validation), candidates))
 
 
 if __name__ == "__main__":

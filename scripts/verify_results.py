@@ -32,7 +32,7 @@ from fairdistill.reporting.paper.comparison import as_table, compare, comparison
 from fairdistill.reporting.paper.conclusions import judge
 from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.records import read_record
-from fairdistill.reporting.runs import AGGREGATE, csv_text, read_runs, read_table, with_settings
+from fairdistill.reporting.runs import AGGREGATE, csv_text, read_runs, read_table, read_validation, with_settings
 from fairdistill.reporting.search import Candidates, choose, read_search, search_markdown
 from fairdistill.reporting.summaries import read_summary, summarise
 from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
@@ -161,7 +161,7 @@ def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str
 def search_tables(texts: dict[str, str], study: Study) -> dict[str, str]:
     """Make the tables of what was chosen on the validation split again."""
     validation, summary = (
-        read_runs(io.StringIO(texts["validation.csv"])),
+        read_validation(io.StringIO(texts["validation.csv"])),
         read_summary(io.StringIO(texts["summary.csv"])),
     )
     searches = [Candidates(sweep=name, rule=rule, models=study.sweeps()[name]) for name, rule in study.search.items()]

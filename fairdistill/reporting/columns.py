@@ -24,6 +24,9 @@ UNCERTAINTY = [
 # all of runs.csv
 RUNS = [*IDENTITY, *BASE, *METRICS, *UNCERTAINTY, "paired", "n_images", "epochs", "seconds", "code"]
 
+# all of validation.csv: with the mean accuracy of the (class, group) cells, and the size of the smallest
+VALIDATION = [*RUNS, "mean_cell_accuracy", "smallest_cell"]
+
 # of one criterion of one training, see `fairdistill.evaluation.group_criteria.long_form`
 CRITERIA = [*IDENTITY, "criterion", "group", "value", "low", "corrected", "high"]
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from fairdistill.evaluation.correctness import Correctness, from_metrics
 from fairdistill.evaluation.group_criteria import long_form
 from fairdistill.reporting.answers import Answers, require_folds
-from fairdistill.reporting.columns import CRITERIA, DEO, IDENTITY, MEASURED, METRICS, NAMES, PLACE, RUNS
+from fairdistill.reporting.columns import CRITERIA, DEO, IDENTITY, MEASURED, METRICS, NAMES, PLACE, VALIDATION
 from fairdistill.reporting.records import Record, Scores, read_record
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json
@@ -46,7 +46,8 @@ class Models:
     runs
         One row per training, its scores on the test split: see `fairdistill.reporting.runs`.
     validation
-        The same of the scores on the validation split, of the models that have them.
+        The same of the scores on the validation split, of the models that have them; with mean_cell_accuracy, in which
+        all (class, group) cells count the same, and smallest_cell, the number of images of the smallest.
     answers
         Those of all trainings on the test split.
     parts
@@ -172,8 +173,9 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
             )
         runs.append(row)
         if record.validation is not None:
-            _correctness(path, record, record.validation)
-            validation.append(_row(record, record.validation))
+            cells = _correctness(path, record, record.validation)
+            of_cells = {"mean_cell_accuracy": cells.accuracy.mean(), "smallest_cell": cells.count.min()}
+            validation.append(_row(record, record.validation) | of_cells)
         correctness[run] = _correctness(path, record, record.metrics)
         settings_of[run] = _method_settings(record)
         parts[run] = _parts(record, settings_of[run])
@@ -186,7 +188,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
     for (dataset, _), (_, described) in data.items():
         require_folds(table[table["dataset"] == dataset], range(described.get("folds", 1)))
     found = pd.DataFrame(criteria, columns=CRITERIA)
-    return Models(table, pd.DataFrame(validation, columns=RUNS), Answers(correctness), parts, settings_of, found)
+    return Models(table, pd.DataFrame(validation, columns=VALIDATION), Answers(correctness), parts, settings_of, found)
 
 
 def in_order(grids: Sequence[Mapping[str, Sequence]], runs: pd.DataFrame) -> dict[str, list[str]]:

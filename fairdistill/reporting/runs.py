@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import BASE, DEO, IDENTITY, OVER_SEEDS, RUNS
+from fairdistill.reporting.columns import BASE, DEO, IDENTITY, OVER_SEEDS, RUNS, VALIDATION
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import write_text
 from fairdistill.settings.sweeps import as_text
@@ -32,11 +32,20 @@ AGGREGATE = "scripts.aggregate_results"
 LARGEST = 2**53
 
 
-def read_runs(path: Path | str | IO[str]) -> pd.DataFrame:
+def read_runs(path: Path | str) -> pd.DataFrame:
     """Return the table that `aggregate_results` wrote as runs.csv; a UserError says what is wrong with it."""
+    return _read_runs(path, RUNS)
+
+
+def read_validation(path: Path | str | IO[str]) -> pd.DataFrame:
+    """Return the table that `aggregate_results` wrote as validation.csv; a UserError says what is wrong with it."""
+    return _read_runs(path, VALIDATION)
+
+
+def _read_runs(path: Path | str | IO[str], columns: Sequence[str]) -> pd.DataFrame:
     texts = ["study", *OVER_SEEDS, *BASE, "code", *(f"{deo}_verdict" for deo in DEO)]
     whole = ["seed", "fold", "n_images", "epochs"]
-    return read_table(path, RUNS, texts=texts, whole=whole, flags=["paired"], key=IDENTITY)
+    return read_table(path, columns, texts=texts, whole=whole, flags=["paired"], key=IDENTITY)
 
 
 def read_table(

@@ -20,22 +20,35 @@ from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.sweeps import Search, as_text
 
 MAKER = "scripts.choose_settings"
+# the accuracy that a rule compares
+ACCURACY = {"cells": "mean_cell_accuracy", "images": "accuracy"}
 # of a model on the validation split: means and standard deviations over its trainings
-SCORES = [name for metric in METRICS for name in (metric, f"{metric}_sd")]
-OF_BASE = [f"base_{metric}" for metric in ("accuracy", *DEO)]
-RULE = ["rule", "metric", "margin"]
+MEASURED_THERE = ["mean_cell_accuracy", *METRICS]
+SCORES = [name for metric in MEASURED_THERE for name in (metric, f"{metric}_sd")]
+FAIR = [f"{deo}_fair_baseline" for deo in DEO]
+OF_BASE = [f"base_{metric}" for metric in (*ACCURACY.values(), *DEO)]
+RULE = ["rule", "metric", "accuracy_of", "margin"]
 # all of search.csv, before the columns of the swept settings
 SEARCH = [
-    *("sweep", *RULE, *PLACE, *BASE, "trainings", *SCORES, *OF_BASE),
+    *("sweep", *RULE, *PLACE, *BASE, "trainings", "smallest_cell", *SCORES, *FAIR, *OF_BASE),
     *("at_chance", "within_margin", "chosen", "why"),
 ]
 # decimals to which two means are equal: those that tables have of a fraction
 DIGITS = 9
-HEADINGS = {metric: printed(metric) for metric in METRICS} | {"worst_group_accuracy": "worst group"}
+HEADINGS = {
+    "mean_cell_accuracy": "accuracy of cells",
+    "accuracy": "accuracy of images",
+    "deo_a": "DEO_A",
+    "deo_m": "DEO_M",
+    "worst_group_accuracy": "worst group",
+}
 
 INTRODUCTION = (
-    "The models of a sweep, by their scores on the validation split: means over all trainings (seeds and folds), by "
-    "which one was chosen for each data set and architecture. Nothing else was read for the choice."
+    "The models of a sweep, by their scores on the validation split: means ± sd over all trainings (seeds and folds), "
+    "by which one was chosen for each data set and architecture. Nothing else was read for the choice. In the accuracy "
+    "of cells all (class, group) cells count the same, in that of images all images of the split, which is as biased "
+    "as training; `base` is that accuracy of the base which the rule compares. Where the smallest cell has few images, "
+    "a DEO is mostly noise here: search.csv has what a fair classifier would score."
 )
 TEST = (
     "The chosen models and their bases on the test split, which was read after the choice: mean over seeds and 95 % "
@@ -61,16 +74,19 @@ def choose(validation: pd.DataFrame, searches: Sequence[Candidates]) -> pd.DataF
 
     A model is chosen for each search, data set and architecture; the rules are explained in config/README.md.
 
-    Columns: sweep; rule, metric and margin; dataset, architecture, method; base_architecture and base_method, of the
-    model whose accuracy it is compared with, the teacher where it stands on none; trainings, their number; accuracy,
-    deo_a, deo_m and worst_group_accuracy, means over the trainings, each followed by its sd (ddof = 1); base_accuracy,
-    base_deo_a and base_deo_m; at_chance, whether one of the trainings is no more accurate than one that names the
-    largest class; within_margin; chosen; why, in words; the swept settings, as texts.
+    Columns: sweep; rule, metric, accuracy_of and margin, those of the search; dataset, architecture, method;
+    base_architecture and base_method, of the model whose accuracy it is compared with, the teacher where it stands on
+    none; trainings, their number; smallest_cell, the least number of images of a (class, group) cell;
+    mean_cell_accuracy, accuracy, deo_a, deo_m and worst_group_accuracy, means over the trainings, each followed by its
+    sd (ddof = 1); deo_a_fair_baseline and deo_m_fair_baseline, what a fair classifier of the same accuracy would score
+    on so many images on average; base_mean_cell_accuracy, base_accuracy, base_deo_a and base_deo_m; at_chance, whether
+    one of the trainings is no more accurate than one that names the largest class; within_margin; chosen; why, in
+    words; the swept settings, as texts.
 
     Parameters
     ----------
     validation
-        One row per training, its scores on the validation split: validation.csv, see `fairdistill.reporting.runs`.
+        One row per training, its scores on the validation split: see `fairdistill.reporting.models.Models`.
 
     Raises
     ------
@@ -92,7 +108,8 @@ def choose(validation: pd.DataFrame, searches: Sequence[Candidates]) -> pd.DataF
                 row = of_method.loc[method].to_dict()
                 base = _base_of(row, means)
                 candidates.append(
-                    {"sweep": search.sweep, **search.rule.to_json()}
+                    {"sweep": search.sweep, "accuracy_of": search.rule.accuracy}
+                    | search.rule.model_dump(include={"rule", "metric", "margin"})
                     | {"method": method, **row, **dict(zip(BASE, base[PLACE[1:]], strict=True))}
                     | {name: base[name.removeprefix("base_")] for name in OF_BASE}
                     | {name: as_text(value) for name, value in values.items()}
@@ -108,7 +125,9 @@ def _means(validation: pd.DataFrame) -> pd.DataFrame:
     for names, trainings in validation.groupby(PLACE, sort=False):
         row = dict(zip(PLACE, names, strict=True)) | trainings.iloc[0][BASE].to_dict()
         row |= {"trainings": len(trainings), "at_chance": bool(at_chance(trainings).any())}
-        for metric in METRICS:
+        row["smallest_cell"] = trainings["smallest_cell"].min()
+        row |= {name: trainings[name].mean() for name in FAIR}
+        for metric in MEASURED_THERE:
             row |= {metric: round(trainings[metric].mean(), DIGITS), f"{metric}_sd": trainings[metric].round(12).std()}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -137,17 +156,19 @@ def judge(candidates: Sequence[Mapping], rule: Search) -> list[dict]:
     Parameters
     ----------
     candidates
-        Means on the validation split: accuracy, deo_a, deo_m, worst_group_accuracy, base_accuracy; at_chance.
+        Means on the validation split: accuracy and mean_cell_accuracy, both also of the base (`base_`), deo_a, deo_m
+        and worst_group_accuracy; at_chance.
     """
-    within = [round(row["base_accuracy"] - row["accuracy"], DIGITS) <= rule.margin for row in candidates]
+    accuracy = ACCURACY[rule.accuracy]
+    within = [round(row[f"base_{accuracy}"] - row[accuracy], DIGITS) <= rule.margin for row in candidates]
     # the DEO of a model at chance says nothing
     fair = [i for i, row in enumerate(candidates) if within[i] and not row["at_chance"]]
 
     def quality(number: int) -> tuple[float, float]:
         row = candidates[number]
         if rule.rule == "smallest_deo" and fair:
-            return -row[rule.metric], row["accuracy"]
-        return row["worst_group_accuracy" if rule.rule == "best_worst_group" else "accuracy"], row["accuracy"]
+            return -row[rule.metric], row[accuracy]
+        return row["worst_group_accuracy" if rule.rule == "best_worst_group" else accuracy], row[accuracy]
 
     if rule.rule == "smallest_deo" and fair:
         reason = f"smallest {printed(rule.metric)} of the {len(fair)} within {rule.margin:g} of the base's accuracy"
@@ -164,9 +185,11 @@ def judge(candidates: Sequence[Mapping], rule: Search) -> list[dict]:
 
 def read_search(path: Path | str) -> pd.DataFrame:
     """Return the table that `choose_settings` wrote as search.csv; a UserError says what is wrong with it."""
-    texts = ["sweep", "rule", "metric", *PLACE, *BASE, "why"]
+    texts = ["sweep", "rule", "metric", "accuracy_of", *PLACE, *BASE, "why"]
     flags = ["at_chance", "within_margin", "chosen"]
-    return read_table(path, SEARCH, texts=texts, whole=["trainings"], flags=flags, key=["sweep", *PLACE], maker=MAKER)
+    return read_table(
+        path, SEARCH, texts=texts, whole=["trainings", "smallest_cell"], flags=flags, key=["sweep", *PLACE], maker=MAKER
+    )
 
 
 def search_markdown(search: pd.DataFrame, summary: pd.DataFrame) -> str:
@@ -211,7 +234,10 @@ def _curve(search: pd.DataFrame) -> pd.DataFrame:
         parts = zip(numbers(search[metric], "{:.3f}"), numbers(search[f"{metric}_sd"], " ± {:.3f}"), strict=True)
         texts = [f"{mean}{sd}" for mean, sd in parts]
         page[heading] = marked(texts, search.assign(metric=metric))
-    return page.assign(**{"base's accuracy": numbers(search["base_accuracy"], "{:.3f}"), "chosen as": search["why"]})
+    compared = [row[f"base_{ACCURACY[row['accuracy_of']]}"] for row in search.to_dict("records")]
+    return page.assign(
+        **{"smallest cell": search["smallest_cell"], "base": numbers(compared, "{:.3f}"), "chosen as": search["why"]}
+    )
 
 
 def _on_test(models: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:

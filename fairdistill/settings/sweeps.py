@@ -46,6 +46,11 @@ class Search(Settings):
         description="Which DEO `smallest_deo` compares: `deo_a`, the mean over classes, or `deo_m`, the maximum, which "
         "is noisier.",
     )
+    accuracy: Literal["cells", "images"] = Field(
+        "cells",
+        description="How accuracy is averaged: all (class, group) `cells` count the same, as in the test splits, or "
+        "all `images` of the validation split, which is as biased as training and favours models that are.",
+    )
     margin: Number = Field(
         0.01,
         ge=0,

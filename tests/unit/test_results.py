@@ -12,7 +12,7 @@ from fairdistill.evaluation.criteria import deo_m
 from fairdistill.evaluation.crossed import difference
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.reporting.answers import values_of
-from fairdistill.reporting.columns import DEO, METRICS, NAMES, RUNS
+from fairdistill.reporting.columns import DEO, METRICS, NAMES, RUNS, VALIDATION
 from fairdistill.reporting.models import in_order, read_files, read_grids, read_models
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.runs import read_runs
@@ -583,7 +583,10 @@ def test_the_validation_split_has_a_table_of_its_own_that_changes_no_other(tmp_p
     assert {name: (tmp_path / name).read_bytes() for name in tables} == tables
     validation, runs = read_runs(tmp_path / "validation.csv"), read_runs(tmp_path / "runs.csv")
     pd.testing.assert_frame_equal(validation[NAMES], runs.query("dataset == 'utkface'")[NAMES].reset_index(drop=True))
-    assert validation.columns.tolist() == runs.columns.tolist()
+    assert validation.columns.tolist() == [*VALIDATION, *runs.columns[len(RUNS) :]]
+    cells = np.array([[*of.values()] for of in scores["cell_accuracy"].values()])
+    assert validation["mean_cell_accuracy"].to_numpy() == pytest.approx(cells.mean())
+    assert set(validation["smallest_cell"]) == {60 // cells.size}
     assert set(validation["n_images"]) == {60}
     assert validation["accuracy"].unique() == pytest.approx([scores["accuracy"]])
 

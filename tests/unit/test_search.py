@@ -10,21 +10,21 @@ from synthetic_results import CLASSES, GROUPS, make_predictions, make_record, pa
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.models import read_models
-from fairdistill.reporting.runs import read_runs, with_settings, write_csv
+from fairdistill.reporting.runs import read_validation, with_settings, write_csv
 from fairdistill.reporting.search import SEARCH, Candidates, choose, judge, read_search, search_markdown
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.sweeps import Search
 from scripts import choose_settings, report_search
 
-BASE = {"accuracy": 0.8, "deo_a": 0.4, "deo_m": 0.5, "worst_group_accuracy": 0.6}
 METHODS = ["mfd-lambda0", "mfd-lambda1"]
 GRID = {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", *METHODS], "seed": [0, 1]}
 
 
-def candidate(accuracy, deo_a=0.3, **other):
-    row = {"accuracy": accuracy, "deo_a": deo_a, "deo_m": deo_a, "worst_group_accuracy": accuracy - deo_a / 2}
-    return row | {"base_accuracy": 0.8, "at_chance": False} | other
+def candidate(of_cells, deo_a=0.3, **other):
+    row = {"mean_cell_accuracy": of_cells, "deo_a": deo_a, "deo_m": deo_a, "worst_group_accuracy": of_cells - deo_a / 2}
+    # over images all are as good as the base, and one that is less so is named by a test
+    return row | {"base_mean_cell_accuracy": 0.8, "accuracy": 0.9, "base_accuracy": 0.9, "at_chance": False} | other
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,12 @@ def candidate(accuracy, deo_a=0.3, **other):
         ({}, [candidate(0.6, 0.1), candidate(0.7, 0.2)], 1, "most accurate, as none is within 0.01"),
         ({}, [candidate(0.8, 0.2), candidate(0.8, 0.0, at_chance=True)], 0, "smallest DEO_A of the 1"),
         ({}, [candidate(0.8, 0.0, at_chance=True), candidate(0.7, 0.2)], 0, "most accurate, as none"),
+        (
+            {"accuracy": "images"},
+            [candidate(0.85, 0.3), candidate(0.85, 0.1, accuracy=0.8), candidate(0.7, 0.2)],
+            2,
+            "smallest DEO_A of the 2 within 0.01",
+        ),
         ({"rule": "most_accurate"}, [candidate(0.7, 0.0), candidate(0.9, 0.5)], 1, "most accurate"),
         (
             {"rule": "best_worst_group"},
@@ -100,8 +106,12 @@ def test_the_table_has_every_candidates_means_over_trainings(models):
     for row in table.to_dict("records"):
         assert row["deo_m"] == pytest.approx(of_each.loc[row["method"], "deo_m"].mean())
         assert row["accuracy_sd"] == pytest.approx(of_each.loc[row["method"], "accuracy"].std())
+        # here all cells have the same size
+        assert row["mean_cell_accuracy"] == pytest.approx(row["accuracy"])
+        assert row["deo_m_fair_baseline"] == pytest.approx(of_each.loc[row["method"], "deo_m_fair_baseline"].mean())
         assert row["base_deo_a"] == pytest.approx(of_each.loc["teacher", "deo_a"].mean())
         assert (row["trainings"], row["base_architecture"], row["base_method"]) == (2, "resnet", "teacher")
+        assert row["smallest_cell"] == 40
 
 
 def test_the_test_split_never_changes_the_choice(models, tmp_path):
@@ -110,7 +120,9 @@ def test_the_test_split_never_changes_the_choice(models, tmp_path):
     other = make_models(tmp_path, validation=BIAS, test=turned)
     means = other.runs.groupby("method")["deo_a"].mean()
     assert means["mfd-lambda1"] > means["mfd-lambda0"]
-    assert choose(other.runs, [SEARCHED])["chosen"].tolist() == [True, False]
+    assert choose(other.runs.assign(mean_cell_accuracy=other.runs["accuracy"], smallest_cell=40), [SEARCHED])[
+        "chosen"
+    ].tolist() == [True, False]
     pd.testing.assert_frame_equal(choose(other.validation, [SEARCHED]), choose(models.validation, [SEARCHED]))
 
 
@@ -152,7 +164,7 @@ def test_the_scripts_write_the_choice_and_then_what_it_does_in_test(models, tmp_
     run(choose_settings, validation=tmp_path / "validation.csv", searches=json.dumps([SEARCHED.to_json()]), csv=table)
     pd.testing.assert_frame_equal(
         read_search(table)[SEARCH],
-        choose(read_runs(tmp_path / "validation.csv"), [SEARCHED])[SEARCH],
+        choose(read_validation(tmp_path / "validation.csv"), [SEARCHED])[SEARCH],
         check_dtype=False,
         rtol=1e-8,
     )
