@@ -96,8 +96,13 @@ def choose(validation: pd.DataFrame, searches: Sequence[Candidates]) -> pd.DataF
     means = _means(validation)
     rows = []
     for search in searches:
-        for (dataset, architecture), found in means.groupby(PLACE[:2], sort=False):
-            of_method = found.set_index("method")
+        # an architecture may have bases alone
+        places = means[means["method"].isin(search.models)][PLACE[:2]].drop_duplicates()
+        if places.empty:
+            raise UserError(f"no model of {search.sweep} has scores on the validation split; train and evaluate them")
+        for dataset, architecture in places.itertuples(index=False):
+            of_place = means[(means["dataset"] == dataset) & (means["architecture"] == architecture)]
+            of_method = of_place.set_index("method")
             candidates = []
             for method, values in search.models.items():
                 if method not in of_method.index:
@@ -110,7 +115,8 @@ def choose(validation: pd.DataFrame, searches: Sequence[Candidates]) -> pd.DataF
                 candidates.append(
                     {"sweep": search.sweep, "accuracy_of": search.rule.accuracy}
                     | search.rule.model_dump(include={"rule", "metric", "margin"})
-                    | {"method": method, **row, **dict(zip(BASE, base[PLACE[1:]], strict=True))}
+                    | {"method": method, **row}
+                    | dict(zip(BASE, base[PLACE[1:]], strict=True))
                     | {name: base[name.removeprefix("base_")] for name in OF_BASE}
                     | {name: as_text(value) for name, value in values.items()}
                 )

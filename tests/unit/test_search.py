@@ -133,6 +133,21 @@ def test_a_model_that_stands_on_none_is_compared_with_the_teacher(models):
     assert table["base_accuracy"].tolist() == choose(models.validation, [SEARCHED])["base_accuracy"].tolist()
 
 
+def test_a_base_may_have_an_architecture_of_its_own(models):
+    is_base = models.validation["method"] == "teacher"
+    validation = models.validation.copy()
+    validation.loc[is_base, "architecture"] = validation.loc[~is_base, "base_architecture"] = "resnet34"
+    table = choose(validation, [SEARCHED])
+    assert table[["architecture", "base_architecture"]].drop_duplicates().to_numpy().tolist() == [
+        ["resnet", "resnet34"]
+    ]
+    assert table["chosen"].tolist() == [False, True]
+    with pytest.raises(
+        UserError, match=r"^no model of mfd has scores on the validation split; train and evaluate them"
+    ):
+        choose(validation[is_base], [SEARCHED])
+
+
 @pytest.mark.parametrize("lacking", ["teacher", "mfd-lambda1"])
 def test_a_model_without_scores_is_named(models, lacking):
     validation = models.validation.query("method != @lacking")
