@@ -68,8 +68,9 @@ figures: $(READY)  ## make the published tables and figures anew from their metr
 	$(REDRAW) --configfile config/utkface_folds.yaml
 	$(REDRAW) --configfile config/sweeps_digits.yaml
 
-bench: $(READY)  ## measure speed and memory, and whether the engines agree: half an hour of an idle machine
+bench: $(READY)  ## measure speed and memory, and whether the engines agree: an hour of an idle machine
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.methods
 	$(BIN)/python -m benchmarks.jobs
 	$(BIN)/python -m benchmarks.goals
 	$(BIN)/python -m benchmarks.workflow

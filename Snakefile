@@ -51,6 +51,7 @@ rule all:
         paths(f"{MODEL_FOLDER}/predictions.parquet", ALL_GRIDS),
         # needs the predictions, where metrics are older than these criteria
         CRITERIA,
+        FEATURES_TABLE if STUDY.probe_features else [],
         tables(),
         figures(),
 

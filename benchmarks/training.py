@@ -21,12 +21,12 @@ from benchmarks.training_plot import draw
 from benchmarks.training_table import summarise, to_markdown
 
 
-def run(engine: str, dataset: str, kind: str, role: str, *, steps: int, on_gpu: bool) -> list[dict]:
-    """The results of the processes that fill the machine."""
+def run(engine: str, dataset: str, kind: str, *what: str, steps: int, on_gpu: bool) -> list[dict]:
+    """The results of the processes that fill the machine; `what` is the option that says what they train."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     processes, threads = (1, cores) if engine == "reference" or on_gpu else (cores, 1)
     command = [sys.executable, "-m", "benchmarks.training_worker", "--engine", engine, "--dataset", dataset]
-    command += ["--kind", kind, "--role", role, "--steps", str(steps), "--threads", str(threads)]
+    command += ["--kind", kind, *what, "--steps", str(steps), "--threads", str(threads)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     running = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
@@ -57,8 +57,9 @@ def main() -> None:
     on_gpu = machine.has_gpu()
     rows = []
     for case in tqdm(cases, desc="training", unit="run"):
-        what = {key: value for key, value in case.items() if key != "round"}
-        rows.append(case | summarise(run(**what, steps=args.steps, on_gpu=on_gpu), case["dataset"]))
+        names = case["engine"], case["dataset"], case["kind"]
+        found = run(*names, "--role", case["role"], steps=args.steps, on_gpu=on_gpu)
+        rows.append(case | summarise(found, case["dataset"]))
     runs = pd.DataFrame(rows)
     args.output.mkdir(parents=True, exist_ok=True)
     runs.to_csv(args.output / "training.csv", index=False, float_format="%.5g")

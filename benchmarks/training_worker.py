@@ -11,17 +11,21 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.cases import BATCH_SIZE, DATASETS, METHODS, PARTS
+from benchmarks.cases import BATCH_SIZE, DATASETS, EPOCHS, METHODS, PARTS
 from fairdistill.data import ImageDataset
 from fairdistill.methods.base import Batch, Method, Task, method_class
 from fairdistill.networks import Classifier, build_network
 from fairdistill.runtime.provenance import peak_memory_mb
+from fairdistill.settings.methods import AnyMethod
+from fairdistill.settings.methods import Method as MethodSettings
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.training import Training
@@ -107,34 +111,69 @@ def window(batches: Callable, steps: int, begin: Callable, end: Callable) -> Cal
     return iterate
 
 
-def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps: int, threads: int) -> dict:
-    """Train for `steps` steps and return what they cost."""
+class Subject(NamedTuple):
+    """A training whose steps are timed.
+
+    Attributes
+    ----------
+    feature_seconds
+        What reading the base's outputs for all images took beforehand; 0 where it is read in each step.
+    """
+
+    engine: ModuleType
+    device: torch.device
+    settings: Training
+    images: Images
+    network: Classifier
+    method: Method
+    ask_base: Callable[..., dict[str, torch.Tensor]] | None
+    feature_seconds: float
+
+    def optimizers(self, stage: str) -> dict[str, torch.optim.Optimizer]:
+        make = partial(make_optimizer, self.engine.optimizer, self.device, self.settings)
+        return self.method.optimizers(stage, self.network, make)
+
+
+def set_up(
+    engine_name: str, dataset_name: str, kind: str, method_settings: MethodSettings, *, steps: int, threads: int
+) -> Subject:
+    """Make everything that the steps of a training need, with as many random images as `window` takes."""
     settings = Training(epochs=1, batch_size=BATCH_SIZE, threads=threads, engine=engine_name)
-    network_settings, method_settings = read_settings(AnyNetwork, {"kind": kind}, where="--kind"), METHODS[role]
+    network_settings = read_settings(AnyNetwork, {"kind": kind}, where="--kind")
     be_deterministic(threads)
     engine, device, precision = choose_computing(settings, network_settings)
     size, n_classes, n_groups, n_train, _ = DATASETS[dataset_name]
     dataset = random_images(size, n_classes, n_groups, BATCH_SIZE * (WARM_UP + steps + COOL_DOWN))
     images = engine.Images(dataset, "train", device)
-    clock = Clock(device)
-
     torch.manual_seed(0)
-    network = build_network(network_settings, n_classes)
+    kind_of_method = method_class(method_settings)
+    network = build_network(network_settings, kind_of_method.n_outputs(method_settings, n_classes, n_groups))
     base = build_network(network_settings, n_classes) if method_settings.stands_on else None
     task = Task(n_classes, n_groups, images.label.cpu(), images.group.cpu(), images.size, network, base)
-    method = method_class(method_settings)(method_settings, task)
-    ask_base, feature_seconds = None, 0.0
+    method = kind_of_method(method_settings, task)
+    network, method = engine.prepare(network, method, device)
+    network.bf16 = precision == "bf16"
+    ask_base, clock = None, Clock(device)
     if method.uses_base:
-        clock.start()
-        ask_base = engine.BaseOutputs(base, method, images, flip=True)
+        # as much room for the base's outputs as these few images would have beside all others of the data set
+        room = {"CACHE": getattr(engine.BaseOutputs, "CACHE", 0) * len(images) // n_train}
+        ask_base = type("BaseOutputs", (engine.BaseOutputs,), room)(base, method, images, flip=True)
         clock.stop()
-        feature_seconds = clock.seconds
+    kept = getattr(ask_base, "kept", None)
+    return Subject(engine, device, settings, images, network, method, ask_base, clock.seconds if kept else 0.0)
+
+
+def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps: int, threads: int) -> dict:
+    """Train for `steps` steps and return what they cost."""
+    method_settings = METHODS[role]
+    subject = set_up(engine_name, dataset_name, kind, method_settings, steps=steps, threads=threads)
+    engine, device, settings, images, network, method, ask_base, feature_seconds = subject
+    clock = Clock(device)
+    n_train = DATASETS[dataset_name].n_train
     # what grows with the data set, of which there is only a part here; images on a disk are mapped, not in memory
     in_memory = [ask_base, images] if device.type == "cuda" else [ask_base]
     bytes_per_image = sum(tensor_bytes(owner) for owner in in_memory) / len(images)
-    network, method = engine.prepare(network, method, device)
-    network.bf16 = precision == "bf16"
-    optimizers = method.optimizers(STAGE, network, partial(make_optimizer, engine.optimizer, device, settings))
+    optimizers = subject.optimizers(STAGE)
     flops = flops_of_step(network, method, images, ask_base)
 
     plain_batches = images.batches
@@ -171,14 +210,40 @@ def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps:
     return {
         "step_ms": 1e3 * seconds,
         "parts_ms": {part: 1e3 * seconds * shares.get(part, 0.0) for part in PARTS},
-        "feature_ms_per_image": 1e3 * feature_seconds / len(images) if engine_name == "fast" else 0.0,
+        "feature_ms_per_image": 1e3 * feature_seconds / len(images),
         "gflop_per_step": flops / 1e9,
-        "precision": precision,
+        "precision": "bf16" if network.bf16 else "fp32",
         "device": device.type,
         "memory_mb": peak_memory_mb() + max(workers) + (0 if on_gpu else of_other_images),
         "gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20 + of_other_images if on_gpu else None,
         "mfd_loss_ms": mfd_loss_ms(method, network.width, device) if method_settings.kind == "mfd" else None,
     }
+
+
+def measure_method(
+    engine_name: str, dataset_name: str, kind: str, method_settings: MethodSettings, *, steps: int, threads: int
+) -> dict:
+    """Return the milliseconds of an average step of a whole training by a method, over all of its stages.
+
+    Each stage is timed for `steps` steps, and counts by its share of `EPOCHS` epochs. Reading the base's outputs
+    beforehand is spread over the steps of these epochs.
+    """
+    subject = set_up(engine_name, dataset_name, kind, method_settings, steps=steps, threads=threads)
+    engine, device, settings, images, network, method, ask_base, feature_seconds = subject
+    clock, plain_batches = Clock(device), images.batches
+    spent = 0.0
+    stages = [stage for stage in method.stages(EPOCHS) if stage.epochs]
+    for stage in stages:
+        optimizers = subject.optimizers(stage.name)
+        images.batches = window(plain_batches, steps, clock.start, clock.stop)
+        take_step = make_step(network, method, optimizers, images, ask_base, stage.name)
+        if method.fixed_step:
+            take_step = engine.record(take_step, device)
+        numbers = {"span": range(1), "epoch": 0, "epochs": 1}
+        train_epoch(network, method, optimizers, images, take_step, settings, **numbers, rng=np.random.default_rng(0))
+        spent += clock.seconds / steps * stage.epochs / EPOCHS
+    base_seconds = feature_seconds / len(images) * BATCH_SIZE / EPOCHS
+    return {"step_ms": 1e3 * (spent + base_seconds), "base_ms": 1e3 * base_seconds, "device": device.type}
 
 
 def tensor_bytes(owner: object) -> int:
@@ -252,12 +317,19 @@ def main() -> None:
     parser.add_argument("--engine", required=True)
     parser.add_argument("--dataset", choices=DATASETS, required=True)
     parser.add_argument("--kind", required=True)
-    parser.add_argument("--role", choices=METHODS, required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--role", choices=METHODS)
+    what.add_argument("--method", type=json.loads, help="settings of any method, as JSON")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    result = measure(args.engine, args.dataset, args.kind, args.role, steps=args.steps, threads=args.threads)
-    result["peak_gflops"] = matrix_peak(result["precision"], args.threads)
+    numbers = {"steps": args.steps, "threads": args.threads}
+    if args.role:
+        result = measure(args.engine, args.dataset, args.kind, args.role, **numbers)
+        result["peak_gflops"] = matrix_peak(result["precision"], args.threads)
+    else:
+        method = read_settings(AnyMethod, args.method, where="--method")
+        result = measure_method(args.engine, args.dataset, args.kind, method, **numbers)
     print(json.dumps(result))
 
 

@@ -6,8 +6,8 @@ the predictions of its model where those are there: to rounding, or to 0.01 wher
 numbers differ, made the bootstrap. The accuracy of each cell is compared with the file of probabilities beside the
 metrics file, too, which must be there where the metrics file names one: to what half precision leaves open, which is
 whether an image is right whose most probable classes have become equal. Files of a model must have the checksums that
-its metrics file names, and the base of a student must be the one that the study has evaluated. Exits with status 1
-where anything differs.
+its metrics file names, and the base of a student must be the one that the study has evaluated. Features must have been
+probed of the models that were evaluated. Exits with status 1 where anything differs.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from fairdistill.evaluation.probabilities import read_cells
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, compared_runs
 from fairdistill.reporting.columns import IDENTITY, MEASURED, OVER_SEEDS, PLACE
 from fairdistill.reporting.criteria import criteria_table
+from fairdistill.reporting.features import Features, features_table, read_features, read_probed
 from fairdistill.reporting.models import Models, in_grid_order, in_order, read_files
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
@@ -78,7 +79,9 @@ def main() -> None:
         if name in published:
             wrong += differences_of_scores(published.pop(name), *scored, results=args.results)
     published.pop("label_noise.csv", None)  # of the archive alone
-    again = tables(models, published, study)
+    features = sorted((args.results / "features").rglob("*.json"))
+    wrong += [difference for path in features for difference in differences_of_features(path, args.results)]
+    again = tables(models, published, study, read_features(features))
     if "ablations.csv" in published:
         try:
             again |= ablation_tables(models, published["ablations.csv"], study)
@@ -126,7 +129,7 @@ def configuration(files: list[Path], runs: pd.DataFrame) -> Study:
     return study
 
 
-def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str, str]:
+def tables(models: Models, published: dict[str, Path], study: Study, features: Features) -> dict[str, str]:
     """Make the text of every table of the study again, by file name."""
     names = read_runs(published["runs.csv"])[IDENTITY]
     if models.runs.merge(names).empty:
@@ -148,6 +151,12 @@ def tables(models: Models, published: dict[str, Path], study: Study) -> dict[str
     # there only where the models were evaluated since there are criteria
     if "criteria.csv" in published:
         texts["criteria.csv"] = csv_text(criteria_table(in_grid_order(models.criteria.merge(names), order)))
+    # there only where the configuration has them probed, and where the models were there
+    if "features.csv" in published:
+        tests, consistency = (
+            in_grid_order(table.merge(names), order) for table in (features.tests, features.consistency)
+        )
+        texts["features.csv"] = csv_text(features_table(Features(tests, consistency)))
     if study.paper_values:
         texts |= paper_tables(summary, paired, study)
     # there only where the published study was, when the tables were made
@@ -247,6 +256,16 @@ def differences_of_probabilities(path: Path, record: dict) -> list[str]:
         elif ((answers.accuracy < least - ROUNDING) | (answers.accuracy > most + ROUNDING)).any():
             wrong.append(f"{path}: {label(field)}correctness does not follow from {file}")
     return wrong
+
+
+def differences_of_features(path: Path, results: Path) -> list[str]:
+    """Say where the features that were probed are not those of the model that was evaluated."""
+    metrics = results / "metrics" / path.relative_to(results / "features")
+    if not metrics.exists():
+        return [f"{path}: there is no {metrics}"]
+    probed, record = read_probed(path), read_record(metrics)
+    same = (probed.run, probed.inputs, probed.outputs) == (record.run, record.inputs, record.outputs)
+    return [] if same else [f"{path}: is of another model than {metrics}"]
 
 
 def fields_of(record: dict) -> dict[str, None]:

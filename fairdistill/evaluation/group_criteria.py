@@ -18,6 +18,10 @@ prediction k, the true class y and the group a of an image, and P over the image
   than the labels do. Wang and Russakovsky, "Directional Bias Amplification", ICML 2021, from group to prediction. Their
   formula counts pairs without association as negative, their code leaves them out, and so does this;
 - worst group's accuracy: the smallest P(k = y | a);
+- counterfactual flip rate: the share of images whose prediction is not the same in all groups, where the test split has
+  every image in each group, as CIFAR-10S and Digits-S have: there the copy in another group is the counterfactual of
+  counterfactual fairness (Kusner et al., NIPS 2017). Garg et al., "Counterfactual Fairness in Text Classification
+  through Robustness", AIES 2019, count such flips in text. Labels that were drawn at random are compared as drawn;
 - expected calibration error (ECE): the sum over bins of the confidence, the probability of the prediction, of
   |share of right answers - mean confidence| times the share of images in the bin. The bins are 15 of equal width, each
   with its upper end. Guo et al., ICML 2017, equation 3;
@@ -28,7 +32,9 @@ Images count as they do in the accuracy over all images (`Correctness.weighting`
 images, from the bootstrap of `fairdistill.evaluation.uncertainty`, with fewer resamples. Those of differences between
 groups invert a test, as those of DEO do, and so do those of the ECE, which is a sum of differences; both are too large
 on average, and `corrected` is freed of that. That of the worst group's accuracy joins simultaneous intervals of all
-groups' (Bonferroni), and is the longer for it. Bias amplification and the Brier score have percentile intervals.
+groups' (Bonferroni), and is the longer for it. Bias amplification and the Brier score have percentile intervals. The
+flip rate, a share of independent images, has Wilson's, for percentiles are empty where no image flips; that the numbers
+of images of the classes are fixed makes the true one a little shorter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +45,7 @@ import pandas as pd
 
 from fairdistill.evaluation.correctness import Correctness
 from fairdistill.evaluation.criteria import MEASURES
-from fairdistill.evaluation.uncertainty import ENDS, RESAMPLES, SEED, TAIL, deo_interval
+from fairdistill.evaluation.uncertainty import ENDS, RESAMPLES, SEED, TAIL, deo_interval, wilson_interval
 
 BINS = 15
 # these criteria need every image in each resample
@@ -124,6 +130,12 @@ def assess_criteria(
             observed[a, y] = values[a, y].mean(axis=0)
             drawn[:, a, y] = times @ values[a, y]
     found = _criteria(_cells(observed, n_classes), _cells(drawn, n_classes), correctness.share, groups, training_images)
+    if correctness.paired:
+        chosen_class = [
+            np.stack([values[a, y][:, :n_classes].argmax(axis=1) for a in together])
+            for together, y in correctness.strata
+        ]
+        found["counterfactual_flip_rate"] = _flip_rate(chosen_class, correctness.share.sum(axis=0))
     return {"resamples": draws, "seed": SEED, "bins": BINS, **found}
 
 
@@ -200,6 +212,23 @@ def _worst(observed: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
     tail = TAIL / len(observed)
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0).min(axis=1)
     return {"value": float(observed.min()), "low": float(low), "high": float(high)}
+
+
+def _flip_rate(predictions: Sequence[np.ndarray], share: np.ndarray) -> dict[str, float]:
+    """The share of images that are not predicted alike in all groups.
+
+    Parameters
+    ----------
+    predictions : for each class, int array of shape (n_groups, images)
+    share : shape (n_classes,)
+        The weight of each class.
+    """
+    flips = np.array([(of_class != of_class[0]).any(axis=0).mean() for of_class in predictions])
+    value = float(share @ flips)
+    # as many images that count alike as are worth these
+    n = 1 / sum(weight**2 / of_class.shape[1] for weight, of_class in zip(share, predictions, strict=True))
+    low, high = wilson_interval(value, n)
+    return {"value": value, "low": low, "high": high}
 
 
 def _diagonal(square: np.ndarray) -> np.ndarray:

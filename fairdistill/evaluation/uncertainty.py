@@ -30,6 +30,7 @@ from itertools import permutations
 from typing import SupportsFloat
 
 import numpy as np
+from scipy import stats
 
 from fairdistill.evaluation.correctness import Correctness
 from fairdistill.evaluation.criteria import MEASURES, ROUNDING, is_at_chance, overall
@@ -105,6 +106,24 @@ def verdict(deo: float, fair_baseline_high: float, *, at_chance: bool) -> str:
     if at_chance:
         return AT_CHANCE
     return ABOVE if deo > fair_baseline_high else FAIR
+
+
+def wilson_interval(share: float, n: float) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of a share of n independent images.
+
+    Wilson, Journal of the American Statistical Association 22, 1927. It is never empty, also where the share is 0 or 1.
+    Where images do not count the same, n is how many that do would leave the share as uncertain.
+
+    Examples
+    --------
+    >>> wilson_interval(0.0, 100)
+    (0.0, 0.036993498206985256)
+    """
+    squared = float(stats.norm.ppf(1 - TAIL)) ** 2 / n
+    middle, half = share + squared / 2, np.sqrt(squared * (share * (1 - share) + squared / 4))
+    low, high = (middle - half) / (1 + squared), (middle + half) / (1 + squared)
+    # at 0 and 1 rounding would leave the share out
+    return float(max(0.0, min(share, low))), float(min(1.0, max(share, high)))
 
 
 def extremes(accuracy: np.ndarray, *, measure: str) -> np.ndarray:

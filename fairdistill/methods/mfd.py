@@ -202,6 +202,10 @@ class MFD(Method):
     terms of the layers are added. Where the two networks differ in width, a linear regressor without bias, trained with
     the student, maps its features to the base's width.
 
+    With `joint` the MFD term is D^2(p^T, p^S) of the whole batch, regardless of class and group, which Jung et al. have
+    as the option `--jointfeature` of their code; none of the commands that they publish uses it. It asks the student
+    only for the teacher's features as a whole: what it does for fairness comes from how the batches are drawn.
+
     KD is Hinton's term of the logits (see `fairdistill.methods.kd`), which the authors' trainer adds with the factor
     `lambh`. It is constant here, as in the authors' commands (`--no-annealing`); without that option their code lowers
     it by 3 / (epochs - 1) after each epoch, from 4 to 1 by default.
@@ -249,14 +253,19 @@ class MFD(Method):
         settings = self.settings
         terms = {"cross_entropy": cross_entropy(output.logits, batch.label)}
         if self.places:
+            label, group, n_classes, n_groups = batch.label, batch.group, self.n_classes, self.n_groups
+            if settings.joint:
+                # joint features are those of one class and one group
+                label = group = torch.zeros_like(batch.label)
+                n_classes = n_groups = 1
             discrepancies = [
                 self.discrepancy(
                     batch.base[other or FEATURES],
                     regressor(features(output, layer, pooled=self.pooled)),
-                    batch.label,
-                    batch.group,
-                    n_classes=self.n_classes,
-                    n_groups=self.n_groups,
+                    label,
+                    group,
+                    n_classes=n_classes,
+                    n_groups=n_groups,
                     kernel=settings.kernel,
                     sigma=settings.sigma,
                     degree=settings.degree,

@@ -112,13 +112,20 @@ def _require_bases(pattern: str, runs: pd.DataFrame) -> None:
         base = (run["dataset"], run["base_architecture"], run["base_method"], run["seed"], run["fold"])
         if base not in known:
             folds = sorted(set(runs.loc[runs["dataset"] == run["dataset"], "fold"]))
-            path = _path(pattern, [run[name] for name in NAMES], folds)
+            path = path_of_model(pattern, [run[name] for name in NAMES], folds)
             raise UserError(
                 f"{path}: stands on {_words(base)}, which the grids lack; train and evaluate the model again"
             )
 
 
-def _path(pattern: str, names: Iterable, folds: Sequence[int]) -> str:
+def path_of_model(pattern: str, names: Iterable, folds: Sequence[int]) -> str:
+    """Return the path of a model's file: `pattern`, see `read_models`, with its values of `NAMES` filled in.
+
+    Parameters
+    ----------
+    folds
+        All that the model's data set has.
+    """
     for name, value in zip(NAMES, names, strict=True):
         part = value if name != "fold" else name_folds(folds)[list(folds).index(value)]
         pattern = pattern.replace(f"{{{name}}}", str(part))
@@ -131,7 +138,7 @@ def _files(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> dict[str, t
     for grid in grids:
         folds = grid.get("fold", [0])
         for names in itertools.product(*(grid[name] for name in NAMES if name != "fold"), folds):
-            found[_path(pattern, names, folds)] = names
+            found[path_of_model(pattern, names, folds)] = names
     return found
 
 

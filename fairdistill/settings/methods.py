@@ -174,6 +174,12 @@ class Mfd(Distillation):
         "base's layer at the same distance from the last; the terms of several layers are added. `null` takes what "
         "`features` says of the last map.",
     )
+    joint: Flag = Field(
+        False,
+        description="Whether the fairness term compares the joint features of a batch, those of all its images at "
+        "once, in place of each group's within each class: `--jointfeature` of the MFD authors' code. The term then "
+        "knows neither classes nor groups.",
+    )
     kd_weight: Number = Field(
         0.0,
         ge=0,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, PrivateAttr
 
-from fairdistill.settings.base import AtLeastOne, Name, OrNull, Settings, Text
+from fairdistill.settings.base import AtLeastOne, Flag, Name, OrNull, Settings, Text
 from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
 from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Base, Erm, Method, Mfd
 from fairdistill.settings.networks import AnyNetwork, ResNet18, ShuffleNetV2
@@ -89,6 +89,12 @@ class Study(Settings):
         description="How one model of a sweep is chosen, by the name of the sweep in `students` (see below).",
     )
     training: Training = Field(Training(), description="How every network is trained, whatever its method.")
+    probe_features: Flag = Field(
+        False,
+        description="Whether the features of each model of the main grid are probed as well, for "
+        "`tables/features.csv`: a two-sample test between the groups of each class, and consistency. It takes some "
+        "seconds for each model, and its weights.",
+    )
     paper_values: Annotated[Text | None, OrNull] = Field(
         None,
         description="A CSV file with the numbers of a paper, which are compared with the study's; `null` for none.",

@@ -4,14 +4,21 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from method_trainings import method_settings
 from synthetic_trainings import result, runs
 
 from benchmarks import training_worker
 from benchmarks.cases import EPOCHS, PARTS, Dataset
 from benchmarks.training_plot import draw
 from benchmarks.training_table import medians, ratios, summarise, to_markdown
-from benchmarks.training_worker import COOL_DOWN, WARM_UP, measure, tensor_bytes, window
-from fairdistill.training.engines import reference
+from benchmarks.training_worker import COOL_DOWN, WARM_UP, measure, measure_method, tensor_bytes, window
+from fairdistill.training.engines import fast, reference
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setattr(training_worker, "BATCH_SIZE", 16)
+    monkeypatch.setitem(training_worker.DATASETS, "tiny", Dataset(32, 3, 2, 1000, 100))
 
 
 def test_two_processes_do_twice_the_work_of_one():
@@ -76,9 +83,7 @@ def test_only_the_steps_in_the_window_are_timed():
 
 @pytest.mark.parametrize("role", ["teacher", "student"])
 @pytest.mark.parametrize("engine", ["reference", "fast"])
-def test_a_worker_measures_every_part_that_its_role_and_its_engine_have(monkeypatch, engine, role):
-    monkeypatch.setattr(training_worker, "BATCH_SIZE", 16)
-    monkeypatch.setitem(training_worker.DATASETS, "tiny", Dataset(32, 3, 2, 1000, 100))
+def test_a_worker_measures_every_part_that_its_role_and_its_engine_have(tiny, monkeypatch, engine, role):
     monkeypatch.setattr(reference, "WORKERS", 0)
     found = measure(engine, "tiny", "shufflenet_v2_x1_0", role, steps=1, threads=1)
     parts = found["parts_ms"]
@@ -94,3 +99,23 @@ def test_what_is_kept_of_the_base_counts_as_memory():
     owner = SimpleNamespace(kept={"features": torch.zeros(3, dtype=torch.float64)}, rows=torch.zeros(2), name="x")
     assert tensor_bytes(owner) == 3 * 8 + 2 * 4
     assert tensor_bytes(None) == 0
+
+
+def test_the_stages_of_a_method_count_by_their_epochs(tiny, monkeypatch):
+    spent = iter([0.0, 7.0, 13.0])
+
+    def stop(clock):
+        clock.seconds = next(spent)
+
+    monkeypatch.setattr(training_worker.Clock, "stop", stop)
+    fitnets = method_settings(kind="fitnets", hint_share=0.25)
+    found = measure_method("fast", "tiny", "shufflenet_v2_x1_0", fitnets, steps=2, threads=1)
+    assert found == {"step_ms": pytest.approx(1e3 * (0.25 * 7 + 0.75 * 13) / 2), "base_ms": 0.0, "device": "cpu"}
+
+
+@pytest.mark.parametrize(("method", "kept"), [({"kind": "kd"}, True), ({"kind": "nst"}, False)])
+def test_what_a_real_data_set_has_no_room_for_is_read_in_each_step(tiny, monkeypatch, method, kept):
+    # 3 + 2 numbers of an image, or whole maps
+    monkeypatch.setattr(fast.BaseOutputs, "CACHE", 2 * 1000 * 100)
+    found = measure_method("fast", "tiny", "shufflenet_v2_x1_0", method_settings(**method), steps=1, threads=1)
+    assert (found["base_ms"] > 0) == kept

@@ -48,7 +48,9 @@ def test_an_empty_config_is_the_papers_grid():
     assert complete(STATED).to_json() == complete({}).to_json() | compared
 
 
-@pytest.mark.parametrize("name", ["demo", "methods_demo", "ablations", "authors", "utkface_folds", "sweeps_digits"])
+@pytest.mark.parametrize(
+    "name", ["demo", "methods_demo", "ablations", "authors", "utkface_folds", "methods", "sweeps_digits"]
+)
 def test_a_config_file_is_valid_over_the_papers_grid(name):
     given = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
     complete(merged(STATED, given), given)
@@ -60,6 +62,18 @@ def test_a_config_file_of_a_stream_is_valid_over_the_demo(source):
     for name in ("demo", "streams", f"streams/{source}"):
         config = merged(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")))
     assert complete(config).study == f"streams_{source}"
+
+
+@pytest.mark.parametrize("name", ["digits", "utkface"])
+def test_the_comparison_of_methods_is_of_the_same_methods_on_other_data(name):
+    config, studies = STATED, []
+    for file in ("methods", f"methods_{name}"):
+        config = merged(config, yaml.safe_load((ROOT / "config" / f"{file}.yaml").read_text(encoding="utf-8")))
+        studies.append(complete(config))
+    whole, part = studies
+    assert part.students == whole.students
+    assert set(part.methods) <= set(whole.methods)
+    assert part.study == f"methods_{name}"
 
 
 def test_the_demo_stands_alone_and_is_compared_with_nothing():
@@ -185,6 +199,7 @@ def test_settings_are_written_under_the_names_of_a_configuration():
         "offset": 1.0,
         "features": "pooled",
         "layers": None,
+        "joint": False,
         "kd_weight": 0.0,
         "kd_temperature": 3.0,
     }

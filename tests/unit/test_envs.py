@@ -36,6 +36,7 @@ LOADED_BY_NAME = {
     "download_dataset": ["data"],
     "prepare_dataset": ["data"],
     "train_model": ["training/engines", "methods", "networks"],
+    "probe_features": ["networks"],
 }
 
 

@@ -26,6 +26,7 @@ METHODS = [
     {"kind": "mfd"},
     {"kind": "mfd", "kernel": "polynomial", "sampling": "plain"},
     {"kind": "mfd", "features": "flattened"},
+    {"kind": "mfd", "joint": True},
     {"kind": "kd"},
     {"kind": "mfd", "kd_weight": 2.0},
     {"kind": "at"},

@@ -186,6 +186,57 @@ def test_labels_that_were_drawn_are_scored_in_place_of_the_most_probable():
     assert found["criteria"]["ece"]["value"] == pytest.approx(ece(p, table["label"], drawn))
 
 
+def paired(seed, *, n=150, n_groups=2, flips=0.2):
+    """The same images in each group, the rows shuffled; in later groups some of the probabilities are exchanged."""
+    rng = np.random.default_rng(seed)
+    first = predictions(seed, n=n, n_groups=1)
+    columns = ["p0", "p1", "p2"]
+    groups = [first]
+    for a in range(1, n_groups):
+        other, changed = first.assign(group=a), rng.random(n) < flips
+        other.loc[changed, columns] = other.loc[changed, ["p1", "p2", "p0"]].to_numpy()
+        groups.append(other)
+    return pd.concat(groups).sample(frac=1, random_state=seed).reset_index(drop=True)
+
+
+@pytest.mark.parametrize("n_groups", [2, 3])
+def test_flips_are_counted_image_by_image(n_groups):
+    table = paired(3, n_groups=n_groups)
+    table["k"] = probabilities(table).argmax(1)
+    different = [len({*found["k"]}) > 1 for _, found in table.groupby("image_id")]
+    found = criteria(table)["counterfactual_flip_rate"]
+    assert found["value"] == pytest.approx(np.mean(different))
+    theirs = stats.binomtest(sum(different), len(different)).proportion_ci(method="wilson")
+    assert (found["low"], found["high"]) == pytest.approx(theirs)
+    # the labels that were drawn, where there are any
+    drawn = criteria(table.assign(prediction=table["group"]))["counterfactual_flip_rate"]
+    assert (drawn["value"], drawn["high"]) == (1, 1)
+
+
+def test_a_model_that_never_flips_has_an_interval_above_zero():
+    found = criteria(paired(4, n=100, flips=0))["counterfactual_flip_rate"]
+    assert (found["value"], found["low"]) == (0, 0)
+    assert found["high"] == pytest.approx(stats.binomtest(0, 100).proportion_ci(method="wilson").high)
+
+
+def test_where_classes_count_alike_fewer_images_of_one_count_more():
+    table = paired(5, n=300)
+    table = table[(table["label"] > 0) | (table["image_id"] < "0060")].reset_index(drop=True)
+    table["k"] = probabilities(table).argmax(1)
+    flips = table.groupby("image_id")["k"].nunique() > 1
+    of_class = flips.groupby(table.groupby("image_id")["label"].first()).mean()
+    found, of_images = (
+        criteria(table, weighting=weighting)["counterfactual_flip_rate"] for weighting in ("cells", "images")
+    )
+    assert found["value"] == pytest.approx(of_class.mean())
+    assert found["value"] != pytest.approx(of_images["value"])
+    assert found["high"] - found["low"] > of_images["high"] - of_images["low"]
+
+
+def test_without_the_same_images_in_each_group_no_flips_are_counted():
+    assert "counterfactual_flip_rate" not in criteria(predictions(0))
+
+
 # intervals
 
 

@@ -260,6 +260,38 @@ def test_the_method_passes_its_settings_to_the_loss(options, printed):
     assert expected != pytest.approx(1.5 * reference(*sample_), rel=0.01)
 
 
+@pytest.mark.parametrize("printed", [False, True])
+@pytest.mark.parametrize("options", [{"sigma": 0.5}, {"kernel": "polynomial", "offset": 0.0}], ids=str)
+def test_joint_features_are_those_of_the_whole_batch(options, printed):
+    """K_TT.mean() + K_SS.mean() - 2 K_TS.mean() of the authors' trainer with --jointfeature, here by sklearn."""
+    teacher, student, label, group = sample(10)
+    joint = method(D, D, joint=True, **options)
+    if printed:
+        joint.use_printed_formula()
+    student.requires_grad_()
+    terms, _ = terms_of(joint, (teacher, student, label, group))
+    both = np.concatenate([teacher.numpy(), student.detach().numpy()])
+    if "sigma" in options:
+        k = rbf_kernel(both, gamma=1 / euclidean_distances(both[:24], both[24:], squared=True).mean())
+    else:
+        k = polynomial_kernel(normalize(both), degree=2, gamma=1, coef0=0)
+    expected = k[:24, :24].mean() + k[24:, 24:].mean() - 2 * k[:24, 24:].mean()
+    assert terms["mfd"].item() == pytest.approx(1.5 * expected, rel=1e-9)
+    # the same where each image belongs to another cell, and another than the discrepancy of the cells
+    again, _ = terms_of(joint, (teacher, student, (label + 1) % C, 1 - group))
+    assert again["mfd"].item() == terms["mfd"].item()
+    of_cells, _ = terms_of(method(D, D, **options), (teacher, student, label, group))
+    assert of_cells["mfd"].item() != pytest.approx(terms["mfd"].item(), rel=0.01)
+    terms["mfd"].backward()
+    assert student.grad.abs().min() > 0
+
+
+def test_joint_features_that_are_the_teachers_give_zero():
+    teacher, _, label, group = sample(10)
+    terms, _ = terms_of(method(D, D, joint=True), (teacher, teacher.flip(0), label, group))
+    assert terms["mfd"].item() == pytest.approx(0, abs=1e-12)
+
+
 def test_without_a_fairness_term_the_base_is_not_asked():
     mfd = method(D, D, **{"lambda": 0})
     assert not mfd.uses_base
@@ -568,6 +600,7 @@ def test_a_student_of_the_fairness_term_and_of_the_logits_is_resumed_to_the_bit(
         ({"kind": "mfd", "kd_weight": -1}, "method: kd_weight is -1; it must be at least 0"),
         ({"kind": "mfd", "kd_temperature": 0}, "method: kd_temperature is 0; it must be above 0"),
         ({"kind": "mfd", "layers": []}, "method: layers is empty; name at least one"),
+        ({"kind": "mfd", "joint": "yes"}, 'method: joint is "yes"; it must be true or false'),
         ({"kind": "mfd", "features": "flat"}, "method: features is \"flat\"; did you mean 'flattened'?"),
     ],
 )

@@ -84,6 +84,15 @@ def test_the_ablations_are_the_papers_grid_and_more(workdir):
     assert (jobs["download_dataset"], jobs["prepare_dataset"]) == (2, 4)
 
 
+def test_features_are_probed_where_the_configuration_says_so(workdir):
+    probed = planned("--configfile", TINY, "--config", "probe_features=true", directory=workdir)
+    # of the main grid and its base, and not of the ablation
+    assert (probed["probe_features"], probed["make_features"]) == (4, 1)
+    # they need the models, unlike all other tables
+    pages = planned("figures", "--configfile", TINY, "--config", "probe_features=true", directory=workdir)
+    assert not {"probe_features", "make_features"} & set(pages)
+
+
 def test_a_base_is_trained_and_evaluated_though_the_grid_lacks_it(workdir):
     jobs = planned("--configfile", TINY, directory=workdir)
     # the ResNet teacher that `from_resnet` stands on, beside the teacher and the three students of the grids

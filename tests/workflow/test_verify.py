@@ -9,7 +9,7 @@ import sys
 
 import pandas as pd
 import pytest
-from running import TINY
+from running import TINY, planned, snakemake
 
 MODEL = "digits_s/shufflenet/mfd/seed0"
 
@@ -33,6 +33,34 @@ def test_what_the_workflow_made_holds(results, checkout):
 
     assert done.returncode == 0, done.stderr
     assert "5 metrics files and the tables from them hold; compared with the predictions of 5" in done.stdout
+
+
+def test_features_that_were_probed_hold_until_they_are_of_another_model(study, checkout, tmp_path):
+    """Runs what the shared study leaves out: two probes, of the models of a smaller grid, and their table."""
+    own = shutil.copytree(study, tmp_path / "study", copy_function=shutil.copy2)
+    target = "results/tiny/tables/features.csv"
+    given = (target, "--configfile", TINY, "--config", "methods=[mfd]")
+    where = {"project": checkout, "directory": own}
+    done = snakemake("--cores", 2, *given, **where)
+    assert done.returncode == 0, done.stdout
+    assert planned(*given, **where) == {}
+    table = pd.read_csv(own / target)
+    assert table.groupby(["method", "measure"], sort=False).size().to_dict() == {
+        ("teacher", "mmd2"): 10, ("teacher", "consistency"): 1, ("mfd", "mmd2"): 10, ("mfd", "consistency"): 1,
+    }  # fmt: skip
+    results = own / "results" / "tiny"
+    assert verify(results, checkout).returncode == 0
+
+    probed = results / "features" / f"{MODEL}.json"
+    record = json.loads(probed.read_text())
+    record["outputs"]["weights.safetensors"] = "0" * 64
+    record["features"]["consistency"]["value"] = 0.5
+    probed.write_text(json.dumps(record))
+
+    wrong = verify(results, checkout).stderr.splitlines()
+    assert wrong[0] == f"{probed}: is of another model than {results / 'metrics' / MODEL}.json"
+    assert wrong[1].startswith("tables/features.csv: line 23 is ")
+    assert len(wrong) == 3
 
 
 def test_an_altered_prediction_is_found(results, checkout):

@@ -23,6 +23,7 @@ MODEL_FILES = {
 }
 METRICS = f"{RESULTS}/metrics/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}.json"
 PROBABILITIES = METRICS.replace(".json", ".parquet")
+FEATURES = f"{RESULTS}/features/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}.json"
 # the name of a model in the names of log files
 MODEL_NAME = "{dataset}.{architecture}.{method}.seed{seed}{fold}"
 TABLES = f"{RESULTS}/tables"

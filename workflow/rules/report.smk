@@ -5,6 +5,7 @@ SUMMARY = f"{TABLES}/summary.csv"
 PAIRED = f"{TABLES}/paired.csv"
 CRITERIA = f"{TABLES}/criteria.csv"
 VALIDATION = f"{TABLES}/validation.csv"
+FEATURES_TABLE = f"{TABLES}/features.csv"
 
 
 rule aggregate_results:
@@ -75,6 +76,30 @@ rule make_criteria:
     shell:
         "python -m scripts.make_criteria --metrics {params.metrics:q} --grids {params.grids:q}"
         " --csv {output} > {log} 2>&1"
+
+
+rule make_features:
+    input:
+        paths(METRICS, MAIN_GRIDS),
+        paths(FEATURES, MAIN_GRIDS),
+    output:
+        report(
+            FEATURES_TABLE,
+            caption="../report/features.rst",
+            category="Tables",
+        ),
+    log:
+        f"{LOGS}/make_features.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        metrics=lambda wildcards: METRICS,
+        features=lambda wildcards: FEATURES,
+        grids=lambda wildcards: as_json(MAIN_GRIDS),
+        code=code_version("scripts.make_features"),
+    shell:
+        "python -m scripts.make_features --metrics {params.metrics:q} --features {params.features:q}"
+        " --grids {params.grids:q} --csv {output} > {log} 2>&1"
 
 
 # The choice reads the scores on the validation split alone.

@@ -1,0 +1,106 @@
+"""The speed of each method of config/methods.yaml: ours beside the reference engine, and beside plain training.
+
+Measured as `benchmarks.training` measures, for ResNet-18 on images of CIFAR-10S. Methods whose training is that of
+another one, on another base, are left out, and so are those that train nothing. Writes methods.csv and methods.md to
+the folder given.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from snakemake.utils import update_config
+from tqdm import tqdm
+
+from benchmarks import machine
+from benchmarks.cases import BATCH_SIZE, ENGINES, EPOCHS
+from benchmarks.training import run
+from fairdistill.reporting.tables import markdown
+from fairdistill.settings.methods import Method, PostProcessing
+from fairdistill.settings.reading import complete
+
+CONFIG = Path(__file__).parents[1] / "config"
+DATASET, KIND = "cifar10s", "resnet18"
+PLAIN = "erm"
+# ours to the reference, below which the notes say why
+GOAL = 2.0
+
+
+def methods_to_measure() -> dict[str, Method]:
+    """The methods of the configuration by name, one of each way to train."""
+    config: dict = {}
+    for name in ("config.yaml", "methods.yaml"):
+        # as Snakemake lays one over the other
+        update_config(config, yaml.safe_load((CONFIG / name).read_text(encoding="utf-8")))
+    study = complete(config)
+    found: dict[str, Method] = {}
+    for name in study.methods:
+        method = study.method(name)
+        known = [each.parameters() | {"sampling": ""} for each in found.values()]
+        # sampling decides which images a batch has, and not how long its step takes
+        if not isinstance(method, PostProcessing) and method.parameters() | {"sampling": ""} not in known:
+            found[name] = method
+    return found
+
+
+def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each method, images per second of either engine, their ratio, and our step over plain training's."""
+    speed = runs.groupby(["method", "engine"], sort=False)["images_per_second"].median().unstack("engine")
+    table = speed.loc[runs["method"].unique(), [*ENGINES]]
+    table["ratio"] = table["fast"] / table["reference"]
+    for engine in ENGINES:
+        table[f"cost_{engine}"] = table.loc[PLAIN, engine] / table[engine]
+    return table.reset_index()
+
+
+def to_markdown(table: pd.DataFrame, measured_on: str, rounds: int) -> str:
+    """The table as a page."""
+    shown = pd.DataFrame({"method": table["method"]})
+    for heading, column, form in (
+        ("images/s, reference", "reference", ".0f"),
+        ("images/s, ours", "fast", ".0f"),
+        ("ratio", "ratio", ".2f"),
+        ("cost, reference", "cost_reference", ".2f"),
+        ("cost, ours", "cost_fast", ".2f"),
+    ):
+        shown[heading] = [format(value, form) for value in table[column]]
+    slow = table.loc[table["ratio"] < GOAL, "method"]
+    below = f"Below {GOAL:g}: {', '.join(slow)}; benchmarks/NOTES.md says why." if len(slow) else ""
+    how = (
+        f"ResNet-18 on images of CIFAR-10S, each number the median of {rounds} rounds in which the engines alternate; "
+        "how either engine runs is said in training.md. A method of several stages counts each by its share of the "
+        f"{EPOCHS} epochs, and what is computed once of a base's outputs is spread over them. Cost is the time of a "
+        f"step over that of `{PLAIN}`, by the same engine."
+    )
+    parts = ["# The speed of each method", measured_on, how, markdown(shown), below]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def main() -> None:
+    methods = methods_to_measure()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder for the tables")
+    parser.add_argument("--rounds", type=int, default=2, help="alternations of the engines")
+    parser.add_argument("--steps", type=int, default=6, help="timed steps of a round and stage")
+    parser.add_argument("--method", choices=methods, nargs="+", default=list(methods), metavar="NAME", help="methods")
+    args = parser.parse_args()
+    on_gpu = machine.has_gpu()
+    cases = [(name, number, engine) for name in args.method for number in range(args.rounds) for engine in ENGINES]
+    rows = []
+    for name, number, engine in tqdm(cases, desc="methods", unit="run"):
+        settings = json.dumps(methods[name].to_json())
+        found = run(engine, DATASET, KIND, "--method", settings, steps=args.steps, on_gpu=on_gpu)
+        speed = sum(1e3 * BATCH_SIZE / result["step_ms"] for result in found)
+        rows.append({"method": name, "round": number, "engine": engine, "images_per_second": speed})
+    runs = pd.DataFrame(rows)
+    args.output.mkdir(parents=True, exist_ok=True)
+    runs.to_csv(args.output / "methods.csv", index=False, float_format="%.5g")
+    text = to_markdown(summarise(runs), machine.describe(), args.rounds)
+    (args.output / "methods.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

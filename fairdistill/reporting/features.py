@@ -1,0 +1,137 @@
+"""The table of what models' features tell of the groups: two-sample tests and consistency, over seeds.
+
+`probe_features` writes one file per model, see `fairdistill.evaluation.probes`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from pydantic import Field
+
+from fairdistill.evaluation.uncertainty import LEVEL
+from fairdistill.reporting.columns import CRITERIA, IDENTITY, NAMES, OVER_SEEDS, SEEDS
+from fairdistill.reporting.criteria import criteria_table
+from fairdistill.reporting.records import Fields, Inputs, Interval, Outputs, Run
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import read_json
+from fairdistill.settings.base import Number, Text
+from fairdistill.settings.reading import UnreadableSettings, read_settings
+
+TEST = ["class", "group", "other_group"]
+P_VALUES = ["rejected", "p_holm_least", "p_holm_largest"]
+COLUMNS = [*OVER_SEEDS, "measure", *TEST, "mean", "sd", "n", "trainings", "low", "high", *P_VALUES, *SEEDS]
+
+
+class TwoSample(Fields):
+    class_: Text = Field(alias="class")
+    group: Text
+    other_group: Text
+    mmd2: Number
+    p_holm: Number
+
+
+class Consistency(Interval):
+    value: Number
+
+
+class Found(Fields):
+    two_sample: list[TwoSample]
+    consistency: Consistency
+
+
+class Probed(Fields):
+    """What is read of a file of `probe_features`."""
+
+    run: Run
+    inputs: Inputs
+    outputs: Outputs
+    features: Found
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the table is made from.
+
+    Attributes
+    ----------
+    tests
+        One row per training, class and pair of groups: `IDENTITY`, class, group, other_group, mmd2 and p_holm.
+    consistency
+        One row per training, with the columns `CRITERIA`.
+    """
+
+    tests: pd.DataFrame
+    consistency: pd.DataFrame
+
+
+def read_probed(path: Path | str) -> Probed:
+    """Return what is read of a file of `probe_features`; a UserError names the file and what is wrong with it."""
+    try:
+        return read_settings(Probed, read_json(path), where=str(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; probe the features of that model first") from None
+    except UnreadableSettings as error:
+        raise UserError(f"{error}; probe the features of the model again") from None
+
+
+def read_features(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Features:
+    """Read the files of some models.
+
+    Parameters
+    ----------
+    paths : iterable, or mapping
+        A mapping gives the values of `NAMES` of the model that each file has to be of.
+    """
+    tests, consistency = [], []
+    for path in paths:
+        found = read_probed(path)
+        model = {name: getattr(found.run, name) for name in IDENTITY}
+        if isinstance(paths, Mapping) and (names := tuple(model[name] for name in NAMES)) != paths[path]:
+            raise UserError(f"{path}: is of the model {' '.join(map(str, names))}; probe the features of its own again")
+        tests += [model | test.to_json() for test in found.features.two_sample]
+        consistency.append(model | {"criterion": "consistency", "group": ""} | found.features.consistency.to_json())
+    return Features(
+        pd.DataFrame(tests, columns=[*IDENTITY, *TEST, "mmd2", "p_holm"]), pd.DataFrame(consistency, columns=CRITERIA)
+    )
+
+
+def features_table(features: Features) -> pd.DataFrame:
+    """Return one row per model, class and pair of groups, and one per model for the consistency.
+
+    Columns: measure, "mmd2" or "consistency"; class, group and other_group, empty for the consistency; mean; sd (ddof =
+    1) over seeds, missing where there is one; n, the number of seeds; trainings; low and high, the ends of the interval
+    of the consistency, see `criteria_table`; of the tests rejected, the number of trainings whose p-value is at most
+    0.05 once it is corrected for all tests of the training (Holm), and the least and largest such p-value; seeds, and
+    the value of each in values, the mean over its folds. The trainings are tested on the same images, so that their
+    p-values are not independent; the largest is one of the hypothesis that no training tells the groups apart.
+    """
+    of_models = dict(list(criteria_table(features.consistency).groupby(OVER_SEEDS, sort=False)))
+    of_tests = dict(list(features.tests.groupby(OVER_SEEDS, sort=False)))
+    rows = []
+    for names, consistency in of_models.items():
+        model = dict(zip(OVER_SEEDS, names, strict=True))
+        if names in of_tests:
+            for test, found in of_tests[names].groupby(TEST, sort=False):
+                rows.append(model | {"measure": "mmd2"} | dict(zip(TEST, test, strict=True)) | _over_seeds(found))
+        rows += [
+            {"measure": "consistency", "class": "", "other_group": ""} | row for row in consistency.to_dict("records")
+        ]
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"rejected": "Int64"})
+
+
+def _over_seeds(tests: pd.DataFrame) -> dict:
+    """One test of the trainings of a model."""
+    values = tests.groupby("seed")["mmd2"].mean().round(12)
+    return {
+        "mean": values.mean(),
+        "sd": values.std(),
+        "n": len(values),
+        "trainings": len(tests),
+        "rejected": int((tests["p_holm"] <= 1 - LEVEL).sum()),
+        "p_holm_least": tests["p_holm"].min(),
+        "p_holm_largest": tests["p_holm"].max(),
+        "seeds": " ".join(map(str, values.index)),
+        "values": " ".join(map("{:.10g}".format, values)),
+    }

@@ -1,0 +1,38 @@
+"""Write what the features of a study's models tell of the groups, and how consistent their predictions are.
+
+Which models there are, and their order, follows from their metrics files; the numbers are those that `probe_features`
+has written for each.
+"""
+
+import argparse
+from pathlib import Path
+
+from fairdistill.reporting.columns import NAMES
+from fairdistill.reporting.features import features_table, read_features
+from fairdistill.reporting.models import path_of_model, read_grids, read_models
+from fairdistill.reporting.runs import write_csv
+from fairdistill.runtime.errors import run_script
+from fairdistill.settings.arguments import add_model_options
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_model_options(parser, order="the table keeps this order")
+    parser.add_argument(
+        "--features",
+        required=True,
+        metavar="PATTERN",
+        help="path of a file of probe_features, with the same words in braces as that of a metrics file",
+    )
+    parser.add_argument("--csv", type=Path, required=True, help="table to write (CSV)")
+    args = parser.parse_args()
+
+    runs = read_models(args.metrics, read_grids(args.grids)).runs
+    folds = runs.groupby("dataset")["fold"].unique().map(sorted)
+    models = runs[NAMES].itertuples(index=False, name=None)
+    paths = {path_of_model(args.features, names, folds[names[0]]): names for names in models}
+    write_csv(args.csv, features_table(read_features(paths)))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,114 @@
+"""Probe the features of one model: whether they tell groups apart, and whether images with like features are predicted
+alike.
+
+Reads the model's weights, its predictions, the record of its training and the prepared data set. Computes the features
+before the head of some of the test images, on the CPU, and writes one JSON file: a two-sample test of each class and
+pair of groups, and the consistency of the predictions. The predictions are those of the model, which need not be the
+largest of the network's logits. A model whose method trained nothing has the features of its base.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fairdistill.data import ImageDataset, load_dataset
+from fairdistill.evaluation.correctness import collect
+from fairdistill.evaluation.metrics import cell_accuracy
+from fairdistill.evaluation.probes import choose_images, probe
+from fairdistill.networks import load_network
+from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.runtime.files import read_json, sha256, write_text
+from fairdistill.runtime.provenance import versions
+from fairdistill.settings.base import AtLeastOne, Settings, Text
+from fairdistill.settings.reading import read_settings
+from fairdistill.training.computing import be_deterministic
+from fairdistill.training.engines.fast import Images
+from fairdistill.training.loop import infer
+
+
+class Run(Settings, extra="ignore"):
+    fold: int = 0
+
+
+class Inputs(Settings, extra="ignore"):
+    dataset: Text
+
+
+class Training(Settings, extra="ignore"):
+    """What is read of training.json."""
+
+    run: Run
+    inputs: Inputs
+    outputs: dict[str, Text]
+    classes: AtLeastOne[Text]
+    groups: AtLeastOne[Text]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the prepared data set")
+    parser.add_argument("--weights", type=Path, required=True, help="weights.safetensors of the model")
+    parser.add_argument("--predictions", type=Path, required=True, help="predictions.parquet of the model")
+    parser.add_argument("--training", type=Path, required=True, help="training.json of the model")
+    parser.add_argument("--output", type=Path, required=True, help="file to write (JSON)")
+    parser.add_argument("--code", help="version of this code, written as the field code")
+    args = parser.parse_args()
+
+    record = read_json(args.training)
+    training = read_settings(Training, record, where=str(args.training))
+    for path in (args.weights, args.predictions):
+        if training.outputs.get(path.name) != sha256(path):
+            raise UserError(f"{path}: does not belong to {args.training}; train the model again")
+    dataset = load_dataset(args.data, training.run.fold)
+    if training.inputs.dataset != dataset.info["sha256"]:
+        raise UserError(f"{args.data}: not the data set of {args.training}; prepare that one, or train the model again")
+    predictions = pd.read_parquet(args.predictions)
+    predictions = predictions[predictions["split"] == "test"]
+    rows, label, group = dataset.split("test")
+    if predictions["sample_id"].tolist() != dataset.samples["sample_id"].iloc[rows].tolist():
+        raise UserError(f"{args.predictions}: not of the test images of {args.data}; train the model again")
+
+    image_id = predictions["image_id"].to_numpy()
+    names = {"classes": training.classes, "groups": training.groups}
+    prediction = predicted(predictions, len(training.classes))
+    cells, _ = cell_accuracy(label=label, group=group, prediction=prediction, **names)
+    paired = collect(right=prediction == label, label=label, group=group, image_id=image_id, shape=cells.shape).paired
+    chosen = choose_images(label=label, group=group, image_id=image_id, paired=paired)
+    found = probe(
+        features=features_of(args.weights, dataset, rows[chosen]),
+        prediction=prediction[chosen],
+        label=label[chosen],
+        group=group[chosen],
+        image_id=image_id[chosen],
+        paired=paired,
+        **names,
+    )
+    kept = {name: record[name] for name in ("run", "inputs", "outputs", "classes", "groups")}
+    result = {**kept, "features": found, "code": args.code, "versions": versions()}
+    write_text(args.output, json.dumps(result, indent=2, sort_keys=True) + "\n")
+
+
+def predicted(predictions: pd.DataFrame, n_classes: int) -> np.ndarray:
+    """Return the predicted classes (n,): those that were drawn, where the method draws them, else the most probable."""
+    if "prediction" in predictions:
+        return predictions["prediction"].to_numpy()
+    return predictions[[f"p{y}" for y in range(n_classes)]].to_numpy().argmax(axis=1)
+
+
+def features_of(weights: Path, dataset: ImageDataset, rows: np.ndarray) -> np.ndarray:
+    """Return the features (n, D), before the head, of the test images in these rows of the data set, in their order."""
+    be_deterministic(torch.get_num_threads())
+    # no other image is classified
+    split = dataset.samples["split"].where(np.isin(np.arange(len(dataset.samples)), rows), "")
+    images = Images(replace(dataset, samples=dataset.samples.assign(split=split)), "test", torch.device("cpu"))
+    network = load_network(weights).to(memory_format=torch.channels_last)
+    return torch.cat([output.features for output, _, _ in infer(network, images)]).numpy()
+
+
+if __name__ == "__main__":
+    run_script(main)
