@@ -20,8 +20,8 @@ unexport PYTHONDONTWRITEBYTECODE
 SEEDS = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") column = i } NR > 1 { print $$column }' \
 	results/paper/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, -)
 # the rules that make tables and figures from the metrics; `make figures` runs no other
-PAGES := aggregate_results make_table make_ablations rank_methods compare_with_paper compare_with_published \
-	plot_architecture plot_comparison plot_tradeoff plot_cells
+PAGES := aggregate_results make_table make_ablations rank_methods choose_settings report_search compare_with_paper \
+	compare_with_published plot_architecture plot_comparison plot_tradeoff plot_cells plot_sweep
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
 .PHONY: help env demo paper watch figures bench verify test lint format docs lock clean
@@ -66,6 +66,7 @@ figures: $(READY)  ## make the published tables and figures anew from their metr
 	$(REDRAW) --config study=paper $(if $(SEEDS),seeds='[$(SEEDS)]')
 	$(REDRAW) --configfile config/paper_h100.yaml
 	$(REDRAW) --configfile config/utkface_folds.yaml
+	$(REDRAW) --configfile config/sweeps_digits.yaml
 
 bench: $(READY)  ## measure speed and memory, and whether the engines agree: an hour of an idle machine
 	$(BIN)/python -m benchmarks.training
@@ -79,6 +80,7 @@ verify: $(READY)  ## recompute the published results, and name those that do not
 	$(BIN)/python -m scripts.verify_results --results results/paper --configfile config/ablations.yaml
 	$(BIN)/python -m scripts.verify_results --results results/paper_h100
 	$(BIN)/python -m scripts.verify_results --results results/utkface_folds --configfile config/utkface_folds.yaml
+	$(BIN)/python -m scripts.verify_results --results results/sweeps_digits --configfile config/sweeps_digits.yaml
 
 # one process more than cores, as a process that tries the cluster mostly waits
 test: lint  ## style checks and all tests

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fairdistill.reporting.models import read_grids, read_models
 from fairdistill.reporting.pairs import pair_with_bases
-from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.runs import with_settings, write_csv
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import paired_markdown
 from fairdistill.runtime.errors import UserError, run_script
@@ -32,9 +32,9 @@ def main() -> None:
     if args.validation:
         if models.validation.empty:
             raise UserError("--validation: no model was scored on a validation split; leave the option out")
-        write_csv(args.validation, models.validation)
+        write_csv(args.validation, with_settings(models.validation, models.settings))
     paired = pair_with_bases(models.runs, models.answers)
-    write_csv(args.runs, models.runs)
+    write_csv(args.runs, with_settings(models.runs, models.settings))
     write_csv(args.summary, summarise(models.runs, models.answers))
     write_csv(args.paired, paired)
     write_text(args.paired_markdown, paired_markdown(paired))

@@ -36,7 +36,8 @@ from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.ranking import cells_table, rank_methods
 from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
 from fairdistill.reporting.records import read_record
-from fairdistill.reporting.runs import AGGREGATE, csv_text, read_runs, read_table
+from fairdistill.reporting.runs import AGGREGATE, csv_text, read_runs, read_table, read_validation, with_settings
+from fairdistill.reporting.search import Candidates, choose, read_search, search_markdown
 from fairdistill.reporting.summaries import read_summary, summarise
 from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError, run_script
@@ -139,10 +140,13 @@ def tables(models: Models, published: dict[str, Path], study: Study, features: F
     order = in_order(study.main_grids, models.runs.merge(names))
     runs, validation = (in_grid_order(table.merge(names), order) for table in (models.runs, models.validation))
     paired = pair_with_bases(runs, models.answers)
-    texts = {"runs.csv": csv_text(runs), "summary.csv": csv_text(summarise(runs, models.answers))}
+    texts = {"runs.csv": csv_text(with_settings(runs, models.settings))}
+    texts |= {"summary.csv": csv_text(summarise(runs, models.answers))}
     texts |= {"paired.csv": csv_text(paired), "paired.md": paired_markdown(paired)}
     if any(study.data.sets[name].has_validation for name in study.datasets):
-        texts["validation.csv"] = csv_text(validation)
+        texts["validation.csv"] = csv_text(with_settings(validation, models.settings))
+    if study.search:
+        texts |= search_tables(texts, study)
     # what follows was made from the tables, with their digits
     summary, paired = read_summary(io.StringIO(texts["summary.csv"])), read_paired(io.StringIO(texts["paired.csv"]))
     texts |= {"table1.csv": csv_text(table1(summary)), "table1.md": table1_markdown(summary)}
@@ -173,6 +177,17 @@ def methods_tables(models: Models, study: Study) -> dict[str, str]:
     table, references = rank_methods(models, study.compared_with), study.compared_with
     texts = {"methods.csv": csv_text(table), "methods.md": ranking_markdown(table, references)}
     return texts | {"methods.tex": ranking_latex(table, references), "cells.csv": csv_text(cells_table(models))}
+
+
+def search_tables(texts: dict[str, str], study: Study) -> dict[str, str]:
+    """Make the tables of what was chosen on the validation split again."""
+    validation, summary = (
+        read_validation(io.StringIO(texts["validation.csv"])),
+        read_summary(io.StringIO(texts["summary.csv"])),
+    )
+    searches = [Candidates(sweep=name, rule=rule, models=study.sweeps()[name]) for name, rule in study.search.items()]
+    search = csv_text(choose(validation, searches))
+    return {"search.csv": search, "search.md": search_markdown(read_search(io.StringIO(search)), summary)}
 
 
 def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, str]:

@@ -26,6 +26,8 @@ RUNS = [*IDENTITY, *BASE, *METRICS, *UNCERTAINTY, "paired", "n_images", "epochs"
 
 # of one training: what its method is and needs, and its processor time on a CPU, or its time on a GPU, in seconds
 TRAINED = [*IDENTITY, *BASE, "kind", "needs_group", "randomised", "device", "cost"]
+# all of validation.csv: with the mean accuracy of the (class, group) cells, and the size of the smallest
+VALIDATION = [*RUNS, "mean_cell_accuracy", "smallest_cell"]
 
 # of one criterion of one training, see `fairdistill.evaluation.group_criteria.long_form`
 CRITERIA = [*IDENTITY, "criterion", "group", "value", "low", "corrected", "high"]

@@ -32,6 +32,8 @@ INTERVAL, ALONE = "95 %", "95 %, test images alone"
 FAIR = "fair classifier: mean and 95 % range"
 CHANCE = "at chance"
 PAPER = "paper"
+# what a legend has behind the models
+COMMON = [ONE_SEED, INTERVAL, ALONE, FAIR, PAPER, CHANCE]
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def plot_comparison(
             ax.set_xlim(-0.5, len(panel.ticks) - 0.5)
         # at least 0.05, or differences that are all rounding would fill the panel
         ax.set_ylim(0, 1 if metric == "accuracy" else max(0.05, ax.get_ylim()[1]))
-        _add_legend(figure, [style["label"] for style in styles.values()])
+        add_legend(figure, [style["label"] for style in styles.values()])
     return figure
 
 
@@ -216,13 +218,13 @@ def _mark_chance(ax: Axes, models: pd.DataFrame, panel: Panel) -> None:
             )
 
 
-def _add_legend(figure: Figure, methods: Sequence[str]) -> None:
+def add_legend(figure: Figure, models: Sequence[str]) -> None:
     """Put one legend above the panels, in as few rows as the width of the figure allows."""
     found = {}
     for ax in figure.axes:
         handles, labels = ax.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    labels = [label for label in [*methods, ONE_SEED, INTERVAL, ALONE, FAIR, PAPER, CHANCE] if label in found]
+    labels = [label for label in [*models, *COMMON] if label in found]
     fitting = [n for n in range(1, len(labels) + 1) if _legend_width(labels, n) <= figure.get_figwidth()] or [1]
     rows, columns = min((ceil(len(labels) / n), n) for n in fitting)
     figure.legend([found[label] for label in labels], labels, loc="outside upper center", ncols=columns)

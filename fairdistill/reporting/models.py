@@ -13,7 +13,18 @@ from pydantic import Field
 from fairdistill.evaluation.correctness import Correctness, from_metrics
 from fairdistill.evaluation.group_criteria import long_form
 from fairdistill.reporting.answers import Answers, require_folds
-from fairdistill.reporting.columns import BASE, CRITERIA, DEO, IDENTITY, MEASURED, METRICS, NAMES, PLACE, RUNS, TRAINED
+from fairdistill.reporting.columns import (
+    BASE,
+    CRITERIA,
+    DEO,
+    IDENTITY,
+    MEASURED,
+    METRICS,
+    NAMES,
+    PLACE,
+    TRAINED,
+    VALIDATION,
+)
 from fairdistill.reporting.records import Record, Scores, read_record
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json
@@ -47,11 +58,14 @@ class Models:
     runs
         One row per training, its scores on the test split: see `fairdistill.reporting.runs`.
     validation
-        The same of the scores on the validation split, of the models that have them.
+        The same of the scores on the validation split, of the models that have them; with mean_cell_accuracy, in which
+        all (class, group) cells count the same, and smallest_cell, the number of images of the smallest.
     answers
         Those of all trainings on the test split.
     parts
         By the values of `IDENTITY` of each training: the parts that `ablations` compares.
+    settings
+        By the same: the settings of its method.
     criteria
         One row per training, criterion and group, of the scores on the test split: see
         `fairdistill.reporting.criteria`.
@@ -65,6 +79,7 @@ class Models:
     validation: pd.DataFrame
     answers: Answers
     parts: dict[tuple, dict]
+    settings: dict[tuple, dict]
     criteria: pd.DataFrame
     trained: pd.DataFrame
     cells: dict[str, tuple[list[str], list[str]]]
@@ -159,7 +174,8 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         See `read_models`; also where there is no file, two are of one model, or a model lacks one of the folds that its
         data set has.
     """
-    source, runs, validation, correctness, parts, criteria, trained, cells = {}, [], [], {}, {}, [], [], {}
+    source, runs, validation, correctness, parts, settings_of = {}, [], [], {}, {}, {}
+    criteria, trained, groups_and_classes = [], [], {}
     data: dict[tuple, tuple[Path | str, dict]] = {}
     for path in paths:
         record = read_record(path)
@@ -183,12 +199,14 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
             )
         runs.append(row)
         if record.validation is not None:
-            _correctness(path, record, record.validation)
-            validation.append(_row(record, record.validation))
+            cells = _correctness(path, record, record.validation)
+            of_cells = {"mean_cell_accuracy": cells.accuracy.mean(), "smallest_cell": cells.count.min()}
+            validation.append(_row(record, record.validation) | of_cells)
         correctness[run] = _correctness(path, record, record.metrics)
-        parts[run] = _parts(record)
+        settings_of[run] = _method_settings(record)
+        parts[run] = _parts(record, settings_of[run])
         trained.append({name: row[name] for name in (*IDENTITY, *BASE)} | _trained(record))
-        cells[row["dataset"]] = record.groups, record.classes
+        groups_and_classes[row["dataset"]] = record.groups, record.classes
         criteria += [dict(zip(IDENTITY, run, strict=True)) | each for each in long_form(record.metrics.criteria)]
     if not runs:
         raise UserError("no metrics file to read; train and evaluate a model first")
@@ -200,12 +218,13 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
     found = pd.DataFrame(criteria, columns=CRITERIA)
     return Models(
         runs=table,
-        validation=pd.DataFrame(validation, columns=RUNS),
+        validation=pd.DataFrame(validation, columns=VALIDATION),
         answers=Answers(correctness),
         parts=parts,
+        settings=settings_of,
         criteria=found,
         trained=pd.DataFrame(trained, columns=TRAINED),
-        cells=cells,
+        cells=groups_and_classes,
     )
 
 
@@ -285,11 +304,17 @@ def _correctness(path: Path | str, record: Record, scores: Scores) -> Correctnes
         raise UserError(f"{path}: its correctness is damaged ({error}); evaluate the model again") from error
 
 
-def _parts(record: Record) -> dict:
+def _method_settings(record: Record) -> dict:
+    """The settings of a model's method, those included that are newer than the record; its base is none of them."""
+    method = record.parameters.method
+    settings = with_defaults(AnyMethod, method.model_dump())
+    # the kind, which has no default, comes first all the same
+    return {"kind": method.kind} | {name: value for name, value in settings.items() if name != "base"}
+
+
+def _parts(record: Record, method: Mapping) -> dict:
     """The parts of a model that `fairdistill.reporting.ablations` compares."""
-    loss = with_defaults(AnyMethod, record.parameters.method.model_dump())
-    # a part of its own
-    loss.pop("base", None)
+    loss = dict(method)
     sampling, network, base = loss.pop("sampling"), record.parameters.network, record.run.base
     return {
         "sampling": sampling,

@@ -17,7 +17,7 @@ from fairdistill.reporting.pairs import differences
 from fairdistill.reporting.runs import read_table
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import of_kind
+from fairdistill.settings.base import settings_of_kind
 from fairdistill.settings.methods import TEACHER, AnyMethod
 
 MAKER = "scripts.rank_methods"
@@ -167,7 +167,7 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     whole = whole.assign(of_all=[seconds(chain(run)) for run in whole.to_dict("records")], base=_bases(whole))
     rows = []
     for place, found in whole.groupby(PLACE, sort=False):
-        settings = of_kind(AnyMethod, found["kind"].iloc[0])
+        settings = settings_of_kind(AnyMethod, found["kind"].iloc[0])
         of_seeds = found.groupby("seed")[["cost", "of_all"]].sum(min_count=1, skipna=False).mean(skipna=False)
         rows.append(
             dict(zip(PLACE, place, strict=True))

@@ -6,14 +6,15 @@ set and seed that this one stands on, empty where it stands on none; accuracy, d
 (fractions 0..1); the 95 % test-set interval of the first three (`_low`, `_high`), and of each DEO the `_corrected`
 value, the mean and 95 % range of a fair classifier's (`_fair_baseline`, `_fair_baseline_low`, `_fair_baseline_high`)
 and the `_verdict`, see `fairdistill.evaluation.uncertainty.assess`; paired (whether copies of one image are in all
-groups), n_images, epochs, seconds (of training), code (its version).
+groups), n_images, epochs, seconds (of training), code (its version); then the settings of the method, see
+`with_settings`.
 
 Rows are in the order of the study's grids, seeds in numeric order. Every table and figure that is made from this one
 keeps the order in which it names data sets, architectures and methods.
 """
 
 import reprlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -21,9 +22,10 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import BASE, DEO, IDENTITY, OVER_SEEDS, RUNS
+from fairdistill.reporting.columns import BASE, DEO, IDENTITY, OVER_SEEDS, RUNS, VALIDATION
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import write_text
+from fairdistill.settings.sweeps import as_text
 
 AGGREGATE = "scripts.aggregate_results"
 # larger whole numbers are not kept by a float
@@ -32,9 +34,18 @@ LARGEST = 2**53
 
 def read_runs(path: Path | str) -> pd.DataFrame:
     """Return the table that `aggregate_results` wrote as runs.csv; a UserError says what is wrong with it."""
+    return _read_runs(path, RUNS)
+
+
+def read_validation(path: Path | str | IO[str]) -> pd.DataFrame:
+    """Return the table that `aggregate_results` wrote as validation.csv; a UserError says what is wrong with it."""
+    return _read_runs(path, VALIDATION)
+
+
+def _read_runs(path: Path | str | IO[str], columns: Sequence[str]) -> pd.DataFrame:
     texts = ["study", *OVER_SEEDS, *BASE, "code", *(f"{deo}_verdict" for deo in DEO)]
     whole = ["seed", "fold", "n_images", "epochs"]
-    return read_table(path, RUNS, texts=texts, whole=whole, flags=["paired"], key=IDENTITY)
+    return read_table(path, columns, texts=texts, whole=whole, flags=["paired"], key=IDENTITY)
 
 
 def read_table(
@@ -121,6 +132,24 @@ def at_chance(runs: pd.DataFrame, suffix: str = "") -> pd.Series:
     `suffix` ends the names of the columns that are read, as those of the second model in a table of pairs.
     """
     return (runs[[f"{deo}_verdict{suffix}" for deo in DEO]] == AT_CHANCE).any(axis=1)
+
+
+def with_settings(runs: pd.DataFrame, settings: Mapping[tuple, Mapping]) -> pd.DataFrame:
+    """Return a table of runs with a column of texts for each setting that one of their methods has.
+
+    It is empty where a kind of method lacks the setting, `null` where it is null, and has the items of a list separated
+    by spaces.
+
+    Parameters
+    ----------
+    settings
+        Those of the method of each training, by the values of `IDENTITY`.
+    """
+    of_rows = [settings[names] for names in runs[IDENTITY].itertuples(index=False, name=None)]
+    columns = dict.fromkeys(name for found in of_rows for name in found)
+    return runs.assign(
+        **{name: [as_text(found[name]) if name in found else "" for found in of_rows] for name in columns}
+    )
 
 
 def csv_text(frame: pd.DataFrame) -> str:

@@ -28,8 +28,8 @@ def kinds(union: Any) -> list[type[Settings]]:
     return list(get_args(get_args(union)[0]))
 
 
-def of_kind(union: Any, kind: str) -> type[Settings] | None:
-    """The class in a union of settings that has this `kind`; None where there is none."""
+def settings_of_kind(union: Any, kind: object) -> type[Settings] | None:
+    """The class of a union of settings that has a `kind`; None where none has it."""
     return next((one for one in kinds(union) if kind in get_args(one.model_fields["kind"].annotation)), None)
 
 
@@ -39,8 +39,9 @@ def with_defaults(union: Any, recorded: Mapping) -> dict:
     A setting that is added has what was done before as its default. Settings of a kind that `union` lacks stay as they
     are.
     """
-    settings = of_kind(union, recorded["kind"])
-    fields = settings.model_fields.items() if settings else ()
+    if (settings := settings_of_kind(union, recorded["kind"])) is None:
+        return dict(recorded)
+    fields = settings.model_fields.items()
     known = {field.alias or name: field.get_default() for name, field in fields if not field.is_required()}
     return known | dict(recorded)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from inspect import cleandoc
 from typing import Any
 
@@ -10,9 +11,10 @@ from pydantic.json_schema import GenerateJsonSchema
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, kinds
 from fairdistill.settings.data import AnyDataSet
-from fairdistill.settings.methods import AnyMethod, Base
+from fairdistill.settings.methods import AnyMethod, Base, Erm
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.study import Ablation, Data, Study
+from fairdistill.settings.sweeps import SECTIONS, Search
 from fairdistill.settings.training import Training
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -28,6 +30,7 @@ TABLES: dict[str, list[type[Settings]]] = {
     "networks": kinds(AnyNetwork),
     "methods": kinds(AnyMethod),
     "base": [Base],
+    "search": [Search],
     "ablations": [Ablation],
     "training": [Training],
 }
@@ -37,8 +40,29 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a configuration, draft 2020-12.
 
     It knows no text for numbers and no names that refer to each other: it is for editors, and `complete` is the check.
+    Where an entry may be a sweep, each of its settings may be a list of values. The teacher may not be one, and is
+    described by itself.
     """
+    whole = _schema_of_single_values()
+    definitions, properties = whole["$defs"], whole["properties"]
+    properties["teacher"] = {**deepcopy(definitions[Erm.__name__]), **properties["teacher"]}
+    properties["teacher"].pop("$ref")
+    for entry in (entry for _, union in SECTIONS.values() for entry in kinds(union)):
+        fields = definitions[entry.__name__]["properties"]
+        fields |= {key: _or_several(field) for key, field in fields.items() if key != "kind"}
+    return whole
+
+
+def _schema_of_single_values() -> dict[str, Any]:
+    """The JSON schema of a configuration without sweeps."""
     return {"$schema": DIALECT, **Study.model_json_schema(schema_generator=_Schema)}
+
+
+def _or_several(field: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a setting of which a sweep has a list of values."""
+    about = {key: field[key] for key in ("default", "description") if key in field}
+    one = {key: part for key, part in field.items() if key not in about}
+    return {"anyOf": [one, {"items": one, "minItems": 1, "type": "array", "uniqueItems": True}], **about}
 
 
 class _Schema(GenerateJsonSchema):
@@ -82,7 +106,7 @@ def readme_text(readme: str) -> str:
 
 def _table(settings: type[Settings]) -> Iterator[str]:
     """The lines on one class: its description, and a row for each key."""
-    whole = schema()
+    whole = _schema_of_single_values()
     part = whole if settings is Study else whole["$defs"][settings.__name__]
     keys = dict(part["properties"])
     kind = keys.pop("kind", None)

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import SAME, TEACHER, PostProcessing
 from fairdistill.settings.study import Ablation, Place, Study
+from fairdistill.settings.sweeps import Sweep, expand
 
 # what leads to a place in a configuration
 Keys = tuple[str | int, ...]
@@ -65,8 +66,9 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     UserError
         One line that names the first key that is wrong.
     """
+    single, sweeps = expand(config, Study().to_json())
     try:
-        study = read_settings(Study, config, where="config")
+        study = read_settings(Study, single, where="config").with_sweeps(sweeps)
     except UnreadableSettings as error:
         raise UserError(f"{error}{_origin(error.unknown, given)}") from None
     _check_names(study)
@@ -74,6 +76,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     _check_layers(study)
     _check_sizes(study)
     _check_validation(study)
+    _check_search(study)
     return study
 
 
@@ -259,15 +262,25 @@ def _check_names(study: Study) -> None:
     for name, method in study.students.items():
         if base := method.stands_on:
             where = ("students", name, "base")
+            _check_single(where, base.method, study.sweeps())
+            _check_single((*where, "architecture"), base.architecture, study.sweeps("architectures"))
             _check_name(where, base.method, "students", [TEACHER, *study.students])
             _check_name((*where, "architecture"), base.architecture, "networks", [SAME, *study.networks])
     if study.paper_method is not None:
+        _check_single(("paper_method",), study.paper_method, study.sweeps())
         _check_name(("paper_method",), study.paper_method, "students", study.students)
 
 
 def _check_name(path: Keys, name: str, section: str, defined: Collection[str]) -> None:
     if name not in defined:
         what = f"names {name!r}, which {section} does not define; {_choice(name, defined)}"
+        raise UnreadableSettings("config", path, what)
+
+
+def _check_single(path: Keys, name: str, sweeps: Mapping[str, Sweep]) -> None:
+    """What has to be one model is not a sweep."""
+    if name in sweeps:
+        what = f"names {name!r}, which is a sweep of several; choose one of {', '.join(sweeps[name])}"
         raise UnreadableSettings("config", path, what)
 
 
@@ -335,6 +348,21 @@ def _check_validation(study: Study) -> None:
         for dataset in grid["dataset"]:
             if asking and not study.data.sets[dataset].has_validation:
                 what = f"is 0, but {asking[0]}, which needs a validation split; set it to 0.1, say"
+                raise UnreadableSettings("config", ("data", "sets", dataset, "validation"), what)
+
+
+def _check_search(study: Study) -> None:
+    """A search is of a sweep, and reads validation splits that nothing was fitted on."""
+    for name in study.search:
+        if name not in study.sweeps():
+            what = f"names {name!r}, which is no sweep of students; give one of its settings a list of values"
+            raise UnreadableSettings("config", ("search",), what)
+        if any(study.method(model).needs_validation for model in study.sweeps()[name]):
+            what = "is of a kind that is fitted on the validation split, by which it cannot be chosen too; leave it out"
+            raise UnreadableSettings("config", ("search", name), what)
+        for dataset in study.datasets:
+            if study.data.sets[dataset].validation == 0:
+                what = f"is 0, but search.{name} chooses on the validation split; set it to 0.1, say"
                 raise UnreadableSettings("config", ("data", "sets", dataset, "validation"), what)
 
 

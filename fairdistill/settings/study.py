@@ -1,16 +1,17 @@
 """A study: the grid of models, and the names that it is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import groupby, product
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from fairdistill.settings.base import AtLeastOne, Flag, Name, OrNull, Settings, Text
 from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
-from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Erm, Method, Mfd
+from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Base, Erm, Method, Mfd
 from fairdistill.settings.networks import AnyNetwork, ResNet18, ShuffleNetV2
+from fairdistill.settings.sweeps import Line, Search, Sweep, Sweeps, as_text, is_number, lines_of
 from fairdistill.settings.training import Seed, Training
 
 Seeds = AtLeastOne[Seed]
@@ -90,6 +91,10 @@ class Study(Settings):
         {"mfd": Mfd(kind="mfd")},
         description="The methods that students are trained with, by name, each a `kind` and its settings.",
     )
+    search: dict[Name, Search] = Field(
+        {},
+        description="How one model of a sweep is chosen, by the name of the sweep in `students` (see below).",
+    )
     training: Training = Field(Training(), description="How every network is trained, whatever its method.")
     probe_features: Flag = Field(
         False,
@@ -111,6 +116,19 @@ class Study(Settings):
         description="The folder of a study, such as `results/paper`, whose numbers are compared with this study's; "
         "`null` for none.",
     )
+
+    # the sweeps that were resolved when the configuration was read
+    _sweeps: Sweeps = PrivateAttr({})
+
+    def with_sweeps(self, sweeps: Sweeps) -> Self:
+        """Return the study as one whose models are, in part, those of sweeps: see `fairdistill.settings.sweeps`."""
+        study = self.model_copy()
+        study._sweeps = sweeps
+        return study
+
+    def sweeps(self, names: str = "methods") -> dict[str, Sweep]:
+        """The sweeps among the entries that `names`, a key of a grid, names; of each the models with their values."""
+        return self._sweeps.get(names, {})
 
     @cached_property
     def grids(self) -> list[list[dict[str, list]]]:
@@ -179,3 +197,23 @@ class Study(Settings):
     def role(self, method: str) -> Literal["teacher", "student"]:
         """The role of the models that the method `name` trains."""
         return "teacher" if method == TEACHER else "student"
+
+    @cached_property
+    def sweep_lines(self) -> dict[str, list[Line]]:
+        """By the name of each swept setting of the main grid's methods, the lines of its figure."""
+        lines: dict[str, list[Line]] = {}
+        for entry, sweep in self.sweeps().items():
+            shown = {name: values for name, values in sweep.items() if name in self.methods}
+            for setting in next(iter(sweep.values())):
+                for label, values in lines_of(entry, shown, setting).items():
+                    if len(values) > 1:
+                        numeric = all(map(is_number, values.values()))
+                        texts = {name: value if numeric else as_text(value) for name, value in values.items()}
+                        line = Line(label=label, values=texts, base=self._common_base(values))
+                        lines.setdefault(setting, []).append(line)
+        return lines
+
+    def _common_base(self, methods: Iterable[str]) -> Base:
+        """The model that all of some methods stand on; the teacher where they stand on none, or on several."""
+        bases = [self.method(name).stands_on for name in methods]
+        return bases[0] if bases[0] and all(base == bases[0] for base in bases) else Base()

@@ -13,7 +13,7 @@ from fairdistill.evaluation.metrics import evaluate
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown
 from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pairs import pair_with_bases
-from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.runs import with_settings, write_csv
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.reading import complete
@@ -263,7 +263,8 @@ def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path,
         ["cifar10s", "mfd", "balanced", 2],
     ]  # fmt: skip
     assert re.search(r"^\| loss +\| mfd - balanced +\| 1 ", (tmp_path / "a.md").read_text(), flags=re.MULTILINE)
-    write_csv(tmp_path / "runs.csv", read_models(pattern(tmp_path / "metrics"), study.main_grids).runs)
+    found = read_models(pattern(tmp_path / "metrics"), study.main_grids)
+    write_csv(tmp_path / "runs.csv", with_settings(found.runs, found.settings))
     again = verify_results.tables(read_files(paths), {"runs.csv": tmp_path / "runs.csv"}, study)
     again |= verify_results.ablation_tables(read_files(paths), tmp_path / "a.csv", study)
     assert again["runs.csv"] == (tmp_path / "runs.csv").read_text()

@@ -48,7 +48,9 @@ def test_an_empty_config_is_the_papers_grid():
     assert complete(STATED).to_json() == complete({}).to_json() | compared
 
 
-@pytest.mark.parametrize("name", ["demo", "methods_demo", "ablations", "authors", "utkface_folds", "methods"])
+@pytest.mark.parametrize(
+    "name", ["demo", "methods_demo", "ablations", "authors", "utkface_folds", "methods", "sweeps_digits"]
+)
 def test_a_config_file_is_valid_over_the_papers_grid(name):
     given = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
     complete(merged(STATED, given), given)

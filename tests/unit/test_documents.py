@@ -100,7 +100,7 @@ def test_no_part_of_the_schema_takes_unknown_keys():
     assert all(part["additionalProperties"] is False for part in objects)
 
 
-@pytest.mark.parametrize("name", ["config", "demo", "ablations", "authors"])
+@pytest.mark.parametrize("name", ["config", "demo", "ablations", "authors", "sweeps_digits"])
 def test_the_schema_accepts_the_config_files(name):
     config = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
     assert list(Draft202012Validator(schema()).iter_errors(config)) == []

@@ -59,6 +59,7 @@ def test_figures_are_of_the_published_study_and_its_seeds(tmp_path, table, given
     assert [line.split("--configfile ")[1] for line in others] == [
         "config/paper_h100.yaml",
         "config/utkface_folds.yaml",
+        "config/sweeps_digits.yaml",
     ]
     assert ("seeds" in done.stdout) == bool(given)
     assert done.stderr == ""

@@ -12,7 +12,7 @@ from fairdistill.evaluation.criteria import deo_m
 from fairdistill.evaluation.crossed import difference
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.reporting.answers import values_of
-from fairdistill.reporting.columns import DEO, METRICS, NAMES, RUNS
+from fairdistill.reporting.columns import DEO, METRICS, NAMES, RUNS, VALIDATION
 from fairdistill.reporting.models import in_order, read_files, read_grids, read_models
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.runs import read_runs
@@ -537,10 +537,34 @@ def test_the_scripts_tables_come_back(tmp_path, monkeypatch):
     aggregate(monkeypatch, tmp_path, grid)
 
     models = read_models(pattern(tmp_path / "metrics"), [grid])
-    pd.testing.assert_frame_equal(read_runs(tmp_path / "runs.csv"), models.runs, check_dtype=False)
+    pd.testing.assert_frame_equal(read_runs(tmp_path / "runs.csv")[RUNS], models.runs, check_dtype=False)
     paired = pair_with_bases(models.runs, models.answers)
     pd.testing.assert_frame_equal(read_paired(tmp_path / "paired.csv"), paired, check_dtype=False)
     assert (tmp_path / "paired.md").read_text() == paired_markdown(paired)
+
+
+def test_the_settings_of_each_method_follow_the_other_columns(tmp_path, monkeypatch):
+    paths = make_study(tmp_path / "metrics", datasets=("utkface",), architectures=("resnet",), methods=("mfd", "at"))
+    grid = GRID | {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd", "at"]}
+    newer = {"kind": "at", "sampling": "plain", "beta": 0.001, "layers": ["layer3", "layer4"], "base": "teacher"}
+    for path in paths:
+        if path.parts[-2] == "at":
+            rewrite(path, lambda record: record | {"parameters": record["parameters"] | {"method": newer}})
+
+    aggregate(monkeypatch, tmp_path, grid)
+
+    table = read_runs(tmp_path / "runs.csv").set_index("method")
+    settings = [name for name in table.columns if name not in RUNS]
+    assert table.columns.tolist()[-len(settings) :] == settings
+    assert settings[:3] == ["kind", "sampling", "lambda"]
+    assert "base" not in settings
+    # the record of mfd is older than some of its settings, which have their defaults
+    names = ["kind", "sampling", "lambda", "sigma", "degree", "layers", "beta"]
+    assert table[names].astype(str).to_numpy().tolist() == [
+        ["erm", "plain", "", "", "", "", ""],
+        ["mfd", "balanced", "3", "1", "2", "null", ""],
+        ["at", "plain", "", "", "", "layer3 layer4", "0.001"],
+    ]
 
 
 def test_the_validation_split_has_a_table_of_its_own_that_changes_no_other(tmp_path, monkeypatch):
@@ -559,7 +583,10 @@ def test_the_validation_split_has_a_table_of_its_own_that_changes_no_other(tmp_p
     assert {name: (tmp_path / name).read_bytes() for name in tables} == tables
     validation, runs = read_runs(tmp_path / "validation.csv"), read_runs(tmp_path / "runs.csv")
     pd.testing.assert_frame_equal(validation[NAMES], runs.query("dataset == 'utkface'")[NAMES].reset_index(drop=True))
-    assert validation.columns.tolist() == runs.columns.tolist()
+    assert validation.columns.tolist() == [*VALIDATION, *runs.columns[len(RUNS) :]]
+    cells = np.array([[*of.values()] for of in scores["cell_accuracy"].values()])
+    assert validation["mean_cell_accuracy"].to_numpy() == pytest.approx(cells.mean())
+    assert set(validation["smallest_cell"]) == {60 // cells.size}
     assert set(validation["n_images"]) == {60}
     assert validation["accuracy"].unique() == pytest.approx([scores["accuracy"]])
 

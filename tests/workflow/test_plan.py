@@ -66,6 +66,17 @@ def test_five_methods_side_by_side_with_a_validation_split(workdir):
     assert f"--validation {table}" in done.stdout
 
 
+def test_a_study_of_sweeps_draws_each_setting_and_chooses_by_the_validation_split_alone(workdir):
+    given = ("--configfile", workdir / "config" / "sweeps_digits.yaml")
+    done = snakemake("--dry-run", *given, directory=workdir)
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, flags=re.MULTILINE))
+    # the teacher, and 5 values of lambda, 3 of sigma and 4 of layers, of five seeds
+    assert jobs["train_model"] == str(5 * (1 + 5 + 3 + 4))
+    assert [jobs[rule] for rule in ("plot_sweep", "choose_settings", "report_search")] == ["3", "1", "1"]
+    rule = done.stdout.split("rule choose_settings:")[1]
+    assert re.search(r"^ +input: (.*)$", rule, flags=re.MULTILINE)[1] == "results/sweeps_digits/tables/validation.csv"
+
+
 def test_the_ablations_are_the_papers_grid_and_more(workdir):
     jobs = planned("--configfile", workdir / "config" / "ablations.yaml", directory=workdir)
     # five seeds of: the paper's four, with two methods more; two data sets more; two stems more

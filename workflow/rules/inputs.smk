@@ -13,6 +13,13 @@ HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
 # whether there are methods to compare with each other
 HAS_METHODS = len(STUDY.methods) > 1
 HAS_VALIDATION = any(STUDY.data.sets[name].has_validation for name in STUDY.datasets)
+# A figure of bars tells no more students apart.
+MOST_BARS = 42
+# The models to choose from, and how.
+SEARCHES = [
+    {"sweep": name, "rule": rule.to_json(), "models": STUDY.sweeps()[name]}
+    for name, rule in STUDY.search.items()
+]
 
 
 def published_summary():
@@ -64,6 +71,8 @@ def tables():
     names += ["table1.csv", "table1.md", "table1.tex"]
     if HAS_VALIDATION:
         names += ["validation.csv"]
+    if SEARCHES:
+        names += ["search.csv", "search.md"]
     if HAS_ABLATIONS:
         names += ["ablations.csv", "ablations.md", "ablations.tex"]
     if HAS_METHODS:
@@ -80,7 +89,7 @@ def tables():
 def figures():
     names = ["fig1_architecture"]
     for number, architecture in enumerate(STUDY.networks, start=1):
-        if architecture in STUDY.architectures:
+        if architecture in STUDY.architectures and len(STUDY.methods) <= MOST_BARS:
             names += [
                 f"fig{2 * number}_{architecture}_deo",
                 f"fig{2 * number + 1}_{architecture}_accuracy",
@@ -90,6 +99,7 @@ def figures():
         names += expand(
             "cells_{dataset}_{architecture}", dataset=STUDY.datasets, architecture=STUDY.architectures
         )
+    names += [f"{setting}_sweep" for setting in STUDY.sweep_lines]
     return expand(f"{FIGURES}/{{name}}.{{ext}}", name=names, ext=["pdf", "png"])
 
 

@@ -39,6 +39,7 @@ wildcard_constraints:
     fold=r"(-fold\d+)?",
     number=r"\d+",
     metric="accuracy|deo",
+    setting=r"\w+",
 
 
 def paths(pattern, grids):

@@ -4,6 +4,7 @@ RUNS = f"{TABLES}/runs.csv"
 SUMMARY = f"{TABLES}/summary.csv"
 PAIRED = f"{TABLES}/paired.csv"
 CRITERIA = f"{TABLES}/criteria.csv"
+VALIDATION = f"{TABLES}/validation.csv"
 FEATURES_TABLE = f"{TABLES}/features.csv"
 METHODS = f"{TABLES}/methods.csv"
 CELLS = f"{TABLES}/cells.csv"
@@ -19,7 +20,7 @@ rule aggregate_results:
         markdown=f"{TABLES}/paired.md",
         validation=(
             report(
-                f"{TABLES}/validation.csv",
+                VALIDATION,
                 caption="../report/validation.rst",
                 category="Tables",
             )
@@ -101,6 +102,41 @@ rule make_features:
     shell:
         "python -m scripts.make_features --metrics {params.metrics:q} --features {params.features:q}"
         " --grids {params.grids:q} --csv {output} > {log} 2>&1"
+
+
+# The choice reads the scores on the validation split alone.
+rule choose_settings:
+    input:
+        validation=VALIDATION if SEARCHES else [],
+    output:
+        report(f"{TABLES}/search.csv", caption="../report/search.rst", category="Tables"),
+    log:
+        f"{LOGS}/choose_settings.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        searches=as_json(SEARCHES),
+        code=code_version("scripts.choose_settings"),
+    shell:
+        "python -m scripts.choose_settings --validation {input.validation} --searches {params.searches:q}"
+        " --csv {output} > {log} 2>&1"
+
+
+rule report_search:
+    input:
+        search=f"{TABLES}/search.csv",
+        summary=SUMMARY,
+    output:
+        f"{TABLES}/search.md",
+    log:
+        f"{LOGS}/report_search.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        code=code_version("scripts.report_search"),
+    shell:
+        "python -m scripts.report_search --search {input.search} --summary {input.summary}"
+        " --markdown {output} > {log} 2>&1"
 
 
 rule make_ablations:
@@ -318,3 +354,26 @@ rule plot_training_curves:
     shell:
         "python -m scripts.plot_training_curves --histories {params.histories:q} --grids {params.grids:q}"
         " --dataset {wildcards.dataset} --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+
+
+rule plot_sweep:
+    input:
+        summary=SUMMARY,
+    output:
+        pdf=f"{FIGURES}/{{setting}}_sweep.pdf",
+        png=report(
+            f"{FIGURES}/{{setting}}_sweep.png",
+            caption="../report/sweep.rst",
+            category="Figures",
+            labels={"setting": "{setting}"},
+        ),
+    log:
+        f"{LOGS}/plot_sweep/{{setting}}.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        lines=lambda wildcards: as_json([line.to_json() for line in STUDY.sweep_lines[wildcards.setting]]),
+        code=code_version("scripts.plot_sweep"),
+    shell:
+        "python -m scripts.plot_sweep --summary {input.summary} --setting {wildcards.setting}"
+        " --lines {params.lines:q} --pdf {output.pdf} --png {output.png} > {log} 2>&1"

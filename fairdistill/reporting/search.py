@@ -1,0 +1,262 @@
+"""Choosing the settings of a method by the scores on the validation split, and what the chosen models then do in test.
+
+`choose` gets the scores on the validation split and nothing else. The scores on the test split come in afterwards, in
+`search_markdown`, by the names of the models that were chosen.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fairdistill.reporting.columns import BASE, DEO, MEASURED, METRICS, PLACE
+from fairdistill.reporting.labels import printed
+from fairdistill.reporting.runs import at_chance, read_table
+from fairdistill.reporting.tables import AT_CHANCE_NOTE, NOTE, alone, markdown, marked, numbers
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.base import Settings, Text
+from fairdistill.settings.methods import TEACHER
+from fairdistill.settings.sweeps import Search, as_text
+
+MAKER = "scripts.choose_settings"
+# the accuracy that a rule compares
+ACCURACY = {"cells": "mean_cell_accuracy", "images": "accuracy"}
+# of a model on the validation split: means and standard deviations over its trainings
+MEASURED_THERE = ["mean_cell_accuracy", *METRICS]
+SCORES = [name for metric in MEASURED_THERE for name in (metric, f"{metric}_sd")]
+FAIR = [f"{deo}_fair_baseline" for deo in DEO]
+OF_BASE = [f"base_{metric}" for metric in (*ACCURACY.values(), *DEO)]
+RULE = ["rule", "metric", "accuracy_of", "margin"]
+# all of search.csv, before the columns of the swept settings
+SEARCH = [
+    *("sweep", *RULE, *PLACE, *BASE, "trainings", "smallest_cell", *SCORES, *FAIR, *OF_BASE),
+    *("at_chance", "within_margin", "chosen", "why"),
+]
+# decimals to which two means are equal: those that tables have of a fraction
+DIGITS = 9
+HEADINGS = {
+    "mean_cell_accuracy": "accuracy of cells",
+    "accuracy": "accuracy of images",
+    "deo_a": "DEO_A",
+    "deo_m": "DEO_M",
+    "worst_group_accuracy": "worst group",
+}
+
+INTRODUCTION = (
+    "The models of a sweep, by their scores on the validation split: means ± sd over all trainings (seeds and folds), "
+    "by which one was chosen for each data set and architecture. Nothing else was read for the choice. In the accuracy "
+    "of cells all (class, group) cells count the same, in that of images all images of the split, which is as biased "
+    "as training; `base` is that accuracy of the base which the rule compares. Where the smallest cell has few images, "
+    "a DEO is mostly noise here: search.csv has what a fair classifier would score."
+)
+TEST = (
+    "The chosen models and their bases on the test split, which was read after the choice: mean over seeds and 95 % "
+    "interval."
+)
+CAVEAT = (
+    "A test interval is that of the chosen setting as if it had been fixed beforehand. The test images had no part in "
+    "the choice, so they do not flatter it; but the same trainings were chosen by and tested, and that another draw of "
+    "validation images or seeds may have led to another setting is not in the interval. See docs/statistics.md."
+)
+
+
+class Candidates(Settings):
+    """A search: its rule, and the models to choose from with the values of the swept settings."""
+
+    sweep: Text
+    rule: Search
+    models: dict[Text, dict[Text, Any]]
+
+
+def choose(validation: pd.DataFrame, searches: Sequence[Candidates]) -> pd.DataFrame:
+    """Return the scores of every candidate on the validation split, which of them is chosen, and why.
+
+    A model is chosen for each search, data set and architecture; the rules are explained in config/README.md.
+
+    Columns: sweep; rule, metric, accuracy_of and margin, those of the search; dataset, architecture, method;
+    base_architecture and base_method, of the model whose accuracy it is compared with, the teacher where it stands on
+    none; trainings, their number; smallest_cell, the least number of images of a (class, group) cell;
+    mean_cell_accuracy, accuracy, deo_a, deo_m and worst_group_accuracy, means over the trainings, each followed by its
+    sd (ddof = 1); deo_a_fair_baseline and deo_m_fair_baseline, what a fair classifier of the same accuracy would score
+    on so many images on average; base_mean_cell_accuracy, base_accuracy, base_deo_a and base_deo_m; at_chance, whether
+    one of the trainings is no more accurate than one that names the largest class; within_margin; chosen; why, in
+    words; the swept settings, as texts.
+
+    Parameters
+    ----------
+    validation
+        One row per training, its scores on the validation split: see `fairdistill.reporting.models.Models`.
+
+    Raises
+    ------
+    UserError
+        If a candidate or its base has no scores on the validation split.
+    """
+    means = _means(validation)
+    rows = []
+    for search in searches:
+        # an architecture may have bases alone
+        places = means[means["method"].isin(search.models)][PLACE[:2]].drop_duplicates()
+        if places.empty:
+            raise UserError(f"no model of {search.sweep} has scores on the validation split; train and evaluate them")
+        for dataset, architecture in places.itertuples(index=False):
+            of_place = means[(means["dataset"] == dataset) & (means["architecture"] == architecture)]
+            of_method = of_place.set_index("method")
+            candidates = []
+            for method, values in search.models.items():
+                if method not in of_method.index:
+                    raise UserError(
+                        f"{dataset} {architecture} {method} has no scores on the validation split; train and evaluate "
+                        "that model"
+                    )
+                row = of_method.loc[method].to_dict()
+                base = _base_of(row, means)
+                candidates.append(
+                    {"sweep": search.sweep, "accuracy_of": search.rule.accuracy}
+                    | search.rule.model_dump(include={"rule", "metric", "margin"})
+                    | {"method": method, **row}
+                    | dict(zip(BASE, base[PLACE[1:]], strict=True))
+                    | {name: base[name.removeprefix("base_")] for name in OF_BASE}
+                    | {name: as_text(value) for name, value in values.items()}
+                )
+            rows += judge(candidates, search.rule)
+    settings = dict.fromkeys(name for search in searches for values in search.models.values() for name in values)
+    return pd.DataFrame(rows, columns=[*SEARCH, *settings])
+
+
+def _means(validation: pd.DataFrame) -> pd.DataFrame:
+    """One row per model: its names, its base's, and the means and sds of its scores."""
+    rows = []
+    for names, trainings in validation.groupby(PLACE, sort=False):
+        row = dict(zip(PLACE, names, strict=True)) | trainings.iloc[0][BASE].to_dict()
+        row |= {"trainings": len(trainings), "at_chance": bool(at_chance(trainings).any())}
+        row["smallest_cell"] = trainings["smallest_cell"].min()
+        row |= {name: trainings[name].mean() for name in FAIR}
+        for metric in MEASURED_THERE:
+            row |= {metric: round(trainings[metric].mean(), DIGITS), f"{metric}_sd": trainings[metric].round(12).std()}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _base_of(model: Mapping, means: pd.DataFrame) -> pd.Series:
+    """The scores of the model that another stands on; of the teacher where it stands on none."""
+    names = (model["base_architecture"], model["base_method"]) if model["base_method"] else None
+    architecture, method = names or (model["architecture"], TEACHER)
+    found = means[
+        (means["dataset"] == model["dataset"]) & (means["architecture"] == architecture) & (means["method"] == method)
+    ]
+    if found.empty:
+        raise UserError(
+            f"{model['dataset']} {architecture} {method} has no scores on the validation split; train and evaluate "
+            "that model"
+        )
+    return found.iloc[0]
+
+
+def judge(candidates: Sequence[Mapping], rule: Search) -> list[dict]:
+    """Return the candidates of one choice, of which one is chosen, with the reason.
+
+    Of several that are best the more accurate is chosen, and of those the first.
+
+    Parameters
+    ----------
+    candidates
+        Means on the validation split: accuracy and mean_cell_accuracy, both also of the base (`base_`), deo_a, deo_m
+        and worst_group_accuracy; at_chance.
+    """
+    accuracy = ACCURACY[rule.accuracy]
+    within = [round(row[f"base_{accuracy}"] - row[accuracy], DIGITS) <= rule.margin for row in candidates]
+    # the DEO of a model at chance says nothing
+    fair = [i for i, row in enumerate(candidates) if within[i] and not row["at_chance"]]
+
+    def quality(number: int) -> tuple[float, float]:
+        row = candidates[number]
+        if rule.rule == "smallest_deo" and fair:
+            return -row[rule.metric], row[accuracy]
+        return row["worst_group_accuracy" if rule.rule == "best_worst_group" else accuracy], row[accuracy]
+
+    if rule.rule == "smallest_deo" and fair:
+        reason = f"smallest {printed(rule.metric)} of the {len(fair)} within {rule.margin:g} of the base's accuracy"
+    elif rule.rule == "smallest_deo":
+        reason = f"most accurate, as none is within {rule.margin:g} of the base's accuracy"
+    else:
+        reason = {"most_accurate": "most accurate", "best_worst_group": "best accuracy of the worst group"}[rule.rule]
+    best = max(fair if rule.rule == "smallest_deo" and fair else range(len(candidates)), key=quality)
+    return [
+        {**row, "within_margin": within[i], "chosen": i == best, "why": reason if i == best else ""}
+        for i, row in enumerate(candidates)
+    ]
+
+
+def read_search(path: Path | str) -> pd.DataFrame:
+    """Return the table that `choose_settings` wrote as search.csv; a UserError says what is wrong with it."""
+    texts = ["sweep", "rule", "metric", "accuracy_of", *PLACE, *BASE, "why"]
+    flags = ["at_chance", "within_margin", "chosen"]
+    return read_table(
+        path, SEARCH, texts=texts, whole=["trainings", "smallest_cell"], flags=flags, key=["sweep", *PLACE], maker=MAKER
+    )
+
+
+def search_markdown(search: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """Return a search, and what the chosen models do on the test split, as Markdown.
+
+    Parameters
+    ----------
+    search
+        What `choose` has returned.
+    summary
+        Of the test split: see `fairdistill.reporting.summaries.summarise`.
+
+    Raises
+    ------
+    UserError
+        If the summary lacks a chosen model or its base.
+    """
+    chosen = search[search["chosen"]]
+    models = pd.concat(
+        [
+            chosen.assign(model="chosen"),
+            chosen.assign(model="base", **{name: chosen[f"base_{name}"] for name in PLACE[1:]}),
+        ]
+    ).sort_index(kind="stable")
+    parts = [
+        "# Settings chosen on the validation split",
+        INTRODUCTION,
+        markdown(_curve(search)),
+        *([AT_CHANCE_NOTE] if search["at_chance"].any() else []),
+        "## The chosen ones on the test split",
+        markdown(_on_test(models, summary)),
+        f"{TEST} {CAVEAT}",
+        NOTE,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _curve(search: pd.DataFrame) -> pd.DataFrame:
+    """Every candidate's scores on the validation split, as texts."""
+    page = pd.DataFrame({name: search[name].map(printed) for name in ["sweep", *PLACE]})
+    for metric, heading in HEADINGS.items():
+        parts = zip(numbers(search[metric], "{:.3f}"), numbers(search[f"{metric}_sd"], " ± {:.3f}"), strict=True)
+        texts = [f"{mean}{sd}" for mean, sd in parts]
+        page[heading] = marked(texts, search.assign(metric=metric))
+    compared = [row[f"base_{ACCURACY[row['accuracy_of']]}"] for row in search.to_dict("records")]
+    return page.assign(
+        **{"smallest cell": search["smallest_cell"], "base": numbers(compared, "{:.3f}"), "chosen as": search["why"]}
+    )
+
+
+def _on_test(models: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """Models with their scores on the test split, as texts."""
+    scores = summary.set_index([*PLACE, "metric"])
+    page = pd.DataFrame({name: models[name].map(printed) for name in ["sweep", "model", *PLACE]})
+    for metric in MEASURED:
+        names = [(*model, metric) for model in models[PLACE].itertuples(index=False, name=None)]
+        if missing := [name for name in names if name not in scores.index]:
+            raise UserError(f"the summary lacks {' '.join(missing[0])}, which the search names; make both tables again")
+        rows = scores.loc[names].reset_index()
+        ends = zip(numbers(rows["low"], "{:.3f}"), numbers(rows["high"], "{:.3f}"), strict=True)
+        means = numbers(rows["mean"], "{:.3f}")
+        texts = [f"{mean} [{low}, {high}]" for mean, (low, high) in zip(means, ends, strict=True)]
+        page[printed(metric)] = marked(alone(texts, rows["trainings"]), rows)
+    return page

@@ -1,0 +1,248 @@
+"""Sweeps: a list where a setting takes one value, so that one entry of a configuration stands for several models.
+
+Sweeps are resolved before a configuration is checked; whatever comes later sees single models, each under a name of its
+own. Entries of `students`, `networks` and `data.sets` may be sweeps.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from itertools import product
+from math import prod
+from typing import Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.base import Number, Settings, Text, settings_of_kind
+from fairdistill.settings.data import AnyDataSet
+from fairdistill.settings.methods import SAME, AnyMethod, Base
+from fairdistill.settings.networks import AnyNetwork
+
+# what names the entries in a grid: where the entries are, and what they may be
+SECTIONS: dict[str, tuple[tuple[str, ...], Any]] = {
+    "methods": (("students",), AnyMethod),
+    "architectures": (("networks",), AnyNetwork),
+    "datasets": (("data", "sets"), AnyDataSet),
+}
+# the value of each swept setting, by the name of the model
+Sweep = dict[str, dict[str, Any]]
+# by the key of SECTIONS and the name of the entry
+Sweeps = dict[str, dict[str, Sweep]]
+# the combinations of a few lists are soon more than anyone trains, or than a plan can hold
+MOST = 1000
+
+
+class Search(Settings):
+    """How one model of a sweep is chosen, for each data set and architecture, by its scores on the validation split."""
+
+    rule: Literal["smallest_deo", "most_accurate", "best_worst_group"] = Field(
+        "smallest_deo",
+        description="What is chosen: `smallest_deo` is the smallest DEO among the models whose accuracy is within the "
+        "margin; `most_accurate` is the highest accuracy; `best_worst_group` is the highest accuracy of the worst "
+        "group.",
+    )
+    metric: Literal["deo_a", "deo_m"] = Field(
+        "deo_a",
+        description="Which DEO `smallest_deo` compares: `deo_a`, the mean over classes, or `deo_m`, the maximum, which "
+        "is noisier.",
+    )
+    accuracy: Literal["cells", "images"] = Field(
+        "cells",
+        description="How accuracy is averaged: all (class, group) `cells` count the same, as in the test splits, or "
+        "all `images` of the validation split, which is as biased as training and favours models that are.",
+    )
+    margin: Number = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="How much accuracy a model may lose on its base for `smallest_deo`, as a fraction; one that stands "
+        "on none is compared with the teacher.",
+    )
+
+
+class Line(Settings):
+    """One line in the figure of a swept setting: the models that differ in that setting alone.
+
+    Attributes
+    ----------
+    label
+        The name of the sweep, and the values of its other settings.
+    values
+        The setting's value by the name of the method: numbers, or texts.
+    base
+        The model that all of them stand on; the teacher where there is no such model.
+    """
+
+    label: Text
+    values: dict[Text, float | Text]
+    base: Base
+
+
+def expand(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[dict[str, Any], Sweeps]:
+    """Return a configuration with single models in the place of sweeps, and the models of each sweep.
+
+    Where a grid names a sweep, it then names its models; the main grid also has those of every sweep that `search`
+    names. An entry with a value that its setting does not take is left with that value alone: whoever reads the
+    configuration finds it there.
+
+    Parameters
+    ----------
+    config
+        As the user wrote it; it is left as it is.
+    defaults
+        The value of each key that may be missing.
+
+    Raises
+    ------
+    UserError
+        One line, if two models would have one name, or a sweep has more than `MOST` models.
+    """
+    expanded, sweeps = dict(config), {}
+    for key, (path, union) in SECTIONS.items():
+        entries = _at(config, path)
+        sweeps[key], single = _expand_section(".".join(path), entries, union)
+        if single == entries:
+            continue
+        *parents, last = path
+        place = expanded
+        for parent in parents:
+            place[parent] = dict(place[parent])
+            place = place[parent]
+        place[last] = single
+        expanded[key] = _named(config.get(key, defaults[key]), sweeps[key])
+        if isinstance(grids := expanded.get("ablations"), list):
+            expanded["ablations"] = [
+                {**grid, key: _named(grid[key], sweeps[key])} if isinstance(grid, Mapping) and key in grid else grid
+                for grid in grids
+            ]
+    searched = [model for name in _at(config, ("search",)) for model in sweeps["methods"].get(name, ())]
+    if searched and isinstance(methods := expanded["methods"], list):
+        expanded["methods"] = [*methods, *(name for name in searched if name not in methods)]
+    return expanded, sweeps
+
+
+def lines_of(entry: str, sweep: Sweep, setting: str) -> dict[str, dict[str, Any]]:
+    """Return the models of a sweep by the label of the line that they belong to, each with its value of `setting`."""
+    lines: dict[str, dict[str, Any]] = {}
+    for name, values in sweep.items():
+        others = [f"{key} {as_text(value)}" for key, value in values.items() if key != setting]
+        lines.setdefault(", ".join([entry, *others]), {})[name] = values[setting]
+    return lines
+
+
+def as_text(value: Any) -> str:
+    """Return the value of a setting as a text, in a table or a figure; items of a list are separated by spaces."""
+    if value is None:
+        return "null"
+    if isinstance(value, list):
+        return " ".join(map(as_text, value))
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether the value of a setting is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _at(config: Any, path: tuple[str, ...]) -> Mapping[str, Any]:
+    """The mapping that some keys lead to; an empty one where there is none, or something else."""
+    for key in path:
+        config = config.get(key) if isinstance(config, Mapping) else None
+    return config if isinstance(config, Mapping) else {}
+
+
+def _named(names: Any, sweeps: Mapping[str, Sweep]) -> Any:
+    """The names of a grid, with those of its models in the place of a sweep's."""
+    if not isinstance(names, list):
+        return names
+    models = [[*sweeps[name]] if isinstance(name, str) and name in sweeps else [name] for name in names]
+    return [name for group in models for name in group]
+
+
+def _expand_section(where: str, entries: Mapping[str, Any], union: Any) -> tuple[dict[str, Sweep], dict[str, Any]]:
+    """The sweeps among the entries of a section, and the entries with their models in the place of the sweeps."""
+    sweeps: dict[str, Sweep] = {}
+    single: dict[str, Any] = {}
+    swept = {name: _swept(entry, union) for name, entry in entries.items()}
+    taken = {name for name, settings in swept.items() if not settings}
+    for name, entry in entries.items():
+        if not swept[name]:
+            single[name] = entry
+            continue
+        if (number := prod(map(len, swept[name].values()))) > MOST:
+            raise UserError(
+                f"config: {where}.{name} stands for {number} models, and may for {MOST} at most; give its lists fewer "
+                "values"
+            )
+        sweep: Sweep = {}
+        models: dict[str, Any] = {}
+        for chosen in product(*swept[name].values()):
+            model = {**entry, **dict(zip(swept[name], chosen, strict=True))}
+            try:
+                settings = _adapter(union).validate_python(model).to_json()
+            except ValidationError:
+                models = {name: model}
+                break
+            values = {key: _value(settings[key]) for key in swept[name]}
+            of_model = "-".join([str(name), *(f"{key}{_label(value)}" for key, value in values.items())])
+            if of_model in models:
+                raise UserError(
+                    f"config: {where}.{name} has two models of the name {of_model!r}; leave one of the values out"
+                )
+            if of_model in taken:
+                raise UserError(
+                    f"config: {where} holds {of_model!r}, which is also a model of the sweep {name!r}; give one of the "
+                    "two entries another name"
+                )
+            sweep[of_model], models[of_model] = values, model
+        else:
+            sweeps[name] = sweep
+            taken |= models.keys()
+        single |= models
+    return sweeps, single
+
+
+def _swept(entry: Any, union: Any) -> dict[str, list]:
+    """The settings of an entry that have a list of values, and the list of each."""
+    kind = settings_of_kind(union, entry.get("kind")) if isinstance(entry, Mapping) else None
+    if kind is None:
+        return {}
+    takes_list = _takes_list(kind)
+    return {
+        key: values
+        for key, values in entry.items()
+        if isinstance(values, list)
+        and key in takes_list
+        and (any(isinstance(value, list) for value in values) if takes_list[key] else values)
+    }
+
+
+@cache
+def _adapter(union: Any) -> TypeAdapter:
+    return TypeAdapter(union)
+
+
+@cache
+def _takes_list(kind: type[Settings]) -> dict[str, bool]:
+    """Whether one value of each setting of a class is a list."""
+    properties = kind.model_json_schema()["properties"]
+    return {
+        key: any(part.get("type") == "array" for part in [field, *field.get("anyOf", [])])
+        for key, field in properties.items()
+        if key != "kind"
+    }
+
+
+def _value(value: Any) -> Any:
+    """The value of a setting as tables and names have it: a base by its names."""
+    if not isinstance(value, Mapping):
+        return value
+    return " ".join(name for name in (value["architecture"], value["method"]) if name != SAME)
+
+
+def _label(value: Any) -> str:
+    """What a value adds to a name, behind that of its setting: 0p5 for 0.5, 1em05 for 1e-05, _rbf for rbf."""
+    text = as_text(value)
+    if is_number(value):
+        return text.replace(".", "p").replace("-", "m").replace("+", "")
+    return f"_{text.lower() if isinstance(value, bool) else text}".replace(" ", "_")

@@ -1,0 +1,38 @@
+"""Choose the settings of methods by the scores on the validation split, and write every candidate's scores.
+
+The only file that is read is validation.csv, which has no score on the test split.
+"""
+
+import argparse
+from pathlib import Path
+
+from fairdistill.reporting.runs import read_validation, write_csv
+from fairdistill.reporting.search import Candidates, choose
+from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.runtime.files import parse_json
+from fairdistill.settings.reading import read_settings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--validation", type=Path, required=True, help="validation.csv, a row per training")
+    parser.add_argument(
+        "--searches",
+        required=True,
+        metavar="JSON",
+        help='what is chosen: [{"sweep": "mfd", "rule": {"rule": "smallest_deo", "metric": "deo_a", "margin": 0.01}, '
+        '"models": {"mfd-lambda0": {"lambda": 0}, ..}}, ..]',
+    )
+    parser.add_argument("--csv", type=Path, required=True, help="table of the candidates to write")
+    args = parser.parse_args()
+
+    try:
+        searches = parse_json(args.searches)
+    except ValueError as error:
+        raise UserError(f"--searches: not readable as JSON ({error})") from error
+    candidates = read_settings(list[Candidates], searches, where="--searches")
+    write_csv(args.csv, choose(read_validation(args.validation), candidates))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,41 @@
+"""Draw accuracy, DEO_A and DEO_M of the models of sweeps against the setting that they differ in."""
+
+import argparse
+from pathlib import Path
+
+from fairdistill.reporting.figure_files import save
+from fairdistill.reporting.summaries import read_summary
+from fairdistill.reporting.sweep_figures import plot_sweep
+from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.runtime.files import parse_json
+from fairdistill.settings.reading import read_settings
+from fairdistill.settings.sweeps import Line
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--summary", type=Path, required=True, help="summary.csv, the means over seeds")
+    parser.add_argument("--setting", required=True, help="name of the setting, for the axis")
+    parser.add_argument(
+        "--lines",
+        required=True,
+        metavar="JSON",
+        help='the models of each line: [{"label": "mfd", "values": {"mfd-lambda0": 0, ..}, "base": {"method": '
+        '"teacher", "architecture": "same"}}, ..]',
+    )
+    parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
+    parser.add_argument("--png", type=Path, required=True, help="figure to write as PNG")
+    args = parser.parse_args()
+
+    try:
+        lines = parse_json(args.lines)
+    except ValueError as error:
+        raise UserError(f"--lines: not readable as JSON ({error})") from error
+    figure = plot_sweep(
+        read_summary(args.summary), setting=args.setting, lines=read_settings(list[Line], lines, where="--lines")
+    )
+    save(figure, pdf=args.pdf, png=args.png)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,232 @@
+"""Sweeps and searches in a configuration: which models they stand for, and the one line that each mistake gets."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from fairdistill.reporting.columns import RUNS
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.base import kinds
+from fairdistill.settings.documents import schema
+from fairdistill.settings.methods import AnyMethod
+from fairdistill.settings.reading import complete
+from fairdistill.settings.study import Place
+
+ROOT = Path(__file__).parents[2]
+VALIDATED = {"data": {"sets": {"d": {"kind": "digits_s", "validation": 0.2}}}, "datasets": ["d"]}
+
+
+def sweep(name="mfd", kind="mfd", **settings):
+    return {"students": {name: {"kind": kind, **settings}}, "methods": [name]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"lambda": [0, 3.0, "10"]}, ["mfd-lambda0", "mfd-lambda3", "mfd-lambda10"]),
+        ({"sigma": [0.5, "1e-5", 1e22]}, ["mfd-sigma0p5", "mfd-sigma1em05", "mfd-sigma1e22"]),
+        ({"kernel": ["rbf", "polynomial"]}, ["mfd-kernel_rbf", "mfd-kernel_polynomial"]),
+        (
+            {"layers": [["layer4"], ["layer3", "layer4"], None]},
+            ["mfd-layers_layer4", "mfd-layers_layer3_layer4", "mfd-layers_null"],
+        ),
+        (
+            {"degree": [1, 2], "lambda": [0, 3]},
+            ["mfd-degree1-lambda0", "mfd-degree1-lambda3", "mfd-degree2-lambda0", "mfd-degree2-lambda3"],
+        ),
+        ({"lambda": [3]}, ["mfd-lambda3"]),
+        # one value of a setting that is a list
+        ({"layers": ["layer3", "layer4"]}, ["mfd"]),
+    ],
+)
+def test_a_list_of_values_is_a_model_of_each(settings, names):
+    given = sweep(**settings) | {"architectures": ["resnet"]}
+    before = copy.deepcopy(given)
+    study = complete(given)
+    assert given == before
+    assert study.methods == [*study.students] == names
+    for name in names:
+        assert study.students[name].kind == "mfd"
+
+
+def test_each_model_has_its_value_and_the_other_settings_of_the_entry():
+    study = complete(sweep(**{"lambda": [0, 0.5], "kernel": "polynomial"}))
+    assert {name: method.lambda_ for name, method in study.students.items()} == {"mfd-lambda0": 0, "mfd-lambda0p5": 0.5}
+    assert {method.kernel for method in study.students.values()} == {"polynomial"}
+    assert study.sweeps() == {"mfd": {"mfd-lambda0": {"lambda": 0.0}, "mfd-lambda0p5": {"lambda": 0.5}}}
+
+
+def test_a_sweep_of_truth_values_and_one_of_bases():
+    students = {
+        "di": {"kind": "domain_independent", "prior_shift": [False, "true"]},
+        "mfd": {"kind": "mfd", "base": ["teacher", {"method": "teacher", "architecture": "resnet"}, "erm"]},
+        "erm": {"kind": "erm"},
+    }
+    study = complete({"students": students, "methods": ["di", "mfd"]})
+    bases = ["mfd-base_teacher", "mfd-base_resnet_teacher", "mfd-base_erm"]
+    assert study.methods == ["di-prior_shift_false", "di-prior_shift_true", *bases]
+    assert study.base(Place("shufflenet", bases[1])) == Place("resnet", "teacher")
+    assert study.base(Place("shufflenet", bases[2])) == Place("shufflenet", "erm")
+
+
+def test_grids_name_all_models_of_a_sweep_or_some_of_them():
+    students = {"mfd": {"kind": "mfd", "lambda": [0, 3]}, "erm": {"kind": "erm"}}
+    given = {"students": students, "methods": ["mfd-lambda3"], "ablations": [{"methods": ["erm", "mfd"]}]}
+    study = complete(given)
+    assert [study.methods, study.ablations[0].methods] == [["mfd-lambda3"], ["erm", "mfd-lambda0", "mfd-lambda3"]]
+    # the grid of the defaults names mfd
+    del given["methods"]
+    assert complete(given).methods == ["mfd-lambda0", "mfd-lambda3"]
+
+
+def test_networks_and_data_sets_can_be_sweeps():
+    study = complete(
+        {
+            "networks": {"resnet": {"kind": "resnet18", "stem": ["imagenet", "cifar"]}},
+            "architectures": ["resnet"],
+            "data": {"sets": {"d": {"kind": "digits_s", "skew": [0.5, 0.95]}}},
+            "datasets": ["d"],
+        }
+    )
+    assert study.architectures == [*study.networks] == ["resnet-stem_imagenet", "resnet-stem_cifar"]
+    assert {name: settings.skew for name, settings in study.data.sets.items()} == {"d-skew0p5": 0.5, "d-skew0p95": 0.95}
+    assert study.datasets == ["d-skew0p5", "d-skew0p95"]
+
+
+def test_each_swept_setting_has_lines_of_the_models_that_differ_in_it_alone():
+    study = complete(sweep(**{"lambda": [0, 3], "kernel": ["rbf", "polynomial"]}))
+    lines = {name: [(line.label, line.values) for line in lines] for name, lines in study.sweep_lines.items()}
+    assert lines["lambda"] == [
+        (f"mfd, kernel {kernel}", {f"mfd-lambda0-kernel_{kernel}": 0.0, f"mfd-lambda3-kernel_{kernel}": 3.0})
+        for kernel in ("rbf", "polynomial")
+    ]
+    assert lines["kernel"][0] == (
+        "mfd, lambda 0",
+        {"mfd-lambda0-kernel_rbf": "rbf", "mfd-lambda0-kernel_polynomial": "polynomial"},
+    )
+    # a grid with one model of each line has no figure
+    assert complete(sweep(**{"lambda": [0, 3]}) | {"methods": ["mfd-lambda0"]}).sweep_lines == {}
+
+
+def test_a_line_is_compared_with_the_base_of_all_its_models_or_the_teacher():
+    students = {
+        "erm": {"kind": "erm"},
+        "kd": {"kind": "kd", "base": "erm", "alpha": [0, 1]},
+        "bases": {"kind": "kd", "base": ["erm", "teacher"]},
+        "mmd": {"kind": "group_mmd", "lambda": [0, 1]},
+    }
+    lines = complete({"students": students, "methods": ["kd", "bases", "mmd"]}).sweep_lines
+    assert {name: line.base.method for name, (line,) in lines.items()} == {
+        "alpha": "erm",
+        "base": "teacher",
+        "lambda": "teacher",
+    }
+
+
+MISTAKES = [
+    (sweep(**{"lambda": [0, -1]}), "config: students.mfd.lambda is -1; it must be at least 0"),
+    (sweep(**{"lambda": [0, "x"]}), 'config: students.mfd.lambda is "x"; it must be a number'),
+    (sweep(**{"lambda": []}), "config: students.mfd.lambda is []; it must be a number"),
+    (sweep(**{"lambda": [[0]]}), "config: students.mfd.lambda is [0]; it must be a number"),
+    (
+        sweep(**{"lambda": [0, 1], "degre": 2}),
+        "config: students.mfd has the unknown key 'degre'; did you mean 'degree'?",
+    ),
+    (sweep(layers=[[]]), "config: students.mfd.layers is empty; name at least one"),
+    (
+        sweep(**{"lambda": [1, 1.0]}),
+        "config: students.mfd has two models of the name 'mfd-lambda1'; leave one of the values out",
+    ),
+    (
+        {"students": {"mfd": {"kind": "mfd", "lambda": [1, 2]}, "mfd-lambda1": {"kind": "erm"}}},
+        "config: students holds 'mfd-lambda1', which is also a model of the sweep 'mfd'; give one of the two entries "
+        "another name",
+    ),
+    (
+        sweep(**{"lambda": [*range(40)], "sigma": [*range(1, 41)]}),
+        "config: students.mfd stands for 1600 models, and may for 1000 at most; give its lists fewer values",
+    ),
+    (
+        {"students": {"mfd": {"kind": "mfd", "lambda": [0, 1]}, "kd": {"kind": "kd", "base": "mfd"}}},
+        "config: students.kd.base names 'mfd', which is a sweep of several; choose one of mfd-lambda0, mfd-lambda1",
+    ),
+    (
+        {
+            "networks": {"r": {"kind": "resnet18", "stem": ["imagenet", "cifar"]}},
+            "architectures": ["r"],
+            "students": {"kd": {"kind": "kd", "base": {"architecture": "r"}}},
+            "methods": ["kd"],
+        },
+        "config: students.kd.base.architecture names 'r', which is a sweep of several; choose one of r-stem_imagenet, "
+        "r-stem_cifar",
+    ),
+    (
+        sweep(**{"lambda": [0, 1]}) | {"paper_method": "mfd"},
+        "config: paper_method names 'mfd', which is a sweep of several; choose one of mfd-lambda0, mfd-lambda1",
+    ),
+    (
+        {"teacher": {"kind": "erm", "sampling": ["plain", "balanced"]}},
+        'config: teacher.sampling is ["plain", "balanced"]; choose one of plain, balanced, oversampled, '
+        "undersampled, class_balanced",
+    ),
+    (
+        sweep() | VALIDATED | {"search": {"mfd": {}}},
+        "config: search names 'mfd', which is no sweep of students; give one of its settings a list of values",
+    ),
+    (
+        sweep(**{"lambda": [0, 1]}) | {"datasets": ["utkface"], "search": {"mfd": {}}},
+        "config: data.sets.utkface.validation is 0, but search.mfd chooses on the validation split; set it to 0.1, say",
+    ),
+    (
+        sweep("hardt", "hardt", base=["teacher", "kd"]) | VALIDATED | {"search": {"hardt": {}}},
+        "config: search.hardt is of a kind that is fitted on the validation split, by which it cannot be chosen too; "
+        "leave it out",
+    ),
+    (
+        sweep(**{"lambda": [0, 1]}) | VALIDATED | {"search": {"mfd": {"rule": "smallest"}}},
+        "config: search.mfd.rule is \"smallest\"; did you mean 'smallest_deo'?",
+    ),
+    ({"search": ["mfd"]}, 'config: search is ["mfd"]; it must be a mapping'),
+]
+
+
+@pytest.mark.parametrize(("given", "line"), MISTAKES, ids=[line for _, line in MISTAKES])
+def test_a_mistake_is_one_line(given, line):
+    if "hardt" in given.get("students", {}):
+        given["students"]["kd"] = {"kind": "kd"}
+    with pytest.raises(UserError) as error:
+        complete(given)
+    assert str(error.value) == line
+
+
+def test_a_key_that_came_by_merging_is_said_to_be_of_config_yaml():
+    stated = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    given = {"students": {"mfd": {"kind": "kd", "alpha": [0, 1]}}}
+    stated["students"]["mfd"] |= given["students"]["mfd"]
+    with pytest.raises(UserError, match=r"unknown key 'degree'; .*'degree' is not yours: it stands in config/config"):
+        complete(stated, given)
+
+
+def test_the_models_of_a_search_are_in_the_main_grid():
+    students = {"mfd": {"kind": "mfd", "lambda": [0, 1]}, "erm": {"kind": "erm"}}
+    given = {"students": students, "methods": ["mfd-lambda1", "erm"], **VALIDATED}
+    assert complete(given | {"search": {"mfd": {}}}).methods == ["mfd-lambda1", "erm", "mfd-lambda0"]
+
+
+def test_the_schema_accepts_sweeps_of_entries_and_none_of_the_teacher():
+    validator = Draft202012Validator(schema())
+    settings = {"lambda": [0, 1], "layers": [["layer4"], None], "base": ["teacher", {"method": "erm"}]}
+    given = sweep(**settings) | {"data": {"sets": {"d": {"kind": "digits_s", "skew": [0.5, 0.9]}}}}
+    given |= {"networks": {"r": {"kind": "resnet18", "stem": ["imagenet", "cifar"]}}, "search": {"mfd": {"margin": 0}}}
+    assert list(validator.iter_errors(given)) == []
+    assert not validator.is_valid(sweep(**{"lambda": [0, -1]}))
+    assert not validator.is_valid({"teacher": {"kind": "erm", "sampling": ["plain", "balanced"]}})
+
+
+def test_no_setting_of_a_method_is_named_like_another_column_of_the_table_of_runs():
+    names = {key for method in kinds(AnyMethod) for key in method.model_json_schema()["properties"]}
+    assert {"kind", "sampling", "lambda"} <= names
+    assert not names & set(RUNS)
