@@ -361,7 +361,7 @@ def _check_search(study: Study) -> None:
             what = "is of a kind that is fitted on the validation split, by which it cannot be chosen too; leave it out"
             raise UnreadableSettings("config", ("search", name), what)
         for dataset in study.datasets:
-            if study.data.sets[dataset].validation == 0:
+            if not study.data.sets[dataset].has_validation:
                 what = f"is 0, but search.{name} chooses on the validation split; set it to 0.1, say"
                 raise UnreadableSettings("config", ("data", "sets", dataset, "validation"), what)
 
