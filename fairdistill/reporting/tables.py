@@ -235,5 +235,6 @@ def _require_complete_grid(summary: pd.DataFrame) -> None:
 def _escape(text: str) -> str:
     text = re.sub(r"([&%$#_{}])", r"\\\1", text.replace("\\", "/"))
     text = text.replace("~", r"\textasciitilde{}").replace("^", r"\textasciicircum{}").replace("±", r"$\pm$")
+    text = text.replace("<", r"\textless{}")
     text = text.replace(AT_CHANCE, r"$\dagger$").replace(ALONE, r"$\ddagger$")
     return re.sub(r"DEO\\_([AM])", r"DEO$_\1$", text)

@@ -215,6 +215,8 @@ def test_the_script_writes_what_is_read_back(study, models, table, tmp_path, mon
     # the ranking and two comparisons of each architecture
     assert tex.count(r"\begin{table}") == 6
     assert "adversarial & 0." in tex
+    small = ranking_latex(table.assign(deo_a_minus_erm_p_holm=1e-5), ["erm", "mfd"])
+    assert r"& \textless{}0.001 &" in small
 
 
 @pytest.mark.parametrize(

@@ -9,19 +9,19 @@ from running import TINY, snakemake
 
 LINES = {
     "profile": r"Using workflow specific profile .*",
-    "plan": r"19 jobs: .*\b5 train_model\b.*",
+    "plan": r"23 jobs: .*\b5 train_model\b.*",
     "start": r"start  (?:prepare_dataset|train_model) \S+",
     "epoch": r" +\S+ \| epoch 1/1  .* left",
-    "done": r"done   \w+(?: \S+)? in \d+ (?:s|min) \[\d+ of 19 jobs(?:; \d of 5 trainings done(?:, about .* left)?)?\]",
+    "done": r"done   \w+(?: \S+)? in \d+ (?:s|min) \[\d+ of 23 jobs(?:; \d of 5 trainings done(?:, about .* left)?)?\]",
 }
 
 
 def test_a_run_is_a_line_for_each_event(study):
     lines = (study / "terminal.txt").read_text(encoding="utf-8").splitlines()
     counts = {name: sum(bool(re.fullmatch(pattern, line)) for line in lines) for name, pattern in LINES.items()}
-    assert counts == {"profile": 1, "plan": 1, "start": 6, "epoch": 5, "done": 19}, "\n".join(lines)
+    assert counts == {"profile": 1, "plan": 1, "start": 6, "epoch": 5, "done": 23}, "\n".join(lines)
     assert len(lines) == sum(counts.values()), "\n".join(lines)
-    assert "[19 of 19 jobs]" in lines[-1]
+    assert "[23 of 23 jobs]" in lines[-1]
 
 
 def test_the_rest_is_in_the_log_files(study):
