@@ -458,6 +458,7 @@ def decoder_steps(image_size: int) -> tuple[int, int]:
 class Autoencoder(Method):
     """A method whose network encodes images, for a decoder and a classifier of the method's own."""
 
+    family: ClassVar[Family] = "fair representation"
     own_outputs: ClassVar[str | None] = "a code as its outputs"
 
     latent_size: Whole = Field(
