@@ -2,14 +2,16 @@
 alike.
 
 Reads the model's weights, its predictions, the record of its training and the prepared data set. Computes the features
-before the head of some of the test images, on the CPU, and writes one JSON file: a two-sample test of each class and
-pair of groups, and the consistency of the predictions. The predictions are those of the model, which need not be the
-largest of the network's logits. A model whose method trained nothing has the features of its base.
+of some of the test images, on the CPU, and writes one JSON file: a two-sample test of each class and pair of groups,
+and the consistency of the predictions. Features are what the model's classifier sees: those before the network's head,
+or the code where the method has a classifier of its own on one. The predictions are those of the model, which need not
+be the largest of the network's logits. A model whose method trained nothing has the features of its base.
 """
 
 import argparse
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +22,13 @@ from fairdistill.data import ImageDataset, load_dataset
 from fairdistill.evaluation.correctness import collect
 from fairdistill.evaluation.metrics import cell_accuracy
 from fairdistill.evaluation.probes import choose_images, probe
-from fairdistill.networks import load_network
+from fairdistill.methods.base import method_class
+from fairdistill.networks import load_method, load_network
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import read_json, sha256, write_text
 from fairdistill.runtime.provenance import versions
 from fairdistill.settings.base import AtLeastOne, Settings, Text
+from fairdistill.settings.methods import AnyMethod, Method
 from fairdistill.settings.reading import read_settings
 from fairdistill.training.computing import be_deterministic
 from fairdistill.training.engines.fast import Images
@@ -35,6 +39,10 @@ class Run(Settings, extra="ignore"):
     fold: int = 0
 
 
+class Parameters(Settings, extra="ignore"):
+    method: AnyMethod
+
+
 class Inputs(Settings, extra="ignore"):
     dataset: Text
 
@@ -43,6 +51,7 @@ class Training(Settings, extra="ignore"):
     """What is read of training.json."""
 
     run: Run
+    parameters: Parameters
     inputs: Inputs
     outputs: dict[str, Text]
     classes: AtLeastOne[Text]
@@ -80,7 +89,7 @@ def main() -> None:
     paired = collect(right=prediction == label, label=label, group=group, image_id=image_id, shape=cells.shape).paired
     chosen = choose_images(label=label, group=group, image_id=image_id, paired=paired)
     found = probe(
-        features=features_of(args.weights, dataset, rows[chosen]),
+        features=features_of(args.weights, training.parameters.method, dataset, rows[chosen]),
         prediction=prediction[chosen],
         label=label[chosen],
         group=group[chosen],
@@ -100,14 +109,15 @@ def predicted(predictions: pd.DataFrame, n_classes: int) -> np.ndarray:
     return predictions[[f"p{y}" for y in range(n_classes)]].to_numpy().argmax(axis=1)
 
 
-def features_of(weights: Path, dataset: ImageDataset, rows: np.ndarray) -> np.ndarray:
-    """Return the features (n, D), before the head, of the test images in these rows of the data set, in their order."""
+def features_of(weights: Path, method: Method, dataset: ImageDataset, rows: np.ndarray) -> np.ndarray:
+    """Return what the classifier sees (n, D) of the test images in these rows of the data set, in their order."""
     be_deterministic(torch.get_num_threads())
     # no other image is classified
     split = dataset.samples["split"].where(np.isin(np.arange(len(dataset.samples)), rows), "")
     images = Images(replace(dataset, samples=dataset.samples.assign(split=split)), "test", torch.device("cpu"))
     network = load_network(weights).to(memory_format=torch.channels_last)
-    return torch.cat([output.features for output, _, _ in infer(network, images)]).numpy()
+    represent = partial(method_class(method).representation, method, state=load_method(weights))
+    return torch.cat([represent(output, group) for output, _, group in infer(network, images)]).numpy()
 
 
 if __name__ == "__main__":

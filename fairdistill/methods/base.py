@@ -1,6 +1,6 @@
 """The contract of a training method: what the training loop asks of it, and what it is given."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from importlib import import_module
 from operator import add
@@ -226,6 +226,14 @@ class Method(nn.Module):
         It is called during the training as well, for the accuracies in the history, and so before `calibrate`.
         """
         return output.logits.softmax(1)
+
+    @staticmethod
+    def representation(settings: Any, output: Output, group: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+        """Return what the classifier sees of images, (B, D): the features before the network's head.
+
+        Whether this tells the groups apart is what scripts/probe_features.py asks. `state` is the `prediction_state`.
+        """
+        return output.features
 
     def prediction_state(self) -> dict[str, Tensor]:
         """Return what `predict` needs beside the network's weights, by name.

@@ -4,6 +4,8 @@ Creager, Madras, Jacobsen, Weis, Swersky, Pitassi, Zemel, "Flexibly Fair Represe
 ICML 2019.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -151,6 +153,11 @@ class FFVAE(Method):
     def predict(self, output: Output, group: Tensor) -> Tensor:
         """Return what the classifier says of the mean of z."""
         return self.classifier(self.encode(output)[0].mean).softmax(1)
+
+    @staticmethod
+    def representation(settings: Settings, output: Output, group: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+        """Return the mean of z (B, latent_size)."""
+        return output.logits[:, : settings.latent_size]
 
     def prediction_state(self) -> dict[str, Tensor]:
         """Return the classifier, three linear layers with leaky ReLUs between them."""

@@ -1,5 +1,7 @@
 """The variational fair autoencoder: Louizos, Swersky, Li, Welling, Zemel, ICLR 2016."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -129,6 +131,15 @@ class VFAE(Method):
     def predict(self, output: Output, group: Tensor) -> Tensor:
         """Return q(y | z1) at the mean of z1."""
         return self.classifier(self.encode(output, group).mean).softmax(1)
+
+    @staticmethod
+    def representation(settings: Settings, output: Output, group: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+        """Return the mean of z1 (B, latent_size)."""
+        mean = output.logits[:, : settings.latent_size]
+        if settings.group_in_encoder:
+            # one column of the weights for each group
+            mean = mean + state["group_effect.weight"].T[group, : settings.latent_size]
+        return mean
 
     def prediction_state(self) -> dict[str, Tensor]:
         """Return the classifier and, where the encoder sees the group, what that adds to the network's outputs."""

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -58,6 +59,10 @@ class TrainedModel:
         One row per epoch.
     kept_epoch
         The number of the epoch, from 1, whose weights the network has; 0 where nothing was trained.
+    seconds, cpu_seconds
+        What the training took: all epochs, those before an interruption included, what is read of the base's outputs
+        beforehand, and what is fitted afterwards. By the clock; and the time that processor cores worked, which other
+        programs hardly change.
     """
 
     network: Classifier
@@ -66,16 +71,24 @@ class TrainedModel:
     drawn: dict[str, np.ndarray]
     history: pd.DataFrame
     kept_epoch: int
+    seconds: float
+    cpu_seconds: float
 
-    @property
-    def seconds(self) -> float:
-        """Of all epochs together."""
-        return float(self.history["seconds"].sum()) if len(self.history) else 0.0
 
-    @property
-    def cpu_seconds(self) -> float:
-        """The time that processor cores worked in all epochs together, which other programs hardly change."""
-        return float(self.history["cpu_seconds"].sum()) if len(self.history) else 0.0
+@dataclass
+class Stopwatch:
+    """The time that some parts of a training take together: by the clock, and of processor cores."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the time that the block takes."""
+        started, cpu_started = time.perf_counter(), time.process_time()
+        yield
+        self.seconds += time.perf_counter() - started
+        self.cpu_seconds += time.process_time() - cpu_started
 
 
 def learning_rate_factor(schedule: str, progress: float) -> float:
@@ -158,7 +171,10 @@ def train(
     network, method = engine.prepare(network, method, device)
     network.bf16 = precision == "bf16"
     # after `prepare`: `read_base` may use buffers of the method, which are on the device by now
-    ask_base = engine.BaseOutputs(base, method, images["train"], flip=settings.flip) if method.uses_base else None
+    beside_epochs, ask_base = Stopwatch(), None
+    if method.uses_base:
+        with beside_epochs.running():
+            ask_base = engine.BaseOutputs(base, method, images["train"], flip=settings.flip)
 
     best = BestEpoch(network, method)
     whole = {"network": network, "method": method, "best": best}
@@ -214,7 +230,8 @@ def train(
         log(f"keeping epoch {best.epoch}, the best on the validation split")
         probabilities = {}
     if method_settings.needs_validation:
-        method.calibrate(infer(network, images["validation"]))
+        with beside_epochs.running():
+            method.calibrate(infer(network, images["validation"]))
         probabilities = {}
     probabilities = probabilities or {split: predict(network, method, images[split]) for split in SPLITS}
     found = {split: values.cpu().numpy() for split, values in probabilities.items()}
@@ -225,8 +242,16 @@ def train(
     drawn = {split: draw_labels(values, rng) for split, values in found.items()} if method.randomised else {}
     # a method without any training leaves a table without rows, which still has a header
     table = pd.DataFrame(history or {"epoch": []})
-    kept = best.epoch if settings.keep == "best" else len(history)
-    return TrainedModel(network, method, found, drawn, table, kept)
+    return TrainedModel(
+        network=network,
+        method=method,
+        probabilities=found,
+        drawn=drawn,
+        history=table,
+        kept_epoch=best.epoch if settings.keep == "best" else len(history),
+        seconds=beside_epochs.seconds + sum(row["seconds"] for row in history),
+        cpu_seconds=beside_epochs.cpu_seconds + sum(row["cpu_seconds"] for row in history),
+    )
 
 
 def draw_labels(probabilities: np.ndarray, rng: np.random.Generator) -> np.ndarray:

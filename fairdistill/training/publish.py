@@ -117,7 +117,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
             "needs_group": trained.method.needs_group,
             "randomised": trained.method.randomised,
             "outputs": {name: sha256(partial[name]) for name in OUTPUTS},
-            # of all epochs, those before an interruption included
+            # see `TrainedModel`
             "seconds": round(trained.seconds, 2),
             "cpu_seconds": round(trained.cpu_seconds, 2),
             "peak_memory_mb": round(peak_memory_mb()),

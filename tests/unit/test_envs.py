@@ -36,7 +36,7 @@ LOADED_BY_NAME = {
     "download_dataset": ["data"],
     "prepare_dataset": ["data"],
     "train_model": ["training/engines", "methods", "networks"],
-    "probe_features": ["networks"],
+    "probe_features": ["methods", "networks"],
 }
 
 
@@ -108,3 +108,11 @@ def test_environments_name_ranges_that_conda_forge_can_meet(env):
 @pytest.mark.parametrize("script", ["evaluate_model", "aggregate_results", "make_table", "plot_comparison"])
 def test_what_follows_the_predictions_needs_no_torch(script):
     assert not {"torch", "torchvision", "safetensors"} & third_party(f"scripts.{script}")
+
+
+def test_on_a_cluster_all_rules_of_pages_share_a_job():
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8"))
+    pages = (ROOT / "workflow" / "rules" / "report.smk").read_text(encoding="utf-8")
+    rules_of_pages = re.findall(r"^rule (\w+):", pages, flags=re.MULTILINE)
+    assert len(rules_of_pages) > 10
+    assert {name: profile["groups"].get(name) for name in rules_of_pages} == dict.fromkeys(rules_of_pages, "pages")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from method_trainings import network_settings
+from method_trainings import fit, method_settings, network_settings
 from synthetic_results import CLASSES, GROUPS, make_study, make_training, pattern
 
 from fairdistill.data import load_dataset
@@ -140,7 +140,23 @@ def test_the_features_are_the_networks_of_the_chosen_images(model, tiny):
     rows = tiny.split("test")[0][::3]
     pixels = (tiny.images[rows] / 255 - tiny.mean) / tiny.std
     expected = network(torch.from_numpy(pixels).float().permute(0, 3, 1, 2)).features
-    np.testing.assert_allclose(probe_features.features_of(model["weights"], tiny, rows), expected, atol=1e-5)
+    found = probe_features.features_of(model["weights"], method_settings(kind="kd"), tiny, rows)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [{"kind": "vfae"}, {"kind": "vfae", "group_in_encoder": False}, {"kind": "ffvae"}])
+def test_of_a_code_with_a_classifier_of_its_own_the_features_are_the_code(tiny, tmp_path, method):
+    """What a fair representation keeps of the group is asked of it, and not of the layers that lead to it."""
+    settings = method_settings(latent_size=3, **method)
+    trained = fit(tiny, settings, epochs=1)
+    save_network(tmp_path / "w", trained.network, network_settings(), method=trained.method.prediction_state())
+    rows, *_ = tiny.split("test")
+    code = probe_features.features_of(tmp_path / "w", settings, tiny, rows)
+    assert code.shape == (len(rows), 3)
+    # the classifier makes the predictions of it
+    with torch.no_grad():
+        predicted = trained.method.classifier(torch.from_numpy(code)).softmax(1)
+    np.testing.assert_allclose(predicted, trained.probabilities["test"], atol=1e-5)
 
 
 def test_one_file_is_written_of_a_model(model, monkeypatch):

@@ -16,14 +16,16 @@ import torch
 from small_network import Small
 
 from fairdistill.methods.base import Task, method_class
+from fairdistill.methods.post_processing import PostProcessing
 from fairdistill.networks import build_network, load_network, save_network
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.methods import At, Erm, FitNets, Kd, Mfd, Nst, Pkt
+from fairdistill.settings.methods import At, Erm, FitNets, GroupTemperature, Kd, Mfd, Nst, Pkt
 from fairdistill.settings.networks import ResNet18, ShuffleNetV2
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.training import Training
 from fairdistill.training import job, loop, publish
 from fairdistill.training.best import BestEpoch
+from fairdistill.training.engines import fast
 from fairdistill.training.engines.fast import BaseOutputs, Images
 from fairdistill.training.loop import infer, learning_rate_factor, predict, train
 from fairdistill.training.resume import ResumeState
@@ -122,6 +124,30 @@ def test_the_history_has_a_row_per_epoch_and_every_part_of_the_loss(tiny, teache
     assert history["test_accuracy"].iloc[-1] == pytest.approx(test_accuracy)
     # there is no such split
     assert "validation_accuracy" not in history
+
+
+def test_the_time_of_a_training_has_what_is_read_of_the_base_and_what_is_fitted(
+    tiny_with_validation, teacher, monkeypatch
+):
+    clock = {"seconds": 0, "cpu": 0}
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: clock["seconds"])
+    monkeypatch.setattr(loop.time, "process_time", lambda: clock["cpu"])
+
+    def taking(seconds, cpu, result=None):
+        def work(*args, **options):
+            clock["seconds"] += seconds
+            clock["cpu"] += cpu
+            return result
+
+        return work
+
+    monkeypatch.setattr(loop, "train_epoch", taking(0, 0, {"epoch": 1, "loss": 0.0, "train_accuracy": 0.0} | SPEED))
+    monkeypatch.setattr(fast, "BaseOutputs", taking(100, 10))
+    student = run(tiny_with_validation, MFD, settings=with_(SETTINGS, epochs=2), base=teacher.network)
+    assert (student.seconds, student.cpu_seconds) == (102, 12)
+    monkeypatch.setattr(PostProcessing, "calibrate", taking(1000, 30))
+    fitted = run(tiny_with_validation, GroupTemperature(kind="group_temperature"), base=teacher.network)
+    assert (fitted.seconds, fitted.cpu_seconds) == (1000, 30)
 
 
 def test_lambda_zero_is_exactly_cross_entropy(tiny, teacher):
