@@ -1,5 +1,6 @@
 """What a dry run plans, for given configurations; and that the workflow is in good style."""
 
+import json
 import re
 from collections import Counter
 
@@ -68,13 +69,17 @@ def test_five_methods_side_by_side_with_a_validation_split(workdir):
 
 def test_a_study_of_sweeps_draws_each_setting_and_chooses_by_the_validation_split_alone(workdir):
     given = ("--configfile", workdir / "config" / "sweeps_digits.yaml")
-    done = snakemake("--dry-run", *given, directory=workdir)
+    done = snakemake("--dry-run", "--printshellcmds", *given, directory=workdir)
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, flags=re.MULTILINE))
     # the teacher, and 5 values of lambda, 3 of sigma and 4 of layers, of five seeds
     assert jobs["train_model"] == str(5 * (1 + 5 + 3 + 4))
     assert [jobs[rule] for rule in ("plot_sweep", "choose_settings", "report_search")] == ["3", "1", "1"]
     rule = done.stdout.split("rule choose_settings:")[1]
     assert re.search(r"^ +input: (.*)$", rule, flags=re.MULTILINE)[1] == "results/sweeps_digits/tables/validation.csv"
+    (searches,) = re.findall(r"--searches '(.*?)'", rule)
+    # of models that are equally good the first is chosen
+    models = [*json.loads(searches)[0]["models"]]
+    assert models == ["mfd-lambda0", "mfd-lambda1", "mfd-lambda3", "mfd-lambda10", "mfd-lambda30"]
 
 
 def test_the_ablations_are_the_papers_grid_and_more(workdir):

@@ -12,6 +12,11 @@ def as_json(value):
     return json.dumps(value, sort_keys=True)
 
 
+def as_ordered_json(value):
+    """The same where the order of names has a meaning, as that of the models of a sweep."""
+    return json.dumps(value)
+
+
 def archives_option(wildcards, input):
     files = STUDY.data.sets[wildcards.dataset].own_files or input.archives
     return f"--archives {shlex.join(files)}" if files else ""

@@ -115,7 +115,7 @@ rule choose_settings:
     conda:
         "../../envs/report.yaml"
     params:
-        searches=as_json(SEARCHES),
+        searches=as_ordered_json(SEARCHES),
         code=code_version("scripts.choose_settings"),
     shell:
         "python -m scripts.choose_settings --validation {input.validation} --searches {params.searches:q}"
@@ -372,7 +372,9 @@ rule plot_sweep:
     conda:
         "../../envs/report.yaml"
     params:
-        lines=lambda wildcards: as_json([line.to_json() for line in STUDY.sweep_lines[wildcards.setting]]),
+        lines=lambda wildcards: as_ordered_json(
+            [line.to_json() for line in STUDY.sweep_lines[wildcards.setting]]
+        ),
         code=code_version("scripts.plot_sweep"),
     shell:
         "python -m scripts.plot_sweep --summary {input.summary} --setting {wildcards.setting}"
