@@ -36,6 +36,8 @@ FEWEST = 8
 MOST_BORROWED = 4.0
 # of the median: a smaller variance counts as this one, so that two rounded values that are equal do not decide d0
 SMALLEST = 1e-3
+# the standard deviation of scores, fractions, that differ by rounding alone
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class Common:
 
 
 def common_spread(scores: ArrayLike) -> Common | None:
-    """Return what the trainings of all methods have in common; nothing for fewer than `FEWEST`, or one training.
+    """Return what the trainings of all methods have in common.
+
+    It is None for fewer than `FEWEST` methods, for a single training, and where most methods' trainings are equal.
 
     Parameters
     ----------
@@ -69,10 +73,10 @@ def common_spread(scores: ArrayLike) -> Common | None:
     residuals = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
     freedom = trainings - 1
     variances = (residuals**2).sum(axis=1) / freedom / (1 - 1 / methods)
-    least = SMALLEST * np.median(variances)
-    if least == 0:
+    typical = np.median(variances)
+    if typical < ROUNDING**2:
         return None
-    return Common(2 * float(variances.mean()), prior_freedom(np.maximum(variances, least), freedom))
+    return Common(2 * float(variances.mean()), prior_freedom(np.maximum(variances, SMALLEST * typical), freedom))
 
 
 def prior_freedom(variances: ArrayLike, freedom: int) -> float:
