@@ -57,9 +57,9 @@ from fairdistill.evaluation.uncertainty import (
 
 DRAWS = 4000
 METRICS = ("accuracy", *MEASURES)
-# by the number of trainings: the share of the variance expected of image noise alone above which the variance that was
+# by the degrees of freedom: the share of the variance expected of image noise alone above which the variance that was
 # observed between trainings is believed. Chosen by simulation: two or three trainings often agree by chance.
-ENOUGH = {2: 0.25, 3: 0.5}
+ENOUGH = {1: 0.25, 2: 0.5, 3: 1.0}
 Z = float(stats.norm.ppf(1 - TAIL))
 # no smaller one is told from it
 SMALLEST_P = 1e-12
@@ -76,18 +76,21 @@ class Spread:
     expected : float
         What it would be on average if the trainings differed by the noise of the images alone.
     trainings : int
+    borrowed : float
+        Degrees of freedom that `observed` has beyond those of the trainings; see `fairdistill.evaluation.moderation`.
     """
 
     observed: float
     expected: float
     trainings: int
+    borrowed: float = 0.0
 
     def half_width(self, tail: float = TAIL) -> float:
         """Return what the trainings add to the half-width of an interval that leaves out `tail` on either side."""
         if self.trainings == 1:
             return 0.0
-        freedom = self.trainings - 1
-        enough = ENOUGH.get(self.trainings, 1.0) * min(1.0, tail / TAIL) ** (2 / freedom)
+        freedom = self.trainings - 1 + self.borrowed
+        enough = np.interp(freedom, [*ENOUGH], [*ENOUGH.values()]) * min(1.0, tail / TAIL) ** (2 / freedom)
         if self.observed <= enough * self.expected:
             return 0.0
         t, z = special.stdtrit(freedom, tail), special.ndtri(tail)
@@ -102,32 +105,53 @@ class Estimate:
     ----------
     values : float array, shape (seeds,)
         Of each seed. Where there are several folds it is computed from the answers on all of them.
-    low, corrected, high : float
-        The ends of the 95 % interval; and the mean freed of what noise adds to a DEO.
+    by_images : mapping
+        `low` and `high`, the ends of the 95 % interval over test images alone, and `corrected`, the mean freed of what
+        noise adds to a DEO.
     trainings : int
         Where it is 1, the interval says nothing about other trainings. Of a difference whose trainings are not paired,
         the smaller of the two models' numbers.
-    images, between : float
-        Half-widths of the image part and the training part of the interval: sqrt(images^2 + between^2) is the
-        half-width for an accuracy, and about that for a DEO, whose interval need not be symmetric.
+    images : float
+        Half-width of the image part of the interval: sqrt(images^2 + between^2) is the half-width for an accuracy, and
+        about that for a DEO, whose interval need not be symmetric.
     run : float
         Half-width of the image part for the value of one seed.
     shared : float
         The same of what the image parts of two seeds have in common; 0 where there is one seed.
     spreads : tuple of Spread
         What `between` is of; those of both means of a difference whose trainings are not paired.
+    least : float
+        The least value that there is, which the interval does not go below; the largest is 1.
     """
 
     values: np.ndarray
-    low: float
-    corrected: float
-    high: float
+    by_images: Mapping[str, float]
     trainings: int
     images: float
-    between: float
     run: float
     shared: float
     spreads: tuple[Spread, ...]
+    least: float = 0.0
+
+    @property
+    def corrected(self) -> float:
+        """The mean freed of what noise adds to a DEO."""
+        return self.by_images["corrected"]
+
+    @property
+    def between(self) -> float:
+        """Half-width of the training part of the interval."""
+        return float(np.linalg.norm([spread.half_width() for spread in self.spreads]))
+
+    @property
+    def low(self) -> float:
+        """The lower end of the 95 % interval."""
+        return max(self.least, self.corrected - float(np.hypot(self.corrected - self.by_images["low"], self.between)))
+
+    @property
+    def high(self) -> float:
+        """The upper end of the 95 % interval."""
+        return min(1.0, self.corrected + float(np.hypot(self.by_images["high"] - self.corrected, self.between)))
 
     @property
     def p(self) -> float:
@@ -135,8 +159,7 @@ class Estimate:
         if self.trainings == 1:
             return np.nan
         distance = abs(self.corrected)
-        towards_zero = self.corrected - self.low if self.corrected > 0 else self.high - self.corrected
-        images = np.sqrt(max(0.0, towards_zero**2 - self.between**2)) / Z
+        images = abs(self.corrected - self.by_images["low" if self.corrected > 0 else "high"]) / Z
 
         def leaves_zero_out(level: float) -> bool:
             tail = level / 2
@@ -325,7 +348,7 @@ def _estimate(
         Of the scores over test images.
     by_images : mapping, optional
         The interval of the mean over test images; without it, the normal one.
-    least : the least value that there is, which the interval does not go below; the largest is 1
+    least : see `Estimate`
     unpaired : the two means of a difference whose trainings are not paired, which have the part of the trainings
     """
     values, trainings, mean = scores.mean(axis=1), scores.size, float(scores.mean())
@@ -336,7 +359,6 @@ def _estimate(
         trainings = min(one.trainings for one in unpaired)
     else:
         spreads = (_spread(scores, covariance, image_part),)
-    between = float(np.linalg.norm([spread.half_width() for spread in spreads]))
     of_seeds = covariance.reshape(*scores.shape, *scores.shape).mean(axis=(1, 3))
     # rounding may leave a little less than nothing
     run = max(0.0, of_seeds.trace()) / len(of_seeds)
@@ -344,18 +366,15 @@ def _estimate(
     shared = max(0.0, (of_seeds.sum() - of_seeds.trace()) / pairs) if pairs else 0.0
     if by_images is None:
         by_images = _interval(mean - images, mean, mean + images)
-    corrected = by_images["corrected"]
     return Estimate(
         values=values,
-        low=max(least, corrected - float(np.hypot(corrected - by_images["low"], between))),
-        corrected=corrected,
-        high=min(1.0, corrected + float(np.hypot(by_images["high"] - corrected, between))),
+        by_images=by_images,
         trainings=trainings,
         images=float(images),
-        between=between,
         run=float(Z * np.sqrt(run)),
         shared=float(Z * np.sqrt(shared)),
         spreads=spreads,
+        least=least,
     )
 
 

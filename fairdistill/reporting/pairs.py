@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.crossed import difference, relative
+from fairdistill.evaluation.moderation import Common, moderated
 from fairdistill.evaluation.seeds import holm, sign_flip_p
 from fairdistill.reporting.answers import Answers, columns_of
 from fairdistill.reporting.columns import BASE, COUNTS, DEO, ESTIMATE, OTHER, RUNS, SEEDS
@@ -19,7 +20,7 @@ from fairdistill.settings.methods import TEACHER
 
 # the difference as a share of the base's
 SHARE = ["share", "share_low", "share_corrected", "share_high"]
-DIFFERENCE = ["metric", "value", "other", "difference", *ESTIMATE, *SHARE, "p", "p_interval", "at_chance", *SEEDS]
+DIFFERENCE = ["metric", "value", "other", "difference", *ESTIMATE, *SHARE, "p", "p_interval", "d0", "at_chance", *SEEDS]
 PAIRED = [
     *("dataset", "architecture", "method", *BASE, "metric", "base", "student", "difference"),
     *(*ESTIMATE, *SHARE, "p", "p_holm", "at_chance", *SEEDS),
@@ -66,15 +67,17 @@ def pair_with_bases(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     return table.assign(p_holm=holm(table["p"].astype(float)))[PAIRED]
 
 
-def differences(pairs: pd.DataFrame, answers: Answers, *, by: list[str]) -> pd.DataFrame:
+def differences(
+    pairs: pd.DataFrame, answers: Answers, *, by: list[str], common: Mapping[tuple, Common | None] | None = None
+) -> pd.DataFrame:
     """Return the difference between the two models of each pair, over seeds: one row per group of pairs and metric.
 
     Columns: those of `by`; metric; value, other (means over seeds) and difference; its sd over seeds, their number n,
     and the other columns of `ESTIMATE`; share, the difference of a DEO as a share of the other's, with share_low,
     share_corrected and share_high; p, of the exact sign-flip test, and p_interval, which agrees with the interval (see
-    `fairdistill.evaluation.crossed`); at_chance, whether one of the models is, in any of the trainings, no more
-    accurate than one that names the largest class; seeds, and the difference of each in values. What needs two seeds is
-    missing where n = 1.
+    `fairdistill.evaluation.crossed`); d0, the degrees of freedom that the interval and p_interval owe to the trainings
+    of other methods; at_chance, whether one of the models is, in any of the trainings, no more accurate than one that
+    names the largest class; seeds, and the difference of each in values. What needs two seeds is missing where n = 1.
 
     Parameters
     ----------
@@ -84,6 +87,9 @@ def differences(pairs: pd.DataFrame, answers: Answers, *, by: list[str]) -> pd.D
     answers : Answers
         Of these trainings.
     by : names of the columns that tell groups of pairs apart
+    common : mapping, optional
+        What the trainings of many methods say of the spread of each, by data set, architecture and metric. With it, the
+        interval and p_interval are moderated, see `fairdistill.evaluation.moderation`; the share's interval is not.
     """
     rows = []
     for names, trainings in pairs.groupby(by, sort=False):
@@ -92,9 +98,11 @@ def differences(pairs: pd.DataFrame, answers: Answers, *, by: list[str]) -> pd.D
         of_both = (pd.DataFrame([runs_of(pair)[i] for pair in of_pair])[[*RUNS]].drop_duplicates() for i in range(2))
         model, other = map(answers.of, of_both)
         chance = bool((at_chance(trainings) | at_chance(trainings, OTHER)).any())
-        for metric, found in difference(model, other).items():
+        place = tuple(trainings[["dataset", "architecture"]].iloc[0])
+        for metric, own in difference(model, other).items():
             value, beside = model.mean[metric], other.mean[metric]
-            shares = relative(value, beside, found) if metric in DEO else [np.nan] * len(SHARE)
+            shares = relative(value, beside, own) if metric in DEO else [np.nan] * len(SHARE)
+            found = moderated(own, (common or {}).get((*place, metric)))
             rows.append(
                 {
                     **dict(zip(by, names, strict=True)),
@@ -106,6 +114,7 @@ def differences(pairs: pd.DataFrame, answers: Answers, *, by: list[str]) -> pd.D
                     **dict(zip(SHARE, shares, strict=True)),
                     "p": sign_flip_p(found.values.round(12)),
                     "p_interval": found.p,
+                    "d0": max(spread.borrowed for spread in found.spreads),
                     "at_chance": chance,
                 }
             )

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from fairdistill.evaluation.moderation import Common, common_spread
 from fairdistill.evaluation.seeds import holm
 from fairdistill.reporting.columns import COUNTS, DEO, IDENTITY, MEASURED, OTHER, PLACE
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import differences
-from fairdistill.reporting.runs import read_table
+from fairdistill.reporting.runs import at_chance, read_table
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import settings_of_kind
@@ -62,9 +63,10 @@ def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
     whether it draws labels at random.
 
     For each reference R, and each metric M: M_minus_R, the difference over the seeds that both have, with `_low` and
-    `_high`; `_p`, which agrees with the interval (missing for a single training); `_p_holm`, corrected by Holm's method
-    over all methods that are compared with R in this metric on this data set; and `_verdict`. A teacher is compared
-    with nothing, and a method not with itself.
+    `_high`; `_p`, which agrees with the interval (missing for a single training); `_d0`, the degrees of freedom that
+    both owe to the trainings of all methods (0 where these are few, see `fairdistill.evaluation.moderation`);
+    `_p_holm`, corrected by Holm's method over all methods that are compared with R in this metric on this data set; and
+    `_verdict`. A teacher is compared with nothing, and a method not with itself.
 
     Parameters
     ----------
@@ -208,17 +210,37 @@ def _differences(runs: pd.DataFrame, models: Models, reference: str) -> pd.DataF
     students = runs[(runs["role"] == "student") & (runs["method"] != reference)]
     same = ["study", *PLACE[:2], "seed", "fold"]
     pairs = students.merge(runs[runs["method"] == reference], on=same, suffixes=("", OTHER))
-    found = differences(pairs, models.answers, by=PLACE)
+    found = differences(pairs, models.answers, by=PLACE, common=_common(runs, models, reference))
     corrected = found.groupby(["dataset", "metric"])["p_interval"].transform(lambda p: holm(p.astype(float)))
     found = found.assign(p=found["p_interval"], p_holm=corrected)
     found["verdict"] = [_word(row) for row in found.to_dict("records")]
     beside = []
     for metric in MEASURED:
         name = f"{metric}_minus_{reference}"
-        parts = {"difference": name} | {part: f"{name}_{part}" for part in (*ENDS, "p", "p_holm", "verdict")}
+        parts = {"difference": name} | {part: f"{name}_{part}" for part in (*ENDS, "p", "d0", "p_holm", "verdict")}
         of_metric = found[found["metric"] == metric].set_index(PLACE)
         beside.append(of_metric.rename(columns=parts)[list(parts.values())])
     return pd.concat(beside, axis=1).reset_index()
+
+
+def _common(runs: pd.DataFrame, models: Models, reference: str) -> dict[tuple, Common | None]:
+    """How much trainings differ by those of the reference and all students, by data set, architecture and metric.
+
+    Methods at chance say nothing of others; of the trainings, those count that all methods have.
+    """
+    compared = runs[(runs["role"] == "student") | (runs["method"] == reference)]
+    compared = compared[~at_chance(compared).groupby([compared[name] for name in PLACE]).transform("any")]
+    found = {}
+    for place, methods in compared.groupby(PLACE[:2]):
+        trained = {method: of.sort_values(["seed", "fold"]) for method, of in methods.groupby("method")}
+        for metric in MEASURED:
+            scores = {}
+            for method, of in trained.items():
+                model = models.answers.of(of)
+                values = model.scores(model.cells, metric).ravel()
+                scores[method] = pd.Series(values, pd.MultiIndex.from_frame(of[["seed", "fold"]]))
+            found[*place, metric] = common_spread(pd.DataFrame(scores).dropna().T)
+    return found
 
 
 def _word(row: Mapping) -> str:

@@ -26,9 +26,10 @@ READING = [
 COMPARISONS = (
     "**Against another method**: the difference, method minus the other, in the models of one seed, with its 95 % "
     "interval. p agrees with the interval, and is corrected by Holm's method over all methods that are compared with "
-    "the same one in that metric on that data set; it takes two trainings, and with two or three it is rarely small. A "
-    "method is called fairer, or less accurate, where the corrected p is below 0.05; all else is undecided, and not "
-    "equal."
+    "the same one in that metric on that data set. It takes two trainings. Where d0 is given, the spread of the "
+    "trainings of all methods counts for that of each, as d0 further degrees of freedom; elsewhere p is rarely small "
+    "with two or three trainings. A method is called fairer, or less accurate, where the corrected p is below 0.05; "
+    "all else is undecided, and not equal."
 )
 
 
@@ -57,7 +58,8 @@ def ranking_latex(table: pd.DataFrame, references: Sequence[str]) -> str:
         for reference in references:
             if compared := _compared(methods, reference):
                 label = f"tab:methods-{number}-{reference}"
-                caption = f"The methods on {place}. {COMPARISONS}".replace("**", "")
+                caption = f"The methods on {place}. {COMPARISONS} {_borrowed(methods, reference)}"
+                caption = caption.strip().replace("**", "").replace("`", "")
                 caption = caption.replace("Against another method", f"Against {reference}")
                 floats.append(latex(pd.DataFrame(compared), caption=caption, label=label))
     return "\n".join(floats)
@@ -141,10 +143,19 @@ def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:
             for word in found.unique()
             if word != UNDECIDED
         ]
+        if borrowed := _borrowed(methods, reference):
+            lines.append(f"- {borrowed}")
         undecided = (pd.DataFrame(words) == UNDECIDED).all(axis=1).sum()
         if len(compared):
             lines.append(f"- Undecided against `{reference}` in all three metrics: {undecided} of {len(compared)}.")
     return lines
+
+
+def _borrowed(methods: pd.DataFrame, reference: str) -> str:
+    """The degrees of freedom that the comparisons with a reference owe to all methods, as a sentence."""
+    found = {metric: methods[f"{metric}_minus_{reference}_d0"].max() for metric in MEASURED}
+    known = [f"{d0:.1f} ({printed(metric)})" for metric, d0 in found.items() if d0 > 0]
+    return f"Against `{reference}`, d0 is {listed(known)}." if known else ""
 
 
 def _names(methods: pd.Series) -> str:

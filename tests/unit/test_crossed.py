@@ -183,8 +183,9 @@ def test_a_difference_in_accuracy_weighs_each_models_own_cells():
 
 
 def estimate(value, half, images=None):
-    whole = {"images": half if images is None else images, "between": 0.0, "run": half, "shared": 0.0, "spreads": ()}
-    return Estimate(np.array([value]), value - half, value, value + half, trainings=4, **whole)
+    by_images = {"low": value - half, "corrected": value, "high": value + half}
+    whole = {"images": half if images is None else images, "run": half, "shared": 0.0, "spreads": (), "least": -1.0}
+    return Estimate(np.array([value]), by_images, trainings=4, **whole)
 
 
 def test_a_ratio_of_independent_normal_means_has_fiellers_interval():

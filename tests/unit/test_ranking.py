@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from synthetic_results import make_constant, make_study, pattern
 
+from fairdistill.evaluation import moderation
+from fairdistill.evaluation.crossed import difference
 from fairdistill.evaluation.seeds import holm
 from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pairs import pair_with_bases
@@ -143,6 +145,30 @@ def test_differences_are_those_of_paired_tables_and_p_values_are_of_a_data_set_a
         assert ((compared[f"{name}_p"] < 0.05) == (compared[f"{name}_low"] > 0) | (compared[f"{name}_high"] < 0)).all()
 
 
+def test_differences_among_many_methods_are_moderated(models, table, monkeypatch):
+    monkeypatch.setattr(moderation, "FEWEST", 5)
+    found = rank_methods(models, ["teacher"])
+
+    for metric in ("accuracy", "deo_a", "deo_m"):
+        name = f"{metric}_minus_teacher"
+        compared = found.dropna(subset=name)
+        # each architecture has one
+        assert compared.groupby("architecture")[f"{name}_d0"].nunique().tolist() == [1, 1]
+        assert compared[f"{name}_d0"].between(0, 4, inclusive="right").all()
+        left_out = (compared[f"{name}_low"] > 0) | (compared[f"{name}_high"] < 0)
+        assert ((compared[f"{name}_p"] < 0.05) == left_out).all()
+        assert compared[f"{name}_p_holm"].tolist() == pytest.approx(holm(compared[f"{name}_p"]).tolist())
+    runs = models.runs[models.runs["architecture"] == "resnet"]
+    own = difference(*(models.answers.of(runs[runs["method"] == method]) for method in ("mfd", "teacher")))["deo_a"]
+    assert of(found, "mfd")["deo_a_minus_teacher_p"] < own.p
+    # the other methods are too few
+    assert table["deo_a_minus_erm_d0"].max() == 0
+    said = f"Against `teacher`, d0 is {of(found, 'mfd')['accuracy_minus_teacher_d0']:.1f} (Accuracy), "
+    assert f"- {said}" in ranking_markdown(found, ["teacher"])
+    assert said.replace("`", "") in ranking_latex(found, ["teacher"])
+    assert "Against `erm`, d0" not in ranking_markdown(table, ["erm"])
+
+
 def test_words_are_given_where_the_corrected_p_value_is_below_5_percent(paths):
     """Of two trainings with the same answers, only the images make noise."""
     for path in paths:
@@ -171,7 +197,8 @@ def test_a_single_training_decides_nothing(paths):
     assert "‡ one training" in ranking_markdown(table, ["erm"])
 
 
-def test_a_method_at_chance_comes_last_and_its_deo_is_called_nothing_else(paths):
+def test_a_method_at_chance_comes_last_and_its_deo_is_called_nothing_else(paths, monkeypatch):
+    monkeypatch.setattr(moderation, "FEWEST", 5)
     for path in paths:
         if "mfd" in path.parts:
             path.write_text(json.dumps(make_constant(json.loads(path.read_text()))))
@@ -181,6 +208,8 @@ def test_a_method_at_chance_comes_last_and_its_deo_is_called_nothing_else(paths)
     row = of(table, "mfd")
     assert (row["deo_a"], row["rank"], row["pareto_front"]) == (0, 4, False)
     assert row["deo_a_minus_erm_verdict"] == "at chance"
+    # of the five methods, four say how much trainings differ
+    assert rank_methods(read_files(paths), ["teacher"])["deo_a_minus_teacher_d0"].max() == 0
     page = ranking_markdown(table, ["erm"])
     assert "0.000 ± 0.000 [0.000, 0.000] †" in page
     assert "- At chance by DEO_A beside `erm`: `mfd`." in page

@@ -1,0 +1,108 @@
+"""How much trainings differ, by those of many methods together: a difference of few trainings with more to go by.
+
+Two or three trainings of one method hardly say how much its trainings differ, but those of 26 methods do. Smyth (2004)
+takes the variances of all for a sample of an inverse chi-square distribution with d0 degrees of freedom, which is as
+good as d0 further degrees of freedom for each of them: t has d0 + n - 1. Where the variances are much alike, d0 is
+large; were it infinite, all would have one variance, as in Dunnett's comparison of many treatments with one.
+
+What is moderated here is the variance V of the n differences between a method and the one that all are compared with,
+noise of the images included: that alone is distributed as chi-square. `fairdistill.evaluation.crossed` subtracts what
+the images owe of it, as ever. Four things are not as in Smyth's paper, all to the safe side:
+
+- **What is common is estimated from the residuals of a two-way layout, method x training.** All differences hold the
+  same trainings of the one method: where these agree by luck, all variances of differences are too small together, and
+  alike at that. The residuals of the methods are all but independent.
+- **d0 is at most `MOST_BORROWED`.** Two trainings of 26 methods cannot tell a d0 of 4 from an infinite one.
+- **The common variance is the mean of all**, and not Smyth's estimate, which is below it: it protects the methods whose
+  trainings differ by more than those of most.
+- **No variance becomes smaller**: V is replaced by (d0 V0 + (n - 1) V) / (d0 + n - 1) where that is larger.
+
+Sources: Smyth, Statistical Applications in Genetics and Molecular Biology 3(1), 2004, article 3, sections 4 and 6.2;
+Dunnett, Journal of the American Statistical Association 50, 1955. docs/statistics.md has the simulations by which the
+four were chosen, and says where the level is not held.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import optimize, special
+
+from fairdistill.evaluation.crossed import Estimate
+
+# methods, below which nothing is borrowed: few say little of what is common, and each is a large part of it
+FEWEST = 8
+# d0 of variances of which the logarithms scatter as those of standard deviations spread evenly over a factor of four
+MOST_BORROWED = 4.0
+# of the median: a smaller variance counts as this one, so that two rounded values that are equal do not decide d0
+SMALLEST = 1e-3
+# the standard deviation of scores, fractions, that differ by rounding alone
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Common:
+    """What the trainings of many methods say of how much the trainings of any of them differ.
+
+    Attributes
+    ----------
+    variance : float
+        V0, of the difference between two methods' trainings.
+    freedom : float
+        d0, how many degrees of freedom that is worth for one difference.
+    """
+
+    variance: float
+    freedom: float
+
+
+def common_spread(scores: ArrayLike) -> Common | None:
+    """Return what the trainings of all methods have in common.
+
+    It is None for fewer than `FEWEST` methods, for a single training, and where most methods' trainings are equal.
+
+    Parameters
+    ----------
+    scores : shape (methods, trainings)
+        Of the trainings that all methods have, each in one column: of one seed, on the same images.
+    """
+    scores = np.asarray(scores, dtype=float)
+    methods, trainings = scores.shape
+    if methods < FEWEST or trainings < 2:
+        return None
+    residuals = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
+    freedom = trainings - 1
+    variances = (residuals**2).sum(axis=1) / freedom / (1 - 1 / methods)
+    typical = np.median(variances)
+    if typical < ROUNDING**2:
+        return None
+    return Common(2 * float(variances.mean()), prior_freedom(np.maximum(variances, SMALLEST * typical), freedom))
+
+
+def prior_freedom(variances: ArrayLike, freedom: int) -> float:
+    """Return d0 by Smyth's moments, at most `MOST_BORROWED`: the logarithms scatter by trigamma(d0 / 2) beyond chance.
+
+    Parameters
+    ----------
+    variances : shape (methods,)
+        Above zero.
+    freedom : int
+        The degrees of freedom of each.
+    """
+    beyond_chance = np.var(np.log(variances), ddof=1) - special.polygamma(1, freedom / 2)
+    if beyond_chance <= special.polygamma(1, MOST_BORROWED / 2):
+        return MOST_BORROWED
+    # trigamma(x) is above 1 / x^2
+    between = 1 / np.sqrt(beyond_chance), MOST_BORROWED / 2
+    return 2 * float(optimize.brentq(lambda half: special.polygamma(1, half) - beyond_chance, *between))
+
+
+def moderated(difference: Estimate, common: Common | None) -> Estimate:
+    """Return a difference of paired trainings with the spread that all methods' trainings show; itself if none is."""
+    if common is None or difference.trainings == 1:
+        return difference
+    (spread,) = difference.spreads
+    own = spread.trainings - 1
+    together = common.freedom * common.variance / spread.trainings + own * spread.observed
+    observed = max(spread.observed, together / (common.freedom + own))
+    return replace(difference, spreads=(replace(spread, observed=observed, borrowed=common.freedom),))
