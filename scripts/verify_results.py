@@ -186,7 +186,7 @@ def search_tables(texts: dict[str, str], study: Study) -> dict[str, str]:
         read_summary(io.StringIO(texts["summary.csv"])),
     )
     searches = [Candidates(sweep=name, rule=rule, models=study.sweeps()[name]) for name, rule in study.search.items()]
-    search = csv_text(choose(validation, searches))
+    search = csv_text(choose(validation, searches, architectures=study.architectures))
     return {"search.csv": search, "search.md": search_markdown(read_search(io.StringIO(search)), summary)}
 
 

@@ -69,10 +69,11 @@ class Candidates(Settings):
     models: dict[Text, dict[Text, Any]]
 
 
-def choose(validation: pd.DataFrame, searches: Sequence[Candidates]) -> pd.DataFrame:
+def choose(validation: pd.DataFrame, searches: Sequence[Candidates], *, architectures: Sequence[str]) -> pd.DataFrame:
     """Return the scores of every candidate on the validation split, which of them is chosen, and why.
 
-    A model is chosen for each search, data set and architecture; the rules are explained in config/README.md.
+    A model is chosen for each search, data set and architecture of the main grid; the rules are explained in
+    config/README.md.
 
     Columns: sweep; rule, metric, accuracy_of and margin, those of the search; dataset, architecture, method;
     base_architecture and base_method, of the model whose accuracy it is compared with, the teacher where it stands on
@@ -87,6 +88,8 @@ def choose(validation: pd.DataFrame, searches: Sequence[Candidates]) -> pd.DataF
     ----------
     validation
         One row per training, its scores on the validation split: see `fairdistill.reporting.models.Models`.
+    architectures
+        Those of the main grid. Others have bases alone, of which some may be models of a sweep.
 
     Raises
     ------
@@ -96,8 +99,8 @@ def choose(validation: pd.DataFrame, searches: Sequence[Candidates]) -> pd.DataF
     means = _means(validation)
     rows = []
     for search in searches:
-        # an architecture may have bases alone
-        places = means[means["method"].isin(search.models)][PLACE[:2]].drop_duplicates()
+        is_candidate = means["method"].isin(search.models) & means["architecture"].isin(architectures)
+        places = means[is_candidate][PLACE[:2]].drop_duplicates()
         if places.empty:
             raise UserError(f"no model of {search.sweep} has scores on the validation split; train and evaluate them")
         for dataset, architecture in places.itertuples(index=False):

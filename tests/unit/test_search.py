@@ -91,13 +91,17 @@ SEARCHED = Candidates(
 )
 
 
+def chosen_of(validation):
+    return choose(validation, [SEARCHED], architectures=GRID["architecture"])
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     return make_models(tmp_path_factory.mktemp("models"), validation=BIAS, test=BIAS)
 
 
 def test_the_table_has_every_candidates_means_over_trainings(models):
-    table = choose(models.validation, [SEARCHED])
+    table = chosen_of(models.validation)
     assert table.columns.tolist() == [*SEARCH, "lambda"]
     assert table["method"].tolist() == METHODS
     assert table["lambda"].tolist() == ["0", "1"]
@@ -120,24 +124,24 @@ def test_the_test_split_never_changes_the_choice(models, tmp_path):
     other = make_models(tmp_path, validation=BIAS, test=turned)
     means = other.runs.groupby("method")["deo_a"].mean()
     assert means["mfd-lambda1"] > means["mfd-lambda0"]
-    assert choose(other.runs.assign(mean_cell_accuracy=other.runs["accuracy"], smallest_cell=40), [SEARCHED])[
+    assert chosen_of(other.runs.assign(mean_cell_accuracy=other.runs["accuracy"], smallest_cell=40))[
         "chosen"
     ].tolist() == [True, False]
-    pd.testing.assert_frame_equal(choose(other.validation, [SEARCHED]), choose(models.validation, [SEARCHED]))
+    pd.testing.assert_frame_equal(chosen_of(other.validation), chosen_of(models.validation))
 
 
 def test_a_model_that_stands_on_none_is_compared_with_the_teacher(models):
     alone = models.validation.assign(base_architecture="", base_method="")
-    table = choose(alone, [SEARCHED])
+    table = chosen_of(alone)
     assert set(table["base_method"]) == {"teacher"}
-    assert table["base_accuracy"].tolist() == choose(models.validation, [SEARCHED])["base_accuracy"].tolist()
+    assert table["base_accuracy"].tolist() == chosen_of(models.validation)["base_accuracy"].tolist()
 
 
 def test_a_base_may_have_an_architecture_of_its_own(models):
     is_base = models.validation["method"] == "teacher"
     validation = models.validation.copy()
     validation.loc[is_base, "architecture"] = validation.loc[~is_base, "base_architecture"] = "resnet34"
-    table = choose(validation, [SEARCHED])
+    table = chosen_of(validation)
     assert table[["architecture", "base_architecture"]].drop_duplicates().to_numpy().tolist() == [
         ["resnet", "resnet34"]
     ]
@@ -145,14 +149,20 @@ def test_a_base_may_have_an_architecture_of_its_own(models):
     with pytest.raises(
         UserError, match=r"^no model of mfd has scores on the validation split; train and evaluate them"
     ):
-        choose(validation[is_base], [SEARCHED])
+        chosen_of(validation[is_base])
+
+
+def test_on_an_architecture_that_has_a_candidate_as_a_base_alone_nothing_is_chosen(models):
+    one = models.validation.query("method == 'mfd-lambda1'")
+    validation = pd.concat([models.validation, one.assign(architecture="resnet34")], ignore_index=True)
+    pd.testing.assert_frame_equal(chosen_of(validation), chosen_of(models.validation))
 
 
 @pytest.mark.parametrize("lacking", ["teacher", "mfd-lambda1"])
 def test_a_model_without_scores_is_named(models, lacking):
     validation = models.validation.query("method != @lacking")
     with pytest.raises(UserError, match=f"^utkface resnet {lacking} has no scores on the validation split; train and"):
-        choose(validation, [SEARCHED])
+        chosen_of(validation)
 
 
 def test_a_model_at_chance_is_not_the_fairest(models):
@@ -160,7 +170,7 @@ def test_a_model_at_chance_is_not_the_fairest(models):
     validation = models.validation.copy()
     validation.loc[one, ["deo_a_verdict", "deo_m_verdict"]] = AT_CHANCE
     validation.loc[validation["method"] == "mfd-lambda0", ["deo_a", "deo_m"]] = 0.0
-    table = choose(validation, [SEARCHED])
+    table = chosen_of(validation)
     assert (table["at_chance"].tolist(), table["chosen"].tolist()) == ([True, False], [False, True])
     page = search_markdown(table, summarise(models.runs, models.answers))
     assert page.count("† at chance:") == 1
@@ -176,10 +186,11 @@ def test_the_scripts_write_the_choice_and_then_what_it_does_in_test(models, tmp_
         script.main()
 
     table, page = tmp_path / "search.csv", tmp_path / "search.md"
-    run(choose_settings, validation=tmp_path / "validation.csv", searches=json.dumps([SEARCHED.to_json()]), csv=table)
+    given = {"validation": tmp_path / "validation.csv", "architectures": "resnet", "csv": table}
+    run(choose_settings, searches=json.dumps([SEARCHED.to_json()]), **given)
     pd.testing.assert_frame_equal(
         read_search(table)[SEARCH],
-        choose(read_validation(tmp_path / "validation.csv"), [SEARCHED])[SEARCH],
+        chosen_of(read_validation(tmp_path / "validation.csv"))[SEARCH],
         check_dtype=False,
         rtol=1e-8,
     )
@@ -192,7 +203,7 @@ def test_the_scripts_write_the_choice_and_then_what_it_does_in_test(models, tmp_
     mean = models.runs.query("method == 'mfd-lambda1'")["deo_m"].mean()
     assert float(rows[0][-1].split(" [")[0]) == pytest.approx(mean, abs=0.00051)
     with pytest.raises(UserError, match="--searches: not readable as JSON"):
-        run(choose_settings, validation=tmp_path / "validation.csv", searches="[", csv=table)
+        run(choose_settings, searches="[", **given)
 
 
 def test_a_page_of_models_that_the_summary_lacks_is_refused(models):
@@ -200,4 +211,4 @@ def test_a_page_of_models_that_the_summary_lacks_is_refused(models):
     with pytest.raises(
         UserError, match="the summary lacks utkface resnet mfd-lambda1 accuracy, which the search names"
     ):
-        search_markdown(choose(models.validation, [SEARCHED]), summary)
+        search_markdown(chosen_of(models.validation), summary)

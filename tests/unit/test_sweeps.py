@@ -98,7 +98,7 @@ def test_networks_and_data_sets_can_be_sweeps():
 
 def test_each_swept_setting_has_lines_of_the_models_that_differ_in_it_alone():
     study = complete(sweep(**{"lambda": [0, 3], "kernel": ["rbf", "polynomial"]}))
-    lines = {name: [(line.label, line.values) for line in lines] for name, lines in study.sweep_lines.items()}
+    lines = {name: [(line.label, line.values) for line in figure.lines] for name, figure in study.sweep_figures.items()}
     assert lines["lambda"] == [
         (f"mfd, kernel {kernel}", {f"mfd-lambda0-kernel_{kernel}": 0.0, f"mfd-lambda3-kernel_{kernel}": 3.0})
         for kernel in ("rbf", "polynomial")
@@ -108,7 +108,7 @@ def test_each_swept_setting_has_lines_of_the_models_that_differ_in_it_alone():
         {"mfd-lambda0-kernel_rbf": "rbf", "mfd-lambda0-kernel_polynomial": "polynomial"},
     )
     # a grid with one model of each line has no figure
-    assert complete(sweep(**{"lambda": [0, 3]}) | {"methods": ["mfd-lambda0"]}).sweep_lines == {}
+    assert complete(sweep(**{"lambda": [0, 3]}) | {"methods": ["mfd-lambda0"]}).sweep_figures == {}
 
 
 def test_a_line_is_compared_with_the_base_of_all_its_models_or_the_teacher():
@@ -118,11 +118,28 @@ def test_a_line_is_compared_with_the_base_of_all_its_models_or_the_teacher():
         "bases": {"kind": "kd", "base": ["erm", "teacher"]},
         "mmd": {"kind": "group_mmd", "lambda": [0, 1]},
     }
-    lines = complete({"students": students, "methods": ["kd", "bases", "mmd"]}).sweep_lines
-    assert {name: line.base.method for name, (line,) in lines.items()} == {
+    figures = complete({"students": students, "methods": ["kd", "bases", "mmd"]}).sweep_figures
+    assert {name: figure.lines[0].base.method for name, figure in figures.items()} == {
         "alpha": "erm",
         "base": "teacher",
         "lambda": "teacher",
+    }
+
+
+def test_settings_of_one_name_have_a_figure_for_each_kind():
+    students = {
+        "kd": {"kind": "kd", "alpha": [0, 1]},
+        "vfae": {"kind": "vfae", "alpha": [1, 200]},
+        "mfd": {"kind": "mfd", "lambda": [0, 3]},
+        "flattened": {"kind": "mfd", "lambda": [0, 3], "features": "flattened"},
+    }
+    figures = complete({"students": students, "methods": [*students]}).sweep_figures
+    drawn = {name: (figure.setting, [line.label for line in figure.lines]) for name, figure in figures.items()}
+    assert drawn == {
+        "kd-alpha": ("alpha", ["kd"]),
+        "vfae-alpha": ("alpha", ["vfae"]),
+        # methods of one kind share one
+        "lambda": ("lambda", ["mfd", "flattened"]),
     }
 
 
