@@ -130,6 +130,21 @@ def lines_of(entry: str, sweep: Sweep, setting: str) -> dict[str, dict[str, Any]
     return lines
 
 
+@cache
+def sweepable(kind: type[Settings]) -> dict[str, bool]:
+    """Return the settings of a class that a sweep can have several values of, and whether one value is a list.
+
+    A setting that records leave out, such as a folder, changes no result: its models would all be one.
+    """
+    properties = kind.model_json_schema()["properties"]
+    left_out = {field.alias or name for name, field in kind.model_fields.items() if field.exclude}
+    return {
+        key: any(part.get("type") == "array" for part in [field, *field.get("anyOf", [])])
+        for key, field in properties.items()
+        if key not in {"kind", *left_out}
+    }
+
+
 def as_text(value: Any) -> str:
     """Return the value of a setting as a text, in a table or a figure; items of a list are separated by spaces."""
     if value is None:
@@ -207,30 +222,19 @@ def _swept(entry: Any, union: Any) -> dict[str, list]:
     kind = settings_of_kind(union, entry.get("kind")) if isinstance(entry, Mapping) else None
     if kind is None:
         return {}
-    takes_list = _takes_list(kind)
+    is_list = sweepable(kind)
     return {
         key: values
         for key, values in entry.items()
         if isinstance(values, list)
-        and key in takes_list
-        and (any(isinstance(value, list) for value in values) if takes_list[key] else values)
+        and key in is_list
+        and (any(isinstance(value, list) for value in values) if is_list[key] else values)
     }
 
 
 @cache
 def _adapter(union: Any) -> TypeAdapter:
     return TypeAdapter(union)
-
-
-@cache
-def _takes_list(kind: type[Settings]) -> dict[str, bool]:
-    """Whether one value of each setting of a class is a list."""
-    properties = kind.model_json_schema()["properties"]
-    return {
-        key: any(part.get("type") == "array" for part in [field, *field.get("anyOf", [])])
-        for key, field in properties.items()
-        if key != "kind"
-    }
 
 
 def _value(value: Any) -> Any:

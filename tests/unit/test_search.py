@@ -18,6 +18,7 @@ from fairdistill.settings.sweeps import Search
 from scripts import choose_settings, report_search
 
 METHODS = ["mfd-lambda0", "mfd-lambda1"]
+ALL_AT_CHANCE = "most accurate; all are at chance"
 GRID = {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", *METHODS], "seed": [0, 1]}
 
 
@@ -34,26 +35,76 @@ def candidate(of_cells, deo_a=0.3, **other):
             {},
             [candidate(0.85, 0.3), candidate(0.795, 0.1), candidate(0.7, 0.01)],
             1,
-            "smallest DEO_A of the 2 within 0.01",
+            "smallest DEO_A of the 2 within 0.01 of the base's accuracy",
         ),
         # at the margin, which binary fractions would miss
-        ({}, [candidate(0.85, 0.3), candidate(0.79, 0.1)], 1, "smallest DEO_A of the 2 within 0.01"),
-        ({"margin": 0}, [candidate(0.85, 0.3), candidate(0.795, 0.1)], 0, "smallest DEO_A of the 1 within 0 "),
+        (
+            {},
+            [candidate(0.85, 0.3), candidate(0.79, 0.1)],
+            1,
+            "smallest DEO_A of the 2 within 0.01 of the base's accuracy",
+        ),
+        (
+            {"margin": 0},
+            [candidate(0.85, 0.3), candidate(0.795, 0.1)],
+            0,
+            "smallest DEO_A of the 1 within 0 of the base's accuracy",
+        ),
         (
             {"metric": "deo_m"},
             [candidate(0.8, 0.1, deo_m=0.4), candidate(0.8, 0.2, deo_m=0.3)],
             1,
-            "smallest DEO_M of the 2 within 0.01",
+            "smallest DEO_M of the 2 within 0.01 of the base's accuracy",
         ),
-        ({}, [candidate(0.8, 0.1), candidate(0.81, 0.1), candidate(0.81, 0.1)], 1, "smallest DEO_A of the 3"),
-        ({}, [candidate(0.6, 0.1), candidate(0.7, 0.2)], 1, "most accurate, as none is within 0.01"),
-        ({}, [candidate(0.8, 0.2), candidate(0.8, 0.0, at_chance=True)], 0, "smallest DEO_A of the 1"),
-        ({}, [candidate(0.8, 0.0, at_chance=True), candidate(0.7, 0.2)], 0, "most accurate, as none"),
+        (
+            {},
+            [candidate(0.8, 0.1), candidate(0.81, 0.1), candidate(0.81, 0.1)],
+            1,
+            "smallest DEO_A of the 3 within 0.01 of the base's accuracy",
+        ),
+        (
+            {},
+            [candidate(0.6, 0.1), candidate(0.7, 0.2)],
+            1,
+            "most accurate, as none is within 0.01 of the base's accuracy",
+        ),
+        (
+            {},
+            [candidate(0.8, 0.2), candidate(0.8, 0.0, at_chance=True)],
+            0,
+            "smallest DEO_A of the 1 within 0.01 of the base's accuracy and not at chance",
+        ),
+        (
+            {},
+            [candidate(0.8, 0.0, at_chance=True), candidate(0.6, 0.1), candidate(0.7, 0.2)],
+            2,
+            "most accurate of those not at chance, as none of these is within 0.01 of the base's accuracy",
+        ),
+        ({}, [candidate(0.8, 0.0, at_chance=True), candidate(0.81, 0.1, at_chance=True)], 1, ALL_AT_CHANCE),
+        ({}, [candidate(0.3, 0.0, at_chance=True), candidate(0.31, 0.1, at_chance=True)], 1, ALL_AT_CHANCE),
+        (
+            {"rule": "most_accurate"},
+            [candidate(0.9, 0.0, at_chance=True), candidate(0.7, 0.5)],
+            1,
+            "most accurate of those not at chance",
+        ),
+        (
+            {"rule": "best_worst_group"},
+            [candidate(0.9, 0.0, at_chance=True), candidate(0.7, 0.5), candidate(0.7, 0.4)],
+            2,
+            "best accuracy of the worst group of those not at chance",
+        ),
+        (
+            {"rule": "best_worst_group"},
+            [candidate(0.7, 0.5, at_chance=True), candidate(0.7, 0.4, at_chance=True)],
+            1,
+            "best accuracy of the worst group; all are at chance",
+        ),
         (
             {"accuracy": "images"},
             [candidate(0.85, 0.3), candidate(0.85, 0.1, accuracy=0.8), candidate(0.7, 0.2)],
             2,
-            "smallest DEO_A of the 2 within 0.01",
+            "smallest DEO_A of the 2 within 0.01 of the base's accuracy",
         ),
         ({"rule": "most_accurate"}, [candidate(0.7, 0.0), candidate(0.9, 0.5)], 1, "most accurate"),
         (
@@ -67,7 +118,7 @@ def candidate(of_cells, deo_a=0.3, **other):
 def test_a_rule_chooses_one_and_says_why(rule, candidates, chosen, why):
     judged = judge(candidates, Search(**rule))
     assert [row["chosen"] for row in judged] == [i == chosen for i in range(len(candidates))]
-    assert judged[chosen]["why"].startswith(why)
+    assert judged[chosen]["why"] == why
     assert [row["why"] for i, row in enumerate(judged) if i != chosen] == [""] * (len(candidates) - 1)
 
 

@@ -14,6 +14,7 @@ from fairdistill.settings.documents import schema
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.reading import complete
 from fairdistill.settings.study import Place
+from fairdistill.settings.sweeps import SECTIONS, sweepable
 
 ROOT = Path(__file__).parents[2]
 VALIDATED = {"data": {"sets": {"d": {"kind": "digits_s", "validation": 0.2}}}, "datasets": ["d"]}
@@ -206,6 +207,15 @@ MISTAKES = [
         sweep(**{"lambda": [0, 1]}) | VALIDATED | {"search": {"mfd": {"rule": "smallest"}}},
         "config: search.mfd.rule is \"smallest\"; did you mean 'smallest_deo'?",
     ),
+    (
+        sweep(**{"lambda": [0, 1]}) | VALIDATED | {"search": {"mfd": {}}, "training": {"keep": "best"}},
+        "config: training.keep is 'best', which chooses each model's epoch by the images that search.mfd chooses the "
+        "model by; set it to last",
+    ),
+    (
+        {"data": {"sets": {"c": {"kind": "celeba", "folder": ["/a", "/b"]}}}, "datasets": ["c"]},
+        'config: data.sets.c.folder is ["/a", "/b"]; it must be text',
+    ),
     ({"search": ["mfd"]}, 'config: search is ["mfd"]; it must be a mapping'),
 ]
 
@@ -241,6 +251,14 @@ def test_the_schema_accepts_sweeps_of_entries_and_none_of_the_teacher():
     assert list(validator.iter_errors(given)) == []
     assert not validator.is_valid(sweep(**{"lambda": [0, -1]}))
     assert not validator.is_valid({"teacher": {"kind": "erm", "sampling": ["plain", "balanced"]}})
+    # no result depends on it, and no record has it
+    assert not validator.is_valid({"data": {"sets": {"c": {"kind": "celeba", "folder": ["/a", "/b"]}}}})
+
+
+@pytest.mark.parametrize("kind", [one for _, union in SECTIONS.values() for one in kinds(union)])
+def test_a_sweep_can_have_several_values_of_whatever_records_have(kind):
+    recorded = {name for name, field in kind.model_fields.items() if not field.exclude}
+    assert {key.rstrip("_") for key in recorded} == {"kind", *sweepable(kind)}
 
 
 def test_no_setting_of_a_method_is_named_like_another_column_of_the_table_of_runs():

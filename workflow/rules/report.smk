@@ -381,4 +381,5 @@ rule plot_sweep:
         code=code_version("scripts.plot_sweep"),
     shell:
         "python -m scripts.plot_sweep --summary {input.summary} --setting {params.setting}"
-        " --lines {params.lines:q} --architectures {params.architectures} --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+        " --lines {params.lines:q} --architectures {params.architectures}"
+        " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
