@@ -202,7 +202,7 @@ def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, 
             f"{published}: is of {unknown[0]}, which no grid of the configuration has; give the study's own with "
             "--configfile"
         )
-    table = ablations(replace(models, runs=compared), order=order)
+    table = ablations(replace(models, runs=compared), order=order, sweeps=study.sweeps_of_columns)
     return dict(zip(ABLATIONS, [csv_text(table), ablations_markdown(table), ablations_latex(table)], strict=True))
 
 

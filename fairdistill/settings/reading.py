@@ -359,8 +359,8 @@ def _check_search(study: Study) -> None:
             raise UnreadableSettings("config", ("search",), what)
         if study.training.keep == "best":
             what = (
-                f"is 'best', which chooses each model's epoch by the images that search.{name} chooses the model by; set "
-                "it to last"
+                f"is 'best', which chooses each model's epoch by the images that search.{name} chooses the model by; "
+                "set it to last"
             )
             raise UnreadableSettings("config", ("training", "keep"), what)
         if any(study.method(model).needs_validation for model in study.sweeps()[name]):

@@ -137,6 +137,12 @@ class Study(Settings):
         """The sweeps among the entries that `names`, a key of a grid, names; of each the models with their values."""
         return self._sweeps.get(names, {})
 
+    @property
+    def sweeps_of_columns(self) -> dict[str, dict[str, Sweep]]:
+        """The sweeps of data sets, architectures and methods, by the column of a table of runs that names them."""
+        columns = {"dataset": "datasets", "architecture": "architectures", "method": "methods"}
+        return {column: self.sweeps(names) for column, names in columns.items()}
+
     @cached_property
     def grids(self) -> list[list[dict[str, list]]]:
         """The names of the models of each ablation and, last, of the main grid, by column of a table of runs.

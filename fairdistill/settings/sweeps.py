@@ -6,7 +6,7 @@ own. Entries of `students`, `networks` and `data.sets` may be sweeps.
 
 from collections.abc import Mapping
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from typing import Any, Literal
 
@@ -28,8 +28,9 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Any]] = {
 Sweep = dict[str, dict[str, Any]]
 # by the key of SECTIONS and the name of the entry
 Sweeps = dict[str, dict[str, Sweep]]
-# the combinations of a few lists are soon more than anyone trains, or than a plan can hold
-MOST = 1000
+# the combinations of a few lists are soon more than anyone trains, and every model is compared with all methods that
+# are not of its sweep, which takes a third of a second each: a quarter of an hour for these beside 26 methods
+MOST = 100
 
 
 class Search(Settings):
@@ -143,6 +144,19 @@ def sweepable(kind: type[Settings]) -> dict[str, bool]:
         for key, field in properties.items()
         if key not in {"kind", *left_out}
     }
+
+
+def neighbours(sweep: Sweep) -> set[tuple[str, str]]:
+    """Return the pairs of models of a sweep that differ in one setting alone, and there by values beside each other.
+
+    Numbers are in the order of their size, and all others in that of the list.
+    """
+    pairs = set()
+    for setting in next(iter(sweep.values()), {}):
+        for values in lines_of("", sweep, setting).values():
+            names = sorted(values, key=values.__getitem__) if all(map(is_number, values.values())) else [*values]
+            pairs |= set(pairwise(names))
+    return pairs
 
 
 def as_text(value: Any) -> str:

@@ -34,8 +34,8 @@ def grid(folder, seeds=(0,), bases=None, **names):
     return make_study(folder, **options, seeds=seeds, bases=bases)
 
 
-def table_of(paths, order=ORDER):
-    return ablations(read_files(paths), order=order)
+def table_of(paths, order=ORDER, sweeps=None):
+    return ablations(read_files(paths), order=order, sweeps=sweeps or {})
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_data_sets_with_other_numbers_of_folds_are_compared_by_all_folds_of_each
             paths[-1].write_text(json.dumps(record))
 
     models = read_files(paths)
-    table = ablations(models, order=order).set_index(["part", "dataset", "method", "minus", "metric"])
+    table = ablations(models, order=order, sweeps={}).set_index(["part", "dataset", "method", "minus", "metric"])
 
     summary = summarise(models.runs, models.answers).set_index(["dataset", "method", "metric"])
     for method, metric in product(order["method"], ["accuracy", "deo_a", "deo_m"]):
@@ -292,10 +292,10 @@ def test_methods_without_a_seed_in_common_are_named(tmp_path):
         table_of(paths, order)
 
 
-def script(monkeypatch, folder, grids):
+def script(monkeypatch, folder, grids, sweeps="{}"):
     files = {"csv": "a.csv", "markdown": "a.md", "tex": "a.tex"}
     options = {name: folder / file for name, file in files.items()}
-    options |= {"metrics": pattern(folder / "metrics"), "grids": json.dumps(grids)}
+    options |= {"metrics": pattern(folder / "metrics"), "grids": json.dumps(grids), "sweeps": sweeps}
     monkeypatch.setattr("sys.argv", ["make_ablations", *(f"--{name}={value}" for name, value in options.items())])
     make_ablations.main()
 
@@ -333,3 +333,30 @@ def test_every_two_methods_of_a_study_are_compared_whatever_they_differ_in(tmp_p
     # its base by the rule of the tables, and so compared as such
     assert ("utkface", "resnet", "erm", "teacher") in compared(table, "method")
     assert "| nothing " in ablations_markdown(table)
+
+
+def test_models_of_one_sweep_are_compared_with_their_neighbours_and_with_all_other_methods(tmp_path):
+    values = {"s1": {"a": 1, "b": 0}, "s10": {"a": 10, "b": 0}, "s3": {"a": 3, "b": 0}, "t1": {"a": 1, "b": 1}}
+    order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd", *values]}
+    paths = grid(tmp_path / "metrics", **order)
+
+    def pairs(there, sweeps):
+        table = table_of([path for path in paths if path.parent.name in there], order, sweeps)
+        named = table.loc[table["minus"] != "", ["method", "minus"]].itertuples(index=False, name=None)
+        return {pair for pair in map(frozenset, named) if not pair & {"teacher", "mfd"}}, table
+
+    sweeps = {"method": {"s": values}}
+    found, table = pairs(order["method"], sweeps)
+    # numbers by size; s3 and t1 differ in both settings
+    assert found == {frozenset(pair) for pair in [("s1", "s3"), ("s3", "s10"), ("s1", "t1")]}
+    of_mfd = table[(table["minus"] == "mfd") | (table["method"] == "mfd")]
+    assert {*of_mfd["method"], *of_mfd["minus"]} >= {"teacher", *values}
+    # without s3 the other two are neighbours
+    assert pairs({"teacher", "mfd", "s1", "s10", "t1"}, sweeps)[0] == {
+        frozenset(["s1", "s10"]),
+        frozenset(["s1", "t1"]),
+    }
+    # and of two sweeps every two models are compared; s10 and t1 are of one, and differ in both settings
+    apart = {"s": {name: values[name] for name in ("s1", "s3")}, "t": {name: values[name] for name in ("s10", "t1")}}
+    every = set(map(frozenset, combinations(values, 2)))
+    assert pairs(order["method"], {"method": apart})[0] == every - {frozenset(["s10", "t1"])}

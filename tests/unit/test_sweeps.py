@@ -14,7 +14,7 @@ from fairdistill.settings.documents import schema
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.reading import complete
 from fairdistill.settings.study import Place
-from fairdistill.settings.sweeps import SECTIONS, sweepable
+from fairdistill.settings.sweeps import SECTIONS, neighbours, sweepable
 
 ROOT = Path(__file__).parents[2]
 VALIDATED = {"data": {"sets": {"d": {"kind": "digits_s", "validation": 0.2}}}, "datasets": ["d"]}
@@ -144,6 +144,18 @@ def test_settings_of_one_name_have_a_figure_for_each_kind():
     }
 
 
+def test_neighbours_differ_in_one_setting_and_there_by_the_next_value():
+    study = complete(sweep(**{"lambda": [3, 0, 10], "kernel": ["rbf", "polynomial"]}))
+    found = neighbours(study.sweeps()["mfd"])
+    names = {f"mfd-lambda{value}-kernel_{kernel}" for value in (0, 3, 10) for kernel in ("rbf", "polynomial")}
+    assert {name for pair in found for name in pair} == names
+    rbf = {pair for pair in found if all(name.endswith("rbf") for name in pair)}
+    assert rbf == {(f"mfd-lambda{one}-kernel_rbf", f"mfd-lambda{other}-kernel_rbf") for one, other in ((0, 3), (3, 10))}
+    # two steps of lambda for each kernel, and one of the kernel for each lambda
+    assert len(found) == 2 * 2 + 3
+    assert neighbours({}) == set()
+
+
 MISTAKES = [
     (sweep(**{"lambda": [0, -1]}), "config: students.mfd.lambda is -1; it must be at least 0"),
     (sweep(**{"lambda": [0, "x"]}), 'config: students.mfd.lambda is "x"; it must be a number'),
@@ -165,7 +177,7 @@ MISTAKES = [
     ),
     (
         sweep(**{"lambda": [*range(40)], "sigma": [*range(1, 41)]}),
-        "config: students.mfd stands for 1600 models, and may for 1000 at most; give its lists fewer values",
+        "config: students.mfd stands for 1600 models, and may for 100 at most; give its lists fewer values",
     ),
     (
         {"students": {"mfd": {"kind": "mfd", "lambda": [0, 1]}, "kd": {"kind": "kd", "base": "mfd"}}},

@@ -157,13 +157,17 @@ rule make_ablations:
         f"{LOGS}/make_ablations.log",
     conda:
         "../../envs/report.yaml"
+    resources:
+        # a third of a second for each pair of models
+        runtime=120,
     params:
         metrics=lambda wildcards: METRICS,
         grids=lambda wildcards: as_json(ALL_GRIDS),
+        sweeps=lambda wildcards: as_json(STUDY.sweeps_of_columns),
         code=code_version("scripts.make_ablations"),
     shell:
         "python -m scripts.make_ablations --metrics {params.metrics:q} --grids {params.grids:q}"
-        " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
+        " --sweeps {params.sweeps:q} --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
 
 
 rule rank_methods:
