@@ -10,6 +10,7 @@ from fairdistill.reporting.runs import read_validation, write_csv
 from fairdistill.reporting.search import Candidates, choose
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import parse_json
+from fairdistill.settings.arguments import add_architectures_option
 from fairdistill.settings.reading import read_settings
 
 
@@ -23,6 +24,7 @@ def main() -> None:
         help='what is chosen: [{"sweep": "mfd", "rule": {"rule": "smallest_deo", "metric": "deo_a", "margin": 0.01}, '
         '"models": {"mfd-lambda0": {"lambda": 0}, ..}}, ..]',
     )
+    add_architectures_option(parser)
     parser.add_argument("--csv", type=Path, required=True, help="table of the candidates to write")
     args = parser.parse_args()
 
@@ -31,7 +33,8 @@ def main() -> None:
     except ValueError as error:
         raise UserError(f"--searches: not readable as JSON ({error})") from error
     candidates = read_settings(list[Candidates], searches, where="--searches")
-    write_csv(args.csv, choose(read_validation(args.validation), candidates))
+    found = choose(read_validation(args.validation), candidates, architectures=args.architectures)
+    write_csv(args.csv, found)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,23 @@ from pathlib import Path
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown
 from fairdistill.reporting.models import in_order, read_grids, read_models
 from fairdistill.reporting.runs import write_csv
-from fairdistill.runtime.errors import run_script
-from fairdistill.runtime.files import write_text
+from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.runtime.files import parse_json, write_text
 from fairdistill.settings.arguments import add_model_options
+from fairdistill.settings.reading import read_settings
+from fairdistill.settings.sweeps import Sweep
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_model_options(parser, order="later names are compared with earlier ones")
+    parser.add_argument(
+        "--sweeps",
+        required=True,
+        metavar="JSON",
+        help='models of one sweep, of which only neighbours are compared: {"method": {"mfd": {"mfd-lambda0": '
+        '{"lambda": 0}, ..}}, "architecture": {..}, "dataset": {..}}',
+    )
     parser.add_argument("--csv", type=Path, required=True, help="table to write as CSV, numbers only")
     parser.add_argument("--markdown", type=Path, required=True, help="table to write as Markdown")
     parser.add_argument("--tex", type=Path, required=True, help="table to write as LaTeX (booktabs)")
@@ -24,7 +33,11 @@ def main() -> None:
 
     grids = read_grids(args.grids)
     models = read_models(args.metrics, grids)
-    table = ablations(models, order=in_order(grids, models.runs))
+    try:
+        sweeps = read_settings(dict[str, dict[str, Sweep]], parse_json(args.sweeps), where="--sweeps")
+    except ValueError as error:
+        raise UserError(f"--sweeps: not readable as JSON ({error})") from error
+    table = ablations(models, order=in_order(grids, models.runs), sweeps=sweeps)
     write_csv(args.csv, table)
     write_text(args.markdown, ablations_markdown(table))
     write_text(args.tex, ablations_latex(table))

@@ -8,6 +8,7 @@ from fairdistill.reporting.summaries import read_summary
 from fairdistill.reporting.sweep_figures import plot_sweep
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import parse_json
+from fairdistill.settings.arguments import add_architectures_option
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.sweeps import Line
 
@@ -23,6 +24,7 @@ def main() -> None:
         help='the models of each line: [{"label": "mfd", "values": {"mfd-lambda0": 0, ..}, "base": {"method": '
         '"teacher", "architecture": "same"}}, ..]',
     )
+    add_architectures_option(parser)
     parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
     parser.add_argument("--png", type=Path, required=True, help="figure to write as PNG")
     args = parser.parse_args()
@@ -32,7 +34,10 @@ def main() -> None:
     except ValueError as error:
         raise UserError(f"--lines: not readable as JSON ({error})") from error
     figure = plot_sweep(
-        read_summary(args.summary), setting=args.setting, lines=read_settings(list[Line], lines, where="--lines")
+        read_summary(args.summary),
+        setting=args.setting,
+        lines=read_settings(list[Line], lines, where="--lines"),
+        architectures=args.architectures,
     )
     save(figure, pdf=args.pdf, png=args.png)
 

@@ -186,7 +186,7 @@ def search_tables(texts: dict[str, str], study: Study) -> dict[str, str]:
         read_summary(io.StringIO(texts["summary.csv"])),
     )
     searches = [Candidates(sweep=name, rule=rule, models=study.sweeps()[name]) for name, rule in study.search.items()]
-    search = csv_text(choose(validation, searches))
+    search = csv_text(choose(validation, searches, architectures=study.architectures))
     return {"search.csv": search, "search.md": search_markdown(read_search(io.StringIO(search)), summary)}
 
 
@@ -202,7 +202,7 @@ def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, 
             f"{published}: is of {unknown[0]}, which no grid of the configuration has; give the study's own with "
             "--configfile"
         )
-    table = ablations(replace(models, runs=compared), order=order)
+    table = ablations(replace(models, runs=compared), order=order, sweeps=study.sweeps_of_columns)
     return dict(zip(ABLATIONS, [csv_text(table), ablations_markdown(table), ablations_latex(table)], strict=True))
 
 

@@ -2,7 +2,8 @@
 
 For the tests see `fairdistill.evaluation.two_sample`, for the other `fairdistill.evaluation.consistency`. Both are of
 the same images of the test split: at most `LIMIT` of each (class, group) cell, drawn with one seed, so that all models
-that were tested on the same images are probed on the same ones.
+that were tested on the same images are probed on the same ones. Draws are those of `RandomState`, as those of a
+`Generator` may change with the version of numpy.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ def choose_images(*, label: np.ndarray, group: np.ndarray, image_id: np.ndarray,
     paired
         Whether every image of a class is there once in each group: then the same images are taken of all groups.
     """
-    rng = np.random.default_rng(SEED)
+    rng = np.random.RandomState(SEED)
     cells = _cells(label, group, image_id)
     chosen = []
     for y in range(label.max() + 1):
@@ -75,7 +76,7 @@ def probe(
         if min(len(cells[a, y]), len(cells[b, y])) > 1
     ]
     permutations = max(PERMUTATIONS, PER_TEST * len(tested) - 1)
-    rng = np.random.default_rng(SEED)
+    rng = np.random.RandomState(SEED)
     tests = [
         {"class": classes[y], "group": groups[a], "other_group": groups[b]}
         | {"n": len(cells[a, y]), "n_other": len(cells[b, y])}

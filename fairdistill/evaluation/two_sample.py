@@ -35,7 +35,7 @@ def two_sample_test(
     *,
     paired: bool,
     permutations: int = PERMUTATIONS,
-    rng: np.random.Generator,
+    rng: np.random.RandomState,
 ) -> dict[str, float]:
     """Return the statistic `mmd2`, the `bandwidth` s and the p-value `p`.
 
@@ -47,6 +47,8 @@ def two_sample_test(
         Whether the i-th points of both are features of copies of one image; then m = n.
     permutations
         B.
+    rng
+        Of the kind whose draws are the same in every version of numpy.
     """
     m, n = len(first), len(second)
     distance = pdist(np.concatenate([first, second]).astype(float))
@@ -63,9 +65,10 @@ def two_sample_test(
         signs[1:] = rng.choice([-1.0, 1.0], size=(permutations, m))
         found = (signs @ products * signs).sum(axis=1) / (m * (m - 1))
     else:
-        member = np.tile(np.arange(m + n) < m, (1 + permutations, 1))
-        member[1:] = rng.permuted(member[1:], axis=1)
-        in_first = member.astype(float)
+        in_first = np.zeros((1 + permutations, m + n))
+        in_first[0, :m] = 1
+        # the places of random numbers in their order are a random permutation
+        in_first[1:] = rng.random((permutations, m + n)).argsort(axis=1) < m
         within = (in_first @ kernel * in_first).sum(axis=1)
         between = in_first @ kernel.sum(axis=1) - within
         others = kernel.sum() - within - 2 * between

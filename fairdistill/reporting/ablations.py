@@ -17,6 +17,7 @@ from fairdistill.reporting.runs import read_table
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import INTERVAL_NOTE, NOTE, alone, latex, markdown, marked, notes_on, numbers
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.sweeps import Sweep, neighbours
 
 # each part, and the column whose name differs between models that differ in the part; `method` is all of a method, as
 # one model differs in it from its base, `several` more than one part of two other methods, and `nothing` two methods
@@ -47,7 +48,9 @@ OVERVIEW = (
 MODELS = "Each model, mean and sd over n seeds, and what it gains on its base."
 
 
-def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def ablations(
+    models: Models, *, order: Mapping[str, Sequence[str]], sweeps: Mapping[str, Mapping[str, Sweep]]
+) -> pd.DataFrame:
     """Return each model's means and each difference between models that one part makes, one row per metric.
 
     Columns: part; dataset, architecture, method; minus; metric (accuracy, deo_a, deo_m); estimate, and the columns
@@ -56,9 +59,11 @@ def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataF
     and `minus` is what the other model has in the place of the method ("sampling", "loss", "base", "method" for the
     difference to its base, "several" to a method that differs in more than one of these, and "nothing" to one that has
     the same settings under another name), of the data set ("data") or of the architecture ("stem"); a base of another
-    architecture has that before its method. So every two methods on one data set and architecture are compared. Of each
-    data set and architecture the seeds count that all methods have there, so that differences between methods are of
-    the same models and add up.
+    architecture has that before its method. So every two methods on one data set and architecture are compared, unless
+    they are of one sweep: of its models, as of data sets and architectures of one sweep, those are compared that are
+    neighbours in one setting (see `fairdistill.settings.sweeps.neighbours`), or a model and its base. Of each data set
+    and architecture the seeds count that all methods have there, so that differences between methods are of the same
+    models and add up.
 
     Parameters
     ----------
@@ -66,6 +71,8 @@ def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataF
         See `fairdistill.reporting.models.read_models`.
     order : mapping
         All names of each column of `PLACE`, in the order of the table; later ones are compared with earlier ones.
+    sweeps : mapping
+        The sweeps of each column of `PLACE`, by name.
 
     Raises
     ------
@@ -78,7 +85,7 @@ def ablations(models: Models, *, order: Mapping[str, Sequence[str]]) -> pd.DataF
     rank["minus"] = {"": -1, **rank["dataset"], **rank["architecture"], **rank["method"]}
     means = summarise(runs, models.answers).query("metric in @MEASURED").rename(columns={"mean": "estimate"})
     gaps = pair_with_bases(runs, models.answers).assign(part="method", minus=_base_of)
-    pairs = pd.concat([_pairs(runs, models.parts, name, rank) for name in PLACE])
+    pairs = pd.concat([_pairs(runs, models.parts, name, rank, sweeps.get(name, {})) for name in PLACE])
     changes = differences(pairs, models.answers, by=["part", *PLACE, "minus"])
     # a model differs from its base in several parts, too
     names = [*PLACE, "minus"]
@@ -163,21 +170,45 @@ def _shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     return shared.reset_index(drop=True)
 
 
-def _pairs(runs: pd.DataFrame, parts: Mapping[tuple, Mapping], name: str, rank: Mapping[str, Mapping]) -> pd.DataFrame:
+def _pairs(
+    runs: pd.DataFrame,
+    parts: Mapping[tuple, Mapping],
+    name: str,
+    rank: Mapping[str, Mapping],
+    sweeps: Mapping[str, Sweep],
+) -> pd.DataFrame:
     """Pairs of runs whose `name` differs, and one part alone or several of the method, with columns part and minus.
 
     Runs of a seed are paired fold by fold, but each with each where two data sets have other numbers of folds: there
-    no two folds belong together.
+    no two folds belong together. Of `sweeps` only neighbours are paired.
     """
     same = [column for column in PLACE if column != name]
     folds = runs.assign(folds=runs.groupby("dataset")["fold"].transform("nunique"))
     pairs = folds.merge(folds, on=["study", *same, "seed"], suffixes=("", OTHER))
     pairs = pairs[(pairs["fold"] == pairs[f"fold{OTHER}"]) | (pairs["folds"] != pairs[f"folds{OTHER}"])]
     pairs = pairs[pairs[name].map(rank[name]) > pairs[f"{name}{OTHER}"].map(rank[name])]
+    pairs = pairs[_are_compared(pairs, runs, name, sweeps)]
     pairs = pairs.assign(**{f"{column}{OTHER}": pairs[column] for column in same})
     found = [_part(pair, parts) for pair in pairs.to_dict("records")]
     pairs = pairs.assign(part=pd.Series(found, index=pairs.index, dtype=object), minus=pairs[f"{name}{OTHER}"])
     return pairs[pairs["part"].isin(PARTS)]
+
+
+def _are_compared(pairs: pd.DataFrame, runs: pd.DataFrame, name: str, sweeps: Mapping[str, Sweep]) -> pd.Series:
+    """Whether each pair is of neighbours among a sweep's models that are there, or not of one sweep."""
+    same = [column for column in PLACE if column != name]
+    sweep_of = {model: entry for entry, sweep in sweeps.items() for model in sweep}
+    near = {
+        (*place, pair)
+        for place, there in runs.groupby(same)[name]
+        for sweep in sweeps.values()
+        for pair in map(frozenset, neighbours({model: sweep[model] for model in sweep if model in set(there)}))
+    }
+    found = [
+        sweep_of.get(one, one) != sweep_of.get(other, other) or (*place, frozenset([one, other])) in near
+        for *place, one, other in pairs[[*same, name, f"{name}{OTHER}"]].itertuples(index=False)
+    ]
+    return pd.Series(found, index=pairs.index, dtype=bool)
 
 
 def _part(pair: Mapping, parts: Mapping[tuple, Mapping]) -> str | None:

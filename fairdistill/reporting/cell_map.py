@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from fairdistill.reporting.labels import printed
+from fairdistill.reporting.labels import method_numbers, printed
 from fairdistill.reporting.style import STYLE
 from fairdistill.runtime.errors import UserError
 
@@ -17,6 +17,8 @@ ROW = 0.19
 
 def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, architecture: str) -> Figure:
     """Draw the accuracy of each class and group, in per cent, one row per method in the order of its rank.
+
+    Beside a name is the method's number in all figures of the data set, see `method_numbers`.
 
     Parameters
     ----------
@@ -37,14 +39,12 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
     ]
     if any(table.empty for table in chosen):
         raise UserError(f"no methods of {architecture} on {dataset} to draw; make both tables from the same metrics")
+    numbers = method_numbers(methods[methods["dataset"] == dataset])
     cells, methods = chosen
     classes, groups = cells["class"].unique(), cells["group"].unique()
     grid = 100 * cells.pivot(index="method", columns=["class", "group"], values="accuracy")
     grid = grid.loc[methods["method"], [(label, group) for label in classes for group in groups]]
-    names = [
-        name if pd.isna(rank) else f"{name}  {rank:.0f}"
-        for name, rank in zip(methods["method"], methods["rank"], strict=True)
-    ]
+    names = [f"{name}  {numbers[name]}" if name in numbers else name for name in methods["method"]]
     width = 7 - 0.3 - 0.065 * max(map(len, names))
     with mpl.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(7, 1.5 + ROW * len(names)), layout="constrained")

@@ -105,7 +105,8 @@ def features_table(features: Features) -> pd.DataFrame:
     of the consistency, see `criteria_table`; of the tests rejected, the number of trainings whose p-value is at most
     0.05 once it is corrected for all tests of the training (Holm), and the least and largest such p-value; seeds, and
     the value of each in values, the mean over its folds. The trainings are tested on the same images, so that their
-    p-values are not independent; the largest is one of the hypothesis that no training tells the groups apart.
+    p-values are not independent; the largest is one of the hypothesis that at least one training does not tell the
+    groups apart (Berger, Technometrics 24, 1982), so that all do where it is small.
     """
     of_models = dict(list(criteria_table(features.consistency).groupby(OVER_SEEDS, sort=False)))
     of_tests = dict(list(features.tests.groupby(OVER_SEEDS, sort=False)))

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 LABELS = {
     "cifar10s": "CIFAR-10S",
     "utkface": "UTKFace",
@@ -19,6 +21,22 @@ LABELS = {
 def printed(name: str) -> str:
     """Return the printed form of a name; a name that has none is printed as it is."""
     return LABELS.get(name, name)
+
+
+def method_numbers(ranking: pd.DataFrame) -> dict[str, int]:
+    """Return what stands for each student method of a data set in all of its figures.
+
+    It is the rank on the first architecture; methods that this one lacks come after.
+
+    Parameters
+    ----------
+    ranking
+        Of that data set, see `fairdistill.reporting.ranking.rank_methods`.
+    """
+    students = ranking[ranking["role"] == "student"]
+    first = students["architecture"] == ranking["architecture"].iloc[0]
+    names = [*students[first].sort_values("rank")["method"], *students.loc[~first, "method"]]
+    return {name: number for number, name in enumerate(dict.fromkeys(names), start=1)}
 
 
 def listed(names: Sequence[str]) -> str:

@@ -69,10 +69,11 @@ class Candidates(Settings):
     models: dict[Text, dict[Text, Any]]
 
 
-def choose(validation: pd.DataFrame, searches: Sequence[Candidates]) -> pd.DataFrame:
+def choose(validation: pd.DataFrame, searches: Sequence[Candidates], *, architectures: Sequence[str]) -> pd.DataFrame:
     """Return the scores of every candidate on the validation split, which of them is chosen, and why.
 
-    A model is chosen for each search, data set and architecture; the rules are explained in config/README.md.
+    A model is chosen for each search, data set and architecture of the main grid; the rules are explained in
+    config/README.md.
 
     Columns: sweep; rule, metric, accuracy_of and margin, those of the search; dataset, architecture, method;
     base_architecture and base_method, of the model whose accuracy it is compared with, the teacher where it stands on
@@ -87,6 +88,8 @@ def choose(validation: pd.DataFrame, searches: Sequence[Candidates]) -> pd.DataF
     ----------
     validation
         One row per training, its scores on the validation split: see `fairdistill.reporting.models.Models`.
+    architectures
+        Those of the main grid. Others have bases alone, of which some may be models of a sweep.
 
     Raises
     ------
@@ -96,8 +99,8 @@ def choose(validation: pd.DataFrame, searches: Sequence[Candidates]) -> pd.DataF
     means = _means(validation)
     rows = []
     for search in searches:
-        # an architecture may have bases alone
-        places = means[means["method"].isin(search.models)][PLACE[:2]].drop_duplicates()
+        is_candidate = means["method"].isin(search.models) & means["architecture"].isin(architectures)
+        places = means[is_candidate][PLACE[:2]].drop_duplicates()
         if places.empty:
             raise UserError(f"no model of {search.sweep} has scores on the validation split; train and evaluate them")
         for dataset, architecture in places.itertuples(index=False):
@@ -157,7 +160,8 @@ def _base_of(model: Mapping, means: pd.DataFrame) -> pd.Series:
 def judge(candidates: Sequence[Mapping], rule: Search) -> list[dict]:
     """Return the candidates of one choice, of which one is chosen, with the reason.
 
-    Of several that are best the more accurate is chosen, and of those the first.
+    One that is at chance is chosen only where all are, whatever the rule. Of several that are best the more accurate is
+    chosen, and of those the first.
 
     Parameters
     ----------
@@ -168,21 +172,22 @@ def judge(candidates: Sequence[Mapping], rule: Search) -> list[dict]:
     accuracy = ACCURACY[rule.accuracy]
     within = [round(row[f"base_{accuracy}"] - row[accuracy], DIGITS) <= rule.margin for row in candidates]
     # the DEO of a model at chance says nothing
-    fair = [i for i, row in enumerate(candidates) if within[i] and not row["at_chance"]]
-
-    def quality(number: int) -> tuple[float, float]:
-        row = candidates[number]
-        if rule.rule == "smallest_deo" and fair:
-            return -row[rule.metric], row[accuracy]
-        return row["worst_group_accuracy" if rule.rule == "best_worst_group" else accuracy], row[accuracy]
-
-    if rule.rule == "smallest_deo" and fair:
-        reason = f"smallest {printed(rule.metric)} of the {len(fair)} within {rule.margin:g} of the base's accuracy"
-    elif rule.rule == "smallest_deo":
-        reason = f"most accurate, as none is within {rule.margin:g} of the base's accuracy"
+    able = [i for i, row in enumerate(candidates) if not row["at_chance"]]
+    near, some_at_chance = [i for i in able if within[i]], len(able) < len(candidates)
+    margin = f"within {rule.margin:g} of the base's accuracy"
+    if rule.rule == "smallest_deo" and near:
+        among, score, sign = near, rule.metric, -1
+        reason = f"smallest {printed(rule.metric)} of the {len(near)} {margin}" + " and not at chance" * some_at_chance
     else:
-        reason = {"most_accurate": "most accurate", "best_worst_group": "best accuracy of the worst group"}[rule.rule]
-    best = max(fair if rule.rule == "smallest_deo" and fair else range(len(candidates)), key=quality)
+        among, sign = able or range(len(candidates)), 1
+        score, reason = {"best_worst_group": ("worst_group_accuracy", "best accuracy of the worst group")}.get(
+            rule.rule, (accuracy, "most accurate")
+        )
+        if some_at_chance:
+            reason += " of those not at chance" if able else "; all are at chance"
+        if rule.rule == "smallest_deo" and able:
+            reason += f", as none {'of these ' * some_at_chance}is {margin}"
+    best = max(among, key=lambda i: (sign * candidates[i][score], candidates[i][accuracy]))
     return [
         {**row, "within_margin": within[i], "chosen": i == best, "why": reason if i == best else ""}
         for i, row in enumerate(candidates)

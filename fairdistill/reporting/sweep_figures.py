@@ -40,7 +40,7 @@ APART, WIDEST = 5, 30
 LONG = 5
 
 
-def plot_sweep(summary: pd.DataFrame, *, setting: str, lines: Sequence[Line]) -> Figure:
+def plot_sweep(summary: pd.DataFrame, *, setting: str, lines: Sequence[Line], architectures: Sequence[str]) -> Figure:
     """Draw accuracy, DEO_A and DEO_M against a setting, in a row of panels for each data set and architecture.
 
     Marks are means over seeds, small dots the single seeds, and whiskers the 95 % interval over trainings and test
@@ -55,6 +55,8 @@ def plot_sweep(summary: pd.DataFrame, *, setting: str, lines: Sequence[Line]) ->
     ----------
     summary
         See `fairdistill.reporting.summaries.summarise`.
+    architectures
+        Those of the main grid. Others have bases alone, of which some may be models of the lines.
 
     Raises
     ------
@@ -63,7 +65,8 @@ def plot_sweep(summary: pd.DataFrame, *, setting: str, lines: Sequence[Line]) ->
     """
     axis = Axis([value for line in lines for value in line.values.values()])
     models = summary.set_index([*PLACE, "metric"])
-    places = [*summary[summary["method"].isin(lines[0].values)].groupby(PLACE[:2], sort=False).groups]
+    drawn = summary["method"].isin(lines[0].values) & summary["architecture"].isin(architectures)
+    places = [*summary[drawn].groupby(PLACE[:2], sort=False).groups]
     for dataset, architecture in places:
         for name in (name for line in lines for name in line.values):
             if (dataset, architecture, name, MEASURED[0]) not in models.index:

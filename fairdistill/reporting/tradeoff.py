@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fairdistill.reporting.columns import DEO
-from fairdistill.reporting.labels import printed
+from fairdistill.reporting.labels import method_numbers, printed
 from fairdistill.reporting.ranking import pareto_front
 from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE
 from fairdistill.runtime.errors import UserError
@@ -43,7 +43,7 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
 
     Points are means over seeds, with the 95 % intervals of both; the part of an interval that the panel does not hold
     is cut off. The line is the Pareto front of the students' means in that panel; methods that are at chance are on
-    none. Numbers are the ranks on the first architecture.
+    none. Numbers are those of `method_numbers`.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
     if dataset not in set(table["dataset"]):
         raise UserError(f"no methods on '{dataset}' to draw; the table has {', '.join(table['dataset'].unique())}")
     table = table[table["dataset"] == dataset]
-    students = [*dict.fromkeys(table.loc[table["role"] == "student", "method"])]
-    named = len(students) <= MOST_NAMES
-    labels = {name: name if named else str(i) for i, name in enumerate(students, start=1)}
+    numbers = method_numbers(table)
+    named = len(numbers) <= MOST_NAMES
+    labels = {name: name if named else str(number) for name, number in numbers.items()}
     architectures = table["architecture"].unique()
     with mpl.rc_context(STYLE | {"axes.grid.axis": "both"}):
         # a crowd needs the whole width

@@ -27,6 +27,17 @@ def add_grids_option(parser: argparse.ArgumentParser, *, order: str) -> None:
     )
 
 
+def add_architectures_option(parser: argparse.ArgumentParser) -> None:
+    """Add --architectures, which names those of the main grid; tables also have models of others, as bases."""
+    parser.add_argument(
+        "--architectures",
+        nargs="+",
+        required=True,
+        metavar="NAME",
+        help="those of the main grid; the table may have others, of which there are bases alone",
+    )
+
+
 def seed_argument(text: str) -> int:
     """Return a seed: a whole number that leaves torch's generator room for the streams made of it.
 

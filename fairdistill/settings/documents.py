@@ -14,7 +14,7 @@ from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import AnyMethod, Base, Erm
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.study import Ablation, Data, Study
-from fairdistill.settings.sweeps import SECTIONS, Search
+from fairdistill.settings.sweeps import SECTIONS, Search, sweepable
 from fairdistill.settings.training import Training
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -40,7 +40,7 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a configuration, draft 2020-12.
 
     It knows no text for numbers and no names that refer to each other: it is for editors, and `complete` is the check.
-    Where an entry may be a sweep, each of its settings may be a list of values. The teacher may not be one, and is
+    Where an entry may be a sweep, its settings may be lists of values. The teacher may not be one, and is
     described by itself.
     """
     whole = _schema_of_single_values()
@@ -49,7 +49,7 @@ def schema() -> dict[str, Any]:
     properties["teacher"].pop("$ref")
     for entry in (entry for _, union in SECTIONS.values() for entry in kinds(union)):
         fields = definitions[entry.__name__]["properties"]
-        fields |= {key: _or_several(field) for key, field in fields.items() if key != "kind"}
+        fields |= {key: _or_several(fields[key]) for key in sweepable(entry)}
     return whole
 
 

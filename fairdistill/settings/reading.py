@@ -352,11 +352,17 @@ def _check_validation(study: Study) -> None:
 
 
 def _check_search(study: Study) -> None:
-    """A search is of a sweep, and reads validation splits that nothing was fitted on."""
+    """A search is of a sweep, and reads validation splits by which nothing was fitted or chosen before."""
     for name in study.search:
         if name not in study.sweeps():
             what = f"names {name!r}, which is no sweep of students; give one of its settings a list of values"
             raise UnreadableSettings("config", ("search",), what)
+        if study.training.keep == "best":
+            what = (
+                f"is 'best', which chooses each model's epoch by the images that search.{name} chooses the model by; "
+                "set it to last"
+            )
+            raise UnreadableSettings("config", ("training", "keep"), what)
         if any(study.method(model).needs_validation for model in study.sweeps()[name]):
             what = "is of a kind that is fitted on the validation split, by which it cannot be chosen too; leave it out"
             raise UnreadableSettings("config", ("search", name), what)

@@ -48,6 +48,13 @@ class Place(NamedTuple):
     method: str
 
 
+class SweepFigure(NamedTuple):
+    """What is drawn in the figure of a swept setting: the setting's name, and its lines."""
+
+    setting: str
+    lines: list[Line]
+
+
 def name_folds(folds: Sequence[int]) -> list[str]:
     """Return what names each of a grid's folds in paths; nothing does where its data sets have one test split."""
     return [""] if list(folds) == [0] else [f"-fold{fold}" for fold in folds]
@@ -130,6 +137,12 @@ class Study(Settings):
         """The sweeps among the entries that `names`, a key of a grid, names; of each the models with their values."""
         return self._sweeps.get(names, {})
 
+    @property
+    def sweeps_of_columns(self) -> dict[str, dict[str, Sweep]]:
+        """The sweeps of data sets, architectures and methods, by the column of a table of runs that names them."""
+        columns = {"dataset": "datasets", "architecture": "architectures", "method": "methods"}
+        return {column: self.sweeps(names) for column, names in columns.items()}
+
     @cached_property
     def grids(self) -> list[list[dict[str, list]]]:
         """The names of the models of each ablation and, last, of the main grid, by column of a table of runs.
@@ -199,9 +212,13 @@ class Study(Settings):
         return "teacher" if method == TEACHER else "student"
 
     @cached_property
-    def sweep_lines(self) -> dict[str, list[Line]]:
-        """By the name of each swept setting of the main grid's methods, the lines of its figure."""
-        lines: dict[str, list[Line]] = {}
+    def sweep_figures(self) -> dict[str, SweepFigure]:
+        """The figures of the swept settings of the main grid's methods, by name.
+
+        There is one of each setting. Where methods of several kinds are swept over settings of one name, which may mean
+        different things, each kind has its own, whose name begins with the kind.
+        """
+        found: dict[str, dict[str, list[Line]]] = {}
         for entry, sweep in self.sweeps().items():
             shown = {name: values for name, values in sweep.items() if name in self.methods}
             for setting in next(iter(sweep.values())):
@@ -210,8 +227,13 @@ class Study(Settings):
                         numeric = all(map(is_number, values.values()))
                         texts = {name: value if numeric else as_text(value) for name, value in values.items()}
                         line = Line(label=label, values=texts, base=self._common_base(values))
-                        lines.setdefault(setting, []).append(line)
-        return lines
+                        kind = self.method(next(iter(values))).kind
+                        found.setdefault(setting, {}).setdefault(kind, []).append(line)
+        return {
+            setting if len(of_kinds) == 1 else f"{kind}-{setting}": SweepFigure(setting, lines)
+            for setting, of_kinds in found.items()
+            for kind, lines in of_kinds.items()
+        }
 
     def _common_base(self, methods: Iterable[str]) -> Base:
         """The model that all of some methods stand on; the teacher where they stand on none, or on several."""

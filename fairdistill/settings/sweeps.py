@@ -6,7 +6,7 @@ own. Entries of `students`, `networks` and `data.sets` may be sweeps.
 
 from collections.abc import Mapping
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from typing import Any, Literal
 
@@ -28,8 +28,9 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Any]] = {
 Sweep = dict[str, dict[str, Any]]
 # by the key of SECTIONS and the name of the entry
 Sweeps = dict[str, dict[str, Sweep]]
-# the combinations of a few lists are soon more than anyone trains, or than a plan can hold
-MOST = 1000
+# the combinations of a few lists are soon more than anyone trains, and every model is compared with all methods that
+# are not of its sweep, which takes a third of a second each: a quarter of an hour for these beside 26 methods
+MOST = 100
 
 
 class Search(Settings):
@@ -130,6 +131,34 @@ def lines_of(entry: str, sweep: Sweep, setting: str) -> dict[str, dict[str, Any]
     return lines
 
 
+@cache
+def sweepable(kind: type[Settings]) -> dict[str, bool]:
+    """Return the settings of a class that a sweep can have several values of, and whether one value is a list.
+
+    A setting that records leave out, such as a folder, changes no result: its models would all be one.
+    """
+    properties = kind.model_json_schema()["properties"]
+    left_out = {field.alias or name for name, field in kind.model_fields.items() if field.exclude}
+    return {
+        key: any(part.get("type") == "array" for part in [field, *field.get("anyOf", [])])
+        for key, field in properties.items()
+        if key not in {"kind", *left_out}
+    }
+
+
+def neighbours(sweep: Sweep) -> set[tuple[str, str]]:
+    """Return the pairs of models of a sweep that differ in one setting alone, and there by values beside each other.
+
+    Numbers are in the order of their size, and all others in that of the list.
+    """
+    pairs = set()
+    for setting in next(iter(sweep.values()), {}):
+        for values in lines_of("", sweep, setting).values():
+            names = sorted(values, key=values.__getitem__) if all(map(is_number, values.values())) else [*values]
+            pairs |= set(pairwise(names))
+    return pairs
+
+
 def as_text(value: Any) -> str:
     """Return the value of a setting as a text, in a table or a figure; items of a list are separated by spaces."""
     if value is None:
@@ -207,30 +236,19 @@ def _swept(entry: Any, union: Any) -> dict[str, list]:
     kind = settings_of_kind(union, entry.get("kind")) if isinstance(entry, Mapping) else None
     if kind is None:
         return {}
-    takes_list = _takes_list(kind)
+    is_list = sweepable(kind)
     return {
         key: values
         for key, values in entry.items()
         if isinstance(values, list)
-        and key in takes_list
-        and (any(isinstance(value, list) for value in values) if takes_list[key] else values)
+        and key in is_list
+        and (any(isinstance(value, list) for value in values) if is_list[key] else values)
     }
 
 
 @cache
 def _adapter(union: Any) -> TypeAdapter:
     return TypeAdapter(union)
-
-
-@cache
-def _takes_list(kind: type[Settings]) -> dict[str, bool]:
-    """Whether one value of each setting of a class is a list."""
-    properties = kind.model_json_schema()["properties"]
-    return {
-        key: any(part.get("type") == "array" for part in [field, *field.get("anyOf", [])])
-        for key, field in properties.items()
-        if key != "kind"
-    }
 
 
 def _value(value: Any) -> Any:

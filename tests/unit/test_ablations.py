@@ -34,8 +34,8 @@ def grid(folder, seeds=(0,), bases=None, **names):
     return make_study(folder, **options, seeds=seeds, bases=bases)
 
 
-def table_of(paths, order=ORDER):
-    return ablations(read_files(paths), order=order)
+def table_of(paths, order=ORDER, sweeps=None):
+    return ablations(read_files(paths), order=order, sweeps=sweeps or {})
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_data_sets_with_other_numbers_of_folds_are_compared_by_all_folds_of_each
             paths[-1].write_text(json.dumps(record))
 
     models = read_files(paths)
-    table = ablations(models, order=order).set_index(["part", "dataset", "method", "minus", "metric"])
+    table = ablations(models, order=order, sweeps={}).set_index(["part", "dataset", "method", "minus", "metric"])
 
     summary = summarise(models.runs, models.answers).set_index(["dataset", "method", "metric"])
     for method, metric in product(order["method"], ["accuracy", "deo_a", "deo_m"]):
@@ -292,10 +292,10 @@ def test_methods_without_a_seed_in_common_are_named(tmp_path):
         table_of(paths, order)
 
 
-def script(monkeypatch, folder, grids):
+def script(monkeypatch, folder, grids, sweeps="{}"):
     files = {"csv": "a.csv", "markdown": "a.md", "tex": "a.tex"}
     options = {name: folder / file for name, file in files.items()}
-    options |= {"metrics": pattern(folder / "metrics"), "grids": json.dumps(grids)}
+    options |= {"metrics": pattern(folder / "metrics"), "grids": json.dumps(grids), "sweeps": sweeps}
     monkeypatch.setattr("sys.argv", ["make_ablations", *(f"--{name}={value}" for name, value in options.items())])
     make_ablations.main()
 
@@ -333,3 +333,16 @@ def test_every_two_methods_of_a_study_are_compared_whatever_they_differ_in(tmp_p
     # its base by the rule of the tables, and so compared as such
     assert ("utkface", "resnet", "erm", "teacher") in compared(table, "method")
     assert "| nothing " in ablations_markdown(table)
+
+
+def test_models_of_one_sweep_are_compared_with_their_neighbours_and_with_all_other_methods(tmp_path):
+    order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"]}
+    order["method"] = ["teacher", "mfd", "s10", "s1", "s30", "of_another"]
+    # no model of s3 is there, so that s1 and s10 are neighbours
+    sweeps = {"s": {f"s{value}": {"lambda": value} for value in (10, 3, 1, 30)}, "other": {"of_another": {"lambda": 3}}}
+
+    table = table_of(grid(tmp_path, **order), order, {"method": sweeps})
+
+    pairs = table.loc[table["minus"] != "", ["method", "minus"]].itertuples(index=False, name=None)
+    every = set(map(frozenset, combinations(order["method"], 2)))
+    assert set(map(frozenset, pairs)) == every - {frozenset(["s1", "s30"])}

@@ -1,6 +1,7 @@
 """The criteria beyond accuracy and DEO against fairlearn, scikit-learn and loops; their intervals and their table."""
 
 import json
+from itertools import product
 
 import fairlearn.metrics
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, brier_score_loss, precision_score
 from synthetic_results import GROUPS, make_study, pattern
 
+from fairdistill.evaluation.group_criteria import _flip_rate
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.reporting.columns import CRITERIA
 from fairdistill.reporting.criteria import criteria_table
@@ -231,6 +233,21 @@ def test_where_classes_count_alike_fewer_images_of_one_count_more():
     assert found["value"] == pytest.approx(of_class.mean())
     assert found["value"] != pytest.approx(of_images["value"])
     assert found["high"] - found["low"] > of_images["high"] - of_images["low"]
+
+
+@pytest.mark.parametrize("rates", [(0.2, 0.0), (0.5, 0.0), (0.3, 0.05), (0.1, 0.1), (0.0, 0.2)])
+def test_where_classes_count_alike_the_interval_covers_whichever_class_flips(rates):
+    """The exact coverage, over the numbers of flips in a class of 10 images and in one of 100."""
+    images, weight = (10, 100), np.array([0.5, 0.5])
+    covered = 0.0
+    for flips in product(*(range(m + 1) for m in images)):
+        probability = np.prod([stats.binom.pmf(k, m, rate) for k, m, rate in zip(flips, images, rates, strict=True)])
+        if probability > 1e-6:
+            # in the second group, of so many images of each class
+            predicted = [np.array([np.zeros(m), np.arange(m) < k]) for k, m in zip(flips, images, strict=True)]
+            found = _flip_rate(predicted, weight)
+            covered += probability * (found["low"] <= weight @ rates <= found["high"])
+    assert covered > 0.94
 
 
 def test_without_the_same_images_in_each_group_no_flips_are_counted():

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from fairdistill.reporting.cell_map import plot_cells
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.ranking import CELLS, RANKED
-from fairdistill.reporting.tradeoff import COLOURS, plot_tradeoff
+from fairdistill.reporting.tradeoff import COLOURS, MOST_NAMES, plot_tradeoff
 from fairdistill.reporting.training_curves import plot_training_curves, read_histories
 from fairdistill.runtime.errors import UserError
 
@@ -131,6 +131,24 @@ def test_the_heat_map_has_a_row_per_method_by_rank_and_a_column_per_class_and_gr
     # of the last row, the teacher's, by class and then group
     assert values[4] == pytest.approx([0, 10, 20, 30, 40, 50])
     assert values[0] == pytest.approx(values[4] + 4)
+
+
+def test_a_method_has_one_number_in_all_figures_of_a_data_set():
+    table = ranked(MOST_NAMES + 1, ("resnet", "shufflenet"))
+    # on the second architecture the ranks are the other way round, and there is one method more
+    second = table["architecture"] == "shufflenet"
+    table = pd.concat([table[~second], table[second][::-1].replace("teacher", "alone")], ignore_index=True)
+    ranks = [*range(1, MOST_NAMES + 2)]
+    table.loc[table["architecture"] == "shufflenet", ["rank", "role"]] = [
+        (i, "student") for i in [*ranks, len(ranks) + 1]
+    ]
+
+    key = [text.get_text() for text in plot_tradeoff(table, "cifar10s").legends[1].get_texts()]
+    figure = plot_cells(cells(table), methods=table, dataset="cifar10s", architecture="shufflenet")
+
+    assert key == [*(f"{i}  a_method_{i}" for i in ranks), f"{len(ranks) + 1}  alone"]
+    rows = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert rows == [*(f"a_method_{i}  {i}" for i in ranks[::-1]), f"alone  {len(ranks) + 1}"]
 
 
 def test_what_is_not_in_the_tables_is_one_line():

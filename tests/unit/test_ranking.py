@@ -280,3 +280,21 @@ def test_a_reference_that_the_grid_lacks_is_one_line():
         UserError, match=r"^config: references names 'kd', which the main grid lacks; choose one of tea"
     ):
         complete({"references": ["kd"]})
+
+
+def test_the_p_values_of_each_data_set_are_corrected_by_themselves(paths):
+    utkface = [path for path in paths if "resnet" in path.parts and {"teacher", "erm", "mfd"} & {*path.parts}]
+    cifar10s = [path.with_name(f"cifar10s_{path.name}") for path in utkface]
+    for path, other in zip(utkface, cifar10s, strict=True):
+        record = json.loads(path.read_text())
+        record["run"]["dataset"] = record["data"]["kind"] = "cifar10s"
+        other.write_text(json.dumps(record))
+
+    table = rank_methods(read_files([*utkface, *cifar10s]), ["teacher"]).query("role == 'student'")
+
+    p, corrected = "deo_a_minus_teacher_p", "deo_a_minus_teacher_p_holm"
+    assert table["dataset"].tolist() == ["utkface", "utkface", "cifar10s", "cifar10s"]
+    for _, found in table.groupby("dataset"):
+        assert found[corrected].tolist() == pytest.approx(holm(found[p]).tolist())
+    # which all of them together would not give
+    assert (holm(table[p]) > table[corrected] + 1e-9).any()

@@ -48,6 +48,10 @@ def moved(student, by):
     return student.assign(values=values, **{name: student[name] + by for name in ("mean", "low", "high")})
 
 
+def plot(summary, **options):
+    return plot_sweep(summary, architectures=["resnet"], **options)
+
+
 def lines_named(ax, label):
     return [line for line in ax.lines if line.get_label() == label]
 
@@ -81,7 +85,7 @@ def test_equal_distances_of_a_short_axis_are_equal():
 
 
 def test_marks_are_the_means_and_the_line_is_that_of_the_base(summary):
-    figure = plot_sweep(summary, setting="lambda", lines=LINES)
+    figure = plot(summary, setting="lambda", lines=LINES)
     scores = summary.set_index(["metric", "method"])["mean"]
     for ax, metric in zip(figure.axes, ("accuracy", "deo_a", "deo_m"), strict=True):
         for line in LINES:
@@ -97,7 +101,7 @@ def test_marks_are_the_means_and_the_line_is_that_of_the_base(summary):
 
 @pytest.mark.parametrize("values", [NUMBERS, NAMES], ids=["numbers", "names"])
 def test_nothing_that_is_measured_is_outside_of_its_panel(summary, values):
-    figure = plot_sweep(summary, setting="setting", lines=[Line(label="a", values=values, base=Base())])
+    figure = plot(summary, setting="setting", lines=[Line(label="a", values=values, base=Base())])
     FigureCanvasAgg(figure).draw()
     for ax, metric in zip(figure.axes, ("accuracy", "deo_a", "deo_m"), strict=True):
         low, high = ax.get_ylim()
@@ -115,7 +119,7 @@ def test_nothing_that_is_measured_is_outside_of_its_panel(summary, values):
 
 def test_lines_that_stand_on_other_models_have_other_references(summary):
     lines = [LINES[0], Line(label="c", values=LINES[1].values, base=Base(method="b1"))]
-    figure = plot_sweep(summary, setting="lambda", lines=lines)
+    figure = plot(summary, setting="lambda", lines=lines)
     colours = [lines_named(figure.axes[0], name)[0].get_color() for name in ("teacher", "b1")]
     assert colours == [lines_named(figure.axes[0], name)[0].get_color() for name in ("a", "c")]
 
@@ -123,14 +127,20 @@ def test_lines_that_stand_on_other_models_have_other_references(summary):
 def test_a_model_that_the_summary_lacks_is_named(summary):
     line = Line(label="a", values={"a0": 0.0, "a7": 7.0}, base=Base())
     with pytest.raises(UserError, match="the summary lacks utkface resnet a7, which is to be drawn"):
-        plot_sweep(summary, setting="lambda", lines=[line])
+        plot(summary, setting="lambda", lines=[line])
+
+
+def test_an_architecture_that_has_a_model_of_a_line_as_a_base_alone_has_no_panels(summary):
+    base = summary[summary["method"] == "a1"].assign(architecture="resnet34")
+    figure = plot(pd.concat([summary, base]), setting="lambda", lines=LINES)
+    assert [ax.get_ylabel() for ax in figure.axes[::3]] == ["UTKFace\nResNet"]
 
 
 def test_the_script_writes_both_files(summary, tmp_path, monkeypatch):
     write_csv(tmp_path / "summary.csv", summary)
 
     def run(lines):
-        given = {"summary": tmp_path / "summary.csv", "setting": "lambda", "lines": lines}
+        given = {"summary": tmp_path / "summary.csv", "setting": "lambda", "lines": lines, "architectures": "resnet"}
         given |= {end: tmp_path / f"figure.{end}" for end in ("pdf", "png")}
         monkeypatch.setattr("sys.argv", ["plot_sweep", *(f"--{name}={value}" for name, value in given.items())])
         script.main()

@@ -14,6 +14,7 @@ from fairdistill.settings.documents import schema
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.reading import complete
 from fairdistill.settings.study import Place
+from fairdistill.settings.sweeps import SECTIONS, neighbours, sweepable
 
 ROOT = Path(__file__).parents[2]
 VALIDATED = {"data": {"sets": {"d": {"kind": "digits_s", "validation": 0.2}}}, "datasets": ["d"]}
@@ -98,7 +99,7 @@ def test_networks_and_data_sets_can_be_sweeps():
 
 def test_each_swept_setting_has_lines_of_the_models_that_differ_in_it_alone():
     study = complete(sweep(**{"lambda": [0, 3], "kernel": ["rbf", "polynomial"]}))
-    lines = {name: [(line.label, line.values) for line in lines] for name, lines in study.sweep_lines.items()}
+    lines = {name: [(line.label, line.values) for line in figure.lines] for name, figure in study.sweep_figures.items()}
     assert lines["lambda"] == [
         (f"mfd, kernel {kernel}", {f"mfd-lambda0-kernel_{kernel}": 0.0, f"mfd-lambda3-kernel_{kernel}": 3.0})
         for kernel in ("rbf", "polynomial")
@@ -108,7 +109,7 @@ def test_each_swept_setting_has_lines_of_the_models_that_differ_in_it_alone():
         {"mfd-lambda0-kernel_rbf": "rbf", "mfd-lambda0-kernel_polynomial": "polynomial"},
     )
     # a grid with one model of each line has no figure
-    assert complete(sweep(**{"lambda": [0, 3]}) | {"methods": ["mfd-lambda0"]}).sweep_lines == {}
+    assert complete(sweep(**{"lambda": [0, 3]}) | {"methods": ["mfd-lambda0"]}).sweep_figures == {}
 
 
 def test_a_line_is_compared_with_the_base_of_all_its_models_or_the_teacher():
@@ -118,12 +119,41 @@ def test_a_line_is_compared_with_the_base_of_all_its_models_or_the_teacher():
         "bases": {"kind": "kd", "base": ["erm", "teacher"]},
         "mmd": {"kind": "group_mmd", "lambda": [0, 1]},
     }
-    lines = complete({"students": students, "methods": ["kd", "bases", "mmd"]}).sweep_lines
-    assert {name: line.base.method for name, (line,) in lines.items()} == {
+    figures = complete({"students": students, "methods": ["kd", "bases", "mmd"]}).sweep_figures
+    assert {name: figure.lines[0].base.method for name, figure in figures.items()} == {
         "alpha": "erm",
         "base": "teacher",
         "lambda": "teacher",
     }
+
+
+def test_settings_of_one_name_have_a_figure_for_each_kind():
+    students = {
+        "kd": {"kind": "kd", "alpha": [0, 1]},
+        "vfae": {"kind": "vfae", "alpha": [1, 200]},
+        "mfd": {"kind": "mfd", "lambda": [0, 3]},
+        "flattened": {"kind": "mfd", "lambda": [0, 3], "features": "flattened"},
+    }
+    figures = complete({"students": students, "methods": [*students]}).sweep_figures
+    drawn = {name: (figure.setting, [line.label for line in figure.lines]) for name, figure in figures.items()}
+    assert drawn == {
+        "kd-alpha": ("alpha", ["kd"]),
+        "vfae-alpha": ("alpha", ["vfae"]),
+        # methods of one kind share one
+        "lambda": ("lambda", ["mfd", "flattened"]),
+    }
+
+
+def test_neighbours_differ_in_one_setting_and_there_by_the_next_value():
+    study = complete(sweep(**{"lambda": [3, 0, 10], "kernel": ["rbf", "polynomial"]}))
+    found = neighbours(study.sweeps()["mfd"])
+    names = {f"mfd-lambda{value}-kernel_{kernel}" for value in (0, 3, 10) for kernel in ("rbf", "polynomial")}
+    assert {name for pair in found for name in pair} == names
+    rbf = {pair for pair in found if all(name.endswith("rbf") for name in pair)}
+    assert rbf == {(f"mfd-lambda{one}-kernel_rbf", f"mfd-lambda{other}-kernel_rbf") for one, other in ((0, 3), (3, 10))}
+    # two steps of lambda for each kernel, and one of the kernel for each lambda
+    assert len(found) == 2 * 2 + 3
+    assert neighbours({}) == set()
 
 
 MISTAKES = [
@@ -147,7 +177,7 @@ MISTAKES = [
     ),
     (
         sweep(**{"lambda": [*range(40)], "sigma": [*range(1, 41)]}),
-        "config: students.mfd stands for 1600 models, and may for 1000 at most; give its lists fewer values",
+        "config: students.mfd stands for 1600 models, and may for 100 at most; give its lists fewer values",
     ),
     (
         {"students": {"mfd": {"kind": "mfd", "lambda": [0, 1]}, "kd": {"kind": "kd", "base": "mfd"}}},
@@ -189,6 +219,15 @@ MISTAKES = [
         sweep(**{"lambda": [0, 1]}) | VALIDATED | {"search": {"mfd": {"rule": "smallest"}}},
         "config: search.mfd.rule is \"smallest\"; did you mean 'smallest_deo'?",
     ),
+    (
+        sweep(**{"lambda": [0, 1]}) | VALIDATED | {"search": {"mfd": {}}, "training": {"keep": "best"}},
+        "config: training.keep is 'best', which chooses each model's epoch by the images that search.mfd chooses the "
+        "model by; set it to last",
+    ),
+    (
+        {"data": {"sets": {"c": {"kind": "celeba", "folder": ["/a", "/b"]}}}, "datasets": ["c"]},
+        'config: data.sets.c.folder is ["/a", "/b"]; it must be text',
+    ),
     ({"search": ["mfd"]}, 'config: search is ["mfd"]; it must be a mapping'),
 ]
 
@@ -224,6 +263,14 @@ def test_the_schema_accepts_sweeps_of_entries_and_none_of_the_teacher():
     assert list(validator.iter_errors(given)) == []
     assert not validator.is_valid(sweep(**{"lambda": [0, -1]}))
     assert not validator.is_valid({"teacher": {"kind": "erm", "sampling": ["plain", "balanced"]}})
+    # no result depends on it, and no record has it
+    assert not validator.is_valid({"data": {"sets": {"c": {"kind": "celeba", "folder": ["/a", "/b"]}}}})
+
+
+@pytest.mark.parametrize("kind", [one for _, union in SECTIONS.values() for one in kinds(union)])
+def test_a_sweep_can_have_several_values_of_whatever_records_have(kind):
+    recorded = {name for name, field in kind.model_fields.items() if not field.exclude}
+    assert {key.rstrip("_") for key in recorded} == {"kind", *sweepable(kind)}
 
 
 def test_no_setting_of_a_method_is_named_like_another_column_of_the_table_of_runs():

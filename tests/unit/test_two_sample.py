@@ -9,7 +9,7 @@ from fairdistill.evaluation.two_sample import two_sample_test
 
 
 def run_test(first, second, *, paired=False, permutations=99, seed=0):
-    return two_sample_test(first, second, paired=paired, permutations=permutations, rng=np.random.default_rng(seed))
+    return two_sample_test(first, second, paired=paired, permutations=permutations, rng=np.random.RandomState(seed))
 
 
 def samples(seed, m=12, n=15, d=3, shift=0.5):
@@ -86,7 +86,7 @@ def test_the_p_value_is_near_that_of_all_permutations(paired, kind):
 
 @pytest.mark.parametrize("paired", [True, False])
 def test_where_features_are_exchangeable_p_values_are_uniform(paired):
-    rng = np.random.default_rng(4)
+    rng = np.random.RandomState(4)
     p, mmd2 = [], []
     for _ in range(400):
         x, y = copies(rng) if paired else (rng.normal(size=(15, 3)), rng.normal(size=(20, 3)))
@@ -101,7 +101,7 @@ def test_where_features_are_exchangeable_p_values_are_uniform(paired):
 
 
 def test_copies_hide_a_shift_from_a_test_that_takes_them_for_independent():
-    rng = np.random.default_rng(5)
+    rng = np.random.RandomState(5)
     studies = [copies(rng, shift=0.2) for _ in range(50)]
     as_pairs, as_independent = (
         np.mean([two_sample_test(*each, paired=paired, permutations=99, rng=rng)["p"] <= 0.05 for each in studies])
@@ -112,7 +112,7 @@ def test_copies_hide_a_shift_from_a_test_that_takes_them_for_independent():
 
 
 def test_independent_samples_that_differ_are_told_apart():
-    rng = np.random.default_rng(6)
+    rng = np.random.RandomState(6)
     found = [
         two_sample_test(rng.normal(size=(30, 3)), 2 * rng.normal(size=(30, 3)), paired=False, permutations=99, rng=rng)
         for _ in range(40)

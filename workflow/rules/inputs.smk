@@ -99,7 +99,7 @@ def figures():
         names += expand(
             "cells_{dataset}_{architecture}", dataset=STUDY.datasets, architecture=STUDY.architectures
         )
-    names += [f"{setting}_sweep" for setting in STUDY.sweep_lines]
+    names += [f"{name}_sweep" for name in STUDY.sweep_figures]
     return expand(f"{FIGURES}/{{name}}.{{ext}}", name=names, ext=["pdf", "png"])
 
 

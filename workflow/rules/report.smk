@@ -116,10 +116,11 @@ rule choose_settings:
         "../../envs/report.yaml"
     params:
         searches=as_ordered_json(SEARCHES),
+        architectures=STUDY.architectures,
         code=code_version("scripts.choose_settings"),
     shell:
         "python -m scripts.choose_settings --validation {input.validation} --searches {params.searches:q}"
-        " --csv {output} > {log} 2>&1"
+        " --architectures {params.architectures} --csv {output} > {log} 2>&1"
 
 
 rule report_search:
@@ -156,13 +157,17 @@ rule make_ablations:
         f"{LOGS}/make_ablations.log",
     conda:
         "../../envs/report.yaml"
+    resources:
+        # a third of a second for each pair of models
+        runtime=120,
     params:
         metrics=lambda wildcards: METRICS,
         grids=lambda wildcards: as_json(ALL_GRIDS),
+        sweeps=lambda wildcards: as_json(STUDY.sweeps_of_columns),
         code=code_version("scripts.make_ablations"),
     shell:
         "python -m scripts.make_ablations --metrics {params.metrics:q} --grids {params.grids:q}"
-        " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
+        " --sweeps {params.sweeps:q} --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
 
 
 rule rank_methods:
@@ -360,22 +365,25 @@ rule plot_sweep:
     input:
         summary=SUMMARY,
     output:
-        pdf=f"{FIGURES}/{{setting}}_sweep.pdf",
+        pdf=f"{FIGURES}/{{sweep}}_sweep.pdf",
         png=report(
-            f"{FIGURES}/{{setting}}_sweep.png",
+            f"{FIGURES}/{{sweep}}_sweep.png",
             caption="../report/sweep.rst",
             category="Figures",
-            labels={"setting": "{setting}"},
+            labels={"setting": "{sweep}"},
         ),
     log:
-        f"{LOGS}/plot_sweep/{{setting}}.log",
+        f"{LOGS}/plot_sweep/{{sweep}}.log",
     conda:
         "../../envs/report.yaml"
     params:
+        setting=lambda wildcards: STUDY.sweep_figures[wildcards.sweep].setting,
         lines=lambda wildcards: as_ordered_json(
-            [line.to_json() for line in STUDY.sweep_lines[wildcards.setting]]
+            [line.to_json() for line in STUDY.sweep_figures[wildcards.sweep].lines]
         ),
+        architectures=STUDY.architectures,
         code=code_version("scripts.plot_sweep"),
     shell:
-        "python -m scripts.plot_sweep --summary {input.summary} --setting {wildcards.setting}"
-        " --lines {params.lines:q} --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+        "python -m scripts.plot_sweep --summary {input.summary} --setting {params.setting}"
+        " --lines {params.lines:q} --architectures {params.architectures}"
+        " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
