@@ -87,7 +87,9 @@ def main() -> None:
     parser.add_argument("--method", choices=methods, nargs="+", default=list(methods), metavar="NAME", help="methods")
     args = parser.parse_args()
     on_gpu = machine.has_gpu()
-    cases = [(name, number, engine) for name in args.method for number in range(args.rounds) for engine in ENGINES]
+    # what the costs are compared with
+    names = dict.fromkeys([PLAIN, *args.method])
+    cases = [(name, number, engine) for name in names for number in range(args.rounds) for engine in ENGINES]
     rows = []
     for name, number, engine in tqdm(cases, desc="methods", unit="run"):
         settings = json.dumps(methods[name].to_json())

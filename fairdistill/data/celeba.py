@@ -221,7 +221,7 @@ def _read(images: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         try:
             with folder.joinpath(name).open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             _wrong(images, f"{name} cannot be read ({error})")
         if len(content) > MAX_BYTES:
             _wrong(images, f"{name} has over {MAX_BYTES} bytes")

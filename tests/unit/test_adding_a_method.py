@@ -49,7 +49,8 @@ def write(folder, block):
         lines[place:place] = [*block.text.splitlines(keepends=True), "\n", "\n"]
         path.write_text("".join(lines), encoding="utf-8")
     elif block.language == "diff":
-        old, new = ([line[1:] for line in block.text.splitlines() if line[0] == sign] for sign in "-+")
+        # the lines around those that change are the file's, too
+        old, new = ([line[1:] for line in block.text.splitlines() if line[0] in f" {sign}"] for sign in "-+")
         text = path.read_text(encoding="utf-8")
         assert text.count("\n".join(old)) == 1, "the page replaces lines that the file does not have, or has twice"
         path.write_text(text.replace("\n".join(old), "\n".join(new)), encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.paper import COLUMNS, read_paper_values
+from fairdistill.settings.paper import COLUMNS, judges_conclusions, read_paper_values
 from fairdistill.settings.reading import complete
 
 PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
@@ -110,3 +110,21 @@ def test_names_that_the_study_does_not_know_are_named_with_file_and_row(tmp_path
     with pytest.raises(UserError, match=rf"values\.csv: row \d+: {message}, which is not known; it must be one of "):
         read_paper_values(path, study=complete({}))
     assert read_paper_values(PAPER_VALUES, study=complete({}))
+
+
+@pytest.mark.parametrize(
+    ("old", "given", "judged"),
+    [
+        ("0.735", {}, True),
+        ("0.7", {}, False),
+        ("0.735", {"datasets": ["utkface"]}, False),
+        ("0.735", {"architectures": ["resnet"]}, False),
+        ("0.735", {"paper_method": None}, False),
+        ("0.735", {"paper_values": None}, False),
+    ],
+)
+def test_the_papers_sentences_are_judged_of_its_own_grid_beside_its_own_numbers_alone(tmp_path, old, given, judged):
+    copy = tmp_path / "values.csv"
+    copy.write_text(PAPER_VALUES.read_text(encoding="utf-8").replace("0.735", old), encoding="utf-8")
+    study = complete({"paper_values": str(copy), "paper_method": "mfd"} | given)
+    assert judges_conclusions(study, PAPER_VALUES) == judged

@@ -1,10 +1,9 @@
 """One tiny study that the tests share."""
 
-import shutil
 from pathlib import Path
 
 import pytest
-from running import ROOT, TINY, copy_project, snakemake
+from running import TINY, copy_configuration, copy_project, snakemake
 
 
 def pytest_collection_modifyitems(items):
@@ -16,8 +15,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def workdir(tmp_path):
     """A working directory with a configuration and no results."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    return tmp_path
+    return copy_configuration(tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +27,7 @@ def checkout(tmp_path_factory):
 @pytest.fixture(scope="session")
 def study(checkout, tmp_path_factory):
     """The working directory of a tiny study that was run whole from `checkout`; what it printed is in terminal.txt."""
-    directory = tmp_path_factory.mktemp("study")
-    shutil.copytree(ROOT / "config", directory / "config")
+    directory = copy_configuration(tmp_path_factory.mktemp("study"))
     done = snakemake("--cores", 2, "--configfile", TINY, project=checkout, directory=directory)
     assert done.returncode == 0, done.stdout
     (directory / "terminal.txt").write_text(done.stdout, encoding="utf-8")

@@ -38,11 +38,20 @@ def planned(*args, **where):
     """How many jobs of each rule a dry run would run, less the targets that only collect."""
     done = snakemake("--dry-run", *args, **where)
     assert done.returncode == 0, done.stdout
-    if "Nothing to be done" in done.stdout:
-        return {}
-    stats = done.stdout.split("Job stats:")[1].split("\n\n")[0]
+    return {} if "Nothing to be done" in done.stdout else jobs_of(done.stdout)
+
+
+def jobs_of(plan):
+    """How many jobs of each rule the output of a dry run names, less the targets that only collect."""
+    stats = plan.split("Job stats:")[1].split("\n\n")[0]
     jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", stats, flags=re.MULTILINE)}
     return {name: count for name, count in jobs.items() if name not in ("all", "figures", "total")}
+
+
+def copy_configuration(to):
+    """Make a folder a working directory with a configuration and no results."""
+    shutil.copytree(ROOT / "config", to / "config")
+    return to
 
 
 def copy_project(to, origin=ROOT):
