@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "adding_a_method.md"
 COPIED = ("Snakefile", "config", "envs", "fairdistill", "profiles", "pyproject.toml", "scripts", "tests", "workflow")
+
+
+# runs modules one after another in one Python: importing torch anew for each takes longer than they do
+IN_TURN = """import json, runpy, sys
+for module, *options in json.load(sys.stdin):
+    sys.argv = [module, *options]
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if end.code:
+            raise"""
 
 
 class Block(NamedTuple):
@@ -75,15 +87,19 @@ def project(tmp_path_factory):
     return folder
 
 
-def run(project, script):
-    """Run commands in the copy, with its own code and this Python, and return what they print."""
+def run(project, script, **options):
+    """Run commands in the copy, with its own code and this Python, and return what they print.
+
+    `options` are those of `subprocess.run`.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "FAIRDISTILL"))}
     environment |= {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(project),
         "OMP_NUM_THREADS": "1",
     }
-    done = subprocess.run(["bash", "-e", "-c", script], cwd=project, env=environment, capture_output=True, text=True)
+    words = ["bash", "-e", "-c", script]
+    done = subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -133,7 +149,9 @@ def test_the_pages_test_passes(project):
 
 
 def test_the_pages_model_is_trained_by_hand(project):
-    output = run(project, command("by hand"))
+    lines = [shlex.split(line) for line in command("by hand").replace("\\\n", " ").splitlines()]
+    assert [line[:2] for line in lines] == [["python", "-m"]] * 3
+    output = run(project, f"python -c {shlex.quote(IN_TURN)}", input=json.dumps([line[2:] for line in lines]))
     assert "matching" in output
     record = json.loads((project / "results/try/student/training.json").read_text(encoding="utf-8"))
     method = record["parameters"]["method"]
