@@ -11,6 +11,7 @@ from synthetic_results import CLASSES, GROUPS, METHODS, make_constant, make_pred
 
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown
+from fairdistill.reporting.features import read_features
 from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pairs import pair_with_bases
 from fairdistill.reporting.runs import with_settings, write_csv
@@ -265,7 +266,7 @@ def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path,
     assert re.search(r"^\| loss +\| mfd - balanced +\| 1 ", (tmp_path / "a.md").read_text(), flags=re.MULTILINE)
     found = read_models(pattern(tmp_path / "metrics"), study.main_grids)
     write_csv(tmp_path / "runs.csv", with_settings(found.runs, found.settings))
-    again = verify_results.tables(read_files(paths), {"runs.csv": tmp_path / "runs.csv"}, study)
+    again = verify_results.tables(read_files(paths), {"runs.csv": tmp_path / "runs.csv"}, study, read_features([]))
     again |= verify_results.ablation_tables(read_files(paths), tmp_path / "a.csv", study)
     assert again["runs.csv"] == (tmp_path / "runs.csv").read_text()
     for name, path in {"ablations.csv": "a.csv", "ablations.md": "a.md", "ablations.tex": "a.tex"}.items():
