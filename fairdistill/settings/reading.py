@@ -66,7 +66,8 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     UserError
         One line that names the first key that is wrong.
     """
-    single, sweeps = expand(config, Study().to_json())
+    # whatever else the file holds is named below
+    single, sweeps = expand(config, Study().to_json()) if isinstance(config, Mapping) else (config, {})
     try:
         study = read_settings(Study, single, where="config").with_sweeps(sweeps)
     except UnreadableSettings as error:

@@ -327,7 +327,7 @@ MISTAKES = [
     (student(base="a b"), f'config: students.mfd.base is "a b"; it must be {NAME}'),
     (student(base=None), "config: students.mfd.base is null, but a method of this kind stands on another model; name"),
     (student(base="null"), "config: students.mfd.base is null, but a method of this kind stands on another model"),
-    (student(base=["teacher"]), 'config: students.mfd.base is ["teacher"]; it must be a mapping'),
+    (student(base=[["teacher"]]), 'config: students.mfd.base is ["teacher"]; it must be a mapping'),
     (student(base={"methd": "mfd"}), "config: students.mfd.base has the unknown key 'methd'; did you mean 'method'?"),
     (student(base={"method": ["x"]}), 'config: students.mfd.base.method is ["x"]; it must be text'),
     (
