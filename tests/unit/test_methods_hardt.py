@@ -203,7 +203,7 @@ def test_it_trains_nothing_and_is_the_same_every_time(two_classes, engine, monke
     base = fit(two_classes, {"kind": "erm"}, role="teacher", epochs=3, batch_size=16, learning_rate=0.003).network
     one, other = (fit(two_classes, {"kind": "hardt"}, base=base, engine=engine) for _ in range(2))
     assert differing(base, one.network) == []
-    assert (one.seconds, one.kept_epoch, list(one.history.columns)) == (0, 0, ["epoch"])
+    assert (one.kept_epoch, list(one.history.columns)) == (0, ["epoch"])
     assert differing(one.method, other.method) == []
     for split in ("validation", "test"):
         assert (one.drawn[split] == other.drawn[split]).all()

@@ -194,8 +194,8 @@ def versions_of_trainings():
     [
         ("fairdistill/networks/resnet.py", {"resnet18", "resnet34", "resnet50"}),
         ("fairdistill/networks/shufflenet.py", {"shufflenet_v2_x1_0"}),
-        # whose discrepancy group_mmd takes
-        ("fairdistill/methods/mfd.py", {"mfd", "group_mmd"}),
+        # whose discrepancy group_mmd takes, and whose kernel vfae
+        ("fairdistill/methods/mfd.py", {"mfd", "group_mmd", "vfae"}),
         ("fairdistill/training/engines/fast.py", {"fast"}),
         ("fairdistill/training/engines/reference.py", {"reference"}),
     ],
