@@ -8,10 +8,9 @@ from pathlib import Path
 
 from fairdistill.reporting.runs import read_validation, write_csv
 from fairdistill.reporting.search import Candidates, choose
-from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.runtime.files import parse_json
+from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import add_architectures_option
-from fairdistill.settings.reading import read_settings
+from fairdistill.settings.reading import read_json_option
 
 
 def main() -> None:
@@ -28,11 +27,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, required=True, help="table of the candidates to write")
     args = parser.parse_args()
 
-    try:
-        searches = parse_json(args.searches)
-    except ValueError as error:
-        raise UserError(f"--searches: not readable as JSON ({error})") from error
-    candidates = read_settings(list[Candidates], searches, where="--searches")
+    candidates = read_json_option(list[Candidates], args.searches, option="--searches")
     found = choose(read_validation(args.validation), candidates, architectures=args.architectures)
     write_csv(args.csv, found)
 

@@ -7,6 +7,7 @@ from fairdistill.reporting.cell_map import plot_cells
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.ranking import read_cells, read_ranking
 from fairdistill.runtime.errors import run_script
+from fairdistill.settings.arguments import add_figure_options
 
 
 def main() -> None:
@@ -15,8 +16,7 @@ def main() -> None:
     parser.add_argument("--methods", type=Path, required=True, help="methods.csv, which ranks the methods")
     parser.add_argument("--dataset", required=True, help="the data set to draw, as the tables name it")
     parser.add_argument("--architecture", required=True, help="the architecture to draw, as the tables name it")
-    parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
-    parser.add_argument("--png", type=Path, required=True, help="figure to write as PNG")
+    add_figure_options(parser)
     args = parser.parse_args()
 
     figure = plot_cells(

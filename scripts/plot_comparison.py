@@ -12,6 +12,7 @@ from fairdistill.reporting.figures import plot_comparison
 from fairdistill.reporting.paper.comparison import PAPER_METRICS, as_table
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import run_script
+from fairdistill.settings.arguments import add_figure_options
 from fairdistill.settings.paper import read_paper_values
 
 
@@ -22,8 +23,7 @@ def main() -> None:
     parser.add_argument("--metric", choices=PAPER_METRICS, required=True, help="deo draws both DEO_A and DEO_M")
     parser.add_argument("--paper-values", type=Path, help="the paper's numbers (CSV), to mark")
     parser.add_argument("--method", help="the students that the paper's values are marked on; none where left out")
-    parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
-    parser.add_argument("--png", type=Path, required=True, help="figure to write as PNG")
+    add_figure_options(parser)
     args = parser.parse_args()
 
     figure = plot_comparison(

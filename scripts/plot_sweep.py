@@ -6,10 +6,9 @@ from pathlib import Path
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.reporting.sweep_figures import plot_sweep
-from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.runtime.files import parse_json
-from fairdistill.settings.arguments import add_architectures_option
-from fairdistill.settings.reading import read_settings
+from fairdistill.runtime.errors import run_script
+from fairdistill.settings.arguments import add_architectures_option, add_figure_options
+from fairdistill.settings.reading import read_json_option
 from fairdistill.settings.sweeps import Line
 
 
@@ -25,18 +24,13 @@ def main() -> None:
         '"teacher", "architecture": "same"}}, ..]',
     )
     add_architectures_option(parser)
-    parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
-    parser.add_argument("--png", type=Path, required=True, help="figure to write as PNG")
+    add_figure_options(parser)
     args = parser.parse_args()
 
-    try:
-        lines = parse_json(args.lines)
-    except ValueError as error:
-        raise UserError(f"--lines: not readable as JSON ({error})") from error
     figure = plot_sweep(
         read_summary(args.summary),
         setting=args.setting,
-        lines=read_settings(list[Line], lines, where="--lines"),
+        lines=read_json_option(list[Line], args.lines, option="--lines"),
         architectures=args.architectures,
     )
     save(figure, pdf=args.pdf, png=args.png)

@@ -1,13 +1,12 @@
 """Draw accuracy and loss over the epochs of the trainings on one data set, by method, from the models' histories."""
 
 import argparse
-from pathlib import Path
 
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.models import model_paths, read_grids
 from fairdistill.reporting.training_curves import plot_training_curves, read_histories
 from fairdistill.runtime.errors import run_script
-from fairdistill.settings.arguments import add_grids_option
+from fairdistill.settings.arguments import add_figure_options, add_grids_option
 
 
 def main() -> None:
@@ -20,8 +19,7 @@ def main() -> None:
     )
     add_grids_option(parser, order="the panels keep this order")
     parser.add_argument("--dataset", required=True, help="the data set to draw, as the grids name it")
-    parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
-    parser.add_argument("--png", type=Path, required=True, help="figure to write as PNG")
+    add_figure_options(parser)
     args = parser.parse_args()
 
     paths = model_paths(args.histories, read_grids(args.grids))

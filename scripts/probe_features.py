@@ -20,7 +20,7 @@ import torch
 
 from fairdistill.data import ImageDataset, load_dataset
 from fairdistill.evaluation.correctness import collect
-from fairdistill.evaluation.metrics import cell_accuracy
+from fairdistill.evaluation.metrics import cell_accuracy, predicted
 from fairdistill.evaluation.probes import choose_images, probe
 from fairdistill.methods.base import method_class
 from fairdistill.networks import load_method, load_network
@@ -100,13 +100,6 @@ def main() -> None:
     kept = {name: record[name] for name in ("run", "inputs", "outputs", "classes", "groups")}
     result = {**kept, "features": found, "code": args.code, "versions": versions()}
     write_text(args.output, json.dumps(result, indent=2, sort_keys=True) + "\n")
-
-
-def predicted(predictions: pd.DataFrame, n_classes: int) -> np.ndarray:
-    """Return the predicted classes (n,): those that were drawn, where the method draws them, else the most probable."""
-    if "prediction" in predictions:
-        return predictions["prediction"].to_numpy()
-    return predictions[[f"p{y}" for y in range(n_classes)]].to_numpy().argmax(axis=1)
 
 
 def features_of(weights: Path, method: Method, dataset: ImageDataset, rows: np.ndarray) -> np.ndarray:

@@ -121,7 +121,7 @@ def evaluate(
         raise UserError("a probability is not a number in 0..1; train the model again")
 
     label, group = predictions["label"].to_numpy(), predictions["group"].to_numpy()
-    prediction = predictions["prediction"].to_numpy() if "prediction" in predictions else p.argmax(axis=1)
+    prediction = predicted(predictions, len(classes))
     cells, _ = cell_accuracy(label=label, group=group, prediction=prediction, classes=classes, groups=groups)
     correctness = collect(
         right=prediction == label,
@@ -146,6 +146,13 @@ def evaluate(
         resamples=resamples,
     )
     return score(correctness, classes=classes, groups=groups, resamples=resamples) | {"criteria": criteria}
+
+
+def predicted(predictions: pd.DataFrame, n_classes: int) -> np.ndarray:
+    """Return the predicted classes (n,): those that were drawn, where the method draws them, else the most probable."""
+    if "prediction" in predictions:
+        return predictions["prediction"].to_numpy()
+    return predictions[[f"p{y}" for y in range(n_classes)]].to_numpy().argmax(axis=1)
 
 
 def score(

@@ -8,12 +8,11 @@ Chung et al., "Toward Fairness via Maximum Mean Discrepancy Regularization on Lo
 each class, on the logits). The estimate is the biased one of Gretton et al., "A Kernel Two-Sample Test", JMLR 2012.
 """
 
-import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from fairdistill.methods.base import Batch, Method
-from fairdistill.methods.mfd import mean_squared_distance, polynomial_kernel, rbf_kernel
+from fairdistill.methods.mfd import choose_kernel
 from fairdistill.networks import Output
 
 
@@ -55,11 +54,9 @@ def group_mmd(
     """
     products = features @ features.T
     squares = products.diagonal()
-    if kernel == "rbf":
-        scale = 2 * sigma * mean_squared_distance(features, features)
-        k = rbf_kernel(products, squares, squares, scale=scale.clamp_min(torch.finfo(scale.dtype).tiny))
-    else:
-        k = polynomial_kernel(products, squares, squares, degree=degree, offset=offset)
+    k = choose_kernel(features, features, kernel=kernel, sigma=sigma, degree=degree, offset=offset)(
+        products, squares, squares
+    )
     member = one_hot(label * n_groups + group, n_classes * n_groups).T.view(n_classes, n_groups, -1)
     size = member.sum(2)
     # weights that average each cell, (classes, groups, B); zero for what the batch lacks

@@ -3,7 +3,7 @@
 Jung, Lee, Park, Moon, "Fair Feature Distillation for Visual Recognition", CVPR 2021; term paper, section IV-B.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from operator import add
 
@@ -63,6 +63,16 @@ def polynomial_kernel(xy: Tensor, xx: Tensor, yy: Tensor, *, degree: int, offset
 def mean_squared_distance(x: Tensor, y: Tensor) -> Tensor:
     """The mean of ||x_i - y_j||^2 over all i and j, for x (N, D) and y (M, D), without the distances."""
     return x.square().sum(1).mean() + y.square().sum(1).mean() - 2 * x.mean(0) @ y.mean(0)
+
+
+def choose_kernel(
+    x: Tensor, y: Tensor, *, kernel: str, sigma: float, degree: int, offset: float
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Return `polynomial_kernel`, or `rbf_kernel` with the bandwidth of features x (N, D) and y (M, D)."""
+    if kernel == "rbf":
+        scale = 2 * sigma * mean_squared_distance(x, y)
+        return partial(rbf_kernel, scale=scale.clamp_min(torch.finfo(scale.dtype).tiny))
+    return partial(polynomial_kernel, degree=degree, offset=offset)
 
 
 def by_class(label: Tensor, n_classes: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -130,11 +140,7 @@ def mfd_loss(
 
     tt, ts, ss = _Products.apply(teacher, student, label, rank, position)
     t, s = tt.diagonal(dim1=1, dim2=2), ss.diagonal(dim1=1, dim2=2)
-    if kernel == "rbf":
-        scale = 2 * sigma * mean_squared_distance(teacher, student)
-        k = partial(rbf_kernel, scale=scale.clamp_min(torch.finfo(scale.dtype).tiny))
-    else:
-        k = partial(polynomial_kernel, degree=degree, offset=offset)
+    k = choose_kernel(teacher, student, kernel=kernel, sigma=sigma, degree=degree, offset=offset)
     return (
         cells * _outer(target, target) * k(tt, t, t)
         + _outer(source, source).sum(0) * k(ss, s, s)

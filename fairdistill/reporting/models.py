@@ -27,11 +27,10 @@ from fairdistill.reporting.columns import (
 )
 from fairdistill.reporting.records import Record, Scores, read_record
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import parse_json
 from fairdistill.settings.base import Settings, Text, with_defaults
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import TEACHER, AnyMethod
-from fairdistill.settings.reading import read_settings
+from fairdistill.settings.reading import read_json_option
 from fairdistill.settings.study import name_folds
 
 Item = TypeVar("Item")
@@ -87,11 +86,7 @@ class Models:
 
 def read_grids(text: str) -> list[dict[str, list]]:
     """Return the grids that the option --grids gives as JSON; a UserError names what is wrong with them."""
-    try:
-        grids = parse_json(text)
-    except ValueError as error:
-        raise UserError(f"--grids: not readable as JSON ({error})") from error
-    return [grid.to_json() for grid in read_settings(list[Grid], grids, where="--grids")]
+    return [grid.to_json() for grid in read_json_option(list[Grid], text, option="--grids")]
 
 
 def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models:

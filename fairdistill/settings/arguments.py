@@ -1,6 +1,7 @@
 """Values that several scripts take on the command line."""
 
 import argparse
+from pathlib import Path
 
 from fairdistill.settings.training import MAX_SEED
 
@@ -36,6 +37,12 @@ def add_architectures_option(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="those of the main grid; the table may have others, of which there are bases alone",
     )
+
+
+def add_figure_options(parser: argparse.ArgumentParser) -> None:
+    """Add --pdf and --png, the files that a figure is written to."""
+    parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
+    parser.add_argument("--png", type=Path, required=True, help="figure to write as PNG")
 
 
 def seed_argument(text: str) -> int:

@@ -227,15 +227,9 @@ class Kd(Distillation):
     )
 
 
-class At(Distillation):
-    """Attention transfer (Zagoruyko, Komodakis, ICLR 2017): the base's spatial attention maps are the targets."""
+class LayerDistillation(Distillation):
+    """A method that compares the maps of layers: those that `layers` names, or all that both networks have."""
 
-    implementation: ClassVar[str] = "fairdistill.methods.at:AT"
-
-    kind: Literal["at"]
-    beta: Number = Field(
-        1000.0, ge=0, description="The weight of the attention term, which is added to the cross-entropy."
-    )
     layers: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
         None,
         description="The layers of the student, each compared with the base's layer at the same distance from the "
@@ -245,6 +239,17 @@ class At(Distillation):
     def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
         """Return the student's layers that are compared, each with the base's at the same distance from the last."""
         return pair_from_the_last(self.layers, layers, base_layers)
+
+
+class At(LayerDistillation):
+    """Attention transfer (Zagoruyko, Komodakis, ICLR 2017): the base's spatial attention maps are the targets."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.at:AT"
+
+    kind: Literal["at"]
+    beta: Number = Field(
+        1000.0, ge=0, description="The weight of the attention term, which is added to the cross-entropy."
+    )
 
 
 class FitNets(Distillation):
@@ -281,7 +286,7 @@ class FitNets(Distillation):
         return pair_from_the_last([self.layer or middle], layers, base_layers)
 
 
-class Nst(Distillation):
+class Nst(LayerDistillation):
     """Neuron selectivity transfer (Huang, Wang, 2017): where the base's neurons are active is the target."""
 
     implementation: ClassVar[str] = "fairdistill.methods.nst:NST"
@@ -300,10 +305,6 @@ class Nst(Distillation):
         description="The layers of the student, each compared with the base's layer at the same distance from the "
         "last; `null` takes all that both networks have, apart from those with maps of one pixel.",
     )
-
-    def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
-        """Return the student's layers that are compared, each with the base's at the same distance from the last."""
-        return pair_from_the_last(self.layers, layers, base_layers)
 
 
 class Pkt(Distillation):

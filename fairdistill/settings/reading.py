@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import parse_json
 from fairdistill.settings.methods import SAME, TEACHER, PostProcessing
 from fairdistill.settings.study import Ablation, Place, Study
 from fairdistill.settings.sweeps import Sweep, expand
@@ -109,6 +110,15 @@ def read_settings(kind: Any, values: object, *, where: str) -> Any:
     except ValidationError as error:
         first = min(error.errors(), key=_rank)
     raise _explain(where, first, values, adapter.json_schema())
+
+
+def read_json_option(kind: Any, text: str, *, option: str) -> Any:
+    """Return the value of a command-line option, which is JSON, as `kind`; a UserError names what is wrong with it."""
+    try:
+        values = parse_json(text)
+    except ValueError as error:
+        raise UserError(f"{option}: not readable as JSON ({error})") from error
+    return read_settings(kind, values, where=option)
 
 
 @cache
