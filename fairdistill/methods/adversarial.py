@@ -58,7 +58,7 @@ class Adversarial(Method):
     as 1/t, after both networks were trained by themselves. Here alpha is constant, 1 by default, as in fairlearn, the
     learning rates follow the schedule of the training, and both are trained together from the start. Adam scales the
     combined gradient weight by weight, as it does in fairlearn and AIF360, so that the step itself is not exactly
-    along it.
+    along it. The learning rate of the adversary, 0.001 by default, is fairlearn's, and that of both networks in it.
     """
 
     fixed_step = True

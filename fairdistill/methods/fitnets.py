@@ -34,7 +34,8 @@ class Regressor(nn.Module):
 def hint_loss(hint: Tensor, regressed: Tensor) -> Tensor:
     """Return the mean over images of ||hint - regressed||^2 / 2 (equation 3).
 
-    The authors' code also averages over pixels, which with Adam makes no difference but for its epsilon.
+    The authors' code also averages over pixels. With Adam that makes no difference, but for its epsilon, and for
+    `weight_decay` where there is one, which a smaller loss would make weigh more.
 
     Parameters
     ----------

@@ -30,6 +30,10 @@ class GroupDRO(Method):
     that of the adjustment. The authors draw all g equally often with replacement (`--reweight_groups`); here
     `sampling: balanced` does so, without replacement within a cell. Their code can also normalise
     the losses and take an adjustment of its own for each g, which is left out.
+
+    The paper finds that networks which fit every training image gain nothing, as all losses end near zero, and that a
+    strong L2 penalty or early stopping is needed: see `training.weight_decay`, whose default is 0 for all methods, and
+    `keep: best`.
     """
 
     fixed_step = True

@@ -1,11 +1,14 @@
 """The maximum mean discrepancy (MMD) between the groups of each class, as a penalty without a base.
 
-No paper has exactly this: it is MFD (Jung et al., CVPR 2021) with the student's own features in the place of the
-teacher's, to tell what the teacher brings. Close to it are Louizos et al., "The Variational Fair Autoencoder", ICLR
-2016 (between groups, on a latent representation), Prost et al., "Toward a better trade-off between performance and
-fairness with kernel-based distribution matching", 2019 (between groups among the negatives, on the prediction), and
-Chung et al., "Toward Fairness via Maximum Mean Discrepancy Regularization on Logits Space", 2024 (between the groups of
-each class, on the logits). The estimate is the biased one of Gretton et al., "A Kernel Two-Sample Test", JMLR 2012.
+No paper has exactly this: it is MFD (Jung et al., CVPR 2021) without its teacher, to tell what the teacher brings. The
+code of the MFD authors has such a method, which their paper does not name (trainer/scratch_mmd.py): it compares each
+group of a class with the whole class instead of the other groups, lets no gradient flow into the whole class, takes the
+bandwidth of each such pair by itself, and weights the sum by lambda / (2 groups). Close to it are also Louizos et al.,
+"The Variational Fair Autoencoder", ICLR 2016 (between groups, on a latent representation), Prost et al., "Toward a
+better trade-off between performance and fairness with kernel-based distribution matching", 2019 (between groups among
+the negatives, on the prediction), and Chung et al., "Toward Fairness via Maximum Mean Discrepancy Regularization on
+Logits Space", 2024 (between the groups of each class, on the logits). The estimate is the biased one of Gretton et al.,
+"A Kernel Two-Sample Test", JMLR 2012.
 """
 
 from torch import Tensor
@@ -71,8 +74,8 @@ def group_mmd(
 class GroupMMD(Method):
     """Cross-entropy + (lambda / 2) group MMD of the penultimate features.
 
-    No source has a weight for this penalty. Its default, and that of the sampling, are those of MFD here, so that the
-    two differ in the teacher.
+    The code of the MFD authors has a weight for its own form of the penalty alone (see above; lambda 1 by default). The
+    default here, and that of the sampling, are those of MFD, so that the two differ in the teacher.
     """
 
     fixed_step = True

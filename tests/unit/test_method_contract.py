@@ -828,3 +828,25 @@ def test_a_method_is_consistent_with_its_settings(kind, architecture):
     assert torch.equal(*predictions) or method.needs_group
     assert predictions[0].shape == (8, 3)
     assert torch.allclose(predictions[0].sum(1), torch.ones(8))
+
+
+# what makes a state of the method's own: two stages, a correction that is fitted, regressors
+WITH_MORE_STATE = {
+    "fitnets": {"hint_share": 0.5},
+    "ffvae": {"representation_share": 0.5},
+    "domain_independent": {"prior_shift": True},
+    "mfd": {"layers": ["stage2", "stage4"], "kd_weight": 2.0},
+}
+TRAINED = [kind for kind in CLASSES if kind.family != "post-processing"]
+
+
+@pytest.mark.parametrize("kind", TRAINED, ids=lambda kind: kind.__name__)
+def test_an_interrupted_training_ends_with_the_same_bits(tiny, tmp_path, kind):
+    """Before any epoch but the first: within a stage, between two, and more than once."""
+    name = get_args(kind.model_fields["kind"].annotation)[0]
+    torch.manual_seed(5)
+    base = build_network(network_settings(KINDS[0]), 3) if "base" in kind.model_fields else None
+    method = {"kind": name} | WITH_MORE_STATE.get(name, {})
+    # two epochs of each stage where there are two
+    epochs = 4 if "representation_share" in method or "hint_share" in method else 3
+    resumed_at_every_epoch(tiny, method, tmp_path, epochs=epochs, base=base, learning_rate=0.003)

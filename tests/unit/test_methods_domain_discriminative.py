@@ -1,4 +1,4 @@
-"""Domain-discriminative training, compared with loops in float64, and resumed to the bit.
+"""Domain-discriminative training, compared with loops in float64.
 
 What it shares with domain-independent training is in test_methods_domain_independent.py.
 """
@@ -6,12 +6,10 @@ What it shares with domain-independent training is in test_methods_domain_indepe
 import numpy as np
 import pytest
 import torch
-from method_trainings import assert_same_bits, fit, interrupted
 from scipy.special import log_softmax, softmax
 from test_methods_domain_independent import SIZES, C, G, method_for, outputs
 
 from fairdistill.networks import Output
-from fairdistill.training.resume import ResumeState
 
 METHOD = {"kind": "domain_discriminative"}
 
@@ -67,12 +65,3 @@ def test_what_a_prediction_needs_is_the_correction():
     state = method_for(**METHOD).prediction_state()
     assert {name: tuple(tensor.shape) for name, tensor in state.items()} == {"correction": (G, C)}
     assert not method_for(**METHOD).needs_group
-
-
-OPTIONS = {"epochs": 3, "learning_rate": 0.003}
-
-
-def test_an_interrupted_training_ends_with_the_same_bits(tiny, tmp_path):
-    state = ResumeState(tmp_path / "state", "fingerprint")
-    interrupted(tiny, METHOD, before=2, resume=state, **OPTIONS)
-    assert_same_bits(fit(tiny, METHOD, **OPTIONS), fit(tiny, METHOD, resume=state, **OPTIONS))

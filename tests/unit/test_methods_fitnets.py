@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from method_trainings import KINDS, assert_same_bits, differing, fit, interrupted, method_settings, network_settings
+from method_trainings import KINDS, differing, fit, interrupted, method_settings, network_settings
 from scipy.signal import correlate
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
@@ -173,16 +173,6 @@ def test_the_hint_stage_leaves_later_layers_as_they_were_and_the_next_one_the_re
     assert differing(*after) == []
     assert len(after[0]) == 2
     assert [state["method"]["begun"].item() for state in states] == [2, 3]
-
-
-@pytest.mark.parametrize("before", [1, 2, 3])
-def test_an_interrupted_training_ends_with_the_same_bits(tiny, teacher, tmp_path, before):
-    """Within the hint stage, between the stages, and within the second, where the weight of the distillation falls."""
-    options = {"epochs": 4, "base": teacher, "batch_size": 48}
-    whole = fit(tiny, METHOD, **options)
-    state = ResumeState(tmp_path / "state", "fingerprint")
-    interrupted(tiny, METHOD, before=before, resume=state, **options)
-    assert_same_bits(whole, fit(tiny, METHOD, resume=state, **options))
 
 
 def test_without_a_hint_stage_and_distillation_it_is_cross_entropy(tiny, teacher):

@@ -1,11 +1,11 @@
-"""The MMD between the groups of each class, compared with loops in float64 and scikit-learn's kernels, and resumed."""
+"""The MMD between the groups of each class, compared with loops in float64 and scikit-learn's kernels."""
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from method_trainings import assert_same_bits, fit, interrupted, method_settings, network_settings
+from method_trainings import fit, method_settings, network_settings
 from sklearn.metrics import pairwise
 from torch import nn
 
@@ -13,7 +13,6 @@ from fairdistill.methods.base import Batch, Task, method_class
 from fairdistill.methods.group_mmd import group_mmd
 from fairdistill.networks import Classifier, Output, build_network
 from fairdistill.training.engines import load_engine
-from fairdistill.training.resume import ResumeState
 
 METHOD = {"kind": "group_mmd"}
 KERNELS = [
@@ -156,15 +155,6 @@ def test_it_brings_the_groups_of_a_class_together():
     assert together < apart / 4
     # the first input alone tells the classes in 84 %
     assert accuracy > 0.8
-
-
-OPTIONS = {"epochs": 3, "learning_rate": 0.003}
-
-
-def test_an_interrupted_training_ends_with_the_same_bits(tiny, tmp_path):
-    state = ResumeState(tmp_path / "state", "fingerprint")
-    interrupted(tiny, METHOD, before=2, resume=state, **OPTIONS)
-    assert_same_bits(fit(tiny, METHOD, **OPTIONS), fit(tiny, METHOD, resume=state, **OPTIONS))
 
 
 @pytest.mark.parametrize("engine", ["fast", "reference"])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from method_trainings import KINDS, assert_same_bits, fit, interrupted, method_settings, network_settings
+from method_trainings import KINDS, assert_same_bits, fit, method_settings, network_settings
 from torchdistill.losses.mid_level import PKTLoss
 
 from fairdistill.methods.base import Batch, Task, method_class
@@ -15,7 +15,6 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.reading import read_settings
 from fairdistill.training.engines import load_engine
-from fairdistill.training.resume import ResumeState
 
 
 def features_of(seed, n=7, widths=(5, 3)):
@@ -142,13 +141,6 @@ def test_a_students_neighbours_become_its_bases(tiny, teacher, monkeypatch, engi
     history = fit(tiny, {"kind": "pkt"}, base=teacher, epochs=5, batch_size=16, engine=engine).history
     assert history["transfer"].iloc[-1] < history["transfer"].iloc[0]
     assert np.allclose(history["loss"], history["transfer"] + history["cross_entropy"])
-
-
-def test_an_interrupted_training_ends_with_the_same_bits(tiny, teacher, tmp_path):
-    whole = fit(tiny, {"kind": "pkt"}, base=teacher)
-    state = ResumeState(tmp_path / "state", "fingerprint")
-    interrupted(tiny, {"kind": "pkt"}, before=1, base=teacher, resume=state)
-    assert_same_bits(whole, fit(tiny, {"kind": "pkt"}, base=teacher, resume=state))
 
 
 def test_with_beta_zero_it_is_cross_entropy(tiny, teacher):

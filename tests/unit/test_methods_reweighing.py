@@ -1,4 +1,4 @@
-"""Reweighing, compared with loops in float64 and with AIF360, and resumed to the bit."""
+"""Reweighing, compared with loops in float64 and with AIF360."""
 
 import warnings
 
@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from method_trainings import assert_same_bits, fit, interrupted, method_settings, network_settings
+from method_trainings import fit, method_settings, network_settings
 
 from fairdistill.methods.base import Batch, Task, method_class
 from fairdistill.methods.reweighing import reweighing_weights
 from fairdistill.networks import Output, build_network
 from fairdistill.runtime.errors import UserError
 from fairdistill.training.engines import load_engine
-from fairdistill.training.resume import ResumeState
 
 with warnings.catch_warnings():
     # of aif360's own source, when it is compiled
@@ -99,15 +98,6 @@ def test_the_gradient_of_the_loss():
 def test_any_other_sampling_is_refused():
     with pytest.raises(UserError, match='method: sampling is "balanced"; it must be plain'):
         method_settings(kind="reweighing", sampling="balanced")
-
-
-OPTIONS = {"epochs": 3, "learning_rate": 0.003}
-
-
-def test_an_interrupted_training_ends_with_the_same_bits(tiny, tmp_path):
-    state = ResumeState(tmp_path / "state", "fingerprint")
-    interrupted(tiny, METHOD, before=2, resume=state, **OPTIONS)
-    assert_same_bits(fit(tiny, METHOD, **OPTIONS), fit(tiny, METHOD, resume=state, **OPTIONS))
 
 
 @pytest.mark.parametrize("engine", ["fast", "reference"])

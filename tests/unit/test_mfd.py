@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from method_trainings import assert_same_bits, fit, interrupted, network_settings
+from method_trainings import fit, network_settings
 from scipy.special import softmax
 from scipy.stats import entropy
 from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel, rbf_kernel
@@ -19,7 +19,6 @@ from fairdistill.networks import Classifier, Output, build_network, freeze
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.reading import complete, read_settings
-from fairdistill.training.resume import ResumeState
 
 C, G, D = 3, 2, 5
 
@@ -565,19 +564,6 @@ def test_logits_are_distilled_as_in_the_authors_code(lambda_, kd_weight):
         assert terms["distillation"].item() == pytest.approx(kd_weight * 9 * entropy(p, q, axis=1).mean(), rel=1e-5)
     if lambda_:
         assert terms["mfd"].item() == pytest.approx(1.5 * reference(*sample_), rel=1e-4)
-
-
-def test_a_student_of_the_fairness_term_and_of_the_logits_is_resumed_to_the_bit(tiny, tmp_path):
-    """At two layers, with regressors, and with the logits."""
-    settings_ = {"kind": "mfd", "layers": ["stage2", "stage4"], "kd_weight": 2.0}
-    torch.manual_seed(5)
-    base = build_network(network_settings("resnet18"), 3)
-    whole = fit(tiny, settings_, base=base)
-    assert {"cross_entropy", "mfd", "distillation"} <= {*whole.history}
-    assert whole.method.base_layers == ["layer2", "layer4"]
-    state = ResumeState(tmp_path / "state", "fingerprint")
-    interrupted(tiny, settings_, before=1, base=base, resume=state)
-    assert_same_bits(whole, fit(tiny, settings_, base=base, resume=state))
 
 
 @pytest.mark.parametrize(
