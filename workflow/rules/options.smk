@@ -18,8 +18,7 @@ def as_ordered_json(value):
 
 
 def archives_option(wildcards, input):
-    files = STUDY.data.sets[wildcards.dataset].own_files or input.archives
-    return f"--archives {shlex.join(files)}" if files else ""
+    return f"--archives {shlex.join(input.archives)}" if input.archives else ""
 
 
 def seed_option(wildcards):
