@@ -95,8 +95,9 @@ class FFVAE(Method):
 
     The discriminator needs many steps: FactorVAE trains 300,000 on its smallest data set, at a learning rate of 1e-4
     for both. In the 208 of a training on Digits-S it does not keep up with the code, and the penalty does not do its
-    work there; docs/methods.md has what was measured. Where group and label go together in training, as there, the total correlation also counts
-    what z tells of the label, so that the objective itself asks for a code that tells labels less well.
+    work there; docs/methods.md has what was measured. Where group and label go together in training, as there, the
+    total correlation also counts what z tells of the label, so that the objective itself asks for a code that tells
+    labels less well.
     """
 
     fixed_step = True
