@@ -55,20 +55,23 @@ def kl_from_prior(q: Normal) -> Tensor:
     return kl_from(q, prior)
 
 
-def reconstruction_loss(decoded: Tensor, images: Tensor) -> Tensor:
-    """Return the mean over images of -log p(x | code), less a constant: half the squared error of an image's pixels.
+def reconstruction_loss(decoded: Tensor, images: Tensor, *, variance: float = 1.0) -> Tensor:
+    """Return the mean over images of -log p(x | code), less a constant: a sum of squared errors over 2 `variance`.
 
-    The pixels are independent Gaussians of variance 1 around what is decoded. As the images are normalised, 1 is their
-    own variance over the data set, so that a decoder that knows nothing loses half a nat for each value.
+    The pixels are independent Gaussians around what is decoded. Where images are normalised by the statistics of their
+    own training split (`normalise: train`), 1 is the variance of a channel over that split, so that a decoder that
+    knows nothing but the mean loses half a nat for each value at variance 1.
 
     Parameters
     ----------
     decoded, images
         (B, 3, H, W).
+    variance
+        Of each normalised value.
 
     Returns
     -------
     Tensor
         A scalar, zero where both are the same.
     """
-    return (decoded - images).square().flatten(1).sum(1).mean() / 2
+    return (decoded - images).square().flatten(1).sum(1).mean() / (2 * variance)

@@ -1,6 +1,7 @@
 """The training methods that a configuration can describe, one class per `kind`."""
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -437,23 +438,37 @@ class GroupDro(Method):
     )
 
 
+def _halved(edge: int) -> tuple[int, int]:
+    """Return an edge halved while it stays whole and at least 4, and how often."""
+    doublings = 0
+    while edge % 2 == 0 and edge >= 8:
+        edge, doublings = edge // 2, doublings + 1
+    return edge, doublings
+
+
 def decoder_steps(image_size: int) -> tuple[int, int]:
     """Return the edge of the first map of a decoder of images of `image_size` pixels' edge, and how often it doubles.
 
     Raises
     ------
     UserError
-        No map of 4 to 15 pixels' edge doubles to the image's.
+        No map of 4 to 15 pixels' edge, doubled at least once, has the image's edge.
     """
-    edge, doublings = image_size, 0
-    while edge % 2 == 0 and edge >= 8:
-        edge, doublings = edge // 2, doublings + 1
-    if not doublings or edge > 15:
+
+    def fits(size: int) -> bool:
+        edge, doublings = _halved(size)
+        return doublings > 0 and edge <= 15
+
+    if not fits(image_size):
+        # no image has less than 8 px, which fit; above any size there is a power of 2, which fits
+        below = next(size for size in count(image_size - 1, -1) if fits(size))
+        above = next(size for size in count(image_size + 1) if fits(size))
         raise UserError(
-            f"decodes images of 4 to 15 px doubled any number of times, such as 32, 48 or 64 px, and those of the data "
-            f"set have {image_size}; change its image_size or crop"
+            f"doubles maps of 4 to 15 px once or more to decode an image, which never makes {image_size} px, the edge "
+            f"of the data set's images; change that to {below} or {above} px, by image_size where the data set has it, "
+            "or by crop"
         )
-    return edge, doublings
+    return _halved(image_size)
 
 
 class Autoencoder(Method):

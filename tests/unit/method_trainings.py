@@ -58,6 +58,18 @@ def with_validation(dataset, every=4):
     return replace(dataset, samples=samples)
 
 
+def skewed(dataset, keep=3):
+    """The data set whose training images of class 0 are mostly of group 0, and of class 1 of group 1.
+
+    Of each of the other two cells `keep` images stay; the rest are the validation split.
+    """
+    samples = dataset.samples.copy()
+    for label, group in ((0, 1), (1, 0)):
+        cell = (samples["split"] == "train") & (samples["label"] == label) & (samples["group"] == group)
+        samples.loc[samples.index[cell][keep:], "split"] = "validation"
+    return replace(dataset, samples=samples)
+
+
 def differing(a, b):
     """Names of the tensors of two modules' states, or of two mappings, that differ in any bit."""
     a, b = (x.state_dict() if isinstance(x, torch.nn.Module) else x for x in (a, b))

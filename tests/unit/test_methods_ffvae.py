@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from method_trainings import assert_same_bits, differing, fit, interrupted, method_settings, network_settings
+from method_trainings import assert_same_bits, differing, fit, interrupted, method_settings, network_settings, skewed
 from scipy.special import expit, log_softmax
 from sklearn.linear_model import LogisticRegression
 from small_network import Small
 from torch.nn.functional import leaky_relu, linear
 
+from fairdistill.methods import ffvae
 from fairdistill.methods.base import Batch, Stage, Task, method_class
 from fairdistill.methods.ffvae import discriminator_loss, shuffled
 from fairdistill.networks import Output, build_network, load_method, load_network
@@ -76,7 +77,7 @@ def test_the_terms_of_the_representation(n_groups):
         of_group = log_softmax(np.column_stack([np.zeros(8), b]), axis=1)[np.arange(8), batch.group]
     assert found == pytest.approx(
         {
-            "reconstruction": ((batch.images.numpy() - decoded) ** 2).sum((1, 2, 3)).mean() / 2,
+            "reconstruction": ((batch.images.numpy() - decoded) ** 2).sum((1, 2, 3)).mean() / 32,
             "kl": (np.exp(log_variance) + mean**2 - 1 - log_variance).sum(1).mean() / 2,
             "group_prediction": -3 * of_group.mean(),
             "total_correlation": 7 * joint.mean(),
@@ -190,13 +191,23 @@ def told_by_the_codes(dataset, trained):
     return LogisticRegression().fit(z, group).score(z, group)
 
 
-def test_it_learns_the_classes_and_z_tells_the_group_less_where_the_total_correlation_weighs_more(tiny):
+def test_it_learns_the_classes_and_z_tells_the_group_less_where_the_total_correlation_weighs_more(tiny, monkeypatch):
+    # images of 8 px then weigh as much as those of 32 px do
+    monkeypatch.setattr(ffvae, "VARIANCE", 1.0)
     with_it, without = (fit(tiny, METHOD | {"gamma": gamma}, epochs=24, **OPTIONS) for gamma in (50.0, 0.0))
     for trained in (with_it, without):
         assert (trained.probabilities["test"].argmax(1) == tiny.split("test")[1]).mean() > 0.9
         assert trained.history["group_prediction"].iloc[17] < trained.history["group_prediction"].iloc[0] / 3
     assert told_by_the_codes(tiny, with_it) < 0.68
     assert told_by_the_codes(tiny, without) > 0.78
+
+
+def test_on_skewed_images_z_tells_the_group_less_with_the_penalty(tiny, monkeypatch):
+    """The codes are of all images, in which the groups are balanced."""
+    # images of 8 px then weigh as much as those of 32 px do; with less weight z has no need of the group
+    monkeypatch.setattr(ffvae, "VARIANCE", 1.0)
+    with_it, without = (fit(skewed(tiny), METHOD | {"gamma": gamma}, epochs=24, **OPTIONS) for gamma in (100.0, 0.0))
+    assert told_by_the_codes(tiny, with_it) < told_by_the_codes(tiny, without) - 0.05
 
 
 def test_a_saved_model_predicts_again(tiny_folder, tiny, tmp_path):

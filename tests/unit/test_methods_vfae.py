@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from method_trainings import assert_same_bits, fit, interrupted, method_settings, network_settings
+from method_trainings import assert_same_bits, fit, interrupted, method_settings, network_settings, skewed
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
@@ -183,6 +183,12 @@ def test_it_learns_the_classes_and_its_code_tells_the_group_less_with_the_penalt
         assert trained.history["reconstruction"].iloc[-1] < trained.history["reconstruction"].iloc[0] / 3
     assert told_by_the_codes(tiny, with_it) < 0.58
     assert told_by_the_codes(tiny, without) > 0.65
+
+
+def test_on_skewed_images_the_code_tells_the_group_less_with_the_penalty(tiny):
+    """The codes are of all images, in which the groups are balanced."""
+    with_it, without = (fit(skewed(tiny), METHOD | {"beta": beta}, epochs=20, **OPTIONS) for beta in (200.0, 0.0))
+    assert told_by_the_codes(tiny, with_it) < told_by_the_codes(tiny, without) - 0.1
 
 
 def test_a_saved_model_predicts_again(tiny_folder, tiny, tmp_path):
