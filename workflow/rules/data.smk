@@ -25,6 +25,7 @@ rule prepare_dataset:
         f"{LOGS}/prepare_dataset/{{dataset}}{{draw}}.log",
     conda:
         "../../envs/data.yaml"
+    threads: threads_of_data
     resources:
         # 4600 for UTKFace at 256 px, whose images are read whole for their digest
         mem_mb=6000,

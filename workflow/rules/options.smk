@@ -2,8 +2,11 @@
 import functools
 import json
 import shlex
+import sys
 from pathlib import Path
 
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.folders import content_digest
 from fairdistill.runtime.provenance import code_version
 from fairdistill.settings.study import Place
 
@@ -26,9 +29,29 @@ def seed_option(wildcards):
     return f"--seed {wildcards.draw.removeprefix('.seed')}" if wildcards.draw else ""
 
 
+def threads_of_data(wildcards):
+    """The user's own images are decoded in several threads (fairdistill/runtime/parallel.py)."""
+    return 8 if STUDY.data.sets[wildcards.dataset].settings_of_paths else 1
+
+
 def code_of_data(wildcards):
-    """Version of the code that makes a data set."""
-    return code_version("scripts.prepare_dataset", STUDY.data.sets[wildcards.dataset].implementation)
+    """Version of the code that makes a data set, and of the user's own images, where it is made from these."""
+    code = code_version("scripts.prepare_dataset", STUDY.data.sets[wildcards.dataset].implementation)
+    return code + content_of_own_images(wildcards.dataset)
+
+
+@functools.cache
+def content_of_own_images(dataset):
+    """A digest of the images and the table that a data set is made from; empty where it is made from others."""
+    settings = STUDY.data.sets[dataset]
+    if not settings.settings_of_paths:
+        return ""
+    try:
+        paths = [Path(path) for path in settings.own_files]
+        digest = content_digest(paths, Path(".snakemake", "own_images", f"{dataset}.json"))
+    except (UserError, OSError) as error:
+        sys.exit(f"error: config: data.sets.{dataset}: {error}")
+    return f"-{digest[:12]}"
 
 
 @functools.cache

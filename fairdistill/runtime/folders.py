@@ -1,0 +1,122 @@
+"""The files of a folder that is the user's own, and a digest of what is in them."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import parse_json, replacing, sha256
+from fairdistill.runtime.parallel import in_threads
+
+# file managers leave them in folders that they have shown
+IGNORED = ("Thumbs.db", "desktop.ini")
+# A file may change once more within the tick of the file system's clock in which it was read.
+SETTLED = 2 * 10**9  # nanoseconds
+
+
+def files_in(folder: Path) -> Iterator[str]:
+    """Yield the path of each file in a folder and in the folders within it, relative to it and with slashes.
+
+    Links are followed. Files and folders whose names begin with a dot are left out, and what file managers leave.
+
+    Raises
+    ------
+    UserError
+        There is no such folder.
+    OSError
+        A folder cannot be read.
+    """
+    if not folder.is_dir():
+        what = "no folder, but a file" if folder.is_file() else "there is no such folder"
+        raise UserError(f"{folder}: {what}; name the folder that holds the images")
+    yield from _files_in(str(folder), "", ())
+
+
+def _files_in(folder: str, prefix: str, within: tuple[tuple[int, int], ...]) -> Iterator[str]:
+    status = os.stat(folder)
+    place = (status.st_dev, status.st_ino)
+    if place in within:
+        # a link to a folder that it is in
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in IGNORED:
+                continue
+            if entry.is_dir():
+                yield from _files_in(entry.path, f"{prefix}{entry.name}/", (*within, place))
+            elif entry.is_file():
+                yield prefix + entry.name
+
+
+def content_digest(paths: Sequence[Path], cache: Path) -> str:
+    """Return a digest of the names and contents of files, and of the files in folders.
+
+    It changes when a file changes, is added, removed or renamed, and not when one is touched, or when all are moved
+    together. Files whose size and times are those of the last call are not read again.
+
+    Parameters
+    ----------
+    paths
+        Files and folders.
+    cache
+        A file in which the next call finds the digest of each file; it is made anew where it is damaged.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    UserError
+        One of `paths` is missing, or is a folder that holds the working directory.
+    OSError
+        A folder cannot be read.
+    """
+    files: dict[str, str] = {}
+    for number, path in enumerate(paths):
+        if path.is_dir():
+            if Path.cwd().is_relative_to(path.resolve()):
+                raise UserError(
+                    f"{path}: holds the working directory, which each run changes; put the images into a folder of "
+                    "their own"
+                )
+            files |= {f"{number}/{name}": str(path / name) for name in files_in(path)}
+        elif path.is_file():
+            files[str(number)] = str(path)
+        else:
+            raise UserError(f"{path}: there is no such file or folder; give the path of one that is there")
+    known = _read_cache(cache)
+    now = time.time_ns()
+
+    def look_at(path: str) -> list:
+        """Size, times and digest of a file."""
+        try:
+            status = os.stat(path)
+            times = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+            before = known.get(path, [])
+            return before if before[:3] == times else [*times, sha256(path)]
+        except OSError:
+            # whoever reads the images says so
+            return [0, now, now, "unreadable"]
+
+    found = dict(zip(files.values(), in_threads(look_at, files.values()), strict=True))
+    if found != known:
+        settled = {path: entry for path, entry in found.items() if max(entry[1:3]) < now - SETTLED}
+        with replacing(cache) as partial:
+            partial.write_text(json.dumps(settled), encoding="utf-8")
+    digest = hashlib.sha256()
+    for name, file in sorted(files.items()):
+        digest.update(os.fsencode(f"{name}\0{found[file][3]}\0"))
+    return digest.hexdigest()
+
+
+def _read_cache(path: Path) -> dict[str, list]:
+    try:
+        known = parse_json(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
