@@ -355,7 +355,8 @@ class Folder(DataSet):
         ["group"],
         description="The column with the group of each image, or a list of columns, whose combinations are the groups.",
     )
-    bins: dict[Text, Annotated[list[Number], AfterValidator(_ascending)]] = Field(
+    # any name that is not blank: a pattern makes the schema of the mapping one without unknown keys
+    bins: dict[Annotated[str, Field(pattern=r"\S")], Annotated[list[Number], AfterValidator(_ascending)]] = Field(
         {},
         description="The edges of the intervals that the numbers in a column of classes or groups are put into, by "
         "column: with `{age: [20, 40]}` these are under 20, 20-39, and 40 and over.",
