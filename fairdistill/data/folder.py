@@ -267,11 +267,11 @@ def _without_contradictions(rows: pd.DataFrame, problems: Problems) -> pd.DataFr
     """Return the rows less those of files with the same content that have different classes or groups."""
     by_content = rows.groupby("content")
     contradict = (by_content[["label", "group"]].transform("nunique") > 1).any(axis=1)
-    first = pd.Series(rows.index, index=rows.index).groupby(rows["content"]).transform("min")
+    number = pd.Series(rows.index, index=rows.index).groupby(rows["content"])
+    first, last = number.transform("min"), number.transform("max")
     wrong = rows.index[contradict]
-    # the first of them is named by the others
     details = [
-        f"{rows.at[row, 'image_id']}" + (f" is as in {problems.numbered} {first[row]}" if first[row] != row else "")
+        f"{rows.at[row, 'image_id']} is as in {problems.numbered} {first[row] if row > first[row] else last[row]}"
         for row in wrong
     ]
     problems.of_rows("images with two classes or groups", wrong, details)

@@ -198,6 +198,19 @@ class UTKFace(DataSet):
         "the leak that other work has.",
     )
 
+    own_copy: Annotated[Text | None, OrNull] = Field(
+        None,
+        # of no influence on the images, so that no record has it
+        exclude=True,
+        description="What you have of UTKFace: the archive, unpacked by a browser or not, Kaggle's .zip, or a folder, "
+        "with or without `crop_part1` beside the faces; `null` gets the archive from `mirror` or downloads it.",
+    )
+
+    @property
+    def own_files(self) -> list[str]:
+        """Path of `own_copy`; empty where there is none."""
+        return [os.path.expanduser(self.own_copy)] if self.own_copy else []
+
     @model_validator(mode="after")
     def _tests_fit(self) -> Self:
         if self.test_per_cell is None and self.folds == 1:

@@ -190,7 +190,8 @@ def test_one_report_has_all_kinds_of_problems_with_the_numbers_of_the_rows(own, 
         "empty classes: 1 (line 8: cat 006.png)",
         "files that cannot be decoded: 2 (line 10: cat 008.png (not a picture in a format that is read here), "
         "line 11: cat 009.png (the file is empty))",
-        "images with two classes or groups: 2 (line 52: dog 050.png, line 72: dog 070.png is as in line 52)",
+        "images with two classes or groups: 2 (line 52: dog 050.png is as in line 72, line 72: dog 070.png "
+        "is as in line 52)",
         "mend these rows, or set on_error to skip to leave them out",
     )
     for part in parts:
