@@ -1,18 +1,20 @@
 """Recompute what a study publishes, and say what does not match.
 
 The tables are made again from the metrics of the models that runs.csv lists, and compared to the letter; runs.csv may
-leave out no seed of these models. All numbers in each metrics file are compared with the correctness in it, and with
-the predictions of its model where those are there: to rounding, or to 0.01 where another version of numpy, whose random
-numbers differ, made the bootstrap. The accuracy of each cell is compared with the file of probabilities beside the
-metrics file, too, which must be there where the metrics file names one: to what half precision leaves open, which is
-whether an image is right whose most probable classes have become equal. Files of a model must have the checksums that
-its metrics file names, and the base of a student must be the one that the study has evaluated. Features must have been
-probed of the models that were evaluated. Exits with status 1 where anything differs.
+leave out no seed of these models, and none of them, nor of their bases, may lack its metrics. All numbers in each
+metrics file are compared with the correctness in it, and with the predictions of its model where those are there: to
+rounding, or to 0.01 where another version of numpy, whose random numbers differ, made the bootstrap. The accuracy of
+each cell is compared with the file of probabilities beside the metrics file, too, which must be there where the metrics
+file names one: to what half precision leaves open, which is whether an image is right whose most probable classes have
+become equal. Files of a model must have the checksums that its metrics file names, and the base of a student must be
+the one that the study has evaluated. Features must have been probed of the models that were evaluated. Exits with
+status 1 where anything differs.
 """
 
 import argparse
 import io
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,10 +27,10 @@ from fairdistill.evaluation.correctness import from_metrics
 from fairdistill.evaluation.metrics import SPLITS, evaluate_file, score
 from fairdistill.evaluation.probabilities import read_cells
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, compared_runs
-from fairdistill.reporting.columns import IDENTITY, MEASURED, OVER_SEEDS, PLACE
+from fairdistill.reporting.columns import BASE, IDENTITY, MEASURED, NAMES, OVER_SEEDS, PLACE
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.features import Features, features_table, read_features, read_probed
-from fairdistill.reporting.models import Models, in_grid_order, in_order, read_files
+from fairdistill.reporting.models import Models, in_grid_order, in_order, path_of_model, read_files
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
 from fairdistill.reporting.paper.conclusions import judge
@@ -47,6 +49,7 @@ from fairdistill.settings.reading import complete
 from fairdistill.settings.study import Study
 
 ROOT = Path(__file__).parents[1]
+METRICS = "metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json"
 PREDICTIONS = "predictions.parquet"
 ROUNDING = 1e-9
 # for a bootstrap with other random numbers, or an inference on another machine: one image of 100
@@ -78,13 +81,20 @@ def main() -> None:
     models = read_files(metrics)
     wrong = [difference for path in metrics for difference in differences_of_metrics(path, args.results)]
     wrong += left_out(models.runs, runs)
+    wrong += lacking(models.runs, runs, args.results)
     for name, scored in SCORED.items():
         if name in published:
             wrong += differences_of_scores(published.pop(name), *scored, results=args.results)
     published.pop("label_noise.csv", None)  # of the archive alone
     features = sorted((args.results / "features").rglob("*.json"))
     wrong += [difference for path in features for difference in differences_of_features(path, args.results)]
-    again = tables(models, published, study, read_features(features))
+    probed = read_features(features)
+    try:
+        again = tables(models, runs, published, study, probed)
+    except UserError as error:
+        # such as models without metrics that others are compared with; all else is said beside it
+        wrong.append(f"the tables cannot be made again: {error}")
+        again, published = {}, {}
     if "ablations.csv" in published:
         try:
             again |= ablation_tables(models, published["ablations.csv"], study)
@@ -132,9 +142,11 @@ def configuration(files: list[Path], runs: pd.DataFrame) -> Study:
     return study
 
 
-def tables(models: Models, published: dict[str, Path], study: Study, features: Features) -> dict[str, str]:
-    """Make the text of every table of the study again, by file name."""
-    names = read_runs(published["runs.csv"])[IDENTITY]
+def tables(
+    models: Models, listed: pd.DataFrame, published: Mapping[str, Path], study: Study, features: Features
+) -> dict[str, str]:
+    """Make the text of every table of the study again, by file name; `listed` is what runs.csv has."""
+    names = listed[IDENTITY]
     if models.runs.merge(names).empty:
         raise UserError(f"{published['runs.csv']}: none of its models has a metrics file; make it with {AGGREGATE}")
     order = in_order(study.main_grids, models.runs.merge(names))
@@ -345,6 +357,19 @@ def left_out(metrics: pd.DataFrame, published: pd.DataFrame) -> list[str]:
         for run in of_models[IDENTITY].itertuples(index=False, name=None)
         if run not in runs
     ]
+
+
+def lacking(metrics: pd.DataFrame, published: pd.DataFrame, results: Path) -> list[str]:
+    """Name the metrics files that are not there: of published models, and of the bases of those that were evaluated."""
+    bases = metrics[metrics["base_method"] != ""].drop(columns=["architecture", "method"])
+    bases = bases.rename(columns={name: name.removeprefix("base_") for name in BASE})
+    wanted = pd.concat([published[NAMES], bases[NAMES]]).drop_duplicates()
+    folds = wanted.groupby("dataset")["fold"].agg(lambda found: sorted(set(found)))
+    paths = [
+        path_of_model(f"{results}/{METRICS}", names, folds[names[0]])
+        for names in wanted.itertuples(index=False, name=None)
+    ]
+    return [f"{path} is missing" for path in paths if not Path(path).exists()]
 
 
 def differing(one: dict, other: dict, drawn: float) -> list[str]:

@@ -3,11 +3,12 @@
 An archive is read into memory. Nothing is extracted to disk, so no member can overwrite a file.
 """
 
+import hashlib
 import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -36,11 +37,14 @@ class Published(NamedTuple):
         The address where a person finds it.
     verify
         Called with the path of a copy; raises an `ArchiveError` unless that can be used as the published file.
+    md5
+        Of the published file, where another one that `verify` accepts is used and noted.
     """
 
     urls: Sequence[str]
     page: str
     verify: Callable[[Path], object]
+    md5: str = ""
 
 
 def read_members(archive: Path | str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
@@ -114,6 +118,15 @@ def _files(archive: Path) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
 def _begins_with(path: Path, start: bytes) -> bool:
     with open(path, "rb") as file:
         return file.read(len(start)) == start
+
+
+def digest_of_files(contents: Iterable[tuple[str, bytes]]) -> str:
+    """Return the SHA-256 of the sorted lines "name sha256", one per file.
+
+    It does not depend on the order, folders or compression of the files in an archive, nor on whether they are in one.
+    """
+    lines = sorted(f"{name} {hashlib.sha256(content).hexdigest()}\n" for name, content in contents)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _refuse_hostile(archive: Path | str, member: tarfile.TarInfo) -> None:

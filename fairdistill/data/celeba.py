@@ -16,7 +16,6 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,9 +24,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from fairdistill.data.archives import ArchiveError, Published
+from fairdistill.data.archives import ArchiveError, Published, digest_of_files
 from fairdistill.data.preparing import Prepared
-from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import sha256
 from fairdistill.settings.data import Celeba
 
@@ -35,12 +33,6 @@ PAGE = (
     "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (or, where you have all three files unpacked, name their folder "
     "as `folder` in the settings of the data set)"
 )
-# MD5 of the official files, as torchvision.datasets.CelebA lists them
-MD5 = {
-    "img_align_celeba.zip": "00d2c5bc6d35e252742224ab0c1e8fcb",
-    "list_attr_celeba.txt": "75e246fa4810816ffd6ee81facbd244c",
-    "list_eval_partition.txt": "d32c9cbf5e040fd4025c592c306e6668",
-}
 FOLDER = "img_align_celeba"
 CODES = {"0": "train", "1": "validation", "2": "test"}
 MARKS = {"-1": False, "1": True}
@@ -63,8 +55,6 @@ def prepare(settings: Celeba, images: Path, attributes: Path, partition: Path) -
     ------
     ArchiveError
         A file is missing, damaged or in another layout, or they are not about the same images.
-    UserError
-        A split has no image of some combination of class and group.
     """
     paths = (images, attributes, partition)
     faces = read_attributes(attributes, [settings.target, settings.group])
@@ -76,9 +66,10 @@ def prepare(settings: Celeba, images: Path, attributes: Path, partition: Path) -
         {"image_id": faces.index, "split": [split[name] for name in faces.index], "label": label, "group": group}
     )
     classes, groups = ([f"not {name}", name] for name in (settings.target, settings.group))
-    _require_all_cells(samples, classes, groups)
     unlike = [
-        name for path, (name, md5) in zip(paths, MD5.items(), strict=True) if path.is_file() and _md5(path) != md5
+        name
+        for path, (name, published) in zip(paths, ARCHIVES.items(), strict=True)
+        if path.is_file() and _md5(path) != published.md5
     ]
     return Prepared(
         samples=samples,
@@ -87,11 +78,12 @@ def prepare(settings: Celeba, images: Path, attributes: Path, partition: Path) -
         classes=classes,
         groups=groups,
         source={
-            FOLDER: _digest(_read(images, faces.index)),
+            FOLDER: digest_of_files(_read(images, faces.index)),
             "list_attr_celeba.txt": sha256(attributes),
             "list_eval_partition.txt": sha256(partition),
         },
         notes={"files_that_are_not_the_official_ones": {"count": len(unlike), "names": unlike}} if unlike else {},
+        remedy="choose another target or group",
     )
 
 
@@ -133,7 +125,7 @@ def read_partition(path: Path) -> dict[str, str]:
     Raises
     ------
     ArchiveError
-        The file is missing, or is not in the layout of list_eval_partition.txt.
+        The file is missing, is not in the layout of list_eval_partition.txt, or lacks a split.
     """
     split = {}
     for number, row in enumerate(_lines(path), start=1):
@@ -143,6 +135,8 @@ def read_partition(path: Path) -> dict[str, str]:
         if name in split:
             _wrong(path, f"line {number} has {name}, which an earlier one has, too")
         split[name] = CODES[codes[0]]
+    if lacking := [part for part in CODES.values() if part not in split.values()]:
+        _wrong(path, f"has no {lacking[0]} images")
     return split
 
 
@@ -161,10 +155,15 @@ def image_names(images: Path) -> set[str]:
     return names
 
 
+# the sums are those that torchvision.datasets.CelebA lists
 ARCHIVES = {
-    "img_align_celeba.zip": Published(urls=[], page=PAGE, verify=image_names),
-    "list_attr_celeba.txt": Published(urls=[], page=PAGE, verify=partial(read_attributes, wanted=[])),
-    "list_eval_partition.txt": Published(urls=[], page=PAGE, verify=read_partition),
+    "img_align_celeba.zip": Published(urls=[], page=PAGE, verify=image_names, md5="00d2c5bc6d35e252742224ab0c1e8fcb"),
+    "list_attr_celeba.txt": Published(
+        urls=[], page=PAGE, verify=partial(read_attributes, wanted=[]), md5="75e246fa4810816ffd6ee81facbd244c"
+    ),
+    "list_eval_partition.txt": Published(
+        urls=[], page=PAGE, verify=read_partition, md5="d32c9cbf5e040fd4025c592c306e6668"
+    ),
 }
 
 
@@ -204,16 +203,6 @@ def _require_same(path: Path, found: set[str], reference: Path, wanted: set[str]
             _wrong(path, f"{what} {min(names)}{more}, {where.format(reference.name)}")
 
 
-def _require_all_cells(samples: pd.DataFrame, classes: list[str], groups: list[str]) -> None:
-    counts = samples.groupby(["split", "label", "group"]).size()
-    for split, (y, label), (a, group) in product(CODES.values(), enumerate(classes), enumerate(groups)):
-        if (split, y, a) not in counts:
-            raise UserError(
-                f"data: celeba has no image that is ({label}, {group}) in its {split} split, and every (class, group) "
-                "cell needs one; choose another target or group"
-            )
-
-
 def _read(images: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the content of each of these images."""
     folder = _folder(images)
@@ -238,12 +227,6 @@ def _square(images: Path, name: str, content: bytes, size: int) -> NDArray[np.ui
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         _wrong(images, f"{name} cannot be decoded ({error})")
     return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
-
-
-def _digest(contents: Iterable[tuple[str, bytes]]) -> str:
-    """Return the SHA-256 of the sorted lines "name sha256", one per image: the same for a .zip and a folder."""
-    lines = sorted(f"{name} {hashlib.sha256(content).hexdigest()}\n" for name, content in contents)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _md5(path: Path) -> str:

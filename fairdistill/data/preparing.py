@@ -1,5 +1,6 @@
 """Make a data set, draw its validation splits, and write it to a folder."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairdistill.data.reading import SPLITS, dataset_digest, split_columns
+from fairdistill.data.reading import SPLITS, split_columns
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
 from fairdistill.settings.data import DataSet
@@ -50,6 +51,8 @@ class Prepared:
     weighting
         How accuracy over all images weighs them: "images" alike, or all "cells" alike, where the test splits have more
         images of one (class, group) cell than of another and that is of no interest.
+    remedy
+        What to do where a (class, group) cell of a split is empty; None where splits are drawn, whose settings help.
     """
 
     samples: pd.DataFrame
@@ -60,6 +63,7 @@ class Prepared:
     source: dict[str, str]
     notes: dict = field(default_factory=dict)
     weighting: str = "images"
+    remedy: str | None = None
 
     @property
     def split_columns(self) -> list[str]:
@@ -212,7 +216,9 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, 
         replacing(folder / "samples.parquet") as samples_file,
         replacing(folder / "images.npy") as images_file,
     ):
-        moments = _write_images(images_file, prepared, (samples[columns] == "train").to_numpy())
+        moments, digest = _write_images(images_file, prepared, (samples[columns] == "train").to_numpy())
+        # with the bytes of the images before it, this is `dataset_digest`, with which every reader compares it
+        digest.update(samples.to_csv(index=False, lineterminator="\n").encode())
         normalise = settings.get("normalise", "train")
         if normalise == "train":
             _refuse_plain_channels(folder.name, moments, prepared)
@@ -235,7 +241,7 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, 
                 }
                 for of_fold, tables in zip(moments, counts, strict=True)
             ],
-            "sha256": dataset_digest(np.load(images_file, mmap_mode="r"), samples),
+            "sha256": digest.hexdigest(),
             "source": prepared.source,
             "notes": prepared.notes,
         }
@@ -291,7 +297,7 @@ def _refuse_empty_cells(name: str, fold: int, counts: Mapping[str, NDArray], pre
         for label, group in np.argwhere(table == 0):
             raise UserError(
                 f"data: {name} has no image in the cell {_cell_name(prepared, label, group)} of its {split} split"
-                f"{where}, and every (class, group) cell needs one; {remedies[split]}"
+                f"{where}, and every (class, group) cell needs one; {prepared.remedy or remedies[split]}"
             )
 
 
@@ -312,8 +318,10 @@ def _normalisation(normalise: str, mean: NDArray, std: NDArray) -> tuple[list[fl
     return ([0.0] * 3, [1.0] * 3) if normalise == "none" else (mean.tolist(), std.tolist())
 
 
-def _write_images(path: Path, prepared: Prepared, train: NDArray[np.bool_]) -> list[tuple[NDArray, NDArray]]:
-    """Write images.npy, and return the mean and standard deviation of each fold's training images, each (3,).
+def _write_images(
+    path: Path, prepared: Prepared, train: NDArray[np.bool_]
+) -> tuple[list[tuple[NDArray, NDArray]], "hashlib._Hash"]:
+    """Write images.npy; one image at a time is in memory.
 
     The file is written through a file object and not as a memory map: on a full disk a write raises an error, whereas
     storing to a mapped page kills the process.
@@ -322,15 +330,24 @@ def _write_images(path: Path, prepared: Prepared, train: NDArray[np.bool_]) -> l
     ----------
     train
         (images, folds) whether an image is in training.
+
+    Returns
+    -------
+    moments
+        The mean and standard deviation of each fold's training images, each (3,).
+    digest
+        The SHA-256 of the pixels, (N, H, W, 3), to which more can be added.
     """
     size = prepared.image_size
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(train), size, size, 3)}
     total, squares = np.zeros((2, train.shape[1], 3))
+    digest = hashlib.sha256()
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for image, in_training in zip(prepared.images, train, strict=True):
             pixels = np.ascontiguousarray(image)
             file.write(pixels)
+            digest.update(pixels)
             if in_training.any():
                 values = pixels.reshape(-1, 3).astype(np.float64)
                 total[in_training] += values.sum(axis=0)
@@ -339,4 +356,4 @@ def _write_images(path: Path, prepared: Prepared, train: NDArray[np.bool_]) -> l
     mean = total / n
     # rounding may take the variance of equal values below zero or a little above; these sums are of whole numbers
     std = np.sqrt(np.where(squares * n == total**2, 0, squares / n - mean**2))
-    return list(zip(mean / 255, std / 255, strict=True))
+    return list(zip(mean / 255, std / 255, strict=True)), digest

@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from fairdistill.data.archives import ArchiveError, Published, read_folders
+from fairdistill.data.archives import ArchiveError, Published, digest_of_files, read_folders
 from fairdistill.data.near_copies import families
 from fairdistill.data.preparing import Prepared
 from fairdistill.data.reading import split_columns
@@ -40,7 +40,7 @@ URLS = [
     "&resourcekey=0-dabpv_3J0C0cditpiAfhAw&export=download&confirm=t",
 ]
 N_FILES = 23_708
-SHA256 = "753363e0427d1a1b18ee62f94fe43555838fdf3431c52dca8032673de3aed8de"  # `archive_digest` of those files
+SHA256 = "753363e0427d1a1b18ee62f94fe43555838fdf3431c52dca8032673de3aed8de"  # `digest_of_files` of them
 
 CLASSES = ["under 20", "20 to 39", "40 and over"]
 AGE_EDGES = [20, 40]
@@ -70,7 +70,7 @@ def verified_members(archive: Path) -> dict[str, bytes]:
     folders = read_folders(archive, lambda name: name.endswith(".jpg") and not name.startswith("."))
     # the faces are in one folder, beside which there may be others
     for members in folders.values():
-        if len(members) == N_FILES and archive_digest(members) == SHA256:
+        if len(members) == N_FILES and digest_of_files(members.items()) == SHA256:
             return dict(sorted(members.items()))
     name, members = max(folders.items(), key=lambda item: len(item[1]), default=("", {}))
     if members and not any(one.endswith(CROPPED) for one in members):
@@ -86,15 +86,6 @@ def verified_members(archive: Path) -> dict[str, bytes]:
 
 
 ARCHIVES = {"UTKFace.tar.gz": Published(urls=URLS, page=URLS[0], verify=verified_members)}
-
-
-def archive_digest(members: dict[str, bytes]) -> str:
-    """Return the SHA-256 of the sorted lines "name sha256", one per file.
-
-    It does not depend on the order, folders or compression of the files in the archive.
-    """
-    lines = sorted(f"{name} {hashlib.sha256(content).hexdigest()}\n" for name, content in members.items())
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def prepare(settings: UTKFace, archive: Path) -> Prepared:

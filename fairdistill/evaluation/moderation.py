@@ -1,9 +1,9 @@
 """How much trainings differ, by those of many methods together: a difference of few trainings with more to go by.
 
-Two or three trainings of one method hardly say how much its trainings differ, but those of 26 methods do. Smyth (2004)
-takes the variances of all for a sample of an inverse chi-square distribution with d0 degrees of freedom, which is as
-good as d0 further degrees of freedom for each of them: t has d0 + n - 1. Where the variances are much alike, d0 is
-large; were it infinite, all would have one variance, as in Dunnett's comparison of many treatments with one.
+Two or three trainings of one method hardly say how much its trainings differ, but those of many methods do. Smyth
+(2004) takes the variances of all for a sample of an inverse chi-square distribution with d0 degrees of freedom, which
+is as good as d0 further degrees of freedom for each of them: t has d0 + n - 1. Where the variances are much alike, d0
+is large; were it infinite, all would have one variance, as in Dunnett's comparison of many treatments with one.
 
 What is moderated here is the variance V of the n differences between a method and the one that all are compared with,
 noise of the images included: that alone is distributed as chi-square. `fairdistill.evaluation.crossed` subtracts what
@@ -12,7 +12,7 @@ the images owe of it, as ever. Four things are not as in Smyth's paper, all to t
 - **What is common is estimated from the residuals of a two-way layout, method x training.** All differences hold the
   same trainings of the one method: where these agree by luck, all variances of differences are too small together, and
   alike at that. The residuals of the methods are all but independent.
-- **d0 is at most `MOST_BORROWED`.** Two trainings of 26 methods cannot tell a d0 of 4 from an infinite one.
+- **d0 is at most `MOST_BORROWED`.** Two trainings of 30 methods cannot tell a d0 of 4 from an infinite one.
 - **The common variance is the mean of all**, and not Smyth's estimate, which is below it: it protects the methods whose
   trainings differ by more than those of most.
 - **No variance becomes smaller**: V is replaced by (d0 V0 + (n - 1) V) / (d0 + n - 1) where that is larger.

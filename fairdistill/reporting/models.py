@@ -334,6 +334,7 @@ def _trained(record: Record) -> dict:
         "kind": record.parameters.method.kind,
         "needs_group": bool(record.needs_group),
         "randomised": bool(record.randomised),
+        "chosen_epoch": record.parameters.training.keep == "best",
         "device": record.device or "",
         "cost": np.nan if cost is None else cost,
     }

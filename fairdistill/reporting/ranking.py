@@ -59,8 +59,8 @@ def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
     and cost_with_bases the same with the trainings of the models that it stands on: of processor time on a CPU and of
     time on a GPU, means over seeds, and missing where one of the two is not known or they ran on different kinds of
     device. base names the model that the method stands on; needs_group says whether the group of an image has to be
-    known when it is classified, needs_validation whether the method is fitted on a validation split, and randomised
-    whether it draws labels at random.
+    known when it is classified, needs_validation whether a validation split is needed, on which the method is fitted or
+    the epoch of its weights chosen, and randomised whether it draws labels at random.
 
     For each reference R, and each metric M: M_minus_R, the difference over the seeds that both have, with `_low` and
     `_high`; `_p`, which agrees with the interval (missing for a single training); `_d0`, the degrees of freedom that
@@ -154,16 +154,18 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     names = [*PLACE, "seed", "fold"]
     of_training = {tuple(run[name] for name in names): run for run in trained.to_dict("records")}
 
-    def chain(run: Mapping) -> list[Mapping]:
-        """A training, and those of the models that it stands on."""
-        if not run["base_method"]:
+    def chain(run: Mapping | None) -> list[Mapping | None]:
+        """A training, and those of the models that it stands on; None for one that is not known."""
+        if run is None or not run["base_method"]:
             return [run]
         below = run["dataset"], run["base_architecture"], run["base_method"], run["seed"], run["fold"]
-        return [run, *chain(of_training[below])]
+        return [run, *chain(of_training.get(below))]
 
-    def seconds(runs: Sequence[Mapping]) -> float:
-        """What trainings cost; nan where they ran on different kinds of device."""
-        return sum(run["cost"] for run in runs) if len({run["device"] for run in runs}) == 1 else np.nan
+    def seconds(runs: Sequence[Mapping | None]) -> float:
+        """What trainings cost; nan where one is not known, or they ran on different kinds of device."""
+        known = [run for run in runs if run is not None]
+        of_one_kind = len(known) == len(runs) and len({run["device"] for run in known}) == 1
+        return sum(run["cost"] for run in known) if of_one_kind else np.nan
 
     whole = runs[IDENTITY].merge(trained, on=IDENTITY)
     whole = whole.assign(of_all=[seconds(chain(run)) for run in whole.to_dict("records")], base=_bases(whole))
@@ -176,7 +178,7 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
             | {name: found[name].iloc[0] for name in ("base", "needs_group", "randomised")}
             | {
                 "family": settings.family if settings else "",
-                "needs_validation": bool(settings and settings.needs_validation),
+                "needs_validation": bool(settings and settings.needs_validation) or bool(found["chosen_epoch"].any()),
                 "device": found["device"].iloc[0] if found["device"].nunique() == 1 else "",
                 "cost": of_seeds["cost"],
                 "cost_with_bases": of_seeds["of_all"],
@@ -250,4 +252,5 @@ def _word(row: Mapping) -> str:
     if not row["p_holm"] < SIGNIFICANT:
         return UNDECIDED
     below, above = WORDS[row["metric"]]
-    return below if row["difference"] < 0 else above
+    # p and the interval are of the corrected difference, and the observed one may lie on the other side of zero
+    return below if row["corrected"] < 0 else above

@@ -11,8 +11,8 @@ from fairdistill.reporting.tables import INTERVAL_NOTE, NOTE, alone, latex, mark
 from fairdistill.settings.methods import TEACHER
 
 INTRODUCTION = (
-    "Each method was trained with the same images, network, budget and seeds. Methods are ranked by the mean of DEO_A "
-    "over the seeds; the teacher has no rank. Accuracy, DEO_A and DEO_M are fractions: mean ± sd over n seeds, and the "
+    "Each table is of one data set and one architecture. Methods are ranked by the mean of DEO_A over the seeds; the "
+    "teacher has no rank. Accuracy, DEO_A and DEO_M are fractions: mean ± sd over n seeds, and the "
     f"95 % interval. {NOTE} {INTERVAL_NOTE}"
 )
 READING = [
@@ -21,15 +21,17 @@ READING = [
     "**Cost**: the training as a multiple of that of `{standard}`, in processor time on a CPU and in time on a GPU; in "
     "brackets, with the trainings of the models that the method stands on. Empty where that is not known.",
     "**Needs**: the model that the method stands on; *group*, the group of each image at prediction time; "
-    "*validation*, a validation split that it is fitted on; *draws labels*, predictions that are drawn at random.",
+    "*validation*, a validation split, on which it is fitted or its epoch chosen; *draws labels*, predictions that are "
+    "drawn at random.",
 ]
 COMPARISONS = (
     "**Against another method**: the difference, method minus the other, in the models of one seed, with its 95 % "
-    "interval. p agrees with the interval, and is corrected by Holm's method over all methods that are compared with "
-    "the same one in that metric on that data set. It takes two trainings. Where d0 is given, the spread of the "
-    "trainings of all methods counts for that of each, as d0 further degrees of freedom; elsewhere p is rarely small "
-    "with two or three trainings. A method is called fairer, or less accurate, where the corrected p is below 0.05; "
-    "all else is undecided, and not equal."
+    "interval. That of a DEO is about the difference freed of noise, which is not the one printed. p and the words "
+    "agree with the interval. p is corrected by Holm's method over all methods that are compared with the same one in "
+    "that metric on that data set. It takes two trainings. Where d0 is given, the spread of the trainings of all "
+    "methods counts for that of each, as d0 further degrees of freedom; elsewhere p is rarely small with two or three "
+    "trainings. A method is called fairer, or less accurate, where the corrected p is below 0.05; all else is "
+    "undecided, and not equal."
 )
 
 

@@ -49,6 +49,8 @@ class Method(Settings, extra="allow"):
 
 class Training(Fields):
     epochs: int
+    # records of before there was a choice lack it
+    keep: Literal["last", "best"] = Field(default="last")
 
 
 class Parameters(Fields):

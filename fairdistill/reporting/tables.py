@@ -177,16 +177,23 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def latex(table: pd.DataFrame, *, caption: str, label: str) -> str:
-    """Return a table of texts as a LaTeX float with `booktabs` rules, special characters escaped."""
+    """Return a table of texts as a LaTeX float with `booktabs` rules, special characters escaped.
+
+    Tables of intervals are wider than a page. So the float is a page turned sideways, in small type, and a table that
+    is wider still is shrunk to its length.
+    """
     texts = [table.columns, *table.astype(str).to_numpy()]
     rows = [rf"    {' & '.join(map(_escape, row))} \\" for row in texts]
     return "\n".join(
         [
-            r"% \usepackage{booktabs}",
-            r"\begin{table}[t]",
+            r"% \usepackage{adjustbox,booktabs,rotating}",
+            r"\begin{sidewaystable}",
             r"  \centering",
+            r"  \scriptsize",
+            r"  \setlength{\tabcolsep}{3pt}",
             rf"  \caption{{{_escape(caption)}}}",
             rf"  \label{{{label}}}",
+            r"  \begin{adjustbox}{max width=\linewidth}",
             rf"  \begin{{tabular}}{{{'l' * table.shape[1]}}}",
             r"    \toprule",
             rows[0],
@@ -194,7 +201,8 @@ def latex(table: pd.DataFrame, *, caption: str, label: str) -> str:
             *rows[1:],
             r"    \bottomrule",
             r"  \end{tabular}",
-            r"\end{table}",
+            r"  \end{adjustbox}",
+            r"\end{sidewaystable}",
             "",
         ]
     )

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json, replacing, sha256
@@ -67,15 +68,18 @@ def content_digest(paths: Sequence[Path], cache: Path) -> str:
     Returns
     -------
     str
-        64 hexadecimal digits.
+        64 hexadecimal digits. Where one of `paths` is missing, it is that of the last call for these paths: what was
+        made of them does without them.
 
     Raises
     ------
     UserError
-        One of `paths` is missing, or is a folder that holds the working directory.
+        One of `paths` is missing, and there was no such call; or one is a folder that holds the working directory.
     OSError
         A folder cannot be read.
     """
+    names = [str(path) for path in paths]
+    known = _read_cache(cache, names)
     files: dict[str, str] = {}
     for number, path in enumerate(paths):
         if path.is_dir():
@@ -87,9 +91,10 @@ def content_digest(paths: Sequence[Path], cache: Path) -> str:
             files |= {f"{number}/{name}": str(path / name) for name in files_in(path)}
         elif path.is_file():
             files[str(number)] = str(path)
+        elif known.digest:
+            return known.digest
         else:
             raise UserError(f"{path}: there is no such file or folder; give the path of one that is there")
-    known = _read_cache(cache)
     now = time.time_ns()
 
     def look_at(path: str) -> list:
@@ -97,26 +102,35 @@ def content_digest(paths: Sequence[Path], cache: Path) -> str:
         try:
             status = os.stat(path)
             times = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-            before = known.get(path, [])
+            before = known.files.get(path, [])
             return before if before[:3] == times else [*times, sha256(path)]
         except OSError:
             # whoever reads the images says so
             return [0, now, now, "unreadable"]
 
     found = dict(zip(files.values(), in_threads(look_at, files.values()), strict=True))
-    if found != known:
+    lines = "".join(f"{name}\0{found[file][3]}\0" for name, file in sorted(files.items()))
+    digest = hashlib.sha256(os.fsencode(lines)).hexdigest()
+    if (digest, found) != (known.digest, known.files):
         settled = {path: entry for path, entry in found.items() if max(entry[1:3]) < now - SETTLED}
         with replacing(cache) as partial:
-            partial.write_text(json.dumps(settled), encoding="utf-8")
-    digest = hashlib.sha256()
-    for name, file in sorted(files.items()):
-        digest.update(os.fsencode(f"{name}\0{found[file][3]}\0"))
-    return digest.hexdigest()
+            partial.write_text(json.dumps({"paths": names, "digest": digest, "files": settled}), encoding="utf-8")
+    return digest
 
 
-def _read_cache(path: Path) -> dict[str, list]:
+class _Known(NamedTuple):
+    """The last digest of all files, and the size, times and digest of each."""
+
+    digest: str
+    files: dict[str, list]
+
+
+def _read_cache(path: Path, names: list[str]) -> _Known:
+    """What the last call has found; nothing where that was for other paths."""
     try:
         known = parse_json(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
+        if known["paths"] == names:
+            return _Known(known["digest"], known["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return _Known("", {})

@@ -14,7 +14,7 @@ from fairdistill.reporting.ablations import ablations, ablations_latex, ablation
 from fairdistill.reporting.features import read_features
 from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pairs import pair_with_bases
-from fairdistill.reporting.runs import with_settings, write_csv
+from fairdistill.reporting.runs import read_runs, with_settings, write_csv
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.reading import complete
@@ -210,7 +210,7 @@ def test_the_overview_counts_the_comparisons_that_are_clear(table):
     # in the overview once, as what sampling brings
     assert ("method", "balanced - teacher") not in lines
     latex = ablations_latex(table)
-    assert latex.count(r"\begin{table}") == 2
+    assert latex.count(r"\begin{sidewaystable}") == 2
     assert r"utkface\_leaky - UTKFace" in latex
 
 
@@ -266,7 +266,9 @@ def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path,
     assert re.search(r"^\| loss +\| mfd - balanced +\| 1 ", (tmp_path / "a.md").read_text(), flags=re.MULTILINE)
     found = read_models(pattern(tmp_path / "metrics"), study.main_grids)
     write_csv(tmp_path / "runs.csv", with_settings(found.runs, found.settings))
-    again = verify_results.tables(read_files(paths), {"runs.csv": tmp_path / "runs.csv"}, study, read_features([]))
+    published = {"runs.csv": tmp_path / "runs.csv"}
+    listed = read_runs(published["runs.csv"])
+    again = verify_results.tables(read_files(paths), listed, published, study, read_features([]))
     again |= verify_results.ablation_tables(read_files(paths), tmp_path / "a.csv", study)
     assert again["runs.csv"] == (tmp_path / "runs.csv").read_text()
     for name, path in {"ablations.csv": "a.csv", "ablations.md": "a.md", "ablations.tex": "a.tex"}.items():

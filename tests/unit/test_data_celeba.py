@@ -1,5 +1,6 @@
 """CelebA, on a miniature in its exact layout: splits, cells and pixels, and layouts that are wrong."""
 
+import hashlib
 import io
 import zipfile
 
@@ -68,7 +69,9 @@ def test_the_unpacked_folder_gives_the_same_data_set(tmp_path, prepared, mini):
 
 def test_files_that_are_not_the_official_ones_are_noted(tmp_path, mini, monkeypatch):
     paths = write_archives(tmp_path / "archives", *mini)
-    monkeypatch.setitem(celeba.MD5, "list_attr_celeba.txt", celeba._md5(paths[1]))
+    name = "list_attr_celeba.txt"
+    md5 = hashlib.md5(paths[1].read_bytes(), usedforsecurity=False).hexdigest()
+    monkeypatch.setitem(celeba.ARCHIVES, name, celeba.ARCHIVES[name]._replace(md5=md5))
     notes = celeba.prepare(settings(), *paths).notes["files_that_are_not_the_official_ones"]
     assert notes == {"count": 2, "names": ["img_align_celeba.zip", "list_eval_partition.txt"]}
 
@@ -138,6 +141,11 @@ def without(images, *names):
             lambda a, p, i: (a, p + "000009.jpg 2\n", i),
             "list_eval_partition.txt",
             "line 25 has 000009.jpg, which an earlier one has, too",
+        ),
+        (
+            lambda a, p, i: (a, p.replace(" 1\n", " 0\n"), i),
+            "list_eval_partition.txt",
+            "has no validation images",
         ),
         (
             lambda a, p, i: (a, p[:-26], i),
@@ -224,9 +232,10 @@ def test_a_cell_without_an_image_is_named(tmp_path, mini):
     with pytest.raises(UserError) as error:
         prepare_dataset(tmp_path / "d", settings(), paths)
     assert str(error.value) == (
-        "data: celeba has no image that is (Blond_Hair, Male) in its test split, and every (class, group) cell needs "
+        "data: d has no image in the cell (Blond_Hair, Male) of its test split, and every (class, group) cell needs "
         "one; choose another target or group"
     )
+    assert not (tmp_path / "d").exists()
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,23 @@ def test_failed_write_leaves_the_earlier_data_set_whole(tmp_path):
     assert files(tmp_path / "d") == earlier
 
 
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="asks Linux for the peak of the memory")
+def test_the_images_are_never_in_memory_together(tmp_path):
+    n, size = 400, 256
+    p = prepared(images=(np.full((size, size, 3), i % 256, dtype=np.uint8) for i in range(n)), n=n)
+    p.image_size = size
+
+    def of_status(name):
+        return 1024 * int(re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+
+    before = of_status("VmRSS")
+    # the peak is from now on
+    Path("/proc/self/clear_refs").write_text("5")
+    write_dataset(tmp_path / "d", p, {"kind": "tiny"})
+    assert (tmp_path / "d" / "images.npy").stat().st_size > n * size**2 * 3
+    assert of_status("VmHWM") - before < n * size**2 * 3 / 2
+
+
 def test_too_few_images_are_noticed(tmp_path):
     with pytest.raises(ValueError, match="zip"):
         write_dataset(tmp_path / "d", prepared(prepared().images[:20]), {"kind": "tiny"})

@@ -1,5 +1,6 @@
 """The files of a folder, and a digest of what is in them that is not computed twice."""
 
+import json
 import os
 import shutil
 
@@ -84,7 +85,7 @@ def test_files_are_read_once(own, monkeypatch):
 def test_a_file_that_may_still_change_is_read_again(own):
     """Two changes within one tick of the clock leave the same times."""
     digest(own)
-    assert (own / "cache.json").read_text() == "{}"
+    assert json.loads((own / "cache.json").read_text())["files"] == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"a": '])
@@ -92,6 +93,14 @@ def test_a_damaged_cache_is_made_anew(own, content):
     before = digest(own)
     (own / "cache.json").write_bytes(content)
     assert digest(own) == before
+
+
+def test_what_was_made_of_missing_files_does_without_them(own):
+    before = digest(own)
+    (own / "labels.csv").rename(own / "moved.csv")
+    assert digest(own) == before
+    with pytest.raises(UserError, match="gone: there is no such file or folder"):
+        content_digest([own / "photos", own / "gone"], own / "cache.json")
 
 
 def test_what_cannot_be_is_one_line(own, monkeypatch):

@@ -246,6 +246,19 @@ def test_a_model_is_at_chance_up_to_the_share_of_the_largest_class(right, at_cha
     assert [uncertainty[deo]["verdict"] == "at chance" for deo in ("deo_a", "deo_m")] == [at_chance] * 2
 
 
+def test_drawn_labels_are_scored_in_the_place_of_the_most_probable_classes():
+    """The latter are wrong on every image, the former right in group 0 alone."""
+    label, group = np.array([0, 1] * 8), np.array([0] * 8 + [1] * 8)
+    table, names = as_table({"label": label, "group": group, "prediction": 1 - label, "n_classes": 2, "n_groups": 2})
+    drawn = np.where(group == 0, label, 1 - label)
+
+    result = metrics.evaluate(table.assign(prediction=drawn), **names, resamples=10)
+
+    assert (result["accuracy"], result["deo_a"]) == (0.5, 1)
+    assert result["accuracy_per_group"] == {"group 0": 1, "group 1": 0}
+    assert metrics.evaluate(table, **names, resamples=10)["accuracy"] == 0
+
+
 def evaluate(monkeypatch, folder):
     """Run the script on what lies in `folder`; return the path of its output."""
     options = {

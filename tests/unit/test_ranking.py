@@ -1,16 +1,23 @@
 """The comparison of all methods: their order, what they cost and need, and what they are called."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from matplotlib.ft2font import FT2Font
 from synthetic_results import make_constant, make_study, pattern
 
 from fairdistill.evaluation import moderation
 from fairdistill.evaluation.crossed import difference
 from fairdistill.evaluation.seeds import holm
+from fairdistill.reporting import pairs as pairing
+from fairdistill.reporting import ranking
 from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pairs import pair_with_bases
 from fairdistill.reporting.ranking import RANKED, cells_table, pareto_front, rank_methods, read_cells, read_ranking
@@ -26,6 +33,21 @@ GRID = {
     "method": ["teacher", *METHODS],
     "seed": [0, 1],
 }
+
+
+# of a page, in points
+LONG, SHORT = 550, 345
+ROOT = Path(__file__).parents[2]
+FONT = FT2Font(str(Path(mpl.get_data_path(), "fonts", "ttf", "cmr10.ttf")))
+
+
+def points(tex, size):
+    """The width of a text in Computer Modern. Small sizes are wider than the one of 10 pt shrunk, by up to 14 %."""
+    # a letter for each sign that the font lacks
+    plain = re.sub(r"[^\w .,+()\[\]-]|_", "n", re.sub(r"\\text\w+\{\}|\$.*?\$", "M", tex).replace("\\", ""))
+    FONT.set_size(size, 72)
+    FONT.set_text(plain)
+    return 1.14 * FONT.get_width_height()[0] / 64
 
 
 def edit(path, change):
@@ -113,6 +135,14 @@ def test_cost_is_of_time_on_a_gpu_and_missing_where_it_cannot_be_compared(paths)
     assert np.isnan(of(found, "hardt", "shufflenet")["cost_with_bases"])
 
 
+def test_cost_with_bases_is_missing_where_a_base_has_no_metrics(paths):
+    found = rank_methods(read_files([path for path in paths if {"erm", "mfd"} & {*path.parts}]), ["erm"])
+
+    assert of(found, "mfd")["cost"] == 1.5
+    assert np.isnan(of(found, "mfd")["cost_with_bases"])
+    assert of(found, "erm")["cost_with_bases"] == 1
+
+
 def test_without_erm_cost_is_that_of_the_teacher(paths):
     found = rank_methods(read_files([path for path in paths if not {"erm", "hardt"} & {*path.parts}]), ["mfd"])
 
@@ -127,6 +157,16 @@ def test_what_a_method_needs_is_said(table):
     assert of(table, "mfd")[needs].tolist() == ["teacher", False, False, False, "MFD"]
     page = ranking_markdown(table, ["erm", "mfd"])
     assert "| 0.00 (1.00) | erm, group, validation, draws labels |" in page
+
+
+def test_the_choice_of_an_epoch_needs_a_validation_split(paths):
+    few = [path for path in paths if "resnet" in path.parts and {"teacher", "erm", "mfd"} & {*path.parts}]
+    for path in few:
+        edit(path, lambda record: record["parameters"]["training"].update(keep="best"))
+    table = rank_methods(read_files(few), ["erm"])
+
+    assert table["needs_validation"].all()
+    assert "| 1.50 (2.00) | teacher, validation " in ranking_markdown(table, ["erm"])
 
 
 def test_differences_are_those_of_paired_tables_and_p_values_are_of_a_data_set_and_metric(models, table):
@@ -169,7 +209,7 @@ def test_differences_among_many_methods_are_moderated(models, table, monkeypatch
     assert "Against `erm`, d0" not in ranking_markdown(table, ["erm"])
 
 
-def test_words_are_given_where_the_corrected_p_value_is_below_5_percent(paths):
+def test_words_are_given_where_the_corrected_p_value_is_below_5_percent(paths, monkeypatch):
     """Of two trainings with the same answers, only the images make noise."""
     for path in paths:
         if path.name == "seed1.json":
@@ -187,6 +227,18 @@ def test_words_are_given_where_the_corrected_p_value_is_below_5_percent(paths):
     assert "fairer" in set(table["deo_a_minus_teacher_verdict"])
     assert "- Fairer by DEO_A than `teacher`: " in ranking_markdown(table, ["teacher"])
     assert (table.loc[table["role"] == "teacher", "deo_a_minus_teacher_verdict"] == "").all()
+
+    def observed_on_the_other_side(*pairs, **options):
+        found = pairing.differences(*pairs, **options)
+        return found.assign(difference=-found["difference"])
+
+    # the interval and p are of the difference freed of noise
+    monkeypatch.setattr(ranking, "differences", observed_on_the_other_side)
+    other = rank_methods(read_files(paths), ["teacher"])
+    for metric in ("accuracy", "deo_a", "deo_m"):
+        name = f"{metric}_minus_teacher"
+        pd.testing.assert_series_equal(other[f"{name}_verdict"], table[f"{name}_verdict"])
+        assert other[name].tolist() == pytest.approx((-table[name]).tolist(), nan_ok=True)
 
 
 def test_a_single_training_decides_nothing(paths):
@@ -242,10 +294,38 @@ def test_the_script_writes_what_is_read_back(study, models, table, tmp_path, mon
     tex = written["tex"].read_text()
     assert tex == ranking_latex(table, ["erm", "mfd"])
     # the ranking and two comparisons of each architecture
-    assert tex.count(r"\begin{table}") == 6
+    assert tex.count(r"\begin{sidewaystable}") == 6
     assert "adversarial & 0." in tex
     small = ranking_latex(table.assign(deo_a_minus_erm_p_holm=1e-5), ["erm", "mfd"])
     assert r"& \textless{}0.001 &" in small
+
+
+def test_thirty_methods_fit_on_a_page_of_latex(table):
+    """By the text block of the class article at 10 pt, on letter paper, and the widths of Computer Modern."""
+    names = yaml.safe_load((ROOT / "config" / "methods.yaml").read_text())["methods"]
+    assert len(names) == 30
+    one, hardt = of(table, "mfd"), of(table, "hardt")
+    longest = {"base": "resnet34 teacher", "n": 5, "trainings": 5, "at_chance": True, "cost": 10, "cost_with_bases": 20}
+    words = {"accuracy": "less accurate", "deo_a": "fairer", "deo_m": "less fair"}
+    verdicts = {f"{metric}_minus_erm_verdict": word for metric, word in words.items()}
+    rows = [(hardt if name == "hardt" else one).to_dict() | longest | verdicts | {"method": name} for name in names]
+
+    tex = ranking_latex(pd.DataFrame(rows), ["erm"])
+
+    floats = tex.split(r"\begin{sidewaystable}")[1:]
+    assert len(floats) == 2
+    for text in floats:
+        assert r"\scriptsize" in text
+        assert r"\begin{adjustbox}{max width=\linewidth}" in text
+        rows = [row.split(" & ") for row in re.findall(r"^    (.*) \\\\$", text, flags=re.MULTILINE)]
+        assert len(rows) == 31
+        columns = zip(*([points(cell, 7) for cell in row] for row in rows), strict=True)
+        shrunk = min(1, LONG / sum(2 * 3 + max(column) for column in columns))
+        # still to be read
+        assert 7 * shrunk > 5
+        caption = re.search(r"\\caption\{(.*)\}", text)[1]
+        lines = shrunk * len(rows) + 2 + points(caption, 7) / LONG
+        assert 8 * lines < SHORT
 
 
 @pytest.mark.parametrize(

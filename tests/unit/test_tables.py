@@ -138,7 +138,7 @@ def test_latex_escapes_what_has_a_meaning_there(tmp_path):
     assert r"a\_b and c\&d" in text
     assert r"DEO$_A$ & DEO$_M$ \\" in text
     assert r"$\pm$" in text
-    body = text[text.index(r"\begin{table}") :]
+    body = text[text.index(r"\begin{sidewaystable}") :]
     assert not set("%&#") & set(re.sub(r"\\[%&#]| & ", "", body))
     assert "±" not in body
     assert body.count("{") == body.count("}")

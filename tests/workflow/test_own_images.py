@@ -9,7 +9,8 @@ CONFIG = ("data={sets: {own: {kind: folder, images: photos, labels: labels.csv, 
 MADE = "results/tiny/data/own/dataset.json"
 
 
-def test_images_are_seen_when_they_change_and_not_when_they_are_touched(workdir, checkout):
+def test_a_data_set_is_made_anew_after_a_change_of_the_users_own_files(workdir, checkout):
+    """What is touched is no change, and what is made already does without the files."""
     table = write_images(workdir, 20)
     labels = write_table(workdir, table)
     given = ("--configfile", TINY, "--config", *CONFIG)
@@ -19,11 +20,16 @@ def test_images_are_seen_when_they_change_and_not_when_they_are_touched(workdir,
     for path in (labels, *(workdir / "photos").iterdir()):
         os.utime(path)
     assert planned(MADE, *given, **where) == {}
+    (workdir / "photos").rename(workdir / "moved")
+    assert planned(MADE, *given, **where) == {}
+    (workdir / "moved").rename(workdir / "photos")
     write_picture(workdir / "photos" / table["image"][0], 999)
     assert planned(MADE, *given, **where) == {"prepare_dataset": 1}
-    (workdir / "photos").rename(workdir / "moved")
-    lost = snakemake("--dry-run", MADE, *given, **where)
+    other = ("--configfile", TINY, "--config", CONFIG[0].replace("photos", "pictures"), CONFIG[1])
+    lost = snakemake("--dry-run", MADE, *other, **where)
     assert lost.returncode == 1
-    error = "error: config: data.sets.own: photos: there is no such file or folder; give the path of one that is there"
+    error = (
+        "error: config: data.sets.own: pictures: there is no such file or folder; give the path of one that is there"
+    )
     assert error in lost.stdout.splitlines()
     assert (workdir / MADE).exists()

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from fake_gpus import fake_gpus
 from running import ROOT, TINY, copy_configuration, jobs_of, planned, snakemake
+from synthetic_celeba import miniature, write_unpacked
 
 PAPER = {
     "download_dataset": 2,
@@ -120,6 +121,7 @@ def test_features_are_probed_where_the_configuration_says_so(workdir):
 
 def test_the_whole_plan_of_a_study_on_celeba(workdir):
     """Its files are downloaded, unless the user has them; what needs a validation split has the official one."""
+    write_unpacked(workdir / "my faces", *miniature())
     sets = "faces: {kind: celeba}, own: {kind: celeba, target: Smiling, folder: my faces}"
     grid = ("datasets=[faces, own]", "training={keep: best}", f"data={{sets: {{{sets}}}}}")
     done = snakemake("--dry-run", "--printshellcmds", "--configfile", TINY, "--config", *grid, directory=workdir)

@@ -106,6 +106,22 @@ def test_a_seed_that_the_tables_leave_out_is_found(results, checkout):
     assert "tables/runs.csv leaves out tiny digits_s shufflenet student mfd 7" in done.stderr
 
 
+def test_a_base_without_metrics_is_named_and_so_is_what_does_not_follow_without_it(results, checkout):
+    """The other architecture's teacher, on which a student stands."""
+    base = results / "metrics" / "digits_s" / "resnet" / "teacher" / "seed0.json"
+    base.unlink()
+
+    done = verify(results, checkout)
+
+    assert done.returncode == 1
+    first, *others, count = done.stderr.splitlines()
+    assert first == f"{base} is missing"
+    # the costs of that student are no longer known
+    assert [line for line in others if line.startswith("tables/methods.csv: line ")]
+    assert all(line.startswith(("tables/", str(results / "tables"))) for line in others), others
+    assert count == f"error: {len(others) + 1} of the results do not follow from what they are made of"
+
+
 @pytest.mark.parametrize("table", ["runs.csv", "table1.tex", "ablations.md", "methods.md", "paper_vs_reproduced.md"])
 def test_an_altered_table_is_found(results, checkout, table):
     path = results / "tables" / table

@@ -27,8 +27,8 @@ rule prepare_dataset:
         "../../envs/data.yaml"
     threads: threads_of_data
     resources:
-        # 4600 for UTKFace at 256 px, whose images are read whole for their digest
-        mem_mb=6000,
+        # 800 for CIFAR-10S, whose archive is read whole; images are written one at a time
+        mem_mb=2000,
         runtime=60,
     params:
         last_failure=last_failure(f"{LOGS}/prepare_dataset/{{dataset}}{{draw}}.log"),

@@ -47,7 +47,8 @@ JUDGES_CONCLUSIONS = judges_conclusions(STUDY, Path(ROOT, "config/paper_values.c
 def archives_of(wildcards):
     """The raw archives that a data set is made from; none where nothing has to be downloaded."""
     settings = STUDY.data.sets[wildcards.dataset]
-    # an archive that was copied anew is no other archive: its contents are checked
+    # An archive that was copied anew is no other archive: its contents are checked. Of the user's own files the contents
+    # are compared, see `content_of_own_files`.
     return [] if settings.own_files else [ancient(f"resources/{name}") for name in settings.archives]
 
 

@@ -35,20 +35,18 @@ def threads_of_data(wildcards):
 
 
 def code_of_data(wildcards):
-    """Version of the code that makes a data set, and of the user's own images, where it is made from these."""
+    """Version of the code that makes a data set, and of the user's own files, where it is made from these."""
     code = code_version("scripts.prepare_dataset", STUDY.data.sets[wildcards.dataset].implementation)
-    return code + content_of_own_images(wildcards.dataset)
+    return code + content_of_own_files(wildcards.dataset)
 
 
 @functools.cache
-def content_of_own_images(dataset):
-    """A digest of the images and the table that a data set is made from; empty where it is made from others."""
-    settings = STUDY.data.sets[dataset]
-    if not settings.settings_of_paths:
+def content_of_own_files(dataset):
+    """A digest of the user's own files that a data set is made from; empty where there are none."""
+    if not (files := STUDY.data.sets[dataset].own_files):
         return ""
     try:
-        paths = [Path(path) for path in settings.own_files]
-        digest = content_digest(paths, Path(".snakemake", "own_images", f"{dataset}.json"))
+        digest = content_digest([Path(path) for path in files], Path(".snakemake", "own_files", f"{dataset}.json"))
     except (UserError, OSError) as error:
         sys.exit(f"error: config: data.sets.{dataset}: {error}")
     return f"-{digest[:12]}"
