@@ -315,6 +315,12 @@ def test_several_columns_of_groups_are_combined(own):
     assert [group[table["image"][row]] for row in (0, 1, 22, 23)] == [0, 1, 2, 3]
 
 
+def test_one_group_or_one_class_is_refused(own):
+    folder, table = own
+    error = refused(folder, table.assign(group="all", label="any"))
+    assert "columns with one value: 2 (the label is always any, the group (group) is always all); there have" in error
+
+
 def test_cells_that_are_empty_or_too_small_are_named(own):
     folder, table = own
     table = table[(table["label"] == "cat") | (table["group"] == "indoors")]

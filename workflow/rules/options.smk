@@ -46,7 +46,9 @@ def content_of_own_files(dataset):
     if not (files := STUDY.data.sets[dataset].own_files):
         return ""
     try:
-        digest = content_digest([Path(path) for path in files], Path(".snakemake", "own_files", f"{dataset}.json"))
+        digest = content_digest(
+            [Path(path) for path in files], Path(".snakemake", "own_files", f"{dataset}.json")
+        )
     except (UserError, OSError) as error:
         sys.exit(f"error: config: data.sets.{dataset}: {error}")
     return f"-{digest[:12]}"
