@@ -11,6 +11,7 @@ from typing import NamedTuple
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json, replacing, sha256
 from fairdistill.runtime.parallel import in_threads
+from fairdistill.runtime.progress import Progress
 
 # file managers leave them in folders that they have shown
 IGNORED = ("Thumbs.db", "desktop.ini")
@@ -81,34 +82,36 @@ def content_digest(paths: Sequence[Path], cache: Path) -> str:
     names = [str(path) for path in paths]
     known = _read_cache(cache, names)
     files: dict[str, str] = {}
-    for number, path in enumerate(paths):
-        if path.is_dir():
-            if Path.cwd().is_relative_to(path.resolve()):
+    for number, given in enumerate(paths):
+        if given.is_dir():
+            if Path.cwd().is_relative_to(given.resolve()):
                 raise UserError(
-                    f"{path}: holds the working directory, which each run changes; put the images into a folder of "
+                    f"{given}: holds the working directory, which each run changes; put the images into a folder of "
                     "their own"
                 )
-            files |= {f"{number}/{name}": str(path / name) for name in files_in(path)}
-        elif path.is_file():
-            files[str(number)] = str(path)
+            files |= {f"{number}/{name}": str(given / name) for name in files_in(given)}
+        elif given.is_file():
+            files[str(number)] = str(given)
         elif known.digest:
             return known.digest
         else:
-            raise UserError(f"{path}: there is no such file or folder; give the path of one that is there")
+            raise UserError(f"{given}: there is no such file or folder; give the path of one that is there")
     now = time.time_ns()
 
-    def look_at(path: str) -> list:
-        """Size, times and digest of a file."""
-        try:
-            status = os.stat(path)
-            times = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-            before = known.files.get(path, [])
-            return before if before[:3] == times else [*times, sha256(path)]
-        except OSError:
-            # whoever reads the images says so
-            return [0, now, now, "unreadable"]
-
-    found = dict(zip(files.values(), in_threads(look_at, files.values()), strict=True))
+    found: dict[str, list] = {}
+    changed = []
+    for path in files.values():
+        times = _size_and_times(path)
+        before = known.files.get(path, [])
+        if times and before[:3] == times:
+            found[path] = before
+        else:
+            found[path] = [*(times or [0, now, now]), "unreadable"]
+            changed.append(path)
+    progress = Progress("comparing the content of files", len(changed))
+    for done, (path, read) in enumerate(zip(changed, in_threads(_digest_of, changed), strict=True), 1):
+        found[path][3] = read
+        progress.step(done)
     lines = "".join(f"{name}\0{found[file][3]}\0" for name, file in sorted(files.items()))
     digest = hashlib.sha256(os.fsencode(lines)).hexdigest()
     if (digest, found) != (known.digest, known.files):
@@ -116,6 +119,22 @@ def content_digest(paths: Sequence[Path], cache: Path) -> str:
         with replacing(cache) as partial:
             partial.write_text(json.dumps({"paths": names, "digest": digest, "files": settled}), encoding="utf-8")
     return digest
+
+
+def _size_and_times(path: str) -> list[int] | None:
+    """Size and times of a file; None where it cannot be read, as whoever reads the images says."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _digest_of(path: str) -> str:
+    try:
+        return sha256(path)
+    except OSError:
+        return "unreadable"
 
 
 class _Known(NamedTuple):
