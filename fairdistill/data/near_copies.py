@@ -16,6 +16,7 @@ A family is a connected component: all images that a chain of near-identical pai
 
 import hashlib
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import imagehash
 import numpy as np
@@ -23,6 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
+from fairdistill.runtime.parallel import in_threads
+from fairdistill.runtime.progress import Progress
 
 THRESHOLD = 40
 CANDIDATE = 64
@@ -58,43 +62,73 @@ def families(images: Iterable[NDArray[np.uint8]], *, threshold: int = THRESHOLD)
     >>> families([one, other, one[:, ::-1]]).tolist()
     [0, 1, 0]
     """
-    hashes, mirrored, gray = _describe(images)
-    family = np.arange(len(hashes))
-    # word by word, as they are compared
-    hashes, mirrored = (np.ascontiguousarray(words.T) for words in (hashes, mirrored))
-    for start in range(0, len(family), ROWS):
+    return families_of(map(describe, images), threshold=threshold)
+
+
+class Description(NamedTuple):
+    """What is compared of an image: the bits of its hash and of its mirror image's (32 bytes), and its gray values."""
+
+    bits: bytes
+    mirrored: bytes
+    gray: bytes
+
+
+def describe(image: NDArray[np.uint8]) -> Description:
+    """Return what `families_of` compares of an image, uint8 (H, W, 3)."""
+    full = Image.fromarray(image).convert("L")
+    small = full.resize((HASHED_PX, HASHED_PX), Image.Resampling.LANCZOS)
+    return Description(
+        _hash(small, image),
+        _hash(ImageOps.mirror(small), image[:, ::-1]),
+        full.resize((COMPARED_PX, COMPARED_PX), Image.Resampling.BILINEAR).tobytes(),
+    )
+
+
+def families_of(descriptions: Iterable[Description], *, threshold: int = THRESHOLD) -> NDArray[np.int64]:
+    """Return the family of each image by its description, as `families` does."""
+    hashes, mirrored, gray = _tables(descriptions)
+    family = np.arange(len(gray))
+    progress = Progress("comparing images", len(gray))
+
+    def near_in_rows(start: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         rows = slice(start, start + ROWS)
+        found = []
         # the median makes the two ways to mirror a pair differ in a few bits, so all pairs are compared both ways
         for others, flip, first in ((hashes, 1, start), (mirrored, -1, 0)):
-            for column in range(first, len(family), COLUMNS):
+            for column in range(first, len(gray), COLUMNS):
                 columns = slice(column, column + COLUMNS)
                 i, j = _near(hashes[:, rows], others[:, columns], gray[rows], gray[columns, :, ::flip], threshold)
-                family = _join(family, i + start, j + column)
+                if len(i):
+                    found.append((i + start, j + column))
+        return found
+
+    starts = range(0, len(gray), ROWS)
+    for start, found in zip(starts, in_threads(near_in_rows, starts), strict=True):
+        for i, j in found:
+            family = _join(family, i, j)
+        progress.step(min(start + ROWS, len(gray)))
     return family
 
 
-def _describe(images: Iterable[NDArray[np.uint8]]) -> tuple[NDArray, NDArray, NDArray]:
-    """Return the hashes of the images and of their mirror images, uint64 (n, 4) each, and uint8 (n, 24, 24) in gray."""
-    hashes, mirrored, gray = [], [], []
-    for image in images:
-        full = Image.fromarray(image).convert("L")
-        small = full.resize((HASHED_PX, HASHED_PX), Image.Resampling.LANCZOS)
-        hashes.append(_hash(small, image))
-        mirrored.append(_hash(ImageOps.mirror(small), image[:, ::-1]))
-        gray.append(np.asarray(full.resize((COMPARED_PX, COMPARED_PX), Image.Resampling.BILINEAR)))
+def _tables(descriptions: Iterable[Description]) -> tuple[NDArray, NDArray, NDArray]:
+    """Return the hashes of the images and of their mirror images, uint64 (4, n) each, and uint8 (n, 24, 24) in gray."""
+    parts = list(zip(*descriptions, strict=True)) or [(), (), ()]
+    hashes, mirrored, gray = (b"".join(part) for part in parts)
+    # word by word, as they are compared
     words = (
-        np.array(bits, dtype=np.uint8).reshape(-1, HASH_SIZE**2 // 8).view(np.uint64) for bits in (hashes, mirrored)
+        np.ascontiguousarray(np.frombuffer(bits, dtype=np.uint64).reshape(-1, HASH_SIZE**2 // 64).T)
+        for bits in (hashes, mirrored)
     )
-    return *words, np.array(gray, dtype=np.uint8).reshape(-1, COMPARED_PX, COMPARED_PX)
+    return *words, np.frombuffer(gray, dtype=np.uint8).reshape(-1, COMPARED_PX, COMPARED_PX)
 
 
-def _hash(small: Image.Image, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the 256 bits of an image, (32,), from its reduced gray version."""
+def _hash(small: Image.Image, image: NDArray[np.uint8]) -> bytes:
+    """Return the 256 bits of an image from its reduced gray version."""
     darkest, lightest = small.getextrema()
     if darkest == lightest:
         # no frequency but zero, so that all such images would be alike; a digest of as many bits finds the identical
-        return np.frombuffer(hashlib.sha256(image.tobytes()).digest(), dtype=np.uint8)
-    return np.packbits(imagehash.phash(small, HASH_SIZE, highfreq_factor=HASHED_PX // HASH_SIZE).hash)
+        return hashlib.sha256(image.tobytes()).digest()
+    return np.packbits(imagehash.phash(small, HASH_SIZE, highfreq_factor=HASHED_PX // HASH_SIZE).hash).tobytes()
 
 
 def _near(

@@ -83,7 +83,8 @@ def prepare_dataset(
     settings
         The settings of one kind of data set. Its `implementation` makes the data set.
     archives
-        Paths of the archives, in the order of `settings.archives`.
+        Paths of the archives, in the order of `settings.archives`, or of the user's own files, in that of
+        `settings.settings_of_paths`.
     seed
         The seed of the models that the data set is for, where the settings make draws depend on it.
 
@@ -98,8 +99,9 @@ def prepare_dataset(
         An archive or a seed that is needed is missing, an archive is not the published one, or a (class, group) cell of
         a split would be empty.
     """
-    if len(archives) != len(settings.archives):
-        names = " ".join(settings.archives)
+    made_from = settings.archives or settings.settings_of_paths
+    if len(archives) != len(made_from):
+        names = " ".join(made_from)
         what = (
             f"is made from {names}; give the path of each, in this order," if names else "needs no archive; give none"
         )
@@ -112,7 +114,7 @@ def prepare_dataset(
     return write_dataset(folder, prepared, settings.to_json(), seed=seed if settings.per_seed else None)
 
 
-def set_aside_validation(prepared: Prepared, share: float, seed: int, *, name: str) -> Prepared:
+def set_aside_validation(prepared: Prepared, share: float | None, seed: int, *, name: str) -> Prepared:
     """Move a share of the training images of each fold to its validation split.
 
     Of the m training images of each (class, group) cell, exactly round(share * m) are moved. They are the first in a
@@ -125,9 +127,10 @@ def set_aside_validation(prepared: Prepared, share: float, seed: int, *, name: s
     Parameters
     ----------
     prepared
-        A data set with the splits "train" and "test"; it is left as it is.
+        A data set with the splits "train" and "test"; it is left as it is. Where it has a validation split already,
+        nothing is drawn.
     share
-        In [0, 1); 0 makes no validation split.
+        In [0, 1); 0 and None make no validation split.
     seed
         Decides which images are moved.
     name
@@ -138,7 +141,7 @@ def set_aside_validation(prepared: Prepared, share: float, seed: int, *, name: s
     UserError
         A cell has fewer images without a copy than would have to be moved.
     """
-    if share == 0:
+    if not share or (prepared.samples[prepared.split_columns] == "validation").any(axis=None):
         return prepared
     samples = prepared.samples.reset_index(drop=True)
     has_copy = np.zeros(len(samples), dtype=bool)

@@ -18,14 +18,14 @@ import itertools
 import random
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from fairdistill.data.archives import ArchiveError, Published, digest_of_files, read_members
+from fairdistill.data.archives import ArchiveError, Published, digest_of_files, read_folders
 from fairdistill.data.near_copies import families
 from fairdistill.data.preparing import Prepared
 from fairdistill.data.reading import split_columns
@@ -47,24 +47,42 @@ AGE_EDGES = [20, 40]
 GROUPS = ["White", "Black", "Asian", "Indian"]
 OTHERS = len(GROUPS)
 FILE_SIZE = 200  # edge of the published images, in pixels
+CROPPED = ".jpg.chip.jpg"
+PART = "crop_part1"
 # only the start of a name: one name has a space before ".jpg", and one has no dot there
 NAME = re.compile(r"(?P<age>\d+)_[01]_(?P<race>[0-4])_\d")
 
 
 def verified_members(archive: Path) -> dict[str, bytes]:
-    """Return the archive's JPEG files by name, after checking their number and the digest of names and contents.
+    """Return the published JPEG files by name, after checking their number and the digest of names and contents.
+
+    Parameters
+    ----------
+    archive
+        UTKFace.tar.gz as it is published or unpacked to a .tar, another packing of it, such as Kaggle's .zip, or the
+        folder. There may be other folders beside the one with the faces, such as `crop_part1`, a part of them.
 
     Raises
     ------
     ArchiveError
-        The archive is damaged, a member of it is unsafe (see `read_members`), or a file is missing or altered.
+        The archive is damaged, a member of it is unsafe (see `read_folders`), or a file is missing or altered.
     """
-    members = read_members(archive, lambda name: name.endswith(".jpg") and not name.startswith("."))
+    folders = read_folders(archive, lambda name: name.endswith(".jpg") and not name.startswith("."))
+    # the faces are in one folder, beside which there may be others
+    for members in folders.values():
+        if len(members) == N_FILES and digest_of_files(members.items()) == SHA256:
+            return dict(sorted(members.items()))
+    name, members = max(folders.items(), key=lambda item: len(item[1]), default=("", {}))
+    if members and not any(one.endswith(CROPPED) for one in members):
+        raise ArchiveError(
+            archive,
+            f"holds the faces in the wild (such as {min(members)}), which are not cropped",
+            f"take the aligned and cropped faces, whose names end in {CROPPED}",
+        )
+    part = ", as crop_part1 is a part of them" * (PurePosixPath(name).name == PART)
     if len(members) != N_FILES:
-        raise ArchiveError(archive, f"holds {len(members)} images in place of {N_FILES}")
-    if digest_of_files(members.items()) != SHA256:
-        raise ArchiveError(archive, "an image has a wrong checksum")
-    return members
+        raise ArchiveError(archive, f"holds {len(members)} images in place of {N_FILES}{part}")
+    raise ArchiveError(archive, "an image has a wrong checksum")
 
 
 ARCHIVES = {"UTKFace.tar.gz": Published(urls=URLS, page=URLS[0], verify=verified_members)}

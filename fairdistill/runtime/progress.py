@@ -64,6 +64,33 @@ class EpochProgress:
         )
 
 
+class Progress:
+    """Logs every `EVERY` seconds how many of some things are done.
+
+    Parameters
+    ----------
+    doing
+        What is done to them, such as "decoding images".
+    total
+        How many there are.
+    """
+
+    EVERY = 10.0  # seconds
+
+    def __init__(self, doing: str, total: int):
+        self.doing, self.total = doing, total
+        self.started = self.said = time.monotonic()
+
+    def step(self, done: int) -> None:
+        """Take note that `done` of them are done."""
+        now = time.monotonic()
+        if now - self.said < self.EVERY or done == self.total:
+            return
+        self.said = now
+        pace = (now - self.started) / done
+        log(f"{self.doing}: {done} of {self.total}, {duration((self.total - done) * pace)} left")
+
+
 def plan_trainings(run: str, logs: Sequence[str]) -> None:
     """Write down which trainings a run of Snakemake has planned, by their log files; nothing where there are none."""
     if not logs:

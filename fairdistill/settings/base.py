@@ -78,7 +78,8 @@ Item = TypeVar("Item")
 # there do they get into the JSON schema.
 READ_WHOLE = _reading(int)
 Whole = Annotated[int, READ_WHOLE]
-Number = Annotated[float, BeforeValidator(_as_float), _reading(float)]
+READ_NUMBER = _reading(float)
+Number = Annotated[float, BeforeValidator(_as_float), READ_NUMBER]
 Flag = Annotated[bool, _reading(lambda text: {"true": True, "false": False}[text.lower()])]
 Text = Annotated[str, Strict()]
 # where null is allowed; Snakemake's `--config` gives it as text

@@ -1,11 +1,23 @@
 """The data sets that a configuration can describe, one class per `kind`."""
 
+import os
+from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairdistill.settings.base import READ_WHOLE, Distinct, Number, OrNull, Settings, Text, Whole
+from fairdistill.settings.base import (
+    READ_NUMBER,
+    READ_WHOLE,
+    AtLeastOne,
+    Distinct,
+    Number,
+    OrNull,
+    Settings,
+    Text,
+    Whole,
+)
 
 CIFAR_SIZE = 32  # pixels
 LARGEST = 1024  # pixels; an image has 3 MB then
@@ -21,10 +33,13 @@ class DataSet(Settings):
         The module that makes data sets of this kind: its `prepare(settings, *archives)`.
     archives
         File names of the archives that the data set is made from; empty where nothing has to be downloaded.
+    settings_of_paths
+        The settings that name the user's own files, where the data set is made from these and from no archive.
     """
 
     implementation: ClassVar[str]
     archives: ClassVar[tuple[str, ...]] = ()
+    settings_of_paths: ClassVar[tuple[str, ...]] = ()
 
     kind: str
     validation: Number = Field(
@@ -80,8 +95,8 @@ class DataSet(Settings):
 
     @property
     def own_files(self) -> list[str]:
-        """Paths of what the user has in the place of each of `archives`; empty where these are downloaded."""
-        return []
+        """Paths of the user's own files that the data set is made from; empty where archives are downloaded."""
+        return [os.path.expanduser(path) for name in self.settings_of_paths if (path := getattr(self, name))]
 
     @property
     def has_validation(self) -> bool:
@@ -182,6 +197,19 @@ class UTKFace(DataSet):
         "byte-identical and the near-identical ones, `drop` the byte-identical ones alone, and `keep` none, which is "
         "the leak that other work has.",
     )
+
+    own_copy: Annotated[Text | None, OrNull] = Field(
+        None,
+        # of no influence on the images, so that no record has it
+        exclude=True,
+        description="What you have of UTKFace: the archive, unpacked by a browser or not, Kaggle's .zip, or a folder, "
+        "with or without `crop_part1` beside the faces; `null` gets the archive from `mirror` or downloads it.",
+    )
+
+    @property
+    def own_files(self) -> list[str]:
+        """Path of `own_copy`; empty where there is none."""
+        return [os.path.expanduser(self.own_copy)] if self.own_copy else []
 
     @model_validator(mode="after")
     def _tests_fit(self) -> Self:
@@ -299,4 +327,128 @@ class Celeba(DataSet):
         return self
 
 
-AnyDataSet = Annotated[Cifar10S | UTKFace | DigitsS | Celeba, Field(discriminator="kind")]
+def _ascending(edges: list[float]) -> list[float]:
+    if not edges or any(low >= high for low, high in pairwise(edges)):
+        raise PydanticCustomError("edges", "needs at least one edge, and each edge above the one before it")
+    return edges
+
+
+class Folder(DataSet):
+    """Images of one's own: a folder of files, and a table that has the class and the group of each.
+
+    What a row of the table may hold, what is refused, and how images are split is in docs/own_images.md.
+    """
+
+    implementation: ClassVar[str] = "fairdistill.data.folder"
+    settings_of_paths: ClassVar[tuple[str, ...]] = ("images", "labels")
+
+    kind: Literal["folder"]
+    # both of no influence on the images, whose content is recorded, so that no record has them
+    images: Annotated[Text | None, OrNull] = Field(
+        None,
+        exclude=True,
+        description="The folder of the images, which may be in folders within it; it has to be given. Nothing is "
+        "written there.",
+    )
+    labels: Annotated[Text | None, OrNull] = Field(
+        None,
+        exclude=True,
+        description="The table with one row for each image, as CSV or TSV in UTF-8, or as Parquet; it has to be given.",
+    )
+    image: Text = Field(
+        "image", description="The column with the path of each image's file, relative to the folder of the images."
+    )
+    label: Text = Field("label", description="The column with the class of each image.")
+    group: Annotated[
+        AtLeastOne[Text],
+        BeforeValidator(
+            lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=Text | AtLeastOne[Text]
+        ),
+    ] = Field(
+        ["group"],
+        description="The column with the group of each image, or a list of columns, whose combinations are the groups.",
+    )
+    # any name that is not blank: a pattern makes the schema of the mapping one without unknown keys
+    bins: dict[Annotated[str, Field(pattern=r"\S")], Annotated[list[Number], AfterValidator(_ascending)]] = Field(
+        {},
+        description="The edges of the intervals that the numbers in a column of classes or groups are put into, by "
+        "column: with `{age: [20, 40]}` these are under 20, 20-39, and 40 and over.",
+    )
+    split: Annotated[Text | None, OrNull] = Field(
+        None,
+        description="The column that says `train`, `validation` or `test` of each image; `null` draws a test split of "
+        "equally many images of each (class, group) cell.",
+    )
+    subject: Annotated[Text | None, OrNull] = Field(
+        None,
+        description="The column that names the person, or the thing, that an image shows: all images of one are in the "
+        "same split. `null` takes each image by itself, less its copies.",
+    )
+    # unlike in the other kinds, where null has no meaning
+    validation: Annotated[Annotated[float, Field(ge=0, lt=1)] | None, OrNull, READ_NUMBER] = Field(  # type: ignore[assignment]
+        None,
+        description="The share of the training images, of each (class, group) cell, that is set aside as the "
+        "validation split; 0 makes none. `null` takes those that the column `split` marks, and none where there is no "
+        "such column.",
+    )
+    test_per_cell: Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, OrNull, READ_WHOLE] = Field(
+        None,
+        description="The number of test images in each (class, group) cell of each fold. `null` takes as many as show "
+        "a DEO of `visible_deo`, but at most half of the smallest cell.",
+    )
+    visible_deo: Number = Field(
+        0.1,
+        ge=0.01,
+        le=0.5,
+        description="The difference in accuracy between two groups of a class that a test split of the chosen size "
+        "shows with power 0.8, at the significance level 0.05 and a mean accuracy of 0.8.",
+    )
+    duplicates: Literal["drop_near", "drop", "keep"] = Field(
+        "drop_near",
+        description="Which images are taken for copies of one, that no two splits may share: with `drop_near` the "
+        "byte-identical and the near-identical ones, with `drop` the byte-identical ones alone, and with `keep` none. "
+        "Where the test split is drawn, one of them is tested at most, and the others are left out.",
+    )
+    on_error: Literal["stop", "skip"] = Field(
+        "stop",
+        description="What becomes of rows and images with a problem: with `stop` they are reported, and no data set is "
+        "made; with `skip` they are reported and left out.",
+    )
+    image_size: Whole = Field(
+        64,
+        ge=8,
+        le=LARGEST,
+        description="The edge of the square images, in pixels, to which the central square of each is resized; the "
+        "cost of training grows with its square.",
+    )
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether a validation split is drawn, or the column `split` has to mark one."""
+        return self.split is not None if self.validation is None else self.validation > 0
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> Self:
+        columns = [self.image, self.label, *self.group, *filter(None, (self.split, self.subject))]
+        for column in columns:
+            if columns.count(column) > 1:
+                what = "takes the column {column} for two things; image, label, group, split and subject differ"
+                raise PydanticCustomError("columns", what, {"column": column})
+        for column in self.bins:
+            if column not in (self.label, *self.group):
+                what = "has bins of the column {column}, which is neither the label nor a group; leave them out"
+                raise PydanticCustomError("bins", what, {"column": column})
+        return self
+
+    @model_validator(mode="after")
+    def _draws_fit(self) -> Self:
+        if self.split is not None and (self.folds > 1 or self.test_per_cell is not None):
+            what = "has the test split that its column `split` marks; leave folds and test_per_cell out, or split"
+            raise PydanticCustomError("split", what)
+        if self.split is not None and "split" in self.per_seed and not self.validation:
+            what = "has nothing that split_seed draws, so it is the same for every seed; leave split out of per_seed"
+            raise PydanticCustomError("per_seed", what)
+        return self
+
+
+AnyDataSet = Annotated[Cifar10S | UTKFace | DigitsS | Celeba | Folder, Field(discriminator="kind")]

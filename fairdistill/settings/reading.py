@@ -73,6 +73,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
         study = read_settings(Study, single, where="config").with_sweeps(sweeps)
     except UnreadableSettings as error:
         raise UserError(f"{error}{_origin(error.unknown, given)}") from None
+    _check_paths(study)
     _check_names(study)
     _check_bases(study)
     _check_layers(study)
@@ -239,6 +240,14 @@ def _origin(path: Keys, given: Mapping[str, Any] | None) -> str:
         f" ({key!r} is not yours: it stands in config/config.yaml, and mappings are merged; "
         f"give your entry another name than {parents[-1]!r})"
     )
+
+
+def _check_paths(study: Study) -> None:
+    """A data set of the user's own files says where they are."""
+    for name, settings in study.data.sets.items():
+        for key in settings.settings_of_paths:
+            if getattr(settings, key) is None:
+                raise UnreadableSettings("config", ("data", "sets", name), f"lacks the key {key!r}")
 
 
 def _check_names(study: Study) -> None:

@@ -252,6 +252,23 @@ def test_a_grid_brings_the_models_that_its_own_stand_on():
     assert all(part["seed"] == main["seed"] and part["dataset"] == main["dataset"] for part in study.with_bases(main))
 
 
+def own(**settings):
+    """A data set of the user's own images, as a part of a configuration."""
+    return dataset(kind="folder", images="photos", labels="labels.csv", **settings)
+
+
+def test_the_settings_of_images_of_ones_own():
+    (settings,) = complete(own(group="sex", bins={"sex": ["1", 2]}) | {"datasets": ["cifar10s"]}).data.sets.values()
+    assert settings.group == ["sex"]
+    assert settings.bins == {"sex": [1.0, 2.0]}
+    assert settings.own_files == ["photos", "labels.csv"]
+    assert {"images", "labels"}.isdisjoint(settings.to_json())
+    assert not settings.has_validation
+    for given in ({"split": "part"}, {"validation": 0.1}, {"split": "part", "validation": "null"}):
+        assert complete(own(**given)).data.sets["cifar10s"].has_validation
+    assert not complete(own(split="part", validation=0)).data.sets["cifar10s"].has_validation
+
+
 NAME = "text of letters, digits, _ and - that begins with a letter or digit"
 MISTAKES = [
     ({"seedz": [0]}, "config has the unknown key 'seedz'; did you mean 'seeds'?"),
@@ -379,6 +396,17 @@ MISTAKES = [
     (dataset(kind="cifar10s", validation=1), "config: data.sets.cifar10s.validation is 1; it must be below 1"),
     (dataset(kind="cifar10"), "config: data.sets.cifar10s.kind is \"cifar10\"; did you mean 'cifar10s'?"),
     (dataset(kind="digits_s", test_fraction=1), "config: data.sets.cifar10s.test_fraction is 1; it must be below 1"),
+    (dataset(kind="folder", images="photos"), "config: data.sets.cifar10s lacks the key 'labels'"),
+    (own(group=[]), "config: data.sets.cifar10s.group is empty; name at least one"),
+    (own(group=3), "config: data.sets.cifar10s.group is 3; it must be a list"),
+    (own(group=["a", "label"]), "config: data.sets.cifar10s takes the column label for two things; image, label,"),
+    (own(bins={"age": [20]}), "config: data.sets.cifar10s has bins of the column age, which is neither the label nor"),
+    (own(bins={"group": [20, 20]}), "config: data.sets.cifar10s.bins.group needs at least one edge, and each edge"),
+    (own(bins={"group": [20, "x"]}), 'config: data.sets.cifar10s.bins.group.1 is "x"; it must be a number'),
+    (own(split="part", folds=2), "config: data.sets.cifar10s has the test split that its column `split` marks; leave"),
+    (own(split="part", per_seed=["split"]), "config: data.sets.cifar10s has nothing that split_seed draws, so"),
+    (own(on_error="go on"), 'config: data.sets.cifar10s.on_error is "go on"; choose one of stop, skip'),
+    (own() | {"training": {"keep": "best"}}, "config: data.sets.cifar10s.validation is 0, but training.keep is best"),
     ({"data": []}, "config: data is []; it must be a mapping"),
     ({"data": {"sets": []}}, "config: data.sets is []; it must be a mapping"),
     ({"data": {"sets": {"c": []}}}, "config: data.sets.c is []; it must be a mapping"),

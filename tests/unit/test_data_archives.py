@@ -2,6 +2,7 @@
 
 import gzip
 import tarfile
+import zipfile
 
 import pytest
 from hypothesis import given, settings
@@ -66,6 +67,33 @@ def test_no_archive_at_all(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(ArchiveError, match=r"a\.tar\.gz: damaged, or not a \.tar\.gz"):
         read_members(path, everything)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"PK\x03\x04", b"PK\x03\x04" + bytes(100)],
+)
+def test_a_damaged_zip_is_one_line(tmp_path, content):
+    path = tmp_path / "a.zip"
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match=r"a\.zip: damaged, or not a \.tar\.gz, \.tar, \.zip or folder \("):
+        read_members(path, everything)
+
+
+def test_a_zip_is_not_unpacked_beyond_the_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a", bytes(600))
+        packed.writestr("b", bytes(600))
+    with pytest.raises(ArchiveError, match="over 1000 bytes, at 'b'"):
+        read_members(path, everything)
+
+
+@pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
+def test_any_compression_is_read_whatever_the_name(tmp_path, compression):
+    archive = pack(tmp_path / "a.tar.gz", [("x/b", b"2"), ("a", b"1")], compression)
+    assert read_members(archive, everything) == {"a": b"1", "b": b"2"}
 
 
 def test_missing_file_keeps_its_own_error(tmp_path):

@@ -309,7 +309,7 @@ def test_files_of_two_data_sets_are_refused(tmp_path):
 
 
 def test_every_kind_is_found():
-    assert [kind.__name__ for kind in kinds(AnyDataSet)] == ["Cifar10S", "UTKFace", "DigitsS", "Celeba"]
+    assert [kind.__name__ for kind in kinds(AnyDataSet)] == ["Cifar10S", "UTKFace", "DigitsS", "Celeba", "Folder"]
 
 
 @pytest.mark.parametrize("kind", kinds(AnyDataSet))
@@ -317,8 +317,8 @@ def test_every_kind_keeps_to_the_interface(kind):
     module = import_module(kind.implementation)
     settings, *archives = inspect.signature(module.prepare).parameters
     assert settings == "settings"
-    assert len(archives) == len(kind.archives)
-    if archives:
+    assert len(archives) == len(kind.archives or kind.settings_of_paths)
+    if kind.archives:
         assert tuple(module.ARCHIVES) == kind.archives
         for published in module.ARCHIVES.values():
             assert all(url.startswith("https://") for url in [*published.urls, published.page])

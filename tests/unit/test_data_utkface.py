@@ -1,5 +1,8 @@
 """UTKFace: labels from names, a balanced test split, and no image in two splits."""
 
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,6 +61,58 @@ def test_label_and_group_come_from_the_name(tmp_path, monkeypatch, name, label, 
     samples = prepare(publish(tmp_path, monkeypatch, members), test_per_cell=1).samples
     sample = samples.set_index("image_id").loc[name]
     assert (sample["label"], utkface.GROUPS[sample["group"]]) == (label, group)
+
+
+def packed_in_zip(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return path
+
+
+def as_people_have_it(tmp_path, kind, members):
+    """The faces as they were downloaded from elsewhere, unpacked by a browser, or unpacked by hand."""
+    part = dict(list(members.items())[::3])
+    faces_and_part = [
+        *((f"UTKFace/{name}", content) for name, content in members.items()),
+        *((f"crop_part1/{name}", content) for name, content in part.items()),
+        # Kaggle's archive has all twice; here one image has another content
+        *((f"utkface_aligned_cropped/crop_part1/{name}", content[::-1]) for name, content in part.items()),
+    ]
+    if kind == "unzipped by a browser":
+        return pack(tmp_path / "UTKFace.tar.gz", faces_and_part[: len(members)], compression="")
+    if kind == "zip":
+        return packed_in_zip(tmp_path / "archive.zip", faces_and_part)
+    folder = tmp_path / "unpacked"
+    for name, content in faces_and_part if kind == "folder and parts" else faces_and_part[: len(members)]:
+        path = folder / (name if kind == "folder and parts" else name.removeprefix("UTKFace/"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["unzipped by a browser", "zip", "folder", "folder and parts"])
+def test_the_faces_are_taken_as_people_have_them(tmp_path, monkeypatch, kind):
+    members = faces()
+    wanted = prepare(publish(tmp_path, monkeypatch, members), test_per_cell=1)
+    own = as_people_have_it(tmp_path, kind, members)
+    settings = UTKFace(kind="utkface", duplicates="drop", test_per_cell=1, own_copy=str(own))
+    found = utkface.prepare(settings, *map(Path, settings.own_files))
+    pd.testing.assert_frame_equal(found.samples, wanted.samples)
+    assert all(np.array_equal(*pair) for pair in zip(found.images, wanted.images, strict=True))
+    assert found.source == wanted.source
+    assert "own_copy" not in settings.to_json()
+
+
+def test_a_part_and_the_faces_in_the_wild_are_refused_with_the_reason(tmp_path, monkeypatch):
+    members = faces()
+    accept_faces(monkeypatch, members)
+    part = [(f"crop_part1/{name}", content) for name, content in list(members.items())[::3]]
+    with pytest.raises(ArchiveError, match=r"holds 20 images in place of 60, as crop_part1 is a part of them; delete"):
+        utkface.verified_members(packed_in_zip(tmp_path / "part.zip", part))
+    wild = [(f"part1/{name.replace('.jpg.chip', '')}", content) for name, content in members.items()]
+    with pytest.raises(ArchiveError, match=r"holds the faces in the wild \(such as .*\), .* end in \.jpg\.chip\.jpg$"):
+        utkface.verified_members(pack(tmp_path / "part1.tar.gz", wild))
 
 
 def test_files_with_incomplete_names_are_counted_and_left_out(tmp_path, monkeypatch):

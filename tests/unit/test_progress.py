@@ -39,6 +39,17 @@ def test_a_long_epoch_says_how_far_it_is_now_and_then(clock, capsys):
     assert len(said) == Loss.reads == 4
 
 
+def test_what_is_done_of_many_things_is_said_now_and_then(clock, capsys):
+    images = progress.Progress("reading images", 100)
+    for done in range(1, 101):
+        clock[0] += 0.25
+        images.step(done)
+    assert capsys.readouterr().err.splitlines() == [
+        "reading images: 40 of 100, 15 s left",
+        "reading images: 80 of 100, 5 s left",
+    ]
+
+
 def test_a_short_epoch_says_nothing_within(clock, capsys):
     epoch = progress.EpochProgress(1, 5, 10, 128)
     for step in range(1, 11):

@@ -1,7 +1,6 @@
 """What a dry run plans, for given configurations; and that the workflow is in good style."""
 
 import json
-import os
 import re
 from collections import Counter
 
@@ -140,35 +139,6 @@ def test_the_whole_plan_of_a_study_on_celeba(workdir):
         assert "folder" not in options
     (tables,) = (options for name, options in commands if name == "aggregate_results")
     assert "--validation results/tiny/tables/validation.csv" in tables
-
-
-def test_a_data_set_is_made_anew_after_a_change_of_the_users_own_files(workdir):
-    files = write_unpacked(workdir / "my faces", *miniature())
-    folder = workdir / "results" / "tiny" / "data" / "own"
-    folder.mkdir(parents=True)
-    for name in ("images.npy", "samples.parquet", "dataset.json"):
-        (folder / name).touch()
-    target = ("results/tiny/models/own/shufflenet/teacher/seed0/weights.safetensors", "--configfile", TINY)
-    given = (*target, "--config", "datasets=[own]", "data={sets: {own: {kind: celeba, folder: my faces}}}")
-    made = (folder / "dataset.json").stat().st_mtime
-    for path in files:
-        os.utime(path, (made + 10, made + 10))
-
-    done = snakemake("--dry-run", *given, directory=workdir)
-    assert jobs_of(done.stdout) == {"prepare_dataset": 1, "train_model": 1}
-    (changed,) = re.findall(r"Updated input files: (.*)", done.stdout)
-    assert sorted(changed.split(", ")) == sorted(f"my faces/{path.name}" for path in files)
-
-    # what is made already does without them; else they are named
-    for path in files:
-        os.utime(path, (made - 10, made - 10))
-    files[1].unlink()
-    assert planned(*given, directory=workdir) == {"train_model": 1}
-    (folder / "dataset.json").unlink()
-    done = snakemake("--dry-run", *given, directory=workdir)
-    assert done.returncode != 0
-    assert "Missing input files for rule prepare_dataset" in done.stdout
-    assert "my faces/list_attr_celeba.txt" in done.stdout
 
 
 def test_a_base_is_trained_and_evaluated_though_the_grid_lacks_it(workdir):

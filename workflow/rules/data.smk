@@ -25,6 +25,7 @@ rule prepare_dataset:
         f"{LOGS}/prepare_dataset/{{dataset}}{{draw}}.log",
     conda:
         "../../envs/data.yaml"
+    threads: threads_of_data
     resources:
         # 800 for CIFAR-10S, whose archive is read whole; images are written one at a time
         mem_mb=2000,

@@ -45,10 +45,11 @@ JUDGES_CONCLUSIONS = judges_conclusions(STUDY, Path(ROOT, "config/paper_values.c
 
 
 def archives_of(wildcards):
-    """The raw archives that a data set is made from, or what the user has in their place; none where none is needed."""
+    """The raw archives that a data set is made from; none where nothing has to be downloaded."""
     settings = STUDY.data.sets[wildcards.dataset]
-    # an archive that was copied anew is no other archive: its contents are checked
-    return settings.own_files or [ancient(f"resources/{name}") for name in settings.archives]
+    # An archive that was copied anew is no other archive: its contents are checked. Of the user's own files the contents
+    # are compared, see `content_of_own_files`.
+    return [] if settings.own_files else [ancient(f"resources/{name}") for name in settings.archives]
 
 
 def base_of(wildcards):

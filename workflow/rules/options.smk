@@ -2,8 +2,11 @@
 import functools
 import json
 import shlex
+import sys
 from pathlib import Path
 
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.folders import content_digest
 from fairdistill.runtime.provenance import code_version
 from fairdistill.settings.study import Place
 
@@ -18,16 +21,37 @@ def as_ordered_json(value):
 
 
 def archives_option(wildcards, input):
-    return f"--archives {shlex.join(input.archives)}" if input.archives else ""
+    files = STUDY.data.sets[wildcards.dataset].own_files or input.archives
+    return f"--archives {shlex.join(files)}" if files else ""
 
 
 def seed_option(wildcards):
     return f"--seed {wildcards.draw.removeprefix('.seed')}" if wildcards.draw else ""
 
 
+def threads_of_data(wildcards):
+    """The user's own images are decoded in several threads (fairdistill/runtime/parallel.py)."""
+    return 8 if STUDY.data.sets[wildcards.dataset].settings_of_paths else 1
+
+
 def code_of_data(wildcards):
-    """Version of the code that makes a data set."""
-    return code_version("scripts.prepare_dataset", STUDY.data.sets[wildcards.dataset].implementation)
+    """Version of the code that makes a data set, and of the user's own files, where it is made from these."""
+    code = code_version("scripts.prepare_dataset", STUDY.data.sets[wildcards.dataset].implementation)
+    return code + content_of_own_files(wildcards.dataset)
+
+
+@functools.cache
+def content_of_own_files(dataset):
+    """A digest of the user's own files that a data set is made from; empty where there are none."""
+    if not (files := STUDY.data.sets[dataset].own_files):
+        return ""
+    try:
+        digest = content_digest(
+            [Path(path) for path in files], Path(".snakemake", "own_files", f"{dataset}.json")
+        )
+    except (UserError, OSError) as error:
+        sys.exit(f"error: config: data.sets.{dataset}: {error}")
+    return f"-{digest[:12]}"
 
 
 @functools.cache

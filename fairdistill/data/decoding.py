@@ -1,0 +1,136 @@
+"""Pictures as cameras, scanners and the web have them become square RGB images of 8 bits a channel.
+
+- A picture is turned as its EXIF orientation says, and its central square is resized by Pillow's bilinear filter, which
+  is antialiased.
+- What is transparent is laid onto white. Of 16 bits a channel the upper 8 are kept. Of an animation or of several pages
+  the first is taken. Colour profiles are ignored.
+
+Only formats of photographs and drawings are read: others, such as EPS, would start further programs.
+"""
+
+import struct
+from contextlib import nullcontext
+from io import BytesIO
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+ORIENTATION = 0x0112  # of EXIF
+TURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+MOST_PIXELS = 89_000_000  # Pillow warns of those with a few more
+LARGE = 16_000_000  # pixels
+# two large pictures are never in memory at once
+_ONE_LARGE = Lock()
+# what Pillow raises for damaged files: its plugins let through whatever the parsing of such a file may raise
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+
+
+class UndecodableError(Exception):
+    """A file that is no picture, or a damaged one; the message says what is wrong with it."""
+
+
+def decode(content: bytes, size: int) -> NDArray[np.uint8]:
+    """Return a picture as a square image.
+
+    Parameters
+    ----------
+    content
+        What the picture's file holds.
+    size
+        The edge of the image, in pixels.
+
+    Returns
+    -------
+    uint8 (size, size, 3)
+
+    Raises
+    ------
+    UndecodableError
+        It is no picture in one of `FORMATS`, is damaged or cut short, or has more than `MOST_PIXELS`.
+    """
+    if not content:
+        raise UndecodableError("the file is empty")
+    Image.init()
+    try:
+        image = Image.open(BytesIO(content), formats=[name for name in FORMATS if name in Image.OPEN])
+    except Image.UnidentifiedImageError:
+        raise UndecodableError("not a picture in a format that is read here") from None
+    except _DAMAGED as error:
+        raise UndecodableError(_reason(error)) from error
+    with image:
+        pixels = image.width * image.height
+        if pixels > MOST_PIXELS:
+            raise UndecodableError(
+                f"{image.width} x {image.height} pixels, which is over {MOST_PIXELS // 10**6} million"
+            )
+        with _ONE_LARGE if pixels > LARGE else nullcontext():
+            try:
+                return _square(image, size)
+            except _DAMAGED as error:
+                raise UndecodableError(_reason(error)) from error
+
+
+def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    # a JPEG is read at a half, a quarter or an eighth of its size, as long as twice the wanted size is left
+    image.draft(None, (2 * size, 2 * size))
+    image.load()
+    # after loading, as Pillow turns a TIFF by itself then
+    orientation = _orientation(image)
+    eight_bits = _of_eight_bits(image)
+    edge = min(eight_bits.size)
+    left, top = ((length - edge) / 2 for length in eight_bits.size)
+    square = eight_bits.resize(
+        (size, size), Image.Resampling.BILINEAR, box=(left, top, left + edge, top + edge), reducing_gap=3.0
+    )
+    if orientation in TURNED:
+        square = square.transpose(TURNED[orientation])
+    if square.mode == "RGBA":
+        square = Image.alpha_composite(Image.new("RGBA", square.size, "white"), square)
+    return np.asarray(square.convert("RGB"))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except _DAMAGED:
+        # a damaged description of a picture that is whole
+        return 1
+
+
+def _of_eight_bits(image: Image.Image) -> Image.Image:
+    """The picture as "L", "RGB" or, where some of it is transparent, "RGBA"."""
+    if image.mode.startswith("I"):
+        # 16 bits, which Pillow gives as such or in 32
+        return Image.fromarray((np.clip(np.asarray(image), 0, 2**16 - 1) >> 8).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, which have no known white; save it with 8 or 16 bits")
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,133 @@
+"""Draw test and validation splits of whole families: images of one person, or copies of one image.
+
+No family is on two sides, whatever its size, and each split has the wanted number of images of each (class, group)
+cell, as far as whole families allow.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from fairdistill.data.preparing import VALIDATION_DRAW
+from fairdistill.data.reading import split_columns
+
+
+def join_families(keys: Iterable[NDArray]) -> NDArray[np.int64]:
+    """Return the finest families (n,) of which each has all images that share a key; each of `keys` is (n,)."""
+    numbers = [np.unique(key, return_inverse=True)[1] for key in keys]
+    n = len(numbers[0])
+    # images and keys are the nodes of a graph; an image has an edge to each of its keys
+    offsets = n + np.cumsum([0, *(number.max(initial=-1) + 1 for number in numbers)])
+    ends = np.concatenate([number + offset for number, offset in zip(numbers, offsets, strict=False)])
+    starts = np.tile(np.arange(n), len(numbers))
+    graph = coo_array((np.ones(len(starts), dtype=bool), (starts, ends)), shape=(offsets[-1], offsets[-1]))
+    return connected_components(graph, directed=False)[1][:n].astype(np.int64)
+
+
+def draw_tests(
+    cell: NDArray, family: NDArray, eligible: NDArray[np.bool_], *, per_cell: int, folds: int, seed: int
+) -> dict[str, NDArray[np.str_]]:
+    """Draw a balanced test split for each fold.
+
+    Parameters
+    ----------
+    cell
+        (n,) the number of each image's (class, group) cell, from 0.
+    family
+        (n,) the number of each image's family.
+    eligible
+        (n,) whether an image may be tested.
+    per_cell
+        The number of test images of each cell and fold.
+
+    Returns
+    -------
+    By the names of `split_columns`, the split (n,) of each image: "test"; "" where others of its family are tested;
+    "train" for all others. A cell may have fewer test images than wanted, where families run out.
+    """
+    columns = {}
+    free = np.ones(len(cell), dtype=bool)
+    wanted = np.full(cell.max() + 1, per_cell)
+    for fold, name in enumerate(split_columns(folds)):
+        rng = np.random.default_rng([seed, fold])
+        drawn = draw_families(cell, family, eligible & free, wanted, rng)
+        free &= ~drawn
+        # a family may have brought more images of another cell than that needs
+        shuffled = rng.permutation(np.flatnonzero(drawn & eligible))
+        rank = pd.Series(cell[shuffled]).groupby(cell[shuffled]).cumcount().to_numpy()
+        tested = np.zeros(len(cell), dtype=bool)
+        tested[shuffled[rank < per_cell]] = True
+        columns[name] = np.where(tested, "test", np.where(drawn, "", "train"))
+    return columns
+
+
+def draw_validation(
+    split: NDArray[np.str_], cell: NDArray, family: NDArray, *, share: float, fold: int, seed: int
+) -> NDArray[np.str_]:
+    """Return the splits (n,) after a share of the training images of each cell has become "validation"."""
+    training = split == "train"
+    wanted = np.round(share * np.bincount(cell[training], minlength=cell.max() + 1)).astype(int)
+    rng = np.random.default_rng([seed, VALIDATION_DRAW, fold])
+    drawn = draw_families(cell, family, training, wanted, rng)
+    return np.where(drawn & training, "validation", split)
+
+
+def draw_families(
+    cell: NDArray, family: NDArray, counted: NDArray[np.bool_], wanted: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Draw families until each cell has as many images among them as are wanted.
+
+    The cells come in the order of their number of images, the smallest first. For each, families with an image in it
+    are drawn at random, of those that bring no cell above what it needs; and where these do not suffice, of the others
+    those first that bring the fewest images too many.
+
+    Parameters
+    ----------
+    cell, family
+        (n,) numbers.
+    counted
+        (n,) the images that count, in families that may be drawn.
+    wanted
+        (cells,)
+
+    Returns
+    -------
+    (n,) whether the family of an image was drawn.
+    """
+    n_cells = len(wanted)
+    pairs, sizes = np.unique(family[counted] * n_cells + cell[counted], return_counts=True)
+    of_family, of_cell = np.divmod(pairs, n_cells)
+    # the part of these arrays that a family has
+    families, first = np.unique(of_family, return_index=True)
+    parts = dict(zip(families.tolist(), map(slice, first, [*first[1:], len(pairs)]), strict=True))
+    have = np.zeros(n_cells, dtype=int)
+    drawn: set[int] = set()
+
+    def draw(one: int) -> None:
+        have[of_cell[parts[one]]] += sizes[parts[one]]
+        drawn.add(one)
+
+    def excess(one: int) -> int:
+        part = parts[one]
+        return int(np.maximum(have[of_cell[part]] + sizes[part] - wanted[of_cell[part]], 0).sum())
+
+    for target in np.argsort(np.bincount(cell[counted], minlength=n_cells), kind="stable"):
+        left = []
+        for one in rng.permutation(of_family[of_cell == target]).tolist():
+            if have[target] >= wanted[target]:
+                break
+            if one in drawn:
+                continue
+            if excess(one):
+                left.append(one)
+            else:
+                draw(one)
+        for one in sorted(left, key=excess):
+            if have[target] >= wanted[target]:
+                break
+            draw(one)
+    return np.isin(family, list(drawn))

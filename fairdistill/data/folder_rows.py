@@ -1,0 +1,132 @@
+"""The rows of a table of images: their files in the folder, their classes and groups."""
+
+import itertools
+import posixpath
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairdistill.data.problems import Problems
+from fairdistill.settings.data import Folder
+
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
+    """Return what finds the file of a path in the table: its name in `files`, "" if it leads out, None if missing."""
+    names = {unicodedata.normalize("NFC", name): name for name in files}
+    # tables may leave the extension out
+    stems: dict[str, str | None] = {}
+    for name, path in names.items():
+        stem = name.removesuffix(PurePosixPath(name).suffix)
+        stems[stem] = None if stem in stems else path
+    within = images.absolute().as_posix()
+
+    def find(value: str) -> str | None:
+        for path in (value, value.replace("\\", "/")):
+            name = posixpath.normpath(path)
+            if posixpath.isabs(name):
+                name = posixpath.relpath(name, within)
+            name = unicodedata.normalize("NFC", name)
+            if name == ".." or name.startswith("../"):
+                return ""
+            if found := names.get(name) or stems.get(name):
+                return found
+        return None
+
+    return find
+
+
+def read_rows(
+    values: pd.DataFrame, settings: Folder, find: Callable[[str], str | None], problems: Problems
+) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Return the rows without a problem, and the names of the classes and groups.
+
+    The columns are image_id, label and group, both as numbers, and split and subject where there are such.
+    """
+    wrong = pd.Series(False, index=values.index)
+
+    def refuse(kind: str, where: pd.Series, details: Iterable[str] | None = None) -> None:
+        rows = where.index[where & ~wrong]
+        shown = [""] * len(rows) if details is None else pd.Series(details, index=values.index)[rows]
+        problems.of_rows(kind, rows, shown)
+        wrong.loc[where] = True
+
+    name = values[settings.image]
+    path = pd.Series([find(one) if one else None for one in name], index=values.index, dtype=object)
+    refuse("rows without the path of an image", name == "")
+    refuse("paths that lead out of the folder", path == "", name)
+    refuse("missing files", path.isna(), name)
+    refuse("empty classes", values[settings.label] == "", name)
+    refuse("empty groups", (values[settings.group] == "").any(axis=1), name)
+    for column in settings.bins:
+        refuse(
+            f"values of {column} that are no numbers",
+            pd.to_numeric(values[column], errors="coerce").isna(),
+            values[column],
+        )
+    rows = pd.DataFrame({"image_id": path})
+    if settings.subject is not None:
+        refuse("rows without a subject", values[settings.subject] == "", name)
+        rows["subject"] = values[settings.subject]
+    if settings.split is not None:
+        rows["split"] = values[settings.split].str.lower().map(SPLIT_NAMES)
+        refuse("splits other than train, validation and test", rows["split"].isna(), values[settings.split])
+    rows, values = rows[~wrong], values[~wrong]
+    label, classes = _coded(values, [settings.label], settings)
+    group, groups = _coded(values, settings.group, settings)
+    return rows.assign(label=label, group=group), classes, groups
+
+
+def _coded(values: pd.DataFrame, columns: Sequence[str], settings: Folder) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the number (n,) of each row's class or group, and the names, in their order.
+
+    Numbers come in the order of their size, text in that of its characters, and intervals in that of their edges. Of
+    several columns the combinations that occur come in the order of the first column, and then of the next.
+    """
+    codes, names = [], []
+    for column in columns:
+        if column in settings.bins:
+            number = pd.to_numeric(values[column])
+            edges = settings.bins[column]
+            codes.append(np.searchsorted(edges, number, side="right"))
+            names.append(_intervals(edges, whole=bool((number % 1 == 0).all())))
+            continue
+        known = values[column].unique()
+        numbers = pd.to_numeric(pd.Series(known), errors="coerce")
+        numeric = bool(numbers.notna().all())
+        order = [known[i] for i in numbers.argsort(kind="stable")] if numeric else sorted(known)
+        codes.append(values[column].map({value: i for i, value in enumerate(order)}).to_numpy(dtype=np.int64))
+        # beside other columns a number by itself says nothing
+        names.append([f"{column} {value}" for value in order] if numeric and len(columns) > 1 else order)
+    if len(columns) == 1:
+        return codes[0], list(names[0])
+    shape = tuple(map(len, names))
+    occurring, code = np.unique(np.ravel_multi_index(codes, shape), return_inverse=True)
+    parts = zip(*np.unravel_index(occurring, shape), strict=True)
+    return code, [" x ".join(name[i] for name, i in zip(names, part, strict=True)) for part in parts]
+
+
+def _intervals(edges: Sequence[float], *, whole: bool) -> list[str]:
+    """Name the intervals that edges part the numbers into; each edge belongs to the interval above it."""
+
+    def between(low: float, high: float) -> str:
+        if not (whole and low % 1 == high % 1 == 0):
+            return f"{low:.15g} to below {high:.15g}"
+        if low == high - 1:
+            return f"{low:.15g}"
+        return f"{low:.15g}-{high - 1:.15g}" if low >= 0 else f"{low:.15g} to {high - 1:.15g}"
+
+    return [
+        f"under {edges[0]:.15g}",
+        *(between(low, high) for low, high in itertools.pairwise(edges)),
+        f"{edges[-1]:.15g} and over",
+    ]

@@ -1,0 +1,464 @@
+"""Images of one's own: tables, paths, problems, classes and groups, splits."""
+
+import os
+import re
+import shutil
+import unicodedata
+
+import numpy as np
+import pandas as pd
+import pytest
+from own_images import write_images, write_picture, write_table
+from PIL import Image
+
+from fairdistill.data import load_dataset
+from fairdistill.data.decoding import decode
+from fairdistill.data.preparing import describe, prepare_dataset
+from fairdistill.evaluation.power import images_for, smallest_difference
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.data import Folder
+
+PER_CELL = 22
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """The folder of the pictures, which nothing writes to, and their table."""
+    folder = tmp_path_factory.mktemp("own")
+    return folder, write_images(folder, PER_CELL)
+
+
+@pytest.fixture
+def own(pictures, tmp_path):
+    """Another folder of the same pictures, which a test may change, and their table."""
+    shutil.copytree(pictures[0] / "photos", tmp_path / "photos")
+    return tmp_path, pictures[1].copy()
+
+
+def make(folder, table, *, name="labels.csv", images=None, **settings):
+    """Prepare a data set from a table and the pictures in `folder`/photos, and read it."""
+    path = write_table(folder, table, name) if isinstance(table, pd.DataFrame) else table
+    given = Folder(**{"kind": "folder", "image_size": 8, **settings})
+    prepare_dataset(folder / "made", given, [images or folder / "photos", path])
+    return load_dataset(folder / "made")
+
+
+def refused(folder, table, **settings):
+    """The error of a data set that cannot be made, which is one line; nothing is written."""
+    with pytest.raises(UserError) as error:
+        make(folder, table, **settings)
+    assert "\n" not in str(error.value)
+    assert not (folder / "made").exists()
+    return str(error.value)
+
+
+def cells(dataset, split):
+    """The number of images of each (class, group) cell of a split."""
+    _, label, group = dataset.split(split)
+    return np.bincount(
+        label * len(dataset.groups) + group, minlength=len(dataset.classes) * len(dataset.groups)
+    ).tolist()
+
+
+def test_images_have_the_classes_groups_and_pixels_of_the_table(own):
+    folder, table = own
+    dataset = make(folder, table)
+    assert (dataset.classes, dataset.groups) == (["cat", "dog"], ["indoors", "outdoors"])
+    assert len(dataset.images) == len(table)
+    by_name = table.set_index("image")
+    for number in range(0, len(table), 7):
+        sample = dataset.samples.iloc[number]
+        row = by_name.loc[sample["image_id"]]
+        assert (dataset.classes[sample["label"]], dataset.groups[sample["group"]]) == (row["label"], row["group"])
+        content = (folder / "photos" / sample["image_id"]).read_bytes()
+        np.testing.assert_array_equal(dataset.images[number], decode(content, 8))
+    # half of each cell, as there are too few for more
+    assert cells(dataset, "test") == [PER_CELL // 2] * 4
+    assert cells(dataset, "train") == [PER_CELL - PER_CELL // 2] * 4
+
+
+def test_the_smallest_deo_is_noted_and_printed(own):
+    info = make(*own).info
+    wanted = round(smallest_difference(PER_CELL // 2), 3)
+    assert info["notes"]["smallest_deo_that_could_be_seen_(level_0.05,_power_0.8,_accuracy_0.8)"] == wanted
+    assert f"smallest deo that could be seen (level 0.05, power 0.8, accuracy 0.8): {wanted}" in describe(info)
+
+
+def test_the_test_split_is_as_large_as_the_deo_that_it_is_to_show_needs(own):
+    dataset = make(*own, visible_deo=0.5)
+    assert images_for(0.5) < PER_CELL // 2 + 1
+    assert cells(dataset, "test") == [images_for(0.5)] * 4
+
+
+def test_no_record_has_the_paths(own):
+    folder, table = own
+    make(folder, table)
+    assert str(folder) not in (folder / "made" / "dataset.json").read_text()
+
+
+@pytest.mark.parametrize("name", ["labels.tsv", "labels.parquet", "labels.CSV"])
+def test_other_formats_of_the_table_give_the_same(own, name):
+    folder, table = own
+    wanted = make(folder, table).info
+    found = make(folder, table, name=name).info
+    assert found["sha256"] == wanted["sha256"]
+    assert found["source"]["images"] == wanted["source"]["images"]
+
+
+def test_a_spreadsheets_csv_is_read(own):
+    """With a byte order mark, semicolons, blanks around values, an empty line and a line break in a field."""
+    folder, table = own
+    wanted = make(folder, table).info["sha256"]
+    lines = [f'{row.image}; {row.label} ;{row.group};"of\n{row.image}"' for row in table.itertuples()]
+    path = folder / "labels.csv"
+    path.write_text("\ufeffimage; label;group;note\r\n" + "\r\n\r\n".join(lines) + "\r\n", encoding="utf-8")
+    assert make(folder, path).info["sha256"] == wanted
+    path.write_text(path.read_text(encoding="utf-8").replace("dog 044.png;", "gone.png;"), encoding="utf-8")
+    # two lines of each row and an empty one: 44 rows of the cats, and the header
+    assert "missing files: 1 (line 134: gone.png)" in refused_of_file(folder, path)
+
+
+def refused_of_file(folder, path):
+    shutil.rmtree(folder / "made")
+    return refused(folder, path)
+
+
+def test_paths_are_found_as_people_write_them(own):
+    """In folders within, absolute, with backslashes, without an extension, composed in another way."""
+    folder, table = own
+    photos = folder / "photos"
+    for number, name in enumerate(("sub folder/ä é.png", "sub folder/c.d.png", "e.png", "f.png")):
+        (photos / name).parent.mkdir(exist_ok=True)
+        stored = unicodedata.normalize("NFD", name)
+        (photos / table["image"][number]).rename(photos / stored)
+        table.loc[number, "image"] = unicodedata.normalize("NFC", name)
+    table.loc[1, "image"] = "sub folder\\c.d.png"
+    table.loc[2, "image"] = str(photos / "e.png")
+    table.loc[3, "image"] = "./f"
+    found = set(make(folder, table).samples["image_id"])
+    assert {unicodedata.normalize("NFD", "sub folder/ä é.png"), "sub folder/c.d.png", "e.png", "f.png"} <= found
+
+
+def test_a_read_only_folder_is_fine(own):
+    folder, table = own
+    before = sorted(os.listdir(folder / "photos"))
+    (folder / "photos").chmod(0o555)
+    try:
+        make(folder, table)
+    finally:
+        (folder / "photos").chmod(0o755)
+    assert sorted(os.listdir(folder / "photos")) == before
+
+
+PROBLEMS = [
+    ("image", "gone.png", "missing files: 1 (line 4: gone.png)"),
+    ("image", "../labels.csv", "paths that lead out of the folder: 1 (line 4: ../labels.csv)"),
+    ("image", "", "rows without the path of an image: 1 (line 4)"),
+    ("label", "", "empty classes: 1 (line 4: cat 002.png)"),
+    ("group", " ", "empty groups: 1 (line 4: cat 002.png)"),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "wanted"), PROBLEMS)
+def test_a_row_with_a_problem_is_named_or_left_out(own, column, value, wanted):
+    folder, table = own
+    table.loc[2, column] = value
+    assert wanted in refused(folder, table)
+    dataset = make(folder, table, on_error="skip")
+    assert len(dataset.images) == len(table) - 1
+    kind = wanted.partition(":")[0].replace(" ", "_")
+    assert dataset.info["notes"][f"rows_left_out_for_{kind}"]["count"] == 1
+    assert "line 4" in describe(dataset.info)
+
+
+def test_one_report_has_all_kinds_of_problems_with_the_numbers_of_the_rows(own, capsys):
+    folder, table = own
+    for row in range(5):
+        table.loc[row, "image"] = f"gone{row}.png"
+    table.loc[6, "label"] = ""
+    (folder / "photos" / table["image"][8]).write_bytes(b"no picture")
+    (folder / "photos" / table["image"][9]).write_bytes(b"")
+    table.loc[30, "image"] = table["image"][40]
+    (folder / "photos" / table["image"][50]).write_bytes((folder / "photos" / table["image"][70]).read_bytes())
+    path = write_table(folder, table)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("a,b\n")
+    error = refused(folder, path)
+    parts = (
+        "rows with more or fewer fields than the header: 1 (line 90)",
+        "missing files: 5 (line 2: gone0.png, line 3: gone1.png, line 4: gone2.png, ...)",
+        "empty classes: 1 (line 8: cat 006.png)",
+        "files that cannot be decoded: 2 (line 10: cat 008.png (not a picture in a format that is read here), "
+        "line 11: cat 009.png (the file is empty))",
+        "images with two classes or groups: 2 (line 52: dog 050.png is as in line 72, line 72: dog 070.png "
+        "is as in line 52)",
+        "mend these rows, or set on_error to skip to leave them out",
+    )
+    for part in parts:
+        assert part in error
+    # the same image in two rows of one class and group is no contradiction
+    assert "line 32" not in error
+    report = capsys.readouterr().out
+    assert (
+        "missing files: 5\n  line 2: gone0.png\n  line 3: gone1.png\n  line 4: gone2.png\n  line 5: gone3.png" in report
+    )
+    # 11 rows have a problem, and one repeats another; 10 images of a cell are left for each side
+    dataset = make(folder, path, on_error="skip", test_per_cell=5)
+    assert len(dataset.images) == len(table) - 11
+    assert dataset.info["notes"]["rows_that_repeat_the_image_of_an_earlier_row"] == 1
+
+
+def test_rows_of_parquet_are_numbered_from_one(own):
+    folder, table = own
+    table.loc[2, "image"] = "gone.png"
+    assert "missing files: 1 (row 3: gone.png)" in refused(folder, table, name="labels.parquet")
+
+
+def test_missing_values_and_numbers_of_parquet(own):
+    folder, table = own
+    table["label"] = np.where(table["label"] == "cat", 2.0, 10.0)
+    table.loc[5, "label"] = np.nan
+    assert "empty classes: 1 (row 6: cat 005.png)" in refused(folder, table, name="labels.parquet")
+    assert make(folder, table, name="labels.parquet", on_error="skip").classes == ["2", "10"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        (
+            {"label": "lable"},
+            "labels.csv: has no column 'lable'; did you mean 'label'? It has 'image', 'label', 'group'",
+        ),
+        ({"subject": "who"}, "labels.csv: has no column 'who'; it has 'image', 'label', 'group'"),
+    ],
+)
+def test_a_column_that_is_not_there_is_one_line(own, settings, wanted):
+    assert refused(*own, **settings).endswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        ("image,label,group\nä.png,cat,a\n".encode("latin-1"), "line 2 is not UTF-8 (it has the byte 0xe4); save"),
+        ("image,label,group\n".encode("utf-16"), "line 1 is not UTF-8 (it has the byte 0xff); save the table as UTF-8"),
+        (b"image,label,group\n\n", "has no row below the names of its columns; give each image a row"),
+        (b"", "line 1 names no columns; a table begins with the names of its columns"),
+        (b'image,label,group\n"a.png,cat,a\n', "line 2 is not readable as CSV (unexpected end of data); mend it"),
+        (b"image,label,label,group\n", "has two columns 'label'; rename one of them"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_one_line(own, content, wanted):
+    folder, _ = own
+    path = folder / "labels.csv"
+    path.write_bytes(content)
+    assert f"{path}: {wanted}" in refused(folder, path)
+
+
+def test_a_damaged_parquet_file_is_one_line(own):
+    folder, _ = own
+    (folder / "labels.parquet").write_bytes(b"PAR1 and no more")
+    assert "labels.parquet: not readable as Parquet (" in refused(folder, folder / "labels.parquet")
+
+
+def test_missing_paths_are_one_line(own):
+    folder, table = own
+    assert "nowhere: there is no such folder" in refused(folder, table, images=folder / "nowhere")
+    assert "labels.csv: no folder, but a file" in refused(folder, table, images=folder / "labels.csv")
+    assert "no.csv: there is no such file" in refused(folder, folder / "no.csv")
+
+
+def test_no_image_at_all_is_one_line(own):
+    folder, table = own
+    table["image"] = "gone.png"
+    error = refused(folder, table, on_error="skip")
+    assert "missing files: 88 (" in error
+    assert error.endswith("empty cells: 1 (all); mend the table, or name another folder")
+
+
+def test_numbers_are_binned(own):
+    folder, table = own
+    table["group"] = np.where(table["group"] == "indoors", "19", "20")
+    table.loc[::4, "group"] = "40"
+    dataset = make(folder, table, bins={"group": [20, 40]}, test_per_cell=2)
+    assert dataset.groups == ["under 20", "20-39", "40 and over"]
+    group = dataset.samples.set_index("image_id")["group"]
+    assert [group[table["image"][row]] for row in (1, 23, 0)] == [0, 1, 2]
+    table.loc[3, "group"] = "old"
+    shutil.rmtree(folder / "made")
+    assert "values of group that are no numbers: 1 (line 5: old)" in refused(folder, table, bins={"group": [20, 40]})
+
+
+@pytest.mark.parametrize(
+    ("edges", "values", "names"),
+    [
+        ([20.0, 40.0], ["1", "40.5"], ["under 20", "20 to below 40", "40 and over"]),
+        ([0.5, 0.75], ["0.1", "0.9"], ["under 0.5", "0.5 to below 0.75", "0.75 and over"]),
+        ([20.0, 21.0, 30.0], ["1", "35"], ["under 20", "20", "21-29", "30 and over"]),
+        ([-10.0, 0.0], ["-20", "35"], ["under -10", "-10 to -1", "0 and over"]),
+    ],
+)
+def test_intervals_are_named_by_their_edges(own, edges, values, names):
+    folder, table = own
+    table["group"] = np.resize(values, len(table))
+    # the bins between have no image
+    error = refused(folder, table, bins={"group": edges})
+    missing = [name for name in names[1:-1] for _ in range(2)]
+    assert f"empty cells: {len(missing)} ((cat, {names[1]})" in error
+
+
+def test_several_columns_of_groups_are_combined(own):
+    folder, table = own
+    table["tail"] = np.resize([0, 1], len(table))
+    dataset = make(folder, table, group=["group", "tail"], test_per_cell=2)
+    assert dataset.groups == ["indoors x tail 0", "indoors x tail 1", "outdoors x tail 0", "outdoors x tail 1"]
+    group = dataset.samples.set_index("image_id")["group"]
+    assert [group[table["image"][row]] for row in (0, 1, 22, 23)] == [0, 1, 2, 3]
+
+
+def test_one_group_or_one_class_is_refused(own):
+    folder, table = own
+    error = refused(folder, table.assign(group="all", label="any"))
+    assert "columns with one value: 2 (the label is always any, the group (group) is always all); there have" in error
+
+
+def test_cells_that_are_empty_or_too_small_are_named(own):
+    folder, table = own
+    table = table[(table["label"] == "cat") | (table["group"] == "indoors")]
+    assert "empty cells: 1 ((dog, outdoors)); every (class, group) cell needs images" in refused(folder, table)
+    table = own[1].drop(index=range(5))
+    error = refused(folder, table)
+    assert "cells that are too small: 1 ((cat, indoors) 17); each needs 20 images that may be tested" in error
+    assert cells(make(folder, table, test_per_cell=4), "test") == [4] * 4
+    shutil.rmtree(folder / "made")
+    assert "each needs 18 images" in refused(folder, table, test_per_cell=17)
+
+
+def test_many_different_numbers_are_said_to_need_bins(own):
+    folder, table = own
+    table["group"] = np.arange(len(table))
+    assert "the column group has 88 different numbers: give it bins" in refused(folder, table)
+
+
+def test_a_split_of_the_table_is_taken_as_it_is(own):
+    folder, table = own
+    table["part"] = np.resize(["train", "Val", "test", "training"], len(table))
+    dataset = make(folder, table, split="part")
+    split = dataset.samples.set_index("image_id")["split"]
+    wanted = {"Val": "validation", "training": "train"}
+    assert (split[table["image"]].to_numpy() == table["part"].replace(wanted).to_numpy()).all()
+    assert "validation" in dataset.info["folds"][0]["counts"]
+    table.loc[7, "part"] = "holdout"
+    shutil.rmtree(folder / "made")
+    error = refused(folder, table, split="part")
+    assert "splits other than train, validation and test: 1 (line 9: holdout)" in error
+
+
+def test_a_split_without_a_cell_is_refused(own):
+    folder, table = own
+    table["part"] = np.where(table.index < 66, "train", "test")
+    error = refused(folder, table, split="part", validation=0)
+    assert "empty cells: 4 ((dog, outdoors) in train, (cat, indoors) in test, (cat, outdoors) in test, ...)" in error
+    assert "change the column part" in error
+
+
+def test_a_validation_split_is_the_columns_or_drawn_or_none(own):
+    folder, table = own
+    table["part"] = np.resize(["train", "test"], len(table))
+    assert "the column part marks none" in refused(folder, table, split="part")
+    assert "validation" not in make(folder, table, split="part", validation=0).info["folds"][0]["counts"]
+    dataset = make(folder, table, split="part", validation=0.25)
+    # round(0.25 * 11)
+    assert cells(dataset, "validation") == [3] * 4
+    assert cells(dataset, "test") == [11] * 4
+    table["part"] = np.resize(["train", "validation", "test", "train"], len(table))
+    shutil.rmtree(folder / "made")
+    error = refused(folder, table, split="part", validation=0.25)
+    assert "the column part marks 22 images, and validation is 0.25" in error
+
+
+def test_copies_in_two_splits_are_named_or_left_out(own):
+    folder, table = own
+    table["part"] = np.resize(["train", "test"], len(table))
+    photos = folder / "photos"
+    # rows 0 and 2 are in training, rows 1 and 3 in test
+    (photos / table["image"][0]).write_bytes((photos / table["image"][1]).read_bytes())
+    with Image.open(photos / table["image"][3]) as image:
+        image.convert("RGB").resize((60, 45)).save(photos / "near.jpg")
+    table.loc[2, "image"] = "near.jpg"
+    error = refused(folder, table, split="part", validation=0)
+    found = "line 2: cat 000.png is in train, and line 3 in test, line 4: near.jpg is in train, and line 5 in test"
+    assert f"copies of an image of another split: 2 ({found})" in error
+    assert "set duplicates to drop" in error
+    assert "copies of an image of another split: 1 (" in refused(
+        folder, table, split="part", validation=0, duplicates="drop"
+    )
+    dataset = make(folder, table, split="part", validation=0, on_error="skip")
+    assert {"cat 000.png", "near.jpg"}.isdisjoint(dataset.samples["image_id"])
+    assert len(make(folder, table, split="part", validation=0, duplicates="keep").images) == len(table)
+
+
+def test_subjects_in_two_splits_are_named_or_left_out(own):
+    folder, table = own
+    table["part"] = np.resize(["train", "test"], len(table))
+    table["who"] = table.index
+    table.loc[6, "who"] = 9
+    error = refused(folder, table, split="part", validation=0, subject="who")
+    assert "images of a subject of another split: 1 (line 8: cat 006.png is in train, and line 11 in test)" in error
+    dataset = make(folder, table, split="part", validation=0, subject="who", on_error="skip")
+    assert len(dataset.images) == len(table) - 1
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_no_subject_and_no_copy_is_on_two_sides(own, folds):
+    """Of subjects of three images, in several cells, and of copies across subjects."""
+    folder, table = own
+    table["who"] = [f"person {number}" for number in np.random.default_rng(0).permutation(len(table)) // 3]
+    photos = folder / "photos"
+    # the same picture of two people, of one cell
+    (photos / table["image"][4]).write_bytes((photos / table["image"][5]).read_bytes())
+    dataset_settings = {"subject": "who", "test_per_cell": 4, "validation": 0.2, "folds": folds}
+    make(folder, table, **dataset_settings)
+    who = table.set_index("image")["who"]
+    for fold in range(folds):
+        dataset = load_dataset(folder / "made", fold)
+        samples = dataset.samples[dataset.samples["split"] != ""]
+        person = samples["image_id"].map(who)
+        # by the copy
+        person = person.replace(who["cat 004.png"], who["cat 005.png"])
+        assert (samples.groupby(person)["split"].nunique() == 1).all()
+        assert cells(dataset, "test") == [4] * 4
+        assert min(cells(dataset, "validation")) >= 2
+        assert not {"cat 004.png", "cat 005.png"} <= set(samples.loc[samples["split"] == "test", "image_id"])
+    if folds == 2:
+        tested = [
+            set(load_dataset(folder / "made", fold).samples.query("split == 'test'")["image_id"]) for fold in (0, 1)
+        ]
+        assert tested[0].isdisjoint(tested[1])
+
+
+def test_the_seed_decides_the_drawn_split(own):
+    folder, table = own
+    digests = [make(folder, table, split_seed=seed).info["sha256"] for seed in (0, 0, 1)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_an_image_that_changes_meanwhile_is_noticed(own, monkeypatch):
+    folder, table = own
+    from fairdistill.data import folder as module
+
+    look = module._look_at_images
+
+    def change_afterwards(*arguments):
+        rows = look(*arguments)
+        write_picture(folder / "photos" / table["image"][0], 999)
+        return rows
+
+    monkeypatch.setattr(module, "_look_at_images", change_afterwards)
+    assert re.search(r"cat 000\.png: was changed while the data set was made", refused_after(folder, table))
+
+
+def refused_after(folder, table):
+    with pytest.raises(UserError) as error:
+        make(folder, table)
+    assert list((folder / "made").iterdir()) == []
+    return str(error.value)

@@ -1,0 +1,88 @@
+"""Splits of whole families."""
+
+import numpy as np
+import pytest
+
+from fairdistill.data.family_splits import draw_families, draw_tests, draw_validation, join_families
+
+
+def test_images_that_share_a_key_are_one_family():
+    person = np.array(["a", "a", "b", "c", "d", "e"])
+    copy = np.array([0, 1, 1, 2, 3, 3])
+    family = join_families([person, copy])
+    # a and b by a copy, d and e by another
+    assert [np.flatnonzero(family == one).tolist() for one in np.unique(family)] == [[0, 1, 2], [3], [4, 5]]
+
+
+def test_one_key_gives_its_families():
+    family = join_families([np.array([7, 3, 7, 1])])
+    assert family[0] == family[2]
+    assert len(np.unique(family)) == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_single_images_give_exactly_what_is_wanted(seed):
+    rng = np.random.default_rng(seed)
+    cell = rng.integers(0, 4, 400)
+    wanted = np.array([5, 0, 17, 60])
+    drawn = draw_families(cell, np.arange(400), np.ones(400, dtype=bool), wanted, rng)
+    assert np.bincount(cell[drawn], minlength=4).tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_families_that_fit_are_preferred_to_large_ones(seed):
+    """One family has half of all images: what the small ones can give is taken from them."""
+    rng = np.random.default_rng(seed)
+    cell = rng.integers(0, 3, 600)
+    family = np.where(np.arange(600) < 300, 0, np.arange(600) // 2)
+    drawn = draw_families(cell, family, np.ones(600, dtype=bool), np.full(3, 40), rng)
+    assert not drawn[0]
+    assert np.bincount(cell[drawn]).tolist() == [40] * 3
+
+
+def test_where_no_family_fits_the_one_with_the_fewest_images_too_many_is_drawn():
+    cell = np.repeat([0, 0, 0, 1], [3, 4, 5, 20])
+    family = np.repeat([0, 1, 2, 3], [3, 4, 5, 20])
+    drawn = draw_families(cell, family, np.ones(32, dtype=bool), np.array([2, 0]), np.random.default_rng(0))
+    assert np.flatnonzero(drawn).tolist() == [0, 1, 2]
+
+
+def test_a_test_split_is_balanced_though_families_bring_more():
+    """Each family has one image of the small cell and nine of the large one."""
+    family = np.arange(500) // 10
+    cell = (np.arange(500) % 10 > 0).astype(int)
+    split = draw_tests(cell, family, np.ones(500, dtype=bool), per_cell=6, folds=1, seed=0)["split"]
+    assert np.bincount(cell[split == "test"]).tolist() == [6, 6]
+    # of the six families, what is not tested is in neither split
+    assert (split == "").sum() == 6 * 10 - 12
+    assert not set(family[split == "train"]) & set(family[split != "train"])
+
+
+def test_images_that_are_not_eligible_stay_in_training():
+    cell = np.zeros(50, dtype=int)
+    eligible = np.arange(50) % 2 == 0
+    split = draw_tests(cell, np.arange(50), eligible, per_cell=10, folds=2, seed=0)
+    for column in ("split0", "split1"):
+        assert (split[column][~eligible] == "train").all()
+        assert (split[column] == "test").sum() == 10
+    assert not ((split["split0"] == "test") & (split["split1"] == "test")).any()
+
+
+def test_validation_takes_its_share_of_training_alone():
+    cell = np.arange(400) % 4
+    split = np.where(np.arange(400) < 100, "test", "train")
+    family = np.arange(400) // 2
+    with_validation = draw_validation(split, cell, family, share=0.2, fold=0, seed=0)
+    assert (with_validation[:100] == "test").all()
+    assert np.bincount(cell[with_validation == "validation"]).tolist() == [15] * 4
+    assert not set(family[with_validation == "validation"]) & set(family[with_validation == "train"])
+
+
+def test_every_image_is_as_likely_to_be_tested():
+    cell = np.zeros(20, dtype=int)
+    everyone = np.ones(20, dtype=bool)
+    count = np.zeros(20)
+    for seed in range(400):
+        count += draw_tests(cell, np.arange(20), everyone, per_cell=5, folds=1, seed=seed)["split"] == "test"
+    # binomial of 400 draws with 1/4: a standard deviation of 8.7
+    assert np.abs(count - 100).max() < 4 * 8.7

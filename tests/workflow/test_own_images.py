@@ -1,0 +1,35 @@
+"""A data set of the user's own images: when it is made anew, and paths that are missing."""
+
+import os
+
+from own_images import write_images, write_picture, write_table
+from running import TINY, planned, snakemake
+
+CONFIG = ("data={sets: {own: {kind: folder, images: photos, labels: labels.csv, image_size: 8}}}", "datasets=[own]")
+MADE = "results/tiny/data/own/dataset.json"
+
+
+def test_a_data_set_is_made_anew_after_a_change_of_the_users_own_files(workdir, checkout):
+    """What is touched is no change, and what is made already does without the files."""
+    table = write_images(workdir, 20)
+    labels = write_table(workdir, table)
+    given = ("--configfile", TINY, "--config", *CONFIG)
+    where = {"project": checkout, "directory": workdir}
+    done = snakemake(MADE, "--cores", 1, *given, **where)
+    assert done.returncode == 0, done.stdout
+    for path in (labels, *(workdir / "photos").iterdir()):
+        os.utime(path)
+    assert planned(MADE, *given, **where) == {}
+    (workdir / "photos").rename(workdir / "moved")
+    assert planned(MADE, *given, **where) == {}
+    (workdir / "moved").rename(workdir / "photos")
+    write_picture(workdir / "photos" / table["image"][0], 999)
+    assert planned(MADE, *given, **where) == {"prepare_dataset": 1}
+    other = ("--configfile", TINY, "--config", CONFIG[0].replace("photos", "pictures"), CONFIG[1])
+    lost = snakemake("--dry-run", MADE, *other, **where)
+    assert lost.returncode == 1
+    error = (
+        "error: config: data.sets.own: pictures: there is no such file or folder; give the path of one that is there"
+    )
+    assert error in lost.stdout.splitlines()
+    assert (workdir / MADE).exists()
