@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the prepared data set")
     parser.add_argument("--name", required=True, help="name of the data set")
-    parser.add_argument("--terms", help="what the images may be used for, where it is not known of the kind of data set")
+    parser.add_argument("--terms", help="what the images may be used for, where the kind of data set does not say it")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
     args = parser.parse_args()
     source = args.data / "dataset.json"

@@ -42,8 +42,8 @@ def main() -> None:
         raise UserError(f"--group {args.group}: the model does not know this group; choose one of {', '.join(known)}")
     if model.preprocessor.needs_group and not (args.group or args.group_column):
         raise UserError(
-            f"{args.model}: the model needs the group of each image ({', '.join(known)}); give --group, or a table with "
-            "a --group-column"
+            f"{args.model}: the model needs the group of each image ({', '.join(known)}); give --group, or a table "
+            "with a --group-column"
         )
 
     # all of them first: a table that cannot be read stops before anything is predicted

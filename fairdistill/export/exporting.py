@@ -11,11 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairdistill.data import ImageDataset
+from fairdistill.data.facts import facts_of
 from fairdistill.evaluation.correctness import from_metrics
-from fairdistill.evaluation.crossed import Trainings, difference
 from fairdistill.evaluation.criteria import MEASURES
+from fairdistill.evaluation.crossed import Trainings, difference
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.evaluation.uncertainty import ABOVE
+from fairdistill.export.files import INT8, MODEL, PREPROCESSOR, RECORD, WEIGHTS
 from fairdistill.export.int8 import choose_calibration, write_int8
 from fairdistill.export.onnx_model import (
     OPSET,
@@ -27,7 +29,7 @@ from fairdistill.export.onnx_model import (
 )
 from fairdistill.export.pictures import crop
 from fairdistill.export.preprocessor import describe
-from fairdistill.export.sessions import MODEL, ExportedModel
+from fairdistill.export.sessions import ExportedModel
 from fairdistill.networks import load_facts, load_method, load_network, save_network
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing, sha256, write_text
@@ -36,9 +38,7 @@ from fairdistill.runtime.provenance import commit, hardware, versions
 from fairdistill.settings.checkpoints import ModelFacts
 from fairdistill.settings.methods import Method
 from fairdistill.settings.networks import Network
-from fairdistill.training.publish import facts_of
 
-INT8, WEIGHTS, PREPROCESSOR, RECORD = "model.int8.onnx", "model.safetensors", "preprocessor.json", "export.json"
 # The largest difference of a probability that is rounding: a training's own predictions may be a GPU's. On one machine
 # differences are below 0.00001.
 TOLERANCE = 1e-3
@@ -121,6 +121,7 @@ def export_model(
     record = {
         **{key: training[key] for key in ("run", "outputs", "classes", "groups")},
         "needs_group": restored.needs_group,
+        "image_size": facts.network_sees,
         "opset": OPSET,
         "agreement": agreement,
         "calibration_images": len(chosen),
@@ -196,7 +197,8 @@ def what_int8_changes(metrics: Mapping[str, Mapping], *, classes: list[str], gro
     """
     names = {"classes": classes, "groups": groups}
     of_both = [
-        Trainings([[from_metrics(metrics[file], **names)]], known=metrics[file]["uncertainty"]) for file in (INT8, MODEL)
+        Trainings([[from_metrics(metrics[file], **names)]], known=metrics[file]["uncertainty"])
+        for file in (INT8, MODEL)
     ]
     found = {}
     for metric, estimate in difference(*of_both).items():

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import onnx
 import torch
@@ -33,6 +34,9 @@ class Predictor(nn.Module):
     facts
         Of the checkpoint.
     """
+
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, network: Classifier, method: Method, facts: ModelFacts):
         super().__init__()
@@ -101,7 +105,8 @@ def write_onnx(path: Path, predictor: Predictor, preprocessor: Preprocessor) -> 
             dynamic_shapes=tuple({0: batch} for _ in inputs),
             verbose=False,
         )
-    model = program.model_proto
+    # it may be none in the signature alone
+    model = cast(torch.onnx.ONNXProgram, program).model_proto
     for value in [*model.graph.input, *model.graph.output]:
         if not value.type.tensor_type.shape.dim[0].dim_param:
             raise ValueError(

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fairdistill.export.files import MODEL
 from fairdistill.export.pictures import read_picture
 from fairdistill.export.preprocessor import Preprocessor
-from fairdistill.export.sessions import MODEL, ExportedModel
+from fairdistill.export.sessions import ExportedModel
 from fairdistill.runtime.errors import UserError
 
 TABLES = {".csv": ",", ".tsv": "\t"}
@@ -53,14 +54,16 @@ class Prediction(NamedTuple):
     probabilities: NDArray[np.float32]
 
 
+# the pixels of an image (size, size, 3), and the code of its group, which is 0 where the model needs none
+Read = tuple[NDArray[np.uint8], int] | Failure
+
+
 def open_model(path: Path, *, threads: int) -> ExportedModel:
     """Open the folder of an exported model, or one of its ONNX files."""
     return ExportedModel(path / MODEL if path.is_dir() else path, threads=threads)
 
 
-def find_images(
-    places: Iterable[Path], *, column: str, group_column: str | None = None
-) -> Iterator[Item | Failure]:
+def find_images(places: Iterable[Path], *, column: str, group_column: str | None = None) -> Iterator[Item | Failure]:
     """Yield the images of folders, with those in folders inside of them, of tables, and single files.
 
     Parameters
@@ -124,7 +127,7 @@ def predict_images(
 ) -> Iterator[Prediction | Failure]:
     """Yield the prediction of each image, or why there is none, in the order of the images.
 
-    Pillow decodes in threads, for it leaves other threads alone meanwhile, and the model runs beside them. At most a few
+    Pillow decodes in threads, where it does not hold the others up, and the model runs beside them. At most a few
     batches are in memory.
 
     Parameters
@@ -139,37 +142,35 @@ def predict_images(
         The name of the group of all images that name none themselves, for a model that needs it.
     """
     items = iter(items)
-    waiting: deque[tuple[Item | Failure, Future | None]] = deque()
+    waiting: deque[tuple[Item | Failure, Future[Read]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
 
         def submit(number: int) -> None:
             for item in islice(items, number):
-                job = None if isinstance(item, Failure) else pool.submit(_read, item, model.preprocessor, group)
-                waiting.append((item, job))
+                waiting.append((item, pool.submit(_read, item, model.preprocessor, group)))
 
         # two batches ahead of the model
         submit(3 * batch_size)
         while waiting:
             batch = [waiting.popleft() for _ in range(min(batch_size, len(waiting)))]
-            read = [item if job is None else job.result() for item, job in batch]
+            read = [job.result() for _, job in batch]
             submit(batch_size)
-            yield from _predict_batch(model, [item for item, _ in batch], read)
+            yield from _predict_batch(model, [item.name for item, _ in batch], read)
 
 
-def _predict_batch(
-    model: ExportedModel, items: Sequence[Item | Failure], read: Sequence[tuple[NDArray, int] | Failure]
-) -> Iterator[Prediction | Failure]:
+def _predict_batch(model: ExportedModel, names: Sequence[str], read: Sequence[Read]) -> Iterator[Prediction | Failure]:
     good = [one for one in read if not isinstance(one, Failure)]
     probabilities: Iterator[NDArray] = iter(())
     if good:
         images, groups = zip(*good, strict=True)
         probabilities = iter(model.predict(np.stack(images), np.array(groups, dtype=np.int64)))
-    for item, one in zip(items, read, strict=True):
-        yield one if isinstance(one, Failure) else Prediction(item.name, next(probabilities))
+    for name, one in zip(names, read, strict=True):
+        yield one if isinstance(one, Failure) else Prediction(name, next(probabilities))
 
 
-def _read(item: Item, preprocessor: Preprocessor, group: str | None) -> tuple[NDArray[np.uint8], int] | Failure:
-    """The pixels of an image and the code of its group, which is 0 where the model needs none."""
+def _read(item: Item | Failure, preprocessor: Preprocessor, group: str | None) -> Read:
+    if isinstance(item, Failure):
+        return item
     code = 0
     if preprocessor.needs_group:
         name = group or item.group

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json
-from fairdistill.settings.base import Settings, Text
+from fairdistill.settings.base import Text
 from fairdistill.settings.checkpoints import ModelFacts
 from fairdistill.settings.reading import read_settings
 

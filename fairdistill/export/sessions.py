@@ -6,10 +6,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from fairdistill.export.files import MODEL
 from fairdistill.export.preprocessor import GROUP, IMAGES, KEY, PROBABILITIES, Preprocessor, read
 from fairdistill.runtime.errors import UserError
 
-MODEL = "model.onnx"
 SEVERE = 3  # of onnxruntime's levels: errors
 
 

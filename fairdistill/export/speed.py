@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def measure(path: Path) -> list[dict[str, float]]:
         for batch in BATCHES:
             images = rng.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
             group = np.zeros(batch, dtype=np.int64)
-            ms = _shortest_ms(lambda images=images, group=group, model=model: model.predict(images, group))
+            ms = _shortest_ms(partial(model.predict, images, group))
             found.append({"batch": batch, "threads": threads, "ms": ms})
     return found
 

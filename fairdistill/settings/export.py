@@ -49,3 +49,7 @@ class Export(Settings):
         description="The carbon intensity of your electricity in g CO2e per kWh, for the carbon in the card; `null` "
         "leaves it out.",
     )
+
+    def for_cards(self) -> dict:
+        """Return what cards are told, as JSON holds it."""
+        return self.model_dump(mode="json", include={"intended_use", "data_terms", "watts", "carbon_intensity"})

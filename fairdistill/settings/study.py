@@ -159,7 +159,10 @@ class Study(Settings):
     def exported(self) -> list[dict[str, list]]:
         """The names of the models to export, as grids; of folds the first alone."""
         can_be = [name for name in self.methods if not self.method(name).draws_labels]
-        chosen = {"method": self.export.methods or can_be or [TEACHER], "seed": self.export.seeds or self.seeds[:1]}
+        chosen: dict[str, list] = {
+            "method": self.export.methods or can_be or [TEACHER],
+            "seed": self.export.seeds or self.seeds[:1],
+        }
         return [grid | chosen for grid in self._grids_of(self.export)]
 
     def _grids_of(self, part: "Ablation | Export | Study") -> list[dict[str, list]]:

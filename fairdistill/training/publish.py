@@ -10,16 +10,13 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.data import ImageDataset, load_dataset
+from fairdistill.data.facts import facts_of
 from fairdistill.networks import Classifier, load_network, save_network
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json, replacing, sha256
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_memory_mb, peak_memory_mb, versions
-from fairdistill.settings.base import settings_of_kind
-from fairdistill.settings.checkpoints import ModelFacts
-from fairdistill.settings.data import AnyDataSet, DataSet
-from fairdistill.settings.methods import Method
 from fairdistill.settings.networks import Network
 from fairdistill.training.computing import choose_computing
 from fairdistill.training.loop import SPLITS, TrainedModel, train
@@ -134,20 +131,6 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         lock.check()
         (job.output / RECORD).unlink(missing_ok=True)
     _finish(job, resume)
-
-
-def facts_of(dataset: ImageDataset, method: Method) -> ModelFacts:
-    """Return what images a model of this data set takes, and what its outputs mean."""
-    return ModelFacts(
-        classes=dataset.classes,
-        groups=dataset.groups,
-        # a kind that the settings do not know, such as that of a test, makes its squares as most do
-        framing=(settings_of_kind(AnyDataSet, dataset.info["kind"]) or DataSet).framing,
-        mean=dataset.mean.tolist(),
-        std=dataset.std.tolist(),
-        method=method.parameters(),
-        **{key: dataset.info[key] for key in ("image_size", "crop", "crop_test")},
-    )
 
 
 def _finish(job: Job, resume: ResumeState) -> None:
