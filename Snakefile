@@ -34,6 +34,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/export.smk"
 
 
 onstart:
@@ -62,3 +63,9 @@ rule figures:
     input:
         tables(),
         figures(),
+
+
+# Models to take away: see docs/export.md.
+rule export:
+    input:
+        exported(),

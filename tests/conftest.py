@@ -8,7 +8,11 @@ import pytest
 TOGETHER = {
     "test_slurm": "slurm",
     "test_conda": "conda",
+    "test_export": "export",
+    "test_export_card": "export",
+    "test_export_predict": "export",
     "test_figures": "study",
+    "test_exports": "study",
     "test_reruns": "study",
     "test_terminal_output": "study",
     "test_verify": "study",

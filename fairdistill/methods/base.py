@@ -238,7 +238,8 @@ class Method(nn.Module):
     def prediction_state(self) -> dict[str, Tensor]:
         """Return what `predict` needs beside the network's weights, by name.
 
-        It is saved in weights.safetensors; `fairdistill.networks.load_method` reads it.
+        It is saved in weights.safetensors; `fairdistill.networks.load_method` reads it. The names are those of the
+        method's own parameters and buffers: an exported model loads them into a method that was trained on nothing.
         """
         return {}
 

@@ -4,7 +4,16 @@ A kind of network is a class in `fairdistill.settings.networks` and the module t
 `build(settings, n_outputs)` makes the two halves of a `Classifier`. To add one, write the two; no rule changes.
 """
 
-from fairdistill.networks.checkpoints import load_method, load_network, save_network
+from fairdistill.networks.checkpoints import load_facts, load_method, load_network, save_network
 from fairdistill.networks.classifier import Classifier, Output, build_network, freeze
 
-__all__ = ["Classifier", "Output", "build_network", "freeze", "load_method", "load_network", "save_network"]
+__all__ = [
+    "Classifier",
+    "Output",
+    "build_network",
+    "freeze",
+    "load_facts",
+    "load_method",
+    "load_network",
+    "save_network",
+]

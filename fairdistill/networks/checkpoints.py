@@ -11,6 +11,7 @@ from torch import Tensor
 from fairdistill.networks.classifier import Classifier, build_network
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json
+from fairdistill.settings.checkpoints import ModelFacts
 from fairdistill.settings.networks import AnyNetwork, Network
 from fairdistill.settings.reading import read_settings
 
@@ -19,7 +20,12 @@ METHOD = "method."
 
 
 def save_network(
-    path: Path | str, network: Classifier, settings: Network, *, method: Mapping[str, Tensor] | None = None
+    path: Path | str,
+    network: Classifier,
+    settings: Network,
+    *,
+    method: Mapping[str, Tensor] | None = None,
+    facts: ModelFacts | None = None,
 ) -> None:
     """Write the weights, with what `load_network` needs to build the network anew as metadata.
 
@@ -27,9 +33,13 @@ def save_network(
     ----------
     method
         Tensors that the method predicts with beside the network, by name; `load_method` reads them.
+    facts
+        What else it takes to predict from the file alone; `load_facts` reads it.
     """
     # one entry alone: safetensors writes several in an order of chance, and equal networks would differ in bytes
     stored = {"settings": settings.to_json(), "n_outputs": network.head.out_features}
+    if facts is not None:
+        stored["model"] = facts.to_json()
     metadata = {"network": json.dumps(stored, sort_keys=True)}
     tensors = network.state_dict() | {f"{METHOD}{name}": tensor for name, tensor in (method or {}).items()}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -74,6 +84,16 @@ def load_method(path: Path | str) -> dict[str, Tensor]:
     """Read what a method predicts with beside the network, as it was given to `save_network`."""
     _, tensors = _read(path)
     return {name.removeprefix(METHOD): tensor for name, tensor in tensors.items() if name.startswith(METHOD)}
+
+
+def load_facts(path: Path | str) -> ModelFacts | None:
+    """Read what images a model takes and what its outputs mean; None where the checkpoint is from before it said so."""
+    metadata, _ = _read(path)
+    try:
+        stored = parse_json(metadata["network"]).get("model")
+    except (ValueError, LookupError, AttributeError) as error:
+        raise UserError(f"{path}: the checkpoint does not name its network; train it with this project") from error
+    return None if stored is None else read_settings(ModelFacts, stored, where=f"{path}: its model")
 
 
 def _read(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -10,10 +10,10 @@ from typing import Any
 from fairdistill.runtime.progress import duration, grid_progress
 
 # rules whose jobs take long enough to say when they start
-LONG = {"download_dataset", "prepare_dataset", "train_model"}
+LONG = {"download_dataset", "prepare_dataset", "train_model", "export_model"}
 TRAINING = "train_model"
 # targets, which collect files and do nothing themselves
-TARGETS = {"all", "figures"}
+TARGETS = {"all", "figures", "export"}
 # What Snakemake says without an event: before it starts jobs this is left out, ...
 NOTES_AT_START = ("Config file ", "Assuming unrestricted shared filesystem usage")
 # ... and after that only this is shown.

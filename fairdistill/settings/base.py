@@ -76,9 +76,8 @@ Item = TypeVar("Item")
 
 # Bounds of the items of a list stand before the reading of text, as in `Annotated[int, Field(ge=0), READ_WHOLE]`: only
 # there do they get into the JSON schema.
-READ_WHOLE = _reading(int)
+READ_WHOLE, READ_NUMBER = _reading(int), _reading(float)
 Whole = Annotated[int, READ_WHOLE]
-READ_NUMBER = _reading(float)
 Number = Annotated[float, BeforeValidator(_as_float), READ_NUMBER]
 Flag = Annotated[bool, _reading(lambda text: {"true": True, "false": False}[text.lower()])]
 Text = Annotated[str, Strict()]

@@ -35,11 +35,24 @@ class DataSet(Settings):
         File names of the archives that the data set is made from; empty where nothing has to be downloaded.
     settings_of_paths
         The settings that name the user's own files, where the data set is made from these and from no archive.
+    framing
+        How an image becomes a square of `image_size` pixels, which new images have to become in the same way:
+        `stretch` resizes both edges, `centre` cuts the central square out first.
+    origin
+        Where the images come from, as Markdown, for the cards of models and data sets.
+    terms
+        What the images may be used for, as far as it is known.
+    terms_url
+        Where that is said; empty where it is said nowhere.
     """
 
     implementation: ClassVar[str]
     archives: ClassVar[tuple[str, ...]] = ()
     settings_of_paths: ClassVar[tuple[str, ...]] = ()
+    framing: ClassVar[Literal["stretch", "centre"]] = "stretch"
+    origin: ClassVar[str] = "images of the user's own"
+    terms: ClassVar[str] = "not known here: ask who made the images, and who is shown in them"
+    terms_url: ClassVar[str] = ""
 
     kind: str
     validation: Number = Field(
@@ -147,6 +160,9 @@ class Cifar10S(Coloured):
 
     implementation: ClassVar[str] = "fairdistill.data.cifar10s"
     archives: ClassVar[tuple[str, ...]] = ("cifar-10-python.tar.gz",)
+    origin: ClassVar[str] = "[CIFAR-10](https://www.cs.toronto.edu/~kriz/cifar.html) (Krizhevsky, 2009), partly grayed"
+    terms: ClassVar[str] = "published without a licence; used for research"
+    terms_url: ClassVar[str] = "https://www.cs.toronto.edu/~kriz/cifar.html"
 
     kind: Literal["cifar10s"]
     skew: Number = Field(0.8, gt=0, lt=1, description=SKEW)
@@ -173,6 +189,9 @@ class UTKFace(DataSet):
 
     implementation: ClassVar[str] = "fairdistill.data.utkface"
     archives: ClassVar[tuple[str, ...]] = ("UTKFace.tar.gz",)
+    origin: ClassVar[str] = "[UTKFace](https://susanqq.github.io/UTKFace/) (Zhang, Song, Qi, CVPR 2017), aligned faces"
+    terms: ClassVar[str] = "non-commercial research alone; each image belongs to its owner"
+    terms_url: ClassVar[str] = "https://susanqq.github.io/UTKFace/"
 
     kind: Literal["utkface"]
     image_size: Whole = Field(
@@ -230,6 +249,12 @@ class DigitsS(Coloured):
     """scikit-learn's handwritten digits, enlarged and tinted orange or blue; they need no download."""
 
     implementation: ClassVar[str] = "fairdistill.data.digits_s"
+    origin: ClassVar[str] = (
+        "[Optical Recognition of Handwritten Digits](https://doi.org/10.24432/C50P49) (Alpaydin and Kaynak, 1998), the "
+        "part of it that comes with scikit-learn, tinted"
+    )
+    terms: ClassVar[str] = "CC BY 4.0"
+    terms_url: ClassVar[str] = "https://creativecommons.org/licenses/by/4.0/"
 
     kind: Literal["digits_s"]
     skew: Number = Field(0.9, gt=0, lt=1, description=SKEW)
@@ -273,6 +298,12 @@ class Celeba(DataSet):
 
     implementation: ClassVar[str] = "fairdistill.data.celeba"
     archives: ClassVar[tuple[str, ...]] = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt")
+    framing: ClassVar[Literal["stretch", "centre"]] = "centre"
+    origin: ClassVar[str] = (
+        "[CelebA](https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html) (Liu et al., ICCV 2015), aligned faces"
+    )
+    terms: ClassVar[str] = "non-commercial research alone; the images are not the property of those who published them"
+    terms_url: ClassVar[str] = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 
     kind: Literal["celeba"]
     validation: Number = Field(0.0, description=OFFICIAL)

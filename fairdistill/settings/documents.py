@@ -11,6 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, kinds
 from fairdistill.settings.data import AnyDataSet
+from fairdistill.settings.export import Export
 from fairdistill.settings.methods import AnyMethod, Base, Erm
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.study import Ablation, Data, Study
@@ -33,6 +34,7 @@ TABLES: dict[str, list[type[Settings]]] = {
     "search": [Search],
     "ablations": [Ablation],
     "training": [Training],
+    "export": [Export],
 }
 
 

@@ -52,6 +52,8 @@ class Method(Settings):
         What kind of remedy the method is; the comparison of all methods has a colour for each family.
     needs_validation
         Whether the method chooses or fits anything, for which it reads the validation split.
+    draws_labels
+        Whether the label of an image is drawn from probabilities: no file of a network alone can hold such a model.
     own_outputs
         What the network puts out where it is not a logit for each class: no other method can stand on such a network.
     layer_setting
@@ -61,6 +63,7 @@ class Method(Settings):
     implementation: ClassVar[str]
     family: ClassVar[Family] = "in-processing"
     needs_validation: ClassVar[bool] = False
+    draws_labels: ClassVar[bool] = False
     own_outputs: ClassVar[str | None] = None
     layer_setting: ClassVar[str] = "layers"
 
@@ -556,6 +559,7 @@ class Hardt(PostProcessing):
     """Equalized odds by post-processing (Hardt, Price, Srebro, NIPS 2016): labels are drawn anew for each group."""
 
     implementation: ClassVar[str] = "fairdistill.methods.hardt:Hardt"
+    draws_labels: ClassVar[bool] = True
 
     kind: Literal["hardt"]
 

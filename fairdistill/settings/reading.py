@@ -80,6 +80,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     _check_sizes(study)
     _check_validation(study)
     _check_search(study)
+    _check_export(study)
     return study
 
 
@@ -390,6 +391,24 @@ def _check_search(study: Study) -> None:
             if not study.data.sets[dataset].has_validation:
                 what = f"is 0, but search.{name} chooses on the validation split; set it to 0.1, say"
                 raise UnreadableSettings("config", ("data", "sets", dataset, "validation"), what)
+
+
+def _check_export(study: Study) -> None:
+    """Only models of the study are exported, and of these none whose labels are drawn at random."""
+    columns = {"datasets": "dataset", "architectures": "architecture", "methods": "method", "seeds": "seed"}
+    for key, column in columns.items():
+        known = list(dict.fromkeys(name for grid in study.all_grids for name in grid[column]))
+        for name in getattr(study.export, key) or []:
+            if name not in known:
+                what = f"names {name!r}, which no grid of the study has; {_choice(name, [str(one) for one in known])}"
+                raise UnreadableSettings("config", ("export", key), what)
+    for name in study.export.methods or []:
+        if study.method(name).draws_labels:
+            what = (
+                f"names {name!r}, whose labels are drawn at random from probabilities: with the most probable class, "
+                "which a file of a network gives, it would not be fair; leave it out"
+            )
+            raise UnreadableSettings("config", ("export", "methods"), what)
 
 
 def _described(model: Place) -> str:

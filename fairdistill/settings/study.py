@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr
 
 from fairdistill.settings.base import AtLeastOne, Flag, Name, OrNull, Settings, Text
 from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
+from fairdistill.settings.export import Export
 from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Base, Erm, Method, Mfd
 from fairdistill.settings.networks import AnyNetwork, ResNet18, ShuffleNetV2
 from fairdistill.settings.sweeps import Line, Search, Sweep, Sweeps, as_text, is_number, lines_of
@@ -123,6 +124,7 @@ class Study(Settings):
         description="The folder of a study, such as `results/paper`, whose numbers are compared with this study's; "
         "`null` for none.",
     )
+    export: Export = Field(Export(), description="What `snakemake export` writes to take away (see below).")
 
     # the sweeps that were resolved when the configuration was read
     _sweeps: Sweeps = PrivateAttr({})
@@ -153,7 +155,17 @@ class Study(Settings):
         parts: list[Ablation | Study] = [*self.ablations, self]
         return [self._grids_of(part) for part in parts]
 
-    def _grids_of(self, part: "Ablation | Study") -> list[dict[str, list]]:
+    @cached_property
+    def exported(self) -> list[dict[str, list]]:
+        """The names of the models to export, as grids; of folds the first alone."""
+        can_be = [name for name in self.methods if not self.method(name).draws_labels]
+        chosen: dict[str, list] = {
+            "method": self.export.methods or can_be or [TEACHER],
+            "seed": self.export.seeds or self.seeds[:1],
+        }
+        return [grid | chosen for grid in self._grids_of(self.export)]
+
+    def _grids_of(self, part: "Ablation | Export | Study") -> list[dict[str, list]]:
         def named(key: str) -> list:
             return getattr(part, key) or getattr(self, key)
 

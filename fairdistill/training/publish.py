@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.data import ImageDataset, load_dataset
+from fairdistill.data.facts import facts_of
 from fairdistill.networks import Classifier, load_network, save_network
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json, replacing, sha256
@@ -102,7 +103,8 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
     with replacing(job.output / RECORD) as record_file, ExitStack() as outputs:
         partial = {name: outputs.enter_context(replacing(job.output / name)) for name in OUTPUTS}
         weights = partial["weights.safetensors"]
-        save_network(weights, trained.network, job.network, method=trained.method.prediction_state())
+        facts = facts_of(dataset, job.method)
+        save_network(weights, trained.network, job.network, method=trained.method.prediction_state(), facts=facts)
         _predictions(dataset, trained).to_parquet(partial["predictions.parquet"], index=False)
         trained.history.to_csv(partial["history.csv"], index=False)
         on_gpu = peak_gpu_memory_mb()

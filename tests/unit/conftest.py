@@ -1,5 +1,7 @@
 """A tiny data set that is learnt in a few steps, without and with a validation split."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,3 +54,42 @@ def tiny_with_validation_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_with_validation(tiny_with_validation_folder):
     return load_dataset(tiny_with_validation_folder)
+
+
+@pytest.fixture(scope="session")
+def cropped_folder(tmp_path_factory):
+    """The tiny data set, whose networks see 6 of the 8 px."""
+    folder = write_tiny(tmp_path_factory.mktemp("cropped") / "tiny", validation=0)
+    info = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps(info | {"crop": 6}))
+    return folder
+
+
+# An export takes seconds, of which most are torch's: the tests of exports share two.
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_folder, tmp_path_factory):
+    """The folder of a model."""
+    from exported_models import train
+
+    return train(tiny_folder, tmp_path_factory.mktemp("trained") / "erm" / "seed0", {"kind": "erm"})
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_folder, trained, tmp_path_factory):
+    """The same, exported."""
+    from exported_models import export
+
+    return export(tiny_folder, trained, tmp_path_factory.mktemp("exported") / "erm")
+
+
+@pytest.fixture(scope="session")
+def exported_of_group(cropped_folder, tmp_path_factory):
+    """A model that needs the group and sees cropped images, exported from a checkpoint that says neither."""
+    from exported_models import export, forget_facts, train
+
+    folder = tmp_path_factory.mktemp("of_group")
+    model = train(cropped_folder, folder / "model", {"kind": "domain_independent", "inference": "own_group"})
+    forget_facts(model)
+    return export(cropped_folder, model, folder / "exported")

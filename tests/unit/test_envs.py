@@ -12,6 +12,7 @@ from fairdistill.runtime.provenance import PROJECT, imported_names, project_modu
 ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {
     "PIL": "pillow",
+    "markdown_it": "markdown-it-py",
     # a part of pydantic
     "pydantic_core": "pydantic",
     "sklearn": "scikit-learn",
@@ -29,14 +30,15 @@ NEWEST = {
     "scikit-learn": "1.9.0",
     "pyarrow": "25.0.0",
 }
-# needed and not imported: pandas reads and writes parquet by pyarrow
-NOT_IMPORTED = {"python", "pyarrow"}
+# needed and not imported: pandas reads and writes parquet by pyarrow, and torch exports by onnxscript
+NOT_IMPORTED = {"python", "pyarrow", "onnxscript"}
 # the packages whose modules a script loads by the names in the settings
 LOADED_BY_NAME = {
     "download_dataset": ["data"],
     "prepare_dataset": ["data"],
     "train_model": ["training/engines", "methods", "networks"],
     "probe_features": ["methods", "networks"],
+    "export_model": ["methods", "networks"],
 }
 
 
@@ -105,7 +107,9 @@ def test_environments_name_ranges_that_conda_forge_can_meet(env):
             assert [int(part) for part in low[1].split(".")] <= newest, package
 
 
-@pytest.mark.parametrize("script", ["evaluate_model", "aggregate_results", "make_table", "plot_comparison"])
+@pytest.mark.parametrize(
+    "script", ["evaluate_model", "aggregate_results", "make_table", "plot_comparison", "make_model_card", "predict"]
+)
 def test_what_follows_the_predictions_needs_no_torch(script):
     assert not {"torch", "torchvision", "safetensors"} & third_party(f"scripts.{script}")
 

@@ -19,10 +19,17 @@ ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 METRICS = ROOT / "results" / "paper" / "metrics" / "cifar10s" / "resnet" / "mfd" / "seed0.json"
 TRAIN = {"fairlearn", "safetensors", "torch", "torchvision"}
+EXPORT = {"huggingface-hub", "markdown-it-py", "mlcroissant", "onnx", "onnxruntime", "onnxscript"}
 # modules whose distribution has another name
-DISTRIBUTIONS = {"PIL": "pillow", "pydantic_core": "pydantic", "sklearn": "scikit-learn"}
-# behind what is imported: pandas reads and writes parquet with it
-NOT_IMPORTED = {"pyarrow"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "huggingface_hub": "huggingface-hub",
+    "markdown_it": "markdown-it-py",
+    "pydantic_core": "pydantic",
+    "sklearn": "scikit-learn",
+}
+# behind what is imported: pandas reads and writes parquet with the one, torch exports with the other
+NOT_IMPORTED = {"pyarrow", "onnxscript"}
 
 IMPORT_EVERYTHING = """
 import importlib, importlib.util, pkgutil, sys
@@ -112,20 +119,22 @@ def imported(folder):
 
 
 NEEDED = requirements(PYPROJECT["project"]["dependencies"])
-EXTRA = requirements(PYPROJECT["project"]["optional-dependencies"]["train"])
+EXTRAS = {name: requirements(lines) for name, lines in PYPROJECT["project"]["optional-dependencies"].items()}
 
 
 def test_the_package_names_what_it_imports_and_nothing_else():
     found = imported(ROOT / "fairdistill")
-    assert set(EXTRA) == TRAIN <= found
-    assert set(NEEDED) == (found | NOT_IMPORTED) - TRAIN
+    assert {name: set(extra) for name, extra in EXTRAS.items()} == {"train": TRAIN, "export": EXPORT}
+    assert found | NOT_IMPORTED >= TRAIN | EXPORT
+    assert set(NEEDED) == (found | NOT_IMPORTED) - TRAIN - EXPORT
 
 
 def test_every_dependency_has_the_bounds_of_requirements_in():
     lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
     developed = requirements(line for line in lines if not line.startswith("#"))
-    assert all(bounds.startswith(">=") for bounds in (NEEDED | EXTRA).values())
-    assert (NEEDED | EXTRA).items() <= developed.items()
+    needed = NEEDED | EXTRAS["train"] | EXTRAS["export"]
+    assert all(bounds.startswith(">=") for bounds in needed.values())
+    assert needed.items() <= developed.items()
 
 
 def test_the_citation_is_of_this_version_and_names_both_papers():

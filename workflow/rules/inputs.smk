@@ -2,8 +2,9 @@
 import sys
 from pathlib import Path
 
+from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.paper import judges_conclusions
-from fairdistill.settings.study import Place
+from fairdistill.settings.study import Place, name_folds
 
 # The models of the main grid, and those that they stand on: what the tables of the study are made from.
 MAIN_GRIDS = STUDY.main_grids
@@ -65,6 +66,33 @@ def data_of(wildcards):
     """The files of the data set that a model is trained on."""
     draw = f".seed{wildcards.seed}" if STUDY.data.sets[wildcards.dataset].per_seed else ""
     return {name: path.format(dataset=wildcards.dataset, draw=draw) for name, path in DATA_FILES.items()}
+
+
+def beside(wildcards):
+    """The files of the model that a card compares its own with: its base, or the teacher; none for a teacher."""
+    names = dict(wildcards)
+    if wildcards.method == TEACHER:
+        return {}
+    other = STUDY.base(Place(wildcards.architecture, wildcards.method)) or Place(
+        wildcards.architecture, TEACHER
+    )
+    names |= other._asdict()
+    patterns = {"base_metrics": METRICS, "base_record": EXPORT_FILES["record"], "base_speed": SPEED}
+    return {name: pattern.format(**names) for name, pattern in patterns.items()}
+
+
+def exported():
+    """The files to take away: models with their cards, and descriptions of their data sets."""
+    # of several folds the first
+    grids = [{**grid, "fold": name_folds(grid["fold"])[:1]} for grid in STUDY.exported]
+    models = [path for grid in grids for pattern in CARD_FILES.values() for path in expand(pattern, **grid)]
+    draws = {
+        (name, f".seed{seed}" if STUDY.data.sets[name].per_seed else "")
+        for grid in grids
+        for name in grid["dataset"]
+        for seed in grid["seed"]
+    }
+    return models + [CROISSANT.format(dataset=dataset, draw=draw) for dataset, draw in sorted(draws)]
 
 
 def tables():

@@ -98,6 +98,30 @@ def training_options(wildcards):
     )
 
 
+@functools.cache
+def code_of_export(architecture, method):
+    """Version of the code that decides what is exported of a model."""
+    return code_version(
+        "scripts.export_model",
+        STUDY.networks[architecture].implementation,
+        STUDY.method(method).implementation.split(":")[0],
+    )
+
+
+def beside_options(wildcards, input):
+    """Names the files of the model that a card compares its own with."""
+    if "base_metrics" not in input.keys():
+        return ""
+    folder = Path(input.base_record).parent
+    return f"--base-metrics {input.base_metrics} --base-exported {folder} --base-speed {input.base_speed}"
+
+
+def terms_option():
+    """What the images may be used for, where the configuration says so."""
+    terms = STUDY.export.data_terms
+    return f"--terms {shlex.quote(terms)}" if terms else ""
+
+
 def reference_options():
     """Names the methods that all others are compared with."""
     return " ".join(f"--reference {name}" for name in STUDY.compared_with)

@@ -24,6 +24,19 @@ MODEL_FILES = {
 METRICS = f"{RESULTS}/metrics/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}.json"
 PROBABILITIES = METRICS.replace(".json", ".parquet")
 FEATURES = f"{RESULTS}/features/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}.json"
+# what is to be taken away
+EXPORTED = f"{RESULTS}/export/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}"
+EXPORT_FILES = {
+    "onnx": f"{EXPORTED}/model.onnx",
+    "int8": f"{EXPORTED}/model.int8.onnx",
+    "weights": f"{EXPORTED}/model.safetensors",
+    "preprocessor": f"{EXPORTED}/preprocessor.json",
+    "record": f"{EXPORTED}/export.json",
+}
+SPEED = f"{EXPORTED}/speed.json"
+CARD_FILES = {"markdown": f"{EXPORTED}/README.md", "html": f"{EXPORTED}/model_card.html"}
+EXPORTED_DATA = f"{RESULTS}/export/{{dataset}}{{draw}}"
+CROISSANT = f"{EXPORTED_DATA}/croissant.json"
 # the name of a model in the names of log files
 MODEL_NAME = "{dataset}.{architecture}.{method}.seed{seed}{fold}"
 TABLES = f"{RESULTS}/tables"

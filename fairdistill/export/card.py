@@ -1,0 +1,424 @@
+"""The card of a model: Markdown with a YAML head, as Hugging Face reads it, and the same as one HTML page.
+
+Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
+"""
+
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from markdown_it import MarkdownIt
+
+from fairdistill.evaluation.correctness import from_metrics
+from fairdistill.evaluation.criteria import MEASURES
+from fairdistill.evaluation.crossed import Trainings, difference
+from fairdistill.evaluation.uncertainty import wilson_interval
+from fairdistill.export.files import INT8, MODEL
+from fairdistill.settings.data import DataSet
+from fairdistill.settings.export import Export
+
+SECONDS_PER_KWH = 3.6e6
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+h2 {{ margin-top: 2.5rem; border-bottom: 1px solid #8888; }}
+table {{ border-collapse: collapse; display: block; overflow-x: auto; }}
+th, td {{ border: 1px solid #8888; padding: 0.25rem 0.6rem; text-align: left; font-variant-numeric: tabular-nums; }}
+code, pre {{ font-family: ui-monospace, monospace; background: #8882; border-radius: 3px; }}
+pre {{ padding: 0.8rem; overflow-x: auto; }}
+code {{ padding: 0 0.2rem; }}
+blockquote {{ margin: 1rem 0; padding: 0.2rem 1rem; border-left: 0.3rem solid #c60; background: #c602; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of one exported model.
+
+    Attributes
+    ----------
+    training
+        The content of its metrics file, which has the record of its training.
+    export, speed
+        The content of its export.json and speed.json.
+    """
+
+    training: Mapping[str, Any]
+    export: Mapping[str, Any]
+    speed: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Network and method."""
+        run = self.training["run"]
+        return f"{run['architecture']} {run['method']}"
+
+    def metrics(self, file: str = MODEL) -> Mapping[str, Any]:
+        """The scores of one of its ONNX files on the test split."""
+        return self.export["metrics"][file]
+
+    def trainings(self, file: str = MODEL) -> Trainings:
+        """The right and wrong answers of one of its files."""
+        metrics = self.metrics(file)
+        answers = from_metrics(metrics, classes=self.export["classes"], groups=self.export["groups"])
+        return Trainings([[answers]], known=metrics["uncertainty"])
+
+
+def model_card(model: Measured, base: Measured | None, data: DataSet, told: Export) -> str:
+    """Return the content of README.md.
+
+    Parameters
+    ----------
+    model
+        The model of the card.
+    base
+        The one that it was distilled from, or the teacher; None for a teacher.
+    data
+        The settings of the data set.
+    told
+        What the configuration says for cards.
+
+    Raises
+    ------
+    ValueError
+        huggingface_hub does not read the card as it was meant.
+    """
+    body = "\n\n".join(paragraph for part in _parts(model, base, data, told) for paragraph in part)
+    head = card_data(model, data, told)
+    text = f"---\n{head.to_yaml()}\n---\n\n{body}\n"
+    # ModelCard.validate would ask Hugging Face's server; that the head is read as it was meant needs none
+    if ModelCard(text).data.to_dict() != head.to_dict():
+        raise ValueError("huggingface_hub reads the head of the card otherwise than it was written")
+    return text
+
+
+def html_page(card: str) -> str:
+    """Return a card as one HTML page that needs no other file."""
+    text = ModelCard(card).text.strip()
+    title = text.partition("\n")[0].removeprefix("# ").replace("\\", "")
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    return PAGE.format(title=html.escape(title), body=body.strip())
+
+
+def card_data(model: Measured, data: DataSet, told: Export) -> ModelCardData:
+    """Return the YAML head."""
+    run = model.training["run"]
+    results = [
+        EvalResult(
+            task_type="image-classification",
+            dataset_type=run["dataset"],
+            dataset_name=run["dataset"],
+            dataset_split="test",
+            metric_type=metric,
+            metric_name=f"{metric} ({kind})",
+            metric_config=kind,
+            metric_value=round(model.metrics(file)[metric], 6),
+        )
+        for file, kind in ((MODEL, "float32"), (INT8, "int8"))
+        for metric in ("accuracy", *MEASURES)
+    ]
+    emitted = carbon(model, told)
+    extra: dict[str, Any] = {}
+    if emitted is not None:
+        extra["co2_eq_emissions"] = {
+            "emissions": float(f"{emitted:.3g}"),
+            "source": f"processor time at {told.watts:g} W a core and {told.carbon_intensity:g} g CO2e per kWh",
+            "training_type": "this training alone",
+            "hardware_used": model.training["hardware"]["cpu"],
+        }
+    return ModelCardData(
+        model_name=f"{run['dataset']} {model.name}",
+        library_name="onnx",
+        pipeline_tag="image-classification",
+        tags=["fairness", "knowledge-distillation", "fairdistill"],
+        license="other",
+        license_name="see-data-and-terms",
+        license_link=data.terms_url or None,
+        eval_results=results,
+        **extra,
+    )
+
+
+def energy(model: Measured, told: Export) -> float | None:
+    """Return the energy of a training in kWh; None where `why_no_energy` says why it is not known."""
+    if why_no_energy(model, told):
+        return None
+    return model.training["cpu_seconds"] * told.watts / SECONDS_PER_KWH
+
+
+def why_no_energy(model: Measured, told: Export) -> str:
+    """Return why the energy of a training is not known; empty where it is."""
+    if model.training["device"] != "cpu":
+        return "the training ran on a GPU, whose power was not measured"
+    if "cpu_seconds" not in model.training:
+        return "the record of the training is from before processor time was recorded"
+    return "" if told.watts else "no power of a core was given (`export.watts`)"
+
+
+def carbon(model: Measured, told: Export) -> float | None:
+    """Return the carbon of a training in g CO2e; None where its energy is not known, or no intensity was given."""
+    used = energy(model, told)
+    return None if used is None or told.carbon_intensity is None else used * told.carbon_intensity
+
+
+def _parts(model: Measured, base: Measured | None, data: DataSet, told: Export) -> Iterator[Iterator[str]]:
+    yield _summary(model, base)
+    yield _use(model, told)
+    yield _data(model, data, told)
+    yield _fairness(model, base)
+    yield _int8(model)
+    yield _size(model, base)
+    yield _limits(model)
+    yield _time(model, base, told)
+    yield _reproduce(model)
+
+
+def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
+    run, metrics = model.training["run"], model.metrics()
+    network, method = (model.training["parameters"][part]["kind"] for part in ("network", "method"))
+    yield f"# {escape(model.name)} on {escape(run['dataset'])}"
+    classes, groups = (", ".join(map(escape, model.export[key])) for key in ("classes", "groups"))
+    stands = f" It was trained from the model {escape(base.name)}." if base and run["base"] else ""
+    yield (
+        f"An image classifier ({network}, trained by the method {method}, seed {run['seed']}) that tells "
+        f"{len(model.export['classes'])} classes: {classes}. Its fairness was measured between "
+        f"{len(model.export['groups'])} groups: {groups}.{stands}"
+    )
+    yield (
+        f"On {metrics['n']} test images its accuracy is {with_interval(metrics, 'accuracy')}, and its DEO_M, the "
+        f"largest gap in accuracy between two groups within a class, is {with_interval(metrics, 'deo_m')}; verdict: "
+        f"{metrics['uncertainty']['deo_m']['verdict']}. Intervals are of 95 %."
+    )
+    for warning in model.export["int8"]["worse"]:
+        yield f"> **The int8 version is worse:** {escape(warning)}. See below."
+
+
+def _use(model: Measured, told: Export) -> Iterator[str]:
+    yield "## Intended use"
+    yield told.intended_use or (
+        "Nobody has said what this model is for. It was made to study how bias in training data reaches a model, and "
+        "is no ground for decisions about people."
+    )
+    size = model.export["image_size"]
+    yield (
+        f"`model.onnx` takes pixels, uint8 (batch, {size}, {size}, 3), and gives the probabilities of the classes; "
+        f"normalisation is inside, and its opset is {model.export['opset']}. `preprocessor.json` says how pictures "
+        "become such pixels, and `python -m scripts.predict` of the project fairdistill does it:"
+    )
+    group = " --group GROUP" if model.export["needs_group"] else ""
+    yield f"```\npython -m scripts.predict FOLDER_OF_THIS_CARD IMAGES...{group} --output predictions.csv\n```"
+    if model.export["needs_group"]:
+        yield "The model needs the group of each image to predict; where that may not be used, it cannot be used."
+
+
+def _data(model: Measured, data: DataSet, told: Export) -> Iterator[str]:
+    yield "## Data and terms"
+    counts = model.training["training_images"]
+    total = sum(sum(row.values()) for row in counts.values())
+    terms = told.data_terms or data.terms
+    yield (
+        f"Training images: {total}, made of {data.origin}. What these images may be used for: {terms}. Whether that "
+        "holds for a model that was trained on them is for whoever publishes it to find out; this card grants nothing."
+    )
+    yield "Training images of each class and group:"
+    groups = model.export["groups"]
+    rows = [[name, *(str(counts[group][name]) for group in groups)] for name in model.export["classes"]]
+    yield table(["class", *groups], rows)
+
+
+def _fairness(model: Measured, base: Measured | None) -> Iterator[str]:
+    yield "## Accuracy and fairness"
+    yield (
+        "DEO_A is the mean and DEO_M the maximum over classes of the largest gap between two groups in the accuracy "
+        "of a class; lower is fairer. No model scores 0 on a finite number of images: the fair baseline is what a "
+        "perfectly fair one of the same accuracy would score on these."
+    )
+    compared = [(model, MODEL), (model, INT8)] + ([(base, MODEL)] if base else [])
+    headings = ["this model", "this model, int8"] + ([escape(base.name)] if base else [])
+    rows = [["accuracy", *(with_interval(one.metrics(file), "accuracy") for one, file in compared)]]
+    for measure in MEASURES:
+        of_each = [one.metrics(file) for one, file in compared]
+        rows.append([measure.upper(), *(with_interval(metrics, measure) for metrics in of_each)])
+        fair = [metrics["uncertainty"][measure]["fair_baseline"] for metrics in of_each]
+        rows.append(
+            [
+                f"{measure.upper()}, fair baseline",
+                *(f"{one['mean']:.3f} ({one['low']:.3f} to {one['high']:.3f})" for one in fair),
+            ]
+        )
+        rows.append(
+            [f"{measure.upper()}, verdict", *(metrics["uncertainty"][measure]["verdict"] for metrics in of_each)]
+        )
+    worst = [one.metrics(file)["criteria"]["worst_group_accuracy"] for one, file in compared]
+    rows.append(["worst group", *map(interval, worst)])
+    error = [one.metrics(file)["criteria"]["ece"] for one, file in compared]
+    rows.append(["calibration", *map(interval, error)])
+    yield table(["", *headings], rows, escaped=True)
+    yield "Calibration is the expected calibration error. Accuracy of each group, with 95 % intervals:"
+    per_group = [group_intervals(one, file) for one, file in compared]
+    rows = [[escape(name), *(one[name] for one in per_group)] for name in model.export["groups"]]
+    yield table(["group", *headings], rows, escaped=True)
+    if base:
+        found = difference(model.trainings(), base.trainings())
+        shown = "; ".join(
+            f"{metric.upper() if metric in MEASURES else metric} "
+            f"{model.metrics()[metric] - base.metrics()[metric]:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+            for metric, one in found.items()
+        )
+        yield f"This model minus {escape(base.name)}: {shown}."
+    yield "Accuracy of this model for each class and group:"
+    cells = model.metrics()["cell_accuracy"]
+    rows = [[name, *(f"{cells[group][name]:.3f}" for group in cells)] for name in model.export["classes"]]
+    yield table(["class", *cells], rows)
+
+
+def _int8(model: Measured) -> Iterator[str]:
+    yield "## The int8 version"
+    changes, worse = (model.export["int8"][key] for key in ("difference", "worse"))
+    shown = "; ".join(
+        f"{metric.upper() if metric in MEASURES else metric} {one['difference']:+.3f} ({one['low']:+.3f} to "
+        f"{one['high']:+.3f})"
+        for metric, one in changes.items()
+    )
+    yield (
+        "`model.int8.onnx` was quantised by onnxruntime (static, QDQ, weights of each channel), with the ranges of "
+        f"{model.export['calibration_images']} training images. int8 minus float: {shown}."
+    )
+    if worse:
+        yield f"> **It is worse than the float model:** {escape('; '.join(worse))}. Do not use it for its size alone."
+    else:
+        yield "On these test images it cannot be told to be less accurate or less fair than the float model."
+
+
+def _size(model: Measured, base: Measured | None) -> Iterator[str]:
+    yield "## Size and speed"
+    compared = [(model, MODEL), (model, INT8)] + ([(base, MODEL)] if base else [])
+    headings = ["this model", "this model, int8"] + ([escape(base.name)] if base else [])
+    rows = [["network", *(one.training["parameters"]["network"]["kind"] for one, _ in compared)]]
+    rows.append(["file, MB", *(f"{one.export['files'][file]['bytes'] / 1e6:.1f}" for one, file in compared)])
+    rows.append(["parameters, millions", *(f"{one.export['parameters'] / 1e6:.2f}" for one, _ in compared)])
+    rows.append(["GFLOPs an image", *(f"{one.export['flops'] / 1e9:.4g}" for one, _ in compared)])
+    latency = [one.speed["latency"][file] for one, file in compared]
+    for number, case in enumerate(latency[0]):
+        threads = f"{case['threads']} thread{'s' if case['threads'] > 1 else ''}"
+        rows.append([f"ms for a batch of {case['batch']}, {threads}", *(f"{one[number]['ms']:.2f}" for one in latency)])
+    yield table(["", *headings], rows, escaped=True)
+    machine = model.speed["hardware"]
+    yield (
+        f"FLOPs count a multiplication and an addition as two. Latency is that of onnxruntime "
+        f"{model.speed['onnxruntime']}, the shortest of many runs, without reading files, on {machine['cpu']} with "
+        f"{machine['cores']} cores."
+    )
+
+
+def _limits(model: Measured) -> Iterator[str]:
+    yield "## Limits"
+    metrics = model.metrics()
+    size = model.export["image_size"]
+    limits = [
+        f"It knows its {len(model.export['classes'])} classes alone, and gives every image one of them.",
+        f"It sees images of {size} x {size} px, and was tested on images of the source that it was trained on. On "
+        "others neither its accuracy nor its fairness is known.",
+        "Fairness was measured between the groups above, by equalized odds. It says nothing of other groups, and other "
+        "criteria may disagree.",
+        "It is one training: the intervals hold for other test images, and say nothing of other trainings. The tables "
+        "of the study do.",
+    ]
+    if caution := metrics["uncertainty"].get("caution"):
+        limits.append(f"{caution[0].upper()}{caution[1:]}.")
+    if metrics["uncertainty"]["deo_m"]["verdict"] == "at chance":
+        limits.append("It is no more accurate than a model that names the largest class for every image.")
+    yield "\n".join(f"- {limit}" for limit in limits)
+
+
+def _time(model: Measured, base: Measured | None, told: Export) -> Iterator[str]:
+    yield "## Time and carbon"
+    for one in filter(None, (model, base)):
+        record = one.training
+        cores = f" and {record['cpu_seconds']:g} s of processor cores" if "cpu_seconds" in record else ""
+        where = record["hardware"]["gpu"] or record["hardware"]["cpu"]
+        yield f"Training {escape(one.name)} took {record['seconds']:g} s by the clock{cores}, on {where}."
+    used = energy(model, told)
+    if used is None:
+        yield f"Energy and carbon are not stated, as {why_no_energy(model, told)}."
+        return
+    emitted = carbon(model, told)
+    of_carbon = f", and {emitted:.3g} g CO2e at {told.carbon_intensity:g} g per kWh" if emitted is not None else ""
+    yield (
+        f"With {told.watts:g} W for a busy core, which was assumed and not measured, the training of this model took "
+        f"{used:.3g} kWh{of_carbon}. The search for its settings, other seeds, memory, cooling and what it was trained "
+        "from are not in it."
+    )
+
+
+def _reproduce(model: Measured) -> Iterator[str]:
+    yield "## How to reproduce"
+    record = model.training
+    run = record["run"]
+    yield (
+        f"Trained with fairdistill at commit {record['commit'] or 'unknown'}, version of the training code "
+        f"{record['code'] or 'unknown'}, Python {record['versions']['python']}, torch "
+        f"{record['versions'].get('torch', 'unknown')}; data set {record['inputs']['dataset'][:16]} (SHA-256, the "
+        "beginning). With the configuration of the study and these names, `snakemake export` makes it again:"
+    )
+    names = f"study={run['study']} datasets='[{run['dataset']}]' architectures='[{run['architecture']}]'"
+    yield f"```\nsnakemake --cores all export --config {names} seeds='[{run['seed']}]'\n```"
+    yield "The settings, as JSON:"
+    parameters = {**record["parameters"], "data": record["data"]["settings"]}
+    lines = [f"{part}: {json.dumps(of, sort_keys=True, ensure_ascii=False)}" for part, of in parameters.items()]
+    yield "\n".join(["```", *lines, "```"])
+
+
+def with_interval(metrics: Mapping[str, Any], metric: str) -> str:
+    """Return a score and its 95 % interval as text."""
+    return interval(metrics["uncertainty"][metric] | {"value": metrics[metric]})
+
+
+def interval(found: Mapping[str, float], value: str = "value") -> str:
+    """Return a number, the field `value`, with its 95 % interval, `low` and `high`, as text."""
+    return f"{found[value]:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def group_intervals(model: Measured, file: str) -> dict[str, str]:
+    """Return the accuracy of each group with its 95 % interval, as texts by the group's name."""
+    metrics, classes, groups = model.metrics(file), model.export["classes"], model.export["groups"]
+    answers = from_metrics(metrics, classes=classes, groups=groups)
+    shown = {}
+    for name, count, share in zip(groups, answers.count, answers.share, strict=True):
+        weight = share / share.sum()
+        # the number of images that would leave the accuracy as uncertain if all counted the same
+        n = 1 / (weight**2 / count).sum()
+        value = metrics["accuracy_per_group"][name]
+        low, high = wilson_interval(value, n)
+        shown[name] = interval({"value": value, "low": low, "high": high})
+    return shown
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, escaped: bool = False) -> str:
+    """Return a Markdown table; names in it are escaped here unless they are already."""
+    lines = [list(headings), *map(list, rows)]
+    if not escaped:
+        lines = [[escape(text) for text in line] for line in lines]
+    lines.insert(1, ["---"] * len(headings))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def escape(text: str) -> str:
+    """Return a text that Markdown takes as it is, such as the name of a class."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", " ".join(str(text).split()))

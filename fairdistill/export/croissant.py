@@ -1,0 +1,132 @@
+"""Metadata of a prepared data set in the Croissant format, which data set search and machine-learning libraries read.
+
+Akhtar et al., "Croissant: A Metadata Format for ML-Ready Datasets", 2024; docs.mlcommons.org/croissant.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import mlcroissant
+
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import sha256
+from fairdistill.settings.data import DataSet
+
+PARQUET, NUMPY, JSON_TYPE = "application/x-parquet", "application/octet-stream", "application/json"
+SAMPLES = "samples"
+
+
+def croissant_text(folder: Path, info: Mapping, settings: DataSet, *, name: str, terms: str | None = None) -> str:
+    """Return croissant.json of a prepared data set; it describes the images and holds none.
+
+    Its files are named as they lie beside each other in the folder of the prepared data set. There, or where they were
+    copied to, mlcroissant reads the records: a row for each image, with its split, class and group.
+
+    Parameters
+    ----------
+    folder
+        Of the prepared data set.
+    info
+        The content of its dataset.json.
+    settings
+        In it.
+    name
+        The data set's name.
+    terms
+        What the images may be used for, where the settings' kind does not know.
+
+    Raises
+    ------
+    UserError
+        mlcroissant finds an error in the metadata.
+    """
+    context = mlcroissant.Context()
+    files = {
+        "dataset.json": (JSON_TYPE, "Settings, names of classes and groups, counts of each split, and notes."),
+        "samples.parquet": (PARQUET, "A row for each image: its split, class and group."),
+        "images.npy": (
+            NUMPY,
+            f"The images, uint8 ({info['images']}, {info['image_size']}, {info['image_size']}, 3), in the order of the "
+            "samples. It is not published with this description; the pipeline makes it anew from its source.",
+        ),
+    }
+    distribution = [
+        mlcroissant.FileObject(
+            ctx=context,
+            id=file,
+            name=file,
+            description=description,
+            content_url=file,
+            content_size=f"{(folder / file).stat().st_size} B",
+            encoding_formats=[encoding],
+            sha256=sha256(folder / file),
+        )
+        for file, (encoding, description) in files.items()
+    ]
+    columns = {"sample_id": ("Number of the image, from 0.", mlcroissant.DataType.INTEGER)}
+    columns["image_id"] = ("The image in the source that this one was made of.", mlcroissant.DataType.TEXT)
+    folds = len(info["folds"])
+    for split in ["split"] if folds == 1 else [f"split{fold}" for fold in range(folds)]:
+        columns[split] = ("train, validation or test; empty for neither.", mlcroissant.DataType.TEXT)
+    for code, names in (("label", "classes"), ("group", "groups")):
+        shown = ", ".join(f"{number}: {one}" for number, one in enumerate(info[names]))
+        columns[code] = (f"The {code}, a position in {names} of dataset.json. {shown}", mlcroissant.DataType.INTEGER)
+    records = mlcroissant.RecordSet(
+        ctx=context,
+        id=SAMPLES,
+        name=SAMPLES,
+        description="The images, without their pixels.",
+        fields=[
+            mlcroissant.Field(
+                ctx=context,
+                id=f"{SAMPLES}/{column}",
+                name=column,
+                description=description,
+                data_types=kind,
+                source=mlcroissant.Source(
+                    ctx=context, file_object="samples.parquet", extract=mlcroissant.Extract(ctx=context, column=column)
+                ),
+            )
+            for column, (description, kind) in columns.items()
+        ],
+    )
+    metadata = mlcroissant.Metadata(
+        ctx=context,
+        name=name,
+        description=describe(info, settings, terms),
+        license=[settings.terms_url or terms or settings.terms],
+        url=settings.terms_url or None,
+        cite_as=settings.origin,
+        version="1.0.0",
+        date_published=datetime.fromtimestamp((folder / "dataset.json").stat().st_mtime, UTC),
+        distribution=distribution,
+        record_sets=[records],
+        data_biases=[skew(info)],
+        personal_sensitive_information=[f"The groups are {', '.join(info['groups'])}."],
+    )
+    if metadata.issues.errors:
+        raise UserError(f"{folder}: no valid Croissant metadata: {sorted(metadata.issues.errors)[0]}")
+    return json.dumps(metadata.to_json(), indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+def describe(info: Mapping, settings: DataSet, terms: str | None) -> str:
+    """Return what the data set is, in sentences."""
+    counts = {split: sum(map(sum, table)) for split, table in info["folds"][0]["counts"].items()}
+    shown = ", ".join(f"{count} {split}" for split, count in counts.items())
+    fold = " (fold 0)" if len(info["folds"]) > 1 else ""
+    return (
+        f"{info['images']} images of {info['image_size']} px, made of {settings.origin}: {shown}{fold}; "
+        f"{len(info['classes'])} classes and {len(info['groups'])} groups. The images: {terms or settings.terms}."
+    )
+
+
+def skew(info: Mapping) -> str:
+    """Return how unevenly the training images of each class are divided among the groups, in a sentence."""
+    table = info["folds"][0]["counts"]["train"]
+    parts = []
+    for name, row in zip(info["classes"], table, strict=True):
+        largest = max(range(len(row)), key=row.__getitem__)
+        parts.append(f"{name}: {row[largest] / sum(row):.0%} {info['groups'][largest]}")
+    return f"The largest group of each class among the training images: {'; '.join(parts)}."

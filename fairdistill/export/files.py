@@ -1,0 +1,4 @@
+"""Names of the files of an exported model."""
+
+MODEL, INT8, WEIGHTS = "model.onnx", "model.int8.onnx", "model.safetensors"
+PREPROCESSOR, RECORD = "preprocessor.json", "export.json"

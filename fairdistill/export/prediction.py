@@ -1,0 +1,192 @@
+"""Predictions of an exported model for picture files: decoded in parallel with the model, in batches."""
+
+import csv
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fairdistill.export.files import MODEL
+from fairdistill.export.pictures import read_picture
+from fairdistill.export.preprocessor import Preprocessor
+from fairdistill.export.sessions import ExportedModel
+from fairdistill.runtime.errors import UserError
+
+TABLES = {".csv": ",", ".tsv": "\t"}
+
+
+class Item(NamedTuple):
+    """An image to predict.
+
+    Attributes
+    ----------
+    path
+        Where it is.
+    name
+        Its path as the user wrote it, or as the folder that the user named has it.
+    group
+        The name of its group, if the user gave one.
+    """
+
+    path: Path
+    name: str
+    group: str | None = None
+
+
+class Failure(NamedTuple):
+    """What could not be predicted, and why, in one line."""
+
+    name: str
+    reason: str
+
+
+class Prediction(NamedTuple):
+    """The probabilities (classes,) of an image."""
+
+    name: str
+    probabilities: NDArray[np.float32]
+
+
+# the pixels of an image (size, size, 3), and the code of its group, which is 0 where the model needs none
+Read = tuple[NDArray[np.uint8], int] | Failure
+
+
+def open_model(path: Path, *, threads: int) -> ExportedModel:
+    """Open the folder of an exported model, or one of its ONNX files."""
+    return ExportedModel(path / MODEL if path.is_dir() else path, threads=threads)
+
+
+def find_images(places: Iterable[Path], *, column: str, group_column: str | None = None) -> Iterator[Item | Failure]:
+    """Yield the images of folders, with those in folders inside of them, of tables, and single files.
+
+    Parameters
+    ----------
+    places
+        Folders, in which files are images whose names end as those of images do; `.csv` and `.tsv` files; images.
+    column
+        The column of a table with the paths, which start at the folder of the table.
+    group_column
+        The column of a table with the names of the groups.
+
+    Raises
+    ------
+    UserError
+        A table is not readable, or lacks the column.
+    """
+    endings = set(Image.registered_extensions())
+    for place in places:
+        if place.suffix.lower() in TABLES:
+            yield from _read_table(place, column, group_column)
+        elif place.is_dir():
+            files = sorted(path for path in place.rglob("*") if path.suffix.lower() in endings and path.is_file())
+            if not files:
+                yield Failure(str(place), "no file in this folder ends as an image does, such as in .jpg or .png")
+            yield from (Item(path, _printable(path)) for path in files)
+        else:
+            yield Item(place, _printable(place))
+
+
+def _printable(path: Path) -> str:
+    """A path whose bytes may be no text, as text."""
+    return str(path).encode("utf-8", "replace").decode()
+
+
+def _read_table(table: Path, column: str, group_column: str | None) -> Iterator[Item]:
+    try:
+        # with or without the mark that spreadsheets put before UTF-8
+        with open(table, encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, delimiter=TABLES[table.suffix.lower()])
+            names = rows.fieldnames or []
+            for wanted in filter(None, (column, group_column)):
+                if wanted not in names:
+                    raise UserError(
+                        f"{table}: there is no column {wanted!r}; it has {', '.join(names) or 'none'}, and --column "
+                        "names that of the paths, --group-column that of the groups"
+                    )
+            for row in rows:
+                # an absolute path stays as it is
+                yield Item(table.parent / (row[column] or ""), row[column] or "", row[group_column or column])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{table}: not readable as a table in UTF-8 ({error}); save it as CSV in UTF-8") from error
+
+
+def predict_images(
+    model: ExportedModel,
+    items: Iterable[Item | Failure],
+    *,
+    batch_size: int,
+    workers: int,
+    group: str | None = None,
+) -> Iterator[Prediction | Failure]:
+    """Yield the prediction of each image, or why there is none, in the order of the images.
+
+    Pillow decodes in threads, where it does not hold the others up, and the model runs beside them. At most a few
+    batches are in memory.
+
+    Parameters
+    ----------
+    items
+        What `find_images` yields.
+    batch_size
+        Images that the model predicts at a time.
+    workers
+        Threads that decode.
+    group
+        The name of the group of all images that name none themselves, for a model that needs it.
+    """
+    items = iter(items)
+    waiting: deque[tuple[Item | Failure, Future[Read]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+
+        def submit(number: int) -> None:
+            for item in islice(items, number):
+                waiting.append((item, pool.submit(_read, item, model.preprocessor, group)))
+
+        # two batches ahead of the model
+        submit(3 * batch_size)
+        while waiting:
+            batch = [waiting.popleft() for _ in range(min(batch_size, len(waiting)))]
+            read = [job.result() for _, job in batch]
+            submit(batch_size)
+            yield from _predict_batch(model, [item.name for item, _ in batch], read)
+
+
+def _predict_batch(model: ExportedModel, names: Sequence[str], read: Sequence[Read]) -> Iterator[Prediction | Failure]:
+    good = [one for one in read if not isinstance(one, Failure)]
+    probabilities: Iterator[NDArray] = iter(())
+    if good:
+        images, groups = zip(*good, strict=True)
+        probabilities = iter(model.predict(np.stack(images), np.array(groups, dtype=np.int64)))
+    for name, one in zip(names, read, strict=True):
+        yield one if isinstance(one, Failure) else Prediction(name, next(probabilities))
+
+
+def _read(item: Item | Failure, preprocessor: Preprocessor, group: str | None) -> Read:
+    if isinstance(item, Failure):
+        return item
+    code = 0
+    if preprocessor.needs_group:
+        name = group or item.group
+        if name not in preprocessor.groups:
+            known = ", ".join(preprocessor.groups)
+            return Failure(item.name, f"its group is {name!r}, and the model knows {known}; give --group or a column")
+        code = preprocessor.groups.index(name)
+    try:
+        return read_picture(item.path, preprocessor), code
+    except FileNotFoundError:
+        return Failure(item.name, "there is no such file")
+    # damaged files make Pillow's decoders raise errors of any kind, and the other images have to go on
+    except Exception as error:
+        return Failure(item.name, f"not an image that can be decoded ({' '.join(str(error).split())})")
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

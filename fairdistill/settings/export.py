@@ -1,0 +1,55 @@
+"""What is exported of a study, and what its model cards are told."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from fairdistill.settings.base import READ_NUMBER, AtLeastOne, Name, OrNull, Settings, Text, Whole
+from fairdistill.settings.training import Seed
+
+
+class Export(Settings):
+    """Which models `snakemake export` writes as files to take away, and what their cards say beside the numbers."""
+
+    seeds: Annotated[AtLeastOne[Seed] | None, OrNull] = Field(
+        None, description="Seeds of the grid; `null` takes the first."
+    )
+    datasets: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
+        None, description="Data sets of the grid; `null` takes all."
+    )
+    architectures: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
+        None, description="Networks of the grid; `null` takes all."
+    )
+    methods: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
+        None,
+        description="Methods of the grid, `teacher` among them or not; `null` takes all students whose labels are not "
+        "drawn at random.",
+    )
+    calibration_images: Whole = Field(
+        500,
+        ge=1,
+        description="The number of training images by which the ranges of the int8 model are found, as many of each "
+        "(class, group) cell as there are.",
+    )
+    intended_use: Annotated[Text | None, OrNull] = Field(
+        None, description="What the models are for, in sentences for the card; `null` says that nobody said so."
+    )
+    data_terms: Annotated[Text | None, OrNull] = Field(
+        None,
+        description="What the images may be used for, in place of what is known of the kind of data set; it is for "
+        "images of your own.",
+    )
+    watts: Annotated[Annotated[float, Field(gt=0)] | None, OrNull, READ_NUMBER] = Field(
+        None,
+        description="The power that a busy processor core is assumed to take, in W, for the energy in the card; `null` "
+        "leaves energy and carbon out.",
+    )
+    carbon_intensity: Annotated[Annotated[float, Field(gt=0)] | None, OrNull, READ_NUMBER] = Field(
+        None,
+        description="The carbon intensity of your electricity in g CO2e per kWh, for the carbon in the card; `null` "
+        "leaves it out.",
+    )
+
+    def for_cards(self) -> dict:
+        """Return what cards are told, as JSON holds it."""
+        return self.model_dump(mode="json", include={"intended_use", "data_terms", "watts", "carbon_intensity"})

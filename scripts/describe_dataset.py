@@ -1,0 +1,32 @@
+"""Describe a prepared data set in the Croissant format: write croissant.json, and dataset.json beside it.
+
+No image is written.
+"""
+
+import argparse
+from pathlib import Path
+
+from fairdistill.export.croissant import croissant_text
+from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.files import read_json, write_text
+from fairdistill.settings.data import AnyDataSet
+from fairdistill.settings.reading import read_settings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the prepared data set")
+    parser.add_argument("--name", required=True, help="name of the data set")
+    parser.add_argument("--terms", help="what the images may be used for, where the kind of data set does not say it")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write to")
+    args = parser.parse_args()
+    source = args.data / "dataset.json"
+    info = read_json(source)
+    settings = read_settings(AnyDataSet, info["settings"], where=f"{source}: settings")
+    text = croissant_text(args.data, info, settings, name=args.name, terms=args.terms)
+    write_text(args.output / "dataset.json", source.read_text(encoding="utf-8"))
+    write_text(args.output / "croissant.json", text)
+
+
+if __name__ == "__main__":
+    run_script(main)

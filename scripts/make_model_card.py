@@ -1,0 +1,50 @@
+"""Write the card of an exported model: README.md, as Hugging Face reads it, and the same as one HTML page.
+
+The card has what the model is for, its data and their terms, accuracy and fairness with intervals, what int8 changes,
+size and speed beside the model that it was trained from, limits, time and carbon, and how to make it again.
+"""
+
+import argparse
+from pathlib import Path
+
+from fairdistill.export.card import Measured, html_page, model_card
+from fairdistill.export.files import RECORD
+from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.runtime.files import read_json, sha256, write_text
+from fairdistill.settings.data import AnyDataSet
+from fairdistill.settings.export import Export
+from fairdistill.settings.reading import read_json_option, read_settings
+
+
+def read_measured(metrics: Path, exported: Path, speed: Path) -> Measured:
+    """Read the files on one model; a UserError says where they are of two."""
+    found = Measured(read_json(metrics), read_json(exported / RECORD), read_json(speed))
+    if found.training["outputs"] != found.export["outputs"]:
+        raise UserError(f"{exported / RECORD}: is of another model than {metrics}; export the model again")
+    for name, of in found.export["files"].items():
+        if not (exported / name).is_file() or sha256(exported / name) != of["sha256"]:
+            raise UserError(f"{exported / name}: is not the file of {exported / RECORD}; export the model again")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for prefix, whose in (("", "the model"), ("base-", "the model that it was trained from, or of the teacher")):
+        required = not prefix
+        parser.add_argument(f"--{prefix}metrics", type=Path, required=required, help=f"metrics file of {whose}")
+        parser.add_argument(f"--{prefix}exported", type=Path, required=required, help=f"exported folder of {whose}")
+        parser.add_argument(f"--{prefix}speed", type=Path, required=required, help=f"measured speed of {whose}")
+    parser.add_argument("--settings", default="{}", metavar="JSON", help="what the configuration says under `export`")
+    parser.add_argument("--markdown", type=Path, required=True, help="card to write as Markdown")
+    parser.add_argument("--html", type=Path, required=True, help="card to write as an HTML page")
+    args = parser.parse_args()
+    model = read_measured(args.metrics, args.exported, args.speed)
+    base = read_measured(args.base_metrics, args.base_exported, args.base_speed) if args.base_metrics else None
+    data = read_settings(AnyDataSet, model.training["data"]["settings"], where=f"{args.metrics}: data")
+    card = model_card(model, base, data, read_json_option(Export, args.settings, option="--settings"))
+    write_text(args.markdown, card)
+    write_text(args.html, html_page(card))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,28 @@
+"""Measure how long an exported model takes: latency of its ONNX files in float and int8, at batches of 1 and 64.
+
+The figures are of this machine, which they name, and of onnxruntime; they are only as good as the machine is idle.
+"""
+
+import argparse
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from fairdistill.export.speed import measure
+from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.files import write_text
+from fairdistill.runtime.provenance import hardware
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX files")
+    parser.add_argument("--output", type=Path, required=True, help="file to write (JSON)")
+    args = parser.parse_args()
+    latency = {path.name: measure(path) for path in args.models}
+    record = {"latency": latency, "onnxruntime": version("onnxruntime"), "hardware": hardware()}
+    write_text(args.output, json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,207 @@
+"""The cards of exported models, and the metadata of their data sets."""
+
+import copy
+import json
+import re
+import shutil
+import sys
+from html.parser import HTMLParser
+
+import mlcroissant
+import pytest
+from huggingface_hub import ModelCard
+
+from fairdistill.evaluation.metrics import evaluate_file
+from fairdistill.export.card import Measured, escape, html_page, model_card
+from fairdistill.export.croissant import croissant_text
+from fairdistill.export.files import INT8, MODEL, RECORD
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import read_json
+from fairdistill.settings.data import Celeba, DigitsS
+from fairdistill.settings.export import Export
+from scripts import make_model_card
+
+DATA = DigitsS(kind="digits_s")
+
+
+@pytest.fixture(scope="session")
+def files(trained, exported, tmp_path_factory):
+    """Paths of the metrics, the exported folder and the speed of a model on `tiny`."""
+    folder = tmp_path_factory.mktemp("card")
+    record = read_json(trained / "training.json")
+    names = {"classes": record["classes"], "groups": record["groups"]}
+    record |= evaluate_file(trained / "predictions.parquet", **names)
+    record["data"]["settings"] = DATA.to_json()
+    (folder / "metrics.json").write_text(json.dumps(record))
+    cases = [{"batch": batch, "threads": threads, "ms": 1.5} for threads in (1, 2) for batch in (1, 64)]
+    machine = {"cpu": "a processor", "cores": 2}
+    speed = {"latency": {MODEL: cases, INT8: cases}, "onnxruntime": "1", "hardware": machine}
+    (folder / "speed.json").write_text(json.dumps(speed))
+    return folder / "metrics.json", exported, folder / "speed.json"
+
+
+@pytest.fixture
+def model(files):
+    """What is known of it, to be altered."""
+    return copy.deepcopy(make_model_card.read_measured(*files))
+
+
+def as_teacher(model):
+    """The same numbers of a model of another name."""
+    other = copy.deepcopy(model)
+    other.training["run"] |= {"method": "teacher", "architecture": "resnet"}
+    return other
+
+
+def test_hugging_face_reads_the_head(model):
+    card = ModelCard(model_card(model, None, DATA, Export()))
+    head = card.data.to_dict()
+    assert (head["library_name"], head["pipeline_tag"], head["license"]) == ("onnx", "image-classification", "other")
+    assert head["license_link"] == DATA.terms_url
+    assert "co2_eq_emissions" not in head
+    results = {(one.metric_type, one.metric_config): one.metric_value for one in card.data.eval_results}
+    assert len(results) == 6
+    for file, kind in ((MODEL, "float32"), (INT8, "int8")):
+        for metric in ("accuracy", "deo_a", "deo_m"):
+            assert results[metric, kind] == pytest.approx(model.export["metrics"][file][metric], abs=1e-6)
+
+
+def test_the_card_has_what_a_reader_asks_for(model):
+    text = model_card(model, as_teacher(model), DATA, Export(intended_use="To sort digits."))
+    headings = re.findall(r"^## (.*)$", text, flags=re.MULTILINE)
+    assert headings == [
+        "Intended use", "Data and terms", "Accuracy and fairness", "The int8 version", "Size and speed", "Limits",
+        "Time and carbon", "How to reproduce",
+    ]  # fmt: skip
+    metrics = model.export["metrics"][MODEL]
+    interval = "{low:.3f} to {high:.3f}".format(**metrics["uncertainty"]["deo_m"])
+    assert f"{metrics['deo_m']:.3f} ({interval})" in text
+    for said in (
+        "To sort digits.",
+        "CC BY 4.0",
+        "opset is 18",
+        model.training["commit"],
+        "on a processor with 2 cores",
+    ):
+        assert said in text
+    # the teacher beside it, with the difference
+    assert "| this model | this model, int8 | resnet teacher |" in text
+    assert "This model minus resnet teacher: accuracy +0.000 (" in text
+    assert "a (class, group) cell has only 4 images" in text.replace("A (class", "a (class")
+    for group in ("g", "h"):
+        assert re.search(rf"^\| {group} \| 0\.\d+ \(0\.\d+ to [01]\.\d+\) \|", text, flags=re.MULTILINE)
+
+
+def test_a_smaller_model_that_is_no_longer_fair_is_seen_at_the_top_and_in_its_section(model):
+    assert "> **" not in model_card(model, None, DATA, Export())
+    model.export["int8"]["worse"] = ["DEO_M is higher by 0.200"]
+    text = model_card(model, None, DATA, Export())
+    assert "> **The int8 version is worse:** DEO\\_M is higher by 0.200." in text.partition("## Intended use")[0]
+    assert "> **It is worse than the float model:** DEO\\_M is higher by 0.200." in text
+    assert "<blockquote>" in html_page(text)
+
+
+@pytest.mark.parametrize(
+    ("told", "device", "seconds", "said"),
+    [
+        ({}, "cpu", 7200.0, "Energy and carbon are not stated, as no power of a core was given"),
+        ({"watts": 50.0}, "cuda", 7200.0, "not stated, as the training ran on a GPU"),
+        ({"watts": 50.0}, "cpu", None, "not stated, as the record of the training is from before"),
+        ({"watts": 50.0}, "cpu", 7200.0, "took 0.1 kWh."),
+        ({"watts": 50.0, "carbon_intensity": 300.0}, "cpu", 7200.0, "took 0.1 kWh, and 30 g CO2e at 300 g per kWh."),
+    ],
+)
+def test_energy_and_carbon_are_stated_where_they_follow_from_what_is_known(model, told, device, seconds, said):
+    model.training["device"] = device
+    if seconds is None:
+        del model.training["cpu_seconds"]
+    else:
+        model.training["cpu_seconds"] = seconds
+    text = model_card(model, None, DATA, Export(**told))
+    assert said in text
+    emitted = ModelCard(text).data.to_dict().get("co2_eq_emissions")
+    assert (emitted is not None) == ("g CO2e" in said)
+    assert emitted is None or emitted["emissions"] == 30
+
+
+class Page(HTMLParser):
+    """Tags, links, and what would be loaded."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.loaded = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name == "href"]
+        self.loaded += [value for name, value in attrs if name == "src"]
+
+
+def test_the_page_needs_no_network_and_names_are_no_markup(model):
+    name = "<script>alert(1)</script> | **b** [x](http://x) _y_"
+    text = json.dumps({"training": model.training, "export": model.export}).replace('"a"', json.dumps(name))
+    whole = json.loads(text)
+    page = Page(html_page(model_card(Measured(**whole, speed=model.speed), None, DATA, Export())))
+    assert not {"script", "link", "img"} & set(page.tags)
+    assert page.tags.count("table") == 5
+    assert page.loaded == []
+    assert "http://x" not in page.links
+    shown = html_page(model_card(Measured(**whole, speed=model.speed), None, DATA, Export()))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; | **b** [x](http://x) _y_" in shown
+    assert "<title>resnet18 erm on tiny</title>" in shown
+
+
+def test_escaped_text_is_read_as_it_is():
+    assert escape("a|b\n*c*") == "a\\|b \\*c\\*"
+
+
+def test_files_of_two_models_are_one_line(files, tmp_path):
+    metrics, exported, speed = files
+    record = read_json(metrics)
+    record["outputs"]["weights.safetensors"] = "0"
+    (tmp_path / "m.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=r"export\.json: is of another model than .*m\.json; export the model again"):
+        make_model_card.read_measured(tmp_path / "m.json", exported, speed)
+    (tmp_path / RECORD).write_text((exported / RECORD).read_text())
+    with pytest.raises(UserError, match=r"model\.onnx: is not the file of "):
+        make_model_card.read_measured(metrics, tmp_path, speed)
+
+
+def test_the_script_writes_both_and_needs_the_base_for_neither(files, tmp_path, monkeypatch):
+    options = dict(zip(("metrics", "exported", "speed"), files, strict=True))
+    options |= {"markdown": tmp_path / "README.md", "html": tmp_path / "card.html", "settings": '{"watts": 20}'}
+    monkeypatch.setattr(sys, "argv", ["make_model_card", *(f"--{name}={value}" for name, value in options.items())])
+    make_model_card.main()
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "With 20 W for a busy core, which was assumed" in card
+    assert (tmp_path / "card.html").read_text(encoding="utf-8") == html_page(card)
+
+
+# data sets
+
+
+# what mlcroissant uses of rdflib and of pandas
+@pytest.mark.filterwarnings("ignore:ConjunctiveGraph:DeprecationWarning", "ignore:The inplace keyword")
+def test_croissant_is_valid_and_has_the_records_and_no_image(tiny_folder, tiny, tmp_path):
+    text = croissant_text(tiny_folder, read_json(tiny_folder / "dataset.json"), DATA, name="tiny")
+    # beside the files it gives the records; away from them it is valid, too
+    whole = shutil.copytree(tiny_folder, tmp_path / "whole")
+    for folder in (whole, tmp_path):
+        (folder / "croissant.json").write_text(text, encoding="utf-8")
+        assert not mlcroissant.Dataset(jsonld=folder / "croissant.json").metadata.issues.errors
+    records = list(mlcroissant.Dataset(jsonld=whole / "croissant.json").records("samples"))
+    assert [one["samples/label"] for one in records] == tiny.samples["label"].tolist()
+    assert [one["samples/split"].decode() for one in records] == tiny.samples["split"].tolist()
+    found = json.loads(text)
+    assert {each["name"] for each in found["distribution"]} == {"dataset.json", "samples.parquet", "images.npy"}
+    assert found["license"] == DATA.terms_url
+    assert "a: 50% g" in found["rai:dataBiases"]
+    assert len(text) < 10_000
+
+
+def test_images_of_which_no_terms_are_known_take_those_of_the_configuration(tiny_folder):
+    info = read_json(tiny_folder / "dataset.json")
+    settings = Celeba(kind="celeba")
+    text = croissant_text(tiny_folder, info, settings, name="tiny", terms="ask me")
+    assert "The images: ask me." in json.loads(text)["description"]

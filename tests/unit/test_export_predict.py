@@ -1,0 +1,254 @@
+"""Predictions of exported models for picture files, by onnxruntime alone."""
+
+import csv
+import io
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fairdistill.data import load_dataset
+from fairdistill.export.files import INT8, MODEL
+from fairdistill.export.pictures import read_picture, to_rgb
+from fairdistill.export.prediction import Failure, Prediction, find_images, open_model, predict_images
+from fairdistill.export.sessions import ExportedModel
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.checkpoints import ModelFacts
+from scripts import predict
+
+ROOT = Path(__file__).parents[2]
+# predicts as the command line does, where nothing but what prediction needs is installed
+ALONE = """
+import sys
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "torchvision", "onnx", "pandas", "safetensors", "scipy", "sklearn"}:
+            raise ModuleNotFoundError(f"{name} is not installed", name=name)
+
+sys.meta_path.insert(0, NotInstalled())
+from scripts.predict import main
+from fairdistill.runtime.errors import run_script
+run_script(main)
+"""
+
+
+@pytest.fixture
+def pictures(tiny_folder, tmp_path):
+    """The 24 test images as files, by name in the order of the data set, in a folder inside of one."""
+    dataset = load_dataset(tiny_folder)
+    folder = tmp_path / "bilder für heute" / "日本"
+    folder.mkdir(parents=True)
+    for number, row in enumerate(dataset.split("test")[0]):
+        Image.fromarray(dataset.images[row]).save(folder / f"é {number:02}.png")
+    return folder.parent
+
+
+def expected(model, dataset):
+    rows, _, group = dataset.split("test")
+    return ExportedModel(model, threads=1).predict(dataset.images[rows], group)
+
+
+def run(monkeypatch, capsys, *arguments):
+    """The table that the script prints, what it says on stderr, and its error."""
+    monkeypatch.setattr(sys, "argv", ["predict", *map(str, arguments)])
+    error = None
+    try:
+        predict.main()
+    except UserError as raised:
+        error = str(raised)
+    out, err = capsys.readouterr()
+    return list(csv.DictReader(io.StringIO(out))), err, error
+
+
+def test_it_needs_the_exported_file_alone_and_neither_torch_nor_pandas(exported, pictures, tiny, tmp_path):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(exported / MODEL, alone)
+    (pictures / "no image.jpg").write_text("text")
+    command = [sys.executable, "-c", ALONE, alone, pictures, "nowhere.png", "--batch-size", "5"]
+    options = {"cwd": tmp_path, "env": {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}, "encoding": "utf-8"}
+    done = subprocess.run([*map(str, command)], capture_output=True, **options)
+    table = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [Path(row["path"]).name for row in table] == [f"é {number:02}.png" for number in range(24)], done.stderr
+    found = np.array([[float(row[f"p_{name}"]) for name in "abc"] for row in table])
+    probabilities = expected(exported / MODEL, tiny)
+    np.testing.assert_allclose(found, probabilities, atol=1e-5)
+    assert [row["prediction"] for row in table] == ["abc"[k] for k in probabilities.argmax(1)]
+    # the bad ones are named, and the exit code says that there were some
+    assert done.returncode == 1
+    bad, gone, rate, last = done.stderr.splitlines()
+    assert bad.startswith(f"error: {pictures / 'no image.jpg'}: not an image that can be decoded (cannot identify ")
+    assert gone == "error: nowhere.png: there is no such file"
+    assert rate.startswith("24 images predicted, ")
+    assert last == "error: 2 of 26 images could not be predicted; they are named above"
+
+
+def test_a_table_of_paths_is_read_from_where_it_lies(exported, pictures, tiny, tmp_path, monkeypatch, capsys):
+    paths = ["日本/é 03.png", "日本/é 01.png", str(pictures / "日本" / "é 02.png")]
+    # as spreadsheets write it
+    (pictures / "list.csv").write_text("note,file\n" + "".join(f"x,{path}\n" for path in paths), encoding="utf-8-sig")
+    output = tmp_path / "new" / "out.csv"
+    options = (exported / INT8, pictures / "list.csv", "--column", "file", "--output", output)
+    table, said, error = run(monkeypatch, capsys, *options)
+    assert (table, error) == ([], None)
+    assert said.startswith("3 images predicted, ")
+    rows = list(csv.DictReader(io.StringIO(output.read_text(encoding="utf-8"))))
+    assert [row["path"] for row in rows] == paths
+    found = [[float(row[f"p_{name}"]) for name in "abc"] for row in rows]
+    np.testing.assert_allclose(found, expected(exported / INT8, tiny)[[3, 1, 2]], atol=2e-3)
+
+
+def test_a_model_that_needs_the_group_gets_it_from_a_table_or_for_all(
+    exported_of_group, cropped_folder, pictures, monkeypatch, capsys
+):
+    dataset = load_dataset(cropped_folder)
+    _, _, group = dataset.split("test")
+    lines = [f"日本/é {number:02}.png\t{dataset.groups[a]}" for number, a in enumerate(group)]
+    (pictures / "list.tsv").write_text("\n".join(["path\tgroup", *lines, "日本/é 00.png\tnobody"]), encoding="utf-8")
+    table, said, error = run(
+        monkeypatch, capsys, exported_of_group, pictures / "list.tsv", "--group-column", "group", "--batch-size", 10
+    )
+    found = np.array([[float(row[f"p_{name}"]) for name in "abc"] for row in table])
+    model = open_model(exported_of_group, threads=1)
+    rows = dataset.split("test")[0]
+    images = dataset.images[rows][:, 1:7, 1:7]
+    np.testing.assert_allclose(found, model.predict(images, group), atol=1e-5)
+    assert "é 00.png: its group is 'nobody', and the model knows g, h; " in said
+    assert error == "1 of 25 images could not be predicted; they are named above"
+    one, *_ = run(monkeypatch, capsys, exported_of_group, pictures / "日本" / "é 00.png", "--group", "h")
+    assert [float(one[0][f"p_{name}"]) for name in "abc"] == pytest.approx(
+        model.predict(images[:1], np.array([1]))[0].tolist(), abs=1e-5
+    )
+
+
+def test_what_cannot_be_used_is_one_line(exported, exported_of_group, tmp_path, monkeypatch, capsys):
+    def error(*arguments):
+        return run(monkeypatch, capsys, *arguments)[2]
+
+    (tmp_path / "other.onnx").write_bytes(b"no model")
+    (tmp_path / "latin.csv").write_bytes("path\nfür.png\n".encode("latin-1"))
+    (tmp_path / "plain.csv").write_text("image,label\na.png,x\n")
+    (tmp_path / "empty.csv").write_text("")
+    assert error(tmp_path / "none", "a.png").endswith("none: there is no such file; give the folder of an exported "
+                                                      "model, or its model.onnx")  # fmt: skip
+    assert "other.onnx: not an ONNX model that onnxruntime can read (" in error(tmp_path / "other.onnx", "a.png")
+    assert "latin.csv: not readable as a table in UTF-8 (" in error(exported, tmp_path / "latin.csv")
+    assert "there is no column 'path'; it has image, label" in error(exported, tmp_path / "plain.csv")
+    assert "there is no column 'path'; it has none" in error(exported, tmp_path / "empty.csv")
+    assert "needs the group of each image (g, h); give --group, or" in error(exported_of_group, "a.png")
+    assert "--group x: the model does not know this group" in error(exported_of_group, "a.png", "--group", "x")
+
+
+def test_an_output_that_was_there_stays_whole_where_the_call_is_wrong(exported, tmp_path, monkeypatch, capsys):
+    (tmp_path / "out.csv").write_text("earlier")
+    (tmp_path / "list.csv").write_text("image\na.png\n")
+    run(monkeypatch, capsys, exported, tmp_path / "list.csv", "--output", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["list.csv", "out.csv"]
+
+
+def test_a_folder_without_images_is_named(tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    (found,) = find_images([tmp_path], column="path")
+    assert isinstance(found, Failure)
+    assert found.reason.startswith("no file in this folder ends as an image does")
+
+
+def test_order_is_kept_whatever_the_batch_and_however_many_are_bad(exported, pictures):
+    model = open_model(exported, threads=1)
+    items = list(find_images([pictures], column="path"))
+    mixed = [each for item in items for each in (item, item._replace(path=item.path / "gone"))]
+    found = list(predict_images(model, mixed, batch_size=7, workers=2))
+    assert [one.name for one in found] == [item.name for item in mixed]
+    assert [isinstance(one, Prediction) for one in found] == [True, False] * 24
+
+
+# pictures as people have them
+
+RED, SIZE = (255, 0, 0), (12, 8)
+
+
+def saved(folder, image, name, **options):
+    image.save(folder / name, **options)
+    return folder / name
+
+
+def red(mode, **_):
+    return Image.new("RGB", SIZE, RED).convert(mode)
+
+
+def facts(**changes):
+    values = {"classes": ["a"], "groups": ["g"], "image_size": 8, "framing": "stretch", "crop": None}
+    values |= {"crop_test": "centre", "mean": [0.0] * 3, "std": [1.0] * 3, "method": {"kind": "erm"}}
+    return ModelFacts(**values | changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "colour"),
+    [
+        ("rgb.png", "RGB", RED),
+        ("gray.jpg", "L", (76, 76, 76)),
+        ("cmyk.jpg", "CMYK", RED),
+        ("palette.gif", "P", RED),
+        ("webp.webp", "RGB", RED),
+        ("one bit.png", "1", (0, 0, 0)),
+        ("lab.tif", "YCbCr", RED),
+    ],
+)
+def test_pictures_of_any_kind_become_colour(tmp_path, name, mode, colour):
+    image = Image.new("1", SIZE, 0) if mode == "1" else red(mode)
+    path = saved(tmp_path, image, name)
+    pixels = read_picture(path, facts())
+    assert pixels.shape == (8, 8, 3)
+    assert np.abs(pixels.astype(int) - colour).max() <= 4
+
+
+def test_what_is_transparent_is_white_and_half_of_it_half(tmp_path):
+    image = Image.new("RGBA", SIZE, (*RED, 0))
+    assert (np.asarray(to_rgb(image)) == 255).all()
+    image.putalpha(128)
+    assert np.asarray(to_rgb(image))[0, 0].tolist() == [255, 127, 127]
+    palette = Image.new("P", SIZE, 0)
+    palette.putpalette([*RED])
+    path = saved(tmp_path, palette, "p.png", transparency=0)
+    assert (read_picture(path, facts()) == 255).all()
+
+
+def test_sixteen_bits_are_scaled_and_not_cut_off(tmp_path):
+    values = np.full((8, 12), 32768, dtype=np.uint16)
+    path = saved(tmp_path, Image.fromarray(values), "deep.png")
+    assert (read_picture(path, facts()) == 128).all()
+
+
+def test_a_picture_is_turned_as_its_camera_says(tmp_path):
+    image = Image.new("RGB", SIZE)
+    image.paste(RED, (0, 0, 6, 8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    path = saved(tmp_path, image, "turned.png", exif=exif)
+    pixels = read_picture(path, facts())
+    # what was left is above
+    assert pixels[0, 4].tolist() == [255, 0, 0]
+    assert pixels[7, 4].tolist() == [0, 0, 0]
+
+
+def test_of_an_animation_the_first_frame_is_taken(tmp_path):
+    frames = [Image.new("RGB", SIZE, colour) for colour in (RED, (0, 0, 255))]
+    path = saved(tmp_path, frames[0], "moving.gif", save_all=True, append_images=frames[1:])
+    assert read_picture(path, facts())[0, 0].tolist() == [255, 0, 0]
+
+
+def test_a_picture_that_is_no_square_is_stretched_or_cut_at_its_centre(tmp_path):
+    image = Image.new("RGB", (24, 8))
+    image.paste(RED, (8, 0, 16, 8))
+    path = saved(tmp_path, image, "wide.png")
+    assert (read_picture(path, facts(framing="centre"))[:, :, 0] == 255).all()
+    stretched = read_picture(path, facts())
+    assert stretched[0, 0, 0] == 0
+    assert stretched[0, 4, 0] > 200
+    assert read_picture(path, facts(crop=4)).shape == (4, 4, 3)
