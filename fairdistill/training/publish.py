@@ -1,5 +1,6 @@
 """One training from its inputs to its outputs: read, train or go on, publish whole files."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -16,11 +17,13 @@ from fairdistill.runtime.files import parse_json, replacing, sha256
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_memory_mb, peak_memory_mb, versions
+from fairdistill.settings.methods import Imported
 from fairdistill.settings.networks import Network
 from fairdistill.training.computing import choose_computing
 from fairdistill.training.loop import SPLITS, TrainedModel, train
 from fairdistill.training.resume import ResumeState
 from fairdistill.training.spec import Job
+from fairdistill.training.start import start_from_file
 
 OUTPUTS = ("weights.safetensors", "predictions.parquet", "history.csv")
 # removed first and written last: where it is, the other outputs are, and of the same training
@@ -43,10 +46,18 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
     # the digest of the data set is of its images and splits, and not of how they are normalised and cropped
     seen = [dataset.mean.tolist(), dataset.std.tolist(), dataset.info["crop"], dataset.info["crop_test"]]
     inputs = {"dataset": dataset.info["sha256"], "normalisation_and_crop": _digest({"seen": seen})}
-    base = None
+    _require_size(job, dataset)
+    base, start = None, None
     if job.base:
         base = _load_base(job.base, job.base_network, dataset)
         inputs["base"] = sha256(job.base)
+    if job.checkpoint:
+        start = functools.partial(
+            start_from_file, path=job.checkpoint, settings=job.network, method=job.method, dataset=dataset
+        )
+        inputs["checkpoint"] = sha256(job.checkpoint)
+    elif isinstance(job.method, Imported):
+        raise UserError("method imported reads its model from a file, and none was given; name it with --checkpoint")
     # by hand the names may be left out
     defaults = {
         "dataset": job.data.name,
@@ -93,6 +104,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         seed=job.seed,
         fold=job.fold,
         base=base,
+        start=start,
         resume=resume,
     )
 
@@ -146,6 +158,16 @@ def _is_done(folder: Path, identity: Mapping) -> bool:
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         # nothing is there, or what is there is damaged
         return False
+
+
+def _require_size(job: Job, dataset: ImageDataset) -> None:
+    size = dataset.info["crop"] or dataset.info["image_size"]
+    try:
+        job.network.check_image_size(job.method.network_gets(size))
+    except UserError as error:
+        raise UserError(
+            f"network {job.network.kind} {error}; choose another network, or prepare other images"
+        ) from None
 
 
 def _load_base(path: Path, network: Network | None, dataset: ImageDataset) -> Classifier:
