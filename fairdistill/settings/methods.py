@@ -606,6 +606,7 @@ class Imported(Method):
 
 AnyMethod = Annotated[
     Erm
+    | Imported
     | Mfd
     | Kd
     | At
@@ -621,8 +622,7 @@ AnyMethod = Annotated[
     | Vfae
     | Ffvae
     | Hardt
-    | GroupTemperature
-    | Imported,
+    | GroupTemperature,
     Field(discriminator="kind"),
 ]
 
