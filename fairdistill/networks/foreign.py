@@ -31,6 +31,8 @@ PREFIXES = ("module.", "model.", "backbone.", "net.", "network.", "encoder.", "_
 PLACES = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params", "module")
 # what a checkpoint may have beside the network: classifiers that help to train it, and losses
 BESIDE = ("aux1.", "aux2.", "AuxLogits.", "criterion.", "loss.", "loss_fn.")
+# the first byte of what torch.save writes: of a pickle, as long ago, or of a zip file
+PICKLE, ZIP = b"\x80", b"P"
 SHOWN = 3  # names of weights that an error shows
 ADVICE = (
     "in the program that wrote it, save the weights alone, torch.save(model.state_dict(), ...) or "
@@ -58,6 +60,12 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
         raise UserError(f"{path}: is empty{KINDS}")
     if start[8:] == b"{":
         return _read_safetensors(path)
+    if start == b"version h":
+        raise UserError(
+            f"{path}: is a pointer of Git LFS, and not the checkpoint; fetch the file itself by `git lfs pull`"
+        )
+    if start[:1] not in (PICKLE, ZIP):
+        raise UserError(f"{path}: is no checkpoint that torch can read{KINDS}")
     return _find_weights(path, _read_torch(path))
 
 

@@ -16,7 +16,7 @@ class Preprocess(nn.Module):
     """Takes images as the pipeline normalises them, and returns them as the network behind it expects them.
 
     The data set's normalisation is undone, the image resized, and the network's normalisation applied. Resizing is that
-    of torchvision on tensors, with antialiasing; pillow, which rounds brightnesses, differs by up to one of 255.
+    of torchvision on tensors, with antialiasing; pillow rounds and clips brightnesses, and differs by one of 255 or so.
 
     Parameters
     ----------

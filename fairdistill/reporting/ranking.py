@@ -188,7 +188,7 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     for _, found in table.groupby(PLACE[:2]):
         of_method = found.set_index("method")
-        standard = of_method.reindex([STANDARD, TEACHER]).dropna(how="all").iloc[:1].squeeze()
+        standard = next((of_method.loc[name].to_dict() for name in (STANDARD, TEACHER) if name in of_method.index), {})
         costs = found[["cost", "cost_with_bases"]].where(found["device"] == standard.get("device"))
         table.loc[found.index, costs.columns] = costs / (standard.get("cost") or np.nan)
     return table

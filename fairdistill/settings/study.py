@@ -243,6 +243,14 @@ class Study(Settings):
         return None if isinstance(method, PostProcessing) else self.networks[model.architecture].weights
 
     @property
+    def files(self) -> dict[str, str]:
+        """The paths of all files of weights that the configuration names, by the keys that name them."""
+        methods = {"teacher": self.teacher, **{f"students.{name}": method for name, method in self.students.items()}}
+        checkpoints = {f"{key}.checkpoint": getattr(method, "checkpoint", None) for key, method in methods.items()}
+        weights = {f"networks.{name}.weights": network.weights for name, network in self.networks.items()}
+        return {key: path for key, path in {**checkpoints, **weights}.items() if path}
+
+    @property
     def compared_with(self) -> list[str]:
         """The methods that each method of the main grid is compared with."""
         return self.references or [name for name in ("erm", "mfd") if name in self.methods] or [TEACHER]

@@ -189,6 +189,10 @@ def empty(path):
 
 
 def text(path):
+    path.write_text("epoch,loss\n1,0.5\n")
+
+
+def pointer(path):
     path.write_text("version https://git-lfs.github.com/spec/v1\n")
 
 
@@ -216,6 +220,7 @@ def program(path):
     [
         (empty, "is empty; give a safetensors file, or one that torch.save wrote of a state dict"),
         (text, "is no checkpoint that torch can read; give a safetensors file"),
+        (pointer, "is a pointer of Git LFS, and not the checkpoint; fetch the file itself by `git lfs pull`"),
         (cut, r"is no checkpoint that torch can read \(.*\); if torch.save wrote it, it is incomplete; give"),
         (
             cut_safetensors,
@@ -229,7 +234,7 @@ def program(path):
             "holds more than weights, or was not written by torch.s",
         ),
     ],
-    ids=["empty", "text", "cut", "cut safetensors", "zip", "TorchScript", "folder", "pickle"],
+    ids=["empty", "text", "pointer", "cut", "cut safetensors", "zip", "TorchScript", "folder", "pickle"],
 )
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_a_file_of_another_kind_is_called_what_it_is(write, message, tmp_path):

@@ -20,14 +20,23 @@ from scripts.describe_networks import OWN, TARGET, content, kinds, measure, with
 # one of each family that is made in another way, the quickest to make
 FAMILIES = [
     "alexnet",
-    "convnext_tiny",
     "mobilenet_v3_small",
     "regnet_y_400mf",
     "shufflenet_v2_x0_5",
     "swin_t",
     "vit_b_32",
 ]
-OTHERS = ["densenet121", "googlenet", "inception_v3", "maxvit_t", "mnasnet0_5", "mobilenet_v2", "swin_v2_t", "vgg11_bn"]
+OTHERS = [
+    "convnext_tiny",
+    "densenet121",
+    "googlenet",
+    "inception_v3",
+    "maxvit_t",
+    "mnasnet0_5",
+    "mobilenet_v2",
+    "swin_v2_t",
+    "vgg11_bn",
+]
 
 
 def network_of(kind, n_outputs=5):
@@ -61,7 +70,7 @@ def test_the_parts_are_where_the_entry_says(kind):
     assert layout.last_map == layout.layers[-1]
 
 
-@pytest.mark.parametrize("kind", ["mobilenet_v3_small", "shufflenet_v2_x0_5", "swin_t"])
+@pytest.mark.parametrize("kind", ["mobilenet_v3_small", "shufflenet_v2_x0_5"])
 def test_it_is_torchvision_s_network_with_the_features_before_its_last_layer(kind):
     network = network_of(kind).eval()
     torch.manual_seed(3)
@@ -85,13 +94,13 @@ def test_maps_whose_channels_come_last_are_turned():
 
 @pytest.mark.parametrize("kind", ["mobilenet_v3_small", "shufflenet_v2_x0_5"])
 def test_the_fast_engine_computes_the_same(kind):
-    network, plain = network_of(kind).train(), network_of(kind).train()
-    images = torch.randn(4, 3, 32, 32)
+    network, plain = network_of(kind).double().train(), network_of(kind).double().train()
+    images = torch.randn(4, 3, 32, 32, dtype=torch.float64)
     fast.prepare(network, nn.Module(), torch.device("cpu"))
     torch.manual_seed(0)
     found = network(images.contiguous(memory_format=torch.channels_last)).logits
     torch.manual_seed(0)
-    torch.testing.assert_close(found, plain(images).logits, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(found, plain(images).logits)
 
 
 def test_what_was_never_measured_is_computed_in_full_precision():
