@@ -81,6 +81,7 @@ Item = TypeVar("Item")
 READ_WHOLE = _reading(int)
 Whole = Annotated[int, READ_WHOLE]
 Number = Annotated[float, BeforeValidator(_as_float), _reading(float)]
+Positive = Annotated[float, Field(gt=0), BeforeValidator(_as_float), _reading(float)]
 Flag = Annotated[bool, _reading(lambda text: {"true": True, "false": False}[text.lower()])]
 Text = Annotated[str, Strict()]
 # where null is allowed; Snakemake's `--config` gives it as text

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from functools import cache
 from inspect import cleandoc
 from typing import Any
 
@@ -45,7 +46,7 @@ def schema() -> dict[str, Any]:
     Where an entry may be a sweep, its settings may be lists of values. The teacher may not be one, and is
     described by itself.
     """
-    whole = _schema_of_single_values()
+    whole = deepcopy(_schema_of_single_values())
     definitions, properties = whole["$defs"], whole["properties"]
     trained, imported = (deepcopy(definitions[kind.__name__]) for kind in (Erm, Imported))
     # a checkpoint says of which kind a teacher is
@@ -58,6 +59,7 @@ def schema() -> dict[str, Any]:
     return whole
 
 
+@cache
 def _schema_of_single_values() -> dict[str, Any]:
     """The JSON schema of a configuration without sweeps."""
     return {"$schema": DIALECT, **Study.model_json_schema(schema_generator=_Schema)}

@@ -43,12 +43,12 @@ class Network(Settings):
         """Where the parts of the network are, and which images it takes."""
         raise NotImplementedError
 
-    def check_image_size(self, image_size: int) -> None:
-        """Raise a UserError where the network does not take images of `image_size` pixels' edge."""
+    def check_image_size(self, image_size: int, *, of: str = "the data set") -> None:
+        """Raise a UserError where the network does not take images, those of `of`, of `image_size` pixels' edge."""
         layout = self.layout
         wanted = f"images of {layout.takes} px" if layout.takes else f"images of {layout.smallest} px and more"
         if image_size < layout.smallest or layout.takes not in (None, image_size):
-            raise UserError(f"takes {wanted}, and those of the data set have {image_size}")
+            raise UserError(f"takes {wanted}, and those of {of} have {image_size}")
 
 
 class _ResNet(Network):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fairdistill.settings.base import READ_WHOLE, Number, OrNull, Settings
+from fairdistill.settings.base import READ_WHOLE, Number, OrNull, Positive, Settings
 
 LARGEST = 1024  # pixels
 # of ImageNet's training images, as all networks of torchvision that were trained on them expect
@@ -23,7 +23,7 @@ class Preprocess(Settings):
         description="What was subtracted from the red, green and blue channel, on the scale 0 to 1; the default is "
         "ImageNet's.",
     )
-    std: Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=3, max_length=3)] = Field(
+    std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = Field(
         list(IMAGENET_STD),
         description="What each channel was then divided by; the default is ImageNet's, and of `ToTensor` alone mean "
         "and standard deviation are `[0, 0, 0]` and `[1, 1, 1]`.",

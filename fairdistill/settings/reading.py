@@ -306,7 +306,11 @@ def _check_single(path: Keys, name: str, sweeps: Mapping[str, Sweep]) -> None:
 
 
 def _check_imported(study: Study) -> None:
-    """An imported model has a file, and is of one network."""
+    """An imported model has a file, and is of one network; files are of names that Snakemake can take."""
+    for key, path in study.files.items():
+        if set("{}") & set(path):
+            what = "has braces, which Snakemake takes for a wildcard; give the file, or its folder, another name"
+            raise UnreadableSettings("config", tuple(key.split(".")), f"is {path!r}, which {what}")
     for name, method in {TEACHER: study.teacher, **study.students}.items():
         if not isinstance(method, Imported):
             continue
@@ -386,12 +390,9 @@ def _check_sizes(study: Study) -> None:
         for dataset, architecture, name in product(grid["dataset"], grid["architecture"], grid["method"]):
             size = study.method(name).network_gets(study.data.sets[dataset].network_sees)
             try:
-                study.networks[architecture].check_image_size(size)
+                study.networks[architecture].check_image_size(size, of=f"data.sets.{dataset}")
             except UserError as error:
-                what = (
-                    f"{error} (data.sets.{dataset}); choose another network for this data set, or change its "
-                    "image_size or crop"
-                )
+                what = f"{error}; choose another network for this data set, or change its image_size or crop"
                 raise UnreadableSettings("config", ("networks", architecture), what) from None
 
 

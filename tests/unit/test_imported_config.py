@@ -72,6 +72,10 @@ def test_weights_of_a_network_are_those_that_its_trainings_start_from():
     [
         ({"teacher": {"kind": "imported"}}, "teacher lacks the key 'checkpoint', the file that the model is read from"),
         (
+            {"teacher": {"checkpoint": "{seed}.pth"}},
+            "teacher.checkpoint is '{seed}.pth', which has braces, which Snakemake takes for a wildcard; give the",
+        ),
+        (
             {"teacher": CHECKPOINT, "architectures": ["small", "large"]},
             "teacher.architecture is 'same', but the file holds one network, and the models are of large and small",
         ),
@@ -103,7 +107,7 @@ def test_weights_of_a_network_are_those_that_its_trainings_start_from():
         ),
         (
             {"teacher": {**CHECKPOINT, "architecture": "vit"}},
-            "networks.vit takes images of 224 px, and those of the data set have 32 (data.sets.digits); choose another",
+            "networks.vit takes images of 224 px, and those of data.sets.digits have 32; choose another",
         ),
         (
             {

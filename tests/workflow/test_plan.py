@@ -161,7 +161,7 @@ def test_a_chain_of_bases_is_trained_in_its_order(workdir):
 
 def test_a_teacher_from_outside_is_read_from_its_file_which_is_an_input(workdir):
     """It is of another network than the students, whose base it is; and nothing in the file's name is a command."""
-    name = "a teacher's $(touch PWN) {x}.pth"
+    name = "a teacher's $(touch PWN).pth"
     teacher = f'teacher={{checkpoint: "{name}", architecture: resnet}}'
     given = ("--configfile", TINY, "--config", teacher, "methods=[mfd]", "ablations=[]", "paper_method=null")
     missing = snakemake("--dry-run", *given, directory=workdir)
