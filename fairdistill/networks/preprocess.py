@@ -34,7 +34,7 @@ class Preprocess(nn.Module):
     def __init__(self, settings: Settings, *, data_mean: Sequence[float], data_std: Sequence[float]):
         super().__init__()
         self.settings = settings
-        self.data_mean, self.data_std = list(map(float, data_mean)), list(map(float, data_std))
+        self.data_mean, self.data_std = list(data_mean), list(data_std)
         buffers = {
             "undo_scale": torch.tensor(self.data_std),
             "undo_shift": torch.tensor(self.data_mean),

@@ -54,6 +54,8 @@ class Method(Settings):
         What kind of remedy the method is; the comparison of all methods has a colour for each family.
     needs_validation
         Whether the method chooses or fits anything, for which it reads the validation split.
+    needs_checkpoint
+        Whether the method trains nothing, and its model is read from a file.
     own_outputs
         What the network puts out where it is not a logit for each class: no other method can stand on such a network.
     layer_setting
@@ -63,6 +65,7 @@ class Method(Settings):
     implementation: ClassVar[str]
     family: ClassVar[Family] = "in-processing"
     needs_validation: ClassVar[bool] = False
+    needs_checkpoint: ClassVar[bool] = False
     own_outputs: ClassVar[str | None] = None
     layer_setting: ClassVar[str] = "layers"
 
@@ -571,6 +574,7 @@ class Imported(Method):
 
     implementation: ClassVar[str] = "fairdistill.methods.imported:Imported"
     family: ClassVar[Family] = "imported"
+    needs_checkpoint: ClassVar[bool] = True
 
     kind: Literal["imported"]
     sampling: Literal["plain"] = Field("plain", description="Has no meaning here, as nothing is trained.")

@@ -307,10 +307,10 @@ def _check_single(path: Keys, name: str, sweeps: Mapping[str, Sweep]) -> None:
 
 def _check_imported(study: Study) -> None:
     """An imported model has a file, and is of one network; files are of names that Snakemake can take."""
-    for key, path in study.files.items():
-        if set("{}") & set(path):
+    for key, file in study.files.items():
+        if set("{}") & set(file):
             what = "has braces, which Snakemake takes for a wildcard; give the file, or its folder, another name"
-            raise UnreadableSettings("config", tuple(key.split(".")), f"is {path!r}, which {what}")
+            raise UnreadableSettings("config", tuple(key.split(".")), f"is {file!r}, which {what}")
     for name, method in {TEACHER: study.teacher, **study.students}.items():
         if not isinstance(method, Imported):
             continue

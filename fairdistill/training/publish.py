@@ -11,19 +11,18 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.data import ImageDataset, load_dataset
+from fairdistill.methods.base import method_class
 from fairdistill.networks import Classifier, load_network, save_network
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json, replacing, sha256
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_memory_mb, peak_memory_mb, versions
-from fairdistill.settings.methods import Imported
 from fairdistill.settings.networks import Network
 from fairdistill.training.computing import choose_computing
 from fairdistill.training.loop import SPLITS, TrainedModel, train
 from fairdistill.training.resume import ResumeState
 from fairdistill.training.spec import Job
-from fairdistill.training.start import start_from_file
 
 OUTPUTS = ("weights.safetensors", "predictions.parquet", "history.csv")
 # removed first and written last: where it is, the other outputs are, and of the same training
@@ -52,12 +51,15 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         base = _load_base(job.base, job.base_network, dataset)
         inputs["base"] = sha256(job.base)
     if job.checkpoint:
+        kind = method_class(job.method)
         start = functools.partial(
-            start_from_file, path=job.checkpoint, settings=job.network, method=job.method, dataset=dataset
+            kind.start_from, job.method, job.checkpoint, network_settings=job.network, dataset=dataset
         )
         inputs["checkpoint"] = sha256(job.checkpoint)
-    elif isinstance(job.method, Imported):
-        raise UserError("method imported reads its model from a file, and none was given; name it with --checkpoint")
+    elif job.method.needs_checkpoint:
+        raise UserError(
+            f"method {job.method.kind} reads its model from a file, and none was given; name it with --checkpoint"
+        )
     # by hand the names may be left out
     defaults = {
         "dataset": job.data.name,
