@@ -69,6 +69,11 @@ def parser() -> argparse.ArgumentParser:
     add("--base", type=Path, help="weights.safetensors of the model that the method stands on, if it stands on one")
     add("--base-network", type=network, metavar="JSON", help="what the base must be; unchecked where left out")
     add(
+        "--checkpoint",
+        type=Path,
+        help="file with the weights to start from, or with the model where the method is `imported`",
+    )
+    add(
         "--training",
         type=settings_argument(Training, "training"),
         default="{}",

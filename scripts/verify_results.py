@@ -165,7 +165,9 @@ def tables(
     texts["table1.tex"] = table1_latex(summary)
     # there only where the models were evaluated since there are criteria
     if "criteria.csv" in published:
-        texts["criteria.csv"] = csv_text(criteria_table(in_grid_order(models.criteria.merge(names), order)))
+        texts["criteria.csv"] = csv_text(
+            criteria_table(in_grid_order(models.criteria.merge(names), order), models.answers)
+        )
     # there only where the configuration has them probed, and where the models were there
     if "features.csv" in published:
         tests, consistency = (

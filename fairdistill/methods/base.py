@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from importlib import import_module
 from operator import add
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,10 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fairdistill.data import ImageDataset
 from fairdistill.data.sampling import epoch_order
 from fairdistill.networks import Classifier, Output
+from fairdistill.networks.foreign import load_weights
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.progress import log
 from fairdistill.settings.methods import Method as Settings
+from fairdistill.settings.networks import Network
 
 
 class Task(NamedTuple):
@@ -99,10 +104,11 @@ class Method(nn.Module):
     a torch module: what it learns or counts beside the network, such as a regressor, an adversary or running weights,
     are its parameters and buffers, which move to the device and are kept and resumed with the network.
 
-    A training calls `n_outputs`, the constructor and `initialise`; at the start of each stage `optimizers`; in each
-    epoch `order`, and for each batch `update`, which calls `loss`; at the end `calibrate`, `predict` and
-    `prediction_state`. A training that was interrupted goes on at the start of an epoch. It repeats the calls before
-    the first epoch, restores the network, the method and the optimisers, and so ends with the same bits. For random
+    A training calls `n_outputs`, `start_from` where there is a file, the constructor and `initialise`; at the start of
+    each stage `optimizers`; in each epoch `order`, and for each batch `update`, which calls `loss`; at the end
+    `calibrate`, `predict` and `prediction_state`. A training that was interrupted goes on at the start of an epoch. It
+    repeats the calls before the first epoch, restores the network, the method and the optimisers, and so ends with the
+    same bits. For random
     numbers use numpy's generator in `order` and torch's global one anywhere else: both are seeded for each epoch.
 
     Parameters
@@ -154,6 +160,18 @@ class Method(nn.Module):
     def n_outputs(settings: Any, n_classes: int, n_groups: int) -> int:
         """Return the number of the network's logits; more than the classes where each group has a head of its own."""
         return n_classes
+
+    @staticmethod
+    def start_from(
+        settings: Any, path: Path, network: Classifier, *, network_settings: Network, dataset: ImageDataset
+    ) -> None:
+        """Give a new network the weights in a file, from which it is trained, and log what was done beside that.
+
+        A head for other classes stays as it was drawn. It is called where the configuration names a file, before the
+        constructor.
+        """
+        for note in load_weights(path, network, network_settings, new_head=True):
+            log(f"{path}: {note}")
 
     def initialise(self, network: Classifier, base: Classifier | None) -> None:
         """Change the network's initial weights, such as to those of the base.

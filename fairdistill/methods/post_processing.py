@@ -22,6 +22,7 @@ class PostProcessing(Method):
             raise UserError(f"method {self.settings.kind} changes the predictions of a base, and there is none")
         try:
             network.load_state_dict(base.state_dict())
+            network.preprocess = base.preprocess
         except RuntimeError:
             raise UserError(
                 f"method {self.settings.kind} changes the predictions of its base, which is another network than the "

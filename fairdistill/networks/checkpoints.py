@@ -9,6 +9,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from fairdistill.networks.classifier import Classifier, build_network
+from fairdistill.networks.preprocess import Preprocess
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json
 from fairdistill.settings.checkpoints import ModelFacts
@@ -17,6 +18,10 @@ from fairdistill.settings.reading import read_settings
 
 # before the names of what a method predicts with beside the network
 METHOD = "method."
+IMPORT = (
+    "a model of another program is imported first (docs/own_teacher.md); where it is a model of this project, move its "
+    "folder aside and train it again"
+)
 
 
 def save_network(
@@ -40,6 +45,8 @@ def save_network(
     stored = {"settings": settings.to_json(), "n_outputs": network.head.out_features}
     if facts is not None:
         stored["model"] = facts.to_json()
+    if network.preprocess is not None:
+        stored["preprocess"] = network.preprocess.to_json()
     metadata = {"network": json.dumps(stored, sort_keys=True)}
     tensors = network.state_dict() | {f"{METHOD}{name}": tensor for name, tensor in (method or {}).items()}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -57,17 +64,23 @@ def load_network(path: Path | str, *, settings: Network | None = None) -> Classi
     Raises
     ------
     UserError
-        The file is damaged, was not written by this project, or holds another network than `settings` says.
+        The file cannot be read, was not written by this project, or holds another network than `settings` says. What
+        the file is nobody knows then: the message does not call it damaged, and asks nobody to delete it.
     """
     metadata, tensors = _read(path)
     if "network" not in metadata:
-        raise UserError(f"{path}: the checkpoint does not name its network; train it with this project")
+        raise UserError(f"{path}: the checkpoint does not name its network, so another program wrote it; {IMPORT}")
     try:
         stored = parse_json(metadata["network"])
         found = read_settings(AnyNetwork, stored["settings"], where="its network")
         network = build_network(found, stored["n_outputs"])
-    except (ValueError, TypeError, LookupError, UserError) as error:
-        raise UserError(f"{path}: not a network that this project knows ({error}); train it again") from error
+        if preprocess := stored.get("preprocess"):
+            network.preprocess = Preprocess.from_json(preprocess)
+    except (ValueError, TypeError, LookupError, AttributeError, UserError) as error:
+        raise UserError(
+            f"{path}: not a network that this version of the project knows ({error}); read it with the version that "
+            "wrote it, or train such a model anew beside it"
+        ) from error
     if settings is not None and settings != found:
         raise UserError(
             f"{path}: the checkpoint holds the network {found.to_json()}, not {settings.to_json()}; "
@@ -76,7 +89,10 @@ def load_network(path: Path | str, *, settings: Network | None = None) -> Classi
     try:
         network.load_state_dict({name: weight for name, weight in tensors.items() if not name.startswith(METHOD)})
     except RuntimeError as error:
-        raise UserError(f"{path}: the weights do not fit the network {found.to_json()}; train it again") from error
+        raise UserError(
+            f"{path}: the weights do not fit the network {found.to_json()} that it says it holds; name another file, "
+            "or train such a model anew beside it"
+        ) from error
     return network
 
 
@@ -102,4 +118,4 @@ def _read(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]]:
             tensors = {name: checkpoint.get_tensor(name) for name in checkpoint.keys()}  # noqa: SIM118
             return checkpoint.metadata() or {}, tensors
     except SafetensorError as error:
-        raise UserError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from error
+        raise UserError(f"{path}: cannot be read as a checkpoint of this project ({error}); {IMPORT}") from error

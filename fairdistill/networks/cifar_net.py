@@ -13,9 +13,9 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.networks import CifarNet
+from fairdistill.settings.networks import CIFAR_NET_SIZE, CifarNet
 
-SIZE = CifarNet.takes  # pixels, which are halved three times
+SIZE = CIFAR_NET_SIZE  # pixels, which are halved three times
 CHANNELS = (32, 64, 128)
 WIDTH = 256
 DROPOUT = 0.25

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fairdistill.networks.preprocess import Preprocess
 from fairdistill.settings.networks import Network
 
 
@@ -37,19 +38,32 @@ class Classifier(nn.Module):
     layers
         Names of the layers of the body whose maps a method compares, from the first to the last.
     last_map
-        Name of the layer of the body whose output is the features once it is averaged over its pixels, if it has any;
-        the empty name is that of the body itself.
+        Name of the layer of the body that gives the last map; the empty name, that of the body itself, where there is
+        no map, so that the features stand for it.
     width
         D.
+    preprocess
+        What images pass before the body; None where the body takes them as they are.
     bf16
         Whether forward and backward passes are computed in bfloat16 while the network trains. In evaluation mode it
         always computes in float32.
     """
 
-    def __init__(self, body: nn.Module, head: nn.Linear, layers: Sequence[str] = (), last_map: str = ""):
+    def __init__(
+        self,
+        body: nn.Module,
+        head: nn.Linear,
+        layers: Sequence[str] = (),
+        last_map: str = "",
+        *,
+        channels_last: bool = False,
+    ):
         super().__init__()
         self.layers = tuple(layers)
         self.last_map = last_map
+        # whether the body's layers give maps as (B, H, W, K)
+        self.channels_last = channels_last
+        self.preprocess: Preprocess | None = None
         self.body = body
         self.head = head
         self.width = head.in_features
@@ -58,10 +72,11 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor, layers: Sequence[str] = ()) -> Output:
         """Classify images, and return the maps of the named `layers` of the body beside the logits."""
         maps: dict[str, Tensor] = {}
-        hooks = [self.body.get_submodule(name).register_forward_hook(partial(_keep, maps, name)) for name in layers]
+        keep = _keep_channels_first if self.channels_last else _keep
+        hooks = [self.body.get_submodule(name).register_forward_hook(partial(keep, maps, name)) for name in layers]
         try:
             with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16 and self.training):
-                features = self.body(images)
+                features = self.body(images if self.preprocess is None else self.preprocess(images))
                 logits = self.head(features)
         finally:
             for hook in hooks:
@@ -82,10 +97,15 @@ def _keep(maps: dict[str, Tensor], name: str, module: nn.Module, inputs: tuple, 
     maps[name] = output
 
 
+def _keep_channels_first(maps: dict[str, Tensor], name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+    maps[name] = output.permute(0, 3, 1, 2)
+
+
 def build_network(settings: Network, n_outputs: int) -> Classifier:
     """Make an untrained classifier with `n_outputs` logits; its weights come from torch's global random state."""
     body, head = import_module(settings.implementation).build(settings, n_outputs)
-    return Classifier(body, head, settings.layers, settings.last_map)
+    layout = settings.layout
+    return Classifier(body, head, layout.layers, layout.last_map, channels_last=layout.channels_last)
 
 
 def freeze(network: Classifier) -> Classifier:

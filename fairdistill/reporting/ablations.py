@@ -31,6 +31,8 @@ PARTS = {
     "nothing": "method",
     "data": "dataset",
     "stem": "architecture",
+    # those that training starts from
+    "weights": "architecture",
 }
 COLUMNS = ["part", *PLACE, "minus", "metric", "estimate", *ESTIMATE, "seeds", "at_chance"]
 

@@ -1,7 +1,7 @@
 """The answers of all models of a study, and what the trainings of each model show together."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -20,10 +20,13 @@ class Answers:
     ----------
     correctness : mapping
         The answers of each training on the test split, by the values of `IDENTITY`.
+    files : mapping, optional
+        By the same, what tells the files of each model, its weights and predictions, from those of others.
     """
 
-    def __init__(self, correctness: Mapping[tuple, Correctness]):
+    def __init__(self, correctness: Mapping[tuple, Correctness], files: Mapping[tuple, Hashable] | None = None):
         self.correctness = correctness
+        self.files = files or {}
         self._known: dict[tuple, Trainings] = {}
 
     def of(self, runs: pd.DataFrame) -> Trainings:
@@ -47,6 +50,24 @@ class Answers:
             known = {deo: {end: run[f"{deo}_{end}"] for end in ENDS} for deo in DEO} if len(runs) == 1 else None
             self._known[names] = Trainings(tests, known=known)
         return self._known[names]
+
+    def apart(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of one model that are trainings of their own: those of one seed where all seeds share one.
+
+        A model that was trained elsewhere is the same for every seed. It is one training, which says nothing about
+        others, and its values would only seem to agree.
+        """
+        seeds = runs["seed"].unique()
+        if len(seeds) == 1 or not self.files:
+            return runs
+        of_seeds = {
+            seed: [
+                self.files[names] for names in found.sort_values("fold")[IDENTITY].itertuples(index=False, name=None)
+            ]
+            for seed, found in runs.groupby("seed")
+        }
+        same = all(files == of_seeds[seeds[0]] for files in of_seeds.values())
+        return runs[runs["seed"] == seeds[0]] if same else runs
 
 
 def require_folds(runs: pd.DataFrame, folds: Iterable[int]) -> None:
@@ -78,6 +99,14 @@ def columns_of(estimate: Estimate, runs: pd.DataFrame) -> dict:
         "seeds": " ".join(map(str, sorted(runs["seed"].unique()))),
         "values": " ".join(map("{:.10g}".format, values)),
     }
+
+
+def for_all_seeds(row: Mapping, runs: pd.DataFrame) -> dict:
+    """Return a row of one seed with the columns n and `SEEDS` of all seeds of `runs`, whose model is one (`apart`)."""
+    seeds = list(map(str, sorted(runs["seed"].unique())))
+    if row["n"] == len(seeds):
+        return dict(row)
+    return {**row, "n": len(seeds), "seeds": " ".join(seeds), "values": " ".join([row["values"]] * len(seeds))}
 
 
 def digest(model: Trainings) -> str:

@@ -9,12 +9,13 @@ from scipy import stats
 
 from fairdistill.evaluation.group_criteria import RANGES
 from fairdistill.evaluation.uncertainty import TAIL
+from fairdistill.reporting.answers import Answers, for_all_seeds
 from fairdistill.reporting.columns import OVER_SEEDS, SEEDS
 
 COLUMNS = [*OVER_SEEDS, "criterion", "group", "mean", "sd", "n", "trainings", "low", "corrected", "high", *SEEDS]
 
 
-def criteria_table(criteria: pd.DataFrame) -> pd.DataFrame:
+def criteria_table(criteria: pd.DataFrame, answers: Answers | None = None) -> pd.DataFrame:
     """Return each criterion over seeds, one row per model, criterion and group.
 
     Columns: group, empty where the criterion is of all groups together; mean; sd (ddof = 1) over seeds, missing where
@@ -29,9 +30,12 @@ def criteria_table(criteria: pd.DataFrame) -> pd.DataFrame:
     ----------
     criteria
         One row per training, criterion and group, with the columns `CRITERIA`.
+    answers
+        Of these trainings; with them, a model that is the same for every seed is one training, as in summary.csv.
     """
     rows = []
-    for names, found in criteria.groupby([*OVER_SEEDS, "criterion", "group"], sort=False):
+    for names, trainings in criteria.groupby([*OVER_SEEDS, "criterion", "group"], sort=False):
+        found = trainings if answers is None else answers.apart(trainings)
         row = dict(zip([*OVER_SEEDS, "criterion", "group"], names, strict=True))
         values = found.groupby("seed")["value"].mean().round(12)
         centre = found["corrected"].fillna(found["value"])
@@ -47,10 +51,13 @@ def criteria_table(criteria: pd.DataFrame) -> pd.DataFrame:
         corrected = centre.groupby(found["seed"]).mean().mean()
         least, most = RANGES.get(row["criterion"], (0.0, 1.0))
         rows.append(
-            row
-            | {"mean": values.mean(), "sd": values.std(), "n": len(values), "trainings": n}
-            | {"low": max(least, corrected - np.hypot(down, between)), "corrected": corrected}
-            | {"high": min(most, corrected + np.hypot(up, between))}
-            | {"seeds": " ".join(map(str, values.index)), "values": " ".join(map("{:.10g}".format, values))}
+            for_all_seeds(
+                row
+                | {"mean": values.mean(), "sd": values.std(), "n": len(values), "trainings": n}
+                | {"low": max(least, corrected - np.hypot(down, between)), "corrected": corrected}
+                | {"high": min(most, corrected + np.hypot(up, between))}
+                | {"seeds": " ".join(map(str, values.index)), "values": " ".join(map("{:.10g}".format, values))},
+                trainings,
+            )
         )
     return pd.DataFrame(rows, columns=COLUMNS)

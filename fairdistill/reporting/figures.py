@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import BASELINE, DEO
 from fairdistill.reporting.labels import printed
+from fairdistill.reporting.pairs import teachers_of
 from fairdistill.reporting.paper.comparison import PAPER_METRICS
 from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE
 from fairdistill.runtime.errors import UserError
@@ -92,7 +93,7 @@ def plot_comparison(
     if architecture not in set(summary["architecture"]):
         known = ", ".join(summary["architecture"].unique())
         raise UserError(f"no model of architecture '{architecture}' to draw; the summary has {known}")
-    summary = summary[summary["architecture"] == architecture]
+    summary = _with_teacher(summary, architecture)
     students = [name for name in summary["method"].unique() if name != TEACHER]
     if len(students) > len(COLOURS) * len(HATCHES):
         most = len(COLOURS) * len(HATCHES)
@@ -128,6 +129,13 @@ def plot_comparison(
         ax.set_ylim(0, 1 if metric == "accuracy" else max(0.05, ax.get_ylim()[1]))
         add_legend(figure, [style["label"] for style in styles.values()])
     return figure
+
+
+def _with_teacher(summary: pd.DataFrame, architecture: str) -> pd.DataFrame:
+    """The models of one architecture, and the teacher of another where all of a study's teachers have that one."""
+    own = summary["architecture"] == architecture
+    of_teacher = teachers_of(pd.Series([architecture]), summary).iloc[0]
+    return summary[own | ((summary["method"] == TEACHER) & (summary["architecture"] == of_teacher))]
 
 
 def _styles(students: Sequence[str]) -> dict[str, dict]:
@@ -171,7 +179,7 @@ def _draw_bars(ax: Axes, models: pd.DataFrame, panel: Panel, styles: dict[str, d
         row = models.loc[(dataset, method)]
         values = values_of(row)
         ax.bar(x, row["mean"], panel.width, edgecolor="black", linewidth=0.6, **styles[method])
-        if len(values) > 1:
+        if row["trainings"] > 1:
             # beside each other, in the order of the seeds: equal values would cover each other
             at = x - panel.width / 4 + panel.width * np.linspace(-0.12, 0.12, len(values))
             ax.plot(at, values, "o", ms=3, mfc="black", mec="white", mew=0.4, label=ONE_SEED)

@@ -170,7 +170,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         data set has.
     """
     source, runs, validation, correctness, parts, settings_of = {}, [], [], {}, {}, {}
-    criteria, trained, groups_and_classes = [], [], {}
+    criteria, trained, groups_and_classes, files = [], [], {}, {}
     data: dict[tuple, tuple[Path | str, dict]] = {}
     for path in paths:
         record = read_record(path)
@@ -198,6 +198,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
             of_cells = {"mean_cell_accuracy": cells.accuracy.mean(), "smallest_cell": cells.count.min()}
             validation.append(_row(record, record.validation) | of_cells)
         correctness[run] = _correctness(path, record, record.metrics)
+        files[run] = record.outputs.weights, record.outputs.predictions
         settings_of[run] = _method_settings(record)
         parts[run] = _parts(record, settings_of[run])
         trained.append({name: row[name] for name in (*IDENTITY, *BASE)} | _trained(record))
@@ -214,7 +215,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
     return Models(
         runs=table,
         validation=pd.DataFrame(validation, columns=VALIDATION),
-        answers=Answers(correctness),
+        answers=Answers(correctness, files),
         parts=parts,
         settings=settings_of,
         criteria=found,
@@ -309,11 +310,13 @@ def _method_settings(record: Record) -> dict:
 
 def _parts(record: Record, method: Mapping) -> dict:
     """The parts of a model that `fairdistill.reporting.ablations` compares."""
-    loss = dict(method)
+    loss, checkpoint = dict(method), record.inputs.checkpoint
+    imported = method["kind"] == "imported"
     sampling, network, base = loss.pop("sampling"), record.parameters.network, record.run.base
     return {
         "sampling": sampling,
-        "loss": loss,
+        # two imported models differ in their files
+        "loss": loss | ({"checkpoint": checkpoint} if imported else {}),
         # a model that stands on none is compared with its teacher, and so as good as stands on it
         "base": (
             None if base is None or base.architecture == record.run.architecture else base.architecture,
@@ -321,6 +324,7 @@ def _parts(record: Record, method: Mapping) -> dict:
         ),
         "data": _data_settings(record),
         "stem": network.stem,
+        "weights": None if imported else checkpoint,
         # between kinds nothing is compared
         "kinds": (record.data.kind, network.kind),
     }

@@ -1,7 +1,7 @@
 """The gap between two models, seed by seed: each model and its base, or any two that are to be compared.
 
 A model is paired with its base. One that stands on none is paired with the teacher of its data set, architecture and
-seed.
+seed; or, where a study has one teacher of another architecture, trained elsewhere, with that one.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def beside_bases(runs: pd.DataFrame) -> pd.DataFrame:
     students = runs[runs["role"] == "student"]
     alone = students["base_method"] == ""
     students = students.assign(
-        base_architecture=students["base_architecture"].mask(alone, students["architecture"]),
+        base_architecture=students["base_architecture"].mask(alone, teachers_of(students["architecture"], runs)),
         base_method=students["base_method"].mask(alone, TEACHER),
     )
     return students.merge(
@@ -46,6 +46,20 @@ def beside_bases(runs: pd.DataFrame) -> pd.DataFrame:
         right_on=["study", "dataset", "architecture", "method", "seed", "fold"],
         suffixes=("", OTHER),
     )
+
+
+def teachers_of(architectures: pd.Series, models: pd.DataFrame) -> pd.Series:
+    """Return the architectures of the teachers that models of `architectures` are compared with, in that order.
+
+    They are their own; or the one that all teachers have, where that is another.
+
+    Parameters
+    ----------
+    models
+        Those of a study, one row or more of each, with the columns architecture and method.
+    """
+    known = set(models.loc[models["method"] == TEACHER, "architecture"])
+    return architectures.where(architectures.isin(known), next(iter(known))) if len(known) == 1 else architectures
 
 
 def pair_with_bases(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:

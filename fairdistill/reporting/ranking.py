@@ -14,7 +14,7 @@ from fairdistill.evaluation.moderation import Common, common_spread
 from fairdistill.evaluation.seeds import holm
 from fairdistill.reporting.columns import COUNTS, DEO, IDENTITY, MEASURED, OTHER, PLACE
 from fairdistill.reporting.models import Models
-from fairdistill.reporting.pairs import differences
+from fairdistill.reporting.pairs import differences, teachers_of
 from fairdistill.reporting.runs import at_chance, read_table
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
@@ -81,9 +81,12 @@ def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
         If no data set and architecture has two student methods, or a reference is in no run.
     """
     runs = _compared(models.runs)
-    if unknown := [name for name in references if name not in set(runs["method"])]:
-        known = ", ".join(runs["method"].unique())
-        raise UserError(f"--reference: there is no model of the method '{unknown[0]}'; choose one of {known}")
+    # the teacher may be of an architecture without students
+    known = dict.fromkeys([*runs["method"], *(name for name in models.runs["method"] if name == TEACHER)])
+    if unknown := [name for name in references if name not in known]:
+        raise UserError(
+            f"--reference: there is no model of the method '{unknown[0]}'; choose one of {', '.join(known)}"
+        )
     table = _means(summarise(runs, models.answers)).merge(_traits(runs, models.trained), on=PLACE)
     table = table.sort_values(["at_chance", "deo_a", "accuracy"], ascending=[True, True, False], kind="stable")
     ranks = table[table["role"] == "student"].groupby(PLACE[:2]).cumcount() + 1
@@ -187,7 +190,7 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     for _, found in table.groupby(PLACE[:2]):
         of_method = found.set_index("method")
-        standard = of_method.reindex([STANDARD, TEACHER]).dropna(how="all").iloc[:1].squeeze()
+        standard = next((of_method.loc[name].to_dict() for name in (STANDARD, TEACHER) if name in of_method.index), {})
         costs = found[["cost", "cost_with_bases"]].where(found["device"] == standard.get("device"))
         table.loc[found.index, costs.columns] = costs / (standard.get("cost") or np.nan)
     return table
@@ -210,8 +213,13 @@ def _on_front(table: pd.DataFrame) -> pd.Series:
 def _differences(runs: pd.DataFrame, models: Models, reference: str) -> pd.DataFrame:
     """Each student method less the reference, one row per data set, architecture and method."""
     students = runs[(runs["role"] == "student") & (runs["method"] != reference)]
-    same = ["study", *PLACE[:2], "seed", "fold"]
-    pairs = students.merge(runs[runs["method"] == reference], on=same, suffixes=("", OTHER))
+    others = models.runs[models.runs["method"] == reference]
+    place = students["architecture"] if reference != TEACHER else teachers_of(students["architecture"], others)
+    pairs = students.assign(beside=place).merge(
+        others.assign(beside=others["architecture"]),
+        on=["study", "dataset", "beside", "seed", "fold"],
+        suffixes=("", OTHER),
+    )
     found = differences(pairs, models.answers, by=PLACE, common=_common(runs, models, reference))
     corrected = found.groupby(["dataset", "metric"])["p_interval"].transform(lambda p: holm(p.astype(float)))
     found = found.assign(p=found["p_interval"], p_holm=corrected)
@@ -228,13 +236,19 @@ def _differences(runs: pd.DataFrame, models: Models, reference: str) -> pd.DataF
 def _common(runs: pd.DataFrame, models: Models, reference: str) -> dict[tuple, Common | None]:
     """How much trainings differ by those of the reference and all students, by data set, architecture and metric.
 
-    Methods at chance say nothing of others; of the trainings, those count that all methods have.
+    Methods at chance say nothing of others, nor does a model that is the same for every seed; of the trainings, those
+    count that all methods have.
     """
     compared = runs[(runs["role"] == "student") | (runs["method"] == reference)]
     compared = compared[~at_chance(compared).groupby([compared[name] for name in PLACE]).transform("any")]
     found = {}
     for place, methods in compared.groupby(PLACE[:2]):
-        trained = {method: of.sort_values(["seed", "fold"]) for method, of in methods.groupby("method")}
+        trained = {
+            method: of.sort_values(["seed", "fold"])
+            for method, of in methods.groupby("method")
+            # one model for all seeds says nothing of how trainings differ
+            if len(models.answers.apart(of)) == len(of)
+        }
         for metric in MEASURED:
             scores = {}
             for method, of in trained.items():

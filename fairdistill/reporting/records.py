@@ -72,6 +72,7 @@ class Data(Fields):
 class Inputs(Fields):
     dataset: Text
     base: Text | None = None
+    checkpoint: Text | None = None
 
 
 class Outputs(Fields):

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fairdistill.reporting.columns import BASE, DEO, MEASURED, METRICS, PLACE
 from fairdistill.reporting.labels import printed
+from fairdistill.reporting.pairs import teachers_of
 from fairdistill.reporting.runs import at_chance, read_table
 from fairdistill.reporting.tables import AT_CHANCE_NOTE, NOTE, alone, markdown, marked, numbers
 from fairdistill.runtime.errors import UserError
@@ -145,7 +146,7 @@ def _means(validation: pd.DataFrame) -> pd.DataFrame:
 def _base_of(model: Mapping, means: pd.DataFrame) -> pd.Series:
     """The scores of the model that another stands on; of the teacher where it stands on none."""
     names = (model["base_architecture"], model["base_method"]) if model["base_method"] else None
-    architecture, method = names or (model["architecture"], TEACHER)
+    architecture, method = names or (teachers_of(pd.Series([model["architecture"]]), means).iloc[0], TEACHER)
     found = means[
         (means["dataset"] == model["dataset"]) & (means["architecture"] == architecture) & (means["method"] == method)
     ]

@@ -13,7 +13,7 @@ import pandas as pd
 from fairdistill.evaluation.correctness import pool
 from fairdistill.evaluation.crossed import Trainings
 from fairdistill.evaluation.uncertainty import fair_baseline, verdict
-from fairdistill.reporting.answers import Answers, columns_of, digest, values_of
+from fairdistill.reporting.answers import Answers, columns_of, digest, for_all_seeds, values_of
 from fairdistill.reporting.columns import BASELINE, COUNTS, DEO, METRICS, OVER_SEEDS, PLACE, SEEDS, SUMMARY
 from fairdistill.reporting.runs import AGGREGATE, at_chance, read_table
 from fairdistill.runtime.errors import UserError
@@ -29,18 +29,23 @@ def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     fair_baseline, fair_baseline_low and fair_baseline_high, means over seeds of that of one seed, and the verdict on
     the mean, which is "at chance" where one of the trainings is; at_chance, whether one is; seeds, and the value of
     each in values; test_images, which tells test sets apart. The accuracy of the worst group has no interval.
+
+    A model that is the same for every seed, as one that was trained elsewhere, is one training: it has no sd, and the
+    interval of the test images alone.
     """
     rows = []
     for names, trainings in runs.groupby(OVER_SEEDS, sort=False):
-        model = answers.of(trainings)
-        chance = bool(at_chance(trainings).any())
-        baselines = _fair_baselines(trainings, model)
+        own = answers.apart(trainings)
+        model = answers.of(own)
+        chance = bool(at_chance(own).any())
+        baselines = _fair_baselines(own, model)
         for metric in METRICS:
             row = dict(zip(OVER_SEEDS, names, strict=True)) | {"metric": metric}
             if metric in model.mean:
-                row |= columns_of(model.mean[metric], trainings)
+                row |= columns_of(model.mean[metric], own)
             else:
-                row |= _of_worst_group(model, trainings)
+                row |= _of_worst_group(model, own)
+            row = for_all_seeds(row, trainings)
             row |= {"mean": values_of(row).mean(), "at_chance": chance, "test_images": digest(model)}
             if metric in DEO:
                 row |= dict(zip(BASELINE, baselines[metric], strict=True))
@@ -127,7 +132,9 @@ def average_datasets(summary: pd.DataFrame, datasets: Sequence[str]) -> pd.DataF
             of_each = found.to_dict("records")
             seeds = pd.concat([values_of(row) for row in of_each], axis=1).dropna().mean(axis=1)
             terms = [(1 / len(found), row) for row in of_each]
-            rows[names] = combine(terms) | {"sd": seeds.round(12).std(), "at_chance": bool(found["at_chance"].any())}
+            # one model for all seeds has none
+            sd = seeds.round(12).std() if found["sd"].notna().any() else np.nan
+            rows[names] = combine(terms) | {"sd": sd, "at_chance": bool(found["at_chance"].any())}
     index = pd.MultiIndex.from_tuples(rows, names=model)
     return pd.DataFrame(list(rows.values()), index=index, columns=[*COMBINED, "sd", "at_chance"])
 

@@ -175,7 +175,7 @@ def _draw_line(ax: Axes, models: pd.DataFrame, line: Line, axis: Axis, number: i
         ax.plot(x[: beyond + 1], mean[: beyond + 1], ":", color=colour, lw=1, transform=moved)
     for at, row in zip(x, models.to_dict("records"), strict=True):
         values = values_of(row)
-        if len(values) > 1:
+        if row["trainings"] > 1:
             jitter = np.linspace(-2, 2, len(values)) / 72
             for value, beside in zip(values, jitter, strict=True):
                 there = moved + ScaledTranslation(beside, 0, ax.figure.dpi_scale_trans)

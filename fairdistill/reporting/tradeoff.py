@@ -25,6 +25,7 @@ COLOURS = {
     "fair representation": PALETTE[4],
     "in-processing": PALETTE[2],
     "post-processing": PALETTE[8],
+    "imported": PALETTE[5],
     # of no kind that is known
     "": "white",
 }

@@ -36,13 +36,15 @@ def settings_of_kind(union: Any, kind: object) -> type[Settings] | None:
 def with_defaults(union: Any, recorded: Mapping) -> dict:
     """Return settings as JSON holds them, and the defaults of those that the version that recorded them did not have.
 
-    A setting that is added has what was done before as its default. Settings of a kind that `union` lacks stay as they
-    are.
+    A setting that is added has what was done before as its default. Those that records leave out have none here.
+    Settings of a kind that `union` lacks stay as they are.
     """
     if (settings := settings_of_kind(union, recorded["kind"])) is None:
         return dict(recorded)
     fields = settings.model_fields.items()
-    known = {field.alias or name: field.get_default() for name, field in fields if not field.is_required()}
+    known = {
+        field.alias or name: field.get_default() for name, field in fields if not (field.is_required() or field.exclude)
+    }
     return known | dict(recorded)
 
 
@@ -79,6 +81,7 @@ Item = TypeVar("Item")
 READ_WHOLE, READ_NUMBER = _reading(int), _reading(float)
 Whole = Annotated[int, READ_WHOLE]
 Number = Annotated[float, BeforeValidator(_as_float), READ_NUMBER]
+Positive = Annotated[float, Field(gt=0), BeforeValidator(_as_float), READ_NUMBER]
 Flag = Annotated[bool, _reading(lambda text: {"true": True, "false": False}[text.lower()])]
 Text = Annotated[str, Strict()]
 # where null is allowed; Snakemake's `--config` gives it as text

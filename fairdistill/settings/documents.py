@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from functools import cache
 from inspect import cleandoc
 from typing import Any
 
@@ -12,8 +13,9 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, kinds
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.export import Export
-from fairdistill.settings.methods import AnyMethod, Base, Erm
+from fairdistill.settings.methods import AnyMethod, Base, Erm, Imported
 from fairdistill.settings.networks import AnyNetwork
+from fairdistill.settings.preprocess import Preprocess
 from fairdistill.settings.study import Ablation, Data, Study
 from fairdistill.settings.sweeps import SECTIONS, Search, sweepable
 from fairdistill.settings.training import Training
@@ -31,6 +33,7 @@ TABLES: dict[str, list[type[Settings]]] = {
     "networks": kinds(AnyNetwork),
     "methods": kinds(AnyMethod),
     "base": [Base],
+    "preprocess": [Preprocess],
     "search": [Search],
     "ablations": [Ablation],
     "training": [Training],
@@ -45,16 +48,20 @@ def schema() -> dict[str, Any]:
     Where an entry may be a sweep, its settings may be lists of values. The teacher may not be one, and is
     described by itself.
     """
-    whole = _schema_of_single_values()
+    whole = deepcopy(_schema_of_single_values())
     definitions, properties = whole["$defs"], whole["properties"]
-    properties["teacher"] = {**deepcopy(definitions[Erm.__name__]), **properties["teacher"]}
-    properties["teacher"].pop("$ref")
+    trained, imported = (deepcopy(definitions[kind.__name__]) for kind in (Erm, Imported))
+    # a checkpoint says of which kind a teacher is
+    imported["required"] = ["checkpoint"]
+    about = {key: properties["teacher"][key] for key in ("default", "description")}
+    properties["teacher"] = {"anyOf": [trained, imported], **about}
     for entry in (entry for _, union in SECTIONS.values() for entry in kinds(union)):
         fields = definitions[entry.__name__]["properties"]
         fields |= {key: _or_several(fields[key]) for key in sweepable(entry)}
     return whole
 
 
+@cache
 def _schema_of_single_values() -> dict[str, Any]:
     """The JSON schema of a configuration without sweeps."""
     return {"$schema": DIALECT, **Study.model_json_schema(schema_generator=_Schema)}
@@ -112,12 +119,18 @@ def _table(settings: type[Settings]) -> Iterator[str]:
     part = whole if settings is Study else whole["$defs"][settings.__name__]
     keys = dict(part["properties"])
     kind = keys.pop("kind", None)
-    name = f"`kind: {kind.get('const') or kind['enum'][0]}`. " if kind else ""
+    name = f"`kind: {_kind(kind)}`. " if kind else ""
     yield from (f"{name}{part['description']}", "", "| key | default | meaning |", "|---|---|---|")
     for key, field in keys.items():
         description = settings.model_fields[_field(settings, key)].description
         yield f"| `{key}` | {_default(field)} | {' '.join([description or '', *_limits(field, description or '')])} |"
     yield ""
+
+
+def _kind(field: Mapping[str, Any]) -> str:
+    """The name of a kind, the first of two; and of a class of many kinds all names."""
+    names = [field["const"]] if "const" in field else field["enum"]
+    return names[0] if len(names) <= 2 else f"{names[0]}`, `{'`, `'.join(names[1:-1])}` or `{names[-1]}"
 
 
 def _field(settings: type[Settings], key: str) -> str:

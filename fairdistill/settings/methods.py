@@ -8,12 +8,15 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import AtLeastOne, Flag, Name, Number, OrNull, Settings, Whole
+from fairdistill.settings.base import AtLeastOne, Flag, Name, Number, OrNull, Settings, Text, Whole
+from fairdistill.settings.preprocess import Preprocess
 
 TEACHER = "teacher"
 SAME = "same"
 Sampling = Literal["plain", "balanced", "oversampled", "undersampled", "class_balanced"]
-Family = Literal["plain training", "distillation", "MFD", "fair representation", "in-processing", "post-processing"]
+Family = Literal[
+    "plain training", "distillation", "MFD", "fair representation", "in-processing", "post-processing", "imported"
+]
 
 
 class Base(Settings):
@@ -54,6 +57,8 @@ class Method(Settings):
         Whether the method chooses or fits anything, for which it reads the validation split.
     draws_labels
         Whether the label of an image is drawn from probabilities: no file of a network alone can hold such a model.
+    needs_checkpoint
+        Whether the method trains nothing, and its model is read from a file.
     own_outputs
         What the network puts out where it is not a logit for each class: no other method can stand on such a network.
     layer_setting
@@ -64,6 +69,7 @@ class Method(Settings):
     family: ClassVar[Family] = "in-processing"
     needs_validation: ClassVar[bool] = False
     draws_labels: ClassVar[bool] = False
+    needs_checkpoint: ClassVar[bool] = False
     own_outputs: ClassVar[str | None] = None
     layer_setting: ClassVar[str] = "layers"
 
@@ -103,6 +109,10 @@ class Method(Settings):
     def check_image_size(self, image_size: int) -> None:
         """Raise a UserError where the method cannot work with images of `image_size` pixels' edge."""
 
+    def network_gets(self, image_size: int) -> int:
+        """Return the edge, in pixels, of what the network gets of images of `image_size` pixels' edge."""
+        return image_size
+
 
 class Distillation(Method):
     """A method that needs a base: the trained model whose outputs its loss reads."""
@@ -135,6 +145,12 @@ def pair_from_the_last(
     UserError
         A name that the network lacks, or for which the base has no partner.
     """
+    for owner, own in (("network", layers), ("base's network", base_layers)):
+        if not own:
+            raise UserError(
+                f"compares maps of layers, and the {owner} has none, as one that cuts images into tokens; choose "
+                "another network, or a method that compares none"
+            )
     partners = dict(zip(reversed(layers), reversed(base_layers), strict=False))
     for layer in chosen or ():
         if layer not in layers:
@@ -286,8 +302,8 @@ class FitNets(Distillation):
 
     def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
         """Return the guided layer with the hint layer."""
-        middle = layers[(len(layers) - 1) // 2]
-        return pair_from_the_last([self.layer or middle], layers, base_layers)
+        middle = layers[(len(layers) - 1) // 2 : (len(layers) + 1) // 2]
+        return pair_from_the_last([self.layer] if self.layer else middle, layers, base_layers)
 
 
 class Nst(LayerDistillation):
@@ -572,8 +588,48 @@ class GroupTemperature(PostProcessing):
     kind: Literal["group_temperature"]
 
 
+class Imported(Method):
+    """A model that was trained elsewhere, read from a file; nothing is trained. docs/own_teacher.md explains it."""
+
+    implementation: ClassVar[str] = "fairdistill.methods.imported:Imported"
+    family: ClassVar[Family] = "imported"
+    needs_checkpoint: ClassVar[bool] = True
+
+    kind: Literal["imported"]
+    sampling: Literal["plain"] = Field("plain", description="Has no meaning here, as nothing is trained.")
+    checkpoint: Annotated[Text | None, OrNull] = Field(
+        None,
+        # the SHA-256 of the file is an input of the model, wherever the file is
+        exclude=True,
+        description="The file with the weights: safetensors, or what `torch.save` wrote of a state dict, by itself or "
+        "in a dictionary. It has to be given.",
+    )
+    architecture: Name = Field(
+        SAME,
+        # a name that the record has by itself
+        exclude=True,
+        description="The network that the file holds, a name from `networks`; `same` is that of the grid, which then "
+        "has one.",
+    )
+    preprocess: Annotated[Preprocess | None, OrNull] = Field(
+        None,
+        description="How the model expects its images (see below); `null` gives it the images as the data set "
+        "normalises them.",
+    )
+    classes: Annotated[AtLeastOne[Text] | None, OrNull] = Field(
+        None,
+        description="The names of the model's outputs, in their order, which are the classes of the data set in any "
+        "order; `null` takes them for the classes in the data set's order.",
+    )
+
+    def network_gets(self, image_size: int) -> int:
+        """Return the size of `preprocess`, where it has one."""
+        return (self.preprocess and self.preprocess.size) or image_size
+
+
 AnyMethod = Annotated[
     Erm
+    | Imported
     | Mfd
     | Kd
     | At
@@ -592,3 +648,11 @@ AnyMethod = Annotated[
     | GroupTemperature,
     Field(discriminator="kind"),
 ]
+
+
+def _read_teacher(value: object) -> object:
+    """A teacher with a checkpoint is imported, whatever kind config/config.yaml, which it is merged with, names."""
+    return {**value, "kind": "imported"} if isinstance(value, dict) and value.get("checkpoint") else value
+
+
+Teacher = Annotated[Erm | Imported, Field(discriminator="kind"), BeforeValidator(_read_teacher)]

@@ -4,7 +4,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fairdistill.settings.base import Settings
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.base import OrNull, Settings, Text
+from fairdistill.settings.layout import Layout
+from fairdistill.settings.torchvision_networks import LAYOUTS, TorchVisionKind
+
+CIFAR_NET_SIZE = 32  # pixels
+SHUFFLENET = Layout(head="fc", layers=("stage2", "stage3", "stage4"), last_map="conv5")
 
 
 class Network(Settings):
@@ -14,19 +20,9 @@ class Network(Settings):
     ----------
     implementation
         The module that builds networks of this kind: its `build(settings, n_outputs)`.
-    layers
-        Names of the layers whose maps a method can read, from the first to the last.
-    last_map
-        Name of the layer whose output is the features once it is averaged over its pixels, if it has any; it need not
-        be one of `layers`.
-    takes
-        The edge of the images that networks of this kind take, in pixels; None where they take any.
     """
 
     implementation: ClassVar[str]
-    layers: ClassVar[tuple[str, ...]]
-    last_map: ClassVar[str]
-    takes: ClassVar[int | None] = None
 
     kind: str
     stem: Literal["imagenet", "cifar"] = Field(
@@ -34,14 +30,36 @@ class Network(Settings):
         description="The first layers: `imagenet` is torchvision's (stride 2 and max-pooling); `cifar` is a 3x3 "
         "convolution of stride 1 without pooling, which suits images of 32 px and takes about ten times as long.",
     )
+    weights: Annotated[Text | None, OrNull] = Field(
+        None,
+        # not a part of the network: the SHA-256 of the file is an input of the training
+        exclude=True,
+        description="A file with the weights of such a network, from which every training of it starts, such as those "
+        "that torchvision offers (docs/own_teacher.md); a head for other classes is made anew. `null` draws them.",
+    )
+
+    @property
+    def layout(self) -> Layout:
+        """Where the parts of the network are, and which images it takes."""
+        raise NotImplementedError
+
+    def check_image_size(self, image_size: int, *, of: str = "the data set") -> None:
+        """Raise a UserError where the network does not take images, those of `of`, of `image_size` pixels' edge."""
+        layout = self.layout
+        wanted = f"images of {layout.takes} px" if layout.takes else f"images of {layout.smallest} px and more"
+        if image_size < layout.smallest or layout.takes not in (None, image_size):
+            raise UserError(f"takes {wanted}, and those of {of} have {image_size}")
 
 
 class _ResNet(Network):
     """What ResNets of any depth have."""
 
     implementation: ClassVar[str] = "fairdistill.networks.resnet"
-    layers: ClassVar[tuple[str, ...]] = ("layer1", "layer2", "layer3", "layer4")
-    last_map: ClassVar[str] = "layer4"
+
+    @property
+    def layout(self) -> Layout:
+        """That of ResNets of any depth."""
+        return LAYOUTS["resnet101"]
 
 
 class ResNet18(_ResNet):
@@ -66,23 +84,44 @@ class ShuffleNetV2(Network):
     """ShuffleNetV2 x1.0 (Ma et al., ECCV 2018), as torchvision builds it."""
 
     implementation: ClassVar[str] = "fairdistill.networks.shufflenet"
-    layers: ClassVar[tuple[str, ...]] = ("stage2", "stage3", "stage4")
-    last_map: ClassVar[str] = "conv5"
 
     kind: Literal["shufflenet_v2_x1_0"]
+
+    @property
+    def layout(self) -> Layout:
+        """That of torchvision's network; the first stage is not compared."""
+        return SHUFFLENET
 
 
 class CifarNet(Network):
     """The network of the code of the MFD authors (Jung et al., CVPR 2021) for CIFAR-10S; it takes images of 32 px."""
 
     implementation: ClassVar[str] = "fairdistill.networks.cifar_net"
-    layers: ClassVar[tuple[str, ...]] = ("block1", "block2", "block3")
-    # the features are a linear layer's, which the authors distil on this network
-    last_map: ClassVar[str] = "hidden"
-    takes: ClassVar[int] = 32
 
     kind: Literal["cifar_net"]
     stem: Literal["cifar"] = Field("cifar", description="The first layers; there is one choice, of stride 1.")
 
+    @property
+    def layout(self) -> Layout:
+        """What stands for the last map is the output of a linear layer, the features, which the authors distil."""
+        blocks = ("block1", "block2", "block3")
+        return Layout(head="head", layers=blocks, last_map="hidden", smallest=CIFAR_NET_SIZE, takes=CIFAR_NET_SIZE)
 
-AnyNetwork = Annotated[ResNet18 | ResNet34 | ResNet50 | ShuffleNetV2 | CifarNet, Field(discriminator="kind")]
+
+class TorchVision(Network):
+    """Any other classifier of torchvision, by its name there."""
+
+    implementation: ClassVar[str] = "fairdistill.networks.torchvision_models"
+
+    kind: TorchVisionKind
+    stem: Literal["imagenet"] = Field("imagenet", description="The first layers; there is one choice, torchvision's.")
+
+    @property
+    def layout(self) -> Layout:
+        """What `python -m scripts.describe_networks` found of the network."""
+        return LAYOUTS[self.kind]
+
+
+AnyNetwork = Annotated[
+    ResNet18 | ResNet34 | ResNet50 | ShuffleNetV2 | CifarNet | TorchVision, Field(discriminator="kind")
+]

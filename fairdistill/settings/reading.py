@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json
-from fairdistill.settings.methods import SAME, TEACHER, PostProcessing
+from fairdistill.settings.methods import SAME, TEACHER, Imported, PostProcessing
 from fairdistill.settings.study import Ablation, Place, Study
 from fairdistill.settings.sweeps import Sweep, expand
 
@@ -39,6 +39,11 @@ BOUNDS = {
     "less_than_equal": ("at most", "le"),
 }
 UNKNOWN = ("extra_forbidden", "invalid_key")
+# names that torchvision has, and why the pipeline has no such network
+IMPOSSIBLE = dict.fromkeys(
+    ("squeezenet1_0", "squeezenet1_1"),
+    "has no linear layer at its end, whose input would be the features; choose another, such as mobilenet_v3_small",
+)
 # other names that keys have had, or have elsewhere
 RENAMED = {"models": "networks", "teacher": "base"}
 NAME = "text of letters, digits, _ and - that begins with a letter or digit"
@@ -75,6 +80,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
         raise UserError(f"{error}{_origin(error.unknown, given)}") from None
     _check_paths(study)
     _check_names(study)
+    _check_imported(study)
     _check_bases(study)
     _check_layers(study)
     _check_sizes(study)
@@ -199,8 +205,12 @@ def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[st
     if kind == "union_tag_invalid":
         path, value = (*path, "kind"), value["kind"]
     if kind in ("union_tag_invalid", "literal_error"):
+        if isinstance(value, str) and value in IMPOSSIBLE:
+            return UnreadableSettings(where, path, f"is {value}, which {IMPOSSIBLE[value]}")
         choices = re.findall(r"'([^']*)'", context.get("expected_tags") or context["expected"])
         what = f"it must be {choices[0]}" if len(choices) == 1 else _choice(value, choices)
+    elif kind in ("too_short", "too_long") and context.get("min_length", context.get("max_length")) != 1:
+        what = f"it must have {context.get('min_length', context.get('max_length'))} values"
     elif kind == "too_short":
         return UnreadableSettings(where, path, "is empty; name at least one")
     elif kind == "string_pattern_mismatch":
@@ -305,6 +315,31 @@ def _check_single(path: Keys, name: str, sweeps: Mapping[str, Sweep]) -> None:
         raise UnreadableSettings("config", path, what)
 
 
+def _check_imported(study: Study) -> None:
+    """An imported model has a file, and is of one network; files are of names that Snakemake can take."""
+    for key, file in study.files.items():
+        if set("{}") & set(file):
+            what = "has braces, which Snakemake takes for a wildcard; give the file, or its folder, another name"
+            raise UnreadableSettings("config", tuple(key.split(".")), f"is {file!r}, which {what}")
+    for name, method in {TEACHER: study.teacher, **study.students}.items():
+        if not isinstance(method, Imported):
+            continue
+        path: Keys = (TEACHER,) if name == TEACHER else ("students", name)
+        if not method.checkpoint:
+            raise UnreadableSettings("config", path, "lacks the key 'checkpoint', the file that the model is read from")
+        if method.architecture != SAME:
+            _check_single((*path, "architecture"), method.architecture, study.sweeps("architectures"))
+            _check_name((*path, "architecture"), method.architecture, "networks", study.networks)
+            continue
+        named = {place for grid in study.all_grids for place in product(grid["architecture"], grid["method"])}
+        if len(homes := sorted(architecture for architecture, method in named if method == name)) > 1:
+            what = (
+                f"is 'same', but the file holds one network, and the models are of {' and '.join(homes)}; name the one "
+                "that it holds"
+            )
+            raise UnreadableSettings("config", (*path, "architecture"), what)
+
+
 def _check_bases(study: Study) -> None:
     """The chain of bases of every model ends at one that stands on none; each base is a network for the classes."""
     for place in product(study.networks, study.students):
@@ -325,6 +360,18 @@ def _check_bases(study: Study) -> None:
                 f"but predictions; name that base, {below.base.method!r}"
             )
             raise UnreadableSettings("config", ("students", name, "base"), what)
+        if not method.stands_on or not (home := study.home(method.stands_on.method)):
+            continue
+        if method.stands_on.architecture not in (SAME, home):
+            what = f"is {method.stands_on.architecture!r}, but {method.stands_on.method!r} is imported as {home!r}"
+            raise UnreadableSettings("config", ("students", name, "base", "architecture"), what)
+        for grid in study.all_grids if isinstance(method, PostProcessing) else []:
+            if name in grid["method"] and grid["architecture"] != [home]:
+                what = (
+                    f"is imported as the network {home!r}, which a method of this kind keeps, and the grid has "
+                    f"{' and '.join(grid['architecture'])}; give this method a grid of that architecture alone"
+                )
+                raise UnreadableSettings("config", ("students", name, "base"), what)
 
 
 def _check_layers(study: Study) -> None:
@@ -332,10 +379,10 @@ def _check_layers(study: Study) -> None:
     for grid in study.all_grids:
         for model in (Place(*names) for names in product(grid["architecture"], grid["method"])):
             base = study.base(model)
-            base_layers = study.networks[base.architecture].layers if base else ()
+            base_layers = study.networks[base.architecture].layout.layers if base else ()
             method = study.method(model.method)
             try:
-                method.pair_layers(study.networks[model.architecture].layers, base_layers)
+                method.pair_layers(study.networks[model.architecture].layout.layers, base_layers)
             except UserError as error:
                 on = f" (network {model.architecture}{f', base {_described(base)}' if base else ''})"
                 path = ("students", model.method, method.layer_setting)
@@ -350,14 +397,13 @@ def _check_sizes(study: Study) -> None:
                 study.method(name).check_image_size(study.data.sets[dataset].network_sees)
             except UserError as error:
                 raise UnreadableSettings("config", ("students", name), f"{error} (data.sets.{dataset})") from None
-        for dataset, architecture in product(grid["dataset"], grid["architecture"]):
-            size, takes = study.data.sets[dataset].network_sees, study.networks[architecture].takes
-            if takes not in (None, size):
-                what = (
-                    f"takes images of {takes} px, and those of data.sets.{dataset} have {size}; choose another network "
-                    "for this data set, or change its image_size or crop"
-                )
-                raise UnreadableSettings("config", ("networks", architecture), what)
+        for dataset, architecture, name in product(grid["dataset"], grid["architecture"], grid["method"]):
+            size = study.method(name).network_gets(study.data.sets[dataset].network_sees)
+            try:
+                study.networks[architecture].check_image_size(size, of=f"data.sets.{dataset}")
+            except UserError as error:
+                what = f"{error}; choose another network for this data set, or change its image_size or crop"
+                raise UnreadableSettings("config", ("networks", architecture), what) from None
 
 
 def _check_validation(study: Study) -> None:

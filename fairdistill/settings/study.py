@@ -10,7 +10,18 @@ from pydantic import Field, PrivateAttr
 from fairdistill.settings.base import AtLeastOne, Flag, Name, OrNull, Settings, Text
 from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
 from fairdistill.settings.export import Export
-from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Base, Erm, Method, Mfd
+from fairdistill.settings.methods import (
+    SAME,
+    TEACHER,
+    AnyMethod,
+    Base,
+    Erm,
+    Imported,
+    Method,
+    Mfd,
+    PostProcessing,
+    Teacher,
+)
 from fairdistill.settings.networks import AnyNetwork, ResNet18, ShuffleNetV2
 from fairdistill.settings.sweeps import Line, Search, Sweep, Sweeps, as_text, is_number, lines_of
 from fairdistill.settings.training import Seed, Training
@@ -94,7 +105,11 @@ class Study(Settings):
         {"resnet": ResNet18(kind="resnet18"), "shufflenet": ShuffleNetV2(kind="shufflenet_v2_x1_0")},
         description="The networks by name, each a `kind` and its settings. Figures 2 to 5 are numbered in this order.",
     )
-    teacher: Erm = Field(Erm(kind="erm"), description="How teachers are trained: the settings of `kind: erm`.")
+    teacher: Teacher = Field(
+        Erm(kind="erm"),
+        description="How teachers are trained: the settings of `kind: erm`; or, with a `checkpoint`, the one teacher "
+        "that was trained elsewhere: those of `kind: imported`.",
+    )
     students: dict[Name, AnyMethod] = Field(
         {"mfd": Mfd(kind="mfd")},
         description="The methods that students are trained with, by name, each a `kind` and its settings.",
@@ -171,14 +186,25 @@ class Study(Settings):
 
         return [
             {
-                "dataset": list(names),
-                "architecture": named("architectures"),
-                "method": [TEACHER, *named("methods")],
+                "dataset": names,
+                "architecture": architectures,
+                "method": methods,
                 "seed": named("seeds"),
                 "fold": list(range(folds)),
             }
-            for folds, names in groupby(named("datasets"), key=lambda name: self.data.sets[name].folds)
+            for folds, names in [
+                (folds, list(names))
+                for folds, names in groupby(named("datasets"), key=lambda name: self.data.sets[name].folds)
+            ]
+            for architectures, methods in self._places_of(named("architectures"), [TEACHER, *named("methods")])
         ]
+
+    def _places_of(self, architectures: list[str], methods: list[str]) -> list[tuple[list[str], list[str]]]:
+        """The networks and methods of a grid: an imported model is of the network that its file holds, and no other."""
+        elsewhere = {name: home for name in methods if (home := self.home(name)) and [home] != architectures}
+        everywhere = [name for name in methods if name not in elsewhere]
+        places = [(architectures, everywhere)] if everywhere else []
+        return places + [([home], [name]) for name, home in elsewhere.items()]
 
     def with_bases(self, grid: dict[str, list]) -> list[dict[str, list]]:
         """The grid, and grids of the models that those of the grid stand on, directly or not, where it lacks them."""
@@ -212,7 +238,29 @@ class Study(Settings):
         base = self.method(model.method).stands_on
         if base is None:
             return None
-        return Place(model.architecture if base.architecture == SAME else base.architecture, base.method)
+        named = self.home(base.method) if base.architecture == SAME else base.architecture
+        return Place(named or model.architecture, base.method)
+
+    def home(self, method: str) -> str | None:
+        """The only network that there are models of the method `method` of; None where any network may have one."""
+        settings = self.method(method)
+        return settings.architecture if isinstance(settings, Imported) and settings.architecture != SAME else None
+
+    def file_of(self, model: Place) -> str | None:
+        """The path of the weights that `model` starts from, or that it is where it is imported; None for none."""
+        method = self.method(model.method)
+        if isinstance(method, Imported):
+            return method.checkpoint
+        # a method that trains nothing has the weights of its base
+        return None if isinstance(method, PostProcessing) else self.networks[model.architecture].weights
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The paths of all files of weights that the configuration names, by the keys that name them."""
+        methods = {"teacher": self.teacher, **{f"students.{name}": method for name, method in self.students.items()}}
+        checkpoints = {f"{key}.checkpoint": getattr(method, "checkpoint", None) for key, method in methods.items()}
+        weights = {f"networks.{name}.weights": network.weights for name, network in self.networks.items()}
+        return {key: path for key, path in {**checkpoints, **weights}.items() if path}
 
     @property
     def compared_with(self) -> list[str]:
@@ -250,4 +298,6 @@ class Study(Settings):
     def _common_base(self, methods: Iterable[str]) -> Base:
         """The model that all of some methods stand on; the teacher where they stand on none, or on several."""
         bases = [self.method(name).stands_on for name in methods]
-        return bases[0] if bases[0] and all(base == bases[0] for base in bases) else Base()
+        common = bases[0] if bases[0] and all(base == bases[0] for base in bases) else Base()
+        home = self.home(common.method)
+        return Base(method=common.method, architecture=home) if home else common

@@ -17,6 +17,7 @@ from fairdistill.settings.base import Number, Settings, Text, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, AnyMethod, Base
 from fairdistill.settings.networks import AnyNetwork
+from fairdistill.settings.preprocess import Preprocess
 
 # what names the entries in a grid: where the entries are, and what they may be
 SECTIONS: dict[str, tuple[tuple[str, ...], Any]] = {
@@ -135,14 +136,15 @@ def lines_of(entry: str, sweep: Sweep, setting: str) -> dict[str, dict[str, Any]
 def sweepable(kind: type[Settings]) -> dict[str, bool]:
     """Return the settings of a class that a sweep can have several values of, and whether one value is a list.
 
-    A setting that records leave out, such as a folder, changes no result: its models would all be one.
+    A setting that records leave out, such as a folder, changes no result: its models would all be one. One that is a
+    mapping has no value that a name could hold; a base has its names.
     """
     properties = kind.model_json_schema()["properties"]
     left_out = {field.alias or name for name, field in kind.model_fields.items() if field.exclude}
     return {
         key: any(part.get("type") == "array" for part in [field, *field.get("anyOf", [])])
         for key, field in properties.items()
-        if key not in {"kind", *left_out}
+        if key not in {"kind", *left_out} and {"$ref": f"#/$defs/{Preprocess.__name__}"} not in field.get("anyOf", [])
     }
 
 

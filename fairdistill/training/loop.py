@@ -127,6 +127,7 @@ def train(
     seed: int,
     fold: int = 0,
     base: Classifier | None = None,
+    start: Callable[[Classifier], None] | None = None,
     resume: ResumeState | None = None,
 ) -> TrainedModel:
     """Train one network and return it as the last epoch, or the best one, leaves it.
@@ -140,6 +141,8 @@ def train(
         that fold.
     base
         The trained model that the method stands on, where it stands on one.
+    start
+        Gives the new network other weights than those that were drawn.
     resume
         Where to keep the state after each epoch; a training that finds state there goes on from it.
 
@@ -164,6 +167,8 @@ def train(
     n_classes, n_groups = len(dataset.classes), len(dataset.groups)
     kind = method_class(method_settings)
     network = build_network(network_settings, kind.n_outputs(method_settings, n_classes, n_groups))
+    if start:
+        start(network)
     base = freeze(base) if base is not None else None
     label, group = (values.cpu() for values in (images["train"].label, images["train"].group))
     method = kind(method_settings, Task(n_classes, n_groups, label, group, images["train"].size, network, base))

@@ -1,5 +1,6 @@
 """One training from its inputs to its outputs: read, train or go on, publish whole files."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import pandas as pd
 
 from fairdistill.data import ImageDataset, load_dataset
 from fairdistill.data.facts import facts_of
+from fairdistill.methods.base import method_class
 from fairdistill.networks import Classifier, load_network, save_network
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json, replacing, sha256
@@ -44,10 +46,21 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
     # the digest of the data set is of its images and splits, and not of how they are normalised and cropped
     seen = [dataset.mean.tolist(), dataset.std.tolist(), dataset.info["crop"], dataset.info["crop_test"]]
     inputs = {"dataset": dataset.info["sha256"], "normalisation_and_crop": _digest({"seen": seen})}
-    base = None
+    _require_size(job, dataset)
+    base, start = None, None
     if job.base:
         base = _load_base(job.base, job.base_network, dataset)
         inputs["base"] = sha256(job.base)
+    if job.checkpoint:
+        kind = method_class(job.method)
+        start = functools.partial(
+            kind.start_from, job.method, job.checkpoint, network_settings=job.network, dataset=dataset
+        )
+        inputs["checkpoint"] = sha256(job.checkpoint)
+    elif job.method.needs_checkpoint:
+        raise UserError(
+            f"method {job.method.kind} reads its model from a file, and none was given; name it with --checkpoint"
+        )
     # by hand the names may be left out
     defaults = {
         "dataset": job.data.name,
@@ -94,6 +107,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         seed=job.seed,
         fold=job.fold,
         base=base,
+        start=start,
         resume=resume,
     )
 
@@ -148,6 +162,16 @@ def _is_done(folder: Path, identity: Mapping) -> bool:
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         # nothing is there, or what is there is damaged
         return False
+
+
+def _require_size(job: Job, dataset: ImageDataset) -> None:
+    size = dataset.info["crop"] or dataset.info["image_size"]
+    try:
+        job.network.check_image_size(job.method.network_gets(size))
+    except UserError as error:
+        raise UserError(
+            f"network {job.network.kind} {error}; choose another network, or prepare other images"
+        ) from None
 
 
 def _load_base(path: Path, network: Network | None, dataset: ImageDataset) -> Classifier:

@@ -23,6 +23,9 @@ class Job:
         weights.safetensors of the model that the method stands on; None where it stands on none.
     base_network
         What the base must be; None leaves it unchecked.
+    checkpoint
+        File with the weights that the training starts from, or with the model where the method imports it; None where
+        the weights are drawn.
     fold
         The number, from 0, of the data set's fold to train and test on; 0 where it was not divided.
     names
@@ -40,5 +43,6 @@ class Job:
     names: Names
     base: Path | None = None
     base_network: Network | None = None
+    checkpoint: Path | None = None
     fold: int = 0
     code: str = ""

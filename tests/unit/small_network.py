@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
+from fairdistill.settings.layout import Layout
 from fairdistill.settings.networks import Network
 
 
@@ -11,10 +12,13 @@ class Small(Network):
     """The settings of such a network."""
 
     implementation: ClassVar[str] = __name__
-    layers: ClassVar[tuple[str, ...]] = ()
-    last_map: ClassVar[str] = "2"
 
     kind: Literal["small"] = "small"
+
+    @property
+    def layout(self) -> Layout:
+        """The last map alone."""
+        return Layout(head="head", layers=(), last_map="2")
 
 
 def build(settings: Small, n_outputs: int) -> tuple[nn.Module, nn.Linear]:

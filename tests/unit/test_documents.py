@@ -87,7 +87,16 @@ def test_the_schema_is_one():
 
 def test_the_schema_has_no_keyword_that_validators_do_not_know():
     known = {"$schema", "$defs", "$ref", "discriminator", "type", "description", "default", "const", "enum", "pattern"}
-    known |= {"properties", "patternProperties", "additionalProperties", "required", "items", "uniqueItems", "minItems"}
+    known |= {
+        "properties",
+        "patternProperties",
+        "additionalProperties",
+        "required",
+        "items",
+        "uniqueItems",
+        "minItems",
+        "maxItems",
+    }
     known |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "anyOf", "oneOf"}
     found = {keyword for part in parts(schema()) for keyword in part}
     assert found - known == {"title"}  # of the classes

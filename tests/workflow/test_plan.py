@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections import Counter
 
 import pytest
@@ -158,6 +159,28 @@ def test_a_chain_of_bases_is_trained_in_its_order(workdir):
     bases = [re.findall(r"--base \S*/(\w+)/seed0/weights\.safetensors", command) for command in commands]
     assert bases == [[], ["teacher"], ["first"]]
     assert ["--base-network" in command for command in commands] == [False, True, True]
+
+
+def test_a_teacher_from_outside_is_read_from_its_file_which_is_an_input(workdir):
+    """It is of another network than the students, whose base it is; and nothing in the file's name is a command."""
+    name = "a teacher's $(touch PWN).pth"
+    teacher = f'teacher={{checkpoint: "{name}", architecture: resnet}}'
+    given = ("--configfile", TINY, "--config", teacher, "methods=[mfd]", "ablations=[]", "paper_method=null")
+    missing = snakemake("--dry-run", *given, directory=workdir)
+    (error,) = [text for text in missing.stdout.splitlines() if not text.startswith(NOTES)]
+    assert error.startswith(f"error: config: teacher.checkpoint is {name}, and there is no such file; give the path of")
+    (workdir / name).touch()
+    target = "results/tiny/models/digits_s/shufflenet/mfd/seed0/weights.safetensors"
+    done = snakemake("--dry-run", "--printshellcmds", target, *given, directory=workdir)
+    assert jobs_of(done.stdout) == {"prepare_dataset": 1, "train_model": 2}
+    inputs = [line for line in done.stdout.splitlines() if line.strip().startswith("input:") and name in line]
+    assert len(inputs) == 1
+    teacher, student = re.findall(r"python -m scripts\.train_model .*", done.stdout)
+    options = shlex.split(teacher)
+    assert options[options.index("--checkpoint") + 1] == name
+    assert '"kind": "imported"' in teacher
+    assert "--base results/tiny/models/digits_s/resnet/teacher/seed0/weights.safetensors" in student
+    assert "--checkpoint" not in student
 
 
 def test_a_method_without_a_base_trains_alone(workdir):

@@ -62,6 +62,11 @@ def base_of(wildcards):
     return MODEL_FILES["weights"].format(**names, **base._asdict())
 
 
+def checkpoint_of(wildcards):
+    """The file with the weights that a model starts from, or that it is; none where its weights are drawn."""
+    return STUDY.file_of(Place(wildcards.architecture, wildcards.method)) or []
+
+
 def data_of(wildcards):
     """The files of the data set that a model is trained on."""
     draw = f".seed{wildcards.seed}" if STUDY.data.sets[wildcards.dataset].per_seed else ""

@@ -85,6 +85,8 @@ def settings_of_training(dataset, architecture, method):
     if base:
         options["base-network"] = STUDY.networks[base.architecture].to_json()
     words = " ".join(f"--{name} {shlex.quote(as_json(value))}" for name, value in options.items())
+    if checkpoint := STUDY.file_of(Place(architecture, method)):
+        words += f" --checkpoint {shlex.quote(checkpoint)}"
     return f"{words} --code {code_of_training(architecture, method)}"
 
 

@@ -1,8 +1,10 @@
 # Trains teachers and students alike; a student whose method stands on another model gets that model's weights.
+# A model that was trained elsewhere is read from its file, and nothing is trained.
 rule train_model:
     input:
         unpack(data_of),
         base=base_of,
+        checkpoint=checkpoint_of,
     output:
         **kept(MODEL_FILES),
     log:

@@ -1,0 +1,312 @@
+"""Weights that other programs saved, read into a network of this project.
+
+Files of safetensors and of `torch.save` are read; the latter with `weights_only`, so that nothing in a file is ever
+run. Names of weights are those of torchvision's network of the same kind, or come to these without the prefixes that
+programs put before them. A file that does not fit is left as it is, and is never called damaged: it may be whole, and
+its owner's only copy.
+"""
+
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint
+
+from fairdistill.networks.checkpoints import METHOD
+from fairdistill.networks.classifier import Classifier
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import parse_json
+from fairdistill.settings.networks import Network
+
+# what programs put before the names of a network's weights: DataParallel, torch.compile, Lightning and wrappers
+PREFIXES = ("module.", "model.", "backbone.", "net.", "network.", "encoder.", "_orig_mod.")
+# where programs keep the weights in a checkpoint, the first that is there
+PLACES = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params", "module")
+# what a checkpoint may have beside the network: classifiers that help to train it, and losses
+BESIDE = ("aux1.", "aux2.", "AuxLogits.", "criterion.", "loss.", "loss_fn.")
+# the first byte of what torch.save writes: of a pickle, as long ago, or of a zip file
+PICKLE, ZIP = b"\x80", b"P"
+SHOWN = 3  # names of weights that an error shows
+ADVICE = (
+    "in the program that wrote it, save the weights alone, torch.save(model.state_dict(), ...) or "
+    "safetensors.torch.save_model(model, ...), and name that file"
+)
+KINDS = "; give a safetensors file, or one that torch.save wrote of a state dict"
+
+
+def read_weights(path: Path | str) -> dict[str, Tensor]:
+    """Return the weights in a file, by the names that they have there.
+
+    Raises
+    ------
+    UserError
+        The file is not one of weights; the message says what it is instead.
+    OSError
+        There is no such file, or it cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, and not a checkpoint{KINDS}")
+    with open(path, "rb") as file:
+        start = file.read(9)
+    if not start:
+        raise UserError(f"{path}: is empty{KINDS}")
+    if start[8:] == b"{":
+        return _read_safetensors(path)
+    if start == b"version h":
+        raise UserError(
+            f"{path}: is a pointer of Git LFS, and not the checkpoint; fetch the file itself by `git lfs pull`"
+        )
+    if start[:1] not in (PICKLE, ZIP):
+        raise UserError(f"{path}: is no checkpoint that torch can read{KINDS}")
+    return _find_weights(path, _read_torch(path))
+
+
+def load_weights(path: Path | str, network: Classifier, settings: Network, *, new_head: bool) -> list[str]:
+    """Load a file's weights into `network`, which `settings` describe; return sentences on what was done beside that.
+
+    Parameters
+    ----------
+    new_head
+        Whether the head stays as it is where the file has none, or one for another number of classes.
+
+    Raises
+    ------
+    UserError
+        The file is not one of weights, or they are not those of such a network.
+    OSError
+        There is no such file, or it cannot be read.
+    """
+    own, notes = network.state_dict(), []
+    # the name of each weight in torchvision's network, with its name here
+    head = settings.layout.head
+    names = {head + name.removeprefix("head") if _in_head(name) else name.removeprefix("body."): name for name in own}
+    found = _named_as(path, read_weights(path), names)
+    lacking = [name for name in names if name not in found and not name.endswith("num_batches_tracked")]
+    if f"{head}.weight" in lacking and (other := _other_head(found, names, network.width)):
+        found |= {f"{head}.{part}": found.pop(f"{other}.{part}") for part in ("weight", "bias")}
+        notes.append(f"its last linear layer, {other}, is taken for the network's {head}")
+        lacking = [name for name in lacking if name not in found]
+    of_head = [name for name, here in names.items() if _in_head(here)]
+    if new_head and (
+        set(of_head) & set(lacking) or any(found[name].shape != own[names[name]].shape for name in of_head)
+    ):
+        outputs = len(found[of_head[0]]) if of_head[0] in found else "no"
+        notes.append(f"it has {outputs} outputs, and {network.head.out_features} are wanted: the head is made anew")
+        found = {name: weight for name, weight in found.items() if name not in of_head}
+        lacking = [name for name in lacking if name not in of_head]
+    surplus = [name for name in found if name not in names]
+    if beside := [name for name in surplus if name.startswith(BESIDE)]:
+        notes.append(f"it has {_listed(beside)} beside the network, which are left out")
+        surplus = [name for name in surplus if name not in beside]
+    _require_fit(path, settings, own, names, found, lacking=lacking, surplus=surplus)
+    network.load_state_dict({here: found.get(name, own[here]) for name, here in names.items()})
+    return notes
+
+
+def order_outputs(network: Classifier, outputs: Sequence[str], classes: Sequence[str], *, where: str) -> None:
+    """Put the outputs of a network, the names of which are `outputs` in turn, in the order of `classes`.
+
+    Raises
+    ------
+    UserError
+        Begins with `where`; the two do not have the same names.
+    """
+    if repeated := sorted({name for name in outputs if list(outputs).count(name) > 1}):
+        raise UserError(f"{where} names {repeated[0]!r} twice; name each output of the model once")
+    unknown = [name for name in outputs if name not in classes]
+    missing = [name for name in classes if name not in outputs]
+    if unknown or missing:
+        parts = [f"{_listed(unknown)}, which the data set lacks"] * bool(unknown)
+        parts += [f"not {_listed(missing)}, which the data set has"] * bool(missing)
+        raise UserError(f"{where} names {' and '.join(parts)}; the classes of the data set are {', '.join(classes)}")
+    rows = torch.tensor([list(outputs).index(name) for name in classes])
+    with torch.no_grad():
+        for values in network.head.parameters():
+            values.copy_(values[rows])
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, "pt") as file:
+            names, metadata = file.keys(), file.metadata() or {}
+            if "network" in metadata:
+                _require_plain(path, names, metadata["network"])
+            return {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise UserError(
+            f"{path}: begins as a safetensors file, but cannot be read as one ({_line(error)}); compare it with its "
+            "source, as it may be incomplete"
+        ) from error
+
+
+def _require_plain(path: Path, names: Collection[str], description: str) -> None:
+    """A model of this project is its network alone."""
+    if own := [name for name in names if name.startswith(METHOD)]:
+        raise UserError(
+            f"{path}: is a model of this project whose method predicts with more than the network ({_listed(own)}); "
+            "give one of a method that predicts by the network alone"
+        )
+    try:
+        preprocess = parse_json(description).get("preprocess")
+    except (ValueError, AttributeError):
+        preprocess = None
+    if preprocess is not None:
+        raise UserError(f"{path}: was imported itself; give the file that it was imported from, with its preprocess")
+
+
+def _read_torch(path: Path) -> object:
+    try:
+        if zipfile.is_zipfile(path):
+            _require_weights_only(path)
+        with warnings.catch_warnings():
+            # of pickles that it then refuses, or reads
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path}: holds more than weights, or was not written by torch.save, and reading it could run code, which "
+            f"this project does not do; {ADVICE}"
+        ) from error
+    except (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError) as error:
+        # torch says of a file of any other kind whatever its first bytes lead to
+        reason = (
+            f" ({_line(error)}); if torch.save wrote it, it is incomplete" if isinstance(error, RuntimeError) else ""
+        )
+        raise UserError(f"{path}: is no checkpoint that torch can read{reason}{KINDS}") from error
+
+
+def _require_weights_only(path: Path) -> None:
+    """What a zip file holds is weights, and no program."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.namelist()
+    if any(name.endswith("/constants.pkl") for name in members):
+        raise UserError(f"{path}: is a TorchScript archive, which is a program and not weights; {ADVICE}")
+    if not any(name.endswith("/data.pkl") for name in members):
+        raise UserError(f"{path}: is a zip file, but not one that torch.save wrote{KINDS}")
+    if unsafe := get_unsafe_globals_in_checkpoint(path):
+        raise UserError(
+            f"{path}: holds objects of {_listed(unsafe)}, and to read them would run code, which this project does not "
+            f"do; {ADVICE}"
+        )
+
+
+def _find_weights(path: Path, content: object) -> dict[str, Tensor]:
+    """The weights in what a file holds, however deep they lie."""
+    where = content
+    while isinstance(where, Mapping):
+        inside = {name: value for name, value in where.items() if isinstance(value, Mapping) and _has_weights(value)}
+        named = next((name for name in PLACES if name in inside), None)
+        tensors = {str(name): value for name, value in where.items() if isinstance(value, Tensor)}
+        if named is None and tensors:
+            return tensors
+        if named is None and len(inside) != 1:
+            break
+        where = inside[named] if named is not None else next(iter(inside.values()))
+    shown = _listed(list(map(str, where))) if isinstance(where, Mapping) and where else type(where).__name__
+    raise UserError(f"{path}: holds {shown}, and no weights among it that are to be found; {ADVICE}")
+
+
+def _has_weights(values: Mapping) -> bool:
+    return any(
+        isinstance(value, Tensor) or (isinstance(value, Mapping) and _has_weights(value)) for value in values.values()
+    )
+
+
+def _named_as(path: Path | str, weights: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
+    """The weights by the names that torchvision gives them, as far as these are `names`."""
+    found: dict[str, Tensor] = {}
+    given: dict[str, str] = {}
+    here = {own: name for name, own in names.items()}
+    whole = here.keys() <= weights.keys()
+    for name, weight in weights.items():
+        plain = here.get(name, name) if whole else _without_prefixes(name, names)
+        if plain in found:
+            raise UserError(
+                f"{path}: holds {given[plain]} and {name}, which would be one weight of the network; save the one that "
+                "is meant"
+            )
+        found[plain], given[plain] = weight, name
+    return found
+
+
+def _without_prefixes(name: str, names: Collection[str]) -> str:
+    while name not in names and (prefix := next(filter(name.startswith, PREFIXES), None)):
+        name = name.removeprefix(prefix)
+    # names of DenseNets' weights of before 2018, which torchvision still offers
+    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", name)
+
+
+def _other_head(found: Mapping[str, Tensor], names: Collection[str], width: int) -> str | None:
+    """The one linear layer of `width` inputs that the network does not know: a program put it in the head's place."""
+    others = [
+        name.removesuffix(".weight")
+        for name, weight in found.items()
+        if name not in names and name.endswith(".weight") and weight.ndim == 2 and weight.shape[1] == width
+    ]
+    others = [name for name in others if f"{name}.bias" in found]
+    return others[0] if len(others) == 1 else None
+
+
+def _require_fit(
+    path: Path | str,
+    settings: Network,
+    own: Mapping[str, Tensor],
+    names: Mapping[str, str],
+    found: Mapping[str, Tensor],
+    *,
+    lacking: Sequence[str],
+    surplus: Sequence[str],
+) -> None:
+    if lacking or surplus:
+        parts = [f"lacks {_listed(lacking)}"] * bool(lacking) + [f"has {_listed(surplus)} beside it"] * bool(surplus)
+        raise UserError(
+            f"{path}: does not hold the network {settings.kind}: it {' and '.join(parts)}; name the kind of network "
+            "that it holds, as torchvision builds it"
+        )
+    of_head = [name for name, here in names.items() if _in_head(here)]
+    others = {name: weight for name, weight in found.items() if name in names}
+    wrong = [name for name, weight in others.items() if weight.shape != own[names[name]].shape]
+    if wrong and set(wrong) <= set(of_head):
+        wanted = own["head.weight"]
+        raise UserError(
+            f"{path}: the model has {len(found[wrong[0]])} outputs, and the data set {len(wanted)} classes; give a "
+            "model with one output for each class"
+        )
+    if wrong:
+        shapes = [f"{name} of {_shape(found[name])} in place of {_shape(own[names[name]])}" for name in wrong]
+        stem = " with this stem" if settings.kind.startswith(("resnet", "shufflenet")) else ""
+        raise UserError(
+            f"{path}: does not hold the network {settings.kind}{stem}: it has {_listed(shapes)}; name the network that "
+            "it holds"
+        )
+    if quantised := [name for name, weight in others.items() if weight.is_quantized]:
+        raise UserError(f"{path}: {_listed(quantised)} are quantised; give the weights of before, as floats")
+    if broken := [name for name, weight in others.items() if not torch.isfinite(weight).all()]:
+        raise UserError(f"{path}: {_listed(broken)} are not finite, so that the model predicts nothing; give another")
+
+
+def _in_head(name: str) -> bool:
+    return name.startswith("head.")
+
+
+def _listed(names: Sequence[Any]) -> str:
+    """A few names, and how many there are where those are more."""
+    shown = ", ".join(map(str, names[:SHOWN]))
+    return shown if len(names) <= SHOWN else f"{shown}, ... ({len(names)} in all)"
+
+
+def _shape(weight: Tensor) -> str:
+    return " x ".join(map(str, weight.shape)) or "a number"
+
+
+def _line(error: Exception) -> str:
+    """The first sentence of an error's message, in one line."""
+    return re.split(r"\. |\n", str(error).strip())[0]

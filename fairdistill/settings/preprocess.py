@@ -1,0 +1,33 @@
+"""How a network that was trained elsewhere expects its images."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fairdistill.settings.base import READ_WHOLE, Number, OrNull, Positive, Settings
+
+LARGEST = 1024  # pixels
+# of ImageNet's training images, as all networks of torchvision that were trained on them expect
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Preprocess(Settings):
+    """How the network of a checkpoint expects its images: what was done to them in the program that trained it."""
+
+    size: Annotated[Annotated[int, Field(ge=8, le=LARGEST)] | None, OrNull, READ_WHOLE] = Field(
+        None,
+        description="The edge, in pixels, to which the whole image is resized; `null` leaves the data set's size.",
+    )
+    mean: Annotated[list[Number], Field(min_length=3, max_length=3)] = Field(
+        list(IMAGENET_MEAN),
+        description="What was subtracted from the red, green and blue channel, on the scale 0 to 1; the default is "
+        "ImageNet's.",
+    )
+    std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = Field(
+        list(IMAGENET_STD),
+        description="What each channel was then divided by; the default is ImageNet's, and of `ToTensor` alone mean "
+        "and standard deviation are `[0, 0, 0]` and `[1, 1, 1]`.",
+    )
+    interpolation: Literal["bilinear", "bicubic", "nearest"] = Field(
+        "bilinear", description="How the image is resized."
+    )

@@ -1,0 +1,306 @@
+"""Weights that other programs saved: every form in which they come, and what is said of those that do not fit."""
+
+import argparse
+import pickle
+import re
+import zipfile
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+from torchvision import models
+
+from fairdistill.networks import build_network, load_network, save_network
+from fairdistill.networks.foreign import load_weights, order_outputs, read_weights
+from fairdistill.networks.preprocess import Preprocess
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.networks import ResNet18, TorchVision
+from fairdistill.settings.preprocess import Preprocess as Expected
+
+KIND = "shufflenet_v2_x0_5"
+SETTINGS = TorchVision(kind=KIND)
+IMAGES = torch.rand(4, 3, 32, 32)
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    """A model that was made with torchvision alone."""
+    torch.manual_seed(1)
+    return models.get_model(KIND, num_classes=3).eval()
+
+
+@pytest.fixture
+def state(theirs):
+    return {name: value.clone() for name, value in theirs.state_dict().items()}
+
+
+def loaded(path, *, n_outputs=3, settings=SETTINGS, new_head=False):
+    network = build_network(settings, n_outputs)
+    return network.eval(), load_weights(path, network, settings, new_head=new_head)
+
+
+def refused(path, **options):
+    with pytest.raises(UserError) as error:
+        loaded(path, **options)
+    message = str(error.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    assert not re.search("damaged|corrupt|delete", message)
+    return message.removeprefix(f"{path}: ")
+
+
+FORMS = {
+    "a state dict": lambda state: state,
+    "of DataParallel": lambda state: {f"module.{name}": value for name, value in state.items()},
+    "of Lightning": lambda state: {
+        "state_dict": {f"model.{name}": value for name, value in state.items()},
+        "epoch": 3,
+        "optimizer_states": [{"state": {0: {"exp_avg": torch.ones(2)}}}],
+    },
+    "of torchvision's references": lambda state: {"model": state, "optimizer": {"state": {0: {"step": torch.ones(1)}}}},
+    "compiled, with a backbone": lambda state: {
+        "model_state": {f"_orig_mod.backbone.{name}": value for name, value in state.items()}
+    },
+    "under a name of its own": lambda state: {"the_student": state, "epoch": 1},
+    "in half precision": lambda state: {name: v.half() if v.is_floating_point() else v for name, v in state.items()},
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_checkpoint_of_torch_is_the_same_model(form, state, theirs, tmp_path):
+    torch.save(form(state), tmp_path / "model.pth")
+    network, notes = loaded(tmp_path / "model.pth")
+    assert notes == []
+    tolerance = 1e-2 if form is FORMS["in half precision"] else 0
+    torch.testing.assert_close(network(IMAGES).logits, theirs(IMAGES), rtol=tolerance, atol=tolerance)
+
+
+def test_files_of_safetensors_and_of_old_versions_of_torch_are_read(state, theirs, tmp_path):
+    safetensors.torch.save_file(state, tmp_path / "model.safetensors")
+    torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    for name in ("model.safetensors", "old.pth"):
+        assert torch.equal(loaded(tmp_path / name)[0](IMAGES).logits, theirs(IMAGES))
+
+
+def test_a_model_of_this_project_is_read(tmp_path):
+    network = build_network(SETTINGS, 3)
+    save_network(tmp_path / "weights.safetensors", network, SETTINGS)
+    again, notes = loaded(tmp_path / "weights.safetensors")
+    assert torch.equal(again(IMAGES).logits, network.eval()(IMAGES).logits)
+    assert notes == []
+
+
+def test_a_model_of_this_project_that_is_more_than_its_network_is_refused(tmp_path):
+    path, network = tmp_path / "weights.safetensors", build_network(SETTINGS, 3)
+    save_network(path, network, SETTINGS, method={"threshold": torch.ones(2)})
+    assert refused(path).startswith("is a model of this project whose method predicts with more than the network (meth")
+    network.preprocess = Preprocess(Expected(size=64), data_mean=[0.5] * 3, data_std=[0.2] * 3)
+    save_network(path, network, SETTINGS)
+    assert refused(path).startswith("was imported itself; give the file that it was imported from")
+
+
+def test_a_head_of_another_name_is_found_by_its_shape(state, theirs, tmp_path):
+    renamed = {name.replace("fc.", "classifier.1."): value for name, value in state.items()}
+    torch.save(renamed, tmp_path / "model.pth")
+    network, notes = loaded(tmp_path / "model.pth")
+    assert notes == ["its last linear layer, classifier.1, is taken for the network's fc"]
+    assert torch.equal(network(IMAGES).logits, theirs(IMAGES))
+
+
+def test_a_head_for_other_classes_is_made_anew_where_it_may_be(state, theirs, tmp_path):
+    path = tmp_path / "model.pth"
+    torch.save(state, path)
+    network, notes = loaded(path, n_outputs=7, new_head=True)
+    assert notes == ["it has 3 outputs, and 7 are wanted: the head is made anew"]
+    theirs_without = models.get_model(KIND, num_classes=3).eval()
+    theirs_without.load_state_dict(state)
+    theirs_without.fc = nn.Identity()
+    assert torch.equal(network(IMAGES).features, theirs_without(IMAGES))
+    torch.save({name: value for name, value in state.items() if not name.startswith("fc.")}, path)
+    assert loaded(path, new_head=True)[1] == ["it has no outputs, and 3 are wanted: the head is made anew"]
+    assert refused(path).startswith(f"does not hold the network {KIND}: it lacks fc.weight, fc.bias; name the kind")
+
+
+def test_the_number_of_outputs_is_that_of_the_classes(state, tmp_path):
+    torch.save(state, tmp_path / "model.pth")
+    assert refused(tmp_path / "model.pth", n_outputs=4) == (
+        "the model has 3 outputs, and the data set 4 classes; give a model with one output for each class"
+    )
+
+
+def test_what_helped_in_training_is_left_out_and_said(state, tmp_path):
+    torch.save(state | {"criterion.weight": torch.ones(3)}, tmp_path / "model.pth")
+    assert loaded(tmp_path / "model.pth")[1] == ["it has criterion.weight beside the network, which are left out"]
+
+
+def without(state, part):
+    return {name: value for name, value in state.items() if part not in name}
+
+
+WRONG = {
+    "another network": (
+        lambda state: models.mobilenet_v3_small(num_classes=3).state_dict(),
+        r"does not hold the network shufflenet_v2_x0_5: it lacks conv1.0.weight, .*, \.\.\. \(\d+ in all\) and has f",
+    ),
+    "a part": (
+        lambda state: without(state, "stage3"),
+        r"does not hold .*: it lacks stage3.0.branch1.0.weight, .* in all",
+    ),
+    "a layer more": (lambda state: state | {"extra.weight": torch.ones(2)}, r"does .*: it has extra.weight beside it;"),
+    "another width": (
+        lambda state: models.shufflenet_v2_x1_5(num_classes=3).state_dict(),
+        r"does .*: it has stage2.0.branch1.2.weight of 88 x 24 x 1 x 1 in place of 24 x 24 x 1 x 1, .* in all",
+    ),
+    "two of a weight": (
+        lambda state: state | {"module.fc.bias": state["fc.bias"]},
+        "holds fc.bias and module.fc.bias, which would be one weight of the network",
+    ),
+    "no number": (
+        lambda state: state | {"fc.bias": torch.full((3,), torch.nan)},
+        "fc.bias are not finite, so that the",
+    ),
+    "no weights": (
+        lambda state: {"epoch": 1, "history": {"loss": 2.0}},
+        "holds epoch, history, and no weights among it",
+    ),
+    "a list": (lambda state: [state], "holds list, and no weights among it that are to be found; in the program that"),
+    "settings of a program": (
+        lambda state: {"state_dict": state, "args": argparse.Namespace(lr=1)},
+        "holds objects of argparse.Namespace, and to read them would run code, which this project does not do; in the ",
+    ),
+    "a whole model": (
+        lambda state: nn.Sequential(nn.Linear(2, 2)),
+        r"holds objects of torch.nn.modules.*run code.* save the weights alone, torch.save\(model.state_dict\(\), ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), WRONG.values(), ids=WRONG)
+def test_what_does_not_fit_is_named(content, message, state, tmp_path):
+    torch.save(content(state), tmp_path / "model.pth")
+    before = (tmp_path / "model.pth").read_bytes()
+    assert re.match(message, refused(tmp_path / "model.pth"))
+    assert (tmp_path / "model.pth").read_bytes() == before
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def text(path):
+    path.write_text("epoch,loss\n1,0.5\n")
+
+
+def pointer(path):
+    path.write_text("version https://git-lfs.github.com/spec/v1\n")
+
+
+def cut(path):
+    torch.save({"a": torch.ones(1000)}, path)
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def cut_safetensors(path):
+    safetensors.torch.save_file({"a": torch.ones(1000)}, path)
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def archive(path):
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("readme.txt", "weights")
+
+
+def program(path):
+    torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (empty, "is empty; give a safetensors file, or one that torch.save wrote of a state dict"),
+        (text, "is no checkpoint that torch can read; give a safetensors file"),
+        (pointer, "is a pointer of Git LFS, and not the checkpoint; fetch the file itself by `git lfs pull`"),
+        (cut, r"is no checkpoint that torch can read \(.*\); if torch.save wrote it, it is incomplete; give"),
+        (
+            cut_safetensors,
+            r"begins as a safetensors file, but cannot be read as one \(.*\); compare it with its source",
+        ),
+        (archive, "is a zip file, but not one that torch.save wrote; give"),
+        (program, "is a TorchScript archive, which is a program and not weights; in the program that wrote it, save"),
+        (lambda path: path.mkdir(), "is a folder, and not a checkpoint; give"),
+        (
+            lambda path: path.write_bytes(pickle.dumps({"a": 1})),
+            "holds more than weights, or was not written by torch.s",
+        ),
+    ],
+    ids=["empty", "text", "pointer", "cut", "cut safetensors", "zip", "TorchScript", "folder", "pickle"],
+)
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_file_of_another_kind_is_called_what_it_is(write, message, tmp_path):
+    write(tmp_path / "model.pth")
+    assert re.match(message, refused(tmp_path / "model.pth"))
+
+
+def test_nothing_in_a_file_is_run(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "run"), "w"))
+
+    for options in ({}, {"_use_new_zipfile_serialization": False}):
+        torch.save({"a": torch.ones(1), "b": Payload()}, tmp_path / "model.pth", **options)
+        with pytest.raises(UserError, match="run code, which"):
+            read_weights(tmp_path / "model.pth")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_stem_is_named_where_it_may_be_the_reason(tmp_path):
+    torch.save(models.resnet18(num_classes=3).state_dict(), tmp_path / "model.pth")
+    message = refused(tmp_path / "model.pth", settings=ResNet18(kind="resnet18", stem="cifar"))
+    assert message == (
+        "does not hold the network resnet18 with this stem: it has conv1.weight of 64 x 3 x 7 x 7 in place of "
+        "64 x 3 x 3 x 3; name the network that it holds"
+    )
+
+
+def test_old_names_of_densenets_are_known():
+    from fairdistill.networks.foreign import _without_prefixes
+
+    old = "module.features.denseblock1.denselayer1.norm.1.weight"
+    assert _without_prefixes(old, []) == "features.denseblock1.denselayer1.norm1.weight"
+
+
+def test_outputs_are_put_in_the_order_of_the_classes():
+    network = build_network(SETTINGS, 3).eval()
+    before = network(IMAGES).logits
+    order_outputs(network, ["cat", "dog", "ant"], ["ant", "cat", "dog"], where="model.pth: classes")
+    assert torch.equal(network(IMAGES).logits, before[:, [2, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (
+            ["cat", "dgo", "ant"],
+            "names dgo, which the data set lacks and not dog, which the data set has; the classes of",
+        ),
+        (["cat", "cat", "dog"], "names 'cat' twice; name each output of the model once"),
+        (["cat", "dog"], "names not ant, which the data set has; the classes of the data set are ant, cat, dog"),
+    ],
+)
+def test_names_that_are_not_those_of_the_classes_are_said(outputs, message):
+    network = build_network(SETTINGS, 3)
+    with pytest.raises(UserError) as error:
+        order_outputs(network, outputs, ["ant", "cat", "dog"], where="model.pth: classes")
+    assert str(error.value).startswith(f"model.pth: classes {message}")
+
+
+def test_the_project_s_own_reader_calls_no_file_damaged(tmp_path):
+    torch.save(models.resnet18(num_classes=3).state_dict(), tmp_path / "teacher.pth")
+    safetensors.torch.save_file({"a": torch.ones(2)}, tmp_path / "other.safetensors")
+    for name, reason in (("teacher.pth", "cannot be read as"), ("other.safetensors", "does not name its network")):
+        with pytest.raises(UserError) as error:
+            load_network(tmp_path / name)
+        assert reason in str(error.value)
+        assert "is imported first (docs/own_teacher.md)" in str(error.value)
+        assert not re.search("damaged|delete", str(error.value))

@@ -1,0 +1,164 @@
+"""A model that was trained elsewhere as a teacher: what is published of it, and students that stand on it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torchvision import models
+from torchvision.transforms import v2
+
+from fairdistill.networks import load_network
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import sha256
+from fairdistill.training.job import run_training
+from scripts import train_model
+
+RESNET, SHUFFLENET = '{"kind": "resnet18"}', '{"kind": "shufflenet_v2_x0_5"}'
+TRAINING = '{"epochs": 1, "batch_size": 48, "device": "cpu"}'
+# the model has its classes in another order, and expects larger images than the data set has
+CLASSES = ["c", "a", "b"]
+PREPROCESS = {"size": 16, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
+IMPORTED = json.dumps({"kind": "imported", "classes": CLASSES, "preprocess": PREPROCESS})
+
+
+def start(data, output, *, network=RESNET, method=IMPORTED, **files):
+    options = [text for name, path in files.items() for text in (f"--{name}", str(path))]
+    arguments = ["--data", str(data), "--output", str(output), "--network", network, "--method", method, *options]
+    run_training(train_model.read_job([*arguments, "--training", TRAINING]))
+    return output
+
+
+def record_of(output):
+    return json.loads((output / "training.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    """A model of plain torchvision."""
+    torch.manual_seed(5)
+    return models.resnet18(num_classes=3).eval()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(theirs, tmp_path_factory):
+    path = tmp_path_factory.mktemp("elsewhere") / "model.pth"
+    torch.save({"state_dict": {f"module.{name}": value for name, value in theirs.state_dict().items()}}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny_folder, checkpoint, tmp_path_factory):
+    return start(tiny_folder, tmp_path_factory.mktemp("models") / "teacher", checkpoint=checkpoint)
+
+
+def test_the_predictions_are_those_of_the_model_where_it_comes_from(teacher, theirs, tiny):
+    rows, _, _ = tiny.split("test")
+    pixels = torch.from_numpy(tiny.images[rows]).permute(0, 3, 1, 2)
+    transform = v2.Compose(
+        [
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Resize(16, antialias=True),
+            v2.Normalize(PREPROCESS["mean"], PREPROCESS["std"]),
+        ]
+    )
+    with torch.no_grad():
+        probabilities = theirs(transform(pixels)).softmax(1)[:, [CLASSES.index(name) for name in tiny.classes]]
+    found = pd.read_parquet(teacher / "predictions.parquet")[["p0", "p1", "p2"]].to_numpy()
+    np.testing.assert_allclose(found, probabilities.numpy(), atol=1e-4)
+
+
+def test_it_is_an_ordinary_model(teacher, checkpoint):
+    record = record_of(teacher)
+    assert record["run"]["role"] == "teacher"
+    assert record["inputs"]["checkpoint"] == sha256(checkpoint)
+    assert record["kept_epoch"] == 0
+    # the file's place is nobody's concern
+    assert str(checkpoint.parent) not in (teacher / "training.json").read_text()
+    assert record["parameters"]["method"] == {
+        "kind": "imported",
+        "sampling": "plain",
+        "classes": CLASSES,
+        "preprocess": {**PREPROCESS, "interpolation": "bilinear"},
+    }
+    assert pd.read_csv(teacher / "history.csv").empty
+    assert sorted(path.name for path in teacher.iterdir()) == [
+        "history.csv",
+        "predictions.parquet",
+        "training.json",
+        "weights.safetensors",
+    ]
+
+
+def test_every_seed_has_the_same_model(teacher, tiny_folder, checkpoint, tmp_path):
+    other = tmp_path / "other"
+    arguments = ["--data", str(tiny_folder), "--output", str(other), "--network", RESNET, "--method", IMPORTED]
+    run_training(
+        train_model.read_job([*arguments, "--checkpoint", str(checkpoint), "--training", TRAINING, "--seed", "7"])
+    )
+    for name in ("weights.safetensors", "predictions.parquet"):
+        assert (other / name).read_bytes() == (teacher / name).read_bytes()
+
+
+@pytest.mark.parametrize("method", ["kd", "mfd", "at"])
+def test_students_stand_on_it_as_on_any_teacher(teacher, tiny_folder, tmp_path, method):
+    """Of another network: mfd maps 1024 features to 512."""
+    student = start(
+        tiny_folder, tmp_path / method, network=SHUFFLENET, method=method, base=teacher / "weights.safetensors"
+    )
+    history, record = pd.read_csv(student / "history.csv"), record_of(student)
+    term = {"kd": "distillation", "mfd": "mfd", "at": "attention"}[method]
+    assert np.isfinite(history[term]).all()
+    assert history[term].iloc[0] > 0
+    assert record["inputs"]["base"] == sha256(teacher / "weights.safetensors")
+    assert load_network(student / "weights.safetensors").preprocess is None
+
+
+def test_post_processing_sees_what_it_sees(tiny_with_validation_folder, checkpoint, tmp_path):
+    data = tiny_with_validation_folder
+    base = start(data, tmp_path / "teacher", checkpoint=checkpoint) / "weights.safetensors"
+    student = start(data, tmp_path / "student", method="group_temperature", base=base)
+    assert load_network(student / "weights.safetensors").preprocess.to_json() == load_network(base).preprocess.to_json()
+    found, before = (pd.read_parquet(output / "predictions.parquet") for output in (student, tmp_path / "teacher"))
+    columns = ["p0", "p1", "p2"]
+    assert (found[columns].to_numpy().argmax(1) == before[columns].to_numpy().argmax(1)).all()
+
+
+def test_a_training_starts_from_the_weights_of_a_file(tiny_folder, checkpoint, tmp_path):
+    """With a step of next to nothing it ends there, too."""
+    training = '{"epochs": 1, "batch_size": 48, "device": "cpu", "learning_rate": 1e-12}'
+    arguments = ["--data", str(tiny_folder), "--output", str(tmp_path / "out"), "--network", RESNET]
+    run_training(train_model.read_job([*arguments, "--training", training, "--checkpoint", str(checkpoint)]))
+    body = load_network(tmp_path / "out" / "weights.safetensors").body.state_dict()
+    state = torch.load(checkpoint, weights_only=True)["state_dict"]
+    torch.testing.assert_close(body["layer4.1.conv2.weight"], state["module.layer4.1.conv2.weight"])
+    assert record_of(tmp_path / "out")["inputs"]["checkpoint"] == sha256(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"network": SHUFFLENET}, r"model\.pth: does not hold the network shufflenet_v2_x0_5: it lacks "),
+        (
+            {"method": '{"kind": "imported", "classes": ["a", "b", "d"]}'},
+            r"model\.pth: classes names d, which the data set lacks and not c, which the data set has",
+        ),
+        (
+            {"network": '{"kind": "vit_b_16"}'},
+            "network vit_b_16 takes images of 224 px, and those of the data set have 16;",
+        ),
+        (
+            {"checkpoint": None},
+            "method imported reads its model from a file, and none was given; name it with --checkpo",
+        ),
+        ({"checkpoint": Path("nowhere.pth")}, "No such file"),
+    ],
+)
+def test_what_cannot_be_imported_is_one_line_and_leaves_nothing(options, message, tiny_folder, checkpoint, tmp_path):
+    files = {"checkpoint": options.pop("checkpoint", checkpoint)}
+    with pytest.raises((UserError, FileNotFoundError), match=message) as error:
+        start(tiny_folder, tmp_path / "out", **options, **{name: path for name, path in files.items() if path})
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()

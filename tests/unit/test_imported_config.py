@@ -1,0 +1,140 @@
+"""What a configuration may say of imported models and of networks that start from a file."""
+
+import pytest
+
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.methods import Imported
+from fairdistill.settings.reading import complete
+from fairdistill.settings.study import Place
+
+STUDY = {
+    "seeds": [0, 1],
+    "datasets": ["digits"],
+    "architectures": ["small"],
+    "methods": ["mfd"],
+    "data": {"sets": {"digits": {"kind": "digits_s", "validation": 0.1}}},
+    "networks": {"small": {"kind": "shufflenet_v2_x0_5"}, "large": {"kind": "resnet18"}, "vit": {"kind": "vit_b_16"}},
+}
+CHECKPOINT = {"checkpoint": "model.pth"}
+LARGE = {**CHECKPOINT, "architecture": "large"}
+
+
+def with_teacher(teacher, **others):
+    return complete({**STUDY, "teacher": teacher, **others})
+
+
+def places(study):
+    return {
+        Place(architecture, method)
+        for grid in study.main_grids
+        for architecture in grid["architecture"]
+        for method in grid["method"]
+    }
+
+
+# as config/config.yaml has it, with which what a user gives is merged
+@pytest.mark.parametrize("merged", [{}, {"kind": "erm", "sampling": "plain"}])
+def test_a_teacher_with_a_checkpoint_is_imported(merged):
+    study = with_teacher({**merged, **CHECKPOINT})
+    assert isinstance(study.teacher, Imported)
+    assert study.file_of(Place("small", "teacher")) == "model.pth"
+    assert places(study) == {("small", "teacher"), ("small", "mfd")}
+    # where the file is has no influence on the model
+    assert study.teacher.parameters() == {"kind": "imported", "sampling": "plain", "preprocess": None, "classes": None}
+
+
+def test_there_is_one_of_the_network_that_the_file_holds():
+    study = with_teacher(LARGE, architectures=["small", "large"])
+    assert places(study) == {("large", "teacher"), ("small", "mfd"), ("large", "mfd")}
+    assert study.base(Place("small", "mfd")) == study.base(Place("large", "mfd")) == ("large", "teacher")
+    assert all(len(set(map(str, grid["seed"]))) == 2 and grid["dataset"] == ["digits"] for grid in study.main_grids)
+
+
+def test_a_student_can_be_imported_and_be_a_base():
+    students = {"earlier": {"kind": "imported", **LARGE}, "mfd": {"kind": "mfd", "base": "earlier"}}
+    study = complete({**STUDY, "students": students})
+    assert places(study) == {("small", "teacher"), ("small", "mfd"), ("large", "earlier")}
+    assert study.base(Place("small", "mfd")) == ("large", "earlier")
+
+
+def test_weights_of_a_network_are_those_that_its_trainings_start_from():
+    networks = {"small": {"kind": "shufflenet_v2_x0_5", "weights": "w.pth"}}
+    students = {"mfd": {"kind": "mfd"}, "calibrated": {"kind": "group_temperature"}}
+    study = complete({**STUDY, "networks": networks, "students": students})
+    assert study.files == {"networks.small.weights": "w.pth"}
+    assert study.file_of(Place("small", "mfd")) == study.file_of(Place("small", "teacher")) == "w.pth"
+    assert study.file_of(Place("small", "calibrated")) is None
+    assert study.networks["small"].to_json() == {"kind": "shufflenet_v2_x0_5", "stem": "imagenet"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"teacher": {"kind": "imported"}}, "teacher lacks the key 'checkpoint', the file that the model is read from"),
+        (
+            {"teacher": {"checkpoint": "{seed}.pth"}},
+            "teacher.checkpoint is '{seed}.pth', which has braces, which Snakemake takes for a wildcard; give the",
+        ),
+        (
+            {"teacher": CHECKPOINT, "architectures": ["small", "large"]},
+            "teacher.architecture is 'same', but the file holds one network, and the models are of large and small",
+        ),
+        (
+            {"teacher": {**CHECKPOINT, "architecture": "larger"}},
+            "teacher.architecture names 'larger', which networks does not define; did you mean 'large'?",
+        ),
+        ({"teacher": {**CHECKPOINT, "clases": []}}, "teacher has the unknown key 'clases'; did you mean 'classes'?"),
+        (
+            {"teacher": {**CHECKPOINT, "classes": ["a", "a"]}},
+            'teacher.classes is ["a", "a"]; an entry comes twice',
+        ),
+        (
+            {"teacher": {**CHECKPOINT, "preprocess": {"mean": [0.5]}}},
+            "teacher.preprocess.mean is [0.5]; it must have 3 values",
+        ),
+        (
+            {"teacher": {**CHECKPOINT, "preprocess": {"std": [0, 1, 1]}}},
+            "teacher.preprocess.std.0 is 0; it must be above 0",
+        ),
+        ({"teacher": {**CHECKPOINT, "sampling": "balanced"}}, 'teacher.sampling is "balanced"; it must be plain'),
+        (
+            {"teacher": LARGE, "students": {"mfd": {"kind": "mfd", "base": {"architecture": "small"}}}},
+            "students.mfd.base.architecture is 'small', but 'teacher' is imported as 'large'",
+        ),
+        (
+            {"teacher": LARGE, "students": {"mfd": {"kind": "hardt"}}},
+            "students.mfd.base is imported as the network 'large', which a method of this kind keeps, and the grid has",
+        ),
+        (
+            {"teacher": {**CHECKPOINT, "architecture": "vit"}},
+            "networks.vit takes images of 224 px, and those of data.sets.digits have 32; choose another",
+        ),
+        (
+            {
+                "teacher": {**CHECKPOINT, "architecture": "vit", "preprocess": {"size": 224}},
+                "students": {"mfd": {"kind": "at"}},
+            },
+            "students.mfd.layers compares maps of layers, and the base's network has none, as one that cuts",
+        ),
+        (
+            {"teacher": CHECKPOINT, "architectures": ["vit"], "students": {"mfd": {"kind": "fitnets"}}},
+            "students.mfd.layer compares maps of layers, and the network has none, as one that cuts",
+        ),
+    ],
+)
+def test_what_cannot_be_is_one_line(changes, message):
+    with pytest.raises(UserError) as error:
+        complete({**STUDY, **changes})
+    assert str(error.value).startswith(f"config: {message}")
+    assert "\n" not in str(error.value)
+
+
+def test_an_imported_vit_gets_images_of_its_size():
+    study = with_teacher({**CHECKPOINT, "architecture": "vit", "preprocess": {"size": 224}})
+    assert study.base(Place("small", "mfd")) == ("vit", "teacher")
+
+
+def test_what_an_imported_model_expects_is_no_sweep():
+    students = {"mfd": {"kind": "imported", **CHECKPOINT, "preprocess": [{"size": 32}, {"size": 64}]}}
+    with pytest.raises(UserError, match=r"students\.mfd\.preprocess is .*; it must be a mapping"):
+        complete({**STUDY, "students": students})
