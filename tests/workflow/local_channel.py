@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from rattler.index import index_fs
 from synthetic_archives import pack
 
-CONDA_NAMES = {"torch": "pytorch"}
+CONDA_NAMES = {"huggingface-hub": "huggingface_hub", "torch": "pytorch"}
 SITE_PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 

@@ -28,8 +28,13 @@ GIVEN = ("--configfile", TINY, "--config", "methods=[mfd, balanced]")
 SPELLINGS = [["--use-conda"], ["--sdm", "conda"]]
 # rules of which this study has no job: searches, sweeps and probes
 ON_REQUEST = {"choose_settings", "report_search", "plot_sweep", "probe_features", "make_features"}
-# a downloaded data set beside the embedded one that the study is on
-TARGETS = ("all", "results/tiny/data/cifar10s/dataset.json")
+# a downloaded data set beside the embedded one that the study is on, and one exported model
+TARGETS = (
+    "all",
+    "results/tiny/data/cifar10s/dataset.json",
+    "results/tiny/export/digits_s/croissant.json",
+    "results/tiny/export/digits_s/shufflenet/teacher/seed0/README.md",
+)
 
 
 @pytest.fixture(scope="module")
