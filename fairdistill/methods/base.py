@@ -108,8 +108,8 @@ class Method(nn.Module):
     each stage `optimizers`; in each epoch `order`, and for each batch `update`, which calls `loss`; at the end
     `calibrate`, `predict` and `prediction_state`. A training that was interrupted goes on at the start of an epoch. It
     repeats the calls before the first epoch, restores the network, the method and the optimisers, and so ends with the
-    same bits. For random
-    numbers use numpy's generator in `order` and torch's global one anywhere else: both are seeded for each epoch.
+    same bits. For random numbers use numpy's generator in `order` and torch's global one anywhere else: both are seeded
+    for each epoch.
 
     Parameters
     ----------
