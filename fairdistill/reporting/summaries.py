@@ -132,9 +132,10 @@ def average_datasets(summary: pd.DataFrame, datasets: Sequence[str]) -> pd.DataF
             of_each = found.to_dict("records")
             seeds = pd.concat([values_of(row) for row in of_each], axis=1).dropna().mean(axis=1)
             terms = [(1 / len(found), row) for row in of_each]
-            # one model for all seeds has none
-            sd = seeds.round(12).std() if found["sd"].notna().any() else np.nan
-            rows[names] = combine(terms) | {"sd": sd, "at_chance": bool(found["at_chance"].any())}
+            rows[names] = combine(terms) | {"sd": seeds.round(12).std(), "at_chance": bool(found["at_chance"].any())}
+            if "sd" in found and found["sd"].isna().all():
+                # one model for all seeds
+                rows[names]["sd"] = np.nan
     index = pd.MultiIndex.from_tuples(rows, names=model)
     return pd.DataFrame(list(rows.values()), index=index, columns=[*COMBINED, "sd", "at_chance"])
 

@@ -90,11 +90,11 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
         load_network(tmp_path / "w.safetensors", settings=RESNET)
 
 
-def test_a_damaged_checkpoint_is_refused(tmp_path):
+def test_a_checkpoint_that_cannot_be_read_is_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     save_network(path, build_network(SHUFFLENET, 4), SHUFFLENET)
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError, match="not a readable checkpoint"):
+    with pytest.raises(UserError, match="cannot be read as a checkpoint of this project"):
         load_network(path)
 
 
@@ -103,7 +103,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
     [
         ({"kind": "resnet19"}, "network: kind is \"resnet19\"; did you mean 'resnet18'?"),
         ({"kind": "resnet18", "stem": "big"}, 'network: stem is "big"; choose one of imagenet, cifar'),
-        ({"kind": "resnet18", "width": 2}, "network has the unknown key 'width'; choose one of kind, stem"),
+        ({"kind": "resnet18", "width": 2}, "network has the unknown key 'width'; choose one of kind, stem, weights"),
     ],
 )
 def test_unknown_networks_are_named(settings, words):
