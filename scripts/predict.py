@@ -13,9 +13,10 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from fairdistill.export.prediction import Failure, cores, find_images, open_model, predict_images
+from fairdistill.export.prediction import Failure, find_images, open_model, predict_images
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import replacing
+from fairdistill.runtime.parallel import usable_cores
 
 
 def positive(text: str) -> int:
@@ -34,7 +35,9 @@ def main() -> None:
     parser.add_argument("--group", help="group of all images, where the model needs it")
     parser.add_argument("--group-column", help="column of the groups in tables, where the model needs it")
     parser.add_argument("--batch-size", type=positive, default=64, help="images that the model predicts at a time")
-    parser.add_argument("--threads", type=positive, default=cores(), help="threads that decode, and that predict")
+    parser.add_argument(
+        "--threads", type=positive, default=usable_cores(), help="threads that decode, and that predict"
+    )
     args = parser.parse_args()
     model = open_model(args.model, threads=args.threads)
     known = model.preprocessor.groups

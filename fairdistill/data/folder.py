@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairdistill.data.decoding import UndecodableError, decode
 from fairdistill.data.family_splits import draw_tests, draw_validation, join_families
 from fairdistill.data.folder_rows import finder, read_rows
 from fairdistill.data.label_table import read_label_table
@@ -32,6 +31,7 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import sha256
 from fairdistill.runtime.folders import files_in
 from fairdistill.runtime.parallel import in_threads
+from fairdistill.runtime.pictures import UndecodableError, decode
 from fairdistill.runtime.progress import Progress, log
 from fairdistill.settings.data import Folder
 

@@ -1,7 +1,6 @@
 """Predictions of an exported model for picture files: decoded in parallel with the model, in batches."""
 
 import csv
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from fairdistill.export.pictures import read_picture
 from fairdistill.export.preprocessor import Preprocessor
 from fairdistill.export.sessions import ExportedModel
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.pictures import UndecodableError
 
 TABLES = {".csv": ",", ".tsv": "\t"}
 
@@ -182,11 +182,7 @@ def _read(item: Item | Failure, preprocessor: Preprocessor, group: str | None) -
         return read_picture(item.path, preprocessor), code
     except FileNotFoundError:
         return Failure(item.name, "there is no such file")
-    # damaged files make Pillow's decoders raise errors of any kind, and the other images have to go on
-    except Exception as error:
-        return Failure(item.name, f"not an image that can be decoded ({' '.join(str(error).split())})")
-
-
-def cores() -> int:
-    """Return how many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    except UndecodableError as error:
+        return Failure(item.name, f"not an image that can be decoded ({error})")
+    except OSError as error:
+        return Failure(item.name, f"cannot be read ({error.strerror})")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fairdistill.export.prediction import cores
 from fairdistill.export.sessions import ExportedModel
+from fairdistill.runtime.parallel import usable_cores
 
 BATCHES = (1, 64)
 WARM_UP, LEAST_RUNS, LEAST_SECONDS = 3, 10, 1.0
@@ -22,7 +22,7 @@ def measure(path: Path) -> list[dict[str, float]]:
     of it.
     """
     rng, found = np.random.default_rng(0), []
-    for threads in sorted({1, cores()}):
+    for threads in sorted({1, usable_cores()}):
         model = ExportedModel(path, threads=threads)
         size = model.preprocessor.network_sees
         for batch in BATCHES:

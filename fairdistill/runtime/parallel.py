@@ -14,12 +14,11 @@ AHEAD = 8  # items for each thread that are worked on before the first of their 
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may use, at most `MOST_THREADS`."""
+    """Return the number of cores that this process may use."""
     try:
-        cores = len(os.sched_getaffinity(0))
+        return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
-        cores = os.cpu_count() or 1
-    return min(cores, MOST_THREADS)
+        return os.cpu_count() or 1
 
 
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -29,7 +28,7 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Ite
     However many items there are, few results wait in memory. An error of `function` is raised where its result would
     come.
     """
-    threads = usable_cores()
+    threads = min(usable_cores(), MOST_THREADS)
     with ThreadPoolExecutor(threads) as pool:
         pending: deque[Future[Result]] = deque()
         for item in items:

@@ -372,6 +372,7 @@ class Folder(DataSet):
 
     implementation: ClassVar[str] = "fairdistill.data.folder"
     settings_of_paths: ClassVar[tuple[str, ...]] = ("images", "labels")
+    framing: ClassVar[Literal["stretch", "centre"]] = "centre"
 
     kind: Literal["folder"]
     # both of no influence on the images, whose content is recorded, so that no record has them

@@ -10,15 +10,15 @@ from fairdistill.data import load_dataset
 from fairdistill.data.preparing import Prepared, write_dataset
 
 
-def write_tiny(folder, *, validation):
-    """120 images of 8 px: three classes told by brightness, two groups by colour; the last 24 are the test split.
+def write_tiny(folder, *, validation, size=8):
+    """120 square images: three classes told by brightness, two groups by colour; the last 24 are the test split.
 
     The `validation` images before those are the validation split, and all others are for training.
     """
     rng = np.random.default_rng(0)
     n = 120
     label, group = np.arange(n) % 3, np.arange(n) // 3 % 2
-    images = rng.integers(0, 60, (n, 8, 8, 3)) + 60 * label[:, None, None, None]
+    images = rng.integers(0, 60, (n, size, size, 3)) + 60 * label[:, None, None, None]
     images[..., 0] += 30 * group[:, None, None]
     sizes = {"train": 96 - validation, "validation": validation, "test": 24}
     samples = pd.DataFrame(
@@ -29,7 +29,7 @@ def write_tiny(folder, *, validation):
             "group": group,
         }
     )
-    prepared = Prepared(samples, images.astype(np.uint8), 8, ["a", "b", "c"], ["g", "h"], {"rng": "0"})
+    prepared = Prepared(samples, images.astype(np.uint8), size, ["a", "b", "c"], ["g", "h"], {"rng": "0"})
     write_dataset(folder, prepared, {"kind": "tiny"})
     return folder
 
@@ -58,10 +58,10 @@ def tiny_with_validation(tiny_with_validation_folder):
 
 @pytest.fixture(scope="session")
 def cropped_folder(tmp_path_factory):
-    """The tiny data set, whose networks see 6 of the 8 px."""
-    folder = write_tiny(tmp_path_factory.mktemp("cropped") / "tiny", validation=0)
+    """Such a data set of 10 px, of which networks see 8."""
+    folder = write_tiny(tmp_path_factory.mktemp("cropped") / "tiny", validation=0, size=10)
     info = json.loads((folder / "dataset.json").read_text())
-    (folder / "dataset.json").write_text(json.dumps(info | {"crop": 6}))
+    (folder / "dataset.json").write_text(json.dumps(info | {"crop": 8}))
     return folder
 
 

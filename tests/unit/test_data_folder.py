@@ -12,10 +12,10 @@ from own_images import write_images, write_picture, write_table
 from PIL import Image
 
 from fairdistill.data import load_dataset
-from fairdistill.data.decoding import decode
 from fairdistill.data.preparing import describe, prepare_dataset
 from fairdistill.evaluation.power import images_for, smallest_difference
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.pictures import decode
 from fairdistill.settings.data import Folder
 
 PER_CELL = 22

@@ -56,7 +56,7 @@ def test_the_exported_checkpoint_is_the_model_and_says_what_it_takes(trained, ex
     before, after = (load_network(path).state_dict() for path in (trained / "weights.safetensors", exported / WEIGHTS))
     assert all(torch.equal(before[name], after[name]) for name in before)
     facts = load_facts(exported_of_group / WEIGHTS)
-    assert (facts.crop, facts.network_sees, facts.method["inference"]) == (6, 6, "own_group")
+    assert (facts.crop, facts.network_sees, facts.method["inference"]) == (8, 8, "own_group")
 
 
 def test_a_checkpoint_whose_facts_are_wrong_is_one_line(tmp_path, tiny):
@@ -102,7 +102,7 @@ def test_a_model_that_needs_the_group_takes_it_as_a_second_input(exported_of_gro
     assert model.preprocessor.needs_group
     rows, _, group = dataset.split("test")
     images = network_sees(dataset, rows, model.preprocessor)
-    assert images.shape == (24, 6, 6, 3)
+    assert images.shape == (24, 8, 8, 3)
     own, other = model.predict(images, group), model.predict(images, 1 - group)
     assert np.abs(own - other).max() > 1e-4
     # by the training's own predictions
@@ -246,7 +246,7 @@ def test_a_model_whose_labels_are_drawn_is_refused(tiny_folder, trained, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_files_that_do_not_belong_together_are_refused(tiny_folder, cropped_folder, trained, tmp_path):
+def test_files_that_do_not_belong_together_are_refused(tiny_folder, trained, tmp_path):
     for path in trained.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "predictions.parquet").write_bytes(b"")
@@ -301,7 +301,7 @@ def test_every_kind_of_data_set_says_where_its_images_are_from_and_what_they_may
 
 def test_latency_is_of_both_batches_on_one_thread_and_on_all(exported, monkeypatch):
     monkeypatch.setattr(speed, "LEAST_SECONDS", 0)
-    monkeypatch.setattr(speed, "cores", lambda: 2)
+    monkeypatch.setattr(speed, "usable_cores", lambda: 2)
     found = speed.measure(exported / MODEL)
     assert [(case["batch"], case["threads"]) for case in found] == [(1, 1), (64, 1), (1, 2), (64, 2)]
     assert all(case["ms"] > 0 for case in found)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fairdistill.data import load_dataset
 from fairdistill.export.files import INT8, MODEL
-from fairdistill.export.pictures import read_picture, to_rgb
+from fairdistill.export.pictures import read_picture
 from fairdistill.export.prediction import Failure, Prediction, find_images, open_model, predict_images
 from fairdistill.export.sessions import ExportedModel
 from fairdistill.runtime.errors import UserError
@@ -37,15 +37,18 @@ run_script(main)
 """
 
 
-@pytest.fixture
-def pictures(tiny_folder, tmp_path):
-    """The 24 test images as files, by name in the order of the data set, in a folder inside of one."""
-    dataset = load_dataset(tiny_folder)
-    folder = tmp_path / "bilder für heute" / "日本"
+def as_files(dataset, folder):
+    """Write the 24 test images to a folder inside of one, which is returned; names are in the order of the data set."""
+    folder = folder / "bilder für heute" / "日本"
     folder.mkdir(parents=True)
     for number, row in enumerate(dataset.split("test")[0]):
         Image.fromarray(dataset.images[row]).save(folder / f"é {number:02}.png")
     return folder.parent
+
+
+@pytest.fixture
+def pictures(tiny_folder, tmp_path):
+    return as_files(load_dataset(tiny_folder), tmp_path)
 
 
 def expected(model, dataset):
@@ -82,7 +85,9 @@ def test_it_needs_the_exported_file_alone_and_neither_torch_nor_pandas(exported,
     # the bad ones are named, and the exit code says that there were some
     assert done.returncode == 1
     bad, gone, rate, last = done.stderr.splitlines()
-    assert bad.startswith(f"error: {pictures / 'no image.jpg'}: not an image that can be decoded (cannot identify ")
+    assert bad.startswith(
+        f"error: {pictures / 'no image.jpg'}: not an image that can be decoded (not a picture in a format "
+    )
     assert gone == "error: nowhere.png: there is no such file"
     assert rate.startswith("24 images predicted, ")
     assert last == "error: 2 of 26 images could not be predicted; they are named above"
@@ -104,9 +109,10 @@ def test_a_table_of_paths_is_read_from_where_it_lies(exported, pictures, tiny, t
 
 
 def test_a_model_that_needs_the_group_gets_it_from_a_table_or_for_all(
-    exported_of_group, cropped_folder, pictures, monkeypatch, capsys
+    exported_of_group, cropped_folder, tmp_path, monkeypatch, capsys
 ):
     dataset = load_dataset(cropped_folder)
+    pictures = as_files(dataset, tmp_path)
     _, _, group = dataset.split("test")
     lines = [f"日本/é {number:02}.png\t{dataset.groups[a]}" for number, a in enumerate(group)]
     (pictures / "list.tsv").write_text("\n".join(["path\tgroup", *lines, "日本/é 00.png\tnobody"]), encoding="utf-8")
@@ -116,7 +122,7 @@ def test_a_model_that_needs_the_group_gets_it_from_a_table_or_for_all(
     found = np.array([[float(row[f"p_{name}"]) for name in "abc"] for row in table])
     model = open_model(exported_of_group, threads=1)
     rows = dataset.split("test")[0]
-    images = dataset.images[rows][:, 1:7, 1:7]
+    images = dataset.images[rows][:, 1:9, 1:9]
     np.testing.assert_allclose(found, model.predict(images, group), atol=1e-5)
     assert "é 00.png: its group is 'nobody', and the model knows g, h; " in said
     assert error == "1 of 25 images could not be predicted; they are named above"
@@ -168,18 +174,9 @@ def test_order_is_kept_whatever_the_batch_and_however_many_are_bad(exported, pic
     assert [isinstance(one, Prediction) for one in found] == [True, False] * 24
 
 
-# pictures as people have them
+# from a picture to what a network sees; pictures of other kinds are in test_pictures.py
 
-RED, SIZE = (255, 0, 0), (12, 8)
-
-
-def saved(folder, image, name, **options):
-    image.save(folder / name, **options)
-    return folder / name
-
-
-def red(mode, **_):
-    return Image.new("RGB", SIZE, RED).convert(mode)
+RED = (255, 0, 0)
 
 
 def facts(**changes):
@@ -188,65 +185,11 @@ def facts(**changes):
     return ModelFacts(**values | changes)
 
 
-@pytest.mark.parametrize(
-    ("name", "mode", "colour"),
-    [
-        ("rgb.png", "RGB", RED),
-        ("gray.jpg", "L", (76, 76, 76)),
-        ("cmyk.jpg", "CMYK", RED),
-        ("palette.gif", "P", RED),
-        ("webp.webp", "RGB", RED),
-        ("one bit.png", "1", (0, 0, 0)),
-        ("lab.tif", "YCbCr", RED),
-    ],
-)
-def test_pictures_of_any_kind_become_colour(tmp_path, name, mode, colour):
-    image = Image.new("1", SIZE, 0) if mode == "1" else red(mode)
-    path = saved(tmp_path, image, name)
-    pixels = read_picture(path, facts())
-    assert pixels.shape == (8, 8, 3)
-    assert np.abs(pixels.astype(int) - colour).max() <= 4
-
-
-def test_what_is_transparent_is_white_and_half_of_it_half(tmp_path):
-    image = Image.new("RGBA", SIZE, (*RED, 0))
-    assert (np.asarray(to_rgb(image)) == 255).all()
-    image.putalpha(128)
-    assert np.asarray(to_rgb(image))[0, 0].tolist() == [255, 127, 127]
-    palette = Image.new("P", SIZE, 0)
-    palette.putpalette([*RED])
-    path = saved(tmp_path, palette, "p.png", transparency=0)
-    assert (read_picture(path, facts()) == 255).all()
-
-
-def test_sixteen_bits_are_scaled_and_not_cut_off(tmp_path):
-    values = np.full((8, 12), 32768, dtype=np.uint16)
-    path = saved(tmp_path, Image.fromarray(values), "deep.png")
-    assert (read_picture(path, facts()) == 128).all()
-
-
-def test_a_picture_is_turned_as_its_camera_says(tmp_path):
-    image = Image.new("RGB", SIZE)
-    image.paste(RED, (0, 0, 6, 8))
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees
-    path = saved(tmp_path, image, "turned.png", exif=exif)
-    pixels = read_picture(path, facts())
-    # what was left is above
-    assert pixels[0, 4].tolist() == [255, 0, 0]
-    assert pixels[7, 4].tolist() == [0, 0, 0]
-
-
-def test_of_an_animation_the_first_frame_is_taken(tmp_path):
-    frames = [Image.new("RGB", SIZE, colour) for colour in (RED, (0, 0, 255))]
-    path = saved(tmp_path, frames[0], "moving.gif", save_all=True, append_images=frames[1:])
-    assert read_picture(path, facts())[0, 0].tolist() == [255, 0, 0]
-
-
 def test_a_picture_that_is_no_square_is_stretched_or_cut_at_its_centre(tmp_path):
     image = Image.new("RGB", (24, 8))
     image.paste(RED, (8, 0, 16, 8))
-    path = saved(tmp_path, image, "wide.png")
+    path = tmp_path / "wide.png"
+    image.save(path)
     assert (read_picture(path, facts(framing="centre"))[:, :, 0] == 255).all()
     stretched = read_picture(path, facts())
     assert stretched[0, 0, 0] == 0

@@ -1,7 +1,7 @@
 """Pictures as cameras, scanners and the web have them become square RGB images of 8 bits a channel.
 
-- A picture is turned as its EXIF orientation says, and its central square is resized by Pillow's bilinear filter, which
-  is antialiased.
+- A picture is turned as its EXIF orientation says, and the whole of it, or its central square, is resized by Pillow's
+  bilinear filter, which is antialiased.
 - What is transparent is laid onto white. Of 16 bits a channel the upper 8 are kept. Of an animation or of several pages
   the first is taken. Colour profiles are ignored.
 
@@ -12,6 +12,7 @@ import struct
 from contextlib import nullcontext
 from io import BytesIO
 from threading import Lock
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ class UndecodableError(Exception):
     """A file that is no picture, or a damaged one; the message says what is wrong with it."""
 
 
-def decode(content: bytes, size: int) -> NDArray[np.uint8]:
+def decode(content: bytes, size: int, framing: Literal["stretch", "centre"] = "centre") -> NDArray[np.uint8]:
     """Return a picture as a square image.
 
     Parameters
@@ -61,6 +62,8 @@ def decode(content: bytes, size: int) -> NDArray[np.uint8]:
         What the picture's file holds.
     size
         The edge of the image, in pixels.
+    framing
+        What becomes the square: the whole picture (`stretch`), or its central square (`centre`).
 
     Returns
     -------
@@ -88,22 +91,23 @@ def decode(content: bytes, size: int) -> NDArray[np.uint8]:
             )
         with _ONE_LARGE if pixels > LARGE else nullcontext():
             try:
-                return _square(image, size)
+                return _square(image, size, framing)
             except _DAMAGED as error:
                 raise UndecodableError(_reason(error)) from error
 
 
-def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
+def _square(image: Image.Image, size: int, framing: str) -> NDArray[np.uint8]:
     # a JPEG is read at a half, a quarter or an eighth of its size, as long as twice the wanted size is left
     image.draft(None, (2 * size, 2 * size))
     image.load()
     # after loading, as Pillow turns a TIFF by itself then
     orientation = _orientation(image)
     eight_bits = _of_eight_bits(image)
-    edge = min(eight_bits.size)
-    left, top = ((length - edge) / 2 for length in eight_bits.size)
+    width, height = eight_bits.size
+    seen_width, seen_height = (width, height) if framing == "stretch" else [min(width, height)] * 2
+    left, top = (width - seen_width) / 2, (height - seen_height) / 2
     square = eight_bits.resize(
-        (size, size), Image.Resampling.BILINEAR, box=(left, top, left + edge, top + edge), reducing_gap=3.0
+        (size, size), Image.Resampling.BILINEAR, box=(left, top, left + seen_width, top + seen_height), reducing_gap=3.0
     )
     if orientation in TURNED:
         square = square.transpose(TURNED[orientation])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fairdistill.data import decoding
-from fairdistill.data.decoding import TURNED, UndecodableError, decode
+from fairdistill.runtime import pictures
+from fairdistill.runtime.pictures import TURNED, UndecodableError, decode
 
 
 def gradient(width=60, height=40):
@@ -163,7 +163,7 @@ def test_what_is_no_picture_is_refused(content, reason):
 
 
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_read(monkeypatch):
-    monkeypatch.setattr(decoding, "MOST_PIXELS", 2000)
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 2000)
     with pytest.raises(UndecodableError, match=r"60 x 40 pixels, which is over"):
         decode(PNG, 16)
 
