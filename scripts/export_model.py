@@ -9,38 +9,11 @@ preprocessor.json and export.json.
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
-from fairdistill.data import load_dataset
+from fairdistill.data.trained import read_tested, read_training
 from fairdistill.export.exporting import export_model
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.runtime.files import read_json, sha256
-from fairdistill.settings.base import Settings, Text
-from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import read_settings
-
-
-class Run(Settings, extra="ignore"):
-    fold: int = 0
-
-
-class Parameters(Settings, extra="ignore"):
-    network: AnyNetwork
-    method: AnyMethod
-
-
-class Inputs(Settings, extra="ignore"):
-    dataset: Text
-
-
-class Training(Settings, extra="ignore"):
-    """What is read of training.json."""
-
-    run: Run
-    parameters: Parameters
-    inputs: Inputs
-    outputs: dict[str, Text]
 
 
 def main() -> None:
@@ -59,30 +32,19 @@ def main() -> None:
     parser.add_argument("--code", help="version of this code, written as the field code")
     args = parser.parse_args()
 
-    record = read_json(args.training)
-    training = read_settings(Training, record, where=str(args.training))
-    for path in (args.weights, args.predictions):
-        if training.outputs.get(path.name) != sha256(path):
-            raise UserError(f"{path}: does not belong to {args.training}; train the model again")
+    record, training = read_training(args.training, args.weights, args.predictions)
     method = training.parameters.method
     if method.draws_labels:
         raise UserError(
             f"{args.training}: a model of kind {method.kind} draws its labels at random from probabilities: with the "
             "most probable class, which an ONNX file gives, it would not be fair; export its base"
         )
-    dataset = load_dataset(args.data, training.run.fold)
-    if training.inputs.dataset != dataset.info["sha256"]:
-        raise UserError(f"{args.data}: not the data set of {args.training}; prepare that one, or train the model again")
-    predictions = pd.read_parquet(args.predictions)
-    predictions = predictions[predictions["split"] == "test"]
-    rows, *_ = dataset.split("test")
-    if predictions["sample_id"].tolist() != dataset.samples["sample_id"].iloc[rows].tolist():
-        raise UserError(f"{args.predictions}: not of the test images of {args.data}; train the model again")
+    dataset, predictions = read_tested(args.data, args.predictions, training=training, record=args.training)
     export_model(
         args.output,
         weights=args.weights,
         training=record,
-        network=training.parameters.network,
+        network=read_settings(AnyNetwork, training.parameters.network, where=f"{args.training}: its network"),
         method=method,
         predictions=predictions,
         dataset=dataset,

@@ -15,47 +15,22 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
-from fairdistill.data import ImageDataset, load_dataset
+from fairdistill.data import ImageDataset
+from fairdistill.data.trained import read_tested, read_training
 from fairdistill.evaluation.correctness import collect
 from fairdistill.evaluation.metrics import cell_accuracy, predicted
 from fairdistill.evaluation.probes import choose_images, probe
 from fairdistill.methods.base import method_class
 from fairdistill.networks import load_method, load_network
-from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.runtime.files import read_json, sha256, write_text
+from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.files import write_text
 from fairdistill.runtime.provenance import versions
-from fairdistill.settings.base import AtLeastOne, Settings, Text
-from fairdistill.settings.methods import AnyMethod, Method
-from fairdistill.settings.reading import read_settings
+from fairdistill.settings.methods import Method
 from fairdistill.training.computing import be_deterministic
 from fairdistill.training.engines.fast import Images
 from fairdistill.training.loop import infer
-
-
-class Run(Settings, extra="ignore"):
-    fold: int = 0
-
-
-class Parameters(Settings, extra="ignore"):
-    method: AnyMethod
-
-
-class Inputs(Settings, extra="ignore"):
-    dataset: Text
-
-
-class Training(Settings, extra="ignore"):
-    """What is read of training.json."""
-
-    run: Run
-    parameters: Parameters
-    inputs: Inputs
-    outputs: dict[str, Text]
-    classes: AtLeastOne[Text]
-    groups: AtLeastOne[Text]
 
 
 def main() -> None:
@@ -68,19 +43,9 @@ def main() -> None:
     parser.add_argument("--code", help="version of this code, written as the field code")
     args = parser.parse_args()
 
-    record = read_json(args.training)
-    training = read_settings(Training, record, where=str(args.training))
-    for path in (args.weights, args.predictions):
-        if training.outputs.get(path.name) != sha256(path):
-            raise UserError(f"{path}: does not belong to {args.training}; train the model again")
-    dataset = load_dataset(args.data, training.run.fold)
-    if training.inputs.dataset != dataset.info["sha256"]:
-        raise UserError(f"{args.data}: not the data set of {args.training}; prepare that one, or train the model again")
-    predictions = pd.read_parquet(args.predictions)
-    predictions = predictions[predictions["split"] == "test"]
+    record, training = read_training(args.training, args.weights, args.predictions)
+    dataset, predictions = read_tested(args.data, args.predictions, training=training, record=args.training)
     rows, label, group = dataset.split("test")
-    if predictions["sample_id"].tolist() != dataset.samples["sample_id"].iloc[rows].tolist():
-        raise UserError(f"{args.predictions}: not of the test images of {args.data}; train the model again")
 
     image_id = predictions["image_id"].to_numpy()
     names = {"classes": training.classes, "groups": training.groups}

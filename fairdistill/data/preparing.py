@@ -16,9 +16,9 @@ from fairdistill.data.reading import SPLITS, split_columns
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
 from fairdistill.settings.data import DataSet
+from fairdistill.settings.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 CHANNELS = ("red", "green", "blue")
-IMAGENET = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # mean and standard deviation, as torchvision has them
 # The draws of the kinds are seeded with `split_seed` and a class or image number. This takes the place of that number
 # for the validation split, and is larger than all of them, so that the split is independent of the other draws.
 VALIDATION_DRAW = 2**31 - 1
@@ -314,7 +314,7 @@ def _refuse_plain_channels(name: str, moments: list[tuple[NDArray, NDArray]], pr
 def _normalisation(normalise: str, mean: NDArray, std: NDArray) -> tuple[list[float], list[float]]:
     """The mean and standard deviation that images are normalised by, of those of the training images."""
     if normalise == "imagenet":
-        return IMAGENET
+        return list(IMAGENET_MEAN), list(IMAGENET_STD)
     return ([0.0] * 3, [1.0] * 3) if normalise == "none" else (mean.tolist(), std.tolist())
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fairdistill.settings.base import READ_WHOLE, Number, OrNull, Positive, Settings
+from fairdistill.settings.data import LARGEST
 
-LARGEST = 1024  # pixels
 # of ImageNet's training images, as all networks of torchvision that were trained on them expect
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
