@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairdistill.data.reading import SPLITS, split_columns
+from fairdistill.data.reading import SPLITS, dataset_digest, split_columns
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
 from fairdistill.settings.data import DataSet
@@ -216,9 +216,7 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, 
         replacing(folder / "samples.parquet") as samples_file,
         replacing(folder / "images.npy") as images_file,
     ):
-        moments, digest = _write_images(images_file, prepared, (samples[columns] == "train").to_numpy())
-        # with the bytes of the images before it, this is `dataset_digest`, with which every reader compares it
-        digest.update(samples.to_csv(index=False, lineterminator="\n").encode())
+        moments, pixels = _write_images(images_file, prepared, (samples[columns] == "train").to_numpy())
         normalise = settings.get("normalise", "train")
         if normalise == "train":
             _refuse_plain_channels(folder.name, moments, prepared)
@@ -241,7 +239,7 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, 
                 }
                 for of_fold, tables in zip(moments, counts, strict=True)
             ],
-            "sha256": digest.hexdigest(),
+            "sha256": dataset_digest(pixels, samples),
             "source": prepared.source,
             "notes": prepared.notes,
         }
@@ -335,8 +333,8 @@ def _write_images(
     -------
     moments
         The mean and standard deviation of each fold's training images, each (3,).
-    digest
-        The SHA-256 of the pixels, (N, H, W, 3), to which more can be added.
+    pixels
+        Their SHA-256, for `dataset_digest`.
     """
     size = prepared.image_size
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(train), size, size, 3)}

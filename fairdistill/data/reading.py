@@ -109,7 +109,9 @@ def load_dataset(folder: Path | str, fold: int = 0) -> ImageDataset:
         images = _map_images(path)
     with _naming_damaged(folder / "samples.parquet") as path:
         samples = pd.read_parquet(path)
-        digest = dataset_digest(images, samples)  # also finds text that is not UTF-8, which read_parquet accepts
+        digest = dataset_digest(
+            hashlib.sha256(images.data), samples
+        )  # also finds text that is not UTF-8, which read_parquet accepts
     with _naming_damaged(folder):
         if images.shape != (len(samples), info["image_size"], info["image_size"], 3):
             raise ValueError(
@@ -143,13 +145,14 @@ def split_columns(folds: int) -> list[str]:
     return ["split"] if folds == 1 else [f"split{fold}" for fold in range(folds)]
 
 
-def dataset_digest(images: NDArray[np.uint8], samples: pd.DataFrame) -> str:
+def dataset_digest(pixels: "hashlib._Hash", samples: pd.DataFrame) -> str:
     """Return the digest that identifies a prepared data set.
 
-    It is the SHA-256, in hexadecimal digits, of the bytes of `images` (N, H, W, 3) followed by `samples` as CSV. The
-    digest of a file of samples would also depend on the version of the library that wrote it.
+    It is the SHA-256, in hexadecimal digits, of the bytes of the images (N, H, W, 3), of which `pixels` is the SHA-256,
+    followed by `samples` as CSV. The digest of a file of samples would also depend on the version of the library that
+    wrote it.
     """
-    digest = hashlib.sha256(images.data)
+    digest = pixels.copy()
     digest.update(samples.to_csv(index=False, lineterminator="\n").encode())
     return digest.hexdigest()
 
