@@ -21,7 +21,10 @@ from fairdistill.settings.layout import SMALLEST, Layout
 
 TARGET = Path("fairdistill/settings/torchvision_networks.py")
 # kinds that have a class of their own in fairdistill/settings/networks.py
-OWN = ("resnet18", "resnet34", "resnet50", "shufflenet_v2_x1_0")
+OWN = (
+    *("resnet18", "resnet34", "resnet50"),
+    *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
+)
 # pixels: of what networks for ImageNet are made for, and of what tells all resolutions apart
 MADE_FOR, TRACED = 224, 256
 # the first layers halve the resolution once or twice; what is a stage has a quarter of the image's edge, or less

@@ -334,6 +334,9 @@ def _trained(record: Record) -> dict:
     """What a model's method is and needs, and what its training cost."""
     # other trainings of a machine leave the processor time as it is, but not the time
     cost = {None: None, "cpu": record.cpu_seconds}.get(record.device, record.seconds)
+    if record.parameters.method.kind == "imported":
+        # what is known is how long it took to read the file
+        cost = None
     return {
         "kind": record.parameters.method.kind,
         "needs_group": bool(record.needs_group),

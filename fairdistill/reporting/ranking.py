@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from fairdistill.evaluation.moderation import Common, common_spread
 from fairdistill.evaluation.seeds import holm
-from fairdistill.reporting.columns import COUNTS, DEO, IDENTITY, MEASURED, OTHER, PLACE
+from fairdistill.reporting.columns import BASE, COUNTS, DEO, IDENTITY, MEASURED, OTHER, PLACE
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import differences, teachers_of
 from fairdistill.reporting.runs import at_chance, read_table
@@ -48,12 +48,14 @@ WORDS = {
 def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
     """Return the methods on each data set and architecture by their mean DEO_A, one row per method.
 
-    Places with a single student method are left out. Columns: dataset, architecture; rank, 1 for the lowest DEO_A,
-    missing for teachers; method, role, family; pareto_front, whether no other method is as accurate and as fair and
-    better in one of the two; n, the number of seeds, and trainings; accuracy, deo_a and deo_m, each the mean over seeds
-    (fractions) with `_sd` and the ends of its 95 % interval, `_low` and `_high`; at_chance, whether one of the models
-    is no more accurate than one that names the largest class. Such methods come last, and are on no front: their DEO
-    says nothing.
+    Places with a single student method are left out. A teacher of another architecture, which has no place of its own,
+    is beside the students that stand on it, as the method `<its architecture> teacher`.
+
+    Columns: dataset, architecture; rank, 1 for the lowest DEO_A, missing for teachers; method, role, family;
+    pareto_front, whether no other method is as accurate and as fair and better in one of the two; n, the number of
+    seeds, and trainings; accuracy, deo_a and deo_m, each the mean over seeds (fractions) with `_sd` and the ends of its
+    95 % interval, `_low` and `_high`; at_chance, whether one of the models is no more accurate than one that names the
+    largest class. Such methods come last, and are on no front: their DEO says nothing.
 
     cost is the training of the method as a multiple of that of `erm`, or of the teacher where there is no such method,
     and cost_with_bases the same with the trainings of the models that it stands on: of processor time on a CPU and of
@@ -87,7 +89,9 @@ def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
         raise UserError(
             f"--reference: there is no model of the method '{unknown[0]}'; choose one of {', '.join(known)}"
         )
-    table = _means(summarise(runs, models.answers)).merge(_traits(runs, models.trained), on=PLACE)
+    shown, titles = _shown(models)
+    table = _means(summarise(shown, models.answers)).merge(_traits(shown, models.trained), on=PLACE)
+    table = _relative_costs(_titled(table, titles))
     table = table.sort_values(["at_chance", "deo_a", "accuracy"], ascending=[True, True, False], kind="stable")
     ranks = table[table["role"] == "student"].groupby(PLACE[:2]).cumcount() + 1
     table = table.assign(rank=ranks, pareto_front=_on_front(table))[RANKED]
@@ -102,16 +106,17 @@ def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
 
 
 def cells_table(models: Models) -> pd.DataFrame:
-    """Return the accuracy of each method on each class and group: means over seeds, where `rank_methods` has rows."""
+    """Return the accuracy of each method on each class and group: means over seeds, for the rows of `rank_methods`."""
     rows = []
-    for names, trainings in _compared(models.runs).groupby([*PLACE, "role"], sort=False):
+    shown, titles = _shown(models)
+    for names, trainings in shown.groupby([*PLACE, "role"], sort=False):
         model = models.answers.of(trainings)
         accuracy = model.over_folds(model.cells).mean(axis=0)
         groups, classes = models.cells[names[0]]
         rows += [
             [*names, group, label, accuracy[a, y]] for a, group in enumerate(groups) for y, label in enumerate(classes)
         ]
-    return pd.DataFrame(rows, columns=CELLS)
+    return _titled(pd.DataFrame(rows, columns=CELLS), titles)
 
 
 def pareto_front(accuracy: ArrayLike, deo: ArrayLike) -> np.ndarray:
@@ -142,6 +147,31 @@ def _compared(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[several]
 
 
+def _shown(models: Models) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The trainings of all models that have rows; and for each model the places and names of its rows.
+
+    The latter has the columns of `PLACE`, and shown_in and shown_as, an architecture and a method.
+    """
+    runs = _compared(models.runs)
+    own = runs[PLACE].drop_duplicates()
+    own = own.assign(shown_in=own["architecture"], shown_as=own["method"])
+    # the teachers, of an architecture that has no place, that students stand on
+    names = ["dataset", "architecture", "base_architecture", "base_method"]
+    others = runs.loc[(runs["role"] == "student") & (runs["base_method"] == TEACHER), names].drop_duplicates()
+    others = others.rename(columns={"architecture": "shown_in", **dict(zip(BASE, PLACE[1:], strict=True))})
+    others = others.merge(own[PLACE[:2]].drop_duplicates(), on=PLACE[:2], how="left", indicator=True)
+    others = others[others.pop("_merge") == "left_only"]
+    others = others.assign(shown_as=others["architecture"] + " " + others["method"])
+    beside = models.runs.merge(others[PLACE].drop_duplicates(), on=PLACE)
+    return pd.concat([runs, beside], ignore_index=True), pd.concat([own, others], ignore_index=True)
+
+
+def _titled(table: pd.DataFrame, titles: pd.DataFrame) -> pd.DataFrame:
+    """A table of models with the places and names that they are shown in and as, in place of their own."""
+    table = table.merge(titles, on=PLACE)
+    return table.assign(architecture=table.pop("shown_in"), method=table.pop("shown_as"))
+
+
 def _means(summary: pd.DataFrame) -> pd.DataFrame:
     """Each metric's mean, sd and interval beside each other."""
     first = summary[summary["metric"] == MEASURED[0]][[*PLACE, "role", *COUNTS, "at_chance"]]
@@ -153,7 +183,10 @@ def _means(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
-    """What each method is, needs and costs by these runs, one row per data set, architecture and method."""
+    """What each method is, needs and costs by these runs, one row per data set, architecture and method.
+
+    cost and cost_with_bases are in seconds, means over seeds, of trainings on `device`.
+    """
     names = [*PLACE, "seed", "fold"]
     of_training = {tuple(run[name] for name in names): run for run in trained.to_dict("records")}
 
@@ -187,7 +220,12 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
                 "cost_with_bases": of_seeds["of_all"],
             }
         )
-    table = pd.DataFrame(rows)
+    return pd.DataFrame(rows)
+
+
+def _relative_costs(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with costs as multiples of that of the standard of each place, on the same kind of device."""
+    table = table.copy()
     for _, found in table.groupby(PLACE[:2]):
         of_method = found.set_index("method")
         standard = next((of_method.loc[name].to_dict() for name in (STANDARD, TEACHER) if name in of_method.index), {})

@@ -85,7 +85,7 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
         figure.draw_without_rendering()
         for (architecture, deo), ax in panels:
             methods = table[table["architecture"] == architecture]
-            texts = ["teacher" if role == "teacher" else labels[name] for name, role in _names(methods)]
+            texts = [name if role == "teacher" else labels[name] for name, role in _names(methods)]
             _label(ax, methods[[deo, "accuracy"]].to_numpy(), texts)
     return figure
 

@@ -81,15 +81,15 @@ class ResNet50(_ResNet):
 
 
 class ShuffleNetV2(Network):
-    """ShuffleNetV2 x1.0 (Ma et al., ECCV 2018), as torchvision builds it."""
+    """ShuffleNetV2 of any width (Ma et al., ECCV 2018), as torchvision builds it; x1.0 is the paper's."""
 
     implementation: ClassVar[str] = "fairdistill.networks.shufflenet"
 
-    kind: Literal["shufflenet_v2_x1_0"]
+    kind: Literal["shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"]
 
     @property
     def layout(self) -> Layout:
-        """That of torchvision's network; the first stage is not compared."""
+        """That of torchvision's networks; the first stage is not compared."""
         return SHUFFLENET
 
 

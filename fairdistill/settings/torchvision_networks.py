@@ -58,9 +58,6 @@ TorchVisionKind = Literal[
     "resnext101_32x8d",
     "resnext101_64x4d",
     "resnext50_32x4d",
-    "shufflenet_v2_x0_5",
-    "shufflenet_v2_x1_5",
-    "shufflenet_v2_x2_0",
     "swin_b",
     "swin_s",
     "swin_t",
@@ -347,21 +344,6 @@ LAYOUTS: dict[str, Layout] = {
         head="fc",
         layers=("layer1", "layer2", "layer3", "layer4"),
         last_map="layer4",
-    ),
-    "shufflenet_v2_x0_5": Layout(
-        head="fc",
-        layers=("maxpool", "stage2", "stage3", "conv5"),
-        last_map="conv5",
-    ),
-    "shufflenet_v2_x1_5": Layout(
-        head="fc",
-        layers=("maxpool", "stage2", "stage3", "conv5"),
-        last_map="conv5",
-    ),
-    "shufflenet_v2_x2_0": Layout(
-        head="fc",
-        layers=("maxpool", "stage2", "stage3", "conv5"),
-        last_map="conv5",
     ),
     "swin_b": Layout(
         head="head",

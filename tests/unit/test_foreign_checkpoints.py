@@ -15,11 +15,11 @@ from fairdistill.networks import build_network, load_network, save_network
 from fairdistill.networks.foreign import load_weights, order_outputs, read_weights
 from fairdistill.networks.preprocess import Preprocess
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.networks import ResNet18, TorchVision
+from fairdistill.settings.networks import ResNet18, ShuffleNetV2
 from fairdistill.settings.preprocess import Preprocess as Expected
 
 KIND = "shufflenet_v2_x0_5"
-SETTINGS = TorchVision(kind=KIND)
+SETTINGS = ShuffleNetV2(kind=KIND)
 IMAGES = torch.rand(4, 3, 32, 32)
 
 

@@ -16,7 +16,7 @@ from fairdistill.runtime.files import sha256
 from fairdistill.training.job import run_training
 from scripts import train_model
 
-RESNET, SHUFFLENET = '{"kind": "resnet18"}', '{"kind": "shufflenet_v2_x0_5"}'
+RESNET, SHUFFLENET = '{"kind": "resnet18"}', '{"kind": "shufflenet_v2_x0_5", "stem": "cifar"}'
 TRAINING = '{"epochs": 1, "batch_size": 48, "device": "cpu"}'
 # the model has its classes in another order, and expects larger images than the data set has
 CLASSES = ["c", "a", "b"]

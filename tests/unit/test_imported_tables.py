@@ -1,6 +1,8 @@
 """Tables of a study whose teacher was trained elsewhere: one model for all seeds, of another network than students."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.figures import plot_comparison
 from fairdistill.reporting.models import read_models
 from fairdistill.reporting.pairs import pair_with_bases
-from fairdistill.reporting.ranking import rank_methods
+from fairdistill.reporting.ranking import cells_table, rank_methods
+from fairdistill.reporting.ranking_pages import ranking_markdown
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import table1_markdown
+from fairdistill.reporting.tradeoff import plot_tradeoff
 
 SEEDS = [0, 1, 2]
 STUDENTS = ["mfd", "scratch"]
@@ -34,8 +38,6 @@ def models(tmp_path_factory):
         for method, base in (("mfd", ("resnet", "teacher")), ("scratch", None))
         for seed in SEEDS
     ]
-    from pathlib import Path
-
     for record in records:
         path = Path(pattern(folder).format(**record["run"] | {"fold": ""}))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,9 +93,31 @@ def test_criteria_know_it_too(models):
 
 
 def test_methods_are_compared_with_the_teacher_of_another_network(models):
+    students = rank_methods(models, ["teacher"]).query("role == 'student'")
+    assert sorted(students["method"]) == STUDENTS
+    assert students["deo_a_minus_teacher"].notna().all()
+
+
+def test_the_teacher_is_ranked_beside_the_students_that_stand_on_it(models, summary):
     table = rank_methods(models, ["teacher"])
-    assert table["method"].tolist() == sorted(STUDENTS, key=table["method"].tolist().index)
-    assert table["deo_a_minus_teacher"].notna().all()
+    assert set(table["architecture"]) == {"shufflenet"}
+    (teacher,) = table[table["role"] == "teacher"].to_dict("records")
+    mean = summary.set_index(["role", "metric"])["mean"]
+    assert (teacher["method"], teacher["pareto_front"]) == ("resnet teacher", False)
+    assert np.isnan(teacher["rank"])
+    assert teacher["deo_a"] == mean["teacher", "deo_a"]
+    assert np.isnan(teacher["deo_a_minus_teacher"])
+    assert f"| {teacher['method']} | " in ranking_markdown(table, ["teacher"])
+    cells = cells_table(models)
+    assert set(cells.loc[cells["role"] == "teacher", "method"]) == {"resnet teacher"}
+    figure = plot_tradeoff(table, "utkface")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert sorted(texts) == sorted(["resnet teacher", *STUDENTS])
+
+
+def test_a_teacher_that_no_student_stands_on_has_no_row(models):
+    runs = models.runs.assign(base_method=models.runs["base_method"].replace("teacher", ""))
+    assert "teacher" not in set(rank_methods(replace(models, runs=runs), ["mfd"])["role"])
 
 
 def test_the_teacher_has_a_bar_beside_the_students(summary):

@@ -13,7 +13,14 @@ from fairdistill.settings.reading import read_settings
 
 RESNET = ResNet18(kind="resnet18")
 SHUFFLENET = ShuffleNetV2(kind="shufflenet_v2_x1_0")
-ALL = [RESNET.kind, "resnet34", "resnet50", SHUFFLENET.kind]
+WIDTHS = {
+    RESNET.kind: 512,
+    "resnet34": 512,
+    "resnet50": 2048,
+    "shufflenet_v2_x0_5": 1024,
+    SHUFFLENET.kind: 1024,
+    "shufflenet_v2_x2_0": 2048,
+}
 
 
 def settings_of(kind, **others):
@@ -21,9 +28,7 @@ def settings_of(kind, **others):
 
 
 @pytest.mark.parametrize("stem", ["imagenet", "cifar"])
-@pytest.mark.parametrize(
-    ("kind", "width"), [("resnet18", 512), ("resnet34", 512), ("resnet50", 2048), ("shufflenet_v2_x1_0", 1024)]
-)
+@pytest.mark.parametrize(("kind", "width"), WIDTHS.items())
 def test_features_are_what_the_head_sees(kind, width, stem):
     network = build_network(settings_of(kind, stem=stem), n_outputs=7).eval()
     features, logits, maps = network(torch.randn(2, 3, 32, 32))
@@ -35,7 +40,7 @@ def test_features_are_what_the_head_sees(kind, width, stem):
 
 
 @pytest.mark.parametrize("stem", ["imagenet", "cifar"])
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", WIDTHS)
 def test_the_features_are_the_mean_of_the_last_map(kind, stem):
     network = build_network(settings_of(kind, stem=stem), n_outputs=3).eval()
     output = network(torch.randn(2, 3, 64, 64), [network.last_map])
@@ -46,7 +51,7 @@ def test_the_features_are_the_mean_of_the_last_map(kind, stem):
     assert shapes == {network.last_map: (network.width, pixels, pixels)}
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", WIDTHS)
 def test_equals_torchvision_s_network(kind):
     from torchvision import models
 

@@ -9,7 +9,7 @@ from torchvision.transforms import InterpolationMode, v2
 from fairdistill.networks import build_network, load_network, save_network
 from fairdistill.networks.preprocess import Preprocess
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.networks import TorchVision
+from fairdistill.settings.networks import ShuffleNetV2
 from fairdistill.settings.preprocess import Preprocess as Settings
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.1, 0.2, 0.3]
@@ -42,7 +42,7 @@ def test_resizing_is_pillow_s_up_to_rounding(interpolation):
 
 
 def test_a_checkpoint_keeps_it(tmp_path):
-    settings = TorchVision(kind="shufflenet_v2_x0_5")
+    settings = ShuffleNetV2(kind="shufflenet_v2_x0_5")
     network, images = build_network(settings, 3).eval(), torch.randn(2, 3, 20, 20)
     plain = network(images).logits
     network.preprocess = Preprocess(Settings(size=40), data_mean=MEAN, data_std=STD)

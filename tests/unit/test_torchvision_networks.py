@@ -22,7 +22,6 @@ FAMILIES = [
     "alexnet",
     "mobilenet_v3_small",
     "regnet_y_400mf",
-    "shufflenet_v2_x0_5",
     "swin_t",
     "vit_b_32",
 ]
@@ -70,7 +69,7 @@ def test_the_parts_are_where_the_entry_says(kind):
     assert layout.last_map == layout.layers[-1]
 
 
-@pytest.mark.parametrize("kind", ["mobilenet_v3_small", "shufflenet_v2_x0_5"])
+@pytest.mark.parametrize("kind", ["mobilenet_v3_small", "mnasnet0_5"])
 def test_it_is_torchvision_s_network_with_the_features_before_its_last_layer(kind):
     network = network_of(kind).eval()
     torch.manual_seed(3)
@@ -92,7 +91,7 @@ def test_maps_whose_channels_come_last_are_turned():
     torch.testing.assert_close(output.maps["norm"].mean((2, 3)), output.features)
 
 
-@pytest.mark.parametrize("kind", ["mobilenet_v3_small", "shufflenet_v2_x0_5"])
+@pytest.mark.parametrize("kind", ["mobilenet_v3_small", "mnasnet0_5"])
 def test_the_fast_engine_computes_the_same(kind):
     network, plain = network_of(kind).double().train(), network_of(kind).double().train()
     images = torch.randn(4, 3, 32, 32, dtype=torch.float64)
