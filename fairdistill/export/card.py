@@ -69,6 +69,11 @@ class Measured:
         run = self.training["run"]
         return f"{run['architecture']} {run['method']}"
 
+    @property
+    def trained_elsewhere(self) -> bool:
+        """Whether it was read from a file of another program's."""
+        return self.training["parameters"]["method"]["kind"] == "imported"
+
     def metrics(self, file: str = MODEL) -> Mapping[str, Any]:
         """The scores of one of its ONNX files on the test split."""
         return self.export["metrics"][file]
@@ -164,6 +169,8 @@ def energy(model: Measured, told: Export) -> float | None:
 
 def why_no_energy(model: Measured, told: Export) -> str:
     """Return why the energy of a training is not known; empty where it is."""
+    if model.trained_elsewhere:
+        return "the model was trained elsewhere"
     if model.training["device"] != "cpu":
         return "the training ran on a GPU, whose power was not measured"
     if "cpu_seconds" not in model.training:
@@ -195,8 +202,9 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
     yield f"# {escape(model.name)} on {escape(run['dataset'])}"
     classes, groups = (", ".join(map(escape, model.export[key])) for key in ("classes", "groups"))
     stands = f" It was trained from the model {escape(base.name)}." if base and run["base"] else ""
+    made = "trained elsewhere" if model.trained_elsewhere else f"trained by the method {method}, seed {run['seed']}"
     yield (
-        f"An image classifier ({network}, trained by the method {method}, seed {run['seed']}) that tells "
+        f"An image classifier ({network}, {made}) that tells "
         f"{len(model.export['classes'])} classes: {classes}. Its fairness was measured between "
         f"{len(model.export['groups'])} groups: {groups}.{stands}"
     )
@@ -229,9 +237,15 @@ def _use(model: Measured, told: Export) -> Iterator[str]:
 
 def _data(model: Measured, data: DataSet, told: Export) -> Iterator[str]:
     yield "## Data and terms"
+    terms = told.data_terms or data.terms
+    if model.trained_elsewhere:
+        yield (
+            "The model was trained elsewhere: which images it has seen, and what they may be used for, is not known "
+            f"here. It was tested on images made of {data.origin}. What these may be used for: {terms}."
+        )
+        return
     counts = model.training["training_images"]
     total = sum(sum(row.values()) for row in counts.values())
-    terms = told.data_terms or data.terms
     yield (
         f"Training images: {total}, made of {data.origin}. What these images may be used for: {terms}. Whether that "
         "holds for a model that was trained on them is for whoever publishes it to find out; this card grants nothing."
@@ -331,10 +345,11 @@ def _limits(model: Measured) -> Iterator[str]:
     yield "## Limits"
     metrics = model.metrics()
     size = model.export["image_size"]
+    source = "this study's source" if model.trained_elsewhere else "the source that it was trained on"
     limits = [
         f"It knows its {len(model.export['classes'])} classes alone, and gives every image one of them.",
-        f"It sees images of {size} x {size} px, and was tested on images of the source that it was trained on. On "
-        "others neither its accuracy nor its fairness is known.",
+        f"It sees images of {size} x {size} px, and was tested on images of {source}. On others neither its accuracy "
+        "nor its fairness is known.",
         "Fairness was measured between the groups above, by equalized odds. It says nothing of other groups, and other "
         "criteria may disagree.",
         "It is one training: the intervals hold for other test images, and say nothing of other trainings. The tables "
@@ -350,6 +365,9 @@ def _limits(model: Measured) -> Iterator[str]:
 def _time(model: Measured, base: Measured | None, told: Export) -> Iterator[str]:
     yield "## Time and carbon"
     for one in filter(None, (model, base)):
+        if one.trained_elsewhere:
+            yield f"{escape(one.name)} was trained elsewhere; what that took is not known."
+            continue
         record = one.training
         cores = f" and {record['cpu_seconds']:g} s of processor cores" if "cpu_seconds" in record else ""
         where = record["hardware"]["gpu"] or record["hardware"]["cpu"]
@@ -371,8 +389,11 @@ def _reproduce(model: Measured) -> Iterator[str]:
     yield "## How to reproduce"
     record = model.training
     run = record["run"]
+    made = "Trained"
+    if model.trained_elsewhere:
+        made = f"Imported from a file (SHA-256 {record['inputs']['checkpoint']})"
     yield (
-        f"Trained with fairdistill at commit {record['commit'] or 'unknown'}, version of the training code "
+        f"{made} with fairdistill at commit {record['commit'] or 'unknown'}, version of the training code "
         f"{record['code'] or 'unknown'}, Python {record['versions']['python']}, torch "
         f"{record['versions'].get('torch', 'unknown')}; data set {record['inputs']['dataset'][:16]} (SHA-256, the "
         "beginning). With the configuration of the study and these names, `snakemake export` makes it again:"

@@ -12,18 +12,16 @@ class Export(Settings):
     """Which models `snakemake export` writes as files to take away, and what their cards say beside the numbers."""
 
     seeds: Annotated[AtLeastOne[Seed] | None, OrNull] = Field(
-        None, description="Seeds of the grid; `null` takes the first."
+        None, description="Seeds; `null` takes the first of each grid."
     )
-    datasets: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
-        None, description="Data sets of the grid; `null` takes all."
-    )
+    datasets: Annotated[AtLeastOne[Name] | None, OrNull] = Field(None, description="Data sets; `null` takes all.")
     architectures: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
-        None, description="Networks of the grid; `null` takes all."
+        None, description="Networks; `null` takes all that there are models of the methods of."
     )
     methods: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
         None,
-        description="Methods of the grid, `teacher` among them or not; `null` takes all students whose labels are not "
-        "drawn at random.",
+        description="Methods of any grid, `teacher` among them or not; `null` takes all students of the main grid "
+        "whose labels are not drawn at random.",
     )
     calibration_images: Whole = Field(
         500,

@@ -455,6 +455,9 @@ def _check_export(study: Study) -> None:
                 "which a file of a network gives, it would not be fair; leave it out"
             )
             raise UnreadableSettings("config", ("export", "methods"), what)
+    if not study.exported:
+        what = "chooses no model: no grid of the study has these together; see what there is by leaving them out"
+        raise UnreadableSettings("config", ("export",), what)
 
 
 def _described(model: Place) -> str:

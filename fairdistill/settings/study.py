@@ -172,15 +172,28 @@ class Study(Settings):
 
     @cached_property
     def exported(self) -> list[dict[str, list]]:
-        """The names of the models to export, as grids; of folds the first alone."""
+        """The names of the models to export, those of the study's that the configuration chooses, as grids."""
+        chosen = self.export
         can_be = [name for name in self.methods if not self.method(name).draws_labels]
-        chosen: dict[str, list] = {
-            "method": self.export.methods or can_be or [TEACHER],
-            "seed": self.export.seeds or self.seeds[:1],
+        wanted = {
+            "dataset": chosen.datasets,
+            "architecture": chosen.architectures,
+            "method": chosen.methods or can_be or [TEACHER],
+            "seed": chosen.seeds,
         }
-        return [grid | chosen for grid in self._grids_of(self.export)]
+        found = []
+        for grid in self.all_grids if chosen.methods else self.main_grids:
+            kept = {
+                column: [name for name in grid[column] if names is None or name in names]
+                for column, names in wanted.items()
+            }
+            if chosen.seeds is None:
+                kept["seed"] = kept["seed"][:1]
+            if all(kept.values()):
+                found.append(grid | kept)
+        return found
 
-    def _grids_of(self, part: "Ablation | Export | Study") -> list[dict[str, list]]:
+    def _grids_of(self, part: "Ablation | Study") -> list[dict[str, list]]:
         def named(key: str) -> list:
             return getattr(part, key) or getattr(self, key)
 

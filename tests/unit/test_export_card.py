@@ -124,6 +124,23 @@ def test_energy_and_carbon_are_stated_where_they_follow_from_what_is_known(model
     assert emitted is None or emitted["emissions"] == 30
 
 
+def test_what_is_not_known_of_a_model_from_elsewhere_is_not_stated(model):
+    told = Export(watts=50.0, carbon_intensity=300.0)
+    teacher = as_teacher(model)
+    teacher.training["parameters"]["method"] = {"kind": "imported"}
+    teacher.training["inputs"]["checkpoint"] = "0123abcd"
+    beside = model_card(model, teacher, DATA, told)
+    assert beside.count(" by the clock") == 1
+    assert "resnet teacher was trained elsewhere; what that took is not known." in beside
+    text = model_card(teacher, None, DATA, told)
+    assert "co2_eq_emissions" not in ModelCard(text).data.to_dict()
+    assert "not stated, as the model was trained elsewhere" in text
+    assert "Imported from a file (SHA-256 0123abcd) with fairdistill" in text
+    assert "which images it has seen, and what they may be used for, is not known here" in text
+    for unknown in ("Training images", "that it was trained on", " by the clock", "seed 0)"):
+        assert unknown not in text, unknown
+
+
 class Page(HTMLParser):
     """Tags, links, and what would be loaded."""
 

@@ -138,3 +138,31 @@ def test_what_an_imported_model_expects_is_no_sweep():
     students = {"mfd": {"kind": "imported", **CHECKPOINT, "preprocess": [{"size": 32}, {"size": 64}]}}
     with pytest.raises(UserError, match=r"students\.mfd\.preprocess is .*; it must be a mapping"):
         complete({**STUDY, "students": students})
+
+
+def exported(study):
+    return {
+        Place(architecture, method)
+        for grid in study.exported
+        for architecture in grid["architecture"]
+        for method in grid["method"]
+    }
+
+
+def test_what_is_exported_are_models_of_the_study():
+    """The teacher is of another network than the students, of which the study has none of that network."""
+    assert exported(with_teacher(LARGE)) == {("small", "mfd")}
+    assert exported(with_teacher(LARGE, export={"methods": ["teacher"]})) == {("large", "teacher")}
+    assert exported(with_teacher(LARGE, export={"methods": ["teacher", "mfd"]})) == places(with_teacher(LARGE))
+    with pytest.raises(UserError, match=r"^config: export .*no grid of the study has these together"):
+        with_teacher(LARGE, export={"methods": ["mfd"], "architectures": ["large"]})
+
+
+def test_what_a_further_grid_has_is_exported_by_its_name():
+    ablations = [{"architectures": ["vit"], "methods": ["kd"]}]
+    students = {"mfd": {"kind": "mfd"}, "kd": {"kind": "kd"}}
+    config = {**STUDY, "students": students, "ablations": ablations}
+    config["networks"] = {**STUDY["networks"], "vit": {"kind": "mobilenet_v3_small"}}
+    assert exported(complete(config)) == {("small", "mfd")}
+    assert exported(complete({**config, "export": {"methods": ["kd"]}})) == {("vit", "kd")}
+    assert all(grid["seed"] == [0] for grid in complete(config).exported)
