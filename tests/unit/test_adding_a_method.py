@@ -1,17 +1,14 @@
 """docs/adding_a_method.md, followed word for word in a copy of the project."""
 
 import json
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import pytest
+from pages import blocks, run, write
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "adding_a_method.md"
@@ -29,46 +26,10 @@ for module, *options in json.load(sys.stdin):
             raise"""
 
 
-class Block(NamedTuple):
-    """A fenced block of the page: its language, its title, the line that it goes above, and its text."""
-
-    language: str
-    title: str
-    above: str
-    text: str
-
-
-def blocks():
-    pattern = r'^```(\w+) title="([^"]+)"(?: above="([^"]+)")?\n(.*?)^```$'
-    found = [Block(*match) for match in re.findall(pattern, PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)]
-    # every block has a title: nothing on the page is left out
-    assert len(found) == PAGE.read_text(encoding="utf-8").count("\n```") / 2
-    return found
-
-
 def command(title):
     """The block of commands of a title, to be run by a shell that stops at the first failure."""
-    (text,) = [block.text for block in blocks() if (block.language, block.title) == ("bash", title)]
+    (text,) = [block.text for block in blocks(PAGE) if (block.language, block.title) == ("bash", title)]
     return text
-
-
-def write(folder, block):
-    """Do to a file what a block says: insert it above a line, replace lines, or write the file."""
-    path = folder / block.title
-    if block.above:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        (place,) = [number for number, line in enumerate(lines) if line.startswith(block.above)]
-        lines[place:place] = [*block.text.splitlines(keepends=True), "\n", "\n"]
-        path.write_text("".join(lines), encoding="utf-8")
-    elif block.language == "diff":
-        # the lines around those that change are the file's, too
-        old, new = ([line[1:] for line in block.text.splitlines() if line[0] in f" {sign}"] for sign in "-+")
-        text = path.read_text(encoding="utf-8")
-        assert text.count("\n".join(old)) == 1, "the page replaces lines that the file does not have, or has twice"
-        path.write_text(text.replace("\n".join(old), "\n".join(new)), encoding="utf-8")
-    else:
-        assert not path.exists(), "the page's example is part of the project by now"
-        path.write_text(block.text, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -81,31 +42,14 @@ def project(tmp_path_factory):
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, folder / name)
-    for block in blocks():
+    for block in blocks(PAGE):
         if block.language != "bash":
             write(folder, block)
     return folder
 
 
-def run(project, script, **options):
-    """Run commands in the copy, with its own code and this Python, and return what they print.
-
-    `options` are those of `subprocess.run`.
-    """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "FAIRDISTILL"))}
-    environment |= {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(project),
-        "OMP_NUM_THREADS": "1",
-    }
-    words = ["bash", "-e", "-c", script]
-    done = subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
 def test_the_page_writes_what_it_says(project):
-    titles = [block.title for block in blocks() if block.language != "bash"]
+    titles = [block.title for block in blocks(PAGE) if block.language != "bash"]
     assert sorted({*titles}) == [
         "config/logit_matching.yaml",
         "fairdistill/methods/logit_matching.py",
@@ -116,7 +60,7 @@ def test_the_page_writes_what_it_says(project):
 
 
 def test_what_the_page_writes_is_in_the_projects_style(project):
-    files = [block.title for block in blocks() if block.title.endswith(".py")]
+    files = [block.title for block in blocks(PAGE) if block.title.endswith(".py")]
     run(project, f"python -m ruff check {' '.join(files)} && python -m ruff format --check {' '.join(files)}")
 
 

@@ -1,0 +1,89 @@
+"""docs/walkthrough.md, followed word for word in a copy of the project; and what follows once its models are there."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+from pages import blocks, run, write
+from running import copy_project, planned
+
+PAGE = Path(__file__).parents[2] / "docs" / "walkthrough.md"
+# the environment is the one that the tests run in, and the photographs are not there
+LEFT_OUT = ("the environment", "photographs: ")
+EXPORTED = "results/mine/export/digits"
+STUDENT, TEACHER = f"{EXPORTED}/small/mfd/seed0", f"{EXPORTED}/large/teacher/seed0"
+GIVEN = ("export", "--configfile", "mine/mine.yaml")
+
+
+@pytest.fixture(scope="module")
+def project(checkout, tmp_path_factory):
+    """A copy of the project in which the page was followed to its end."""
+    folder = copy_project(tmp_path_factory.mktemp("walkthrough") / "project", origin=checkout)
+    for block in blocks(PAGE):
+        if block.language != "bash":
+            write(folder, block)
+        elif not block.title.startswith(LEFT_OUT):
+            run(folder, block.text)
+    return folder
+
+
+def exported(project, model):
+    return json.loads((project / model / "export.json").read_text(encoding="utf-8"))
+
+
+def test_what_the_page_writes_is_in_the_projects_style(project):
+    run(project, "python -m ruff check mine && python -m ruff format --check mine")
+
+
+def test_the_student_is_fairer_than_the_teacher_from_elsewhere_and_smaller(project):
+    student, teacher = (exported(project, model) for model in (STUDENT, TEACHER))
+    assert student["metrics"]["model.onnx"]["deo_a"] < teacher["metrics"]["model.onnx"]["deo_a"]
+    assert student["parameters"] < teacher["parameters"] / 10
+
+
+def test_every_picture_is_predicted(project):
+    with open(project / "mine/predictions.csv", encoding="utf-8", newline="") as file:
+        predictions = {Path(row["path"]).name: row["prediction"] for row in csv.DictReader(file)}
+    with open(project / "mine/digits.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(predictions) == 2515
+    tested = [predictions[row["file"]] == row["digit"] for row in rows if row["split"] == "test"]
+    # the files were decoded and cut as the data set's were
+    assert sum(tested) / len(tested) == pytest.approx(exported(project, STUDENT)["metrics"]["model.onnx"]["accuracy"])
+
+
+def test_a_model_has_all_its_files(project):
+    assert sorted(path.name for path in (project / STUDENT).iterdir()) == [
+        "README.md", "export.json", "model.int8.onnx", "model.onnx", "model.safetensors", "model_card.html",
+        "preprocessor.json", "speed.json",
+    ]  # fmt: skip
+    files = {path.name for path in (project / EXPORTED).iterdir() if path.is_file()}
+    assert files == {"croissant.json", "dataset.json"}
+
+
+def test_the_numbers_of_the_card_are_those_of_the_study(project):
+    record = json.loads((project / "results/mine/metrics/digits/small/mfd/seed0.json").read_text(encoding="utf-8"))
+    (accuracy, *_) = ModelCard.load(project / STUDENT / "README.md").data.eval_results
+    assert abs(accuracy.metric_value - record["metrics"]["accuracy"]) < 1e-6
+
+
+def test_only_a_changed_card_is_written_anew(project):
+    where = {"project": project, "directory": project}
+    assert planned(*GIVEN, **where) == {}
+    # of the student alone, as the teacher has none
+    assert planned(*GIVEN, "--config", "export={watts: 10}", **where) == {"make_model_card": 1}
+
+
+def test_the_exported_folder_is_enough(project, tmp_path):
+    alone = shutil.copytree(project / STUDENT, tmp_path / "alone")
+    picture = next((project / "mine/digits").iterdir())
+    command = [sys.executable, "-m", "scripts.predict", alone, picture, "--output", tmp_path / "out.csv"]
+    subprocess.run(command, cwd=project, check=True)
+    with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
+        (prediction,) = csv.DictReader(file)
+    assert prediction["prediction"] in map(str, range(10))
