@@ -72,8 +72,11 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     UserError
         One line that names the first key that is wrong.
     """
+    single, sweeps = config, {}
     # whatever else the file holds is named below
-    single, sweeps = expand(config, Study().to_json()) if isinstance(config, Mapping) else (config, {})
+    if isinstance(config, Mapping):
+        defaults = Study().to_json()
+        single, sweeps = expand(_with_named_defaults(config, defaults), defaults)
     try:
         study = read_settings(Study, single, where="config").with_sweeps(sweeps)
     except UnreadableSettings as error:
@@ -88,6 +91,18 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     _check_search(study)
     _check_export(study)
     return study
+
+
+def _with_named_defaults(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the networks, students and data sets of the defaults whose names it does not give."""
+    config = dict(config)
+    for key in ("networks", "students"):
+        if isinstance(config.get(key), Mapping):
+            config[key] = {**defaults[key], **config[key]}
+    data = config.get("data")
+    if isinstance(data, Mapping) and isinstance(data.get("sets"), Mapping):
+        config["data"] = {**data, "sets": {**defaults["data"]["sets"], **data["sets"]}}
+    return config
 
 
 class UnreadableSettings(UserError):

@@ -103,7 +103,8 @@ class Study(Settings):
     data: Data = Field(Data(), description="The archives and the data sets.")
     networks: dict[Name, AnyNetwork] = Field(
         {"resnet": ResNet18(kind="resnet18"), "shufflenet": ShuffleNetV2(kind="shufflenet_v2_x1_0")},
-        description="The networks by name, each a `kind` and its settings. Figures 2 to 5 are numbered in this order.",
+        description="The networks by name, each a `kind` and its settings; names of the default that are not given "
+        "stay. Figures 2 to 5 are numbered in this order.",
     )
     teacher: Teacher = Field(
         Erm(kind="erm"),
@@ -112,7 +113,8 @@ class Study(Settings):
     )
     students: dict[Name, AnyMethod] = Field(
         {"mfd": Mfd(kind="mfd")},
-        description="The methods that students are trained with, by name, each a `kind` and its settings.",
+        description="The methods that students are trained with, by name, each a `kind` and its settings; names of the "
+        "default that are not given stay.",
     )
     search: dict[Name, Search] = Field(
         {},

@@ -252,13 +252,29 @@ def test_a_grid_brings_the_models_that_its_own_stand_on():
     assert all(part["seed"] == main["seed"] and part["dataset"] == main["dataset"] for part in study.with_bases(main))
 
 
+def test_names_that_are_not_given_keep_their_defaults():
+    given = {
+        "networks": {"small": {"kind": "shufflenet_v2_x0_5"}},
+        "students": {"erm": {"kind": "erm"}},
+        "data": {"sets": {"digits": {"kind": "digits_s"}}},
+    }
+    study, default = complete(given), complete({})
+    assert list(study.networks) == ["resnet", "shufflenet", "small"]
+    assert study.students["mfd"] == default.students["mfd"]
+    assert list(study.data.sets) == [*default.data.sets, "digits"]
+    # what is given by a name is all that counts for it
+    other = complete({"students": {"mfd": {"kind": "kd"}}})
+    assert (other.methods, other.students["mfd"].kind) == (["mfd"], "kd")
+
+
 def own(**settings):
     """A data set of the user's own images, as a part of a configuration."""
     return dataset(kind="folder", images="photos", labels="labels.csv", **settings)
 
 
 def test_the_settings_of_images_of_ones_own():
-    (settings,) = complete(own(group="sex", bins={"sex": ["1", 2]}) | {"datasets": ["cifar10s"]}).data.sets.values()
+    study = complete(own(group="sex", bins={"sex": ["1", 2]}) | {"datasets": ["cifar10s"]})
+    settings = study.data.sets["cifar10s"]
     assert settings.group == ["sex"]
     assert settings.bins == {"sex": [1.0, 2.0]}
     assert settings.own_files == ["photos", "labels.csv"]
@@ -330,7 +346,6 @@ MISTAKES = [
     ({"networks": {"r": {}}}, "config: networks.r lacks the key 'kind'"),
     ({"networks": {"r": {"kind": "resnet18", "resnet18": 1}}}, "config: networks.r has the unknown key 'resnet18'"),
     ({"networks": ["resnet"]}, 'config: networks is ["resnet"]; it must be a mapping'),
-    ({"networks": {}}, "config: architectures names 'resnet', which networks does not define; there is none yet"),
     (student(**{"lambda": -1}), "config: students.mfd.lambda is -1; it must be at least 0"),
     (student(**{"lambda": float("nan")}), "config: students.mfd.lambda is NaN; it must be a number"),
     (student(**{"lambda": float("inf")}), "config: students.mfd.lambda is Infinity; it must be a number"),
