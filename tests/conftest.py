@@ -12,7 +12,7 @@ TOGETHER = {
     "test_export_card": "export",
     "test_export_predict": "export",
     "test_figures": "study",
-    "test_exports": "study",
+    "test_walkthrough": "walkthrough",
     "test_reruns": "study",
     "test_terminal_output": "study",
     "test_verify": "study",

@@ -247,3 +247,13 @@ def test_conda_or_not_changes_no_result(study, checkout, tmp_path):
     assert planned("--use-conda", *GIVEN, **where) == {}
     env = ("--rerun-triggers", "software-env")
     assert planned("--use-conda", *env, *GIVEN, **where)["train_model"] == 5
+
+
+def test_students_are_exported_with_the_models_beside_them(study, checkout):
+    # of each architecture the student and its base; only the students have a card
+    assert planned("export", "--configfile", TINY, project=checkout, directory=study) == {
+        "export_model": 4,
+        "measure_model": 4,
+        "make_model_card": 2,
+        "describe_dataset": 1,
+    }

@@ -79,7 +79,7 @@ def beside(wildcards):
     if wildcards.method == TEACHER:
         return {}
     other = STUDY.base(Place(wildcards.architecture, wildcards.method)) or Place(
-        wildcards.architecture, TEACHER
+        STUDY.home(TEACHER) or wildcards.architecture, TEACHER
     )
     names |= other._asdict()
     patterns = {"base_metrics": METRICS, "base_record": EXPORT_FILES["record"], "base_speed": SPEED}
