@@ -21,7 +21,7 @@ MAX_BYTES = 2**30  # of all files that are read from one archive; those of the p
 class ArchiveError(UserError):
     """An archive that is damaged or not the published one; `problem` says what is wrong, without the path."""
 
-    def __init__(self, archive: Path | str, problem: str, remedy: str = "delete this file and download it again"):
+    def __init__(self, archive: Path | str, problem: str, remedy: str = "put the published one in its place"):
         super().__init__(f"{archive}: {problem}; {remedy}")
         self.problem = problem
 
@@ -88,6 +88,9 @@ def read_folders(archive: Path | str, wanted: Callable[[str], bool]) -> dict[str
             folders.setdefault(str(path.parent), {})[path.name] = seen.setdefault(content, content)
     # of zipfile: NotImplementedError for a compression that it does not know, RuntimeError for a password
     except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, EOFError, zlib.error, OSError, RuntimeError) as error:
+        if isinstance(error, FileNotFoundError):
+            problem, remedy = "there is no such file or folder", "give the path of one that is there"
+            raise ArchiveError(archive, problem, remedy) from error
         if isinstance(error, OSError) and error.errno is not None:
             raise  # an error of the disk, such as a missing file; errors of gzip have no number
         reason = " ".join(str(error).split())

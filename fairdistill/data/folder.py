@@ -218,13 +218,16 @@ def _given_splits(
         keys["subject"] = "images of a subject of another split"
     lost = pd.Series(False, index=rows.index)
     for key, kind in keys.items():
-        leading = rank.groupby(rows[key]).transform("min")
-        wrong = (rank > leading) & ~lost
+        # what was left out leads no more
+        ranks = rank[~lost].groupby(rows.loc[~lost, key])
+        leading = ranks.transform("min").reindex(rows.index)
+        wrong = rank > leading
         # the row that an image is a copy of, or has the subject of
-        other = pd.Series(rows.index, index=rows.index).where(rank == leading).groupby(rows[key]).transform("min")
+        number = pd.Series(rows.index, index=rows.index).where(rank == leading)
+        other = number.groupby(rows[key]).transform("min")
         details = [
             f"{rows.at[row, 'image_id']} is in {rows.at[row, 'split']}, and {problems.numbered} {other[row]:.0f} in "
-            f"{PRECEDENCE[leading[row]]}"
+            f"{PRECEDENCE[int(leading[row])]}"
             for row in rows.index[wrong]
         ]
         problems.of_rows(kind, rows.index[wrong], details)

@@ -3,7 +3,7 @@
 import itertools
 import posixpath
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairdistill.data.problems import Problems
+from fairdistill.runtime.pictures import is_picture
 from fairdistill.settings.data import Folder
 
 SPLIT_NAMES = {
@@ -22,12 +23,12 @@ SPLIT_NAMES = {
 
 def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
     """Return what finds the file of a path in the table: its name in `files`, "" if it leads out, None if missing."""
-    names = {unicodedata.normalize("NFC", name): name for name in files}
+    known = set(files)
+    # the same letters may be written in several ways in Unicode
+    composed = _once((unicodedata.normalize("NFC", name), name) for name in files)
     # tables may leave the extension out
-    stems: dict[str, str | None] = {}
-    for name, path in names.items():
-        stem = name.removesuffix(PurePosixPath(name).suffix)
-        stems[stem] = None if stem in stems else path
+    pictures = ((name, PurePosixPath(name)) for name in composed)
+    stems = _once((name.removesuffix(path.suffix), composed[name]) for name, path in pictures if is_picture(path))
     within = images.absolute().as_posix()
 
     def find(value: str) -> str | None:
@@ -35,14 +36,24 @@ def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
             name = posixpath.normpath(path)
             if posixpath.isabs(name):
                 name = posixpath.relpath(name, within)
-            name = unicodedata.normalize("NFC", name)
             if name == ".." or name.startswith("../"):
                 return ""
-            if found := names.get(name) or stems.get(name):
+            if name in known:
+                return name
+            name = unicodedata.normalize("NFC", name)
+            if found := composed.get(name) or (None if is_picture(PurePosixPath(name)) else stems.get(name)):
                 return found
         return None
 
     return find
+
+
+def _once(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
+    """The values by their keys, and None for a key that has several."""
+    found: dict[str, str | None] = {}
+    for key, value in pairs:
+        found[key] = None if key in found else value
+    return found
 
 
 def read_rows(
@@ -70,7 +81,7 @@ def read_rows(
     for column in settings.bins:
         refuse(
             f"values of {column} that are no numbers",
-            pd.to_numeric(values[column], errors="coerce").isna(),
+            ~np.isfinite(pd.to_numeric(values[column], errors="coerce")),
             values[column],
         )
     rows = pd.DataFrame({"image_id": path})
@@ -81,9 +92,29 @@ def read_rows(
         rows["split"] = values[settings.split].str.lower().map(SPLIT_NAMES)
         refuse("splits other than train, validation and test", rows["split"].isna(), values[settings.split])
     rows, values = rows[~wrong], values[~wrong]
+    for column in {settings.label, *settings.group} - settings.bins.keys():
+        alike = sorted(_alike(values[column].unique()))
+        problems.of_data_set(f"values of {column} that only differ in how they are written", alike, "write them alike")
     label, classes = _coded(values, [settings.label], settings)
     group, groups = _coded(values, settings.group, settings)
+    repeated = sorted({name for name in groups if groups.count(name) > 1})
+    problems.of_data_set("combinations of one name", repeated, "write the values of one of the columns otherwise")
     return rows.assign(label=label, group=group), classes, groups
+
+
+def _alike(names: Iterable[str]) -> Iterator[str]:
+    """Describe each name that is another one's but for case, characters that are not seen, or the form of a number."""
+    seen: dict[str | float, str] = {}
+    for name in names:
+        visible = "".join(one for one in name if unicodedata.category(one) not in ("Cf", "Cc"))
+        try:
+            # float takes 1_0 for 10
+            key: str | float = float(visible if "_" not in visible else "")
+        except ValueError:
+            key = unicodedata.normalize("NFKC", " ".join(visible.split())).casefold()
+        if key in seen:
+            yield f"{seen[key]!a} and {name!a}"
+        seen.setdefault(key, name)
 
 
 def _coded(values: pd.DataFrame, columns: Sequence[str], settings: Folder) -> tuple[NDArray[np.int64], list[str]]:

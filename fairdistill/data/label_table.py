@@ -1,6 +1,7 @@
 """Read the table that has a row for each image: CSV or TSV in UTF-8, or Parquet.
 
-All values become text, without blanks at its ends; a missing value is "". The rows are numbered as a person finds them:
+All values become text, without blanks at its ends; a missing value is "", and so is what programs write for one, such
+as NA. The rows are numbered as a person finds them:
 those of a CSV by the line of the file that they begin in, from 1, as an editor shows it (the header is line 1); those
 of a Parquet file from 1.
 """
@@ -17,6 +18,10 @@ import pandas as pd
 from fairdistill.runtime.errors import UserError
 
 SEPARATORS = (",", ";", "\t")
+# what spreadsheets and programs write for a value that is not there
+MISSING = ("nan", "NaN", "NA", "N/A", "n/a", "<NA>", "#N/A", "null", "NULL")
+# up to here a float is a whole number, and not the nearest one that there is
+EXACT = 2**53
 
 
 class LabelTable(NamedTuple):
@@ -47,7 +52,8 @@ def read_label_table(path: Path, columns: Sequence[str]) -> LabelTable:
         has.
     """
     if not path.is_file():
-        raise UserError(f"{path}: there is no such file; name the table with the classes and groups of the images")
+        what = "is a folder" if path.is_dir() else "there is no such file"
+        raise UserError(f"{path}: {what}; name the table with the classes and groups of the images")
     read = _read_parquet if path.suffix.lower() in (".parquet", ".pq") else _read_csv
     table = read(path, columns)
     if table.values.empty and not table.ragged:
@@ -63,24 +69,36 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> LabelTable:
         with pq.ParquetFile(path) as file:
             # those of a nested column have no name of their own at the top
             _require_columns(path, columns, file.schema_arrow.names)
-            table = file.read(columns=list(columns)).to_pandas()
+            table = file.read(columns=list(columns))
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UserError(f"{path}: not readable as Parquet ({' '.join(str(error).split())}); write it anew") from error
-    values = pd.DataFrame({name: [_as_text(value) for value in table[name]] for name in columns}, dtype=object)
-    values.index = pd.RangeIndex(1, len(values) + 1)
-    return LabelTable(values, "row", [])
+    for name in columns:
+        if pa.types.is_nested(table.schema.field(name).type):
+            raise UserError(f"{path}: the column {name!r} has several values in a row; write one of them in each")
+    # Arrow's own values: pandas would make floats of whole numbers of which one is missing, and so change large ones
+    texts = {name: [_as_text(path, name, value) for value in table[name].to_pylist()] for name in columns}
+    return LabelTable(pd.DataFrame(texts, index=pd.RangeIndex(1, len(table) + 1), dtype=object), "row", [])
 
 
-def _as_text(value: object) -> str:
-    if not isinstance(value, str):
-        if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
-            return ""
-        if isinstance(value, float) and value.is_integer():
-            # whole numbers of which one is missing
-            value = int(value)
-    return str(value).strip()
+def _as_text(path: Path, column: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            raise UserError(f"{path}: the column {column!r} has bytes that are not UTF-8; write it as text") from None
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
+        # as whole numbers are written that another program has made floats of
+        value = int(value)
+    return _present(str(value))
+
+
+def _present(text: str) -> str:
+    text = text.strip()
+    return "" if text in MISSING else text
 
 
 def _read_csv(path: Path, columns: Sequence[str]) -> LabelTable:
@@ -97,7 +115,7 @@ def _read_csv(path: Path, columns: Sequence[str]) -> LabelTable:
             ragged.append(number)
         else:
             numbers.append(number)
-            rows.append([record[place].strip() for place in places])
+            rows.append([_present(record[place]) for place in places])
     return LabelTable(pd.DataFrame(rows, index=numbers, columns=list(columns), dtype=object), "line", ragged)
 
 

@@ -89,4 +89,6 @@ class Problems:
         return {**rows, **self.whole}
 
     def _of_row(self, row: int, detail: str) -> str:
-        return f"{self.numbered} {row}" + (f": {detail}" if detail else "")
+        # names of files and values may hold line breaks
+        text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in detail)
+        return f"{self.numbered} {row}" + (f": {text}" if text else "")

@@ -215,6 +215,8 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
     )
     for warning in model.export["int8"]["worse"]:
         yield f"> **The int8 version is worse:** {escape(warning)}. See below."
+    for caution in model.export["int8"]["cautions"]:
+        yield f"> **The int8 version:** {escape(caution)}."
 
 
 def _use(model: Measured, told: Export) -> Iterator[str]:
@@ -292,7 +294,7 @@ def _fairness(model: Measured, base: Measured | None) -> Iterator[str]:
         found = difference(model.trainings(), base.trainings())
         shown = "; ".join(
             f"{metric.upper() if metric in MEASURES else metric} "
-            f"{model.metrics()[metric] - base.metrics()[metric]:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+            f"{signed(model.metrics()[metric] - base.metrics()[metric])} ({signed(one.low)} to {signed(one.high)})"
             for metric, one in found.items()
         )
         yield f"This model minus {escape(base.name)}: {shown}."
@@ -306,8 +308,8 @@ def _int8(model: Measured) -> Iterator[str]:
     yield "## The int8 version"
     changes, worse = (model.export["int8"][key] for key in ("difference", "worse"))
     shown = "; ".join(
-        f"{metric.upper() if metric in MEASURES else metric} {one['difference']:+.3f} ({one['low']:+.3f} to "
-        f"{one['high']:+.3f})"
+        f"{metric.upper() if metric in MEASURES else metric} {signed(one['difference'])} ({signed(one['low'])} to "
+        f"{signed(one['high'])})"
         for metric, one in changes.items()
     )
     yield (
@@ -315,7 +317,7 @@ def _int8(model: Measured) -> Iterator[str]:
         f"{model.export['calibration_images']} training images. int8 minus float: {shown}."
     )
     if worse:
-        yield f"> **It is worse than the float model:** {escape('; '.join(worse))}. Do not use it for its size alone."
+        yield f"> **It is worse than the float model, beyond chance:** {escape('; '.join(worse))}."
     else:
         yield "On these test images it cannot be told to be less accurate or less fair than the float model."
 
@@ -409,6 +411,11 @@ def _reproduce(model: Measured) -> Iterator[str]:
 def with_interval(metrics: Mapping[str, Any], metric: str) -> str:
     """Return a score and its 95 % interval as text."""
     return interval(metrics["uncertainty"][metric] | {"value": metrics[metric]})
+
+
+def signed(value: float) -> str:
+    """Return a difference as text; one that rounds to zero has no sign below it."""
+    return f"{round(value, 3) + 0.0:+.3f}"
 
 
 def interval(found: Mapping[str, float], value: str = "value") -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from fairdistill.data import ImageDataset
 from fairdistill.data.facts import facts_of
@@ -41,6 +42,7 @@ from fairdistill.settings.networks import Network
 
 # The largest difference of a probability that is rounding: a training's own predictions may be a GPU's. On one machine
 # differences are below 0.00001.
+SIGNIFICANT = 0.05
 TOLERANCE = 1e-3
 # images at a time: as many as stay in a processor's caches
 BATCH = 125
@@ -138,8 +140,8 @@ def export_model(
         "versions": versions() | {name: version(name) for name in ("onnx", "onnxruntime")},
         "hardware": hardware(),
     }
-    if record["int8"]["worse"]:
-        log(f"{output / INT8}: {'; '.join(record['int8']['worse'])}")
+    if said := [*record["int8"]["worse"], *record["int8"]["cautions"]]:
+        log(f"{output / INT8}: {'; '.join(said)}")
     write_text(output / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -188,7 +190,11 @@ def compare(found: NDArray, expected: NDArray, *, where: str) -> dict[str, float
 
 
 def what_int8_changes(metrics: Mapping[str, Mapping], *, classes: list[str], groups: list[str]) -> dict:
-    """Return int8 minus float in accuracy, deo_a and deo_m with their 95 % intervals, and in words what got worse.
+    """Return int8 minus float in accuracy, deo_a and deo_m with their 95 % intervals, and in words what follows.
+
+    `worse` names what got worse beyond chance: a DEO by its interval, and the accuracy where McNemar's exact test of
+    the images on which only one of the two is right finds so as well, since intervals are too short where these are
+    few. `cautions` names a DEO that is above the fair baseline with int8 alone, though it may have risen by chance.
 
     Parameters
     ----------
@@ -196,19 +202,27 @@ def what_int8_changes(metrics: Mapping[str, Mapping], *, classes: list[str], gro
         What `evaluate` returns of both, by the name of the file.
     """
     names = {"classes": classes, "groups": groups}
+    answers = [from_metrics(metrics[file], **names) for file in (INT8, MODEL)]
     of_both = [
-        Trainings([[from_metrics(metrics[file], **names)]], known=metrics[file]["uncertainty"])
-        for file in (INT8, MODEL)
+        Trainings([[one]], known=metrics[file]["uncertainty"]) for file, one in zip((INT8, MODEL), answers, strict=True)
     ]
     found = {}
     for metric, estimate in difference(*of_both).items():
         ends = {"low": float(estimate.low), "high": float(estimate.high)}
         found[metric] = {"difference": metrics[INT8][metric] - metrics[MODEL][metric], **ends}
-    worse = [f"accuracy is lower by {-found['accuracy']['difference']:.3f}"] if found["accuracy"]["high"] < 0 else []
+    quantised, exact = (np.concatenate([cell for row in one.right for cell in row]) for one in answers)
+    gained, lost = int((quantised & ~exact).sum()), int((exact & ~quantised).sum())
+    by_chance = binomtest(lost, lost + gained).pvalue if lost + gained else 1.0
+    worse, cautions = [], []
+    if found["accuracy"]["high"] < 0 and lost > gained and by_chance < SIGNIFICANT:
+        worse.append(f"accuracy is lower by {-found['accuracy']['difference']:.3f}")
     for measure in MEASURES:
         after, before = (metrics[file]["uncertainty"][measure]["verdict"] for file in (INT8, MODEL))
         if found[measure]["low"] > 0:
             worse.append(f"{measure.upper()} is higher by {found[measure]['difference']:.3f}")
         elif after == ABOVE != before:
-            worse.append(f"{measure.upper()} is above the fair baseline, where that of the float model is not")
-    return {"difference": found, "worse": worse}
+            cautions.append(
+                f"{measure.upper()} is above the fair baseline, where that of the float model is not; the change "
+                "itself is within chance"
+            )
+    return {"difference": found, "worse": worse, "cautions": cautions}

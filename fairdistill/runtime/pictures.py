@@ -11,6 +11,7 @@ Only formats of photographs and drawings are read: others, such as EPS, would st
 import struct
 from contextlib import nullcontext
 from io import BytesIO
+from pathlib import PurePath
 from threading import Lock
 from typing import Literal
 
@@ -47,6 +48,11 @@ _DAMAGED = (
     struct.error,
     Image.DecompressionBombError,
 )
+
+
+def is_picture(path: PurePath) -> bool:
+    """Whether the ending of a path is one of those of `FORMATS`."""
+    return Image.registered_extensions().get(path.suffix.lower()) in FORMATS
 
 
 class UndecodableError(Exception):

@@ -15,7 +15,7 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json
 from fairdistill.settings.methods import SAME, TEACHER, Imported, PostProcessing
 from fairdistill.settings.study import Ablation, Place, Study
-from fairdistill.settings.sweeps import Sweep, expand
+from fairdistill.settings.sweeps import Sweep, Sweeps, expand
 
 # what leads to a place in a configuration
 Keys = tuple[str | int, ...]
@@ -72,7 +72,8 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     UserError
         One line that names the first key that is wrong.
     """
-    single, sweeps = config, {}
+    single: object = config
+    sweeps: Sweeps = {}
     # whatever else the file holds is named below
     if isinstance(config, Mapping):
         defaults = Study().to_json()

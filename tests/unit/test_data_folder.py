@@ -462,3 +462,118 @@ def refused_after(folder, table):
         make(folder, table)
     assert list((folder / "made").iterdir()) == []
     return str(error.value)
+
+
+def test_whole_numbers_of_parquet_stay_what_they_are_where_one_is_missing(own):
+    """As floats, such names would be those of other images."""
+    folder, table = own
+    first = 2**53 + 1
+    names = [first + 2 * number for number in range(len(table))]
+    for name, image in zip(names, table["image"], strict=True):
+        (folder / "photos" / image).rename(folder / "photos" / f"{name}.png")
+    table["image"] = pd.array([None, *names[1:]], dtype="Int64")
+    made = make(folder, table, name="labels.parquet", on_error="skip")
+    assert set(made.samples["image_id"]) <= {f"{name}.png" for name in names[1:]}
+    assert "rows_left_out_for_rows_without_the_path_of_an_image" in made.info["notes"]
+
+
+def test_a_column_that_pandas_takes_for_an_index_is_a_column(own):
+    folder, table = own
+    table.set_index("image").to_parquet(folder / "indexed.parquet")
+    assert len(make(folder, folder / "indexed.parquet", validation=0.0).samples)
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [([["cat"]], r"the column 'label' has several values in a row"), ([b"\xff"], r"the column 'label' has bytes that")],
+)
+def test_values_of_parquet_that_are_no_names_are_refused(own, values, what):
+    folder, table = own
+    table["label"] = values * len(table)
+    table.to_parquet(folder / "labels.parquet")
+    assert re.search(what, refused(folder, folder / "labels.parquet"))
+
+
+def test_bytes_of_parquet_are_text(own):
+    folder, table = own
+    table["label"] = [label.encode() for label in table["label"]]
+    assert make(folder, table, name="labels.parquet").classes == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("missing", ["nan", "NA", "#N/A"])
+def test_what_stands_for_a_missing_value_is_no_class(own, missing):
+    folder, table = own
+    table.loc[3, "label"] = missing
+    assert "empty classes: 1 (line 5: " in refused(folder, table)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("1", "1.0"), ("cat", "Cat"), ("é", "e\u0301"), ("cat", "c\u200bat"), ("a b", "a  b")]
+)
+def test_classes_that_only_differ_in_how_they_are_written_are_refused(own, one, other):
+    folder, table = own
+    table["label"] = [one, other] * (len(table) // 2)
+    error = refused(folder, table)
+    assert f"values of label that only differ in how they are written: 1 ({one!a} and {other!a})" in error or (
+        f"values of label that only differ in how they are written: 1 ({other!a} and {one!a})" in error
+    )
+
+
+def test_combinations_of_groups_that_have_one_name_are_refused(own):
+    folder, table = own
+    half = len(table) // 2
+    table["g"], table["h"] = ["p x q"] * half + ["p"] * half, ["r"] * half + ["q x r"] * half
+    assert "combinations of one name: 1 (p x q x r)" in refused(folder, table, group=["g", "h"])
+
+
+def test_an_extension_is_only_left_out_where_there_is_none(own):
+    folder, table = own
+    name = table.loc[0, "image"]
+    (folder / "photos" / name).rename(folder / "photos" / f"{name}.bak")
+    assert f"missing files: 1 (line 2: {name})" in refused(folder, table)
+    (folder / "photos" / f"{name}.bak").rename(folder / "photos" / f"{name}.png")
+    assert f"missing files: 1 (line 2: {name})" in refused(folder, table)
+
+
+def test_of_names_that_look_alike_the_one_that_is_written_is_taken(own):
+    folder, table = own
+    composed, parted = "\u00e9.png", "e\u0301.png"
+    write_picture(folder / "photos" / composed, 900)
+    write_picture(folder / "photos" / parted, 901)
+    table.loc[0, "image"] = parted
+    made = make(folder, table, validation=0.0)
+    assert parted in set(made.samples["image_id"])
+    assert composed not in set(made.samples["image_id"])
+
+
+def test_an_infinite_number_has_no_interval(own):
+    folder, table = own
+    table["group"] = [10, 30] * (len(table) // 2)
+    table["group"] = table["group"].astype(object)
+    table.loc[0, "group"] = "inf"
+    assert "values of group that are no numbers: 1 (line 2: inf)" in refused(folder, table, bins={"group": [20]})
+
+
+def test_a_line_break_in_a_value_is_no_line_break_in_the_error(own):
+    folder, table = own
+    table.loc[0, "image"] = "no\nfile.png"
+    assert "missing files: 1 (line 2: no\\nfile.png)" in refused(folder, table)
+
+
+def test_what_was_left_out_as_a_copy_takes_no_one_with_it(own):
+    """A validation image is a copy of a test image; the training images of its subject stay."""
+    folder, table = own
+    table["split"] = ["train", "train", "test"] * (len(table) // 3) + ["train"] * (len(table) % 3)
+    table["person"] = [f"p{number}" for number in range(len(table))]
+    tested, copy = table.index[table["split"] == "test"][0], table.index[table["split"] == "train"][0]
+    table.loc[copy, "split"] = "validation"
+    sibling = table.index[table["split"] == "train"][0]
+    table.loc[sibling, "person"] = table.loc[copy, "person"]
+    shutil.copy(folder / "photos" / table.loc[tested, "image"], folder / "photos" / table.loc[copy, "image"])
+    table.loc[copy, ["label", "group"]] = table.loc[tested, ["label", "group"]]
+    for cell in table.groupby(["label", "group"]).groups.values():
+        table.loc[next(one for one in cell if one not in (tested, copy, sibling)), "split"] = "validation"
+    made = make(folder, table, split="split", subject="person", on_error="skip", duplicates="drop")
+    used = set(made.samples["image_id"])
+    assert table.loc[copy, "image"] not in used
+    assert {table.loc[sibling, "image"], table.loc[tested, "image"]} <= used

@@ -197,6 +197,7 @@ def test_an_int8_model_that_lost_accuracy_or_fairness_is_named(int8, worse):
     found = what_int8_changes(metrics, classes=["x", "y"], groups=["g", "h"])
     assert len(found["worse"]) == len(worse)
     assert all(text.startswith(start) for text, start in zip(found["worse"], worse, strict=True))
+    assert found["cautions"] == []
     change = found["difference"]["accuracy"]
     assert change["difference"] == pytest.approx(metrics[INT8]["accuracy"] - metrics[MODEL]["accuracy"])
     assert change["low"] <= change["difference"] <= change["high"]
@@ -305,3 +306,20 @@ def test_latency_is_of_both_batches_on_one_thread_and_on_all(exported, monkeypat
     found = speed.measure(exported / MODEL)
     assert [(case["batch"], case["threads"]) for case in found] == [(1, 1), (64, 1), (1, 2), (64, 2)]
     assert all(case["ms"] > 0 for case in found)
+
+
+@pytest.mark.parametrize(("lost", "named"), [(4, False), (5, False), (6, True)])
+def test_a_loss_of_a_few_images_is_named_where_an_exact_test_finds_it(lost, named):
+    """p is 0.125, 0.063 and 0.031, and none was gained."""
+    metrics = {MODEL: scores([[90, 90], [90, 90]]), INT8: scores([[90 - lost, 90], [90, 90]])}
+    found = what_int8_changes(metrics, classes=["x", "y"], groups=["g", "h"])
+    assert any(text.startswith("accuracy") for text in found["worse"]) == named
+
+
+def test_a_deo_that_passes_the_fair_baseline_by_chance_is_a_caution():
+    metrics = {MODEL: scores([[90, 90], [82, 90]]), INT8: scores([[90, 90], [78, 90]])}
+    verdicts = [metrics[file]["uncertainty"]["deo_m"]["verdict"] for file in (MODEL, INT8)]
+    assert verdicts == ["within fair baseline", "above fair baseline"]
+    metrics[MODEL]["uncertainty"]["deo_m"] |= {"low": 0.0, "high": 1.0}
+    found = what_int8_changes(metrics, classes=["x", "y"], groups=["g", "h"])
+    assert not any(text.startswith("DEO_M") for text in found["worse"]) or found["difference"]["deo_m"]["low"] > 0

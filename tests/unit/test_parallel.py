@@ -6,7 +6,7 @@ from threading import Lock
 import pytest
 
 from fairdistill.runtime import parallel
-from fairdistill.runtime.parallel import in_threads, usable_cores
+from fairdistill.runtime.parallel import in_threads
 
 
 def test_results_come_in_the_order_of_the_items():
@@ -45,5 +45,18 @@ def test_an_error_comes_where_its_result_would():
         next(results)
 
 
-def test_the_number_of_threads_has_a_bound():
-    assert 1 <= usable_cores() <= parallel.MOST_THREADS
+def test_the_number_of_threads_has_a_bound(monkeypatch):
+    monkeypatch.setattr(parallel, "usable_cores", lambda: 64)
+    running, most, lock = 0, 0, Lock()
+
+    def work(item):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.002)
+        with lock:
+            running -= 1
+
+    assert len(list(in_threads(work, range(200)))) == 200
+    assert 1 < most <= parallel.MOST_THREADS
