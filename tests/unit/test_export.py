@@ -16,6 +16,7 @@ from small_network import Small
 from fairdistill.data import load_dataset
 from fairdistill.data.facts import facts_of
 from fairdistill.evaluation.metrics import evaluate
+from fairdistill.evaluation.uncertainty import ABOVE, FAIR
 from fairdistill.export import speed
 from fairdistill.export.exporting import compare, network_sees, what_int8_changes
 from fairdistill.export.files import INT8, MODEL, RECORD, WEIGHTS
@@ -318,8 +319,9 @@ def test_a_loss_of_a_few_images_is_named_where_an_exact_test_finds_it(lost, name
 
 def test_a_deo_that_passes_the_fair_baseline_by_chance_is_a_caution():
     metrics = {MODEL: scores([[90, 90], [82, 90]]), INT8: scores([[90, 90], [78, 90]])}
-    verdicts = [metrics[file]["uncertainty"]["deo_m"]["verdict"] for file in (MODEL, INT8)]
-    assert verdicts == ["within fair baseline", "above fair baseline"]
-    metrics[MODEL]["uncertainty"]["deo_m"] |= {"low": 0.0, "high": 1.0}
+    assert [metrics[file]["uncertainty"]["deo_m"]["verdict"] for file in (MODEL, INT8)] == [FAIR, ABOVE]
     found = what_int8_changes(metrics, classes=["x", "y"], groups=["g", "h"])
-    assert not any(text.startswith("DEO_M") for text in found["worse"]) or found["difference"]["deo_m"]["low"] > 0
+    assert found["difference"]["deo_m"]["low"] < 0
+    assert found["worse"] == []
+    (caution,) = found["cautions"]
+    assert caution.startswith("DEO_M is above the fair baseline")

@@ -97,8 +97,12 @@ def test_a_smaller_model_that_is_no_longer_fair_is_seen_at_the_top_and_in_its_se
     model.export["int8"]["worse"] = ["DEO_M is higher by 0.200"]
     text = model_card(model, None, DATA, Export())
     assert "> **The int8 version is worse:** DEO\\_M is higher by 0.200." in text.partition("## Intended use")[0]
-    assert "> **It is worse than the float model:** DEO\\_M is higher by 0.200." in text
+    assert "> **It is worse than the float model, beyond chance:** DEO\\_M is higher by 0.200." in text
     assert "<blockquote>" in html_page(text)
+    model.export["int8"] |= {"worse": [], "cautions": ["DEO_A is above the fair baseline"]}
+    text = model_card(model, None, DATA, Export())
+    assert "> **The int8 version:** DEO\\_A is above the fair baseline." in text.partition("## Intended use")[0]
+    assert "cannot be told to be less accurate or less fair" in text
 
 
 @pytest.mark.parametrize(
