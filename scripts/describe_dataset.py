@@ -1,7 +1,4 @@
-"""Describe a prepared data set in the Croissant format: write croissant.json, and dataset.json beside it.
-
-No image is written.
-"""
+"""Describe a prepared data set in the Croissant format."""
 
 import argparse
 from pathlib import Path
@@ -17,15 +14,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the prepared data set")
     parser.add_argument("--name", required=True, help="name of the data set")
-    parser.add_argument("--terms", help="what the images may be used for, where the kind of data set does not say it")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--terms", help="what images of one's own may be used for")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="file to write (JSON); it belongs into the folder of the data set"
+    )
     args = parser.parse_args()
     source = args.data / "dataset.json"
     info = read_json(source)
     settings = read_settings(AnyDataSet, info["settings"], where=f"{source}: settings")
     text = croissant_text(args.data, info, settings, name=args.name, terms=args.terms)
-    write_text(args.output / "dataset.json", source.read_text(encoding="utf-8"))
-    write_text(args.output / "croissant.json", text)
+    write_text(args.output, text)
 
 
 if __name__ == "__main__":

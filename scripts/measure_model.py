@@ -11,15 +11,17 @@ from pathlib import Path
 from fairdistill.export.speed import measure
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.runtime.parallel import usable_cores
 from fairdistill.runtime.provenance import hardware
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX files")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="the most threads to measure with")
     parser.add_argument("--output", type=Path, required=True, help="file to write (JSON)")
     args = parser.parse_args()
-    latency = {path.name: measure(path) for path in args.models}
+    latency = {path.name: measure(path, args.threads) for path in args.models}
     record = {"latency": latency, "onnxruntime": version("onnxruntime"), "hardware": hardware()}
     write_text(args.output, json.dumps(record, indent=2) + "\n")
 

@@ -239,7 +239,7 @@ def _use(model: Measured, told: Export) -> Iterator[str]:
 
 def _data(model: Measured, data: DataSet, told: Export) -> Iterator[str]:
     yield "## Data and terms"
-    terms = told.data_terms or data.terms
+    terms = data.terms_of_use(told.data_terms)
     if model.trained_elsewhere:
         yield (
             "The model was trained elsewhere: which images it has seen, and what they may be used for, is not known "

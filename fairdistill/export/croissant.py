@@ -5,7 +5,6 @@ Akhtar et al., "Croissant: A Metadata Format for ML-Ready Datasets", 2024; docs.
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import mlcroissant
@@ -21,8 +20,9 @@ SAMPLES = "samples"
 def croissant_text(folder: Path, info: Mapping, settings: DataSet, *, name: str, terms: str | None = None) -> str:
     """Return croissant.json of a prepared data set; it describes the images and holds none.
 
-    Its files are named as they lie beside each other in the folder of the prepared data set. There, or where they were
-    copied to, mlcroissant reads the records: a row for each image, with its split, class and group.
+    It belongs into the folder of the prepared data set, where its files are. There, or where they were copied to,
+    mlcroissant reads the records: a row for each image, with its split, class and group. What is not known of a data
+    set that nobody has published, such as the date of that, is left out.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def croissant_text(folder: Path, info: Mapping, settings: DataSet, *, name: str,
     name
         The data set's name.
     terms
-        What the images may be used for, where the settings' kind does not know.
+        What the user says that images of their own may be used for.
 
     Raises
     ------
@@ -96,11 +96,8 @@ def croissant_text(folder: Path, info: Mapping, settings: DataSet, *, name: str,
         ctx=context,
         name=name,
         description=describe(info, settings, terms),
-        license=[settings.terms_url or terms or settings.terms],
+        license=[settings.terms_url or settings.terms_of_use(terms)],
         url=settings.terms_url or None,
-        cite_as=settings.origin,
-        version="1.0.0",
-        date_published=datetime.fromtimestamp((folder / "dataset.json").stat().st_mtime, UTC),
         distribution=distribution,
         record_sets=[records],
         data_biases=[skew(info)],
@@ -118,7 +115,7 @@ def describe(info: Mapping, settings: DataSet, terms: str | None) -> str:
     fold = " (fold 0)" if len(info["folds"]) > 1 else ""
     return (
         f"{info['images']} images of {info['image_size']} px, made of {settings.origin}: {shown}{fold}; "
-        f"{len(info['classes'])} classes and {len(info['groups'])} groups. The images: {terms or settings.terms}."
+        f"{len(info['classes'])} classes and {len(info['groups'])} groups. The images: {settings.terms_of_use(terms)}."
     )
 
 

@@ -54,6 +54,10 @@ class DataSet(Settings):
     terms: ClassVar[str] = "not known here: ask who made the images, and who is shown in them"
     terms_url: ClassVar[str] = ""
 
+    def terms_of_use(self, of_own_images: str | None) -> str:
+        """Return what the images may be used for, with what the user says of images of their own, if anything."""
+        return self.terms if self.terms_url else of_own_images or self.terms
+
     kind: str
     validation: Number = Field(
         0.0,

@@ -34,8 +34,7 @@ class Export(Settings):
     )
     data_terms: Annotated[Text | None, OrNull] = Field(
         None,
-        description="What the images may be used for, in place of what is known of the kind of data set; it is for "
-        "images of your own.",
+        description="What images of your own (`kind: folder`) may be used for; of other kinds it is known.",
     )
     watts: Annotated[Annotated[float, Field(gt=0)] | None, OrNull, READ_NUMBER] = Field(
         None,

@@ -17,7 +17,7 @@ from fairdistill.export.croissant import croissant_text
 from fairdistill.export.files import INT8, MODEL, RECORD
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json
-from fairdistill.settings.data import Celeba, DigitsS
+from fairdistill.settings.data import Celeba, DigitsS, Folder
 from fairdistill.settings.export import Export
 from scripts import make_model_card
 
@@ -221,8 +221,12 @@ def test_croissant_is_valid_and_has_the_records_and_no_image(tiny_folder, tiny, 
     assert len(text) < 10_000
 
 
-def test_images_of_which_no_terms_are_known_take_those_of_the_configuration(tiny_folder):
+def test_terms_of_the_configuration_are_those_of_images_of_ones_own_alone(tiny_folder, model):
     info = read_json(tiny_folder / "dataset.json")
-    settings = Celeba(kind="celeba")
-    text = croissant_text(tiny_folder, info, settings, name="tiny", terms="ask me")
-    assert "The images: ask me." in json.loads(text)["description"]
+    names = {"images": "photos", "labels": "labels.csv", "image": "file", "label": "label", "group": "group"}
+    own = Folder(kind="folder", **names)
+    for settings, said in ((own, "ask me"), (Celeba(kind="celeba"), Celeba.terms)):
+        found = json.loads(croissant_text(tiny_folder, info, settings, name="tiny", terms="ask me"))
+        assert f"The images: {said}." in found["description"]
+        assert found["license"] == (settings.terms_url or "ask me")
+        assert f"may be used for: {said}." in model_card(model, None, settings, Export(data_terms="ask me"))

@@ -32,7 +32,7 @@ ON_REQUEST = {"choose_settings", "report_search", "plot_sweep", "probe_features"
 TARGETS = (
     "all",
     "results/tiny/data/cifar10s/dataset.json",
-    "results/tiny/export/digits_s/croissant.json",
+    "results/tiny/data/digits_s/croissant.json",
     "results/tiny/export/digits_s/shufflenet/teacher/seed0/README.md",
 )
 

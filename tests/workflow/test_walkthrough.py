@@ -65,8 +65,10 @@ def test_a_model_has_all_its_files(project):
         "README.md", "export.json", "model.int8.onnx", "model.onnx", "model.safetensors", "model_card.html",
         "preprocessor.json", "speed.json",
     ]  # fmt: skip
-    files = {path.name for path in (project / EXPORTED).iterdir() if path.is_file()}
-    assert files == {"croissant.json", "dataset.json"}
+    described = json.loads((project / "results/mine/data/digits/croissant.json").read_text(encoding="utf-8"))
+    files = {file["contentUrl"] for file in described["distribution"]}
+    assert files == {"dataset.json", "samples.parquet", "images.npy"}
+    assert all((project / "results/mine/data/digits" / file).exists() for file in files)
 
 
 def test_the_numbers_of_the_card_are_those_of_the_study(project):

@@ -1,8 +1,5 @@
-# Models to take away, their cards, and descriptions of their data sets. They are made anew within a minute, so nothing is
+# Models to take away, their cards, and descriptions of their data sets. They are made anew within minutes, so nothing is
 # kept of a job that fails.
-import os
-
-
 rule export_model:
     input:
         unpack(data_of),
@@ -40,11 +37,14 @@ rule measure_model:
         f"{LOGS}/measure_model/{MODEL_NAME}.log",
     conda:
         "../../envs/export.yaml"
-    threads: os.cpu_count()
+    threads: workflow.cores or 8
+    resources:
+        runtime=30,
     params:
         code=code_version("scripts.measure_model"),
     shell:
-        "python -m scripts.measure_model --models {input.onnx} {input.int8} --output {output} > {log} 2>&1"
+        "python -m scripts.measure_model --models {input.onnx} {input.int8} --threads {threads}"
+        " --output {output} > {log} 2>&1"
 
 
 rule make_model_card:
@@ -74,17 +74,15 @@ rule describe_dataset:
     input:
         **DATA_FILES,
     output:
-        croissant=CROISSANT,
-        info=f"{EXPORTED_DATA}/dataset.json",
+        CROISSANT,
     log:
         f"{LOGS}/describe_dataset/{{dataset}}{{draw}}.log",
     conda:
         "../../envs/export.yaml"
     params:
         data=subpath(input.info, parent=True),
-        folder=subpath(output.info, parent=True),
         terms=terms_option(),
         code=code_version("scripts.describe_dataset"),
     shell:
         "python -m scripts.describe_dataset --data {params.data} --name {wildcards.dataset} {params.terms}"
-        " --output {params.folder} > {log} 2>&1"
+        " --output {output} > {log} 2>&1"

@@ -1,5 +1,6 @@
 # Options of the scripts, as they follow from the configuration.
 import functools
+import hashlib
 import json
 import shlex
 import sys
@@ -46,8 +47,10 @@ def content_of_own_files(dataset):
     if not (files := STUDY.data.sets[dataset].own_files):
         return ""
     try:
+        # several studies in one folder may have data sets of one name
+        place = hashlib.sha256("\0".join(files).encode()).hexdigest()[:12]
         digest = content_digest(
-            [Path(path) for path in files], Path(".snakemake", "own_files", f"{dataset}.json")
+            [Path(path) for path in files], Path(".snakemake", "own_files", f"{dataset}-{place}.json")
         )
     except (UserError, OSError) as error:
         sys.exit(f"error: config: data.sets.{dataset}: {error}")

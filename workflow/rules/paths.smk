@@ -35,8 +35,7 @@ EXPORT_FILES = {
 }
 SPEED = f"{EXPORTED}/speed.json"
 CARD_FILES = {"markdown": f"{EXPORTED}/README.md", "html": f"{EXPORTED}/model_card.html"}
-EXPORTED_DATA = f"{RESULTS}/export/{{dataset}}{{draw}}"
-CROISSANT = f"{EXPORTED_DATA}/croissant.json"
+CROISSANT = f"{DATA}/croissant.json"
 # the name of a model in the names of log files
 MODEL_NAME = "{dataset}.{architecture}.{method}.seed{seed}{fold}"
 TABLES = f"{RESULTS}/tables"
