@@ -26,7 +26,7 @@ from fairdistill.data.near_copies import Description, describe, families_of
 from fairdistill.data.preparing import Prepared
 from fairdistill.data.problems import Problems
 from fairdistill.data.reading import SPLITS
-from fairdistill.evaluation.power import ACCURACY, ALPHA, POWER, images_for, smallest_difference
+from fairdistill.evaluation.power import ACCURACY, POWER, images_for, smallest_difference
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import sha256
 from fairdistill.runtime.folders import files_in
@@ -98,8 +98,8 @@ def prepare(settings: Folder, images: Path, labels: Path) -> Prepared:
     used = samples[(samples[list(splits)] != "").any(axis=1)]
     counts = pd.concat([used[used[column] == "test"].groupby(["label", "group"]).size() for column in splits])
     notes["test_images_of_the_smallest_cell"] = int(counts.min())
-    notes[f"smallest_deo_that_could_be_seen_(level_{ALPHA},_power_{POWER},_accuracy_{ACCURACY})"] = round(
-        smallest_difference(int(counts.min())), 3
+    notes[f"smallest_deo_m_that_could_be_seen_(power_{POWER},_accuracy_{ACCURACY})"] = smallest_difference(
+        int(counts.min()), groups=len(groups), classes=len(classes)
     )
     contents = "".join(f"{row.image_id} {row.content}\n" for row in used.sort_values("image_id").itertuples())
     return Prepared(
@@ -176,7 +176,8 @@ def _drawn_splits(
     eligible = (consistent.groupby(family).transform("all") & ~rows["copy"].duplicated()).to_numpy()
     folds = settings.folds
     supply = np.bincount(cell[eligible], minlength=len(classes) * len(groups))
-    per_cell = settings.test_per_cell or min(images_for(settings.visible_deo), supply.min() // max(2, folds))
+    wanted = images_for(settings.visible_deo, groups=len(groups), classes=len(classes))
+    per_cell = settings.test_per_cell or min(wanted, supply.min() // max(2, folds))
     least = per_cell * folds + 1 if settings.test_per_cell else LEAST_TESTED * max(2, folds)
     if (supply < least).any():
         _refuse_cells(supply, least, classes, groups, settings, problems)

@@ -435,9 +435,9 @@ class Folder(DataSet):
     visible_deo: Number = Field(
         0.1,
         ge=0.01,
-        le=0.5,
-        description="The difference in accuracy between two groups of a class that a test split of the chosen size "
-        "shows with power 0.8, at the significance level 0.05 and a mean accuracy of 0.8.",
+        le=0.9,
+        description="The difference in accuracy between two groups of one class that a test split of the chosen size "
+        "shows with power 0.8: the model's DEO_M is above its fair baseline. The mean accuracy is taken to be 0.8.",
     )
     duplicates: Literal["drop_near", "drop", "keep"] = Field(
         "drop_near",

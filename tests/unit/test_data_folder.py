@@ -79,15 +79,15 @@ def test_images_have_the_classes_groups_and_pixels_of_the_table(own):
 
 def test_the_smallest_deo_is_noted_and_printed(own):
     info = make(*own).info
-    wanted = round(smallest_difference(PER_CELL // 2), 3)
-    assert info["notes"]["smallest_deo_that_could_be_seen_(level_0.05,_power_0.8,_accuracy_0.8)"] == wanted
-    assert f"smallest deo that could be seen (level 0.05, power 0.8, accuracy 0.8): {wanted}" in describe(info)
+    wanted = smallest_difference(PER_CELL // 2, groups=2, classes=2)
+    assert info["notes"]["smallest_deo_m_that_could_be_seen_(power_0.8,_accuracy_0.8)"] == wanted
+    assert f"smallest deo m that could be seen (power 0.8, accuracy 0.8): {wanted}" in describe(info)
 
 
 def test_the_test_split_is_as_large_as_the_deo_that_it_is_to_show_needs(own):
-    dataset = make(*own, visible_deo=0.5)
-    assert images_for(0.5) < PER_CELL // 2 + 1
-    assert cells(dataset, "test") == [images_for(0.5)] * 4
+    wanted = images_for(0.8, groups=2, classes=2)
+    assert wanted < PER_CELL // 2
+    assert cells(make(*own, visible_deo=0.8), "test") == [wanted] * 4
 
 
 def test_no_record_has_the_paths(own):

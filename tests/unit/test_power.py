@@ -1,39 +1,51 @@
-"""The number of test images, against statsmodels and against simulated tests."""
+"""The number of test images, against statsmodels and against the verdict that models get."""
 
 import numpy as np
 import pytest
-from scipy.stats import norm
 from statsmodels.stats.proportion import power_proportions_2indep
 
-from fairdistill.evaluation.power import ACCURACY, ALPHA, POWER, images_for, smallest_difference
+from fairdistill.evaluation.correctness import Correctness
+from fairdistill.evaluation.power import ACCURACY, LEVEL, POWER, images_for, power, smallest_difference
+from fairdistill.evaluation.uncertainty import ABOVE, assess
 
 
-@pytest.mark.parametrize("difference", [0.02, 0.05, 0.1, 0.2, 0.4])
-def test_the_power_is_that_of_statsmodels(difference):
-    lower = ACCURACY - difference / 2
-    n = images_for(difference)
-    power, one_less = (
-        power_proportions_2indep(difference, lower, nobs, alpha=ALPHA, return_results=False) for nobs in (n, n - 1)
-    )
-    # the other tail, which is left out here, is of no weight
-    assert one_less < POWER + 1e-6
-    assert POWER - 1e-6 < power < POWER + 0.02
+@pytest.mark.parametrize(("difference", "images"), [(0.05, 1000), (0.1, 250), (0.2, 50)])
+def test_of_two_groups_and_one_class_the_power_is_that_of_a_test_of_two_proportions(difference, images):
+    wanted = power_proportions_2indep(difference, ACCURACY - difference / 2, images, alpha=LEVEL, return_results=False)
+    # a difference of counts that is as large as the limit is not above it, which costs a few hundredths
+    assert wanted - 0.07 < power(difference, images, groups=2, classes=1) < wanted
 
 
-def test_a_simulated_test_has_the_power():
-    difference, rng = 0.1, np.random.default_rng(0)
-    n = images_for(difference)
-    higher, lower = (rng.binomial(n, ACCURACY + sign * difference / 2, 20_000) / n for sign in (1, -1))
-    mean = (higher + lower) / 2
-    z = (higher - lower) / np.sqrt(2 * mean * (1 - mean) / n)
-    assert (np.abs(z) > norm.isf(ALPHA / 2)).mean() == pytest.approx(POWER, abs=0.02)
+def test_a_fair_model_is_rarely_called_unfair():
+    assert power(0.0, 200, groups=4, classes=3) == pytest.approx(LEVEL, abs=0.012)
 
 
-@pytest.mark.parametrize("images", [4, 10, 63, 250, 10_000])
-def test_the_smallest_difference_takes_that_many_images(images):
-    assert images_for(smallest_difference(images) + 1e-9) == images
-    assert smallest_difference(images + 1) < smallest_difference(images)
+def test_it_is_the_power_of_the_verdict_that_models_get():
+    images, groups, classes, difference = 60, 3, 2, 0.3
+    rng = np.random.default_rng(0)
+    accuracy = np.full((groups, classes), ACCURACY)
+    accuracy[:, 0] = ACCURACY + difference / 2, ACCURACY, ACCURACY - difference / 2
+    found = []
+    for _ in range(150):
+        right = [[rng.random(images) < share for share in row] for row in accuracy]
+        assessed = assess(Correctness(right, paired=False, images=""), resamples=300)
+        found.append(assessed["deo_m"]["verdict"] == ABOVE)
+    assert np.mean(found) == pytest.approx(power(difference, images, groups=groups, classes=classes), abs=0.1)
+
+
+@pytest.mark.parametrize(("groups", "classes"), [(2, 2), (4, 3)])
+@pytest.mark.parametrize("difference", [0.1, 0.3])
+def test_that_many_images_have_the_power(difference, groups, classes):
+    images = images_for(difference, groups=groups, classes=classes)
+    assert power(difference, images, groups, classes) >= POWER
+    assert power(difference, images - 5, groups, classes) < POWER + 0.02
+    assert smallest_difference(images, groups=groups, classes=classes) == pytest.approx(difference, abs=0.011)
+
+
+def test_more_groups_and_classes_take_more_images():
+    wanted = [images_for(0.2, groups=groups, classes=classes) for groups, classes in ((2, 1), (2, 2), (4, 2), (4, 5))]
+    assert wanted == sorted(set(wanted))
 
 
 def test_one_image_shows_nothing():
-    assert smallest_difference(1) == 1.0
+    assert smallest_difference(1, groups=2, classes=2) == 1.0
