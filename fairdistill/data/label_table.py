@@ -6,18 +6,15 @@ those of a CSV by the line of the file that they begin in, from 1, as an editor 
 of a Parquet file from 1.
 """
 
-import csv
-import difflib
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from fairdistill.runtime.csv_tables import read_csv, require_columns
 from fairdistill.runtime.errors import UserError
 
-SEPARATORS = (",", ";", "\t")
 # what spreadsheets and programs write for a value that is not there
 MISSING = ("nan", "NaN", "NA", "N/A", "n/a", "<NA>", "#N/A", "null", "NULL")
 # up to here a float is a whole number, and not the nearest one that there is
@@ -68,7 +65,7 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> LabelTable:
     try:
         with pq.ParquetFile(path) as file:
             # those of a nested column have no name of their own at the top
-            _require_columns(path, columns, file.schema_arrow.names)
+            require_columns(path, columns, file.schema_arrow.names)
             table = file.read(columns=list(columns))
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -102,58 +99,8 @@ def _present(text: str) -> str:
 
 
 def _read_csv(path: Path, columns: Sequence[str]) -> LabelTable:
-    records = _records(path)
-    _, header = next(records, (1, []))
-    header = [name.strip() for name in header]
-    if not any(header):
-        raise UserError(f"{path}: line 1 names no columns; a table begins with the names of its columns")
-    _require_columns(path, columns, header)
-    places = [header.index(name) for name in columns]
-    numbers, rows, ragged = [], [], []
-    for number, record in records:
-        if len(record) != len(header):
-            ragged.append(number)
-        else:
-            numbers.append(number)
-            rows.append([_present(record[place]) for place in places])
-    return LabelTable(pd.DataFrame(rows, index=numbers, columns=list(columns), dtype=object), "line", ragged)
-
-
-def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the fields of each row that is not blank, and the number of the line that it begins in."""
-    content = path.read_bytes()
-    try:
-        # spreadsheets put a mark before the first column
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise UserError(
-            f"{path}: line {line} is not UTF-8 (it has the byte 0x{content[error.start]:02x}); save the table as UTF-8"
-        ) from error
-    separator = _separator(path, text.partition("\n")[0])
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    begins = 1
-    try:
-        for record in reader:
-            if any(field.strip() for field in record):
-                yield begins, record
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(
-            f"{path}: line {begins} is not readable as CSV ({error}); mend it, or write the table anew"
-        ) from None
-
-
-def _separator(path: Path, header: str) -> str:
-    """The character between the columns: of a TSV the tabulator, and else the one that the header has most of."""
-    return "\t" if path.suffix.lower() in (".tsv", ".tab") else max(SEPARATORS, key=header.count)
-
-
-def _require_columns(path: Path, columns: Sequence[str], known: Sequence[str]) -> None:
-    for name in columns:
-        if list(known).count(name) > 1:
-            raise UserError(f"{path}: has two columns {name!r}; rename one of them")
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}? It" if close else "it"
-            raise UserError(f"{path}: has no column {name!r}; {hint} has {', '.join(map(repr, known))}")
+    rows = dict(read_csv(path, columns))
+    ragged = [line for line, values in rows.items() if values is None]
+    whole = {line: [_present(value) for value in values] for line, values in rows.items() if values is not None}
+    table = pd.DataFrame(list(whole.values()), index=list(whole), columns=list(columns), dtype=object)
+    return LabelTable(table, "line", ragged)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.errors import UserError, printable
 
 SHOWN = 20  # of each kind in the report
 IN_ERROR = 3  # of each kind in the error, which is one line
@@ -89,6 +89,4 @@ class Problems:
         return {**rows, **self.whole}
 
     def _of_row(self, row: int, detail: str) -> str:
-        # names of files and values may hold line breaks
-        text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in detail)
-        return f"{self.numbered} {row}" + (f": {text}" if text else "")
+        return f"{self.numbered} {row}" + (f": {printable(detail)}" if detail else "")

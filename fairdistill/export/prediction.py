@@ -1,6 +1,6 @@
 """Predictions of an exported model for picture files: decoded in parallel with the model, in batches."""
 
-import csv
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,16 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fairdistill.export.files import MODEL
 from fairdistill.export.pictures import read_picture
 from fairdistill.export.preprocessor import Preprocessor
 from fairdistill.export.sessions import ExportedModel
+from fairdistill.runtime.csv_tables import read_csv
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.pictures import UndecodableError
+from fairdistill.runtime.folders import files_in
+from fairdistill.runtime.pictures import UndecodableError, is_picture
 
-TABLES = {".csv": ",", ".tsv": "\t"}
+TABLES = (".csv", ".tsv")
 
 
 class Item(NamedTuple):
@@ -66,10 +67,12 @@ def open_model(path: Path, *, threads: int) -> ExportedModel:
 def find_images(places: Iterable[Path], *, column: str, group_column: str | None = None) -> Iterator[Item | Failure]:
     """Yield the images of folders, with those in folders inside of them, of tables, and single files.
 
+    What is found in a folder is what a data set of it would have: see `files_in` and `is_picture`.
+
     Parameters
     ----------
     places
-        Folders, in which files are images whose names end as those of images do; `.csv` and `.tsv` files; images.
+        Folders; `.csv` and `.tsv` files, as `read_csv` reads them; images.
     column
         The column of a table with the paths, which start at the folder of the table.
     group_column
@@ -78,14 +81,13 @@ def find_images(places: Iterable[Path], *, column: str, group_column: str | None
     Raises
     ------
     UserError
-        A table is not readable, or lacks the column.
+        A table is not there or not readable, has no row, or lacks the column.
     """
-    endings = set(Image.registered_extensions())
     for place in places:
-        if place.suffix.lower() in TABLES:
+        if is_table(place):
             yield from _read_table(place, column, group_column)
         elif place.is_dir():
-            files = sorted(path for path in place.rglob("*") if path.suffix.lower() in endings and path.is_file())
+            files = [place / name for name in sorted(files_in(place)) if is_picture(Path(name))]
             if not files:
                 yield Failure(str(place), "no file in this folder ends as an image does, such as in .jpg or .png")
             yield from (Item(path, _printable(path)) for path in files)
@@ -93,28 +95,30 @@ def find_images(places: Iterable[Path], *, column: str, group_column: str | None
             yield Item(place, _printable(place))
 
 
+def is_table(place: Path) -> bool:
+    """Whether it is taken for a table of images."""
+    return place.suffix.lower() in TABLES and not place.is_dir()
+
+
 def _printable(path: Path) -> str:
-    """A path whose bytes may be no text, as text."""
-    return str(path).encode("utf-8", "replace").decode()
+    """A path as text; bytes of it that are none are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _read_table(table: Path, column: str, group_column: str | None) -> Iterator[Item]:
-    try:
-        # with or without the mark that spreadsheets put before UTF-8
-        with open(table, encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, delimiter=TABLES[table.suffix.lower()])
-            names = rows.fieldnames or []
-            for wanted in filter(None, (column, group_column)):
-                if wanted not in names:
-                    raise UserError(
-                        f"{table}: there is no column {wanted!r}; it has {', '.join(names) or 'none'}, and --column "
-                        "names that of the paths, --group-column that of the groups"
-                    )
-            for row in rows:
-                # an absolute path stays as it is
-                yield Item(table.parent / (row[column] or ""), row[column] or "", row[group_column or column])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table}: not readable as a table in UTF-8 ({error}); save it as CSV in UTF-8") from error
+def _read_table(table: Path, column: str, group_column: str | None) -> Iterator[Item | Failure]:
+    if not table.is_file():
+        raise UserError(f"{table}: there is no such file; give a table of images, images or folders")
+    rows = list(read_csv(table, [column, group_column or column]))
+    if not rows:
+        raise UserError(f"{table}: has no row below the names of its columns; give each image a row")
+    for line, values in rows:
+        if values is None:
+            yield Failure(f"{table}, line {line}", "has more or fewer fields than the header")
+        elif not values[0]:
+            yield Failure(f"{table}, line {line}", "names no image")
+        else:
+            # an absolute path stays as it is
+            yield Item(table.parent / values[0], values[0], values[1] if group_column else None)
 
 
 def predict_images(
@@ -139,7 +143,7 @@ def predict_images(
     workers
         Threads that decode.
     group
-        The name of the group of all images that name none themselves, for a model that needs it.
+        The name of the group of all images, for a model that needs it; None where tables have it.
     """
     items = iter(items)
     waiting: deque[tuple[Item | Failure, Future[Read]]] = deque()
@@ -176,12 +180,15 @@ def _read(item: Item | Failure, preprocessor: Preprocessor, group: str | None) -
         name = group or item.group
         if name not in preprocessor.groups:
             known = ", ".join(preprocessor.groups)
-            return Failure(item.name, f"its group is {name!r}, and the model knows {known}; give --group or a column")
+            had = "it has no group" if name is None else f"its group is {name!r}"
+            return Failure(item.name, f"{had}, and the model knows {known}; give --group or a column")
         code = preprocessor.groups.index(name)
     try:
         return read_picture(item.path, preprocessor), code
     except FileNotFoundError:
         return Failure(item.name, "there is no such file")
+    except ValueError:
+        return Failure(item.name, "is no path of a file")
     except UndecodableError as error:
         return Failure(item.name, f"not an image that can be decoded ({error})")
     except OSError as error:

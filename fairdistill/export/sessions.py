@@ -44,6 +44,16 @@ class ExportedModel:
         if text is None:
             raise UserError(f"{path}: does not say how images become its input; export a model with this project")
         self.preprocessor: Preprocessor = read(text, where=f"{path}: its metadata")
+        size = self.preprocessor.network_sees
+        said = {IMAGES: [size, size, 3]} | ({GROUP: []} if self.preprocessor.needs_group else {})
+        said[PROBABILITIES] = [len(self.preprocessor.classes)]
+        # the first dimension is the batch
+        found = {one.name: one.shape[1:] for one in [*self.session.get_inputs(), *self.session.get_outputs()]}
+        if found != said:
+            raise UserError(
+                f"{path}: takes and gives {found}, and its metadata say {said}: one of the two was changed; export the "
+                "model again"
+            )
 
     def predict(self, images: NDArray[np.uint8], group: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """Return the probabilities (n, classes) of images (n, size, size, 3); `group` (n,) where the model needs it."""

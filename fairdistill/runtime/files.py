@@ -16,9 +16,20 @@ from fairdistill.runtime.errors import UserError
 def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary sibling of `path` to write to; rename it over `path` on success, remove it on failure.
 
-    The earlier file stays whole until the new one is complete and on disk.
+    The earlier file stays whole until the new one is complete and on disk. A link stays one: the file that it leads to
+    is replaced. What is no file, such as a pipe or a device, stays in its place: it is itself yielded, for writing.
+
+    Raises
+    ------
+    UserError
+        `path` is a folder.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file to write")
+    if path.exists() and not path.is_file():
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fairdistill.settings.base import AtLeastOne, Settings, Text
+from fairdistill.settings.data import LARGEST
 
 Framing = Literal["stretch", "centre"]
 Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
@@ -15,7 +16,9 @@ class ModelFacts(Settings):
 
     classes: AtLeastOne[Text] = Field(description="Names of the classes, in the order of the probabilities.")
     groups: AtLeastOne[Text] = Field(description="Names of the groups, in the order of their codes.")
-    image_size: int = Field(ge=1, description="The edge of the square that an image is first resized to, in pixels.")
+    image_size: int = Field(
+        ge=1, le=LARGEST, description="The edge of the square that an image is first resized to, in pixels."
+    )
     framing: Framing = Field(
         description="How an image becomes a square: `stretch` resizes both edges, `centre` cuts the central square out."
     )

@@ -2,12 +2,16 @@
 
 import csv
 import io
+import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -15,6 +19,7 @@ from fairdistill.data import load_dataset
 from fairdistill.export.files import INT8, MODEL
 from fairdistill.export.pictures import read_picture
 from fairdistill.export.prediction import Failure, Prediction, find_images, open_model, predict_images
+from fairdistill.export.preprocessor import KEY
 from fairdistill.export.sessions import ExportedModel
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.checkpoints import ModelFacts
@@ -143,9 +148,23 @@ def test_what_cannot_be_used_is_one_line(exported, exported_of_group, tmp_path, 
     assert error(tmp_path / "none", "a.png").endswith("none: there is no such file; give the folder of an exported "
                                                       "model, or its model.onnx")  # fmt: skip
     assert "other.onnx: not an ONNX model that onnxruntime can read (" in error(tmp_path / "other.onnx", "a.png")
-    assert "latin.csv: not readable as a table in UTF-8 (" in error(exported, tmp_path / "latin.csv")
-    assert "there is no column 'path'; it has image, label" in error(exported, tmp_path / "plain.csv")
-    assert "there is no column 'path'; it has none" in error(exported, tmp_path / "empty.csv")
+    (tmp_path / "header.csv").write_text("path\n")
+    assert "latin.csv: line 2 is not UTF-8 (it has the byte 0xfc); save" in error(exported, tmp_path / "latin.csv")
+    assert "has no column 'path'; it has 'image', 'label'" in error(exported, tmp_path / "plain.csv")
+    assert "empty.csv: line 1 names no columns" in error(exported, tmp_path / "empty.csv")
+    assert "header.csv: has no row below the names" in error(exported, tmp_path / "header.csv")
+    assert "gone.csv: there is no such file; give a table" in error(exported, tmp_path / "gone.csv")
+    assert error(exported, "a.png", "--column", "x").startswith("--column: there is no table among the images")
+    assert error(exported_of_group, "a.png", "--group-column", "x").startswith("--group-column: there is no table")
+    both = ("--group", "g", "--group-column", "x")
+    assert error(exported_of_group, "a.csv", *both).startswith("--group and --group-column: give one")
+    (tmp_path / "folder").mkdir()
+    for output, what in (
+        ("", "is a folder"),
+        (tmp_path / "folder", "is a folder"),
+        ("/dev/null/x", "cannot be written"),
+    ):
+        assert what in error(exported, "a.png", "--output", output)
     assert "needs the group of each image (g, h); give --group, or" in error(exported_of_group, "a.png")
     assert "--group x: the model does not know this group" in error(exported_of_group, "a.png", "--group", "x")
 
@@ -156,6 +175,88 @@ def test_an_output_that_was_there_stays_whole_where_the_call_is_wrong(exported, 
     run(monkeypatch, capsys, exported, tmp_path / "list.csv", "--output", tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == "earlier"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list.csv", "out.csv"]
+
+
+def test_the_rows_of_a_table_that_cannot_be_used_are_named_and_the_others_predicted(
+    exported, pictures, monkeypatch, capsys
+):
+    # a separator of spreadsheets, blanks, a row too long, one without a path, and what is no path
+    lines = [
+        "path;note",
+        " 日本/é 03.png ;x",
+        "日本/é 01.png;x;y",
+        ";x",
+        '"日本/é 00.png"; ',
+        "a\0b.png;x",
+        "no\tfile;x",
+    ]
+    (pictures / "list.csv").write_text("\n".join(lines), encoding="utf-8")
+    table, said, error = run(monkeypatch, capsys, exported, pictures / "list.csv")
+    assert [row["path"] for row in table] == ["日本/é 03.png", "日本/é 00.png"]
+    assert said.splitlines()[:4] == [
+        f"error: {pictures / 'list.csv'}, line 3: has more or fewer fields than the header",
+        f"error: {pictures / 'list.csv'}, line 4: names no image",
+        "error: a\\x00b.png: is no path of a file",
+        "error: no\\tfile: there is no such file",
+    ]
+    assert error == "4 of 6 images could not be predicted; they are named above"
+
+
+def test_of_a_folder_the_images_are_those_that_a_data_set_would_have(pictures):
+    (pictures / "._é 00.png").write_text("of a Mac")
+    (pictures / "notes.pdf").write_text("no picture")
+    (pictures / ".git").mkdir()
+    (pictures / ".git" / "a.png").write_text("hidden")
+    table = pictures.with_name("folder.csv")
+    pictures.rename(table)
+    found = list(find_images([table], column="path"))
+    assert [one.path.name for one in found] == [f"é {number:02}.png" for number in range(24)]
+
+
+def test_names_that_are_no_text_can_be_told_apart(tmp_path):
+    for byte in (b"\xfe", b"\xff"):
+        (Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + byte + b".png"))).write_bytes(b"")
+    assert [Path(one.name).name for one in find_images([tmp_path], column="path")] == ["\\xfe.png", "\\xff.png"]
+
+
+def test_what_is_no_file_is_written_to_and_stays(exported, pictures, tmp_path, monkeypatch, capsys):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read = []
+    reader = Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")))
+    reader.start()
+    run(monkeypatch, capsys, exported, pictures, "--output", pipe)
+    reader.join()
+    assert len(list(csv.DictReader(io.StringIO(read[0])))) == 24
+    assert pipe.is_fifo()
+
+
+def test_a_pipe_that_closes_early_ends_quietly_and_names_are_utf8(exported, pictures):
+    command = f"'{sys.executable}' -m scripts.predict '{exported}' '{pictures}' | head -n 2"
+    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, shell=True, env=env, capture_output=True, encoding="utf-8")
+    assert "é 00.png" in done.stdout
+    assert "error" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"image_size": 17}, "and its metadata say {'images': [17, 17, 3]"),
+        ({"image_size": 10_000_000}, "image_size is 10000000; it must be at most 1024"),
+        ({"classes": ["a", "b"]}, "'probabilities': [2]}: one of the two was changed"),
+        ({"needs_group": True}, "'group': []"),
+    ],
+)
+def test_a_file_whose_metadata_do_not_fit_it_is_refused(exported, tmp_path, change, what):
+    model = onnx.load(exported / MODEL)
+    (said,) = [one for one in model.metadata_props if one.key == KEY]
+    said.value = json.dumps(json.loads(said.value) | change)
+    onnx.save(model, tmp_path / "changed.onnx")
+    with pytest.raises(UserError) as error:
+        open_model(tmp_path / "changed.onnx", threads=1)
+    assert what in str(error.value)
 
 
 def test_a_folder_without_images_is_named(tmp_path):

@@ -43,3 +43,23 @@ def test_what_a_user_can_mend_is_one_line():
 
     with pytest.raises(SystemExit, match=r"^error: training: epochs is 0; it must be above 0$"):
         run_script(main)
+
+
+def test_a_link_stays_and_leads_to_the_new_content(tmp_path):
+    (tmp_path / "there").mkdir()
+    file, link = tmp_path / "there" / "file.txt", tmp_path / "link.txt"
+    file.write_text("earlier")
+    link.symlink_to(file)
+    write_text(link, "new")
+    assert link.is_symlink()
+    assert file.read_text() == "new"
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path):
+    with pytest.raises(UserError, match="is a folder; name a file to write"):
+        write_text(tmp_path, "new")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with replacing(pipe) as given:
+        assert given == pipe
+    assert pipe.is_fifo()
