@@ -30,7 +30,7 @@ PREFIXES = ("module.", "model.", "backbone.", "net.", "network.", "encoder.", "_
 # where programs keep the weights in a checkpoint, the first that is there
 PLACES = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params", "module")
 # what a checkpoint may have beside the network: classifiers that help to train it, and losses
-BESIDE = ("aux1.", "aux2.", "AuxLogits.", "criterion.", "loss.", "loss_fn.")
+BESIDE = ("aux1.", "aux2.", "AuxLogits.", "criterion.", "loss.", "loss_fn.", "n_averaged")
 # the first byte of what torch.save writes: of a pickle, as long ago, or of a zip file
 PICKLE, ZIP = b"\x80", b"P"
 SHOWN = 3  # names of weights that an error shows
@@ -41,8 +41,8 @@ ADVICE = (
 KINDS = "; give a safetensors file, or one that torch.save wrote of a state dict"
 
 
-def read_weights(path: Path | str) -> dict[str, Tensor]:
-    """Return the weights in a file, by the names that they have there.
+def read_weights(path: Path | str) -> tuple[dict[str, Tensor], list[str]]:
+    """Return the weights in a file, by the names that they have there, and sentences on what was left aside.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
     if not start:
         raise UserError(f"{path}: is empty{KINDS}")
     if start[8:] == b"{":
-        return _read_safetensors(path)
+        return _read_safetensors(path), []
     if start == b"version h":
         raise UserError(
             f"{path}: is a pointer of Git LFS, and not the checkpoint; fetch the file itself by `git lfs pull`"
@@ -84,11 +84,12 @@ def load_weights(path: Path | str, network: Classifier, settings: Network, *, ne
     OSError
         There is no such file, or it cannot be read.
     """
-    own, notes = network.state_dict(), []
+    own = network.state_dict()
     # the name of each weight in torchvision's network, with its name here
     head = settings.layout.head
     names = {head + name.removeprefix("head") if _in_head(name) else name.removeprefix("body."): name for name in own}
-    found = _named_as(path, read_weights(path), names)
+    weights, notes = read_weights(path)
+    found = _named_as(path, weights, names)
     lacking = [name for name in names if name not in found and not name.endswith("num_batches_tracked")]
     if f"{head}.weight" in lacking and (other := _other_head(found, names, network.width)):
         found |= {f"{head}.{part}": found.pop(f"{other}.{part}") for part in ("weight", "bias")}
@@ -98,7 +99,8 @@ def load_weights(path: Path | str, network: Classifier, settings: Network, *, ne
     if new_head and (
         set(of_head) & set(lacking) or any(found[name].shape != own[names[name]].shape for name in of_head)
     ):
-        outputs = len(found[of_head[0]]) if of_head[0] in found else "no"
+        known = of_head[0] in found and found[of_head[0]].ndim == own["head.weight"].ndim
+        outputs = len(found[of_head[0]]) if known else "no"
         notes.append(f"it has {outputs} outputs, and {network.head.out_features} are wanted: the head is made anew")
         found = {name: weight for name, weight in found.items() if name not in of_head}
         lacking = [name for name in lacking if name not in of_head]
@@ -186,7 +188,11 @@ def _read_torch(path: Path) -> object:
 def _require_weights_only(path: Path) -> None:
     """What a zip file holds is weights, and no program."""
     with zipfile.ZipFile(path) as archive:
-        members = archive.namelist()
+        members, changed = archive.namelist(), archive.testzip()
+    if changed:
+        raise UserError(
+            f"{path}: {changed} in it is not as it was written, by its checksum; compare the file with its source"
+        )
     if any(name.endswith("/constants.pkl") for name in members):
         raise UserError(f"{path}: is a TorchScript archive, which is a program and not weights; {ADVICE}")
     if not any(name.endswith("/data.pkl") for name in members):
@@ -198,25 +204,32 @@ def _require_weights_only(path: Path) -> None:
         )
 
 
-def _find_weights(path: Path, content: object) -> dict[str, Tensor]:
-    """The weights in what a file holds, however deep they lie."""
+def _find_weights(path: Path, content: object) -> tuple[dict[str, Tensor], list[str]]:
+    """The weights in what a file holds, however deep they lie, and what else could be meant."""
     where = content
+    notes: list[str] = []
     while isinstance(where, Mapping):
         inside = {name: value for name, value in where.items() if isinstance(value, Mapping) and _has_weights(value)}
         named = next((name for name in PLACES if name in inside), None)
         tensors = {str(name): value for name, value in where.items() if isinstance(value, Tensor)}
         if named is None and tensors:
-            return tensors
+            return tensors, notes
         if named is None and len(inside) != 1:
             break
         where = inside[named] if named is not None else next(iter(inside.values()))
+        if others := [name for name in inside if name != named and len(inside[name]) == len(where) and named]:
+            notes.append(f"it has {named} and {_listed(others)}, of which {named} is taken")
     shown = _listed(list(map(str, where))) if isinstance(where, Mapping) and where else type(where).__name__
     raise UserError(f"{path}: holds {shown}, and no weights among it that are to be found; {ADVICE}")
 
 
-def _has_weights(values: Mapping) -> bool:
+def _has_weights(values: Mapping, within: tuple[int, ...] = ()) -> bool:
+    # a dictionary may hold itself
+    within = (*within, id(values))
     return any(
-        isinstance(value, Tensor) or (isinstance(value, Mapping) and _has_weights(value)) for value in values.values()
+        isinstance(value, Tensor)
+        or (isinstance(value, Mapping) and id(value) not in within and _has_weights(value, within))
+        for value in values.values()
     )
 
 
@@ -226,8 +239,9 @@ def _named_as(path: Path | str, weights: Mapping[str, Tensor], names: Mapping[st
     given: dict[str, str] = {}
     here = {own: name for name, own in names.items()}
     whole = here.keys() <= weights.keys()
+    common = "" if whole else _common_prefix(weights, names)
     for name, weight in weights.items():
-        plain = here.get(name, name) if whole else _without_prefixes(name, names)
+        plain = here.get(name, name) if whole else _without_prefixes(name.removeprefix(common), names)
         if plain in found:
             raise UserError(
                 f"{path}: holds {given[plain]} and {name}, which would be one weight of the network; save the one that "
@@ -235,6 +249,13 @@ def _named_as(path: Path | str, weights: Mapping[str, Tensor], names: Mapping[st
             )
         found[plain], given[plain] = weight, name
     return found
+
+
+def _common_prefix(weights: Collection[str], names: Mapping[str, str]) -> str:
+    """What stands before the names of all weights of the network but its head; nothing where that is not there."""
+    needed = [name for name, own in names.items() if not _in_head(own) and not name.endswith("num_batches_tracked")]
+    prefixes = [name.removesuffix(needed[0]) for name in weights if name.endswith(needed[0])]
+    return next((prefix for prefix in prefixes if all(prefix + name in weights for name in needed)), "")
 
 
 def _without_prefixes(name: str, names: Collection[str]) -> str:
@@ -274,7 +295,7 @@ def _require_fit(
     of_head = [name for name, here in names.items() if _in_head(here)]
     others = {name: weight for name, weight in found.items() if name in names}
     wrong = [name for name, weight in others.items() if weight.shape != own[names[name]].shape]
-    if wrong and set(wrong) <= set(of_head):
+    if wrong and set(wrong) <= set(of_head) and all(found[name].ndim == own[names[name]].ndim for name in wrong):
         wanted = own["head.weight"]
         raise UserError(
             f"{path}: the model has {len(found[wrong[0]])} outputs, and the data set {len(wanted)} classes; give a "
@@ -287,10 +308,19 @@ def _require_fit(
             f"{path}: does not hold the network {settings.kind}{stem}: it has {_listed(shapes)}; name the network that "
             "it holds"
         )
+    numbers = {name: weight for name, weight in others.items() if own[names[name]].is_floating_point()}
     if quantised := [name for name, weight in others.items() if weight.is_quantized]:
         raise UserError(f"{path}: {_listed(quantised)} are quantised; give the weights of before, as floats")
-    if broken := [name for name, weight in others.items() if not torch.isfinite(weight).all()]:
+    if strange := [name for name, weight in others.items() if weight.layout != torch.strided or weight.is_meta]:
+        raise UserError(f"{path}: {_listed(strange)} are no dense tensors; give the weights as such")
+    if other := [name for name, weight in numbers.items() if not weight.is_floating_point()]:
+        raise UserError(f"{path}: {_listed(other)} are no real floating-point numbers; give the weights as such")
+    # as the network will have them: in float32 a large number of float64 is infinite
+    numbers = {name: weight.to(own[names[name]].dtype) for name, weight in numbers.items()}
+    if broken := [name for name, weight in numbers.items() if not torch.isfinite(weight).all()]:
         raise UserError(f"{path}: {_listed(broken)} are not finite, so that the model predicts nothing; give another")
+    if negative := [name for name, weight in numbers.items() if name.endswith("running_var") and (weight < 0).any()]:
+        raise UserError(f"{path}: {_listed(negative)} are variances below zero; give another checkpoint")
 
 
 def _in_head(name: str) -> bool:

@@ -84,6 +84,8 @@ Number = Annotated[float, BeforeValidator(_as_float), READ_NUMBER]
 Positive = Annotated[float, Field(gt=0), BeforeValidator(_as_float), READ_NUMBER]
 Flag = Annotated[bool, _reading(lambda text: {"true": True, "false": False}[text.lower()])]
 Text = Annotated[str, Strict()]
+# the name of a class, which YAML takes for a number where it looks like one
+Label = Annotated[str, Strict(), BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 # where null is allowed; Snakemake's `--config` gives it as text
 OrNull = _reading(lambda text: {"null": None}[text])
 # names become folders and, in commands, arguments: none begins with a dash

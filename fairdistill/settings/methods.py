@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import AtLeastOne, Flag, Name, Number, OrNull, Settings, Text, Whole
+from fairdistill.settings.base import AtLeastOne, Flag, Label, Name, Number, OrNull, Settings, Text, Whole
 from fairdistill.settings.preprocess import Preprocess
 
 TEACHER = "teacher"
@@ -616,7 +616,7 @@ class Imported(Method):
         description="How the model expects its images (see below); `null` gives it the images as the data set "
         "normalises them.",
     )
-    classes: Annotated[AtLeastOne[Text] | None, OrNull] = Field(
+    classes: Annotated[AtLeastOne[Label] | None, OrNull] = Field(
         None,
         description="The names of the model's outputs, in their order, which are the classes of the data set in any "
         "order; `null` takes them for the classes in the data set's order.",
@@ -652,7 +652,9 @@ AnyMethod = Annotated[
 
 def _read_teacher(value: object) -> object:
     """A teacher with a checkpoint is imported, whatever kind config/config.yaml, which it is merged with, names."""
-    return {**value, "kind": "imported"} if isinstance(value, dict) and value.get("checkpoint") else value
+    if not isinstance(value, dict) or value.get("checkpoint") in (None, "null"):
+        return value
+    return {**value, "kind": "imported"}
 
 
 Teacher = Annotated[Erm | Imported, Field(discriminator="kind"), BeforeValidator(_read_teacher)]

@@ -1,14 +1,18 @@
 """How a network that was trained elsewhere expects its images."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from fairdistill.settings.base import READ_WHOLE, Number, OrNull, Positive, Settings
 from fairdistill.settings.data import LARGEST
 
 # of ImageNet's training images, as all networks of torchvision that were trained on them expect
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+# pixels of 0 to 255 are divided by 1/255
+SMALLEST_STD = 0.001
 
 
 class Preprocess(Settings):
@@ -31,3 +35,10 @@ class Preprocess(Settings):
     interpolation: Literal["bilinear", "bicubic", "nearest"] = Field(
         "bilinear", description="How the image is resized."
     )
+
+    @model_validator(mode="after")
+    def _on_the_scale(self) -> Self:
+        if any(not 0 <= value <= 1 for value in self.mean) or any(not SMALLEST_STD <= value <= 1 for value in self.std):
+            what = "has a mean or standard deviation beyond the scale 0 to 1; divide those of pixels of 0 to 255 by 255"
+            raise PydanticCustomError("scale", what)
+        return self

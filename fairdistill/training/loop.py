@@ -241,6 +241,11 @@ def train(
     probabilities = probabilities or {split: predict(network, method, images[split]) for split in SPLITS}
     found = {split: values.cpu().numpy() for split, values in probabilities.items()}
     if not all(np.isfinite(values).all() for values in found.values()):
+        if not plan:
+            raise UserError(
+                "predictions of the model, which is not trained here, are not finite; look at its weights, and at "
+                "how it expects its images (preprocess)"
+            )
         raise _diverged(len(plan), "weights", "not finite")
     # the generator of an epoch after the last
     rng = streams.epoch(len(plan))

@@ -304,3 +304,84 @@ def test_the_project_s_own_reader_calls_no_file_damaged(tmp_path):
         assert reason in str(error.value)
         assert "is imported first (docs/own_teacher.md)" in str(error.value)
         assert not re.search("damaged|delete", str(error.value))
+
+
+def of(state, name, change):
+    """The state with one weight changed."""
+    return state | {name: change(state[name])}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "what"),
+    [
+        ("fc.weight", torch.Tensor.to_sparse, "fc.weight are no dense tensors"),
+        ("fc.weight", torch.Tensor.to_sparse_csr, "fc.weight are no dense tensors"),
+        ("fc.weight", lambda weight: weight.to("meta"), "fc.weight are no dense tensors"),
+        ("fc.weight", lambda weight: weight.to(torch.int8), "fc.weight are no real floating-point numbers"),
+        ("fc.weight", lambda weight: weight.to(torch.complex64), "fc.weight are no real floating-point numbers"),
+        ("fc.weight", lambda weight: weight.double() * 1e300, "fc.weight are not finite"),
+        ("conv5.1.running_var", torch.Tensor.neg, "conv5.1.running_var are variances below zero"),
+        (
+            "fc.weight",
+            lambda weight: weight[0, 0],
+            f"does not hold the network {KIND} with this stem: it has fc.weight of a",
+        ),
+        (
+            "fc.weight",
+            lambda weight: weight[0],
+            f"does not hold the network {KIND} with this stem: it has fc.weight of 10",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
+def test_weights_that_are_no_plain_numbers_are_refused(state, tmp_path, name, change, what):
+    torch.save(of(state, name, change), tmp_path / "model.pth")
+    assert refused(tmp_path / "model.pth").startswith(what)
+
+
+def test_weights_of_eight_bits_are_numbers(state, theirs, tmp_path):
+    torch.save(
+        {name: v.to(torch.float8_e5m2) if v.is_floating_point() else v for name, v in state.items()}, tmp_path / "m"
+    )
+    network, notes = loaded(tmp_path / "m")
+    assert notes == []
+    assert torch.equal(network.head.weight, state["fc.weight"].to(torch.float8_e5m2).float())
+
+
+def test_a_file_that_changed_after_it_was_written_is_refused(state, tmp_path):
+    path = tmp_path / "model.pth"
+    torch.save(state, path)
+    content = bytearray(path.read_bytes())
+    place = bytes(content).index(state["fc.weight"].numpy().tobytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    assert re.match(r"model/data/\d+ in it is not as it was written, by its checksum; compare", refused(path))
+
+
+def test_of_two_sets_of_weights_the_one_that_is_left_aside_is_said(state, theirs, tmp_path):
+    other = {name: torch.zeros_like(value) for name, value in state.items()}
+    torch.save({"state_dict": state, "state_dict_ema": other, "optimizer": {"step": torch.ones(1)}}, tmp_path / "m.pth")
+    network, notes = loaded(tmp_path / "m.pth")
+    assert notes == ["it has state_dict and state_dict_ema, of which state_dict is taken"]
+    assert torch.equal(network(IMAGES).logits, theirs(IMAGES))
+
+
+def test_averaged_weights_of_torch_are_read(theirs, tmp_path):
+    torch.save(torch.optim.swa_utils.AveragedModel(theirs).state_dict(), tmp_path / "model.pth")
+    network, notes = loaded(tmp_path / "model.pth")
+    assert notes == ["it has n_averaged beside the network, which are left out"]
+    assert torch.equal(network(IMAGES).logits, theirs(IMAGES))
+
+
+def test_a_prefix_of_any_name_before_all_weights_is_taken_off(state, theirs, tmp_path):
+    torch.save({f"wrapped.trunk.{name}": value for name, value in state.items()}, tmp_path / "model.pth")
+    network, notes = loaded(tmp_path / "model.pth")
+    assert notes == []
+    assert torch.equal(network(IMAGES).logits, theirs(IMAGES))
+
+
+def test_a_dictionary_that_holds_itself_is_no_loop(tmp_path):
+    content = {"epoch": 1}
+    content["itself"] = content
+    torch.save(content, tmp_path / "model.pth")
+    assert "and no weights among it that are to be found" in refused(tmp_path / "model.pth")

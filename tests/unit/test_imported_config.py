@@ -92,6 +92,14 @@ def test_weights_of_a_network_are_those_that_its_trainings_start_from():
             {"teacher": {**CHECKPOINT, "preprocess": {"mean": [0.5]}}},
             "teacher.preprocess.mean is [0.5]; it must have 3 values",
         ),
+        ({"teacher": {"checkpoint": ""}}, "teacher lacks the key 'checkpoint', the file that the model is read from"),
+        *(
+            (
+                {"teacher": {**CHECKPOINT, "preprocess": wrong}},
+                "teacher.preprocess has a mean or standard deviation beyond",
+            )
+            for wrong in ({"mean": [123.7, 116.3, 103.5]}, {"std": [58.4, 57.1, 57.4]}, {"std": [1e-45] * 3})
+        ),
         (
             {"teacher": {**CHECKPOINT, "preprocess": {"std": [0, 1, 1]}}},
             "teacher.preprocess.std.0 is 0; it must be above 0",
@@ -166,3 +174,7 @@ def test_what_a_further_grid_has_is_exported_by_its_name():
     assert exported(complete(config)) == {("small", "mfd")}
     assert exported(complete({**config, "export": {"methods": ["kd"]}})) == {("vit", "kd")}
     assert all(grid["seed"] == [0] for grid in complete(config).exported)
+
+
+def test_names_of_classes_may_look_like_numbers():
+    assert with_teacher({**CHECKPOINT, "classes": [3, 1, "2"]}).teacher.classes == ["3", "1", "2"]
