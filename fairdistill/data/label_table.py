@@ -5,18 +5,14 @@ those of a CSV by the line of the file that they begin in, from 1, as an editor 
 of a Parquet file from 1.
 """
 
-import csv
-import difflib
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from fairdistill.runtime.csv_table import read_csv, require_columns
 from fairdistill.runtime.errors import UserError
-
-SEPARATORS = (",", ";", "\t")
 
 
 class LabelTable(NamedTuple):
@@ -46,28 +42,31 @@ def read_label_table(path: Path, columns: Sequence[str]) -> LabelTable:
         The file is missing, empty, damaged or in another encoding, or lacks a column; the message names those that it
         has.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file; name the table with the classes and groups of the images")
-    read = _read_parquet if path.suffix.lower() in (".parquet", ".pq") else _read_csv
-    table = read(path, columns)
-    if table.values.empty and not table.ragged:
-        raise UserError(f"{path}: has no row below the names of its columns; give each image a row")
-    return table
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return _read_parquet(path, columns)
+    rows = read_csv(path, columns)
+    whole = {row.line: row.values for row in rows if row.values is not None}
+    values = pd.DataFrame(list(whole.values()), index=list(whole), columns=list(columns), dtype=object)
+    return LabelTable(values, "line", [row.line for row in rows if row.values is None])
 
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> LabelTable:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file; name the table that has a row for each image")
     try:
         with pq.ParquetFile(path) as file:
             # those of a nested column have no name of their own at the top
-            _require_columns(path, columns, file.schema_arrow.names)
+            require_columns(path, columns, file.schema_arrow.names)
             table = file.read(columns=list(columns)).to_pandas()
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UserError(f"{path}: not readable as Parquet ({' '.join(str(error).split())}); write it anew") from error
+    if table.empty:
+        raise UserError(f"{path}: has no row; give each image a row")
     values = pd.DataFrame({name: [_as_text(value) for value in table[name]] for name in columns}, dtype=object)
     values.index = pd.RangeIndex(1, len(values) + 1)
     return LabelTable(values, "row", [])
@@ -81,61 +80,3 @@ def _as_text(value: object) -> str:
             # whole numbers of which one is missing
             value = int(value)
     return str(value).strip()
-
-
-def _read_csv(path: Path, columns: Sequence[str]) -> LabelTable:
-    records = _records(path)
-    _, header = next(records, (1, []))
-    header = [name.strip() for name in header]
-    if not any(header):
-        raise UserError(f"{path}: line 1 names no columns; a table begins with the names of its columns")
-    _require_columns(path, columns, header)
-    places = [header.index(name) for name in columns]
-    numbers, rows, ragged = [], [], []
-    for number, record in records:
-        if len(record) != len(header):
-            ragged.append(number)
-        else:
-            numbers.append(number)
-            rows.append([record[place].strip() for place in places])
-    return LabelTable(pd.DataFrame(rows, index=numbers, columns=list(columns), dtype=object), "line", ragged)
-
-
-def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the fields of each row that is not blank, and the number of the line that it begins in."""
-    content = path.read_bytes()
-    try:
-        # spreadsheets put a mark before the first column
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise UserError(
-            f"{path}: line {line} is not UTF-8 (it has the byte 0x{content[error.start]:02x}); save the table as UTF-8"
-        ) from error
-    separator = _separator(path, text.partition("\n")[0])
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    begins = 1
-    try:
-        for record in reader:
-            if any(field.strip() for field in record):
-                yield begins, record
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(
-            f"{path}: line {begins} is not readable as CSV ({error}); mend it, or write the table anew"
-        ) from None
-
-
-def _separator(path: Path, header: str) -> str:
-    """The character between the columns: of a TSV the tabulator, and else the one that the header has most of."""
-    return "\t" if path.suffix.lower() in (".tsv", ".tab") else max(SEPARATORS, key=header.count)
-
-
-def _require_columns(path: Path, columns: Sequence[str], known: Sequence[str]) -> None:
-    for name in columns:
-        if list(known).count(name) > 1:
-            raise UserError(f"{path}: has two columns {name!r}; rename one of them")
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}? It" if close else "it"
-            raise UserError(f"{path}: has no column {name!r}; {hint} has {', '.join(map(repr, known))}")

@@ -1,6 +1,7 @@
 """Errors that a user can mend: one clear line and exit status 1, without a traceback."""
 
 import sys
+import unicodedata
 from collections.abc import Callable
 
 
@@ -8,9 +9,20 @@ class UserError(Exception):
     """Bad input. The message says what is wrong, where, and what to do, in one line."""
 
 
+def printable(text: str) -> str:
+    """Text in one line of UTF-8: line breaks, control characters and bytes that are no text become escapes as `\\n`.
+
+    The names of files may hold all of them.
+    """
+    escaped = ("Cc", "Cs", "Zl", "Zp")
+    return "".join(
+        one.encode("unicode_escape").decode() if unicodedata.category(one) in escaped else one for one in text
+    )
+
+
 def run_script(main: Callable[[], None]) -> None:
     """Call a script's `main`; turn what the user can mend into one line on stderr and exit status 1."""
     try:
         main()
     except (UserError, OSError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")

@@ -49,6 +49,11 @@ _DAMAGED = (
 )
 
 
+def endings() -> frozenset[str]:
+    """How the names of pictures end that are read here: in lower case, with the dot."""
+    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in FORMATS)
+
+
 class UndecodableError(Exception):
     """A file that is no picture, or a damaged one; the message says what is wrong with it."""
 
