@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairdistill.data.problems import Problems
-from fairdistill.runtime.pictures import is_picture
+from fairdistill.runtime.pictures import endings
 from fairdistill.settings.data import Folder
 
 SPLIT_NAMES = {
@@ -27,8 +27,13 @@ def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
     # the same letters may be written in several ways in Unicode
     composed = _once((unicodedata.normalize("NFC", name), name) for name in files)
     # tables may leave the extension out
-    pictures = ((name, PurePosixPath(name)) for name in composed)
-    stems = _once((name.removesuffix(path.suffix), composed[name]) for name, path in pictures if is_picture(path))
+    of_pictures = endings()
+    ending = {name: PurePosixPath(name).suffix for name in composed}
+    stems = _once(
+        (name.removesuffix(ending[name]), path)
+        for name, path in composed.items()
+        if ending[name].lower() in of_pictures
+    )
     within = images.absolute().as_posix()
 
     def find(value: str) -> str | None:
@@ -41,7 +46,8 @@ def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
             if name in known:
                 return name
             name = unicodedata.normalize("NFC", name)
-            if found := composed.get(name) or (None if is_picture(PurePosixPath(name)) else stems.get(name)):
+            whole = PurePosixPath(name).suffix.lower() in of_pictures
+            if found := composed.get(name) or (None if whole else stems.get(name)):
                 return found
         return None
 

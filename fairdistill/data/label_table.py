@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from fairdistill.runtime.csv_tables import read_csv, require_columns
+from fairdistill.runtime.csv_table import read_csv, require_columns, require_file
 from fairdistill.runtime.errors import UserError
 
 # what spreadsheets and programs write for a value that is not there
@@ -48,20 +48,19 @@ def read_label_table(path: Path, columns: Sequence[str]) -> LabelTable:
         The file is missing, empty, damaged or in another encoding, or lacks a column; the message names those that it
         has.
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "there is no such file"
-        raise UserError(f"{path}: {what}; name the table with the classes and groups of the images")
-    read = _read_parquet if path.suffix.lower() in (".parquet", ".pq") else _read_csv
-    table = read(path, columns)
-    if table.values.empty and not table.ragged:
-        raise UserError(f"{path}: has no row below the names of its columns; give each image a row")
-    return table
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return _read_parquet(path, columns)
+    rows = read_csv(path, columns)
+    whole = {row.line: [_present(value) for value in row.values] for row in rows if row.values is not None}
+    values = pd.DataFrame(list(whole.values()), index=list(whole), columns=list(columns), dtype=object)
+    return LabelTable(values, "line", [row.line for row in rows if row.values is None])
 
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> LabelTable:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    require_file(path)
     try:
         with pq.ParquetFile(path) as file:
             # those of a nested column have no name of their own at the top
@@ -71,6 +70,8 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> LabelTable:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UserError(f"{path}: not readable as Parquet ({' '.join(str(error).split())}); write it anew") from error
+    if not len(table):
+        raise UserError(f"{path}: has no row; give each image a row")
     for name in columns:
         if pa.types.is_nested(table.schema.field(name).type):
             raise UserError(f"{path}: the column {name!r} has several values in a row; write one of them in each")
@@ -96,11 +97,3 @@ def _as_text(path: Path, column: str, value: object) -> str:
 def _present(text: str) -> str:
     text = text.strip()
     return "" if text in MISSING else text
-
-
-def _read_csv(path: Path, columns: Sequence[str]) -> LabelTable:
-    rows = dict(read_csv(path, columns))
-    ragged = [line for line, values in rows.items() if values is None]
-    whole = {line: [_present(value) for value in values] for line, values in rows.items() if values is not None}
-    table = pd.DataFrame(list(whole.values()), index=list(whole), columns=list(columns), dtype=object)
-    return LabelTable(table, "line", ragged)

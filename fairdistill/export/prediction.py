@@ -15,12 +15,12 @@ from fairdistill.export.files import MODEL
 from fairdistill.export.pictures import read_picture
 from fairdistill.export.preprocessor import Preprocessor
 from fairdistill.export.sessions import ExportedModel
-from fairdistill.runtime.csv_tables import read_csv
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.csv_table import TABULATED, read_csv
+from fairdistill.runtime.errors import printable
 from fairdistill.runtime.folders import files_in
-from fairdistill.runtime.pictures import UndecodableError, is_picture
+from fairdistill.runtime.pictures import UndecodableError, endings
 
-TABLES = (".csv", ".tsv")
+TABLES = (".csv", *TABULATED)
 
 
 class Item(NamedTuple):
@@ -31,7 +31,7 @@ class Item(NamedTuple):
     path
         Where it is.
     name
-        Its path as the user wrote it, or as the folder that the user named has it.
+        Its path as the user wrote it, or as the folder that the user named has it; see `printable`.
     group
         The name of its group, if the user gave one.
     """
@@ -64,61 +64,61 @@ def open_model(path: Path, *, threads: int) -> ExportedModel:
     return ExportedModel(path / MODEL if path.is_dir() else path, threads=threads)
 
 
-def find_images(places: Iterable[Path], *, column: str, group_column: str | None = None) -> Iterator[Item | Failure]:
-    """Yield the images of folders, with those in folders inside of them, of tables, and single files.
+def is_table(place: Path) -> bool:
+    """Whether a place that the user names is a table of paths."""
+    return place.suffix.lower() in TABLES and not os.path.isdir(place)
 
-    What is found in a folder is what a data set of it would have: see `files_in` and `is_picture`.
+
+def find_images(
+    places: Iterable[Path], *, column: str = "path", group_column: str | None = None, group: str | None = None
+) -> Iterator[Item | Failure]:
+    """Yield the images of folders, with those in folders inside of them, of tables, and single files.
 
     Parameters
     ----------
     places
-        Folders; `.csv` and `.tsv` files, as `read_csv` reads them; images.
+        Folders, in which files are images whose names end as those of images do; tables, whose names end in `TABLES`;
+        images.
     column
         The column of a table with the paths, which start at the folder of the table.
     group_column
         The column of a table with the names of the groups.
+    group
+        The name of the group of all images, where no column has it.
 
     Raises
     ------
     UserError
-        A table is not there or not readable, has no row, or lacks the column.
+        A table is not readable, or lacks the column.
+    OSError
+        A folder cannot be read.
     """
     for place in places:
         if is_table(place):
-            yield from _read_table(place, column, group_column)
-        elif place.is_dir():
-            files = [place / name for name in sorted(files_in(place)) if is_picture(Path(name))]
-            if not files:
-                yield Failure(str(place), "no file in this folder ends as an image does, such as in .jpg or .png")
-            yield from (Item(path, _printable(path)) for path in files)
+            yield from _in_table(place, column, group_column, group)
+        elif os.path.isdir(place):
+            yield from _in_folder(place, group)
         else:
-            yield Item(place, _printable(place))
+            yield Item(place, printable(str(place)), group)
 
 
-def is_table(place: Path) -> bool:
-    """Whether it is taken for a table of images."""
-    return place.suffix.lower() in TABLES and not place.is_dir()
-
-
-def _printable(path: Path) -> str:
-    """A path as text; bytes of it that are none are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _read_table(table: Path, column: str, group_column: str | None) -> Iterator[Item | Failure]:
-    if not table.is_file():
-        raise UserError(f"{table}: there is no such file; give a table of images, images or folders")
-    rows = list(read_csv(table, [column, group_column or column]))
-    if not rows:
-        raise UserError(f"{table}: has no row below the names of its columns; give each image a row")
-    for line, values in rows:
-        if values is None:
-            yield Failure(f"{table}, line {line}", "has more or fewer fields than the header")
-        elif not values[0]:
-            yield Failure(f"{table}, line {line}", "names no image")
+def _in_table(table: Path, column: str, group_column: str | None, group: str | None) -> Iterator[Item | Failure]:
+    columns = [column] if group_column is None else [column, group_column]
+    for line, values in read_csv(table, columns):
+        if values is None or not values[0]:
+            what = "more or fewer fields than the header" if values is None else "no path"
+            yield Failure(printable(f"{table}: line {line}"), f"has {what}")
         else:
             # an absolute path stays as it is
-            yield Item(table.parent / values[0], values[0], values[1] if group_column else None)
+            yield Item(table.parent / values[0], printable(values[0]), values[1] if group_column else group)
+
+
+def _in_folder(folder: Path, group: str | None) -> Iterator[Item | Failure]:
+    known = endings()
+    files = sorted(name for name in files_in(folder) if Path(name).suffix.lower() in known)
+    if not files:
+        yield Failure(printable(str(folder)), "no file in this folder ends as an image does, such as in .jpg or .png")
+    yield from (Item(folder / name, printable(str(folder / name)), group) for name in files)
 
 
 def predict_images(
@@ -127,7 +127,6 @@ def predict_images(
     *,
     batch_size: int,
     workers: int,
-    group: str | None = None,
 ) -> Iterator[Prediction | Failure]:
     """Yield the prediction of each image, or why there is none, in the order of the images.
 
@@ -142,8 +141,6 @@ def predict_images(
         Images that the model predicts at a time.
     workers
         Threads that decode.
-    group
-        The name of the group of all images, for a model that needs it; None where tables have it.
     """
     items = iter(items)
     waiting: deque[tuple[Item | Failure, Future[Read]]] = deque()
@@ -151,7 +148,7 @@ def predict_images(
 
         def submit(number: int) -> None:
             for item in islice(items, number):
-                waiting.append((item, pool.submit(_read, item, model.preprocessor, group)))
+                waiting.append((item, pool.submit(_read, item, model.preprocessor)))
 
         # two batches ahead of the model
         submit(3 * batch_size)
@@ -172,24 +169,24 @@ def _predict_batch(model: ExportedModel, names: Sequence[str], read: Sequence[Re
         yield one if isinstance(one, Failure) else Prediction(name, next(probabilities))
 
 
-def _read(item: Item | Failure, preprocessor: Preprocessor, group: str | None) -> Read:
+def _read(item: Item | Failure, preprocessor: Preprocessor) -> Read:
     if isinstance(item, Failure):
         return item
     code = 0
     if preprocessor.needs_group:
-        name = group or item.group
-        if name not in preprocessor.groups:
+        if item.group not in preprocessor.groups:
+            what = f"its group is {item.group!r}" if item.group else "it has no group"
             known = ", ".join(preprocessor.groups)
-            had = "it has no group" if name is None else f"its group is {name!r}"
-            return Failure(item.name, f"{had}, and the model knows {known}; give --group or a column")
-        code = preprocessor.groups.index(name)
+            return Failure(item.name, f"{what}, and the model knows {known}; give --group or a --group-column")
+        code = preprocessor.groups.index(item.group)
     try:
         return read_picture(item.path, preprocessor), code
     except FileNotFoundError:
         return Failure(item.name, "there is no such file")
-    except ValueError:
-        return Failure(item.name, "is no path of a file")
     except UndecodableError as error:
-        return Failure(item.name, f"not an image that can be decoded ({error})")
+        return Failure(item.name, f"not an image that can be decoded ({printable(str(error))})")
     except OSError as error:
         return Failure(item.name, f"cannot be read ({error.strerror})")
+    except ValueError as error:
+        # a character that no path can have
+        return Failure(item.name, f"is no name of a file ({error})")

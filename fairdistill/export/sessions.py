@@ -1,5 +1,6 @@
 """Exported models, run by onnxruntime on the CPU."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ class ExportedModel:
         Raises
         ------
         UserError
-            There is no such file, or it is another.
+            There is no such file, it is another, or its metadata do not fit its graph.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -44,15 +45,12 @@ class ExportedModel:
         if text is None:
             raise UserError(f"{path}: does not say how images become its input; export a model with this project")
         self.preprocessor: Preprocessor = read(text, where=f"{path}: its metadata")
-        size = self.preprocessor.network_sees
-        said = {IMAGES: [size, size, 3]} | ({GROUP: []} if self.preprocessor.needs_group else {})
-        said[PROBABILITIES] = [len(self.preprocessor.classes)]
-        # the first dimension is the batch
-        found = {one.name: one.shape[1:] for one in [*self.session.get_inputs(), *self.session.get_outputs()]}
-        if found != said:
+        found = [_described(values) for values in (self.session.get_inputs(), self.session.get_outputs())]
+        if found != (wanted := _expected(self.preprocessor)):
             raise UserError(
-                f"{path}: takes and gives {found}, and its metadata say {said}: one of the two was changed; export the "
-                "model again"
+                f"{path}: its metadata do not fit its graph, which takes {' and '.join(found[0])} and gives "
+                f"{' and '.join(found[1])} in place of {' and '.join(wanted[0])} and {' and '.join(wanted[1])}; export "
+                "the model again"
             )
 
     def predict(self, images: NDArray[np.uint8], group: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
@@ -60,3 +58,19 @@ class ExportedModel:
         inputs = {IMAGES: images} | ({GROUP: group} if self.preprocessor.needs_group else {})
         (probabilities,) = self.session.run([PROBABILITIES], inputs)
         return probabilities
+
+
+def _described(values: Iterable[onnxruntime.NodeArg]) -> list[str]:
+    """Name, type and shape of each input or output; a dimension of any size is a *."""
+
+    def shape(value: onnxruntime.NodeArg) -> str:
+        return ", ".join(str(n) if isinstance(n, int) else "*" for n in value.shape)
+
+    return [f"{value.name}: {value.type} [{shape(value)}]" for value in values]
+
+
+def _expected(facts: Preprocessor) -> list[list[str]]:
+    """The inputs and outputs that a graph has to have, as `_described` gives those that it has."""
+    size, classes = facts.network_sees, len(facts.classes)
+    inputs = [f"{IMAGES}: tensor(uint8) [*, {size}, {size}, 3]"] + [f"{GROUP}: tensor(int64) [*]"] * facts.needs_group
+    return [inputs, [f"{PROBABILITIES}: tensor(float) [*, {classes}]"]]

@@ -1,7 +1,7 @@
 """Errors that a user can mend: one clear line and exit status 1, without a traceback."""
 
-import os
 import sys
+import unicodedata
 from collections.abc import Callable
 
 
@@ -10,17 +10,19 @@ class UserError(Exception):
 
 
 def printable(text: str) -> str:
-    """Return a name of a file, or a value of a table, as an error shows it: in one line, whatever it holds."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    """Text in one line of UTF-8: line breaks, control characters and bytes that are no text become escapes as `\\n`.
+
+    The names of files may hold all of them.
+    """
+    escaped = ("Cc", "Cs", "Zl", "Zp")
+    return "".join(
+        one.encode("unicode_escape").decode() if unicodedata.category(one) in escaped else one for one in text
+    )
 
 
 def run_script(main: Callable[[], None]) -> None:
     """Call a script's `main`; turn what the user can mend into one line on stderr and exit status 1."""
     try:
         main()
-    except BrokenPipeError:
-        # whoever read the output has seen enough of it; what Python still has to say of it goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except (UserError, OSError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")

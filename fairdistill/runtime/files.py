@@ -16,20 +16,33 @@ from fairdistill.runtime.errors import UserError
 def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary sibling of `path` to write to; rename it over `path` on success, remove it on failure.
 
-    The earlier file stays whole until the new one is complete and on disk. A link stays one: the file that it leads to
-    is replaced. What is no file, such as a pipe or a device, stays in its place: it is itself yielded, for writing.
+    The earlier file stays whole until the new one is complete and on disk. A link stays a link, and the file that it
+    leads to is replaced. What is neither a file nor a folder, such as a pipe or a terminal, is itself yielded: of these
+    nothing can be kept, and they must never be replaced by a file.
 
     Raises
     ------
     UserError
-        `path` is a folder.
+        There is a folder of this name.
     """
-    path = Path(os.path.realpath(path))
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; name a file to write")
-    if path.exists() and not path.is_file():
-        yield path
-        return
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise UserError(f"{path}: is a folder; name a file")
+        if path.exists() and not path.is_file():
+            yield path
+            return
+        with _sibling(Path(os.path.realpath(path)) if path.is_symlink() else path) as partial:
+            yield partial
+    except OSError as error:
+        # the error of a full disk does not name the file
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextmanager
+def _sibling(path: Path) -> Iterator[Path]:
+    """What `replacing` does of a path that is a file, or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -38,10 +51,6 @@ def replacing(path: Path | str) -> Iterator[Path]:
         with open(partial, "rb") as written:
             os.fsync(written.fileno())
         os.replace(partial, path)
-    except OSError as error:
-        # the error of a full disk does not name the file
-        error.filename = error.filename or str(path)
-        raise
     finally:
         partial.unlink(missing_ok=True)
 

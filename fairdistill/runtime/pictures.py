@@ -11,7 +11,6 @@ Only formats of photographs and drawings are read: others, such as EPS, would st
 import struct
 from contextlib import nullcontext
 from io import BytesIO
-from pathlib import PurePath
 from threading import Lock
 from typing import Literal
 
@@ -50,9 +49,9 @@ _DAMAGED = (
 )
 
 
-def is_picture(path: PurePath) -> bool:
-    """Whether the ending of a path is one of those of `FORMATS`."""
-    return Image.registered_extensions().get(path.suffix.lower()) in FORMATS
+def endings() -> frozenset[str]:
+    """How the names of pictures end that are read here: in lower case, with the dot."""
+    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in FORMATS)
 
 
 class UndecodableError(Exception):

@@ -19,6 +19,8 @@ PROJECT = ("fairdistill", "scripts")
 # through the values of the settings, and those are recorded and compared by themselves. (Attributes of a class that are
 # no settings, such as the names of a network's layers, belong to the module that implements it, and change with it.)
 NEUTRAL = ("fairdistill.runtime", "fairdistill.settings")
+# The modules of these packages that decide what a data set of the user's own files holds.
+COUNTED = ("fairdistill.runtime.csv_table", "fairdistill.runtime.pictures")
 PACKAGES = (
     "torch",
     "torchvision",
@@ -57,10 +59,15 @@ def code_version(*modules: str) -> str:
     """
     digest = hashlib.sha256()
     for module in sorted(project_modules(modules)):
-        if module.startswith(NEUTRAL):
+        if is_neutral(module):
             continue
         digest.update(f"{module}\n{_logic(module)}\n".encode())
     return digest.hexdigest()[:12]
+
+
+def is_neutral(module: str) -> bool:
+    """Whether a change in a project module alters no result."""
+    return module.startswith(NEUTRAL) and module not in COUNTED
 
 
 def project_modules(modules: Iterable[str]) -> set[str]:

@@ -1,8 +1,9 @@
 """What a checkpoint says of its model beside the network: with it, the file alone is enough to predict."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from fairdistill.settings.base import AtLeastOne, Settings, Text
 from fairdistill.settings.data import LARGEST
@@ -31,6 +32,12 @@ class ModelFacts(Settings):
     mean: Channels = Field(description="Mean of each colour channel, of pixel values from 0 to 1.")
     std: Channels = Field(description="Standard deviation of each colour channel.")
     method: dict = Field(description="The method, with its settings: it says how outputs become probabilities.")
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.network_sees > self.image_size:
+            raise PydanticCustomError("crop", "crops to more pixels than image_size has")
+        return self
 
     @property
     def network_sees(self) -> int:

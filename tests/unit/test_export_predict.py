@@ -2,13 +2,11 @@
 
 import csv
 import io
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import onnx
@@ -17,9 +15,9 @@ from PIL import Image
 
 from fairdistill.data import load_dataset
 from fairdistill.export.files import INT8, MODEL
+from fairdistill.export.onnx_model import write_model
 from fairdistill.export.pictures import read_picture
 from fairdistill.export.prediction import Failure, Prediction, find_images, open_model, predict_images
-from fairdistill.export.preprocessor import KEY
 from fairdistill.export.sessions import ExportedModel
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.checkpoints import ModelFacts
@@ -61,7 +59,7 @@ def expected(model, dataset):
     return ExportedModel(model, threads=1).predict(dataset.images[rows], group)
 
 
-def run(monkeypatch, capsys, *arguments):
+def run(monkeypatch, capfd, *arguments):
     """The table that the script prints, what it says on stderr, and its error."""
     monkeypatch.setattr(sys, "argv", ["predict", *map(str, arguments)])
     error = None
@@ -69,7 +67,8 @@ def run(monkeypatch, capsys, *arguments):
         predict.main()
     except UserError as raised:
         error = str(raised)
-    out, err = capsys.readouterr()
+        assert "\n" not in error
+    out, err = capfd.readouterr()
     return list(csv.DictReader(io.StringIO(out))), err, error
 
 
@@ -98,13 +97,13 @@ def test_it_needs_the_exported_file_alone_and_neither_torch_nor_pandas(exported,
     assert last == "error: 2 of 26 images could not be predicted; they are named above"
 
 
-def test_a_table_of_paths_is_read_from_where_it_lies(exported, pictures, tiny, tmp_path, monkeypatch, capsys):
+def test_a_table_of_paths_is_read_from_where_it_lies(exported, pictures, tiny, tmp_path, monkeypatch, capfd):
     paths = ["日本/é 03.png", "日本/é 01.png", str(pictures / "日本" / "é 02.png")]
     # as spreadsheets write it
     (pictures / "list.csv").write_text("note,file\n" + "".join(f"x,{path}\n" for path in paths), encoding="utf-8-sig")
     output = tmp_path / "new" / "out.csv"
     options = (exported / INT8, pictures / "list.csv", "--column", "file", "--output", output)
-    table, said, error = run(monkeypatch, capsys, *options)
+    table, said, error = run(monkeypatch, capfd, *options)
     assert (table, error) == ([], None)
     assert said.startswith("3 images predicted, ")
     rows = list(csv.DictReader(io.StringIO(output.read_text(encoding="utf-8"))))
@@ -114,7 +113,7 @@ def test_a_table_of_paths_is_read_from_where_it_lies(exported, pictures, tiny, t
 
 
 def test_a_model_that_needs_the_group_gets_it_from_a_table_or_for_all(
-    exported_of_group, cropped_folder, tmp_path, monkeypatch, capsys
+    exported_of_group, cropped_folder, tmp_path, monkeypatch, capfd
 ):
     dataset = load_dataset(cropped_folder)
     pictures = as_files(dataset, tmp_path)
@@ -122,7 +121,7 @@ def test_a_model_that_needs_the_group_gets_it_from_a_table_or_for_all(
     lines = [f"日本/é {number:02}.png\t{dataset.groups[a]}" for number, a in enumerate(group)]
     (pictures / "list.tsv").write_text("\n".join(["path\tgroup", *lines, "日本/é 00.png\tnobody"]), encoding="utf-8")
     table, said, error = run(
-        monkeypatch, capsys, exported_of_group, pictures / "list.tsv", "--group-column", "group", "--batch-size", 10
+        monkeypatch, capfd, exported_of_group, pictures / "list.tsv", "--group-column", "group", "--batch-size", 10
     )
     found = np.array([[float(row[f"p_{name}"]) for name in "abc"] for row in table])
     model = open_model(exported_of_group, threads=1)
@@ -131,148 +130,255 @@ def test_a_model_that_needs_the_group_gets_it_from_a_table_or_for_all(
     np.testing.assert_allclose(found, model.predict(images, group), atol=1e-5)
     assert "é 00.png: its group is 'nobody', and the model knows g, h; " in said
     assert error == "1 of 25 images could not be predicted; they are named above"
-    one, *_ = run(monkeypatch, capsys, exported_of_group, pictures / "日本" / "é 00.png", "--group", "h")
+    one, *_ = run(monkeypatch, capfd, exported_of_group, pictures / "日本" / "é 00.png", "--group", "h")
     assert [float(one[0][f"p_{name}"]) for name in "abc"] == pytest.approx(
         model.predict(images[:1], np.array([1]))[0].tolist(), abs=1e-5
     )
 
 
-def test_what_cannot_be_used_is_one_line(exported, exported_of_group, tmp_path, monkeypatch, capsys):
+def test_what_cannot_be_used_is_one_line(exported, exported_of_group, tmp_path, monkeypatch, capfd):
     def error(*arguments):
-        return run(monkeypatch, capsys, *arguments)[2]
+        return run(monkeypatch, capfd, *arguments)[2]
 
     (tmp_path / "other.onnx").write_bytes(b"no model")
-    (tmp_path / "latin.csv").write_bytes("path\nfür.png\n".encode("latin-1"))
-    (tmp_path / "plain.csv").write_text("image,label\na.png,x\n")
-    (tmp_path / "empty.csv").write_text("")
     assert error(tmp_path / "none", "a.png").endswith("none: there is no such file; give the folder of an exported "
                                                       "model, or its model.onnx")  # fmt: skip
     assert "other.onnx: not an ONNX model that onnxruntime can read (" in error(tmp_path / "other.onnx", "a.png")
-    (tmp_path / "header.csv").write_text("path\n")
-    assert "latin.csv: line 2 is not UTF-8 (it has the byte 0xfc); save" in error(exported, tmp_path / "latin.csv")
-    assert "has no column 'path'; it has 'image', 'label'" in error(exported, tmp_path / "plain.csv")
-    assert "empty.csv: line 1 names no columns" in error(exported, tmp_path / "empty.csv")
-    assert "header.csv: has no row below the names" in error(exported, tmp_path / "header.csv")
-    assert "gone.csv: there is no such file; give a table" in error(exported, tmp_path / "gone.csv")
-    assert error(exported, "a.png", "--column", "x").startswith("--column: there is no table among the images")
-    assert error(exported_of_group, "a.png", "--group-column", "x").startswith("--group-column: there is no table")
-    both = ("--group", "g", "--group-column", "x")
-    assert error(exported_of_group, "a.csv", *both).startswith("--group and --group-column: give one")
-    (tmp_path / "folder").mkdir()
-    for output, what in (
-        ("", "is a folder"),
-        (tmp_path / "folder", "is a folder"),
-        ("/dev/null/x", "cannot be written"),
-    ):
-        assert what in error(exported, "a.png", "--output", output)
     assert "needs the group of each image (g, h); give --group, or" in error(exported_of_group, "a.png")
     assert "--group x: the model does not know this group" in error(exported_of_group, "a.png", "--group", "x")
+    table = tmp_path / "list.csv"
+    table.write_text("path,group\na.png,g\n")
+    both = error(exported_of_group, table, "--group", "g", "--group-column", "group")
+    assert both == "--group and --group-column both say what group an image has; give one of them"
+    for option in ("--column", "--group-column"):
+        assert error(exported, "a.png", option, "group").startswith(f"{option}: none of the images is a table")
 
 
-def test_an_output_that_was_there_stays_whole_where_the_call_is_wrong(exported, tmp_path, monkeypatch, capsys):
+def test_an_output_that_was_there_stays_whole_where_the_call_is_wrong(exported, tmp_path, monkeypatch, capfd):
     (tmp_path / "out.csv").write_text("earlier")
     (tmp_path / "list.csv").write_text("image\na.png\n")
-    run(monkeypatch, capsys, exported, tmp_path / "list.csv", "--output", tmp_path / "out.csv")
+    run(monkeypatch, capfd, exported, tmp_path / "list.csv", "--output", tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == "earlier"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list.csv", "out.csv"]
 
 
-def test_the_rows_of_a_table_that_cannot_be_used_are_named_and_the_others_predicted(
-    exported, pictures, monkeypatch, capsys
-):
-    # a separator of spreadsheets, blanks, a row too long, one without a path, and what is no path
-    lines = [
-        "path;note",
-        " 日本/é 03.png ;x",
-        "日本/é 01.png;x;y",
-        ";x",
-        '"日本/é 00.png"; ',
-        "a\0b.png;x",
-        "no\tfile;x",
-    ]
-    (pictures / "list.csv").write_text("\n".join(lines), encoding="utf-8")
-    table, said, error = run(monkeypatch, capsys, exported, pictures / "list.csv")
-    assert [row["path"] for row in table] == ["日本/é 03.png", "日本/é 00.png"]
-    assert said.splitlines()[:4] == [
-        f"error: {pictures / 'list.csv'}, line 3: has more or fewer fields than the header",
-        f"error: {pictures / 'list.csv'}, line 4: names no image",
-        "error: a\\x00b.png: is no path of a file",
-        "error: no\\tfile: there is no such file",
-    ]
-    assert error == "4 of 6 images could not be predicted; they are named above"
+# what is found
 
 
-def test_of_a_folder_the_images_are_those_that_a_data_set_would_have(pictures):
-    (pictures / "._é 00.png").write_text("of a Mac")
-    (pictures / "notes.pdf").write_text("no picture")
-    (pictures / ".git").mkdir()
-    (pictures / ".git" / "a.png").write_text("hidden")
-    table = pictures.with_name("folder.csv")
-    pictures.rename(table)
-    found = list(find_images([table], column="path"))
-    assert [one.path.name for one in found] == [f"é {number:02}.png" for number in range(24)]
+def names(places, **options):
+    """The names of the images that are found, and what is said of those that cannot be."""
+    found = list(find_images(places, **options))
+    return [f"{one.name}: {one.reason}" if isinstance(one, Failure) else one.name for one in found]
 
 
-def test_names_that_are_no_text_can_be_told_apart(tmp_path):
-    for byte in (b"\xfe", b"\xff"):
-        (Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + byte + b".png"))).write_bytes(b"")
-    assert [Path(one.name).name for one in find_images([tmp_path], column="path")] == ["\\xfe.png", "\\xff.png"]
-
-
-def test_what_is_no_file_is_written_to_and_stays(exported, pictures, tmp_path, monkeypatch, capsys):
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    read = []
-    reader = Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")))
-    reader.start()
-    run(monkeypatch, capsys, exported, pictures, "--output", pipe)
-    reader.join()
-    assert len(list(csv.DictReader(io.StringIO(read[0])))) == 24
-    assert pipe.is_fifo()
-
-
-def test_a_pipe_that_closes_early_ends_quietly_and_names_are_utf8(exported, pictures):
-    command = f"'{sys.executable}' -m scripts.predict '{exported}' '{pictures}' | head -n 2"
-    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(command, shell=True, env=env, capture_output=True, encoding="utf-8")
-    assert "é 00.png" in done.stdout
-    assert "error" not in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("change", "what"),
-    [
-        ({"image_size": 17}, "and its metadata say {'images': [17, 17, 3]"),
-        ({"image_size": 10_000_000}, "image_size is 10000000; it must be at most 1024"),
-        ({"classes": ["a", "b"]}, "'probabilities': [2]}: one of the two was changed"),
-        ({"needs_group": True}, "'group': []"),
-    ],
-)
-def test_a_file_whose_metadata_do_not_fit_it_is_refused(exported, tmp_path, change, what):
-    model = onnx.load(exported / MODEL)
-    (said,) = [one for one in model.metadata_props if one.key == KEY]
-    said.value = json.dumps(json.loads(said.value) | change)
-    onnx.save(model, tmp_path / "changed.onnx")
-    with pytest.raises(UserError) as error:
-        open_model(tmp_path / "changed.onnx", threads=1)
-    assert what in str(error.value)
+def test_a_folder_has_the_pictures_that_are_read_and_nothing_hidden(tmp_path):
+    """A folder is one, whatever its name; what other programs keep in it is left out, as it is in a data set."""
+    folder = tmp_path / "d.csv"
+    others = ("._0.png", ".git/x.png", "a.pdf", "a.h5", "a.eps", "a.mpg", "notes.txt")
+    for name in ("b.PNG", "within/a.jpeg", "c.tif", *others):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+    assert names([folder]) == [str(folder / name) for name in ("b.PNG", "c.tif", "within/a.jpeg")]
 
 
 def test_a_folder_without_images_is_named(tmp_path):
     (tmp_path / "notes.txt").write_text("")
-    (found,) = find_images([tmp_path], column="path")
-    assert isinstance(found, Failure)
-    assert found.reason.startswith("no file in this folder ends as an image does")
+    assert names([tmp_path]) == [f"{tmp_path}: no file in this folder ends as an image does, such as in .jpg or .png"]
+
+
+def test_a_table_is_read_as_that_of_a_data_set_is(tmp_path):
+    """Semicolons, blanks around values, a line break in a field; rows that nobody can use are named by their line."""
+    table = tmp_path / "list.csv"
+    table.write_text(
+        'note; path;group\n"a\nb"; ä 1.png ;g\n\nx;b.png;g;more\nx;;g\nx;/abs/c.png;\nx\n', encoding="utf-8"
+    )
+    assert names([table], group_column="group") == [
+        "ä 1.png",
+        f"{table}: line 5: has more or fewer fields than the header",
+        f"{table}: line 6: has no path",
+        "/abs/c.png",
+        f"{table}: line 8: has more or fewer fields than the header",
+    ]
+    first, *_, last, _ = find_images([table], group_column="group")
+    assert (first.path, first.group, last.path, last.group) == (tmp_path / "ä 1.png", "g", Path("/abs/c.png"), "")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (None, "there is no such file; name the table that has a row for each image"),
+        (b"path\nf\xfcr.png\n", "line 2 is not UTF-8 (it has the byte 0xfc); save the table as UTF-8"),
+        (b"image,label\na.png,x\n", "has no column 'path'; it has 'image', 'label'"),
+        (b"path,path\na.png,b.png\n", "has two columns 'path'; rename one of them"),
+        (b"", "line 1 names no columns; a table begins with the names of its columns"),
+        (b"path\n\n", "has no row below the names of its columns; give each image a row"),
+        (b'path\na.png\n"b.png\nc.png\n', "line 3 is not readable as CSV (unexpected end of data); mend it, or write"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_one_line(tmp_path, content, line):
+    table = tmp_path / "list.csv"
+    if content is not None:
+        table.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        list(find_images([table]))
+    assert str(error.value).startswith(f"{table}: {line}")
+
+
+def test_names_that_are_no_text_stay_apart_and_in_one_line(exported, pictures, tmp_path, monkeypatch, capfd):
+    picture = (pictures / "日本" / "é 00.png").read_bytes()
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name in (b"\xff.png", b"\xfe.png", b"a\nb.png", b"c\rd.png", "no\u202fbreak.png".encode()):
+        (folder / os.fsdecode(name)).write_bytes(picture)
+    (folder / "e\nf.png").write_bytes(b"no picture")
+    table, said, error = run(monkeypatch, capfd, exported, folder)
+    shown = {r"\udcff.png", r"\udcfe.png", r"a\nb.png", r"c\rd.png", "no\u202fbreak.png"}
+    assert {Path(row["path"]).name for row in table} == shown
+    assert len(said.splitlines()) == 2
+    assert said.startswith(f"error: {folder}/e\\nf.png: not an image")
+    assert error == "1 of 6 images could not be predicted; they are named above"
+
+
+def test_a_path_that_no_file_can_have_leaves_all_other_rows(exported, pictures, monkeypatch, capfd):
+    (pictures / "list.csv").write_text("path\n日本/é 00.png\na\0b.png\n日本/é 01.png\n", encoding="utf-8")
+    table, said, error = run(monkeypatch, capfd, exported, pictures / "list.csv")
+    assert [row["path"] for row in table] == ["日本/é 00.png", "日本/é 01.png"]
+    assert said.startswith(r"error: a\x00b.png: is no name of a file (")
+    assert error == "1 of 3 images could not be predicted; they are named above"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--output", ""], "argument --output: is empty; name a file"),
+        ([""], "argument IMAGES: is empty; name a file"),
+        (["--batch-size", "9" * 30], "argument --batch-size: must be a whole number from 1 to 4096: 9"),
+        (["--threads", "9999999"], "argument --threads: must be a whole number from 1 to 4096: 9999999"),
+        (["--threads", "0"], "argument --threads: must be a whole number from 1 to 4096: 0"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(monkeypatch, capfd, arguments, line):
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, capfd, "model", "a.png", *arguments)
+    assert line in capfd.readouterr().err
+
+
+def test_no_more_threads_are_started_than_there_are_cores(exported, pictures, monkeypatch, capfd):
+    started = []
+    monkeypatch.setattr(
+        predict, "open_model", lambda path, threads: started.append(threads) or open_model(path, threads=1)
+    )
+    monkeypatch.setattr(predict, "usable_cores", lambda: 3)
+    for threads in (2, 4096):
+        run(monkeypatch, capfd, exported, pictures, "--threads", threads)
+    assert started == [2, 3]
+
+
+# where the table is written
+
+
+def test_an_output_that_cannot_be_is_said_before_anything_is_predicted(exported, tmp_path, monkeypatch, capfd):
+    def nothing(*_, **__):
+        raise AssertionError("predicts")
+
+    monkeypatch.setattr(predict, "predict_images", nothing)
+    (tmp_path / "file").write_text("earlier")
+    *_, error = run(monkeypatch, capfd, exported, "a.png", "--output", tmp_path)
+    assert error == f"{tmp_path}: is a folder; name a file"
+    *_, error = run(monkeypatch, capfd, exported, "a.png", "--output", tmp_path / "file" / "out.csv")
+    assert error == (
+        f"--output {tmp_path / 'file' / 'out.csv'}: cannot be written (a folder in its path is a file); name a file in "
+        "a folder that you may write to"
+    )
+    *_, error = run(monkeypatch, capfd, exported, "a.png", "--output", tmp_path / ("x" * 300))
+    assert "x: cannot be written (File name too long); name a file in" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def start(*arguments, **options):
+    """Start the script as a process of its own, from the project's root."""
+    command = [sys.executable, "-m", "scripts.predict", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_stdout_is_utf_8_and_may_be_named_as_a_file(exported, pictures, tmp_path):
+    """As /dev/stdout names it: it may be a pipe, or a file that has earlier lines."""
+    (tmp_path / "stdout").symlink_to("/dev/fd/1")
+    log = tmp_path / "log"
+    log.write_text("earlier\n")
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "OMP_NUM_THREADS": "1"}
+    with open(log, "a") as file:
+        arguments = (exported, pictures / "日本" / "é 00.png", "--output", tmp_path / "stdout")
+        process = start(*arguments, stdout=file, env=environment)
+        said = process.communicate()[1]
+    assert process.returncode == 0, said
+    first, header, row = log.read_text(encoding="utf-8").splitlines()
+    assert (first, header) == ("earlier", "path,prediction,p_a,p_b,p_c")
+    assert row.startswith(f"{pictures / '日本' / 'é 00.png'},")
+    assert (tmp_path / "stdout").is_symlink()
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(exported, pictures):
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(exported, pictures, stdout=writing)
+    os.close(writing)
+    assert process.communicate()[1] == ""
+    assert process.returncode == 1
 
 
 def test_order_is_kept_whatever_the_batch_and_however_many_are_bad(exported, pictures):
     model = open_model(exported, threads=1)
-    items = list(find_images([pictures], column="path"))
+    items = list(find_images([pictures]))
     mixed = [each for item in items for each in (item, item._replace(path=item.path / "gone"))]
     found = list(predict_images(model, mixed, batch_size=7, workers=2))
     assert [one.name for one in found] == [item.name for item in mixed]
     assert [isinstance(one, Prediction) for one in found] == [True, False] * 24
+
+
+# a file whose metadata are of another model
+
+
+def described(folder, exported, **changes):
+    """A copy of an exported model whose metadata say something else."""
+    model = onnx.load(exported / MODEL)
+    facts = open_model(exported, threads=1).preprocessor
+    write_model(folder / "other.onnx", model, facts.model_copy(update=changes))
+    return folder / "other.onnx"
+
+
+GRAPH = "images: tensor(uint8) [*, 8, 8, 3] and gives probabilities: tensor(float) [*, 3] in place of "
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"image_size": 17},
+            f"{GRAPH}images: tensor(uint8) [*, 17, 17, 3] and probabilities: tensor(float) [*, 3]; export the model",
+        ),
+        ({"classes": ["a", "b"]}, "and probabilities: tensor(float) [*, 2]; export"),
+        ({"needs_group": True}, "and group: tensor(int64) [*] and probabilities"),
+        ({"image_size": 10_000_000}, "its metadata: image_size is 10000000; it must be at most 1024"),
+        ({"crop": 9}, "its metadata crops to more pixels than image_size has"),
+    ],
+)
+def test_metadata_that_do_not_fit_the_graph_are_one_line(exported, tmp_path, changes, line):
+    with pytest.raises(UserError) as error:
+        open_model(described(tmp_path, exported, **changes), threads=1)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_inputs_and_outputs_of_other_names_are_one_line(exported, tmp_path):
+    path = described(tmp_path, exported)
+    model = onnx.load(path)
+    for node in model.graph.node:
+        node.output[:] = ["scores" if name == "probabilities" else name for name in node.output]
+    model.graph.output[0].name = "scores"
+    onnx.save(model, path)
+    with pytest.raises(UserError, match=r"gives scores: tensor\(float\) \[\*, 3\] in place of images"):
+        open_model(path, threads=1)
 
 
 # from a picture to what a network sees; pictures of other kinds are in test_pictures.py

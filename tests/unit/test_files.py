@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 
 import pytest
 
@@ -45,21 +46,45 @@ def test_what_a_user_can_mend_is_one_line():
         run_script(main)
 
 
-def test_a_link_stays_and_leads_to_the_new_content(tmp_path):
-    (tmp_path / "there").mkdir()
-    file, link = tmp_path / "there" / "file.txt", tmp_path / "link.txt"
-    file.write_text("earlier")
-    link.symlink_to(file)
-    write_text(link, "new")
-    assert link.is_symlink()
-    assert file.read_text() == "new"
+def test_a_link_stays_a_link_and_the_file_that_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name in ("there.txt", "to come.txt"):
+        target, link = tmp_path / "folder" / name, tmp_path / f"link to {name}"
+        link.symlink_to(target)
+        if name == "there.txt":
+            target.write_text("earlier")
+        write_text(link, "new")
+        assert link.is_symlink()
+        assert target.read_text() == "new"
+    assert len(list((tmp_path / "folder").iterdir())) == 2
 
 
-def test_what_is_no_file_is_never_replaced(tmp_path):
-    with pytest.raises(UserError, match="is a folder; name a file to write"):
-        write_text(tmp_path, "new")
-    pipe = tmp_path / "pipe"
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_is_written_to_and_never_replaced(tmp_path, linked):
+    pipe = path = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with replacing(pipe) as given:
-        assert given == pipe
+    if linked:
+        path = tmp_path / "link"
+        path.symlink_to(pipe)
+    read = []
+    # without a reader, the write would wait for ever; a reader that gets nothing would, too
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    write_text(path, "new")
+    reader.join(timeout=10)
+    assert read == ["new"]
     assert pipe.is_fifo()
+
+
+def test_a_folder_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(UserError, match=r"is a folder; name a file"), replacing(tmp_path):
+        raise AssertionError("has begun")
+
+
+def test_an_error_is_one_line_whatever_a_name_has_in_it():
+    def main():
+        raise UserError("a\nb\x1b\udcff ü\u202f.png: there is no such file")
+
+    with pytest.raises(SystemExit) as exit_:
+        run_script(main)
+    assert str(exit_.value) == "error: a\\nb\\x1b\\udcff ü\u202f.png: there is no such file"

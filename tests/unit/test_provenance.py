@@ -114,9 +114,21 @@ def test_the_version_does_not_depend_on_the_folder(project, tmp_path, monkeypatc
 def test_a_neutral_package_hides_no_other():
     for package in provenance.NEUTRAL:
         folder = provenance.ROOT.joinpath(*package.split("."))
-        modules = [f"{package}.{path.stem}" for path in folder.glob("[a-z]*.py")]
+        modules = {f"{package}.{path.stem}" for path in folder.glob("[a-z]*.py")}.difference(provenance.COUNTED)
         reached = provenance.project_modules([package, *modules])
-        assert {name for name in reached if not name.startswith(provenance.NEUTRAL)} == {"fairdistill"}
+        assert {name for name in reached if not provenance.is_neutral(name)} == {"fairdistill"}
+
+
+@pytest.mark.parametrize("module", provenance.COUNTED)
+def test_what_reads_the_users_own_files_counts_for_data_sets_of_them_alone(monkeypatch, module):
+    def versions():
+        making = [("scripts.prepare_dataset", f"fairdistill.data.{kind}") for kind in ("folder", "utkface")]
+        return [provenance.code_version.__wrapped__(*modules) for modules in [*making, ("scripts.train_model",)]]
+
+    before = versions()
+    logic = provenance._logic
+    monkeypatch.setattr(provenance, "_logic", lambda name: "changed" if name == module else logic(name))
+    assert [old != new for old, new in zip(before, versions(), strict=True)] == [True, False, False]
 
 
 def test_the_making_of_data_is_no_part_of_the_training_code():
@@ -195,7 +207,7 @@ def versions_of_trainings():
     ("path", "retrained"),
     [
         ("fairdistill/networks/resnet.py", {"resnet18", "resnet34", "resnet50"}),
-        ("fairdistill/networks/shufflenet.py", {"shufflenet_v2_x1_0"}),
+        ("fairdistill/networks/shufflenet.py", {"shufflenet_v2_x0_5"}),
         # whose discrepancy group_mmd takes, and whose kernel vfae
         ("fairdistill/methods/mfd.py", {"mfd", "group_mmd", "vfae"}),
         ("fairdistill/training/engines/fast.py", {"fast"}),

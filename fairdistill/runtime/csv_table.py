@@ -1,0 +1,106 @@
+"""Read a table in CSV: in UTF-8, the names of its columns first, with commas, semicolons or tabulators between fields.
+
+Values have no blanks at their ends, and empty lines are no rows. A row is numbered by the line of the file that it
+begins in, from 1, as an editor shows it: the names of the columns are line 1.
+"""
+
+import csv
+import difflib
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from fairdistill.runtime.errors import UserError
+
+SEPARATORS = (",", ";", "\t")
+TABULATED = (".tsv", ".tab")
+
+
+class Row(NamedTuple):
+    """A row of a table.
+
+    Attributes
+    ----------
+    line
+        The line that it begins in.
+    values
+        Those of the columns that were asked for, in their order; None where the row has more or fewer fields than the
+        header, so that nobody can tell which field is which.
+    """
+
+    line: int
+    values: list[str] | None
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
+    """Return some columns of a table.
+
+    Raises
+    ------
+    UserError
+        The file is missing, empty, damaged or in another encoding, or lacks a column.
+    """
+    require_file(path)
+    records = _records(path)
+    _, header = next(records, (1, []))
+    header = [name.strip() for name in header]
+    if not any(header):
+        raise UserError(f"{path}: line 1 names no columns; a table begins with the names of its columns")
+    require_columns(path, columns, header)
+    places = [header.index(name) for name in columns]
+    rows = [
+        Row(line, [record[place].strip() for place in places] if len(record) == len(header) else None)
+        for line, record in records
+    ]
+    if not rows:
+        raise UserError(f"{path}: has no row below the names of its columns; give each image a row")
+    return rows
+
+
+def require_file(path: Path) -> None:
+    """Raise a UserError where there is no such file."""
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "there is no such file"
+        raise UserError(f"{path}: {what}; name the table that has a row for each image")
+
+
+def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the fields of each row that is not blank, and the number of the line that it begins in."""
+    content = path.read_bytes()
+    try:
+        # spreadsheets put a mark before the first column
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(
+            f"{path}: line {line} is not UTF-8 (it has the byte 0x{content[error.start]:02x}); save the table as UTF-8"
+        ) from error
+    separator = _separator(path, text.partition("\n")[0])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    begins = 1
+    try:
+        for record in reader:
+            if any(field.strip() for field in record):
+                yield begins, record
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(
+            f"{path}: line {begins} is not readable as CSV ({error}); mend it, or write the table anew"
+        ) from None
+
+
+def _separator(path: Path, header: str) -> str:
+    """The character between the columns: of a TSV the tabulator, and else the one that the header has most of."""
+    return "\t" if path.suffix.lower() in TABULATED else max(SEPARATORS, key=header.count)
+
+
+def require_columns(path: Path, columns: Sequence[str], known: Sequence[str]) -> None:
+    """Raise a UserError where a table that has the columns `known` lacks one of `columns`, or has it twice."""
+    for name in columns:
+        if list(known).count(name) > 1:
+            raise UserError(f"{path}: has two columns {name!r}; rename one of them")
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}? It" if close else "it"
+            raise UserError(f"{path}: has no column {name!r}; {hint} has {', '.join(map(repr, known))}")
