@@ -69,8 +69,8 @@ def read_folders(archive: Path | str, wanted: Callable[[str], bool]) -> dict[str
     Raises
     ------
     ArchiveError
-        The archive is damaged or cut short, the wanted files have more than `MAX_BYTES` together, or a member of a .tar
-        is a link, a device or a path that is absolute or contains "..".
+        The archive is not there, is damaged or cut short, the wanted files have more than `MAX_BYTES` together, or a
+        member of a .tar is a link, a device or a path that is absolute or contains "..".
     """
     folders: dict[str, dict[str, bytes]] = {}
     # one archive may have a file in several folders
@@ -86,13 +86,13 @@ def read_folders(archive: Path | str, wanted: Callable[[str], bool]) -> dict[str
                 raise ArchiveError(archive, f"unpacks to over {MAX_BYTES} bytes, at {name!r}")
             content = read()
             folders.setdefault(str(path.parent), {})[path.name] = seen.setdefault(content, content)
+    except FileNotFoundError as error:
+        remedy = "give the path of one that is there"
+        raise ArchiveError(archive, "there is no such file or folder", remedy) from error
     # of zipfile: NotImplementedError for a compression that it does not know, RuntimeError for a password
     except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, EOFError, zlib.error, OSError, RuntimeError) as error:
-        if isinstance(error, FileNotFoundError):
-            problem, remedy = "there is no such file or folder", "give the path of one that is there"
-            raise ArchiveError(archive, problem, remedy) from error
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # an error of the disk, such as a missing file; errors of gzip have no number
+            raise  # an error of the disk; errors of gzip have no number
         reason = " ".join(str(error).split())
         raise ArchiveError(archive, f"damaged, or not a .tar.gz, .tar, .zip or folder ({reason})") from error
     return folders

@@ -30,6 +30,8 @@ ALONE_NOTE = (
     "interval is the noise of the test images alone, and says nothing about other trainings."
 )
 INTERVAL_NOTE = "Intervals, at 95 %, say what other trainings and other test images could have given."
+# of a LaTeX table: lines of small type below a caption of five, across the 345 pt of an article's page turned sideways
+ROWS_ON_A_PAGE = 32
 # what an average of DEO over data sets is worth
 AVERAGE_NOTE = (
     "An average over data sets compares the rows with each other, and has no meaning beyond that: DEO_M is a maximum "
@@ -177,35 +179,36 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def latex(table: pd.DataFrame, *, caption: str, label: str) -> str:
-    """Return a table of texts as a LaTeX float with `booktabs` rules, special characters escaped.
+    """Return a table of texts as LaTeX floats with `booktabs` rules, special characters escaped.
 
-    Tables of intervals are wider than a page. So the float is a page turned sideways, in small type, and a table that
-    is wider still is shrunk to its length.
+    Tables of intervals are wider than a page. So a float is a page turned sideways, in small type, and a table that
+    is wider still is shrunk to its length. A table of more rows than such a page holds goes on in further floats,
+    which refer to the first.
     """
-    texts = [table.columns, *table.astype(str).to_numpy()]
-    rows = [rf"    {' & '.join(map(_escape, row))} \\" for row in texts]
-    return "\n".join(
-        [
-            r"% \usepackage{adjustbox,booktabs,rotating}",
+    head, *rows = [rf"    {' & '.join(map(_escape, row))} \\" for row in [table.columns, *table.astype(str).to_numpy()]]
+    pages = max(1, math.ceil(len(rows) / ROWS_ON_A_PAGE))
+    height = max(1, math.ceil(len(rows) / pages))
+    lines = [r"% \usepackage{adjustbox,booktabs,rotating}"]
+    for page in range(pages):
+        first = [rf"  \caption{{{_escape(caption)}}}", rf"  \label{{{label}}}"]
+        lines += [
             r"\begin{sidewaystable}",
             r"  \centering",
             r"  \scriptsize",
             r"  \setlength{\tabcolsep}{3pt}",
-            rf"  \caption{{{_escape(caption)}}}",
-            rf"  \label{{{label}}}",
+            *(first if page == 0 else [rf"  Table~\ref{{{label}}}, continued \\"]),
             r"  \begin{adjustbox}{max width=\linewidth}",
             rf"  \begin{{tabular}}{{{'l' * table.shape[1]}}}",
             r"    \toprule",
-            rows[0],
+            head,
             r"    \midrule",
-            *rows[1:],
+            *rows[page * height : (page + 1) * height],
             r"    \bottomrule",
             r"  \end{tabular}",
             r"  \end{adjustbox}",
             r"\end{sidewaystable}",
-            "",
         ]
-    )
+    return "\n".join([*lines, ""])
 
 
 def _below(summary: pd.DataFrame) -> str:

@@ -96,8 +96,8 @@ def test_any_compression_is_read_whatever_the_name(tmp_path, compression):
     assert read_members(archive, everything) == {"a": b"1", "b": b"2"}
 
 
-def test_missing_file_keeps_its_own_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
+def test_a_missing_archive_is_called_missing_and_not_damaged(tmp_path):
+    with pytest.raises(ArchiveError, match=r"none\.tar\.gz: there is no such file or folder; give the path"):
         read_members(tmp_path / "none.tar.gz", everything)
 
 

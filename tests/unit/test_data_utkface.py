@@ -108,7 +108,7 @@ def test_a_part_and_the_faces_in_the_wild_are_refused_with_the_reason(tmp_path, 
     members = faces()
     accept_faces(monkeypatch, members)
     part = [(f"crop_part1/{name}", content) for name, content in list(members.items())[::3]]
-    with pytest.raises(ArchiveError, match=r"holds 20 images in place of 60, as crop_part1 is a part of them; delete"):
+    with pytest.raises(ArchiveError, match=r"holds 20 images in place of 60, as crop_part1 is a part of them; put"):
         utkface.verified_members(packed_in_zip(tmp_path / "part.zip", part))
     wild = [(f"part1/{name.replace('.jpg.chip', '')}", content) for name, content in members.items()]
     with pytest.raises(ArchiveError, match=r"holds the faces in the wild \(such as .*\), .* end in \.jpg\.chip\.jpg$"):

@@ -145,6 +145,23 @@ def test_latex_escapes_what_has_a_meaning_there(tmp_path):
     assert body.isascii()
 
 
+@pytest.mark.parametrize(("rows", "pages"), [(0, 1), (32, 1), (33, 2), (97, 4)])
+def test_a_long_latex_table_goes_on_on_further_pages(rows, pages):
+    table = pd.DataFrame({"model": [f"m{row}" for row in range(rows)], "accuracy": "0.9"})
+
+    text = tables.latex(table, caption="Of many models.", label="tab:many")
+
+    first, *others = text.split(r"\begin{sidewaystable}")[1:]
+    assert len(others) == pages - 1
+    assert r"\caption{Of many models.}" in first
+    assert r"\label{tab:many}" in first
+    assert all(r"Table~\ref{tab:many}, continued" in page for page in others)
+    assert text.count(r"\caption") == text.count(r"\label") == 1
+    assert all(page.count(r"model & accuracy \\") == 1 for page in [first, *others])
+    assert re.findall(r"m\d+", text) == table["model"].tolist()
+    assert all(len(re.findall(r"m\d+", page)) <= 32 for page in [first, *others])
+
+
 def test_a_grid_with_a_hole_has_no_table1(summary):
     lacking = summary.query("not (dataset == 'utkface' and method == 'mfd' and architecture == 'resnet')")
 

@@ -38,7 +38,8 @@ def exported(project, model):
 
 
 def test_what_the_page_writes_is_in_the_projects_style(project):
-    run(project, "python -m ruff check mine && python -m ruff format --check mine")
+    style = PAGE.parents[1] / "pyproject.toml"
+    run(project, f"python -m ruff check --config {style} mine && python -m ruff format --check --config {style} mine")
 
 
 def test_the_student_is_fairer_than_the_teacher_from_elsewhere_and_smaller(project):

@@ -26,7 +26,7 @@ rule export_model:
         " --calibration-images {params.calibration_images} --code {params.code} --output {params.folder} > {log} 2>&1"
 
 
-# It asks for all cores, so that no other job of this run slows it down.
+# Of a machine of up to eight cores it has all, so that no other job of this run slows it down.
 rule measure_model:
     input:
         onnx=EXPORT_FILES["onnx"],
@@ -37,7 +37,7 @@ rule measure_model:
         f"{LOGS}/measure_model/{MODEL_NAME}.log",
     conda:
         "../../envs/export.yaml"
-    threads: workflow.cores or 8
+    threads: 8
     resources:
         runtime=30,
     params:
