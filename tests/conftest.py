@@ -4,8 +4,20 @@ from pathlib import Path
 
 import pytest
 
-# modules whose fixtures take a minute or more: each goes to one process, and those of the same study to the same
+# modules whose fixtures take seconds or more: each goes to one process, and those of the same study to the same
 TOGETHER = {
+    **{
+        f"test_{name}": name
+        for name in (
+            "ablations",
+            "methods_at",
+            "methods_fitnets",
+            "methods_kd",
+            "methods_nst",
+            "methods_pkt",
+            "ranking",
+        )
+    },
     "test_slurm": "slurm",
     "test_conda": "conda",
     "test_export": "export",

@@ -1,6 +1,7 @@
 """Made-up results of a small study, for the tests of everything that comes after the predictions."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -85,9 +86,14 @@ def make_training(
 
 def make_record(*, accuracy: float = 0.7, bias: float = 0.2, **run) -> dict:
     """Return the metrics file's content for one model."""
-    predictions = make_predictions(seed=run.get("seed", 0), accuracy=accuracy, bias=bias)
-    metrics = evaluate(predictions, classes=CLASSES, groups=GROUPS, resamples=50)
-    return make_training(**run) | {"metrics": metrics}
+    return make_training(**run) | {"metrics": json.loads(_metrics(run.get("seed", 0), accuracy, bias))}
+
+
+@cache
+def _metrics(seed: int, accuracy: float, bias: float) -> str:
+    """The metrics of made-up predictions as JSON, which many models of a study share."""
+    predictions = make_predictions(seed=seed, accuracy=accuracy, bias=bias)
+    return json.dumps(evaluate(predictions, classes=CLASSES, groups=GROUPS, resamples=50))
 
 
 def make_constant(record: dict) -> dict:

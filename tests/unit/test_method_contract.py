@@ -845,8 +845,10 @@ def test_an_interrupted_training_ends_with_the_same_bits(tiny, tmp_path, kind):
     """Before any epoch but the first: within a stage, between two, and more than once."""
     name = get_args(kind.model_fields["kind"].annotation)[0]
     torch.manual_seed(5)
-    base = build_network(network_settings(KINDS[0]), 3) if "base" in kind.model_fields else None
+    network = network_settings("shufflenet_v2_x0_5")
+    base = build_network(network, 3) if "base" in kind.model_fields else None
     method = {"kind": name} | WITH_MORE_STATE.get(name, {})
     # two epochs of each stage where there are two
     epochs = 4 if "representation_share" in method or "hint_share" in method else 3
-    resumed_at_every_epoch(tiny, method, tmp_path, epochs=epochs, base=base, learning_rate=0.003)
+    options = {"network": network, "base": base, "learning_rate": 0.003}
+    resumed_at_every_epoch(tiny, method, tmp_path, epochs=epochs, **options)
