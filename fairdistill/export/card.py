@@ -357,6 +357,11 @@ def _limits(model: Measured) -> Iterator[str]:
         "It is one training: the intervals hold for other test images, and say nothing of other trainings. The tables "
         "of the study do.",
     ]
+    if subject := model.training["data"]["settings"].get("subject"):
+        limits.append(
+            f"The intervals take test images as independent, which several of one {escape(subject)} are not: they are "
+            "too short by as much as these are alike."
+        )
     if caution := metrics["uncertainty"].get("caution"):
         limits.append(f"{caution[0].upper()}{caution[1:]}.")
     if metrics["uncertainty"]["deo_m"]["verdict"] == "at chance":

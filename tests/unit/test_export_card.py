@@ -92,6 +92,12 @@ def test_the_card_has_what_a_reader_asks_for(model):
         assert re.search(rf"^\| {group} \| 0\.\d+ \(0\.\d+ to [01]\.\d+\) \|", text, flags=re.MULTILINE)
 
 
+def test_images_of_one_subject_are_said_not_to_be_independent(model):
+    assert "take test images as independent" not in model_card(model, None, DATA, Export())
+    model.training["data"]["settings"]["subject"] = "person_id"
+    assert "as independent, which several of one person\\_id are not" in model_card(model, None, DATA, Export())
+
+
 def test_a_smaller_model_that_is_no_longer_fair_is_seen_at_the_top_and_in_its_section(model):
     assert "> **" not in model_card(model, None, DATA, Export())
     model.export["int8"]["worse"] = ["DEO_M is higher by 0.200"]
