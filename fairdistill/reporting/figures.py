@@ -179,7 +179,8 @@ def _draw_bars(ax: Axes, models: pd.DataFrame, panel: Panel, styles: dict[str, d
         row = models.loc[(dataset, method)]
         values = values_of(row)
         ax.bar(x, row["mean"], panel.width, edgecolor="black", linewidth=0.6, **styles[method])
-        if row["trainings"] > 1:
+        # one value may be of several trainings, one in each fold, and several of one, that of an imported model
+        if min(row["trainings"], len(values)) > 1:
             # beside each other, in the order of the seeds: equal values would cover each other
             at = x - panel.width / 4 + panel.width * np.linspace(-0.12, 0.12, len(values))
             ax.plot(at, values, "o", ms=3, mfc="black", mec="white", mew=0.4, label=ONE_SEED)

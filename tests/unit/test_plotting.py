@@ -87,6 +87,15 @@ def test_bars_are_means_with_whiskers_and_seeds(summary, metric):
         assert sorted(dots) == ([] if alone else sorted(seeds))
 
 
+def test_one_seed_of_several_folds_has_no_dot(tmp_path):
+    summary = read_metrics(make_study(tmp_path, architectures=("resnet",))).assign(trainings=4)
+
+    figure = draw(summary, "accuracy")
+
+    assert not any(marked(ax, "one seed") for ax in figure.axes)
+    assert "95 %" in {text.get_text() for text in figure.legends[0].get_texts()}
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "deo"])
 def test_nothing_is_clipped_and_no_text_overlaps(summary, metric):
     check_texts(draw(summary, metric))
