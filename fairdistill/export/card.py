@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from fairdistill.evaluation.correctness import from_metrics
 from fairdistill.evaluation.criteria import MEASURES
 from fairdistill.evaluation.crossed import Trainings, difference
-from fairdistill.evaluation.uncertainty import wilson_interval
+from fairdistill.evaluation.uncertainty import AT_CHANCE, wilson_interval
 from fairdistill.export.files import INT8, MODEL
 from fairdistill.settings.data import DataSet
 from fairdistill.settings.export import Export
@@ -73,6 +73,11 @@ class Measured:
     def trained_elsewhere(self) -> bool:
         """Whether it was read from a file of another program's."""
         return self.training["parameters"]["method"]["kind"] == "imported"
+
+    @property
+    def at_chance(self) -> bool:
+        """Whether it is no more accurate than a model that names the largest class for every test image."""
+        return self.metrics()["uncertainty"]["deo_m"]["verdict"] == AT_CHANCE
 
     def metrics(self, file: str = MODEL) -> Mapping[str, Any]:
         """The scores of one of its ONNX files on the test split."""
@@ -213,6 +218,13 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
         f"largest gap in accuracy between two groups within a class, is {with_interval(metrics, 'deo_m')}; verdict: "
         f"{metrics['uncertainty']['deo_m']['verdict']}. Intervals are of 95 %."
     )
+    for one in filter(None, (model, base)):
+        if one.at_chance:
+            yield (
+                f"> **{escape(one.name)} is at chance:** it is no more accurate than a model that names the largest "
+                "class for every image. Such a model errs alike in all groups, so that its DEO says nothing about "
+                "fairness."
+            )
     for warning in model.export["int8"]["worse"]:
         yield f"> **The int8 version is worse:** {escape(warning)}. See below."
     for caution in model.export["int8"]["cautions"]:
@@ -364,8 +376,6 @@ def _limits(model: Measured) -> Iterator[str]:
         )
     if caution := metrics["uncertainty"].get("caution"):
         limits.append(f"{caution[0].upper()}{caution[1:]}.")
-    if metrics["uncertainty"]["deo_m"]["verdict"] == "at chance":
-        limits.append("It is no more accurate than a model that names the largest class for every image.")
     yield "\n".join(f"- {limit}" for limit in limits)
 
 
@@ -403,10 +413,10 @@ def _reproduce(model: Measured) -> Iterator[str]:
         f"{made} with fairdistill at commit {record['commit'] or 'unknown'}, version of the training code "
         f"{record['code'] or 'unknown'}, Python {record['versions']['python']}, torch "
         f"{record['versions'].get('torch', 'unknown')}; data set {record['inputs']['dataset'][:16]} (SHA-256, the "
-        "beginning). With the configuration of the study and these names, `snakemake export` makes it again:"
+        "beginning). With the configuration of the study in the place of YOURS.yaml, this makes it again:"
     )
     names = f"study={run['study']} datasets='[{run['dataset']}]' architectures='[{run['architecture']}]'"
-    yield f"```\nsnakemake --cores all export --config {names} seeds='[{run['seed']}]'\n```"
+    yield f"```\nsnakemake export --cores all --configfile YOURS.yaml --config {names} seeds='[{run['seed']}]'\n```"
     yield "The settings, as JSON:"
     parameters = {**record["parameters"], "data": record["data"]["settings"]}
     lines = [f"{part}: {json.dumps(of, sort_keys=True, ensure_ascii=False)}" for part, of in parameters.items()]
