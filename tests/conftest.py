@@ -15,6 +15,7 @@ TOGETHER = {
             "methods_kd",
             "methods_nst",
             "methods_pkt",
+            "plotting",
             "ranking",
         )
     },

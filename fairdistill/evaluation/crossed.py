@@ -39,7 +39,7 @@ from functools import cached_property
 from typing import SupportsFloat
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 from scipy.linalg import block_diag
 
 from fairdistill.evaluation.correctness import Correctness, pool
@@ -60,7 +60,7 @@ METRICS = ("accuracy", *MEASURES)
 # by the degrees of freedom: the share of the variance expected of image noise alone above which the variance that was
 # observed between trainings is believed. Chosen by simulation: two or three trainings often agree by chance.
 ENOUGH = {1: 0.25, 2: 0.5, 3: 1.0}
-Z = float(stats.norm.ppf(1 - TAIL))
+Z = float(special.ndtri(1 - TAIL))
 # no smaller one is told from it
 SMALLEST_P = 1e-12
 

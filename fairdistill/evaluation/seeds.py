@@ -6,7 +6,6 @@ sign. Exact, it cannot fall below 2 / 2^n: 0.0625 with five seeds, 0.031 with si
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 # up to so many differences, all sign patterns are tried
 EXACT = 16
@@ -26,6 +25,9 @@ def sign_flip_p(differences: ArrayLike) -> float:
     differences = np.asarray(differences, dtype=float)
     if len(differences) < 2:
         return np.nan
+    # takes half a second, which most that import this module do not need
+    from scipy import stats
+
     patterns = 2 ** len(differences) if len(differences) <= EXACT else 9999
     test = stats.permutation_test(
         (differences,),

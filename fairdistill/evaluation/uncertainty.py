@@ -30,7 +30,7 @@ from itertools import permutations
 from typing import SupportsFloat
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from fairdistill.evaluation.correctness import Correctness
 from fairdistill.evaluation.criteria import MEASURES, ROUNDING, is_at_chance, overall
@@ -119,7 +119,7 @@ def wilson_interval(share: float, n: float) -> tuple[float, float]:
     >>> wilson_interval(0.0, 100)
     (0.0, 0.036993498206985256)
     """
-    squared = float(stats.norm.ppf(1 - TAIL)) ** 2 / n
+    squared = float(special.ndtri(1 - TAIL)) ** 2 / n
     middle, half = share + squared / 2, np.sqrt(squared * (share * (1 - share) + squared / 4))
     low, high = (middle - half) / (1 + squared), (middle + half) / (1 + squared)
     # at 0 and 1 rounding would leave the share out

@@ -5,7 +5,7 @@ For the criteria, their sources and the interval of one training see `fairdistil
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from fairdistill.evaluation.group_criteria import RANGES
 from fairdistill.evaluation.uncertainty import TAIL
@@ -47,7 +47,7 @@ def criteria_table(criteria: pd.DataFrame, answers: Answers | None = None) -> pd
         )
         n, between = len(found), 0.0
         if n > 1:
-            between = stats.t.ppf(1 - TAIL, n - 1) * found["value"].round(12).std() / np.sqrt(n)
+            between = special.stdtrit(n - 1, 1 - TAIL) * found["value"].round(12).std() / np.sqrt(n)
         corrected = centre.groupby(found["seed"]).mean().mean()
         least, most = RANGES.get(row["criterion"], (0.0, 1.0))
         rows.append(

@@ -65,6 +65,16 @@ def cropped_folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def rough_intervals():
+    """Intervals over trainings from fewer draws, for tests of where the ends stand and not of what they are."""
+    from fairdistill.evaluation.crossed import Trainings
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(Trainings.__init__.__kwdefaults__, "draws", 200)
+        yield
+
+
 # An export takes seconds, of which most are torch's: the tests of exports share two.
 
 

@@ -14,7 +14,7 @@ from fairdistill.training import loop
 KINDS = ("resnet18", "shufflenet_v2_x1_0")
 
 
-def network_settings(kind="shufflenet_v2_x1_0", stem="cifar"):
+def network_settings(kind="shufflenet_v2_x0_5", stem="cifar"):
     return read_settings(AnyNetwork, {"kind": kind, "stem": stem}, where="network")
 
 

@@ -20,6 +20,8 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.reading import complete
 from scripts import make_ablations, verify_results
 
+pytestmark = pytest.mark.usefixtures("rough_intervals")
+
 ORDER = {
     "dataset": ["utkface", "utkface_leaky", "cifar10s"],
     "architecture": ["resnet", "resnet_cifar"],

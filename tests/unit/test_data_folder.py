@@ -13,6 +13,7 @@ from PIL import Image
 
 from fairdistill.data import load_dataset
 from fairdistill.data.preparing import describe, prepare_dataset
+from fairdistill.evaluation import power
 from fairdistill.evaluation.power import images_for, smallest_difference
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.pictures import decode
@@ -333,7 +334,9 @@ def test_cells_that_are_empty_or_too_small_are_named(own):
     assert "each needs 18 images" in refused(folder, table, test_per_cell=17)
 
 
-def test_many_different_numbers_are_said_to_need_bins(own):
+def test_many_different_numbers_are_said_to_need_bins(own, monkeypatch):
+    # how many images so many groups would need is simulated, and said in another sentence
+    monkeypatch.setattr(power, "DRAWS", 100)
     folder, table = own
     table["group"] = np.arange(len(table))
     assert "the column group has 88 different numbers: give it bins" in refused(folder, table)

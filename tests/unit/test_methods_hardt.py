@@ -1,5 +1,7 @@
 """Equalized odds by post-processing, compared with fairlearn and with cases done by hand."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -223,7 +225,7 @@ def test_the_drawn_labels_are_what_is_scored(tiny_folder, tiny, tmp_path, monkey
     base = fit(tiny, {"kind": "erm"}, role="teacher", epochs=2, batch_size=16).network
     save_network(tmp_path / "base.safetensors", base, network_settings())
     model = tmp_path / "model"
-    options = ["--data", tiny_folder, "--output", model, "--network", '{"kind": "shufflenet_v2_x1_0", "stem": "cifar"}']
+    options = ["--data", tiny_folder, "--output", model, "--network", json.dumps(network_settings().to_json())]
     options += ["--method", "hardt", "--base", tmp_path / "base.safetensors", "--training", '{"device": "cpu"}']
     monkeypatch.setattr("sys.argv", ["train_model", *map(str, options)])
     train_model.main()

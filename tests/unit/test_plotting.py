@@ -22,6 +22,8 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.paper import read_paper_values
 from scripts import plot_architecture, plot_comparison
 
+pytestmark = pytest.mark.usefixtures("rough_intervals")
+
 PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
 LONG = "a_rather_long_data_set_name"
 GRIDS = {
@@ -38,9 +40,9 @@ def read_metrics(paths):
     return summarise(models.runs, models.answers)
 
 
-@pytest.fixture(params=GRIDS, ids=str)
-def summary(request, tmp_path):
-    return read_metrics(make_study(tmp_path / "metrics", **GRIDS[request.param]))
+@pytest.fixture(scope="module", params=GRIDS, ids=str)
+def summary(request, tmp_path_factory):
+    return read_metrics(make_study(tmp_path_factory.mktemp("metrics"), **GRIDS[request.param]))
 
 
 def draw(summary, metric, **options):

@@ -17,6 +17,8 @@ from fairdistill.reporting.verdicts import noise_between, noise_of_another_run
 from fairdistill.runtime.errors import UserError
 from scripts import compare_with_published
 
+pytestmark = pytest.mark.usefixtures("rough_intervals")
+
 KEY = ["dataset", "architecture", "method", "metric"]
 
 

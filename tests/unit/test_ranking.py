@@ -26,6 +26,8 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.reading import complete
 from scripts import rank_methods as script
 
+pytestmark = pytest.mark.usefixtures("rough_intervals")
+
 METHODS = ("erm", "mfd", "hardt", "adversarial")
 GRID = {
     "dataset": ["utkface"],

@@ -21,6 +21,8 @@ from fairdistill.reporting.tables import paired_markdown
 from fairdistill.runtime.errors import UserError
 from scripts import aggregate_results
 
+pytestmark = pytest.mark.usefixtures("rough_intervals")
+
 GRID = {
     "dataset": ["cifar10s", "utkface"],
     "architecture": ["resnet", "shufflenet"],

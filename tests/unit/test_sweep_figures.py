@@ -18,6 +18,8 @@ from fairdistill.settings.methods import Base
 from fairdistill.settings.sweeps import Line
 from scripts import plot_sweep as script
 
+pytestmark = pytest.mark.usefixtures("rough_intervals")
+
 NUMBERS = {"a0": 0.0, "a1": 1.0, "a10": 10.0}
 NAMES = {"b1": "layer1", "b2": "layer2", "b3": "layer1 layer2 layer3"}
 OTHERS = ["a1", "a10", *NAMES, "c0", "c10"]

@@ -21,6 +21,8 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.paper import read_paper_values
 from scripts import compare_with_paper, make_table
 
+pytestmark = pytest.mark.usefixtures("rough_intervals")
+
 PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
 NO_PAIRS = pd.DataFrame(columns=PAIRED)
 

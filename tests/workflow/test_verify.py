@@ -1,5 +1,7 @@
 """scripts.verify_results on a study that was run whole: metrics from predictions, tables from metrics."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -10,6 +12,9 @@ import sys
 import pandas as pd
 import pytest
 from running import TINY, planned, snakemake
+
+from fairdistill.runtime.errors import run_script
+from scripts import verify_results
 
 MODEL = "digits_s/shufflenet/mfd/seed0"
 
@@ -22,14 +27,29 @@ def results(study, tmp_path):
     return shutil.copytree(study / "results" / "tiny", to, ignore=ignored)
 
 
+def command(results):
+    return [sys.executable, "-m", "scripts.verify_results", "--results", str(results), "--configfile", str(TINY)]
+
+
 def verify(results, checkout):
-    command = [sys.executable, "-m", "scripts.verify_results", "--results", results, "--configfile", TINY]
-    env = os.environ | {"PYTHONPATH": str(checkout)}
-    return subprocess.run(command, cwd=checkout, env=env, text=True, capture_output=True)
+    """Do what the command does in this process, which has loaded what it takes."""
+    printed, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(checkout):
+        patch.setattr("sys.argv", command(results)[2:])
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
+            try:
+                run_script(verify_results.main)
+                status = 0
+            except SystemExit as end:
+                # as Python does at its end
+                print(end.code, file=sys.stderr)
+                status = 1
+    return subprocess.CompletedProcess(command(results), status, printed.getvalue(), errors.getvalue())
 
 
 def test_what_the_workflow_made_holds(results, checkout):
-    done = verify(results, checkout)
+    env = os.environ | {"PYTHONPATH": str(checkout)}
+    done = subprocess.run(command(results), cwd=checkout, env=env, text=True, capture_output=True)
 
     assert done.returncode == 0, done.stderr
     assert "5 metrics files and the tables from them hold; compared with the predictions of 5" in done.stdout
