@@ -222,8 +222,7 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
         if one.at_chance:
             yield (
                 f"> **{escape(one.name)} is at chance:** it is no more accurate than a model that names the largest "
-                "class for every image. Such a model errs alike in all groups, so that its DEO says nothing about "
-                "fairness."
+                "class for every image, so that its DEO says nothing about fairness."
             )
     for warning in model.export["int8"]["worse"]:
         yield f"> **The int8 version is worse:** {escape(warning)}. See below."

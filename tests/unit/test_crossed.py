@@ -261,11 +261,11 @@ CIFAR10S = {"accuracy": (CIFAR10S_STRONG, CIFAR10S_STRONG), "images": 1000, "pai
 DESIGNS = {
     **{
         f"utkface, {seeds} seeds, spread {spread}": Design(STRONGLY, images=100, seeds=seeds, spread=spread)
-        for seeds, spread in [(2, 0), (2, 0.4), (4, 0), (4, 0.15), (4, 0.4), (10, 0.4)]
+        for seeds, spread in [(2, 0), (2, 0.4), (4, 0), (4, 0.15), (4, 0.4), (10, 0), (10, 0.4)]
     },
     **{
         f"cifar10s, {seeds} seeds, spread {spread}": Design(**CIFAR10S, seeds=seeds, spread=spread)
-        for seeds, spread in [(2, 0.15), (4, 0.15)]
+        for seeds, spread in [(2, 0.15), (4, 0), (4, 0.15)]
     },
     "four folds of one seed": Design(STRONGLY, images=100, seeds=1, folds=4),
     "four folds of one seed, spread 0.15": Design(STRONGLY, images=100, seeds=1, folds=4, spread=0.15),
@@ -287,7 +287,7 @@ def test_each_interval_covers_90_to_99_and_on_average_93_to_98_percent_of_simula
     assert 0.93 <= np.mean(list(found.values())) <= 0.98
 
 
-@pytest.mark.parametrize(("seeds", "spread"), [(2, 0.15), (4, 0.4)])
+@pytest.mark.parametrize(("seeds", "spread"), [(2, 0.15), (4, 0), (4, 0.4)])
 def test_differences_between_models_of_four_folds_and_of_one_cover_95_to_99_percent(seeds, spread):
     """Of 300 studies each; measured: 0.957 to 0.987. docs/statistics.md has more."""
     design = Design(STRONGLY, images=100, seeds=seeds, folds=4, spread=spread)

@@ -9,7 +9,7 @@ import torch
 from fairlearn.adversarial import _pytorch_engine as fairlearn_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from method_trainings import fit, interrupted, method_settings
+from method_trainings import assert_same_bits, fit, interrupted, method_settings
 from scipy.special import expit, log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from torch import nn
@@ -277,8 +277,9 @@ OPTIONS = {"epochs": 3, "learning_rate": 0.003}
 METHOD = {"kind": "adversarial", "alpha": 0.5, "adversary_learning_rate": 0.01}
 
 
-def test_the_states_of_both_optimisers_are_kept_and_resumed(tiny, tmp_path):
-    """That a training which is resumed ends with the same bits is tested for all methods together."""
+def test_an_interrupted_training_ends_with_the_same_bits(tiny, tmp_path):
+    """The network's and the adversary's weights, and the states of both optimisers."""
+    whole = fit(tiny, METHOD, **OPTIONS)
     once, twice = (ResumeState(tmp_path / name, "fingerprint") for name in ("once", "twice"))
     interrupted(tiny, METHOD, before=2, resume=once, **OPTIONS)
     interrupted(tiny, METHOD, before=1, resume=twice, **OPTIONS)
@@ -290,6 +291,9 @@ def test_the_states_of_both_optimisers_are_kept_and_resumed(tiny, tmp_path):
         assert a.keys() == b.keys() != set()
         assert all(torch.equal(a[i][key], b[i][key]) for i in a for key in a[i])
         assert any(a[i]["exp_avg"].any() for i in a)
+    for resume in (once, twice):
+        resumed = fit(tiny, METHOD, resume=resume, **OPTIONS)
+        assert_same_bits(whole, resumed)
 
 
 @pytest.mark.parametrize("engine", ["fast", "reference"])

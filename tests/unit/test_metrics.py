@@ -26,13 +26,14 @@ with warnings.catch_warnings():
     from aif360.datasets import BinaryLabelDataset
     from aif360.metrics import ClassificationMetric
 
+PATIENT = settings(deadline=None)
 # fairlearn and AIF360 take hundredths of a second each time
-SOME = settings(deadline=None, max_examples=30)
+AGAINST_OTHERS = settings(PATIENT, max_examples=30)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def rough_intervals():
-    """Their ends, which are the affair of test_uncertainty, are not looked for to the last digit."""
+def rough_ends():
+    """The ends of intervals, which test_uncertainty checks, are not looked for to the last digit."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(uncertainty, "HALVINGS", 1)
         yield
@@ -76,7 +77,7 @@ def deo(case):
     return result["deo_a"], result["deo_m"]
 
 
-@SOME
+@AGAINST_OTHERS
 @given(classifications())
 def test_each_gap_is_fairlearns_true_positive_rate_difference_of_one_class_against_the_rest(case):
     expected = [
@@ -91,7 +92,7 @@ def test_each_gap_is_fairlearns_true_positive_rate_difference_of_one_class_again
     np.testing.assert_allclose((result["deo_a"], result["deo_m"]), (np.mean(expected), np.max(expected)), atol=1e-12)
 
 
-@SOME
+@AGAINST_OTHERS
 @given(classifications(max_classes=2))
 def test_with_two_classes_deo_is_fairlearns_equalized_odds_difference(case):
     truth = (case["label"], case["prediction"])
@@ -116,7 +117,7 @@ def aif360(case, positive, groups):
     )
 
 
-@SOME
+@AGAINST_OTHERS
 @given(classifications(max_classes=2, max_groups=2))
 def test_with_two_classes_and_groups_deo_is_aif360s_equalized_odds_and_average_odds_difference(case):
     expected = aif360(case, 1, (0, 1))
@@ -126,7 +127,7 @@ def test_with_two_classes_and_groups_deo_is_aif360s_equalized_odds_and_average_o
     assert deo_a == pytest.approx(expected.average_abs_odds_difference(), abs=1e-12)
 
 
-@settings(SOME, max_examples=5)
+@settings(PATIENT, max_examples=5)
 @given(classifications(max_classes=3))
 def test_each_gap_is_the_largest_of_aif360s_true_positive_rate_differences(case):
     pairs = list(combinations(range(case["n_groups"]), 2))
@@ -138,7 +139,7 @@ def test_each_gap_is_the_largest_of_aif360s_true_positive_rate_differences(case)
     np.testing.assert_allclose(list(scored(case)["deo_per_class"].values()), expected, atol=1e-12)
 
 
-@SOME
+@AGAINST_OTHERS
 @given(classifications())
 def test_accuracies_are_those_of_fairlearns_metric_frame(case):
     result = scored(case)
@@ -159,7 +160,7 @@ def test_accuracies_are_those_of_fairlearns_metric_frame(case):
     assert sum(sum(row.values()) for row in result["cell_count"].values()) == result["n"] == len(case["label"])
 
 
-@SOME
+@PATIENT
 @given(classifications(), st.randoms())
 def test_deo_does_not_depend_on_the_order_of_samples_or_of_groups(case, random):
     order = random.sample(range(len(case["label"])), len(case["label"]))
@@ -169,7 +170,7 @@ def test_deo_does_not_depend_on_the_order_of_samples_or_of_groups(case, random):
     assert deo(shuffled | {"group": np.array(renamed)[shuffled["group"]]}) == deo(case)
 
 
-@SOME
+@PATIENT
 @given(classifications())
 def test_a_classifier_that_errs_alike_in_all_groups_has_no_deo(case):
     always_first = case | {"prediction": np.zeros_like(case["label"])}

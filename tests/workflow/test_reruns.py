@@ -158,12 +158,10 @@ def test_a_rerun_that_fails_says_why_keeps_what_was_there_and_stays_to_be_done(
 
 
 def test_a_failure_that_is_mended_reruns_once(own, checkout):
-    where = {"project": checkout, "directory": own}
-    of_the_student = ("results/tiny/metrics/digits_s/shufflenet/mfd/seed0.json", *GIVEN)
-    failing = (*of_the_student, "--config", "students={mfd: {lambda: 1e38}}")
-    assert snakemake("--cores", 1, *failing, **where).returncode != 0
-    assert snakemake("--cores", 1, *of_the_student, **where).returncode == 0
-    assert planned(*of_the_student, **where) == {}
+    failing = ("--config", "students={mfd: {lambda: 1e38}}")
+    assert snakemake("--cores", 1, *GIVEN, *failing, project=checkout, directory=own).returncode != 0
+    assert snakemake("--cores", 2, *GIVEN, project=checkout, directory=own).returncode == 0
+    assert planned(*GIVEN, project=checkout, directory=own) == {}
 
 
 @pytest.fixture
