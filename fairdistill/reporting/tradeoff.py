@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import product
 from math import ceil
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -34,6 +35,9 @@ MARKER, NEEDS_GROUP, TEACHER_MARKER, AT_CHANCE = "o", "^", "s", "X"
 # up to so many students are named beside their points; more have numbers, and a key
 MOST_NAMES = 6
 SIZE, FONT = 5.5, 7
+# In a crowd the panel shows no point that is further beyond the quartiles than so many times their distance: Tukey's
+# outer fences.
+FENCE = 3
 # of a label's middle from its point, in points
 DISTANCES = (8, 11, 15, 20, 26, 33, 41, 50)
 ANGLES = np.deg2rad(np.arange(0, 360, 15))
@@ -43,8 +47,9 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
     """Draw each method of a data set by its accuracy and its DEO, one row of panels for each architecture.
 
     Points are means over seeds, with the 95 % intervals of both; the part of an interval that the panel does not hold
-    is cut off. The line is the Pareto front of the students' means in that panel; methods that are at chance are on
-    none. Numbers are those of `method_numbers`.
+    is cut off. A crowd has panels that leave out what is far off: such a point is at the border, and its label says
+    where it belongs. The line is the Pareto front of the students' means in that panel; methods that are at chance are
+    on none. Numbers are those of `method_numbers`.
 
     Parameters
     ----------
@@ -74,11 +79,13 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
         panels = list(zip(product(architectures, DEO), axes.flat, strict=True))
         for (architecture, deo), ax in panels:
             methods = table[table["architecture"] == architecture]
+            ax.set_xlim(*_limits(methods, deo, fenced=not named))
+            ax.set_ylim(*_limits(methods, "accuracy", fenced=not named))
             _draw_points(ax, methods, deo)
             _draw_front(ax, methods, deo)
             ax.set(title=f"{printed(dataset)}, {printed(architecture)}", xlabel=PANELS[deo][1])
             ax.set_ylabel("Accuracy" if deo == DEO[0] or not named else "")
-        _add_legend(figure, table)
+        _add_legend(figure, table, far_off=any(_far_off(ax, _points(table, *panel)).any() for panel, ax in panels))
         if not named:
             _add_key(figure, table, labels)
         # where the points are is known only now
@@ -86,12 +93,33 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
         for (architecture, deo), ax in panels:
             methods = table[table["architecture"] == architecture]
             texts = [name if role == "teacher" else labels[name] for name, role in _names(methods)]
-            _label(ax, methods[[deo, "accuracy"]].to_numpy(), texts)
+            points = _points(table, architecture, deo)
+            for i in np.flatnonzero(_far_off(ax, points)):
+                texts[i] += f" ({points[i, 0]:.2f}, {points[i, 1]:.2f})"
+            _label(ax, _held(ax, points), texts)
     return figure
+
+
+def _points(table: pd.DataFrame, architecture: str, deo: str) -> np.ndarray:
+    """Return the DEO and accuracy of each method of an architecture, (n, 2)."""
+    return table.loc[table["architecture"] == architecture, [deo, "accuracy"]].to_numpy()
 
 
 def _names(methods: pd.DataFrame) -> Iterable[tuple[str, str]]:
     return zip(methods["method"], methods["role"], strict=True)
+
+
+def _far_off(ax: Axes, points: np.ndarray) -> np.ndarray:
+    """Return which of the points (n, 2) lie outside the panel, (n,)."""
+    low, high = np.transpose([ax.get_xlim(), ax.get_ylim()])
+    return ((points < low) | (points > high)).any(axis=1)
+
+
+def _held(ax: Axes, points: np.ndarray) -> np.ndarray:
+    """Return the points (n, 2), those outside the panel moved to a little within its border."""
+    low, high = np.transpose([ax.get_xlim(), ax.get_ylim()])
+    room = 0.02 * (high - low)
+    return np.where(_far_off(ax, points)[:, None], points.clip(low + room, high - room), points)
 
 
 def _marker(row: dict) -> dict:
@@ -109,13 +137,19 @@ def _draw_points(ax: Axes, methods: pd.DataFrame, deo: str) -> None:
         line = {"color": colour, "linewidth": 0.7, "alpha": 0.45, "zorder": 2}
         ax.plot([row[f"{deo}_low"], row[f"{deo}_high"]], [row["accuracy"]] * 2, **line)
         ax.plot([row[deo]] * 2, [row["accuracy_low"], row["accuracy_high"]], **line)
-        ax.plot(row[deo], row["accuracy"], linestyle="none", ms=SIZE, mec="black", mew=0.5, zorder=3, **look)
-    ax.set_xlim(*_limits(methods, deo))
-    ax.set_ylim(*_limits(methods, "accuracy"))
+        ((x, y),) = _held(ax, np.array([[row[deo], row["accuracy"]]]))
+        ax.plot(x, y, linestyle="none", ms=SIZE, mec="black", mew=0.5, zorder=3, **look)
 
 
-def _limits(methods: pd.DataFrame, metric: str) -> tuple[float, float]:
-    """The range of all points, and of intervals of the usual length: that of two seeds may be wider than the panel."""
+def _limits(methods: pd.DataFrame, metric: str, *, fenced: bool) -> tuple[float, float]:
+    """The range of the points, and of intervals of the usual length: that of two seeds may be wider than the panel.
+
+    Where it is fenced, it is that of the points that are not far off.
+    """
+    if fenced:
+        lower, upper = methods[metric].quantile([0.25, 0.75])
+        beyond = FENCE * (upper - lower)
+        methods = methods[methods[metric].between(lower - beyond, upper + beyond)]
     least, most = methods[metric].min(), methods[metric].max()
     low, high = methods[f"{metric}_low"], methods[f"{metric}_high"]
     beyond = max(0.25 * (most - least), 0.75 * (high - low).median())
@@ -171,7 +205,7 @@ def _covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return sides.clip(0).prod(axis=2).sum(axis=1)
 
 
-def _add_legend(figure: Figure, table: pd.DataFrame) -> None:
+def _add_legend(figure: Figure, table: pd.DataFrame, *, far_off: bool) -> None:
     """What colours, marks and lines mean, above the panels."""
     point = {"linestyle": "none", "ms": SIZE, "mec": "black", "mew": 0.5}
     students = table[table["role"] == "student"]
@@ -189,8 +223,9 @@ def _add_legend(figure: Figure, table: pd.DataFrame) -> None:
     alone = ", test images alone" * bool((table["trainings"] == 1).all())
     handles[f"95 %{alone}"] = Line2D([], [], color="0.5", lw=0.8)
     handles["Pareto front"] = Line2D([], [], color="0.35", lw=0.9, ls="--")
-    columns = min(5, len(handles))
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns)
+    if far_off:
+        handles["(DEO, accuracy) of a point beyond the panel"] = Line2D([], [], linestyle="none")
+    columns = _add_fitting(figure, [*handles.values()], [*handles], loc="outside upper center")
     figure.set_figheight(figure.get_figheight() + 0.17 * ceil(len(handles) / columns))
 
 
@@ -202,9 +237,16 @@ def _add_key(figure: Figure, table: pd.DataFrame, labels: dict[str, str]) -> Non
         for name in labels
     ]
     texts = [f"{number}  {name}" for name, number in labels.items()]
-    longest = max(map(len, texts))
-    columns = max(1, min(5, int(figure.get_figwidth() / (0.35 + 0.055 * longest))))
-    figure.legend(
-        handles, texts, loc="outside lower center", ncols=columns, fontsize=FONT, handletextpad=0.1, columnspacing=0.8
-    )
+    small = {"fontsize": FONT, "handletextpad": 0.1, "columnspacing": 0.8}
+    columns = _add_fitting(figure, handles, texts, loc="outside lower center", **small)
     figure.set_figheight(figure.get_figheight() + 0.155 * ceil(len(texts) / columns))
+
+
+def _add_fitting(figure: Figure, handles: list[Line2D], texts: list[str], **options: Any) -> int:
+    """Add a legend with as many columns as the figure is wide enough for; return how many."""
+    for columns in range(min(5, len(handles)), 0, -1):
+        legend = figure.legend(handles, texts, ncols=columns, **options)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return columns
+        legend.remove()
+    return 0

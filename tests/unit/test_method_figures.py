@@ -88,6 +88,38 @@ def test_the_front_goes_through_the_best_and_not_through_teachers_and_models_at_
     assert "at chance" in {text.get_text() for text in figure.legends[0].get_texts()}
 
 
+def test_in_a_crowd_a_point_that_is_far_off_is_at_the_border_and_says_where_it_belongs():
+    table = ranked(30)
+    table.loc[7, ["accuracy", "deo_a"]] = 0.1, 0.9
+
+    for ax in plot_tradeoff(table, "cifar10s").axes:
+        low, high = ax.get_ylim()
+        assert low > 0.5
+        lines = [line for line in ax.lines if line.get_marker() not in ("None", "", None)]
+        assert all(low < line.get_ydata()[0] < high for line in lines)
+        (text,) = (text.get_text() for text in texts_of(ax) if "(" in text.get_text())
+        assert text == f"7 ({0.9 if 'A' in ax.get_xlabel() else table['deo_m'][7]:.2f}, 0.10)"
+
+    # few are shown as they are
+    few = ranked(4)
+    few.loc[3, "accuracy"] = 0.1
+    assert plot_tradeoff(few, "cifar10s").axes[0].get_ylim()[0] < 0.1
+
+
+@pytest.mark.parametrize("students", [4, 30])
+def test_legends_are_no_wider_than_the_figure(students):
+    table = ranked(students, needs_group=True, at_chance=True, trainings=1)
+    table.loc[students, "accuracy"] = 0.0
+
+    figure = plot_tradeoff(table.replace("a_method_1", "a_method_whose_name_is_as_long_as_names_get"), "cifar10s")
+    FigureCanvasAgg(figure).draw()
+
+    for legend in figure.legends:
+        box = legend.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.width
+
+
 def test_methods_that_need_the_group_are_marked():
     table = ranked(4)
     table["needs_group"] = table["method"] == "a_method_2"
