@@ -49,6 +49,8 @@ IMPOSSIBLE = dict.fromkeys(
 )
 # other names that keys have had, or have elsewhere
 RENAMED = {"models": "networks", "teacher": "base"}
+# what a study is compared with: config/config.yaml has the paper, and the published study of the paper's grid
+OF_THE_PAPER = ("paper_values", "paper_method", "published")
 NAME = "text of letters, digits, _ and - that begins with a letter or digit"
 # what the entries of a section are, each of which has a name of the user's and a `kind`
 KINDS = {"data.sets": ("data set", AnyDataSet), "networks": ("network", AnyNetwork), "students": ("method", AnyMethod)}
@@ -70,8 +72,9 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     config
         The whole configuration; it is left as it is.
     given
-        The part of it that the user laid over config/config.yaml, where that is known. With it, the error says where
-        an unknown key came from config/config.yaml by merging, and not from the user.
+        The part of it that the user laid over config/config.yaml, where that is known. With it, a study of none of the
+        paper's data sets is not compared with the paper unless the user says so, and the error says where an unknown
+        key came from config/config.yaml by merging, and not from the user.
 
     Raises
     ------
@@ -83,6 +86,8 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     # whatever else the file holds is named below
     if isinstance(config, Mapping):
         defaults = Study().to_json()
+        if given is not None:
+            config = _without_the_paper(config, given, defaults)
         single, sweeps = expand(_with_named_defaults(config, defaults), defaults)
     try:
         study = read_settings(Study, single, where="config").with_sweeps(sweeps)
@@ -110,6 +115,16 @@ def _with_named_defaults(config: Mapping[str, Any], defaults: Mapping[str, Any])
     if isinstance(data, Mapping) and isinstance(data.get("sets"), Mapping):
         config["data"] = {**data, "sets": {**defaults["data"]["sets"], **data["sets"]}}
     return config
+
+
+def _without_the_paper(
+    config: Mapping[str, Any], given: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The configuration, not compared with the paper where config/config.yaml asks for it and no data set is its."""
+    datasets = config.get("datasets")
+    if not isinstance(datasets, list) or any(name in datasets for name in defaults["datasets"]):
+        return config
+    return {**config, **{key: defaults[key] for key in OF_THE_PAPER if key not in given}}
 
 
 class UnreadableSettings(UserError):

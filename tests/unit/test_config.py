@@ -48,6 +48,23 @@ def test_an_empty_config_is_the_papers_grid():
     assert complete(STATED).to_json() == complete({}).to_json() | compared
 
 
+def compared_with(**given):
+    study = complete(merged(STATED, given), given)
+    return study.paper_values, study.paper_method, study.published
+
+
+def test_a_study_of_other_data_sets_is_compared_with_the_paper_only_where_that_is_said():
+    paper = ("config/paper_values.csv", "mfd", "results/paper")
+    sets = {"sets": {"digits": {"kind": "digits_s"}}}
+    assert compared_with(data=sets, datasets=["digits"]) == (None, None, None)
+    assert compared_with(data=sets, datasets=["digits", "utkface"]) == compared_with(seeds=[0]) == paper
+    asked = {"paper_values": "mine.csv", "paper_method": "mfd"}
+    assert compared_with(data=sets, datasets=["digits"], **asked) == ("mine.csv", "mfd", None)
+    # of which the paper's method would have to be one
+    swept = {"mfd": {"lambda": [1, 3]}}
+    assert compared_with(data=sets, datasets=["digits"], students=swept) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     "name", ["demo", "methods_demo", "ablations", "authors", "utkface_folds", "methods", "sweeps_digits"]
 )
