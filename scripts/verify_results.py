@@ -180,7 +180,7 @@ def tables(
         tests, consistency = (
             in_grid_order(table.merge(names), order) for table in (features.tests, features.consistency)
         )
-        texts["features.csv"] = csv_text(features_table(Features(tests, consistency)))
+        texts["features.csv"] = csv_text(features_table(Features(tests, consistency), models.answers))
     if len(study.methods) > 1:
         texts |= methods_tables(replace(models, runs=runs), study)
     if study.paper_values:
