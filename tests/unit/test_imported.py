@@ -93,7 +93,7 @@ def test_it_is_an_ordinary_model(teacher, checkpoint):
     ]
 
 
-def test_every_seed_has_the_same_model(teacher, tiny_folder, checkpoint, tmp_path):
+def test_every_seed_has_the_same_model(teacher, tiny_folder, checkpoint, tmp_path, capsys):
     other = tmp_path / "other"
     arguments = ["--data", str(tiny_folder), "--output", str(other), "--network", RESNET, "--method", IMPORTED]
     run_training(
@@ -101,6 +101,14 @@ def test_every_seed_has_the_same_model(teacher, tiny_folder, checkpoint, tmp_pat
     )
     for name in ("weights.safetensors", "predictions.parquet"):
         assert (other / name).read_bytes() == (teacher / name).read_bytes()
+    # what was done to read it is in the log
+    logged = capsys.readouterr().err
+    for said in (
+        "its weights were read from state_dict",
+        "'module.' was taken off the names of its weights",
+        "its outputs, which are c, a, b, were put in the order of the data set's classes: a, b, c",
+    ):
+        assert f"{checkpoint}: {said}\n" in logged
 
 
 @pytest.mark.parametrize("method", ["kd", "mfd", "at"])
