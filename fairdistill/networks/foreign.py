@@ -98,6 +98,10 @@ def load_weights(path: Path | str, network: Classifier, settings: Network, *, ne
         notes.append(f"its last linear layer, {other}, is taken for the network's {head}")
         lacking = [name for name in lacking if name not in found]
     of_head = [name for name, here in names.items() if _in_head(here)]
+    if not new_head and len(own["head.weight"]) == 2 and all(_is_of_one_output(found.get(name)) for name in of_head):
+        # softmax(0, z) is (1 - sigmoid(z), sigmoid(z))
+        found |= {name: torch.cat([torch.zeros_like(found[name]), found[name]]) for name in of_head}
+        notes.append("its one output was taken for that of a sigmoid, which is the probability of the second class")
     if new_head and (
         set(of_head) & set(lacking) or any(found[name].shape != own[names[name]].shape for name in of_head)
     ):
@@ -287,6 +291,13 @@ def _other_head(found: Mapping[str, Tensor], names: Collection[str], width: int)
     return others[0] if len(others) == 1 else None
 
 
+def _is_of_one_output(weight: Tensor | None) -> bool:
+    """Whether it may be the weight or the bias of a head with one output; what is no dense tensor is refused later."""
+    return (
+        weight is not None and weight.layout == torch.strided and not weight.is_quantized and weight.shape[:1] == (1,)
+    )
+
+
 def _require_fit(
     path: Path | str,
     settings: Network,
@@ -309,8 +320,8 @@ def _require_fit(
     if wrong and set(wrong) <= set(of_head) and all(found[name].ndim == own[names[name]].ndim for name in wrong):
         wanted = own["head.weight"]
         raise UserError(
-            f"{path}: the model has {len(found[wrong[0]])} outputs, and the data set {len(wanted)} classes; give a "
-            "model with one output for each class"
+            f"{path}: the model has {len(found[wrong[0]])} output{'s' * (len(found[wrong[0]]) > 1)}, and the data set "
+            f"{len(wanted)} classes; give a model with one output for each class"
         )
     if wrong:
         shapes = [f"{name} of {_shape(found[name])} in place of {_shape(own[names[name]])}" for name in wrong]

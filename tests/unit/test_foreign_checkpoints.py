@@ -148,6 +148,18 @@ def test_the_number_of_outputs_is_that_of_the_classes(state, tmp_path):
     )
 
 
+def test_one_output_for_two_classes_is_a_sigmoid(tmp_path):
+    one = models.get_model(KIND, num_classes=1).eval()
+    torch.save(one.state_dict(), tmp_path / "model.pth")
+    network, notes = loaded(tmp_path / "model.pth", n_outputs=2)
+    assert notes == ["its one output was taken for that of a sigmoid, which is the probability of the second class"]
+    torch.testing.assert_close(network(IMAGES).logits.softmax(1)[:, 1], one(IMAGES).sigmoid()[:, 0])
+    assert refused(tmp_path / "model.pth").startswith("the model has 1 output, and the data set 3 classes; give a")
+    # a training that starts from it has classes of its own
+    _, notes = loaded(tmp_path / "model.pth", n_outputs=2, new_head=True)
+    assert notes == ["it has 1 outputs, and 2 are wanted: the head is made anew"]
+
+
 def test_what_helped_in_training_is_left_out_and_said(state, tmp_path):
     torch.save(state | {"criterion.weight": torch.ones(3)}, tmp_path / "model.pth")
     assert loaded(tmp_path / "model.pth")[1] == ["it has criterion.weight beside the network, which are left out"]
