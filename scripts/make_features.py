@@ -27,11 +27,11 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, required=True, help="table to write (CSV)")
     args = parser.parse_args()
 
-    runs = read_models(args.metrics, read_grids(args.grids)).runs
-    folds = runs.groupby("dataset")["fold"].unique().map(sorted)
-    models = runs[NAMES].itertuples(index=False, name=None)
-    paths = {path_of_model(args.features, names, folds[names[0]]): names for names in models}
-    write_csv(args.csv, features_table(read_features(paths)))
+    models = read_models(args.metrics, read_grids(args.grids))
+    folds = models.runs.groupby("dataset")["fold"].unique().map(sorted)
+    of_models = models.runs[NAMES].itertuples(index=False, name=None)
+    paths = {path_of_model(args.features, names, folds[names[0]]): names for names in of_models}
+    write_csv(args.csv, features_table(read_features(paths), models.answers))
 
 
 if __name__ == "__main__":

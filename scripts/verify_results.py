@@ -116,21 +116,28 @@ def main() -> None:
     print(f"{args.results}: {len(metrics)} metrics files and the tables from them hold; {compared}")
 
 
+def read_settings_file(path: Path) -> dict:
+    """Return what a file of settings holds."""
+    try:
+        read = yaml.safe_load(path.read_bytes())
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        what = " ".join(str(error).split())
+        raise UserError(f"--configfile: {path} is not readable as YAML ({what}); mend it") from error
+    if not isinstance(read, dict):
+        raise UserError(f"--configfile: {path} holds no settings; give the study's own file")
+    return read
+
+
 def configuration(files: list[Path], runs: pd.DataFrame) -> Study:
     """Return the study that Snakemake has with these files given as --configfile, of the name and seeds of `runs`."""
-    config: dict = {}
-    for path in [ROOT / "config" / "config.yaml", *files]:
-        try:
-            read = yaml.safe_load(path.read_bytes())
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            what = " ".join(str(error).split())
-            raise UserError(f"--configfile: {path} is not readable as YAML ({what}); mend it") from error
-        if not isinstance(read, dict):
-            raise UserError(f"--configfile: {path} holds no settings; give the study's own file")
-        # as Snakemake does: mappings are merged, all else is replaced
-        update_config(config, read)
-    given = {"study": runs["study"].iat[0], "seeds": sorted(map(int, runs["seed"].unique()))}
-    study = complete(config | given)
+    given: dict = {}
+    # as Snakemake does: mappings are merged, all else is replaced
+    for path in files:
+        update_config(given, read_settings_file(path))
+    given |= {"study": runs["study"].iat[0], "seeds": sorted(map(int, runs["seed"].unique()))}
+    config = read_settings_file(ROOT / "config" / "config.yaml")
+    update_config(config, given)
+    study = complete(config, given)
     known = {"dataset": study.data.sets, "architecture": study.networks, "method": ["teacher", *study.students]}
     for column, names in known.items():
         for name in runs[column].unique():
@@ -173,7 +180,7 @@ def tables(
         tests, consistency = (
             in_grid_order(table.merge(names), order) for table in (features.tests, features.consistency)
         )
-        texts["features.csv"] = csv_text(features_table(Features(tests, consistency)))
+        texts["features.csv"] = csv_text(features_table(Features(tests, consistency), models.answers))
     if len(study.methods) > 1:
         texts |= methods_tables(replace(models, runs=runs), study)
     if study.paper_values:

@@ -12,6 +12,7 @@ The steps, each of which adds to one report of problems:
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from fairdistill.data.preparing import Prepared
 from fairdistill.data.problems import Problems
 from fairdistill.data.reading import SPLITS
 from fairdistill.evaluation.power import ACCURACY, POWER, images_for, smallest_difference
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.errors import UserError, printable
 from fairdistill.runtime.files import sha256
 from fairdistill.runtime.folders import files_in
 from fairdistill.runtime.parallel import in_threads
@@ -167,38 +168,83 @@ def _drawn_splits(
     rows: pd.DataFrame, classes: list[str], groups: list[str], settings: Folder, problems: Problems, notes: dict
 ) -> tuple[pd.DataFrame, dict[str, NDArray]]:
     """Return the rows without repetitions, and the splits of each fold, drawn."""
-    rows = _without_repetitions(rows, notes)
+    rows = _without_repetitions(rows, problems, notes)
+    names = _cells(classes, groups)
     cell = (rows["label"] * len(groups) + rows["group"]).to_numpy()
     copies = rows.groupby("copy")
     consistent = (copies[["label", "group"]].transform("nunique") == 1).all(axis=1)
     family = join_families([rows["copy"].to_numpy(), *([rows["subject"].to_numpy()] if "subject" in rows else [])])
     # an image is tested once, and not at all where its copies contradict each other
     eligible = (consistent.groupby(family).transform("all") & ~rows["copy"].duplicated()).to_numpy()
+    draw = partial(_draw, cell, family, eligible, names, settings)
     folds = settings.folds
-    supply = np.bincount(cell[eligible], minlength=len(classes) * len(groups))
+    supply = np.bincount(cell[eligible], minlength=len(names))
+    smallest = int(supply.min())
     wanted = images_for(settings.visible_deo, groups=len(groups), classes=len(classes))
-    per_cell = settings.test_per_cell or min(wanted, supply.min() // max(2, folds))
+    per_cell = settings.test_per_cell or min(wanted, smallest // max(2, folds))
     least = per_cell * folds + 1 if settings.test_per_cell else LEAST_TESTED * max(2, folds)
     if (supply < least).any():
-        _refuse_cells(supply, least, classes, groups, settings, problems)
-        notes.clear()
-        return rows, {}
-    splits = draw_tests(cell, family, eligible, per_cell=int(per_cell), folds=folds, seed=settings.split_seed)
+        splits = {}
+        empty = [name for name, n in zip(names, supply, strict=True) if n == 0]
+        problems.of_data_set(EMPTY_CELLS, empty, "every (class, group) cell needs images: join classes or groups")
+        small = [f"{name} {n}" for name, n in zip(names, supply, strict=True) if 0 < n < least]
+        why = f"each needs {least} images that may be tested"
+    else:
+        splits, small = draw(per_cell)
+        why = f"there are too few {'images' if settings.subject is None else 'subjects'} for a split of each cell"
+    if small:
+        # at most half of the smallest cell; where that leaves a split without images, less
+        size = min(smallest // 2, (smallest - 1) // folds)
+        while size > 0 and draw(size)[1]:
+            size //= 2
+        ways = ["join classes or groups"] + [f"set test_per_cell to {size}"] * (size > 0)
+        ways += ["lower folds"] * (folds > 1) + ["raise validation"] * any("in validation" in one for one in small)
+        problems.of_data_set(SMALL_CELLS, small, f"{why}: {', or '.join(ways)}")
+    if not consistent.all():
+        notes["images_that_are_not_tested_as_copies_of_them_have_other_classes_or_groups"] = _named(
+            rows["image_id"][~consistent]
+        )
+    _note_copies(rows, splits, settings, problems, notes)
+    return rows, splits
+
+
+def _draw(
+    cell: NDArray, family: NDArray, eligible: NDArray, names: list[str], settings: Folder, per_cell: int
+) -> tuple[dict[str, NDArray], list[str]]:
+    """Return the splits of each fold with so many test images of each cell, and what `_lacking` says of them."""
+    splits = draw_tests(cell, family, eligible, per_cell=per_cell, folds=settings.folds, seed=settings.split_seed)
     for fold, column in enumerate(splits):
         if settings.validation:
             splits[column] = draw_validation(
                 splits[column], cell, family, share=settings.validation, fold=fold, seed=settings.split_seed
             )
-        _refuse_empty_cells(splits[column], cell, per_cell, classes, groups, settings, problems)
-    n_copies = int(copies["image_id"].transform("size").gt(1).sum())
-    if n_copies:
-        notes["images_that_have_copies_all_on_one_side"] = n_copies
-        if n_copies > len(rows) / 10:
-            problems.remedies.append("where images are no copies but only look alike, set duplicates to drop")
-    left_out = max(int((split == "").sum()) for split in splits.values())
-    if left_out:
-        notes["images_left_out_as_copies_or_subjects_of_test_images"] = left_out
-    return rows, splits
+    return splits, [one for split in splits.values() for one in _lacking(split, cell, per_cell, names, settings)]
+
+
+def _note_copies(
+    rows: pd.DataFrame, splits: dict[str, NDArray], settings: Folder, problems: Problems, notes: dict
+) -> None:
+    """Note which images were taken for copies, and which of the rows are in no split because of others."""
+    copied = rows[rows.groupby("copy")["copy"].transform("size") > 1]
+    if len(copied) > len(rows) / 10:
+        problems.remedies.append("where images are no copies but only look alike, set duplicates to drop")
+    if not copied.empty:
+        what = "copies_or_near-copies_of_others" if settings.duplicates == "drop_near" else "copies_of_others"
+        families = copied.sort_values("image_id").groupby("copy", sort=False)["image_id"]
+        notes[f"images_that_are_{what},_which_are_in_the_same_split_or_left_out"] = {
+            "count": len(copied),
+            "names": [printable(" = ".join(family)) for _, family in families],
+        }
+    left_out = np.any([np.zeros(len(rows), dtype=bool), *(split == "" for split in splits.values())], axis=0)
+    if left_out.any():
+        what = "a_copy_of_them" if settings.subject is None else "a_copy_of_them_or_another_image_of_their_subject"
+        where = "_in_one_of_the_folds" * (settings.folds > 1)
+        notes[f"images_left_out{where}_because_{what}_is_tested"] = _named(rows["image_id"][left_out])
+
+
+def _named(images: pd.Series) -> dict:
+    """The number and the names of some images, as the notes of a data set have them."""
+    return {"count": len(images), "names": sorted(map(printable, images))}
 
 
 def _given_splits(
@@ -235,7 +281,7 @@ def _given_splits(
         lost |= wrong
         if key == "copy" and wrong.any() and settings.duplicates == "drop_near":
             problems.remedies.append("where they are no copies but only look alike, set duplicates to drop")
-    rows = _without_repetitions(rows[~lost], notes)
+    rows = _without_repetitions(rows[~lost], problems, notes)
     cell = (rows["label"] * len(groups) + rows["group"]).to_numpy()
     split = rows["split"].to_numpy(dtype=str)
     if settings.validation:
@@ -243,63 +289,33 @@ def _given_splits(
         split = draw_validation(
             split, cell, join_families(keys), share=settings.validation, fold=0, seed=settings.split_seed
         )
-    _refuse_empty_cells(split, cell, 1, classes, groups, settings, problems)
+    remedy = f"every (class, group) cell needs an image in each split: change the column {settings.split}"
+    remedy += ", or raise validation" * bool(settings.validation)
+    problems.of_data_set(EMPTY_CELLS, _lacking(split, cell, 1, _cells(classes, groups), settings), remedy)
     return rows, {"split": split}
 
 
-def _without_repetitions(rows: pd.DataFrame, notes: dict) -> pd.DataFrame:
+def _without_repetitions(rows: pd.DataFrame, problems: Problems, notes: dict) -> pd.DataFrame:
     repeated = rows["image_id"].duplicated()
     if repeated.any():
-        notes["rows_that_repeat_the_image_of_an_earlier_row"] = int(repeated.sum())
+        names = [printable(f"{problems.numbered} {row}: {name}") for row, name in rows["image_id"][repeated].items()]
+        key = "rows_left_out_as_they_repeat_the_image_of_an_earlier_row"
+        notes[key] = {"count": len(names), "names": names}
     return rows[~repeated]
 
 
-def _refuse_cells(
-    supply: NDArray, least: int, classes: list[str], groups: list[str], settings: Folder, problems: Problems
-) -> None:
-    """Add the cells that have no image, or fewer than `least` that may be tested; `supply` (cells,) says how many."""
-    names = _cells(classes, groups)
-    problems.of_data_set(
-        EMPTY_CELLS,
-        [name for name, n in zip(names, supply, strict=True) if n == 0],
-        "every (class, group) cell needs images: join classes or groups",
-    )
-    small = [f"{name} {n}" for name, n in zip(names, supply, strict=True) if 0 < n < least]
-    remedy = f"each needs {least} images that may be tested: join classes or groups, or " + (
-        "lower test_per_cell" if settings.test_per_cell else "set test_per_cell below the smallest"
-    )
-    problems.of_data_set(SMALL_CELLS, small, remedy + " or folds" * (settings.folds > 1))
-
-
-def _refuse_empty_cells(
-    split: NDArray,
-    cell: NDArray,
-    tested: int,
-    classes: list[str],
-    groups: list[str],
-    settings: Folder,
-    problems: Problems,
-) -> None:
-    """Add the cells that have no image in a split that there should be, or fewer than `tested` in the test split."""
-    names = _cells(classes, groups)
+def _lacking(split: NDArray, cell: NDArray, tested: int, names: list[str], settings: Folder) -> list[str]:
+    """Describe the cells without an image in a split that there should be, or fewer than `tested` in the test split."""
     counts = {one: np.bincount(cell[split == one], minlength=len(names)) for one in SPLITS}
     if not (settings.validation or counts["validation"].any()):
         del counts["validation"]
-    if settings.split is not None:
-        remedy = f"every (class, group) cell needs an image in each split: change the column {settings.split}"
-    elif settings.subject is not None:
-        remedy = "there are too few subjects for a split of each cell: lower test_per_cell, or join classes or groups"
-    else:
-        remedy = "lower test_per_cell or join classes or groups"
-    remedy += ", or raise validation" * bool(settings.validation)
     least = {"test": tested}
-    found = [
+    return [
         f"{name} in {one}" + f" ({n} of {tested})" * bool(n)
         for one, table in counts.items()
         for name, n in zip(names, table, strict=True)
         if n < least.get(one, 1)
     ]
-    problems.of_data_set(EMPTY_CELLS if tested == 1 else SMALL_CELLS, found, remedy)
 
 
 def _advise_bins(values: pd.DataFrame, settings: Folder, problems: Problems) -> None:

@@ -218,6 +218,13 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
         f"largest gap in accuracy between two groups within a class, is {with_interval(metrics, 'deo_m')}; verdict: "
         f"{metrics['uncertainty']['deo_m']['verdict']}. Intervals are of 95 %."
     )
+    if base:
+        of_base = base.metrics()
+        yield (
+            f"The model beside it, {escape(base.name)}, has on the same images an accuracy of "
+            f"{with_interval(of_base, 'accuracy')} and a DEO_M of {with_interval(of_base, 'deo_m')}. DEO_A, and the "
+            "differences between the two, are below."
+        )
     for one in filter(None, (model, base)):
         if one.at_chance:
             yield (

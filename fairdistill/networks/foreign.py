@@ -42,7 +42,7 @@ KINDS = "; give a safetensors file, or one that torch.save wrote of a state dict
 
 
 def read_weights(path: Path | str) -> tuple[dict[str, Tensor], list[str]]:
-    """Return the weights in a file, by the names that they have there, and sentences on what was left aside.
+    """Return the weights in a file, by the names that they have there, and sentences on where in it they were found.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def read_weights(path: Path | str) -> tuple[dict[str, Tensor], list[str]]:
 
 
 def load_weights(path: Path | str, network: Classifier, settings: Network, *, new_head: bool) -> list[str]:
-    """Load a file's weights into `network`, which `settings` describe; return sentences on what was done beside that.
+    """Load a file's weights into `network`, which `settings` describe; return sentences on what was done for that.
 
     Parameters
     ----------
@@ -89,13 +89,19 @@ def load_weights(path: Path | str, network: Classifier, settings: Network, *, ne
     head = settings.layout.head
     names = {head + name.removeprefix("head") if _in_head(name) else name.removeprefix("body."): name for name in own}
     weights, notes = read_weights(path)
-    found = _named_as(path, weights, names)
+    found, prefixes = _named_as(path, weights, names)
+    if prefixes:
+        notes.append(f"{' and '.join(map(repr, prefixes))} was taken off the names of its weights")
     lacking = [name for name in names if name not in found and not name.endswith("num_batches_tracked")]
     if f"{head}.weight" in lacking and (other := _other_head(found, names, network.width)):
         found |= {f"{head}.{part}": found.pop(f"{other}.{part}") for part in ("weight", "bias")}
         notes.append(f"its last linear layer, {other}, is taken for the network's {head}")
         lacking = [name for name in lacking if name not in found]
     of_head = [name for name, here in names.items() if _in_head(here)]
+    if not new_head and len(own["head.weight"]) == 2 and all(_is_of_one_output(found.get(name)) for name in of_head):
+        # softmax(0, z) is (1 - sigmoid(z), sigmoid(z))
+        found |= {name: torch.cat([torch.zeros_like(found[name]), found[name]]) for name in of_head}
+        notes.append("its one output was taken for that of a sigmoid, which is the probability of the second class")
     if new_head and (
         set(of_head) & set(lacking) or any(found[name].shape != own[names[name]].shape for name in of_head)
     ):
@@ -208,15 +214,19 @@ def _find_weights(path: Path, content: object) -> tuple[dict[str, Tensor], list[
     """The weights in what a file holds, however deep they lie, and what else could be meant."""
     where = content
     notes: list[str] = []
+    within: list[str] = []
     while isinstance(where, Mapping):
         inside = {name: value for name, value in where.items() if isinstance(value, Mapping) and _has_weights(value)}
         named = next((name for name in PLACES if name in inside), None)
         tensors = {str(name): value for name, value in where.items() if isinstance(value, Tensor)}
         if named is None and tensors:
-            return tensors, notes
+            read = [f"its weights were read from {' > '.join(within)}"] * bool(within)
+            return tensors, read + notes
         if named is None and len(inside) != 1:
             break
-        where = inside[named] if named is not None else next(iter(inside.values()))
+        key = named if named is not None else next(iter(inside))
+        within.append(str(key))
+        where = inside[key]
         if others := [name for name in inside if name != named and len(inside[name]) == len(where) and named]:
             notes.append(f"it has {named} and {_listed(others)}, of which {named} is taken")
     shown = _listed(list(map(str, where))) if isinstance(where, Mapping) and where else type(where).__name__
@@ -233,8 +243,10 @@ def _has_weights(values: Mapping, within: tuple[int, ...] = ()) -> bool:
     )
 
 
-def _named_as(path: Path | str, weights: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
-    """The weights by the names that torchvision gives them, as far as these are `names`."""
+def _named_as(
+    path: Path | str, weights: Mapping[str, Tensor], names: Mapping[str, str]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The weights by the names that torchvision gives them, as far as these are `names`; and what stood before them."""
     found: dict[str, Tensor] = {}
     given: dict[str, str] = {}
     here = {own: name for name, own in names.items()}
@@ -248,7 +260,10 @@ def _named_as(path: Path | str, weights: Mapping[str, Tensor], names: Mapping[st
                 "is meant"
             )
         found[plain], given[plain] = weight, name
-    return found
+    # a model of this project has its own names
+    stood = [] if whole else [name.removesuffix(plain) for plain, name in given.items() if plain in names]
+    # less the old names of DenseNets, which do not end as the new ones do
+    return found, [prefix for prefix in dict.fromkeys(stood) if prefix.endswith(".")]
 
 
 def _common_prefix(weights: Collection[str], names: Mapping[str, str]) -> str:
@@ -276,6 +291,13 @@ def _other_head(found: Mapping[str, Tensor], names: Collection[str], width: int)
     return others[0] if len(others) == 1 else None
 
 
+def _is_of_one_output(weight: Tensor | None) -> bool:
+    """Whether it may be the weight or the bias of a head with one output; what is no dense tensor is refused later."""
+    return (
+        weight is not None and weight.layout == torch.strided and not weight.is_quantized and weight.shape[:1] == (1,)
+    )
+
+
 def _require_fit(
     path: Path | str,
     settings: Network,
@@ -298,8 +320,8 @@ def _require_fit(
     if wrong and set(wrong) <= set(of_head) and all(found[name].ndim == own[names[name]].ndim for name in wrong):
         wanted = own["head.weight"]
         raise UserError(
-            f"{path}: the model has {len(found[wrong[0]])} outputs, and the data set {len(wanted)} classes; give a "
-            "model with one output for each class"
+            f"{path}: the model has {len(found[wrong[0]])} output{'s' * (len(found[wrong[0]]) > 1)}, and the data set "
+            f"{len(wanted)} classes; give a model with one output for each class"
         )
     if wrong:
         shapes = [f"{name} of {_shape(found[name])} in place of {_shape(own[names[name]])}" for name in wrong]

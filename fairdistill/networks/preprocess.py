@@ -15,7 +15,8 @@ from fairdistill.settings.reading import read_settings
 class Preprocess(nn.Module):
     """Takes images as the pipeline normalises them, and returns them as the network behind it expects them.
 
-    The data set's normalisation is undone, the image resized, and the network's normalisation applied. Resizing is that
+    The data set's normalisation is undone, the image resized and cropped at its centre, and the network's normalisation
+    applied. Resizing is that
     of torchvision on tensors, with antialiasing; pillow rounds and clips brightnesses, and differs by one of 255 or so.
 
     Parameters
@@ -46,11 +47,14 @@ class Preprocess(nn.Module):
             self.register_buffer(name, values[:, None, None], persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return images (B, 3, size, size) of images (B, 3, H, W)."""
+        """Return images (B, 3, h, h) of images (B, 3, H, W), where h is the crop or else the size."""
         pixels = images * self.undo_scale + self.undo_shift
         size = self.settings.size or pixels.shape[-1]
         if pixels.shape[2:] != (size, size):
             pixels = _resized(pixels, size, self.settings.interpolation)
+        if crop := self.settings.crop:
+            edge = round((size - crop) / 2)
+            pixels = pixels[..., edge : edge + crop, edge : edge + crop]
         return pixels * self.scale + self.shift
 
     def to_json(self) -> dict:

@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import Field
 
 from fairdistill.evaluation.uncertainty import LEVEL
+from fairdistill.reporting.answers import Answers, for_all_seeds
 from fairdistill.reporting.columns import CRITERIA, IDENTITY, NAMES, OVER_SEEDS, SEEDS
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.records import Fields, Inputs, Interval, Outputs, Run
@@ -97,7 +98,7 @@ def read_features(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Features
     )
 
 
-def features_table(features: Features) -> pd.DataFrame:
+def features_table(features: Features, answers: Answers | None = None) -> pd.DataFrame:
     """Return one row per model, class and pair of groups, and one per model for the consistency.
 
     Columns: measure, "mmd2" or "consistency"; class, group and other_group, empty for the consistency; mean; sd (ddof =
@@ -107,32 +108,38 @@ def features_table(features: Features) -> pd.DataFrame:
     the value of each in values, the mean over its folds. The trainings are tested on the same images, so that their
     p-values are not independent; the largest is one of the hypothesis that at least one training does not tell the
     groups apart (Berger, Technometrics 24, 1982), so that all do where it is small.
+
+    With the `answers` of these trainings, a model that is the same for every seed is one training, as in summary.csv.
     """
-    of_models = dict(list(criteria_table(features.consistency).groupby(OVER_SEEDS, sort=False)))
+    of_models = dict(list(criteria_table(features.consistency, answers).groupby(OVER_SEEDS, sort=False)))
     of_tests = dict(list(features.tests.groupby(OVER_SEEDS, sort=False)))
     rows = []
     for names, consistency in of_models.items():
         model = dict(zip(OVER_SEEDS, names, strict=True))
         if names in of_tests:
             for test, found in of_tests[names].groupby(TEST, sort=False):
-                rows.append(model | {"measure": "mmd2"} | dict(zip(TEST, test, strict=True)) | _over_seeds(found))
+                rows.append(
+                    model | {"measure": "mmd2"} | dict(zip(TEST, test, strict=True)) | _over_seeds(found, answers)
+                )
         rows += [
             {"measure": "consistency", "class": "", "other_group": ""} | row for row in consistency.to_dict("records")
         ]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"rejected": "Int64"})
 
 
-def _over_seeds(tests: pd.DataFrame) -> dict:
+def _over_seeds(tests: pd.DataFrame, answers: Answers | None) -> dict:
     """One test of the trainings of a model."""
-    values = tests.groupby("seed")["mmd2"].mean().round(12)
-    return {
+    apart = tests if answers is None else answers.apart(tests)
+    values = apart.groupby("seed")["mmd2"].mean().round(12)
+    row = {
         "mean": values.mean(),
         "sd": values.std(),
         "n": len(values),
-        "trainings": len(tests),
-        "rejected": int((tests["p_holm"] <= 1 - LEVEL).sum()),
-        "p_holm_least": tests["p_holm"].min(),
-        "p_holm_largest": tests["p_holm"].max(),
+        "trainings": len(apart),
+        "rejected": int((apart["p_holm"] <= 1 - LEVEL).sum()),
+        "p_holm_least": apart["p_holm"].min(),
+        "p_holm_largest": apart["p_holm"].max(),
         "seeds": " ".join(map(str, values.index)),
         "values": " ".join(map("{:.10g}".format, values)),
     }
+    return for_all_seeds(row, tests)

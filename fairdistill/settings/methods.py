@@ -623,8 +623,8 @@ class Imported(Method):
     )
 
     def network_gets(self, image_size: int) -> int:
-        """Return the size of `preprocess`, where it has one."""
-        return (self.preprocess and self.preprocess.size) or image_size
+        """Return what `preprocess` makes of that, where there is one."""
+        return self.preprocess.network_gets(image_size) if self.preprocess else image_size
 
 
 AnyMethod = Annotated[

@@ -22,6 +22,11 @@ class Preprocess(Settings):
         None,
         description="The edge, in pixels, to which the whole image is resized; `null` leaves the data set's size.",
     )
+    crop: Annotated[Annotated[int, Field(ge=8, le=LARGEST)] | None, OrNull, READ_WHOLE] = Field(
+        None,
+        description="The edge, in pixels, of the square then cut out at the centre, such as 224 of `size: 256`; "
+        "`null` keeps the whole image.",
+    )
     mean: Annotated[list[Number], Field(min_length=3, max_length=3)] = Field(
         list(IMAGENET_MEAN),
         description="What was subtracted from the red, green and blue channel, on the scale 0 to 1; the default is "
@@ -35,6 +40,16 @@ class Preprocess(Settings):
     interpolation: Literal["bilinear", "bicubic", "nearest"] = Field(
         "bilinear", description="How the image is resized."
     )
+
+    def network_gets(self, image_size: int) -> int:
+        """Return the edge of what the network gets of images of `image_size`, in pixels."""
+        return self.crop or self.size or image_size
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.crop and self.crop > (self.size or 0):
+            raise PydanticCustomError("crop", "has a crop that needs a size, to which images are resized, no smaller")
+        return self
 
     @model_validator(mode="after")
     def _on_the_scale(self) -> Self:

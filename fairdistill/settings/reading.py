@@ -13,7 +13,10 @@ from pydantic_core import ErrorDetails
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json
-from fairdistill.settings.methods import SAME, TEACHER, Imported, PostProcessing
+from fairdistill.settings.base import settings_of_kind
+from fairdistill.settings.data import AnyDataSet
+from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Imported, PostProcessing
+from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.study import Ablation, Place, Study
 from fairdistill.settings.sweeps import Sweep, Sweeps, expand
 
@@ -46,11 +49,16 @@ IMPOSSIBLE = dict.fromkeys(
 )
 # other names that keys have had, or have elsewhere
 RENAMED = {"models": "networks", "teacher": "base"}
+# what a study is compared with: config/config.yaml has the paper, and the published study of the paper's grid
+OF_THE_PAPER = ("paper_values", "paper_method", "published")
 NAME = "text of letters, digits, _ and - that begins with a letter or digit"
+# what the entries of a section are, each of which has a name of the user's and a `kind`
+KINDS = {"data.sets": ("data set", AnyDataSet), "networks": ("network", AnyNetwork), "students": ("method", AnyMethod)}
 # what pydantic puts behind a name in a mapping of names that is wrong itself
 WRONG_NAME = "[key]"
 BENCHMARKS = "bench"  # results/bench has their tables, and no study's
 LONGEST = 80  # characters of a wrong value that an error shows
+SHORTEST_PART = 3  # characters of a part of a name that tell which one is meant
 
 
 def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Study:
@@ -64,8 +72,9 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     config
         The whole configuration; it is left as it is.
     given
-        The part of it that the user laid over config/config.yaml, where that is known. With it, the error says where
-        an unknown key came from config/config.yaml by merging, and not from the user.
+        The part of it that the user laid over config/config.yaml, where that is known. With it, a study of none of the
+        paper's data sets is not compared with the paper unless the user says so, and the error says where an unknown
+        key came from config/config.yaml by merging, and not from the user.
 
     Raises
     ------
@@ -77,6 +86,8 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     # whatever else the file holds is named below
     if isinstance(config, Mapping):
         defaults = Study().to_json()
+        if given is not None:
+            config = _without_the_paper(config, given, defaults)
         single, sweeps = expand(_with_named_defaults(config, defaults), defaults)
     try:
         study = read_settings(Study, single, where="config").with_sweeps(sweeps)
@@ -104,6 +115,16 @@ def _with_named_defaults(config: Mapping[str, Any], defaults: Mapping[str, Any])
     if isinstance(data, Mapping) and isinstance(data.get("sets"), Mapping):
         config["data"] = {**data, "sets": {**defaults["data"]["sets"], **data["sets"]}}
     return config
+
+
+def _without_the_paper(
+    config: Mapping[str, Any], given: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The configuration, not compared with the paper where config/config.yaml asks for it and no data set is its."""
+    datasets = config.get("datasets")
+    if not isinstance(datasets, list) or any(name in datasets for name in defaults["datasets"]):
+        return config
+    return {**config, **{key: defaults[key] for key in OF_THE_PAPER if key not in given}}
 
 
 class UnreadableSettings(UserError):
@@ -319,9 +340,16 @@ def _check_names(study: Study) -> None:
 
 
 def _check_name(path: Keys, name: str, section: str, defined: Collection[str]) -> None:
-    if name not in defined:
-        what = f"names {name!r}, which {section} does not define; {_choice(name, defined)}"
-        raise UnreadableSettings("config", path, what)
+    if name in defined:
+        return
+    what = f"names {name!r}, which {section} does not define; {_choice(name, defined)}"
+    noun, union = KINDS[section]
+    if settings_of_kind(union, name):
+        what = (
+            f"names {name!r}, which is a kind of {noun} and no name in {section}; define it there, such as "
+            f"`{name}: {{kind: {name}}}`"
+        )
+    raise UnreadableSettings("config", path, what)
 
 
 def _check_single(path: Keys, name: str, sweeps: Mapping[str, Sweep]) -> None:
@@ -481,6 +509,18 @@ def _described(model: Place) -> str:
 
 
 def _choice(given: object, known: Collection[str]) -> str:
-    if close := difflib.get_close_matches(str(given), known, n=1):
-        return f"did you mean {close[0]!r}?"
-    return f"choose one of {', '.join(known)}" if known else "there is none yet"
+    """What to write in the place of `given`: what is most like it, or else all that there is."""
+    plain = {name: _plain(name) for name in known}
+    wanted = _plain(given) if isinstance(given, str) else str(given)
+    # a part of names, as of the kinds of one family of networks, says more than how much else the names have
+    meant = [name for name in known if len(wanted) >= SHORTEST_PART and wanted in plain[name]]
+    if not meant and (close := difflib.get_close_matches(wanted, plain.values(), n=1)):
+        meant = [name for name in known if plain[name] == close[0]]
+    if len(meant) == 1:
+        return f"did you mean {meant[0]!r}?"
+    return f"choose one of {', '.join(meant or known)}" if known else "there is none yet"
+
+
+def _plain(name: str) -> str:
+    """A name without what people write in different ways: case, and the marks between its parts."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -48,6 +48,23 @@ def test_an_empty_config_is_the_papers_grid():
     assert complete(STATED).to_json() == complete({}).to_json() | compared
 
 
+def compared_with(**given):
+    study = complete(merged(STATED, given), given)
+    return study.paper_values, study.paper_method, study.published
+
+
+def test_a_study_of_other_data_sets_is_compared_with_the_paper_only_where_that_is_said():
+    paper = ("config/paper_values.csv", "mfd", "results/paper")
+    sets = {"sets": {"digits": {"kind": "digits_s"}}}
+    assert compared_with(data=sets, datasets=["digits"]) == (None, None, None)
+    assert compared_with(data=sets, datasets=["digits", "utkface"]) == compared_with(seeds=[0]) == paper
+    asked = {"paper_values": "mine.csv", "paper_method": "mfd"}
+    assert compared_with(data=sets, datasets=["digits"], **asked) == ("mine.csv", "mfd", None)
+    # of which the paper's method would have to be one
+    swept = {"mfd": {"lambda": [1, 3]}}
+    assert compared_with(data=sets, datasets=["digits"], students=swept) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     "name", ["demo", "methods_demo", "ablations", "authors", "utkface_folds", "methods", "sweeps_digits"]
 )
@@ -327,21 +344,40 @@ MISTAKES = [
     ({"datasets": ["cifar10"]}, "config: datasets names 'cifar10', which data.sets does not define; did you mean"),
     ({"datasets": [["cifar10s"]]}, 'config: datasets.0 is ["cifar10s"]; it must be text'),
     ({"datasets": [{}]}, "config: datasets.0 is {}; it must be text"),
-    ({"architectures": ["resnet50"]}, "config: architectures names 'resnet50', which networks does not define"),
+    ({"architectures": ["resnet5"]}, "config: architectures names 'resnet5', which networks does not define"),
     (
         {"ablations": [{}, {"dataset": []}]},
         "config: ablations.1 has the unknown key 'dataset'; did you mean 'datasets'?",
     ),
     ({"ablations": [{"seeds": [-1]}]}, "config: ablations.0.seeds.0 is -1; it must be at least 0"),
-    ({"ablations": [{"methods": ["kd"]}]}, "config: ablations.0.methods names 'kd', which students does not define"),
+    ({"ablations": [{"methods": ["no"]}]}, "config: ablations.0.methods names 'no', which students does not define"),
     ({"ablations": {}}, "config: ablations is {}; it must be a list"),
     ({"ablations": [[]]}, "config: ablations.0 is []; it must be a mapping"),
-    ({"methods": ["kd"]}, "config: methods names 'kd', which students does not define; choose one of mfd"),
+    ({"methods": ["x"]}, "config: methods names 'x', which students does not define; choose one of mfd"),
+    (
+        {"methods": ["kd"]},
+        "config: methods names 'kd', which is a kind of method and no name in students; define it there, such as "
+        "`kd: {kind: kd}`",
+    ),
+    (
+        {"architectures": ["vit_b_16"]},
+        "config: architectures names 'vit_b_16', which is a kind of network and no name in networks; define it there, "
+        "such as `vit_b_16: {kind: vit_b_16}`",
+    ),
+    (
+        {"datasets": ["celeba"]},
+        "config: datasets names 'celeba', which is a kind of data set and no name in data.sets; define it",
+    ),
     ({"networks": {"a b": {"kind": "resnet18"}}}, f'config: networks holds the name "a b"; a name is {NAME}'),
     ({"networks": {"a\nb": {"kind": "x"}}}, f'config: networks holds the name "a\\nb"; a name is {NAME}'),
     ({"networks": {1: {"kind": "resnet18"}}}, f"config: networks holds the name 1; a name is {NAME}"),
     ({"networks": {"same": {"kind": "resnet18"}}}, "config: networks holds the name 'same', which is reserved"),
     ({"networks": {"r": {"kind": "resnet51"}}}, "config: networks.r.kind is \"resnet51\"; did you mean 'resnet50'?"),
+    ({"networks": {"r": {"kind": "ViT-B/16"}}}, "config: networks.r.kind is \"ViT-B/16\"; did you mean 'vit_b_16'?"),
+    (
+        {"networks": {"r": {"kind": "mobilenet_v3"}}},
+        'config: networks.r.kind is "mobilenet_v3"; choose one of mobilenet_v3_large, mobilenet_v3_small',
+    ),
     ({"networks": {"r": {"kind": ["resnet18"]}}}, 'config: networks.r.kind is ["resnet18"]; did you'),
     ({"networks": {"r": {}}}, "config: networks.r lacks the key 'kind'"),
     ({"networks": {"r": {"kind": "resnet18", "resnet18": 1}}}, "config: networks.r has the unknown key 'resnet18'"),

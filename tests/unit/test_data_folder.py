@@ -206,7 +206,10 @@ def test_one_report_has_all_kinds_of_problems_with_the_numbers_of_the_rows(own, 
     # 11 rows have a problem, and one repeats another; 10 images of a cell are left for each side
     dataset = make(folder, path, on_error="skip", test_per_cell=5)
     assert len(dataset.images) == len(table) - 11
-    assert dataset.info["notes"]["rows_that_repeat_the_image_of_an_earlier_row"] == 1
+    assert dataset.info["notes"]["rows_left_out_as_they_repeat_the_image_of_an_earlier_row"] == {
+        "count": 1,
+        "names": ["line 42: cat 040.png"],
+    }
 
 
 def test_rows_of_parquet_are_numbered_from_one(own):
@@ -332,6 +335,54 @@ def test_cells_that_are_empty_or_too_small_are_named(own):
     assert cells(make(folder, table, test_per_cell=4), "test") == [4] * 4
     shutil.rmtree(folder / "made")
     assert "each needs 18 images" in refused(folder, table, test_per_cell=17)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"validation": 0.1, "subject": "who"},
+        {"validation": 0.1, "subject": "who", "test_per_cell": 17},
+        {"validation": 0.1, "folds": 2},
+    ],
+)
+def test_the_test_size_that_is_advised_for_a_small_cell_is_one_with_which_the_data_set_is_made(
+    own, settings, monkeypatch
+):
+    """Subjects have five images, in several cells."""
+    monkeypatch.setattr(power, "DRAWS", 100)
+    folder, table = own
+    table["who"] = np.random.default_rng(0).permutation(len(table)) // 5
+    table = table.drop(index=range(5))
+    error = refused(folder, table, **settings)
+    size = int(re.search(r"set test_per_cell to (\d+)", error)[1])
+    assert cells(make(folder, table, **{**settings, "test_per_cell": size}), "test") == [size] * 4
+
+
+def test_where_no_test_size_leaves_validation_images_another_way_is_advised(own):
+    error = refused(*own, validation=0.01)
+    assert "cells that are too small: 4 ((cat, indoors) in validation, " in error
+    assert error.endswith("too few images for a split of each cell: join classes or groups, or raise validation")
+
+
+def test_what_was_taken_for_copies_and_what_became_of_them_is_noted_with_names(own):
+    folder, table = own
+    photos = folder / "photos"
+    for copy, original in ((1, 0), (50, 2)):
+        (photos / table["image"][copy]).write_bytes((photos / table["image"][original]).read_bytes())
+    with Image.open(photos / table["image"][2]) as image:
+        # a near-copy of another class
+        image.convert("RGB").resize((60, 45)).save(photos / table["image"][50], quality=95)
+    dataset = make(folder, table)
+    notes = dataset.info["notes"]
+    first, second = "cat 000.png = cat 001.png", "cat 002.png = dog 050.png"
+    copies = "images_that_are_copies_or_near-copies_of_others,_which_are_in_the_same_split_or_left_out"
+    assert notes[copies] == {"count": 4, "names": [first, second]}
+    key = "images_that_are_not_tested_as_copies_of_them_have_other_classes_or_groups"
+    assert notes[key] == {"count": 2, "names": ["cat 002.png", "dog 050.png"]}
+    left_out = set(table["image"]) - set(dataset.samples["image_id"])
+    note = notes.get("images_left_out_because_a_copy_of_them_is_tested", {"names": []})
+    assert set(note["names"]) == left_out <= {"cat 000.png", "cat 001.png"}
+    assert f"others, which are in the same split or left out: 4 ({first}, {second})" in describe(dataset.info)
 
 
 def test_many_different_numbers_are_said_to_need_bins(own, monkeypatch):

@@ -50,29 +50,48 @@ def refused(path, **options):
     return message.removeprefix(f"{path}: ")
 
 
+# what a program saved, and what the log says of it
 FORMS = {
-    "a state dict": lambda state: state,
-    "of DataParallel": lambda state: {f"module.{name}": value for name, value in state.items()},
-    "of Lightning": lambda state: {
-        "state_dict": {f"model.{name}": value for name, value in state.items()},
-        "epoch": 3,
-        "optimizer_states": [{"state": {0: {"exp_avg": torch.ones(2)}}}],
-    },
-    "of torchvision's references": lambda state: {"model": state, "optimizer": {"state": {0: {"step": torch.ones(1)}}}},
-    "compiled, with a backbone": lambda state: {
-        "model_state": {f"_orig_mod.backbone.{name}": value for name, value in state.items()}
-    },
-    "under a name of its own": lambda state: {"the_student": state, "epoch": 1},
-    "in half precision": lambda state: {name: v.half() if v.is_floating_point() else v for name, v in state.items()},
+    "a state dict": (lambda state: state, []),
+    "of DataParallel": (
+        lambda state: {f"module.{name}": value for name, value in state.items()},
+        ["'module.' was taken off the names of its weights"],
+    ),
+    "of Lightning": (
+        lambda state: {
+            "state_dict": {f"model.{name}": value for name, value in state.items()},
+            "epoch": 3,
+            "optimizer_states": [{"state": {0: {"exp_avg": torch.ones(2)}}}],
+        },
+        ["its weights were read from state_dict", "'model.' was taken off the names of its weights"],
+    ),
+    "of torchvision's references": (
+        lambda state: {"model": state, "optimizer": {"state": {0: {"step": torch.ones(1)}}}},
+        ["its weights were read from model"],
+    ),
+    "compiled, with a backbone": (
+        lambda state: {"model_state": {f"_orig_mod.backbone.{name}": value for name, value in state.items()}},
+        ["its weights were read from model_state", "'_orig_mod.backbone.' was taken off the names of its weights"],
+    ),
+    "nested, with a head of its own": (
+        lambda state: {
+            "saved": {"the_student": {name if "fc." in name else f"net.{name}": v for name, v in state.items()}}
+        },
+        ["its weights were read from saved > the_student", "'net.' was taken off the names of its weights"],
+    ),
+    "in half precision": (
+        lambda state: {name: v.half() if v.is_floating_point() else v for name, v in state.items()},
+        [],
+    ),
 }
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_a_checkpoint_of_torch_is_the_same_model(form, state, theirs, tmp_path):
+@pytest.mark.parametrize(("form", "said"), FORMS.values(), ids=FORMS)
+def test_a_checkpoint_of_torch_is_the_same_model_and_what_was_done_is_said(form, said, state, theirs, tmp_path):
     torch.save(form(state), tmp_path / "model.pth")
     network, notes = loaded(tmp_path / "model.pth")
-    assert notes == []
-    tolerance = 1e-2 if form is FORMS["in half precision"] else 0
+    assert notes == said
+    tolerance = 1e-2 if form is FORMS["in half precision"][0] else 0
     torch.testing.assert_close(network(IMAGES).logits, theirs(IMAGES), rtol=tolerance, atol=tolerance)
 
 
@@ -127,6 +146,18 @@ def test_the_number_of_outputs_is_that_of_the_classes(state, tmp_path):
     assert refused(tmp_path / "model.pth", n_outputs=4) == (
         "the model has 3 outputs, and the data set 4 classes; give a model with one output for each class"
     )
+
+
+def test_one_output_for_two_classes_is_a_sigmoid(tmp_path):
+    one = models.get_model(KIND, num_classes=1).eval()
+    torch.save(one.state_dict(), tmp_path / "model.pth")
+    network, notes = loaded(tmp_path / "model.pth", n_outputs=2)
+    assert notes == ["its one output was taken for that of a sigmoid, which is the probability of the second class"]
+    torch.testing.assert_close(network(IMAGES).logits.softmax(1)[:, 1], one(IMAGES).sigmoid()[:, 0])
+    assert refused(tmp_path / "model.pth").startswith("the model has 1 output, and the data set 3 classes; give a")
+    # a training that starts from it has classes of its own
+    _, notes = loaded(tmp_path / "model.pth", n_outputs=2, new_head=True)
+    assert notes == ["it has 1 outputs, and 2 are wanted: the head is made anew"]
 
 
 def test_what_helped_in_training_is_left_out_and_said(state, tmp_path):
@@ -362,21 +393,27 @@ def test_of_two_sets_of_weights_the_one_that_is_left_aside_is_said(state, theirs
     other = {name: torch.zeros_like(value) for name, value in state.items()}
     torch.save({"state_dict": state, "state_dict_ema": other, "optimizer": {"step": torch.ones(1)}}, tmp_path / "m.pth")
     network, notes = loaded(tmp_path / "m.pth")
-    assert notes == ["it has state_dict and state_dict_ema, of which state_dict is taken"]
+    assert notes == [
+        "its weights were read from state_dict",
+        "it has state_dict and state_dict_ema, of which state_dict is taken",
+    ]
     assert torch.equal(network(IMAGES).logits, theirs(IMAGES))
 
 
 def test_averaged_weights_of_torch_are_read(theirs, tmp_path):
     torch.save(torch.optim.swa_utils.AveragedModel(theirs).state_dict(), tmp_path / "model.pth")
     network, notes = loaded(tmp_path / "model.pth")
-    assert notes == ["it has n_averaged beside the network, which are left out"]
+    assert notes == [
+        "'module.' was taken off the names of its weights",
+        "it has n_averaged beside the network, which are left out",
+    ]
     assert torch.equal(network(IMAGES).logits, theirs(IMAGES))
 
 
 def test_a_prefix_of_any_name_before_all_weights_is_taken_off(state, theirs, tmp_path):
     torch.save({f"wrapped.trunk.{name}": value for name, value in state.items()}, tmp_path / "model.pth")
     network, notes = loaded(tmp_path / "model.pth")
-    assert notes == []
+    assert notes == ["'wrapped.trunk.' was taken off the names of its weights"]
     assert torch.equal(network(IMAGES).logits, theirs(IMAGES))
 
 

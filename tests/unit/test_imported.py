@@ -21,7 +21,7 @@ RESNET, SHUFFLENET = '{"kind": "resnet18"}', '{"kind": "shufflenet_v2_x0_5", "st
 TRAINING = '{"epochs": 1, "batch_size": 48, "device": "cpu"}'
 # the model has its classes in another order, and expects larger images than the data set has
 CLASSES = ["c", "a", "b"]
-PREPROCESS = {"size": 16, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
+PREPROCESS = {"size": 20, "crop": 16, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
 IMPORTED = json.dumps({"kind": "imported", "classes": CLASSES, "preprocess": PREPROCESS})
 
 
@@ -61,7 +61,8 @@ def test_the_predictions_are_those_of_the_model_where_it_comes_from(teacher, the
     transform = v2.Compose(
         [
             v2.ToDtype(torch.float32, scale=True),
-            v2.Resize(16, antialias=True),
+            v2.Resize(20, antialias=True),
+            v2.CenterCrop(16),
             v2.Normalize(PREPROCESS["mean"], PREPROCESS["std"]),
         ]
     )
@@ -93,7 +94,7 @@ def test_it_is_an_ordinary_model(teacher, checkpoint):
     ]
 
 
-def test_every_seed_has_the_same_model(teacher, tiny_folder, checkpoint, tmp_path):
+def test_every_seed_has_the_same_model(teacher, tiny_folder, checkpoint, tmp_path, capsys):
     other = tmp_path / "other"
     arguments = ["--data", str(tiny_folder), "--output", str(other), "--network", RESNET, "--method", IMPORTED]
     run_training(
@@ -101,6 +102,14 @@ def test_every_seed_has_the_same_model(teacher, tiny_folder, checkpoint, tmp_pat
     )
     for name in ("weights.safetensors", "predictions.parquet"):
         assert (other / name).read_bytes() == (teacher / name).read_bytes()
+    # what was done to read it is in the log
+    logged = capsys.readouterr().err
+    for said in (
+        "its weights were read from state_dict",
+        "'module.' was taken off the names of its weights",
+        "its outputs, which are c, a, b, were put in the order of the data set's classes: a, b, c",
+    ):
+        assert f"{checkpoint}: {said}\n" in logged
 
 
 @pytest.mark.parametrize("method", ["kd", "mfd", "at"])
@@ -168,5 +177,5 @@ def test_what_cannot_be_imported_is_one_line_and_leaves_nothing(options, message
 def test_its_file_to_take_away_prepares_images_as_it_does(teacher, tiny_folder, tmp_path):
     """The export compares what onnxruntime predicts with the predictions of the import, which resized the images."""
     record = read_json(export(tiny_folder, teacher, tmp_path / "exported") / "export.json")
-    assert PREPROCESS["size"] != record["image_size"]
+    assert record["image_size"] not in (PREPROCESS["size"], PREPROCESS["crop"])
     assert record["agreement"]["largest_difference"] < 1e-4

@@ -100,6 +100,13 @@ def test_weights_of_a_network_are_those_that_its_trainings_start_from():
             )
             for wrong in ({"mean": [123.7, 116.3, 103.5]}, {"std": [58.4, 57.1, 57.4]}, {"std": [1e-45] * 3})
         ),
+        *(
+            (
+                {"teacher": {**CHECKPOINT, "preprocess": wrong}},
+                "teacher.preprocess has a crop that needs a size, to which images are resized, no smaller",
+            )
+            for wrong in ({"crop": 224}, {"size": 200, "crop": 224})
+        ),
         (
             {"teacher": {**CHECKPOINT, "preprocess": {"std": [0, 1, 1]}}},
             "teacher.preprocess.std.0 is 0; it must be above 0",
@@ -137,8 +144,9 @@ def test_what_cannot_be_is_one_line(changes, message):
     assert "\n" not in str(error.value)
 
 
-def test_an_imported_vit_gets_images_of_its_size():
-    study = with_teacher({**CHECKPOINT, "architecture": "vit", "preprocess": {"size": 224}})
+@pytest.mark.parametrize("preprocess", [{"size": 224}, {"size": 256, "crop": 224}])
+def test_an_imported_vit_gets_images_of_its_size(preprocess):
+    study = with_teacher({**CHECKPOINT, "architecture": "vit", "preprocess": preprocess})
     assert study.base(Place("small", "mfd")) == ("vit", "teacher")
 
 

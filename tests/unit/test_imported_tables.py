@@ -9,7 +9,9 @@ import pytest
 from synthetic_results import make_record, pattern
 
 from fairdistill.reporting.answers import values_of
+from fairdistill.reporting.columns import IDENTITY
 from fairdistill.reporting.criteria import criteria_table
+from fairdistill.reporting.features import Features, features_table
 from fairdistill.reporting.figures import plot_comparison
 from fairdistill.reporting.models import read_models
 from fairdistill.reporting.pairs import pair_with_bases
@@ -90,6 +92,20 @@ def test_criteria_know_it_too(models):
     assert (teachers["trainings"] == 1).all()
     assert teachers["sd"].isna().all()
     assert (teachers["n"] == len(SEEDS)).all()
+
+
+def test_what_its_features_tell_is_of_one_training_too(models):
+    keys = models.runs[IDENTITY].drop_duplicates()
+    consistency = keys.assign(criterion="consistency", group="", value=0.8, low=0.7, corrected=0.8, high=0.9)
+    tests = keys.assign(**{"class": "young", "group": "a", "other_group": "b", "mmd2": 0.1, "p_holm": 0.01})
+    table = features_table(Features(tests, consistency), models.answers)
+    for role, trainings in (("teacher", 1), ("student", len(SEEDS))):
+        rows = table[table["role"] == role]
+        assert (rows["trainings"] == trainings).all()
+        assert (rows["n"] == len(SEEDS)).all()
+        assert (rows["seeds"] == "0 1 2").all()
+        assert rows["sd"].isna().all() == (role == "teacher")
+        assert (rows.loc[rows["measure"] == "mmd2", "rejected"] == trainings).all()
 
 
 def test_methods_are_compared_with_the_teacher_of_another_network(models):

@@ -23,11 +23,14 @@ def seen(settings):
     return Preprocess(settings, data_mean=MEAN, data_std=STD)(normalise(PIXELS.float() / 255))
 
 
-@pytest.mark.parametrize("size", [None, 32, 12])
-def test_the_network_sees_what_torchvision_s_transforms_make(size):
-    settings = Settings(size=size)
+@pytest.mark.parametrize(
+    ("size", "crop"), [(None, None), (32, None), (12, None), (32, 28), (31, 28), (33, 28), (20, 12), (20, 20)]
+)
+def test_the_network_sees_what_torchvision_s_transforms_make(size, crop):
+    settings = Settings(size=size, crop=crop)
     resize = [v2.Resize(size, antialias=True)] if size else []
-    transform = v2.Compose([*resize, v2.Normalize(settings.mean, settings.std)])
+    cut = [v2.CenterCrop(crop)] if crop else []
+    transform = v2.Compose([*resize, *cut, v2.Normalize(settings.mean, settings.std)])
     torch.testing.assert_close(seen(settings), transform(PIXELS.float() / 255), rtol=1e-4, atol=1e-4)
 
 
