@@ -1,18 +1,19 @@
 """Recompute what a study publishes, and say what does not match.
 
-The tables are made again from the metrics of the models that runs.csv lists, and compared to the letter; runs.csv may
-leave out no seed of these models, and none of them, nor of their bases, may lack its metrics. All numbers in each
-metrics file are compared with the correctness in it, and with the predictions of its model where those are there: to
-rounding, or to 0.01 where another version of numpy, whose random numbers differ, made the bootstrap. The accuracy of
-each cell is compared with the file of probabilities beside the metrics file, too, which must be there where the metrics
-file names one: to what half precision leaves open, which is whether an image is right whose most probable classes have
-become equal. Files of a model must have the checksums that its metrics file names, and the base of a student must be
-the one that the study has evaluated. Features must have been probed of the models that were evaluated. Exits with
-status 1 where anything differs.
+The tables are made again from the metrics of the models that runs.csv lists, and compared to the letter but for
+rounding, as sums of another processor may end in another digit; runs.csv may leave out no seed of these models, and
+none of them, nor of their bases, may lack its metrics. All numbers in each metrics file are compared with the
+correctness in it, and with the predictions of its model where those are there: to rounding, or to 0.01 where another
+version of numpy, whose random numbers differ, made the bootstrap. The accuracy of each cell is compared with the file
+of probabilities beside the metrics file, too, which must be there where the metrics file names one: to what half
+precision leaves open, which is whether an image is right whose most probable classes have become equal. Files of a
+model must have the checksums that its metrics file names, and the base of a student must be the one that the study has
+evaluated. Features must have been probed of the models that were evaluated. Exits with status 1 where anything differs.
 """
 
 import argparse
 import io
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -402,14 +403,29 @@ def equal(one: object, other: object, tolerance: float) -> bool:
     return one == other
 
 
+def same_but_for_rounding(one: str, other: str) -> bool:
+    """Whether two lines of a CSV table have the same texts, and numbers that are equal to `ROUNDING`."""
+
+    def same(part: str, other_part: str) -> bool:
+        if part == other_part:
+            return True
+        try:
+            return abs(float(part) - float(other_part)) <= ROUNDING
+        except ValueError:
+            return False
+
+    parts, other_parts = (re.split("[, ]", line) for line in (one, other))
+    return len(parts) == len(other_parts) and all(map(same, parts, other_parts))
+
+
 def first_difference(published: bytes, again: str) -> str:
-    """Name the first line in which a file and a text differ; empty where they are the same."""
+    """Name the first line in which a file and a text differ by more than rounding; empty where there is none."""
     try:
         lines = published.decode().splitlines(), again.splitlines()
     except UnicodeDecodeError as error:
         return f"is no text ({error})"
     for number, (one, other) in enumerate(zip(*lines, strict=False), start=1):
-        if one != other:
+        if one != other and not same_but_for_rounding(one, other):
             return f"line {number} is '{one}', and should be '{other}'"
     return "" if len(lines[0]) == len(lines[1]) else f"has {len(lines[0])} lines, and should have {len(lines[1])}"
 

@@ -96,3 +96,20 @@ def test_ablations_of_models_that_are_not_there_are_named(study):
 )
 def test_the_first_difference_is_named(published, difference):
     assert first_difference(published, "a\nb\n") == difference
+
+
+@pytest.mark.parametrize(
+    ("published", "holds"),
+    [
+        ("mfd,0.04368166143,0 1,0.25 1e-05,True", True),
+        ("mfd,0.04368166143,0 1,0.25 1.00002e-05,True", True),
+        ("mfd,0.0436817,0 1,0.25 1e-05,True", False),
+        ("mfd,0.04368166142,0 1,0.251 1e-05,True", False),
+        ("mfd,0.04368166142,0 1,0.25 1e-05,False", False),
+        ("mfd,0.04368166142,0 1,0.25,True", False),
+        ("mfd,nan,0 1,0.25 1e-05,True", False),
+    ],
+)
+def test_numbers_of_a_table_may_differ_by_rounding_alone(published, holds):
+    """As sums do whose terms another processor adds in another order."""
+    assert (first_difference(published.encode(), "mfd,0.04368166142,0 1,0.25 1e-05,True") == "") == holds
