@@ -43,6 +43,7 @@ PRECEDENCE = ["test", "validation", "train"]
 IN_TWO_SPLITS = "copies of an image of another split"
 EMPTY_CELLS = "empty cells"
 SMALL_CELLS = "cells that are too small"
+LOOK_ALIKE = "where images are no copies but only look alike, set duplicates to drop"
 
 
 class _Seen(NamedTuple):
@@ -73,7 +74,7 @@ def prepare(settings: Folder, images: Path, labels: Path) -> Prepared:
     files = sorted(files_in(images))
     columns = [settings.image, settings.label, *settings.group, *filter(None, (settings.split, settings.subject))]
     values, numbered, ragged = read_label_table(labels, columns)
-    problems = Problems(labels, numbered)
+    problems = Problems(labels, numbered, skip=settings.on_error == "skip")
     problems.of_rows("rows with more or fewer fields than the header", ragged, [""] * len(ragged))
     rows, classes, groups = read_rows(values, settings, finder(images, files), problems)
     alone = {"the label": classes, f"the group ({', '.join(settings.group)})": groups}
@@ -82,18 +83,17 @@ def prepare(settings: Folder, images: Path, labels: Path) -> Prepared:
     rows = _look_at_images(images, rows, settings, problems)
     rows = _without_contradictions(rows, problems)
     notes: dict = {}
+    splits: dict[str, NDArray] = {}
     if rows.empty:
         problems.of_data_set(EMPTY_CELLS, ["all"], "mend the table, or name another folder")
-        problems.refuse(skip=settings.on_error == "skip")
-    if settings.split is None:
+    elif settings.split is None:
         rows, splits = _drawn_splits(rows, classes, groups, settings, problems, notes)
     else:
         rows, splits = _given_splits(rows, classes, groups, settings, problems, notes)
     if problems.rows or problems.whole:
-        print(f"{labels} has problems:\n{problems.report()}", flush=True)
-        if problems.whole:
-            _advise_bins(values, settings, problems)
-        problems.refuse(skip=settings.on_error == "skip")
+        _advise_bins(values, settings, problems)
+        print(problems.report(), flush=True)
+        problems.refuse()
     samples = rows.assign(**splits)
     used = samples[(samples[list(splits)] != "").any(axis=1)]
     counts = pd.concat([used[used[column] == "test"].groupby(["label", "group"]).size() for column in splits])
@@ -174,6 +174,8 @@ def _drawn_splits(
     family = join_families([rows["copy"].to_numpy(), *([rows["subject"].to_numpy()] if "subject" in rows else [])])
     # an image is tested once, and not at all where its copies contradict each other
     eligible = (consistent.groupby(family).transform("all") & ~rows["copy"].duplicated()).to_numpy()
+    n_copies = int(copies["image_id"].transform("size").gt(1).sum())
+    look_alike = settings.duplicates == "drop_near" and n_copies > len(rows) / 10
     folds = settings.folds
     supply = np.bincount(cell[eligible], minlength=len(classes) * len(groups))
     wanted = images_for(settings.visible_deo, groups=len(groups), classes=len(classes))
@@ -181,6 +183,8 @@ def _drawn_splits(
     least = per_cell * folds + 1 if settings.test_per_cell else LEAST_TESTED * max(2, folds)
     if (supply < least).any():
         _refuse_cells(supply, least, classes, groups, settings, problems)
+        if look_alike:
+            _advise_on_cells(LOOK_ALIKE, problems)
         notes.clear()
         return rows, {}
     splits = draw_tests(cell, family, eligible, per_cell=int(per_cell), folds=folds, seed=settings.split_seed)
@@ -190,11 +194,10 @@ def _drawn_splits(
                 splits[column], cell, family, share=settings.validation, fold=fold, seed=settings.split_seed
             )
         _refuse_empty_cells(splits[column], cell, per_cell, classes, groups, settings, problems)
-    n_copies = int(copies["image_id"].transform("size").gt(1).sum())
+    if look_alike:
+        _advise_on_cells(LOOK_ALIKE, problems)
     if n_copies:
         notes["images_that_have_copies_all_on_one_side"] = n_copies
-        if n_copies > len(rows) / 10:
-            problems.remedies.append("where images are no copies but only look alike, set duplicates to drop")
     left_out = max(int((split == "").sum()) for split in splits.values())
     if left_out:
         notes["images_left_out_as_copies_or_subjects_of_test_images"] = left_out
@@ -234,7 +237,7 @@ def _given_splits(
         problems.of_rows(kind, rows.index[wrong], details)
         lost |= wrong
         if key == "copy" and wrong.any() and settings.duplicates == "drop_near":
-            problems.remedies.append("where they are no copies but only look alike, set duplicates to drop")
+            problems.advise(kind, LOOK_ALIKE)
     rows = _without_repetitions(rows[~lost], notes)
     cell = (rows["label"] * len(groups) + rows["group"]).to_numpy()
     split = rows["split"].to_numpy(dtype=str)
@@ -291,23 +294,28 @@ def _refuse_empty_cells(
         remedy = "there are too few subjects for a split of each cell: lower test_per_cell, or join classes or groups"
     else:
         remedy = "lower test_per_cell or join classes or groups"
-    remedy += ", or raise validation" * bool(settings.validation)
-    least = {"test": tested}
-    found = [
-        f"{name} in {one}" + f" ({n} of {tested})" * bool(n)
-        for one, table in counts.items()
-        for name, n in zip(names, table, strict=True)
-        if n < least.get(one, 1)
-    ]
-    problems.of_data_set(EMPTY_CELLS if tested == 1 else SMALL_CELLS, found, remedy)
+    found = [(name, one, n) for one, table in counts.items() for name, n in zip(names, table, strict=True)]
+    empty = {one: [f"{name} in {one}" for name, of, n in found if of == one and n == 0] for one in counts}
+    if settings.validation and (empty["train"] or empty["validation"]):
+        remedy += f", or {'lower' if empty['train'] else 'raise'} validation"
+    problems.of_data_set(EMPTY_CELLS, [name for of_split in empty.values() for name in of_split], remedy)
+    small = [f"{name} in {one} ({n} of {tested})" for name, one, n in found if one == "test" and 0 < n < tested]
+    problems.of_data_set(SMALL_CELLS, small, remedy)
 
 
 def _advise_bins(values: pd.DataFrame, settings: Folder, problems: Problems) -> None:
-    """Say so where a column of many different numbers may be why cells are empty."""
+    """Say so where a column of many different numbers may be why cells are empty or small."""
     for column in (settings.label, *settings.group):
         numbers = pd.to_numeric(values[column], errors="coerce").dropna().nunique()
         if column not in settings.bins and numbers > MANY_NUMBERS:
-            problems.remedies.append(f"the column {column} has {numbers} different numbers: give it bins")
+            _advise_on_cells(f"the column {column} has {numbers} different numbers: give it bins", problems)
+
+
+def _advise_on_cells(remedy: str, problems: Problems) -> None:
+    """Add what can be done about empty and small cells, where there are such."""
+    for kind in (EMPTY_CELLS, SMALL_CELLS):
+        if kind in problems.whole:
+            problems.advise(kind, remedy)
 
 
 def _cells(classes: list[str], groups: list[str]) -> list[str]:

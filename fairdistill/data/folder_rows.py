@@ -19,6 +19,8 @@ SPLIT_NAMES = {
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+# numbers as spreadsheets of many countries write them
+WITH_COMMA = r"[-+]?[\d.]*,\d+"
 
 
 def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
@@ -85,11 +87,10 @@ def read_rows(
     refuse("empty classes", values[settings.label] == "", name)
     refuse("empty groups", (values[settings.group] == "").any(axis=1), name)
     for column in settings.bins:
-        refuse(
-            f"values of {column} that are no numbers",
-            ~np.isfinite(pd.to_numeric(values[column], errors="coerce")),
-            values[column],
-        )
+        kind = f"values of {column} that are no numbers"
+        refuse(kind, ~np.isfinite(pd.to_numeric(values[column], errors="coerce")), values[column])
+        if values[column].str.fullmatch(WITH_COMMA).any():
+            problems.advise(kind, "write numbers with a decimal point, as 20.5, and without any comma")
     rows = pd.DataFrame({"image_id": path})
     if settings.subject is not None:
         refuse("rows without a subject", values[settings.subject] == "", name)
