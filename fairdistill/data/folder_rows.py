@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairdistill.data.problems import Problems
-from fairdistill.runtime.pictures import endings
+from fairdistill.runtime.folders import PICTURES
 from fairdistill.settings.data import Folder
 
 SPLIT_NAMES = {
@@ -29,12 +29,9 @@ def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
     # the same letters may be written in several ways in Unicode
     composed = _once((unicodedata.normalize("NFC", name), name) for name in files)
     # tables may leave the extension out
-    of_pictures = endings()
     ending = {name: PurePosixPath(name).suffix for name in composed}
     stems = _once(
-        (name.removesuffix(ending[name]), path)
-        for name, path in composed.items()
-        if ending[name].lower() in of_pictures
+        (name.removesuffix(ending[name]), path) for name, path in composed.items() if ending[name].lower() in PICTURES
     )
     within = images.absolute().as_posix()
 
@@ -48,7 +45,7 @@ def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
             if name in known:
                 return name
             name = unicodedata.normalize("NFC", name)
-            whole = PurePosixPath(name).suffix.lower() in of_pictures
+            whole = PurePosixPath(name).suffix.lower() in PICTURES
             if found := composed.get(name) or (None if whole else stems.get(name)):
                 return found
         return None

@@ -56,10 +56,7 @@ class Problems:
 
     def report(self) -> str:
         """Return all kinds, with the number of problems of each and the first `SHOWN` of them; a line for each."""
-        if self.whole or not self.skip:
-            outcome = "so that no data set is made"
-        else:
-            outcome = "and these rows are left out"
+        outcome = "so that no data set is made" if self.whole or not self.skip else "and these rows are left out"
         lines = [f"{self.table} has problems, {outcome}:"]
         for kind, details in self._described().items():
             lines.append(f"  {'; '.join([f'{kind}: {len(details)}', *self._remedies.get(kind, [])])}")

@@ -17,8 +17,8 @@ from fairdistill.export.preprocessor import Preprocessor
 from fairdistill.export.sessions import ExportedModel
 from fairdistill.runtime.csv_table import TABULATED, read_csv
 from fairdistill.runtime.errors import printable
-from fairdistill.runtime.folders import files_in
-from fairdistill.runtime.pictures import UndecodableError, endings
+from fairdistill.runtime.folders import files_in, is_picture
+from fairdistill.runtime.pictures import UndecodableError
 
 TABLES = (".csv", *TABULATED)
 
@@ -114,8 +114,7 @@ def _in_table(table: Path, column: str, group_column: str | None, group: str | N
 
 
 def _in_folder(folder: Path, group: str | None) -> Iterator[Item | Failure]:
-    known = endings()
-    files = sorted(name for name in files_in(folder) if Path(name).suffix.lower() in known)
+    files = sorted(filter(is_picture, files_in(folder)))
     if not files:
         yield Failure(printable(str(folder)), "no file in this folder ends as an image does, such as in .jpg or .png")
     yield from (Item(folder / name, printable(str(folder / name)), group) for name in files)

@@ -349,8 +349,8 @@ def test_what_can_be_done_stands_beside_the_problem(own):
     table = table[(table["label"] != "dog") | (table["group"] == "indoors")]
     assert refused(folder, table) == (
         f"{folder / 'labels.csv'}: missing files: 1 (line 2: gone.png) | empty classes: 1 (line 3: cat 001.png); mend "
-        "these rows, or set on_error to skip to leave them out | empty cells: 1 ((dog, outdoors)); every (class, group) "
-        "cell needs images: join classes or groups"
+        "these rows, or set on_error to skip to leave them out | empty cells: 1 ((dog, outdoors)); every (class, "
+        "group) cell needs images: join classes or groups"
     )
 
 

@@ -77,6 +77,8 @@ def test_it_needs_the_exported_file_alone_and_neither_torch_nor_pandas(exported,
     alone.mkdir()
     shutil.copy(exported / MODEL, alone)
     (pictures / "no image.jpg").write_text("text")
+    # of which Pillow would warn
+    Image.new("1", (9500, 9500)).save(pictures / "large.png")
     command = [sys.executable, "-c", ALONE, alone, pictures, "nowhere.png", "--batch-size", "5"]
     options = {"cwd": tmp_path, "env": {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}, "encoding": "utf-8"}
     done = subprocess.run([*map(str, command)], capture_output=True, **options)
@@ -88,13 +90,17 @@ def test_it_needs_the_exported_file_alone_and_neither_torch_nor_pandas(exported,
     assert [row["prediction"] for row in table] == ["abc"[k] for k in probabilities.argmax(1)]
     # the bad ones are named, and the exit code says that there were some
     assert done.returncode == 1
-    bad, gone, rate, last = done.stderr.splitlines()
+    large, bad, gone, rate, last = done.stderr.splitlines()
+    assert large == (
+        f"error: {pictures / 'large.png'}: not an image that can be decoded (9500 x 9500, more than 89 million pixels; "
+        "make it smaller)"
+    )
     assert bad.startswith(
         f"error: {pictures / 'no image.jpg'}: not an image that can be decoded (not a picture in a format "
     )
     assert gone == "error: nowhere.png: there is no such file"
     assert rate.startswith("24 images predicted, ")
-    assert last == "error: 2 of 26 images could not be predicted; they are named above"
+    assert last == "error: 3 of 27 images could not be predicted; they are named above"
 
 
 def test_a_table_of_paths_is_read_from_where_it_lies(exported, pictures, tiny, tmp_path, monkeypatch, capfd):
