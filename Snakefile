@@ -43,6 +43,9 @@ onstart:
     gc.enable()
     # read by the trainings, which say how many are left, and by scripts/watch_trainings.py
     plan_trainings(INVOCATION, logs_of_planned("train_model"))
+    # the next plan says what has changed since
+    for note, content in OWN_CONTENT.items():
+        note_content(note, content)
 
 
 # Metrics alone, as a fresh clone has them, are not the whole study: this asks for the predictions too, and so for the

@@ -1,9 +1,9 @@
 """Predict the class of pictures with an exported model; needs neither torch nor any other file than the model.
 
 MODEL is the folder of an exported model, or one of its ONNX files, such as model.int8.onnx. IMAGES are picture files,
-folders of them, or tables (.csv, .tsv) with a column of paths. Writes CSV in UTF-8: the path, the predicted class, and
-the probability of each class. An image that cannot be read is named on stderr, all others are predicted, and the exit
-code is 1.
+folders of them, or tables (.csv, .tsv) with a column of paths, which start at the folder of the table or at --folder.
+Writes CSV in UTF-8: the path, the predicted class, and the probability of each class. An image that cannot be read is
+named on stderr, all others are predicted, and the exit code is 1.
 """
 
 import argparse
@@ -45,7 +45,8 @@ def main() -> None:
     parser.add_argument("model", type=place, metavar="MODEL", help="folder of an exported model, or an ONNX file in it")
     parser.add_argument("images", type=place, nargs="+", metavar="IMAGES", help="files, folders, tables of paths")
     parser.add_argument("--output", type=place, help="file to write; without it the table goes to stdout")
-    parser.add_argument("--column", help="column of the paths in tables, which start at the table; else path")
+    parser.add_argument("--column", help="column of the paths in tables; else path")
+    parser.add_argument("--folder", type=place, help="folder that paths in tables start at; else that of the table")
     parser.add_argument("--group", help="group of all images, where the model needs it")
     parser.add_argument("--group-column", help="column of the groups in tables, where the model needs it")
     parser.add_argument(
@@ -65,7 +66,9 @@ def main() -> None:
 
     # all of them first: a table that cannot be read stops before anything is predicted
     columns = {} if args.column is None else {"column": args.column}
-    items = list(find_images(args.images, **columns, group_column=args.group_column, group=args.group))
+    items = list(
+        find_images(args.images, **columns, folder=args.folder, group_column=args.group_column, group=args.group)
+    )
     try:
         with writing(args.output) as output:
             failed = write_predictions(output, model, items, batch_size=args.batch_size, workers=threads)
@@ -77,19 +80,27 @@ def main() -> None:
 
 
 def check_columns(args: argparse.Namespace) -> None:
-    """Refuse names of columns that would be passed over."""
+    """Refuse what is said of tables where it would be passed over."""
     if args.group is not None and args.group_column is not None:
         raise UserError("--group and --group-column both say what group an image has; give one of them")
-    for option in ("column", "group_column"):
+    for option in ("column", "folder", "group_column"):
         if getattr(args, option) is not None and not any(map(is_table, args.images)):
             raise UserError(
-                f"--{option.replace('_', '-')}: none of the images is a table (.csv, .tsv), which alone has columns; "
-                "leave it out, or name a table"
+                f"--{option.replace('_', '-')}: is for tables, and none of the images is one (.csv, .tsv); leave it "
+                "out, or name a table"
             )
+    if args.folder is not None and not args.folder.is_dir():
+        raise UserError(f"--folder {args.folder}: there is no such folder; name the one that paths in tables start at")
 
 
 def check_group(args: argparse.Namespace, model: ExportedModel) -> None:
-    """Refuse a group that the model does not know, and none where it needs one."""
+    """Refuse a group that the model does not know, one that it would not read, and none where it needs one."""
+    for option in ("group", "group_column"):
+        if getattr(args, option) is not None and not model.preprocessor.needs_group:
+            raise UserError(
+                f"--{option.replace('_', '-')}: the model predicts without the group, so that none changes anything; "
+                "leave it out"
+            )
     known = ", ".join(model.preprocessor.groups)
     if args.group is not None and args.group not in model.preprocessor.groups:
         raise UserError(f"--group {args.group}: the model does not know this group; choose one of {known}")

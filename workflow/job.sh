@@ -3,20 +3,29 @@ set -euo pipefail
 
 # job LAST_FAILURE LOG COMMAND...
 #
-# Runs COMMAND. All its output goes to LOG, and the lines that tell of its progress to the terminal. While it runs, and
-# for good if it fails, this run of Snakemake is noted in .snakemake/failed/LOG. LAST_FAILURE is not used here: it is a
-# parameter for Snakemake to compare, see `last_failure` in workflow/rules/jobs.smk.
+# Runs COMMAND as `logged` does. While it runs, and for good if it fails, this run of Snakemake is noted in
+# .snakemake/failed/LOG. LAST_FAILURE is not used here: it is a parameter for Snakemake to compare, see `last_failure` in
+# workflow/rules/jobs.smk.
 job() {
     local log=$2 note=.snakemake/failed/$2
     shift 2
     mkdir -p "$(dirname "$note")"
     echo "$FAIRDISTILL_RUN" >> "$note"
-    { "$@" || say_if_killed $?; } 2>&1 | tee "$log" | show_progress "$(basename "$log" .log)" >&2
+    logged "$log" "$@"
     if grep -vx "$FAIRDISTILL_RUN" "$note" > "$note.earlier"; then
         mv "$note.earlier" "$note"
     else
         rm -f "$note" "$note.earlier"
     fi
+}
+
+# logged LOG COMMAND...
+#
+# Runs COMMAND. All its output goes to LOG, and the lines that tell of its progress to the terminal.
+logged() {
+    local log=$1
+    shift
+    { "$@" || say_if_killed $?; } 2>&1 | tee "$log" | show_progress "$(basename "$log" .log)" >&2
 }
 
 # say_if_killed STATUS
@@ -32,8 +41,8 @@ say_if_killed() {
 # show_progress NAME
 #
 # Of the lines on stdin, prints those that tell of a job's progress, with NAME before them: what it waits for or goes on
-# from, four epochs of a training (the first, two between, the last), which epoch is kept where it is another, and how
-# many images of a data set are read. With FAIRDISTILL_VERBOSE it prints all lines.
+# from, four epochs of a training (the first, two between, the last), which epoch is kept where it is another, how many
+# images of a data set are read, and which file of an exported model is written or tested. With FAIRDISTILL_VERBOSE it prints all lines.
 show_progress() {
     local line epoch epochs shown
     while IFS= read -r line || [ -n "$line" ]; do
@@ -42,7 +51,7 @@ show_progress() {
             epoch=${BASH_REMATCH[1]} epochs=${BASH_REMATCH[2]}
             # a third of the training ends with this epoch
             if ((epoch == 1 || 3 * epoch / epochs > 3 * (epoch - 1) / epochs)); then shown=yes; fi
-        elif [[ $line =~ ^(waiting|resuming|keeping|reading|comparing|writing)\  ]]; then
+        elif [[ $line =~ ^(waiting|resuming|keeping|reading|comparing|writing|testing)\  ]]; then
             shown=yes
         fi
         if [ -n "$shown" ]; then printf '       %s | %s\n' "$1" "$line"; fi

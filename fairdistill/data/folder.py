@@ -44,6 +44,7 @@ PRECEDENCE = ["test", "validation", "train"]
 IN_TWO_SPLITS = "copies of an image of another split"
 EMPTY_CELLS = "empty cells"
 SMALL_CELLS = "cells that are too small"
+LOOK_ALIKE = "where images are no copies but only look alike, set duplicates to drop"
 
 
 class _Seen(NamedTuple):
@@ -74,7 +75,7 @@ def prepare(settings: Folder, images: Path, labels: Path) -> Prepared:
     files = sorted(files_in(images))
     columns = [settings.image, settings.label, *settings.group, *filter(None, (settings.split, settings.subject))]
     values, numbered, ragged = read_label_table(labels, columns)
-    problems = Problems(labels, numbered)
+    problems = Problems(labels, numbered, skip=settings.on_error == "skip")
     problems.of_rows("rows with more or fewer fields than the header", ragged, [""] * len(ragged))
     rows, classes, groups = read_rows(values, settings, finder(images, files), problems)
     alone = {"the label": classes, f"the group ({', '.join(settings.group)})": groups}
@@ -83,18 +84,17 @@ def prepare(settings: Folder, images: Path, labels: Path) -> Prepared:
     rows = _look_at_images(images, rows, settings, problems)
     rows = _without_contradictions(rows, problems)
     notes: dict = {}
+    splits: dict[str, NDArray] = {}
     if rows.empty:
         problems.of_data_set(EMPTY_CELLS, ["all"], "mend the table, or name another folder")
-        problems.refuse(skip=settings.on_error == "skip")
-    if settings.split is None:
+    elif settings.split is None:
         rows, splits = _drawn_splits(rows, classes, groups, settings, problems, notes)
     else:
         rows, splits = _given_splits(rows, classes, groups, settings, problems, notes)
     if problems.rows or problems.whole:
-        print(f"{labels} has problems:\n{problems.report()}", flush=True)
-        if problems.whole:
-            _advise_bins(values, settings, problems)
-        problems.refuse(skip=settings.on_error == "skip")
+        _advise_bins(values, settings, problems)
+        print(problems.report(), flush=True)
+        problems.refuse()
     samples = rows.assign(**splits)
     used = samples[(samples[list(splits)] != "").any(axis=1)]
     counts = pd.concat([used[used[column] == "test"].groupby(["label", "group"]).size() for column in splits])
@@ -184,22 +184,23 @@ def _drawn_splits(
     per_cell = settings.test_per_cell or min(wanted, smallest // max(2, folds))
     least = per_cell * folds + 1 if settings.test_per_cell else LEAST_TESTED * max(2, folds)
     if (supply < least).any():
-        splits = {}
-        empty = [name for name, n in zip(names, supply, strict=True) if n == 0]
-        problems.of_data_set(EMPTY_CELLS, empty, "every (class, group) cell needs images: join classes or groups")
+        splits, empty = {}, []
+        without = [name for name, n in zip(names, supply, strict=True) if n == 0]
+        problems.of_data_set(EMPTY_CELLS, without, "every (class, group) cell needs images: join classes or groups")
         small = [f"{name} {n}" for name, n in zip(names, supply, strict=True) if 0 < n < least]
         why = f"each needs {least} images that may be tested"
     else:
-        splits, small = draw(per_cell)
+        splits, empty, small = draw(per_cell)
         why = f"there are too few {'images' if settings.subject is None else 'subjects'} for a split of each cell"
-    if small:
+    if empty or small:
         # at most half of the smallest cell; where that leaves a split without images, less
         size = min(smallest // 2, (smallest - 1) // folds)
-        while size > 0 and draw(size)[1]:
+        while size > 0 and any(draw(size)[1:]):
             size //= 2
         ways = ["join classes or groups"] + [f"set test_per_cell to {size}"] * (size > 0)
-        ways += ["lower folds"] * (folds > 1) + ["raise validation"] * any("in validation" in one for one in small)
-        problems.of_data_set(SMALL_CELLS, small, f"{why}: {', or '.join(ways)}")
+        ways += ["lower folds"] * (folds > 1) + _another_validation(empty, settings)
+        for kind, found in ((EMPTY_CELLS, empty), (SMALL_CELLS, small)):
+            problems.of_data_set(kind, found, f"{why}: {', or '.join(ways)}")
     if not consistent.all():
         notes["images_that_are_not_tested_as_copies_of_them_have_other_classes_or_groups"] = _named(
             rows["image_id"][~consistent]
@@ -210,15 +211,17 @@ def _drawn_splits(
 
 def _draw(
     cell: NDArray, family: NDArray, eligible: NDArray, names: list[str], settings: Folder, per_cell: int
-) -> tuple[dict[str, NDArray], list[str]]:
-    """Return the splits of each fold with so many test images of each cell, and what `_lacking` says of them."""
+) -> tuple[dict[str, NDArray], list[str], list[str]]:
+    """Return the splits of each fold with so many test images of each cell, and what `_lacking` says of all of them."""
     splits = draw_tests(cell, family, eligible, per_cell=per_cell, folds=settings.folds, seed=settings.split_seed)
     for fold, column in enumerate(splits):
         if settings.validation:
             splits[column] = draw_validation(
                 splits[column], cell, family, share=settings.validation, fold=fold, seed=settings.split_seed
             )
-    return splits, [one for split in splits.values() for one in _lacking(split, cell, per_cell, names, settings)]
+    found = [_lacking(split, cell, per_cell, names, settings) for split in splits.values()]
+    empty, small = (list(itertools.chain(*of_folds)) for of_folds in zip(*found, strict=True))
+    return splits, empty, small
 
 
 def _note_copies(
@@ -226,8 +229,8 @@ def _note_copies(
 ) -> None:
     """Note which images were taken for copies, and which of the rows are in no split because of others."""
     copied = rows[rows.groupby("copy")["copy"].transform("size") > 1]
-    if len(copied) > len(rows) / 10:
-        problems.remedies.append("where images are no copies but only look alike, set duplicates to drop")
+    if settings.duplicates == "drop_near" and len(copied) > len(rows) / 10:
+        _advise_on_cells(LOOK_ALIKE, problems)
     if not copied.empty:
         what = "copies_or_near-copies_of_others" if settings.duplicates == "drop_near" else "copies_of_others"
         families = copied.sort_values("image_id").groupby("copy", sort=False)["image_id"]
@@ -280,7 +283,7 @@ def _given_splits(
         problems.of_rows(kind, rows.index[wrong], details)
         lost |= wrong
         if key == "copy" and wrong.any() and settings.duplicates == "drop_near":
-            problems.remedies.append("where they are no copies but only look alike, set duplicates to drop")
+            problems.advise(kind, LOOK_ALIKE)
     rows = _without_repetitions(rows[~lost], problems, notes)
     cell = (rows["label"] * len(groups) + rows["group"]).to_numpy()
     split = rows["split"].to_numpy(dtype=str)
@@ -289,9 +292,10 @@ def _given_splits(
         split = draw_validation(
             split, cell, join_families(keys), share=settings.validation, fold=0, seed=settings.split_seed
         )
-    remedy = f"every (class, group) cell needs an image in each split: change the column {settings.split}"
-    remedy += ", or raise validation" * bool(settings.validation)
-    problems.of_data_set(EMPTY_CELLS, _lacking(split, cell, 1, _cells(classes, groups), settings), remedy)
+    empty, _ = _lacking(split, cell, 1, _cells(classes, groups), settings)
+    ways = [f"change the column {settings.split}", *_another_validation(empty, settings)]
+    remedy = f"every (class, group) cell needs an image in each split: {', or '.join(ways)}"
+    problems.of_data_set(EMPTY_CELLS, empty, remedy)
     return rows, {"split": split}
 
 
@@ -304,26 +308,42 @@ def _without_repetitions(rows: pd.DataFrame, problems: Problems, notes: dict) ->
     return rows[~repeated]
 
 
-def _lacking(split: NDArray, cell: NDArray, tested: int, names: list[str], settings: Folder) -> list[str]:
-    """Describe the cells without an image in a split that there should be, or fewer than `tested` in the test split."""
+def _lacking(
+    split: NDArray, cell: NDArray, tested: int, names: list[str], settings: Folder
+) -> tuple[list[str], list[str]]:
+    """Describe the cells that lack a split that there should be, and those with fewer than `tested` test images."""
     counts = {one: np.bincount(cell[split == one], minlength=len(names)) for one in SPLITS}
     if not (settings.validation or counts["validation"].any()):
         del counts["validation"]
-    least = {"test": tested}
-    return [
-        f"{name} in {one}" + f" ({n} of {tested})" * bool(n)
-        for one, table in counts.items()
-        for name, n in zip(names, table, strict=True)
-        if n < least.get(one, 1)
+    empty = [
+        f"{name} in {one}" for one, table in counts.items() for name, n in zip(names, table, strict=True) if n == 0
     ]
+    of_test = zip(names, counts["test"], strict=True)
+    return empty, [f"{name} in test ({n} of {tested})" for name, n in of_test if 0 < n < tested]
+
+
+def _another_validation(empty: list[str], settings: Folder) -> list[str]:
+    """Which other share of validation would fill the cells that have no image in a split; none where it has no part."""
+    if not settings.validation:
+        return []
+    if any(one.endswith("in train") for one in empty):
+        return ["lower validation"]
+    return ["raise validation"] * any(one.endswith("in validation") for one in empty)
 
 
 def _advise_bins(values: pd.DataFrame, settings: Folder, problems: Problems) -> None:
-    """Say so where a column of many different numbers may be why cells are empty."""
+    """Say so where a column of many different numbers may be why cells are empty or small."""
     for column in (settings.label, *settings.group):
         numbers = pd.to_numeric(values[column], errors="coerce").dropna().nunique()
         if column not in settings.bins and numbers > MANY_NUMBERS:
-            problems.remedies.append(f"the column {column} has {numbers} different numbers: give it bins")
+            _advise_on_cells(f"the column {column} has {numbers} different numbers: give it bins", problems)
+
+
+def _advise_on_cells(remedy: str, problems: Problems) -> None:
+    """Add what can be done about empty and small cells, where there are such."""
+    for kind in (EMPTY_CELLS, SMALL_CELLS):
+        if kind in problems.whole:
+            problems.advise(kind, remedy)
 
 
 def _cells(classes: list[str], groups: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairdistill.data.problems import Problems
-from fairdistill.runtime.pictures import endings
+from fairdistill.runtime.folders import PICTURES
 from fairdistill.settings.data import Folder
 
 SPLIT_NAMES = {
@@ -19,6 +19,8 @@ SPLIT_NAMES = {
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+# numbers as spreadsheets of many countries write them
+WITH_COMMA = r"[-+]?[\d.]*,\d+"
 
 
 def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
@@ -27,12 +29,9 @@ def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
     # the same letters may be written in several ways in Unicode
     composed = _once((unicodedata.normalize("NFC", name), name) for name in files)
     # tables may leave the extension out
-    of_pictures = endings()
     ending = {name: PurePosixPath(name).suffix for name in composed}
     stems = _once(
-        (name.removesuffix(ending[name]), path)
-        for name, path in composed.items()
-        if ending[name].lower() in of_pictures
+        (name.removesuffix(ending[name]), path) for name, path in composed.items() if ending[name].lower() in PICTURES
     )
     within = images.absolute().as_posix()
 
@@ -46,7 +45,7 @@ def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
             if name in known:
                 return name
             name = unicodedata.normalize("NFC", name)
-            whole = PurePosixPath(name).suffix.lower() in of_pictures
+            whole = PurePosixPath(name).suffix.lower() in PICTURES
             if found := composed.get(name) or (None if whole else stems.get(name)):
                 return found
         return None
@@ -85,11 +84,10 @@ def read_rows(
     refuse("empty classes", values[settings.label] == "", name)
     refuse("empty groups", (values[settings.group] == "").any(axis=1), name)
     for column in settings.bins:
-        refuse(
-            f"values of {column} that are no numbers",
-            ~np.isfinite(pd.to_numeric(values[column], errors="coerce")),
-            values[column],
-        )
+        kind = f"values of {column} that are no numbers"
+        refuse(kind, ~np.isfinite(pd.to_numeric(values[column], errors="coerce")), values[column])
+        if values[column].str.fullmatch(WITH_COMMA).any():
+            problems.advise(kind, "write numbers with a decimal point, as 20.5, and without any comma")
     rows = pd.DataFrame({"image_id": path})
     if settings.subject is not None:
         refuse("rows without a subject", values[settings.subject] == "", name)

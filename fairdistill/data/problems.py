@@ -1,12 +1,14 @@
 """What is wrong with a table of images: collected, so that one report names it all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fairdistill.runtime.errors import UserError, printable
 
 SHOWN = 20  # of each kind in the report
 IN_ERROR = 3  # of each kind in the error, which is one line
+# between the kinds in the error, whose own text has commas and semicolons
+BETWEEN = " | "
 
 
 class Problems:
@@ -18,6 +20,8 @@ class Problems:
         Path of the table.
     numbered
         What the numbers of the rows count: "line" or "row".
+    skip
+        Whether rows with problems are left out.
 
     Attributes
     ----------
@@ -25,15 +29,13 @@ class Problems:
         By kind, the numbers of the rows and what is wrong in each. They can be left out.
     whole
         By kind, what is wrong with the data set. It cannot be made without a change of the table or the settings.
-    remedies
-        What can be done beside mending the table.
     """
 
-    def __init__(self, table: Path, numbered: str):
-        self.table, self.numbered = table, numbered
+    def __init__(self, table: Path, numbered: str, *, skip: bool):
+        self.table, self.numbered, self.skip = table, numbered, skip
         self.rows: dict[str, list[tuple[int, str]]] = {}
         self.whole: dict[str, list[str]] = {}
-        self.remedies: list[str] = []
+        self._remedies: dict[str, list[str]] = {}
 
     def of_rows(self, kind: str, rows: Iterable[int], details: Iterable[str]) -> None:
         """Add problems of one kind, each of a row."""
@@ -44,35 +46,29 @@ class Problems:
         """Add problems of one kind that are not those of a row."""
         if details:
             self.whole.setdefault(kind, []).extend(details)
-            self.remedies.append(remedy)
+            self.advise(kind, remedy)
+
+    def advise(self, kind: str, remedy: str) -> None:
+        """Add what can be done about the problems of one kind; of rows, beside mending them or leaving them out."""
+        remedies = self._remedies.setdefault(kind, [])
+        if remedy not in remedies:
+            remedies.append(remedy)
 
     def report(self) -> str:
         """Return all kinds, with the number of problems of each and the first `SHOWN` of them; a line for each."""
-        lines = []
+        outcome = "so that no data set is made" if self.whole or not self.skip else "and these rows are left out"
+        lines = [f"{self.table} has problems, {outcome}:"]
         for kind, details in self._described().items():
-            lines.append(f"{kind}: {len(details)}")
-            lines += [f"  {detail}" for detail in details[:SHOWN]]
-            lines += ["  ..."] * (len(details) > SHOWN)
+            lines.append(f"  {'; '.join([f'{kind}: {len(details)}', *self._remedies.get(kind, [])])}")
+            lines += [f"    {detail}" for detail in details[:SHOWN]]
+            lines += ["    ..."] * (len(details) > SHOWN)
         return "\n".join(lines)
 
-    def refuse(self, *, skip: bool) -> None:
-        """Raise a UserError that names all kinds in one line; not if they are of rows alone and these may be left out.
-
-        Parameters
-        ----------
-        skip
-            Whether rows with problems are left out.
-        """
-        if not self.whole and (skip or not self.rows):
+    def refuse(self) -> None:
+        """Raise a UserError that names all kinds in one line; not if they are of rows alone and these are left out."""
+        if not self.whole and (self.skip or not self.rows):
             return
-        parts = []
-        for kind, details in self._described().items():
-            shown = ", ".join(details[:IN_ERROR] + ["..."] * (len(details) > IN_ERROR))
-            parts.append(f"{kind}: {len(details)} ({shown})")
-        remedies = list(dict.fromkeys(self.remedies))
-        if self.rows and not skip:
-            remedies = ["mend these rows, or set on_error to skip to leave them out", *remedies]
-        raise UserError(f"{self.table}: {'; '.join(parts)}; {'; '.join(remedies)}")
+        raise UserError(f"{self.table}: {BETWEEN.join(self._parts())}")
 
     def notes(self) -> dict:
         """Return the rows that were left out, as the notes of a data set have them."""
@@ -83,6 +79,15 @@ class Problems:
             }
             for kind, found in self.rows.items()
         }
+
+    def _parts(self) -> Iterator[str]:
+        """Each kind with its remedies in one line; behind those of rows, what goes for all of them."""
+        for number, (kind, details) in enumerate(self._described().items(), 1):
+            shown = ", ".join(details[:IN_ERROR] + ["..."] * (len(details) > IN_ERROR))
+            remedies = list(self._remedies.get(kind, []))
+            if number == len(self.rows) and not self.skip:
+                remedies.append("mend these rows, or set on_error to skip to leave them out")
+            yield "; ".join([f"{kind}: {len(details)} ({shown})", *remedies])
 
     def _described(self) -> dict[str, list[str]]:
         rows = {kind: [self._of_row(*one) for one in sorted(found)] for kind, found in self.rows.items()}

@@ -34,7 +34,7 @@ from fairdistill.export.sessions import ExportedModel
 from fairdistill.networks import load_facts, load_method, load_network, save_network
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing, sha256, write_text
-from fairdistill.runtime.progress import log
+from fairdistill.runtime.progress import Progress, log
 from fairdistill.runtime.provenance import commit, hardware, versions
 from fairdistill.settings.checkpoints import ModelFacts
 from fairdistill.settings.methods import Method
@@ -100,15 +100,17 @@ def export_model(
     write_text(output / PREPROCESSOR, preprocessor.to_text())
     with replacing(output / WEIGHTS) as partial:
         save_network(partial, body, network, method=state, facts=facts)
+    log(f"writing {MODEL}")
     write_onnx(output / MODEL, predictor, preprocessor)
 
     rows, label, group = dataset.split("train")
     chosen = choose_calibration(label, group, calibration_images)
-    log(f"quantising with {len(chosen)} training images")
+    log(f"writing {INT8}, with ranges from {len(chosen)} training images")
     write_int8(output / INT8, output / MODEL, preprocessor, network_sees(dataset, rows[chosen], facts), group[chosen])
 
     columns = [f"p{number}" for number in range(len(facts.classes))]
     found = {file: predict_test(output / file, dataset, facts) for file in (MODEL, INT8)}
+    log("comparing accuracy and DEO of both on the test images")
     agreement = compare(found[MODEL], predictions[columns].to_numpy(), where=str(output / MODEL))
     metrics = {
         file: evaluate(
@@ -154,8 +156,14 @@ def predict_test(path: Path, dataset: ImageDataset, facts: ModelFacts) -> NDArra
     """Return the probabilities (n, classes) that an ONNX file gives the test images, in their order."""
     model = ExportedModel(path, threads=int(os.environ.get("OMP_NUM_THREADS", "1")))
     rows, _, group = dataset.split("test")
-    parts = [slice(start, start + BATCH) for start in range(0, len(rows), BATCH)]
-    return np.concatenate([model.predict(network_sees(dataset, rows[part], facts), group[part]) for part in parts])
+    log(f"testing {path.name} on {len(rows)} images")
+    progress = Progress(f"testing {path.name}", len(rows))
+    found = []
+    for start in range(0, len(rows), BATCH):
+        part = slice(start, start + BATCH)
+        found.append(model.predict(network_sees(dataset, rows[part], facts), group[part]))
+        progress.step(min(start + BATCH, len(rows)))
+    return np.concatenate(found)
 
 
 def compare(found: NDArray, expected: NDArray, *, where: str) -> dict[str, float]:

@@ -15,6 +15,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from fairdistill.export.onnx_model import write_model
 from fairdistill.export.preprocessor import GROUP, IMAGES, Preprocessor
+from fairdistill.runtime.progress import Progress
 
 # Nearly all of the work. The normalisation before them and the prediction behind them are computed as they are.
 QUANTISED = ["Conv", "Gemm", "MatMul", "Add", "MaxPool", "Concat", "Split", "Reshape", "Transpose", "Relu"]
@@ -52,7 +53,10 @@ class _Images(CalibrationDataReader):
 
     @staticmethod
     def _batches(images: NDArray, group: NDArray, *, needs_group: bool) -> Iterator[dict[str, NDArray]]:
+        progress = Progress("reading training images for the ranges", len(images))
         for start in range(0, len(images), BATCH):
+            if start:
+                progress.step(start)
             part = slice(start, start + BATCH)
             yield {IMAGES: images[part]} | ({GROUP: group[part]} if needs_group else {})
 

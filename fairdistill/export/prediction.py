@@ -15,12 +15,15 @@ from fairdistill.export.files import MODEL
 from fairdistill.export.pictures import read_picture
 from fairdistill.export.preprocessor import Preprocessor
 from fairdistill.export.sessions import ExportedModel
-from fairdistill.runtime.csv_table import TABULATED, read_csv
-from fairdistill.runtime.errors import printable
-from fairdistill.runtime.folders import files_in
-from fairdistill.runtime.pictures import UndecodableError, endings
+from fairdistill.runtime.csv_table import NO_CSV, TABULATED, read_csv
+from fairdistill.runtime.errors import UserError, printable
+from fairdistill.runtime.folders import files_in, is_picture
+from fairdistill.runtime.pictures import UndecodableError
 
 TABLES = (".csv", *TABULATED)
+ELSEWHERE = ", where the paths of its table start; --folder names another folder"
+# how the names of files with weights end
+WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".h5")
 
 
 class Item(NamedTuple):
@@ -34,11 +37,14 @@ class Item(NamedTuple):
         Its path as the user wrote it, or as the folder that the user named has it; see `printable`.
     group
         The name of its group, if the user gave one.
+    start
+        The folder that its path in a table starts at; None for an absolute path, and for an image of no table.
     """
 
     path: Path
     name: str
     group: str | None = None
+    start: Path | None = None
 
 
 class Failure(NamedTuple):
@@ -61,16 +67,26 @@ Read = tuple[NDArray[np.uint8], int] | Failure
 
 def open_model(path: Path, *, threads: int) -> ExportedModel:
     """Open the folder of an exported model, or one of its ONNX files."""
+    if path.suffix.lower() in WEIGHTS and not path.is_dir():
+        raise UserError(
+            f"{path}: holds weights, and no model that predicts by itself; give the folder that snakemake export has "
+            f"written, or the {MODEL} in it"
+        )
     return ExportedModel(path / MODEL if path.is_dir() else path, threads=threads)
 
 
 def is_table(place: Path) -> bool:
     """Whether a place that the user names is a table of paths."""
-    return place.suffix.lower() in TABLES and not os.path.isdir(place)
+    return place.suffix.lower() in (*TABLES, *NO_CSV) and not os.path.isdir(place)
 
 
 def find_images(
-    places: Iterable[Path], *, column: str = "path", group_column: str | None = None, group: str | None = None
+    places: Iterable[Path],
+    *,
+    column: str = "path",
+    folder: Path | None = None,
+    group_column: str | None = None,
+    group: str | None = None,
 ) -> Iterator[Item | Failure]:
     """Yield the images of folders, with those in folders inside of them, of tables, and single files.
 
@@ -80,7 +96,9 @@ def find_images(
         Folders, in which files are images whose names end as those of images do; tables, whose names end in `TABLES`;
         images.
     column
-        The column of a table with the paths, which start at the folder of the table.
+        The column of a table with the paths.
+    folder
+        Where the paths in tables start; None for the folder of the table.
     group_column
         The column of a table with the names of the groups.
     group
@@ -89,33 +107,37 @@ def find_images(
     Raises
     ------
     UserError
-        A table is not readable, or lacks the column.
+        A table is not readable, or lacks the column; or a place is a file with a model.
     OSError
         A folder cannot be read.
     """
     for place in places:
         if is_table(place):
-            yield from _in_table(place, column, group_column, group)
+            yield from _in_table(place, column, folder or place.parent, group_column, group)
         elif os.path.isdir(place):
             yield from _in_folder(place, group)
+        elif place.suffix.lower() in (".onnx", *WEIGHTS):
+            raise UserError(f"{place}: is a model, and no image; give one model, and behind it the images")
         else:
             yield Item(place, printable(str(place)), group)
 
 
-def _in_table(table: Path, column: str, group_column: str | None, group: str | None) -> Iterator[Item | Failure]:
+def _in_table(
+    table: Path, column: str, start: Path, group_column: str | None, group: str | None
+) -> Iterator[Item | Failure]:
     columns = [column] if group_column is None else [column, group_column]
     for line, values in read_csv(table, columns):
         if values is None or not values[0]:
             what = "more or fewer fields than the header" if values is None else "no path"
             yield Failure(printable(f"{table}: line {line}"), f"has {what}")
         else:
-            # an absolute path stays as it is
-            yield Item(table.parent / values[0], printable(values[0]), values[1] if group_column else group)
+            path = Path(values[0])
+            within = None if path.is_absolute() else start
+            yield Item(start / path, printable(values[0]), values[1] if group_column else group, within)
 
 
 def _in_folder(folder: Path, group: str | None) -> Iterator[Item | Failure]:
-    known = endings()
-    files = sorted(name for name in files_in(folder) if Path(name).suffix.lower() in known)
+    files = sorted(filter(is_picture, files_in(folder)))
     if not files:
         yield Failure(printable(str(folder)), "no file in this folder ends as an image does, such as in .jpg or .png")
     yield from (Item(folder / name, printable(str(folder / name)), group) for name in files)
@@ -182,7 +204,8 @@ def _read(item: Item | Failure, preprocessor: Preprocessor) -> Read:
     try:
         return read_picture(item.path, preprocessor), code
     except FileNotFoundError:
-        return Failure(item.name, "there is no such file")
+        where = "" if item.start is None else printable(f" in {os.path.abspath(item.start)}{ELSEWHERE}")
+        return Failure(item.name, f"there is no such file{where}")
     except UndecodableError as error:
         return Failure(item.name, f"not an image that can be decoded ({printable(str(error))})")
     except OSError as error:

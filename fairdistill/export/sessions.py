@@ -40,7 +40,10 @@ class ExportedModel:
             self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has a class for each of its errors, and none for all
             reason = " ".join(str(error).split())
-            raise UserError(f"{path}: not an ONNX model that onnxruntime can read ({reason})") from error
+            raise UserError(
+                f"{path}: not an ONNX model that onnxruntime can read ({reason}); give the folder that snakemake "
+                f"export has written, or the {MODEL} in it"
+            ) from error
         text = self.session.get_modelmeta().custom_metadata_map.get(KEY)
         if text is None:
             raise UserError(f"{path}: does not say how images become its input; export a model with this project")

@@ -15,6 +15,8 @@ from fairdistill.runtime.errors import UserError
 
 SEPARATORS = (",", ";", "\t")
 TABULATED = (".tsv", ".tab")
+# tables in other formats, which people take for one that is read
+NO_CSV = (".xlsx", ".xls", ".ods", ".numbers", ".parquet", ".pq", ".feather", ".json", ".jsonl")
 
 
 class Row(NamedTuple):
@@ -39,9 +41,11 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
     Raises
     ------
     UserError
-        The file is missing, empty, damaged or in another encoding, or lacks a column.
+        The file is missing, empty, damaged or in another encoding or format, or lacks a column.
     """
     require_file(path)
+    if path.suffix.lower() in NO_CSV:
+        raise UserError(f"{path}: a table in this format is not read here; export it as CSV in UTF-8, and name that")
     records = _records(path)
     _, header = next(records, (1, []))
     header = [name.strip() for name in header]

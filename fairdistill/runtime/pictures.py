@@ -9,6 +9,7 @@ Only formats of photographs and drawings are read: others, such as EPS, would st
 """
 
 import struct
+import warnings
 from contextlib import nullcontext
 from io import BytesIO
 from threading import Lock
@@ -29,7 +30,12 @@ TURNED = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-MOST_PIXELS = 89_000_000  # Pillow warns of those with a few more
+MOST_PIXELS = 89_000_000
+# Pillow warns of pictures with a few more, and raises an error for those with twice as many, as they could be meant to
+# fill the memory. Both are refused here in words that say what to do.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+TOO_LARGE = f"more than {MOST_PIXELS // 10**6} million pixels; make it smaller"
 LARGE = 16_000_000  # pixels
 # two large pictures are never in memory at once
 _ONE_LARGE = Lock()
@@ -45,13 +51,7 @@ _DAMAGED = (
     EOFError,
     MemoryError,
     struct.error,
-    Image.DecompressionBombError,
 )
-
-
-def endings() -> frozenset[str]:
-    """How the names of pictures end that are read here: in lower case, with the dot."""
-    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in FORMATS)
 
 
 class UndecodableError(Exception):
@@ -86,17 +86,20 @@ def decode(content: bytes, size: int, framing: Literal["stretch", "centre"] = "c
         image = Image.open(BytesIO(content), formats=[name for name in FORMATS if name in Image.OPEN])
     except Image.UnidentifiedImageError:
         raise UndecodableError("not a picture in a format that is read here") from None
+    except _BOMBS:
+        raise UndecodableError(TOO_LARGE) from None
     except _DAMAGED as error:
         raise UndecodableError(_reason(error)) from error
     with image:
         pixels = image.width * image.height
         if pixels > MOST_PIXELS:
-            raise UndecodableError(
-                f"{image.width} x {image.height} pixels, which is over {MOST_PIXELS // 10**6} million"
-            )
+            raise UndecodableError(f"{image.width} x {image.height}, {TOO_LARGE}")
         with _ONE_LARGE if pixels > LARGE else nullcontext():
             try:
                 return _square(image, size, framing)
+            except _BOMBS:
+                # a part of it that says another size than its header
+                raise UndecodableError(TOO_LARGE) from None
             except _DAMAGED as error:
                 raise UndecodableError(_reason(error)) from error
 

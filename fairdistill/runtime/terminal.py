@@ -14,6 +14,8 @@ LONG = {"download_dataset", "prepare_dataset", "train_model", "export_model"}
 TRAINING = "train_model"
 # targets, which collect files and do nothing themselves
 TARGETS = {"all", "figures", "export"}
+# the one of them whose files are to be taken away, and the last file of each model
+EXPORT, CARD = "export", "model_card.html"
 # What Snakemake says without an event: before it starts jobs this is left out, ...
 NOTES_AT_START = ("Config file ", "Assuming unrestricted shared filesystem usage")
 # ... and after that only this is shown.
@@ -105,6 +107,10 @@ class Terminal(logging.Handler):
         self._print(f"{self.total} jobs: {', '.join(f'{n} {rule}' for rule, n in counts.items())}")
 
     def _job_info(self, fields: Mapping[str, Any]) -> None:
+        if fields["rule_name"] == EXPORT:
+            # all of its files are there when it begins
+            for card in sorted(path for path in map(Path, fields["input"]) if path.name == CARD):
+                self._print(f"see    {card.parent}: model.onnx, and its card, {CARD}")
         if fields["rule_name"] in TARGETS:
             return
         name = job_name(fields["rule_name"], fields["log"])

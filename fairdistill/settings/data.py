@@ -35,6 +35,8 @@ class DataSet(Settings):
         File names of the archives that the data set is made from; empty where nothing has to be downloaded.
     settings_of_paths
         The settings that name the user's own files, where the data set is made from these and from no archive.
+    settings_of_table
+        Of these the one with the table that names the images, and the setting with its column; empty where none does.
     framing
         How an image becomes a square of `image_size` pixels, which new images have to become in the same way:
         `stretch` resizes both edges, `centre` cuts the central square out first.
@@ -49,6 +51,7 @@ class DataSet(Settings):
     implementation: ClassVar[str]
     archives: ClassVar[tuple[str, ...]] = ()
     settings_of_paths: ClassVar[tuple[str, ...]] = ()
+    settings_of_table: ClassVar[tuple[str, ...]] = ()
     framing: ClassVar[Literal["stretch", "centre"]] = "stretch"
     origin: ClassVar[str] = "images of the user's own"
     terms: ClassVar[str] = "not known here: ask who made the images, and who is shown in them"
@@ -376,6 +379,7 @@ class Folder(DataSet):
 
     implementation: ClassVar[str] = "fairdistill.data.folder"
     settings_of_paths: ClassVar[tuple[str, ...]] = ("images", "labels")
+    settings_of_table: ClassVar[tuple[str, ...]] = ("labels", "image")
     framing: ClassVar[Literal["stretch", "centre"]] = "centre"
 
     kind: Literal["folder"]

@@ -73,8 +73,9 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
         The whole configuration; it is left as it is.
     given
         The part of it that the user laid over config/config.yaml, where that is known. With it, a study of none of the
-        paper's data sets is not compared with the paper unless the user says so, and the error says where an unknown
-        key came from config/config.yaml by merging, and not from the user.
+        paper's data sets is not compared with the paper unless the user says so, other data than the paper's need a
+        `study` in it, and the error says where an unknown key came from config/config.yaml by merging, and not from
+        the user.
 
     Raises
     ------
@@ -102,6 +103,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     _check_validation(study)
     _check_search(study)
     _check_export(study)
+    _check_study_name(study, given)
     return study
 
 
@@ -502,6 +504,20 @@ def _check_export(study: Study) -> None:
     if not study.exported:
         what = "chooses no model: no grid of the study has these together; see what there is by leaving them out"
         raise UnreadableSettings("config", ("export",), what)
+
+
+def _check_study_name(study: Study, given: Mapping[str, Any] | None) -> None:
+    """Other data than the paper's do not come among the results of its grid because nobody named the study."""
+    if given is None or "study" in given:
+        return
+    papers = {settings.kind for settings in Study().data.sets.values()}
+    for name in dict.fromkeys(name for grid in study.all_grids for name in grid["dataset"]):
+        if (kind := study.data.sets[name].kind) not in papers:
+            what = (
+                f"is left out, so that data.sets.{name}, of kind {kind}, would have its results among those of the "
+                f"paper's grid, in results/{study.study}/; name the study, as in 'study: {name}'"
+            )
+            raise UnreadableSettings("config", ("study",), what)
 
 
 def _described(model: Place) -> str:

@@ -75,7 +75,11 @@ def name_folds(folds: Sequence[int]) -> list[str]:
 class Study(Settings):
     """Configuration of a study. Every key has a default: an empty configuration is the paper's grid."""
 
-    study: Name = Field("reproduction", description="The name of the study; its results go to `results/<study>/`.")
+    study: Name = Field(
+        "reproduction",
+        description="The name of the study; its results go to `results/<study>/`. A study of other kinds of data sets "
+        "than the paper's has to be given one.",
+    )
     seeds: Seeds = Field(
         [0, 1, 2, 3, 4],
         description="The seeds: each decides the initial weights, the order of the images and which are flipped. The "

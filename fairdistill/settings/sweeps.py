@@ -144,7 +144,9 @@ def sweepable(kind: type[Settings]) -> dict[str, bool]:
     return {
         key: any(part.get("type") == "array" for part in [field, *field.get("anyOf", [])])
         for key, field in properties.items()
-        if key not in {"kind", *left_out} and {"$ref": f"#/$defs/{Preprocess.__name__}"} not in field.get("anyOf", [])
+        if key not in {"kind", *left_out}
+        and field.get("type") != "object"
+        and {"$ref": f"#/$defs/{Preprocess.__name__}"} not in field.get("anyOf", [])
     }
 
 

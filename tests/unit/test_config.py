@@ -49,6 +49,7 @@ def test_an_empty_config_is_the_papers_grid():
 
 
 def compared_with(**given):
+    given |= {"study": "named"}
     study = complete(merged(STATED, given), given)
     return study.paper_values, study.paper_method, study.published
 
@@ -454,6 +455,8 @@ MISTAKES = [
     (own(bins={"age": [20]}), "config: data.sets.cifar10s has bins of the column age, which is neither the label nor"),
     (own(bins={"group": [20, 20]}), "config: data.sets.cifar10s.bins.group needs at least one edge, and each edge"),
     (own(bins={"group": [20, "x"]}), 'config: data.sets.cifar10s.bins.group.1 is "x"; it must be a number'),
+    (own(bins=[40]), "config: data.sets.cifar10s.bins is [40]; it must be a mapping"),
+    (own(bins=[{"group": [40]}]), 'config: data.sets.cifar10s.bins is [{"group": [40]}]; it must be a mapping'),
     (own(split="part", folds=2), "config: data.sets.cifar10s has the test split that its column `split` marks; leave"),
     (own(split="part", per_seed=["split"]), "config: data.sets.cifar10s has nothing that split_seed draws, so"),
     (own(on_error="go on"), 'config: data.sets.cifar10s.on_error is "go on"; choose one of stop, skip'),
@@ -509,6 +512,16 @@ def test_a_key_that_came_by_merging_is_said_to_be_no_ones_mistake():
     given = {"data": {"sets": {"utkface": {"kind": "digits_s"}}}, "datasets": ["utkface"]}
     with pytest.raises(UserError, match=f"'duplicates'; .* \\('duplicates' {NOT_YOURS} 'utkface'\\)$"):
         complete(merged(STATED, given), given)
+
+
+def test_a_study_of_other_data_than_the_papers_is_named():
+    unused = {"data": {"sets": {"mine": own()["data"]["sets"]["cifar10s"]}}}
+    complete(merged(STATED, unused), unused)
+    given = unused | {"datasets": ["mine"]}
+    with pytest.raises(UserError, match=r"^config: study is left out, so that data\.sets\.mine, of kind folder, would"):
+        complete(merged(STATED, given), given)
+    named = given | {"study": "reproduction"}
+    assert complete(merged(STATED, named), named).study == "reproduction"
 
 
 @pytest.mark.parametrize(

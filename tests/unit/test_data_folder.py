@@ -200,9 +200,8 @@ def test_one_report_has_all_kinds_of_problems_with_the_numbers_of_the_rows(own, 
     # the same image in two rows of one class and group is no contradiction
     assert "line 32" not in error
     report = capsys.readouterr().out
-    assert (
-        "missing files: 5\n  line 2: gone0.png\n  line 3: gone1.png\n  line 4: gone2.png\n  line 5: gone3.png" in report
-    )
+    assert report.splitlines()[0] == f"{path} has problems, so that no data set is made:"
+    assert "\n  missing files: 5\n    line 2: gone0.png\n    line 3: gone1.png\n    line 4: gone2.png\n" in report
     # 11 rows have a problem, and one repeats another; 10 images of a cell are left for each side
     dataset = make(folder, path, on_error="skip", test_per_cell=5)
     assert len(dataset.images) == len(table) - 11
@@ -210,6 +209,7 @@ def test_one_report_has_all_kinds_of_problems_with_the_numbers_of_the_rows(own, 
         "count": 1,
         "names": ["line 42: cat 040.png"],
     }
+    assert f"{path} has problems, and these rows are left out:\n" in capsys.readouterr().out
 
 
 def test_rows_of_parquet_are_numbered_from_one(own):
@@ -289,7 +289,11 @@ def test_numbers_are_binned(own):
     assert [group[table["image"][row]] for row in (1, 23, 0)] == [0, 1, 2]
     table.loc[3, "group"] = "old"
     shutil.rmtree(folder / "made")
-    assert "values of group that are no numbers: 1 (line 5: old)" in refused(folder, table, bins={"group": [20, 40]})
+    error = refused(folder, table, bins={"group": [20, 40]})
+    assert "values of group that are no numbers: 1 (line 5: old); mend these rows, or set on_error" in error
+    table.loc[3, "group"] = "20,5"
+    error = refused(folder, table, bins={"group": [20, 40]})
+    assert "1 (line 5: 20,5); write numbers with a decimal point, as 20.5, and without any comma; mend these" in error
 
 
 @pytest.mark.parametrize(
@@ -335,6 +339,31 @@ def test_cells_that_are_empty_or_too_small_are_named(own):
     assert cells(make(folder, table, test_per_cell=4), "test") == [4] * 4
     shutil.rmtree(folder / "made")
     assert "each needs 18 images" in refused(folder, table, test_per_cell=17)
+    # nothing is left for training, which no number of test images mends
+    error = refused(folder, table, validation=0.99, test_per_cell=10)
+    assert "empty cells: 4 ((cat, indoors) in train, (cat, outdoors) in train, (dog, indoors) in train, ...)" in error
+    assert error.endswith("a split of each cell: join classes or groups, or lower validation")
+
+
+def test_what_can_be_done_stands_beside_the_problem(own):
+    folder, table = own
+    table.loc[0, "image"] = "gone.png"
+    table.loc[1, "label"] = ""
+    table = table[(table["label"] != "dog") | (table["group"] == "indoors")]
+    assert refused(folder, table) == (
+        f"{folder / 'labels.csv'}: missing files: 1 (line 2: gone.png) | empty classes: 1 (line 3: cat 001.png); mend "
+        "these rows, or set on_error to skip to leave them out | empty cells: 1 ((dog, outdoors)); every (class, "
+        "group) cell needs images: join classes or groups"
+    )
+
+
+def test_pictures_that_look_alike_are_said_to_be_why_cells_are_small(own):
+    folder, table = own
+    for name in table["image"][:10]:
+        shutil.copy(folder / "photos" / table["image"][20], folder / "photos" / name)
+    remedy = "where images are no copies but only look alike, set duplicates to drop"
+    assert remedy in refused(folder, table)
+    assert remedy not in refused(folder, table, duplicates="drop")
 
 
 @pytest.mark.parametrize(
@@ -360,7 +389,7 @@ def test_the_test_size_that_is_advised_for_a_small_cell_is_one_with_which_the_da
 
 def test_where_no_test_size_leaves_validation_images_another_way_is_advised(own):
     error = refused(*own, validation=0.01)
-    assert "cells that are too small: 4 ((cat, indoors) in validation, " in error
+    assert "empty cells: 4 ((cat, indoors) in validation, " in error
     assert error.endswith("too few images for a split of each cell: join classes or groups, or raise validation")
 
 

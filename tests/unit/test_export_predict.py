@@ -77,6 +77,8 @@ def test_it_needs_the_exported_file_alone_and_neither_torch_nor_pandas(exported,
     alone.mkdir()
     shutil.copy(exported / MODEL, alone)
     (pictures / "no image.jpg").write_text("text")
+    # of which Pillow would warn
+    Image.new("1", (9500, 9500)).save(pictures / "large.png")
     command = [sys.executable, "-c", ALONE, alone, pictures, "nowhere.png", "--batch-size", "5"]
     options = {"cwd": tmp_path, "env": {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}, "encoding": "utf-8"}
     done = subprocess.run([*map(str, command)], capture_output=True, **options)
@@ -88,13 +90,17 @@ def test_it_needs_the_exported_file_alone_and_neither_torch_nor_pandas(exported,
     assert [row["prediction"] for row in table] == ["abc"[k] for k in probabilities.argmax(1)]
     # the bad ones are named, and the exit code says that there were some
     assert done.returncode == 1
-    bad, gone, rate, last = done.stderr.splitlines()
+    large, bad, gone, rate, last = done.stderr.splitlines()
+    assert large == (
+        f"error: {pictures / 'large.png'}: not an image that can be decoded (9500 x 9500, more than 89 million pixels; "
+        "make it smaller)"
+    )
     assert bad.startswith(
         f"error: {pictures / 'no image.jpg'}: not an image that can be decoded (not a picture in a format "
     )
     assert gone == "error: nowhere.png: there is no such file"
     assert rate.startswith("24 images predicted, ")
-    assert last == "error: 2 of 26 images could not be predicted; they are named above"
+    assert last == "error: 3 of 27 images could not be predicted; they are named above"
 
 
 def test_a_table_of_paths_is_read_from_where_it_lies(exported, pictures, tiny, tmp_path, monkeypatch, capfd):
@@ -150,8 +156,49 @@ def test_what_cannot_be_used_is_one_line(exported, exported_of_group, tmp_path, 
     table.write_text("path,group\na.png,g\n")
     both = error(exported_of_group, table, "--group", "g", "--group-column", "group")
     assert both == "--group and --group-column both say what group an image has; give one of them"
-    for option in ("--column", "--group-column"):
-        assert error(exported, "a.png", option, "group").startswith(f"{option}: none of the images is a table")
+    for option in ("--column", "--folder", "--group-column"):
+        assert error(exported, "a.png", option, "group").startswith(
+            f"{option}: is for tables, and none of the images is"
+        )
+    gone = error(exported, table, "--folder", tmp_path / "gone")
+    assert gone == f"--folder {tmp_path / 'gone'}: there is no such folder; name the one that paths in tables start at"
+    for option in ("--group", "--group-column"):
+        assert error(exported, table, option, "group").startswith(f"{option}: the model predicts without the group")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "best.PTH"])
+def test_weights_are_no_model_and_no_image(exported, tmp_path, monkeypatch, capfd, name):
+    path = tmp_path / name
+    path.write_bytes(b"")
+    *_, error = run(monkeypatch, capfd, path, "a.png")
+    assert error == (
+        f"{path}: holds weights, and no model that predicts by itself; give the folder that snakemake export has "
+        "written, or the model.onnx in it"
+    )
+    *_, error = run(monkeypatch, capfd, exported, "a.png", path)
+    assert error == f"{path}: is a model, and no image; give one model, and behind it the images"
+
+
+def test_a_spreadsheet_is_no_table_here(exported, tmp_path, monkeypatch, capfd):
+    path = tmp_path / "list.xlsx"
+    path.write_bytes(b"PK")
+    *_, error = run(monkeypatch, capfd, exported, path, "--column", "file")
+    assert error == f"{path}: a table in this format is not read here; export it as CSV in UTF-8, and name that"
+
+
+def test_the_paths_of_a_table_may_start_elsewhere_and_where_they_do_is_said(
+    exported, pictures, tmp_path, monkeypatch, capfd
+):
+    table = tmp_path / "list.csv"
+    table.write_text("path\né 00.png\n/gone.png\n", encoding="utf-8")
+    _, said, _ = run(monkeypatch, capfd, exported, table)
+    assert said.splitlines()[:2] == [
+        f"error: é 00.png: there is no such file in {tmp_path}, where the paths of its table start; --folder "
+        "names another folder",
+        "error: /gone.png: there is no such file",
+    ]
+    rows, *_ = run(monkeypatch, capfd, exported, table, "--folder", pictures / "日本")
+    assert [row["path"] for row in rows] == ["é 00.png"]
 
 
 def test_an_output_that_was_there_stays_whole_where_the_call_is_wrong(exported, tmp_path, monkeypatch, capfd):

@@ -164,7 +164,15 @@ def test_what_is_no_picture_is_refused(content, reason):
 
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_read(monkeypatch):
     monkeypatch.setattr(pictures, "MOST_PIXELS", 2000)
-    with pytest.raises(UndecodableError, match=r"60 x 40 pixels, which is over"):
+    with pytest.raises(UndecodableError, match=r"60 x 40, more than 89 million pixels; make it smaller"):
+        decode(PNG, 16)
+
+
+@pytest.mark.parametrize("limit", [800, 1600])
+def test_pillows_own_words_on_pictures_of_too_many_pixels_reach_nobody(monkeypatch, limit):
+    """It has an error for those with more than twice its limit, and a warning, an error in tests, for others."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(UndecodableError, match=r"^more than 89 million pixels; make it smaller$"):
         decode(PNG, 16)
 
 

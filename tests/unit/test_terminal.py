@@ -81,6 +81,14 @@ def test_each_event_of_a_job_is_a_line(snakemake, capsys):
     ]
 
 
+def test_an_export_ends_with_where_its_models_are(snakemake, capsys):
+    folders = ["results/s/export/d/a/mfd/seed0", "results/s/export/d/a/teacher/seed0"]
+    files = [f"{folder}/{name}" for name in ("README.md", "model_card.html") for folder in folders]
+    snakemake("job_info", jobid=4, rule_name="export", log=[], input=[*files, "results/s/data/d/croissant.json"])
+    snakemake("job_finished", job_id=4)
+    assert shown(capsys) == [f"see    {folder}: model.onnx, and its card, model_card.html" for folder in folders]
+
+
 def test_what_is_planned_and_what_takes_long_is_announced(snakemake, capsys):
     snakemake("run_info", stats={"train_model": 1, "evaluate_model": 1, "all": 1, "total": 3})
     start(snakemake)

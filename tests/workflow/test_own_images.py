@@ -3,14 +3,14 @@
 import os
 
 from own_images import write_images, write_picture, write_table
-from running import TINY, planned, snakemake
+from running import TINY, jobs_of, planned, snakemake
 
 CONFIG = ("data={sets: {own: {kind: folder, images: photos, labels: labels.csv, image_size: 8}}}", "datasets=[own]")
 MADE = "results/tiny/data/own/dataset.json"
 
 
 def test_a_data_set_is_made_anew_after_a_change_of_the_users_own_files(workdir, checkout):
-    """What is touched is no change, and what is made already does without the files."""
+    """What is touched is no change, nor is a file beside the images; what is made already does without the files."""
     table = write_images(workdir, 20)
     labels = write_table(workdir, table)
     given = ("--configfile", TINY, "--config", *CONFIG)
@@ -19,12 +19,16 @@ def test_a_data_set_is_made_anew_after_a_change_of_the_users_own_files(workdir, 
     assert done.returncode == 0, done.stdout
     for path in (labels, *(workdir / "photos").iterdir()):
         os.utime(path)
+    write_table(workdir / "photos", table, "list.csv")
     assert planned(MADE, *given, **where) == {}
     (workdir / "photos").rename(workdir / "moved")
     assert planned(MADE, *given, **where) == {}
     (workdir / "moved").rename(workdir / "photos")
     write_picture(workdir / "photos" / table["image"][0], 999)
-    assert planned(MADE, *given, **where) == {"prepare_dataset": 1}
+    changed = snakemake("--dry-run", MADE, *given, **where).stdout
+    assert jobs_of(changed) == {"prepare_dataset": 1}
+    (line,) = (line for line in changed.splitlines() if line.startswith("data.sets.own has changed"))
+    assert line == ("data.sets.own has changed since the last run: images in photos: 0 added, 0 removed, 1 changed")
     other = ("--configfile", TINY, "--config", CONFIG[0].replace("photos", "pictures"), CONFIG[1])
     lost = snakemake("--dry-run", MADE, *other, **where)
     assert lost.returncode == 1

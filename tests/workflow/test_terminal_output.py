@@ -39,6 +39,17 @@ def test_of_a_training_four_epochs_are_shown(checkout, epochs, shown):
     assert done.stdout == "".join(f"       model | epoch {n}/{epochs}  loss 1\n" for n in shown)
 
 
+def test_of_an_export_the_files_are_shown_that_are_written_and_tested(tmp_path, checkout):
+    said = ["writing model.onnx", "a warning of torch", "testing model.onnx on 9 images"]
+    script = f'source "{checkout}/workflow/job.sh"; logged m.log printf "%s\\n" "$@"'
+    command = ["bash", "-c", script, "bash", *said]
+    done = subprocess.run(command, cwd=tmp_path, text=True, check=True, capture_output=True)
+    assert (tmp_path / "m.log").read_text().splitlines() == said
+    assert done.stderr.splitlines() == [f"       m | {line}" for line in (said[0], said[2])]
+    rules = (checkout / "workflow/rules/export.smk").read_text(encoding="utf-8")
+    assert "logged {log} python -m scripts.export_model " in rules
+
+
 def test_a_failure_in_the_first_run_is_one_line_and_the_last(workdir, checkout):
     target = "results/tiny/data/digits_s/dataset.json"
     given = (target, "--configfile", TINY, "--config", "data={sets: {digits_s: {test_fraction: 0.001}}}")

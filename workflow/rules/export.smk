@@ -21,9 +21,9 @@ rule export_model:
         calibration_images=STUDY.export.calibration_images,
         code=lambda wildcards: code_of_export(wildcards.architecture, wildcards.method),
     shell:
-        "python -m scripts.export_model --data {params.data} --weights {input.weights}"
+        "logged {log} python -m scripts.export_model --data {params.data} --weights {input.weights}"
         " --predictions {input.predictions} --training {input.training}"
-        " --calibration-images {params.calibration_images} --code {params.code} --output {params.folder} > {log} 2>&1"
+        " --calibration-images {params.calibration_images} --code {params.code} --output {params.folder}"
 
 
 # Of a machine of up to eight cores it has all, so that no other job of this run slows it down.

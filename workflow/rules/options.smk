@@ -2,12 +2,13 @@
 import functools
 import hashlib
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.folders import content_digest
+from fairdistill.runtime.own_files import Table, changes_since, content_of, note_content
 from fairdistill.runtime.provenance import code_version
 from fairdistill.settings.study import Place
 
@@ -41,20 +42,39 @@ def code_of_data(wildcards):
     return code + content_of_own_files(wildcards.dataset)
 
 
+# What the user's own files of the planned data sets hold, by the file in which the last run has noted it.
+OWN_CONTENT = {}
+
+
 @functools.cache
 def content_of_own_files(dataset):
-    """A digest of the user's own files that a data set is made from; empty where there are none."""
-    if not (files := STUDY.data.sets[dataset].own_files):
+    """A digest of the user's own files that a data set is made from; empty where there are none.
+
+    Says what has changed in them since the last run, as Snakemake's reason to make the data set anew has only digests.
+    """
+    settings = STUDY.data.sets[dataset]
+    if not (files := [Path(path) for path in settings.own_files]):
         return ""
+    # several studies in one folder may have data sets of one name
+    place = hashlib.sha256("\0".join(settings.own_files).encode()).hexdigest()[:12]
+    folder = Path(".snakemake", "own_files")
     try:
-        # several studies in one folder may have data sets of one name
-        place = hashlib.sha256("\0".join(files).encode()).hexdigest()[:12]
-        digest = content_digest(
-            [Path(path) for path in files], Path(".snakemake", "own_files", f"{dataset}-{place}.json")
-        )
+        content = content_of(files, folder / f"{dataset}-{place}.json", table_of(settings))
+        note = folder / f"{STUDY.study}.{dataset}-{place}.json"
+        if changes := changes_since(note, content, files):
+            print(f"data.sets.{dataset} has changed since the last run: {changes}", file=sys.stderr)
     except (UserError, OSError) as error:
         sys.exit(f"error: config: data.sets.{dataset}: {error}")
-    return f"-{digest[:12]}"
+    OWN_CONTENT[note] = content
+    return f"-{content.digest[:12]}"
+
+
+def table_of(settings):
+    """The table that names the images of a data set, and its column; None where no table does."""
+    if not settings.settings_of_table:
+        return None
+    path, column = (getattr(settings, name) for name in settings.settings_of_table)
+    return Table(Path(os.path.expanduser(path)), column)
 
 
 @functools.cache
