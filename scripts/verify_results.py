@@ -53,6 +53,8 @@ ROOT = Path(__file__).parents[1]
 METRICS = "metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json"
 PREDICTIONS = "predictions.parquet"
 ROUNDING = 1e-9
+# in a table, which has roots of variances: those of models that do not differ are of nothing but rounding
+IN_TABLES = 1e-8
 # for a bootstrap with other random numbers, or an inference on another machine: one image of 100
 DRAWN = 0.01
 # tables that take more than the metrics to make, and the script that makes each: which of their rows have scores that
@@ -404,13 +406,13 @@ def equal(one: object, other: object, tolerance: float) -> bool:
 
 
 def same_but_for_rounding(one: str, other: str) -> bool:
-    """Whether two lines of a CSV table have the same texts, and numbers that are equal to `ROUNDING`."""
+    """Whether two lines of a CSV table have the same texts, and numbers that are equal to `IN_TABLES`."""
 
     def same(part: str, other_part: str) -> bool:
         if part == other_part:
             return True
         try:
-            return abs(float(part) - float(other_part)) <= ROUNDING
+            return abs(float(part) - float(other_part)) <= IN_TABLES
         except ValueError:
             return False
 

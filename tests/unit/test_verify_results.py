@@ -102,7 +102,7 @@ def test_the_first_difference_is_named(published, difference):
     ("published", "holds"),
     [
         ("mfd,0.04368166143,0 1,0.25 1e-05,True", True),
-        ("mfd,0.04368166143,0 1,0.25 1.00002e-05,True", True),
+        ("mfd,0.04368166143,0 1,0.25 1.0002e-05,True", True),
         ("mfd,0.0436817,0 1,0.25 1e-05,True", False),
         ("mfd,0.04368166142,0 1,0.251 1e-05,True", False),
         ("mfd,0.04368166142,0 1,0.25 1e-05,False", False),
