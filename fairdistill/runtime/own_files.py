@@ -6,11 +6,10 @@ import os
 import posixpath
 import time
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fairdistill.runtime.csv_table import read_csv
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json, replacing, sha256
 from fairdistill.runtime.folders import files_in, is_picture
@@ -19,13 +18,8 @@ from fairdistill.runtime.progress import Progress
 
 # A file may change once more within the tick of the file system's clock in which it was read.
 SETTLED = 2 * 10**9  # nanoseconds
-
-
-class Table(NamedTuple):
-    """A table that names files, and its column that does."""
-
-    path: Path
-    column: str
+# what returns paths
+Named = Callable[[], Iterable[str]]
 
 
 class Content(NamedTuple):
@@ -44,12 +38,12 @@ class Content(NamedTuple):
     files: dict[str, str]
 
 
-def content_of(paths: Sequence[Path], cache: Path, table: Table | None = None) -> Content:
+def content_of(paths: Sequence[Path], cache: Path, named: Named | None = None) -> Content:
     """Return a digest of the names and contents of files, and of the images in folders.
 
     It changes when a file changes, is added, removed or renamed, and not when one is touched, or when all are moved
     together. Files whose size and times are those of the last call are not read again. In a folder those files count
-    whose names end as pictures' do, and others that the table names.
+    whose names end as pictures' do, and others that are named elsewhere.
 
     Parameters
     ----------
@@ -57,9 +51,9 @@ def content_of(paths: Sequence[Path], cache: Path, table: Table | None = None) -
         Files and folders.
     cache
         A file in which the next call finds the digest of each file; it is made anew where it is damaged.
-    table
-        What names the files of the folders, if anything does. Only a CSV is looked into: with another table, and with
-        one that cannot be read, all files count.
+    named
+        Returns the paths by which the images are named, and is asked where there are other files than pictures. Where
+        it raises a UserError or an OSError, all of these count.
 
     Returns
     -------
@@ -84,7 +78,7 @@ def content_of(paths: Sequence[Path], cache: Path, table: Table | None = None) -
                     f"{given}: holds the working directory, which each run changes; put the images into a folder of "
                     "their own"
                 )
-            files |= {f"{number}/{name}": str(given / name) for name in _images_in(given, table)}
+            files |= {f"{number}/{name}": str(given / name) for name in _images_in(given, named)}
         elif given.is_file():
             files[str(number)] = str(given)
         elif known.digest:
@@ -117,19 +111,18 @@ def content_of(paths: Sequence[Path], cache: Path, table: Table | None = None) -
     return Content(digest, contents)
 
 
-def _images_in(folder: Path, table: Table | None) -> list[str]:
+def _images_in(folder: Path, named: Named | None) -> list[str]:
     """The files of a folder that an image may be read from."""
     names = list(files_in(folder))
-    if all(map(is_picture, names)) or table is None:
+    if all(map(is_picture, names)) or named is None:
         return [name for name in names if is_picture(name)]
     try:
-        values = [row.values[0] for row in read_csv(table.path, [table.column]) if row.values]
+        paths = named()
     except (UserError, OSError):
-        # whoever reads the table says so
         return names
     # by the last part of the path, however the others and the letters of it are written
-    named = {_last_part(value.replace("\\", "/")) for value in values}
-    return [name for name in names if is_picture(name) or _last_part(name) in named]
+    last_parts = {_last_part(path.replace("\\", "/")) for path in paths}
+    return [name for name in names if is_picture(name) or _last_part(name) in last_parts]
 
 
 def _last_part(path: str) -> str:

@@ -29,6 +29,9 @@ NEWEST = {
     "seaborn": "0.13.2",
     "scikit-learn": "1.9.0",
     "pyarrow": "25.0.0",
+    "imagehash": "4.3.2",
+    "mlcroissant": "1.1.0",
+    "onnxscript": "0.5.6",
 }
 # needed and not imported: pandas reads and writes parquet by pyarrow, and torch exports by onnxscript
 NOT_IMPORTED = {"python", "pyarrow", "onnxscript"}

@@ -7,8 +7,9 @@ import shutil
 import pytest
 
 from fairdistill.runtime import own_files
+from fairdistill.runtime.csv_table import read_csv
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.own_files import Table, changes_since, content_of, note_content
+from fairdistill.runtime.own_files import changes_since, content_of, note_content
 
 OLD = 10**18  # nanoseconds: a time long ago
 
@@ -29,7 +30,10 @@ def own(tmp_path):
 
 
 def content(own):
-    return content_of([own / "photos", own / "labels.csv"], own / "cache.json", Table(own / "labels.csv", "image"))
+    table = own / "labels.csv"
+    return content_of(
+        [own / "photos", table], own / "cache.json", lambda: [row.values[0] for row in read_csv(table, ["image"])]
+    )
 
 
 def digest(own):

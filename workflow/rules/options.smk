@@ -7,8 +7,9 @@ import shlex
 import sys
 from pathlib import Path
 
+from fairdistill.runtime.csv_table import read_csv
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.own_files import Table, changes_since, content_of, note_content
+from fairdistill.runtime.own_files import changes_since, content_of, note_content
 from fairdistill.runtime.provenance import code_version
 from fairdistill.settings.study import Place
 
@@ -59,7 +60,7 @@ def content_of_own_files(dataset):
     place = hashlib.sha256("\0".join(settings.own_files).encode()).hexdigest()[:12]
     folder = Path(".snakemake", "own_files")
     try:
-        content = content_of(files, folder / f"{dataset}-{place}.json", table_of(settings))
+        content = content_of(files, folder / f"{dataset}-{place}.json", named_images(settings))
         note = folder / f"{STUDY.study}.{dataset}-{place}.json"
         if changes := changes_since(note, content, files):
             print(f"data.sets.{dataset} has changed since the last run: {changes}", file=sys.stderr)
@@ -69,12 +70,14 @@ def content_of_own_files(dataset):
     return f"-{content.digest[:12]}"
 
 
-def table_of(settings):
-    """The table that names the images of a data set, and its column; None where no table does."""
+def named_images(settings):
+    """What reads the paths that the table of a data set gives its images, if it is a CSV; None without a table."""
     if not settings.settings_of_table:
         return None
-    path, column = (getattr(settings, name) for name in settings.settings_of_table)
-    return Table(Path(os.path.expanduser(path)), column)
+    table, column = (getattr(settings, name) for name in settings.settings_of_table)
+    return lambda: [
+        row.values[0] for row in read_csv(Path(os.path.expanduser(table)), [column]) if row.values
+    ]
 
 
 @functools.cache
