@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.skipif(why_not() is not None, reaso
 STUDY = (
     "results/tiny/tables/table1.md", "results/tiny/figures/fig4_shufflenet_deo.png",
     "--configfile", TINY,
-    "--config", "training={epochs: 6}", "methods=[from_resnet, balanced]", "paper_method=null", "paper_values=null",
+    "--config", "training={epochs: 10}", "methods=[from_resnet, balanced]", "paper_method=null", "paper_values=null",
 )  # fmt: skip
 # this cluster keeps no accounts, and answers at once
 SUBMIT = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", 2)
@@ -56,7 +56,7 @@ def log_of(job, directory):
 
 
 def interfere(cluster, process, directory):
-    """After two epochs, hang one training, kill another, and cut the power of a third one's node; the node's name."""
+    """After an epoch, hang one training, kill another, and cut the power of a third one's node; the node's name."""
     waiting = {HANGS, IS_KILLED, LOSES_ITS_NODE}
     node = None
 
@@ -65,7 +65,7 @@ def interfere(cluster, process, directory):
         assert process.poll() is None, "Snakemake has ended too early"
         for job in list(waiting):
             log = log_of(job, directory)
-            if not (log.exists() and "epoch 2/" in log.read_text()):
+            if not (log.exists() and "epoch 1/" in log.read_text()):
                 continue
             (record,) = (each for each in cluster.jobs() if name_of(each) == "_".join(job))
             if job == HANGS:
@@ -79,7 +79,7 @@ def interfere(cluster, process, directory):
             waiting.remove(job)
         return not waiting
 
-    wait_for("two epochs of three trainings", strike, seconds=600)
+    wait_for("an epoch of three trainings", strike, seconds=600)
     return node
 
 

@@ -24,7 +24,7 @@ from test_envs import RULES
 from fairdistill.settings.data import Cifar10S
 
 STAND_IN = Path(__file__).with_name("conda_stand_in") / "bin"
-GIVEN = ("--configfile", TINY, "--config", "methods=[mfd, balanced]")
+GIVEN = ("--configfile", TINY, "--config", "methods=[mfd, balanced]", "published=results/paper")
 SPELLINGS = [["--use-conda"], ["--sdm", "conda"]]
 # rules of which this study has no job: searches, sweeps and probes
 ON_REQUEST = {"choose_settings", "report_search", "plot_sweep", "probe_features", "make_features"}
