@@ -233,10 +233,12 @@ def _note_copies(
         _advise_on_cells(LOOK_ALIKE, problems)
     if not copied.empty:
         what = "copies_or_near-copies_of_others" if settings.duplicates == "drop_near" else "copies_of_others"
-        families = copied.sort_values("image_id").groupby("copy", sort=False)["image_id"]
+        ordered = copied.sort_values(["copy", "image_id"])
+        first = ordered.groupby("copy")["image_id"].transform("first")
+        pairs = zip(ordered["image_id"], first, strict=True)
         notes[f"images_that_are_{what},_which_are_in_the_same_split_or_left_out"] = {
             "count": len(copied),
-            "names": [printable(" = ".join(family)) for _, family in families],
+            "names": [printable(name if name == of else f"{name} = {of}") for name, of in pairs],
         }
     left_out = np.any([np.zeros(len(rows), dtype=bool), *(split == "" for split in splits.values())], axis=0)
     if left_out.any():

@@ -21,7 +21,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from fairdistill.networks.checkpoints import METHOD
 from fairdistill.networks.classifier import Classifier
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.errors import UserError, printable
 from fairdistill.runtime.files import parse_json
 from fairdistill.settings.networks import Network
 
@@ -91,14 +91,19 @@ def load_weights(path: Path | str, network: Classifier, settings: Network, *, ne
     weights, notes = read_weights(path)
     found, prefixes = _named_as(path, weights, names)
     if prefixes:
-        notes.append(f"{' and '.join(map(repr, prefixes))} was taken off the names of its weights")
+        were = "was" if len(prefixes) == 1 else "were"
+        notes.append(f"{' and '.join(map(repr, prefixes))} {were} taken off the names of its weights")
     lacking = [name for name in names if name not in found and not name.endswith("num_batches_tracked")]
     if f"{head}.weight" in lacking and (other := _other_head(found, names, network.width)):
         found |= {f"{head}.{part}": found.pop(f"{other}.{part}") for part in ("weight", "bias")}
         notes.append(f"its last linear layer, {other}, is taken for the network's {head}")
         lacking = [name for name in lacking if name not in found]
     of_head = [name for name, here in names.items() if _in_head(here)]
-    if not new_head and len(own["head.weight"]) == 2 and all(_is_of_one_output(found.get(name)) for name in of_head):
+    if (
+        not new_head
+        and len(own["head.weight"]) == 2
+        and all(_is_of_one_output(found.get(name), own[names[name]]) for name in of_head)
+    ):
         # softmax(0, z) is (1 - sigmoid(z), sigmoid(z))
         found |= {name: torch.cat([torch.zeros_like(found[name]), found[name]]) for name in of_head}
         notes.append("its one output was taken for that of a sigmoid, which is the probability of the second class")
@@ -220,7 +225,7 @@ def _find_weights(path: Path, content: object) -> tuple[dict[str, Tensor], list[
         named = next((name for name in PLACES if name in inside), None)
         tensors = {str(name): value for name, value in where.items() if isinstance(value, Tensor)}
         if named is None and tensors:
-            read = [f"its weights were read from {' > '.join(within)}"] * bool(within)
+            read = [f"its weights were read from {printable(' > '.join(within))}"] * bool(within)
             return tensors, read + notes
         if named is None and len(inside) != 1:
             break
@@ -291,10 +296,13 @@ def _other_head(found: Mapping[str, Tensor], names: Collection[str], width: int)
     return others[0] if len(others) == 1 else None
 
 
-def _is_of_one_output(weight: Tensor | None) -> bool:
-    """Whether it may be the weight or the bias of a head with one output; what is no dense tensor is refused later."""
+def _is_of_one_output(weight: Tensor | None, own: Tensor) -> bool:
+    """Whether it is one output's part of a weight or bias like `own`; what is no dense tensor is refused later."""
     return (
-        weight is not None and weight.layout == torch.strided and not weight.is_quantized and weight.shape[:1] == (1,)
+        weight is not None
+        and weight.layout == torch.strided
+        and not weight.is_quantized
+        and weight.shape == (1, *own.shape[1:])
     )
 
 

@@ -50,7 +50,8 @@ IMPOSSIBLE = dict.fromkeys(
 # other names that keys have had, or have elsewhere
 RENAMED = {"models": "networks", "teacher": "base"}
 # what a study is compared with: config/config.yaml has the paper, and the published study of the paper's grid
-OF_THE_PAPER = ("paper_values", "paper_method", "published")
+# (the values of a paper and the method that is compared with them belong together)
+OF_THE_PAPER = (("paper_values", "paper_method"), ("published",))
 NAME = "text of letters, digits, _ and - that begins with a letter or digit"
 # what the entries of a section are, each of which has a name of the user's and a `kind`
 KINDS = {"data.sets": ("data set", AnyDataSet), "networks": ("network", AnyNetwork), "students": ("method", AnyMethod)}
@@ -126,7 +127,8 @@ def _without_the_paper(
     datasets = config.get("datasets")
     if not isinstance(datasets, list) or any(name in datasets for name in defaults["datasets"]):
         return config
-    return {**config, **{key: defaults[key] for key in OF_THE_PAPER if key not in given}}
+    left = [keys for keys in OF_THE_PAPER if not given.keys() & keys]
+    return {**config, **{key: defaults[key] for keys in left for key in keys}}
 
 
 class UnreadableSettings(UserError):
@@ -346,10 +348,12 @@ def _check_name(path: Keys, name: str, section: str, defined: Collection[str]) -
         return
     what = f"names {name!r}, which {section} does not define; {_choice(name, defined)}"
     noun, union = KINDS[section]
-    if settings_of_kind(union, name):
+    # people write the names of networks in capitals
+    kind = name.lower()
+    if settings_of_kind(union, kind):
         what = (
             f"names {name!r}, which is a kind of {noun} and no name in {section}; define it there, such as "
-            f"`{name}: {{kind: {name}}}`"
+            f"`{kind}: {{kind: {kind}}}` and what else that kind needs"
         )
     raise UnreadableSettings("config", path, what)
 
@@ -528,8 +532,10 @@ def _choice(given: object, known: Collection[str]) -> str:
     """What to write in the place of `given`: what is most like it, or else all that there is."""
     plain = {name: _plain(name) for name in known}
     wanted = _plain(given) if isinstance(given, str) else str(given)
-    # a part of names, as of the kinds of one family of networks, says more than how much else the names have
-    meant = [name for name in known if len(wanted) >= SHORTEST_PART and wanted in plain[name]]
+    meant = [name for name in known if plain[name] == wanted]
+    if not meant:
+        # a part of names, as of the kinds of one family of networks, says more than how much else the names have
+        meant = [name for name in known if len(wanted) >= SHORTEST_PART and wanted in plain[name]]
     if not meant and (close := difflib.get_close_matches(wanted, plain.values(), n=1)):
         meant = [name for name in known if plain[name] == close[0]]
     if len(meant) == 1:

@@ -61,6 +61,8 @@ def test_a_study_of_other_data_sets_is_compared_with_the_paper_only_where_that_i
     assert compared_with(data=sets, datasets=["digits", "utkface"]) == compared_with(seeds=[0]) == paper
     asked = {"paper_values": "mine.csv", "paper_method": "mfd"}
     assert compared_with(data=sets, datasets=["digits"], **asked) == ("mine.csv", "mfd", None)
+    assert compared_with(data=sets, datasets=["digits"], paper_values="mine.csv") == ("mine.csv", "mfd", None)
+    assert compared_with(data=sets, datasets=["digits"], paper_method="mfd")[:2] == paper[:2]
     # of which the paper's method would have to be one
     swept = {"mfd": {"lambda": [1, 3]}}
     assert compared_with(data=sets, datasets=["digits"], students=swept) == (None, None, None)
@@ -374,6 +376,13 @@ MISTAKES = [
     ({"networks": {1: {"kind": "resnet18"}}}, f"config: networks holds the name 1; a name is {NAME}"),
     ({"networks": {"same": {"kind": "resnet18"}}}, "config: networks holds the name 'same', which is reserved"),
     ({"networks": {"r": {"kind": "resnet51"}}}, "config: networks.r.kind is \"resnet51\"; did you mean 'resnet50'?"),
+    ({"networks": {"r": {"kind": "ResNet50"}}}, "config: networks.r.kind is \"ResNet50\"; did you mean 'resnet50'?"),
+    ({"networks": {"r": {"kind": "VGG-16"}}}, "config: networks.r.kind is \"VGG-16\"; did you mean 'vgg16'?"),
+    (
+        {"architectures": ["ResNet50"]},
+        "config: architectures names 'ResNet50', which is a kind of network and no name in networks; define it there, "
+        "such as `resnet50: {kind: resnet50}` and what else that kind needs",
+    ),
     ({"networks": {"r": {"kind": "ViT-B/16"}}}, "config: networks.r.kind is \"ViT-B/16\"; did you mean 'vit_b_16'?"),
     (
         {"networks": {"r": {"kind": "mobilenet_v3"}}},

@@ -24,7 +24,7 @@ from test_envs import RULES
 from fairdistill.settings.data import Cifar10S
 
 STAND_IN = Path(__file__).with_name("conda_stand_in") / "bin"
-GIVEN = ("--configfile", TINY, "--config", "methods=[mfd, balanced]", "published=results/paper")
+GIVEN = ("--configfile", TINY, "--config", "methods=[mfd, balanced]")
 SPELLINGS = [["--use-conda"], ["--sdm", "conda"]]
 # rules of which this study has no job: searches, sweeps and probes
 ON_REQUEST = {"choose_settings", "report_search", "plot_sweep", "probe_features", "make_features"}
@@ -76,9 +76,9 @@ def study(conda, project, tmp_path_factory):
     shutil.copytree(ROOT / "config", directory / "config")
     # to compare with
     shutil.copytree(ROOT / "results" / "paper" / "tables", directory / "results" / "paper" / "tables")
-    mirror = f"data={{mirror: {project / 'mirror'}}}"
+    further = (f"data={{mirror: {project / 'mirror'}}}", "published=results/paper")
     where = {"project": project, "directory": directory}
-    done = snakemake("--cores", 2, "--use-conda", *TARGETS, *GIVEN, mirror, **where)
+    done = snakemake("--cores", 2, "--use-conda", *TARGETS, *GIVEN, *further, **where)
     assert done.returncode == 0, done.stdout
     return directory
 
