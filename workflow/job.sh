@@ -42,7 +42,8 @@ say_if_killed() {
 #
 # Of the lines on stdin, prints those that tell of a job's progress, with NAME before them: what it waits for or goes on
 # from, four epochs of a training (the first, two between, the last), which epoch is kept where it is another, how many
-# images of a data set are read, and which file of an exported model is written or tested. With FAIRDISTILL_VERBOSE it prints all lines.
+# images of a data set are read, and which file of an exported model is written or tested. With FAIRDISTILL_VERBOSE it
+# prints all lines.
 show_progress() {
     local line epoch epochs shown
     while IFS= read -r line || [ -n "$line" ]; do

@@ -16,8 +16,8 @@ class Preprocess(nn.Module):
     """Takes images as the pipeline normalises them, and returns them as the network behind it expects them.
 
     The data set's normalisation is undone, the image resized and cropped at its centre, and the network's normalisation
-    applied. Resizing is that
-    of torchvision on tensors, with antialiasing; pillow rounds and clips brightnesses, and differs by one of 255 or so.
+    applied. Resizing is that of torchvision on tensors, with antialiasing; pillow rounds and clips brightnesses, and
+    differs by one of 255 or so.
 
     Parameters
     ----------

@@ -244,9 +244,10 @@ def _add_key(figure: Figure, table: pd.DataFrame, labels: dict[str, str]) -> Non
 
 def _add_fitting(figure: Figure, handles: list[Line2D], texts: list[str], **options: Any) -> int:
     """Add a legend with as many columns as the figure is wide enough for; return how many."""
-    for columns in range(min(5, len(handles)), 0, -1):
+    columns = min(5, len(handles))
+    while True:
         legend = figure.legend(handles, texts, ncols=columns, **options)
         if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
             return columns
         legend.remove()
-    return 0
+        columns -= 1
