@@ -55,13 +55,15 @@ def draw_tests(
     for fold, name in enumerate(split_columns(folds)):
         rng = np.random.default_rng([seed, fold])
         drawn = draw_families(cell, family, eligible & free, wanted, rng)
-        free &= ~drawn
         # a family may have brought more images of another cell than that needs
         shuffled = rng.permutation(np.flatnonzero(drawn & eligible))
         rank = pd.Series(cell[shuffled]).groupby(cell[shuffled]).cumcount().to_numpy()
         tested = np.zeros(len(cell), dtype=bool)
         tested[shuffled[rank < per_cell]] = True
-        columns[name] = np.where(tested, "test", np.where(drawn, "", "train"))
+        # not of those that were drawn: all images of one may have been too many
+        of_tested = np.isin(family, family[tested])
+        free &= ~of_tested
+        columns[name] = np.where(tested, "test", np.where(of_tested, "", "train"))
     return columns
 
 

@@ -9,6 +9,7 @@ The steps, each of which adds to one report of problems:
    memory, and no others are ever on the disk.
 """
 
+import bisect
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
@@ -175,7 +176,7 @@ def _drawn_splits(
     consistent = (copies[["label", "group"]].transform("nunique") == 1).all(axis=1)
     family = join_families([rows["copy"].to_numpy(), *([rows["subject"].to_numpy()] if "subject" in rows else [])])
     # an image is tested once, and not at all where its copies contradict each other
-    eligible = (consistent.groupby(family).transform("all") & ~rows["copy"].duplicated()).to_numpy()
+    eligible = (consistent & ~rows["copy"].duplicated()).to_numpy()
     draw = partial(_draw, cell, family, eligible, names, settings)
     folds = settings.folds
     supply = np.bincount(cell[eligible], minlength=len(names))
@@ -194,10 +195,10 @@ def _drawn_splits(
         why = f"there are too few {'images' if settings.subject is None else 'subjects'} for a split of each cell"
     if empty or small:
         # at most half of the smallest cell; where that leaves a split without images, less
-        size = min(smallest // 2, (smallest - 1) // folds)
-        while size > 0 and any(draw(size)[1:]):
-            size //= 2
-        ways = ["join classes or groups"] + [f"set test_per_cell to {size}"] * (size > 0)
+        sizes = range(1, min(smallest // 2, (smallest - 1) // folds) + 1)
+        size = bisect.bisect_left(sizes, x=True, key=lambda size: any(draw(size)[1:]))
+        shown = " (of so few a test shows next to nothing)" if size < LEAST_TESTED else ""
+        ways = ["join classes or groups"] + [f"set test_per_cell to {size}{shown}"] * (size > 0)
         ways += ["lower folds"] * (folds > 1) + _another_validation(empty, settings)
         for kind, found in ((EMPTY_CELLS, empty), (SMALL_CELLS, small)):
             problems.of_data_set(kind, found, f"{why}: {', or '.join(ways)}")
@@ -214,13 +215,18 @@ def _draw(
 ) -> tuple[dict[str, NDArray], list[str], list[str]]:
     """Return the splits of each fold with so many test images of each cell, and what `_lacking` says of all of them."""
     splits = draw_tests(cell, family, eligible, per_cell=per_cell, folds=settings.folds, seed=settings.split_seed)
+    empty: list[str] = []
+    small: list[str] = []
     for fold, column in enumerate(splits):
         if settings.validation:
             splits[column] = draw_validation(
                 splits[column], cell, family, share=settings.validation, fold=fold, seed=settings.split_seed
             )
-    found = [_lacking(split, cell, per_cell, names, settings) for split in splits.values()]
-    empty, small = (list(itertools.chain(*of_folds)) for of_folds in zip(*found, strict=True))
+        of_fold = f"fold {fold}: " if settings.folds > 1 else ""
+        for found, of_this in zip(
+            (empty, small), _lacking(splits[column], cell, per_cell, names, settings), strict=True
+        ):
+            found += [of_fold + one for one in of_this]
     return splits, empty, small
 
 
@@ -294,6 +300,7 @@ def _given_splits(
         split = draw_validation(
             split, cell, join_families(keys), share=settings.validation, fold=0, seed=settings.split_seed
         )
+    _note_copies(rows, {}, settings, problems, notes)
     empty, _ = _lacking(split, cell, 1, _cells(classes, groups), settings)
     ways = [f"change the column {settings.split}", *_another_validation(empty, settings)]
     remedy = f"every (class, group) cell needs an image in each split: {', or '.join(ways)}"

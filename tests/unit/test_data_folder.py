@@ -387,6 +387,30 @@ def test_the_test_size_that_is_advised_for_a_small_cell_is_one_with_which_the_da
     assert cells(make(folder, table, **{**settings, "test_per_cell": size}), "test") == [size] * 4
 
 
+@pytest.mark.parametrize("of_one", [4, 10])
+def test_a_test_size_that_the_subjects_allow_is_advised(own, monkeypatch, of_one):
+    """All images of a cell are of two people, of whom training needs one."""
+    monkeypatch.setattr(power, "DRAWS", 100)
+    folder, table = own
+    table["who"] = np.where(table.index < 22 - of_one, "one", np.where(table.index < 22, "two", table["image"]))
+    settings = {"validation": 0, "subject": "who"}
+    error = refused(folder, table, **settings)
+    assert "empty cells: 1 ((cat, indoors) in train); there are too few subjects for a split of each cell: " in error
+    size = int(re.search(r"set test_per_cell to (\d+)", error)[1])
+    # with what the one with the fewer images has, it can be made for sure
+    assert size >= of_one
+    assert ("of so few a test shows next to nothing" in error) == (size < 10)
+    assert cells(make(folder, table, **settings, test_per_cell=size), "test") == [size] * 4
+
+
+def test_problems_of_a_fold_are_said_to_be_of_it(own):
+    folder, table = own
+    # the two people of a cell are both tested in the first fold
+    table["who"] = np.where(table.index < 20, "one", np.where(table.index < 22, "two", table["image"]))
+    error = refused(folder, table, validation=0, subject="who", folds=2, test_per_cell=3)
+    assert "empty cells: 2 (fold 0: (cat, indoors) in train, fold 1: (cat, indoors) in test)" in error
+
+
 def test_where_no_test_size_leaves_validation_images_another_way_is_advised(own):
     error = refused(*own, validation=0.01)
     assert "empty cells: 4 ((cat, indoors) in validation, " in error
@@ -408,10 +432,54 @@ def test_what_was_taken_for_copies_and_what_became_of_them_is_noted_with_names(o
     assert notes[copies] == {"count": 4, "names": names}
     key = "images_that_are_not_tested_as_copies_of_them_have_other_classes_or_groups"
     assert notes[key] == {"count": 2, "names": ["cat 002.png", "dog 050.png"]}
-    left_out = set(table["image"]) - set(dataset.samples["image_id"])
-    note = notes.get("images_left_out_because_a_copy_of_them_is_tested", {"names": []})
-    assert set(note["names"]) == left_out <= {"cat 000.png", "cat 001.png"}
     assert f"others, which are in the same split or left out: 4 ({', '.join(names)})" in describe(dataset.info)
+
+
+def test_images_are_left_out_where_a_copy_of_them_is_tested(own):
+    folder, table = own
+    # the first cell is eleven pictures, each twice
+    for copy in range(11):
+        shutil.copy(folder / "photos" / table["image"][copy + 11], folder / "photos" / table["image"][copy])
+    name = table.set_index("image").index.get_loc
+    dataset = make(folder, table, test_per_cell=4)
+    tested = dataset.samples.query("split == 'test' and label == 0 and group == 0")["image_id"]
+    copies = sorted(table["image"][(name(image) + 11) % 22] for image in tested)
+    key = "images_left_out_because_a_copy_of_them_is_tested"
+    assert dataset.info["notes"][key] == {"count": 4, "names": copies}
+    assert set(copies).isdisjoint(dataset.samples["image_id"])
+    shutil.rmtree(folder / "made")
+    notes = make(folder, table, test_per_cell=4, folds=2).info["notes"]
+    # another four in the other fold, where the first are trained on
+    assert notes["images_left_out_in_one_of_the_folds_because_a_copy_of_them_is_tested"]["count"] == 8
+
+
+def test_images_are_left_out_where_another_of_their_subject_is_tested(own):
+    folder, table = own
+    table["who"] = table.index // 2
+    dataset = make(folder, table, subject="who", test_per_cell=5)
+    key = "images_left_out_because_a_copy_of_them_or_another_image_of_their_subject_is_tested"
+    # three subjects of two images each in each cell
+    note = dataset.info["notes"][key]
+    assert note["count"] == 4
+    number = table.set_index("image")["who"]
+    tested = dataset.samples.query("split == 'test'")["image_id"]
+    assert set(number[note["names"]]) <= set(number[tested])
+
+
+def test_what_copies_contradict_is_left_out_alone(own):
+    """Another image of the subject may be tested."""
+    folder, table = own
+    table["who"] = table.index // 2
+    with Image.open(folder / "photos" / table["image"][2]) as image:
+        # a near-copy of another class, so that two subjects are one family
+        image.convert("RGB").resize((60, 45)).save(folder / "photos" / table["image"][50], quality=95)
+    # all that may be tested is
+    dataset = make(folder, table, subject="who", test_per_cell=20, validation=0)
+    notes = dataset.info["notes"]
+    key = "images_that_are_not_tested_as_copies_of_them_have_other_classes_or_groups"
+    assert notes[key] == {"count": 2, "names": ["cat 002.png", "dog 050.png"]}
+    tested = set(dataset.samples.query("split == 'test'")["image_id"])
+    assert tested.isdisjoint(notes[key]["names"])
 
 
 def test_many_different_numbers_are_said_to_need_bins(own, monkeypatch):
@@ -478,6 +546,15 @@ def test_copies_in_two_splits_are_named_or_left_out(own):
     dataset = make(folder, table, split="part", validation=0, on_error="skip")
     assert {"cat 000.png", "near.jpg"}.isdisjoint(dataset.samples["image_id"])
     assert len(make(folder, table, split="part", validation=0, duplicates="keep").images) == len(table)
+
+
+def test_copies_within_a_split_of_the_table_are_noted(own):
+    folder, table = own
+    table["part"] = np.resize(["train", "test"], len(table))
+    shutil.copy(folder / "photos" / table["image"][4], folder / "photos" / table["image"][6])
+    notes = make(folder, table, split="part", validation=0).info["notes"]
+    copies = "images_that_are_copies_or_near-copies_of_others,_which_are_in_the_same_split_or_left_out"
+    assert notes[copies] == {"count": 2, "names": ["cat 004.png", "cat 006.png = cat 004.png"]}
 
 
 def test_subjects_in_two_splits_are_named_or_left_out(own):

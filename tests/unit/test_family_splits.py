@@ -58,6 +58,19 @@ def test_a_test_split_is_balanced_though_families_bring_more():
     assert not set(family[split == "train"]) & set(family[split != "train"])
 
 
+def test_a_family_none_of_which_is_tested_after_all_is_trained_on():
+    """Where the first family is drawn for its cell, the second brings another image of that cell with its own."""
+    family = np.array([0, 1, 1, 1, 1])
+    cell = np.array([0, 0, 1, 1, 1])
+    seen = set()
+    for seed in range(20):
+        split = draw_tests(cell, family, np.ones(5, dtype=bool), per_cell=1, folds=1, seed=seed)["split"]
+        assert np.bincount(cell[split == "test"]).tolist() == [1, 1]
+        assert set(family[split == ""]) == {1}
+        seen.add(str(split[0]))
+    assert seen == {"test", "train"}
+
+
 def test_images_that_are_not_eligible_stay_in_training():
     cell = np.zeros(50, dtype=int)
     eligible = np.arange(50) % 2 == 0
