@@ -206,12 +206,11 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
     network, method = (model.training["parameters"][part]["kind"] for part in ("network", "method"))
     yield f"# {escape(model.name)} on {escape(run['dataset'])}"
     classes, groups = (", ".join(map(escape, model.export[key])) for key in ("classes", "groups"))
-    stands = f" It was trained from the model {escape(base.name)}." if base and run["base"] else ""
     made = "trained elsewhere" if model.trained_elsewhere else f"trained by the method {method}, seed {run['seed']}"
     yield (
         f"An image classifier ({network}, {made}) that tells "
         f"{len(model.export['classes'])} classes: {classes}. Its fairness was measured between "
-        f"{len(model.export['groups'])} groups: {groups}.{stands}"
+        f"{len(model.export['groups'])} groups: {groups}."
     )
     yield (
         f"On {metrics['n']} test images its accuracy is {with_interval(metrics, 'accuracy')}, and its DEO_M, the "
@@ -220,10 +219,11 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
     )
     if base:
         of_base = base.metrics()
+        which = "model that it was trained from" if run["base"] else "teacher that it is compared with"
         yield (
-            f"The model beside it, {escape(base.name)}, has on the same images an accuracy of "
-            f"{with_interval(of_base, 'accuracy')} and a DEO_M of {with_interval(of_base, 'deo_m')}. DEO_A, and the "
-            "differences between the two, are below."
+            f"The {which}, {escape(base.name)}, has on the same images an accuracy of "
+            f"{with_interval(of_base, 'accuracy')} and a DEO_M of {with_interval(of_base, 'deo_m')}; verdict: "
+            f"{of_base['uncertainty']['deo_m']['verdict']}. What the two differ by is said below, with intervals."
         )
     for one in filter(None, (model, base)):
         if one.at_chance:

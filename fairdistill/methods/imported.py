@@ -30,10 +30,12 @@ class Imported(Method):
             log(f"{path}: {note}")
         if settings.classes:
             order_outputs(network, settings.classes, dataset.classes, where=f"{path}: classes")
-            log(
-                f"{path}: its outputs, which are {', '.join(settings.classes)}, were put in the order of the data "
-                f"set's classes: {', '.join(dataset.classes)}"
+            order = (
+                "are in the order of the data set's classes"
+                if settings.classes == dataset.classes
+                else f"were put in the order of the data set's classes: {', '.join(dataset.classes)}"
             )
+            log(f"{path}: its outputs, which are {', '.join(settings.classes)}, {order}")
         else:
             log(f"{path}: its outputs are taken for the classes in the data set's order: {', '.join(dataset.classes)}")
         if settings.preprocess:

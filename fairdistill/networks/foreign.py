@@ -112,7 +112,8 @@ def load_weights(path: Path | str, network: Classifier, settings: Network, *, ne
     ):
         known = of_head[0] in found and found[of_head[0]].ndim == own["head.weight"].ndim
         outputs = len(found[of_head[0]]) if known else "no"
-        notes.append(f"it has {outputs} outputs, and {network.head.out_features} are wanted: the head is made anew")
+        has = "1 output" if outputs == 1 else f"{outputs} outputs"
+        notes.append(f"it has {has}, and {network.head.out_features} are wanted: the head is made anew")
         found = {name: weight for name, weight in found.items() if name not in of_head}
         lacking = [name for name in lacking if name not in of_head]
     surplus = [name for name in found if name not in names]

@@ -15,7 +15,7 @@ from fairdistill.reporting.columns import OVER_SEEDS, SEEDS
 COLUMNS = [*OVER_SEEDS, "criterion", "group", "mean", "sd", "n", "trainings", "low", "corrected", "high", *SEEDS]
 
 
-def criteria_table(criteria: pd.DataFrame, answers: Answers | None = None) -> pd.DataFrame:
+def criteria_table(criteria: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     """Return each criterion over seeds, one row per model, criterion and group.
 
     Columns: group, empty where the criterion is of all groups together; mean; sd (ddof = 1) over seeds, missing where
@@ -31,11 +31,11 @@ def criteria_table(criteria: pd.DataFrame, answers: Answers | None = None) -> pd
     criteria
         One row per training, criterion and group, with the columns `CRITERIA`.
     answers
-        Of these trainings; with them, a model that is the same for every seed is one training, as in summary.csv.
+        Of these trainings: a model that is the same for every seed is one training, as in summary.csv.
     """
     rows = []
     for names, trainings in criteria.groupby([*OVER_SEEDS, "criterion", "group"], sort=False):
-        found = trainings if answers is None else answers.apart(trainings)
+        found = answers.apart(trainings)
         row = dict(zip([*OVER_SEEDS, "criterion", "group"], names, strict=True))
         values = found.groupby("seed")["value"].mean().round(12)
         centre = found["corrected"].fillna(found["value"])

@@ -98,7 +98,7 @@ def read_features(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Features
     )
 
 
-def features_table(features: Features, answers: Answers | None = None) -> pd.DataFrame:
+def features_table(features: Features, answers: Answers) -> pd.DataFrame:
     """Return one row per model, class and pair of groups, and one per model for the consistency.
 
     Columns: measure, "mmd2" or "consistency"; class, group and other_group, empty for the consistency; mean; sd (ddof =
@@ -109,7 +109,7 @@ def features_table(features: Features, answers: Answers | None = None) -> pd.Dat
     p-values are not independent; the largest is one of the hypothesis that at least one training does not tell the
     groups apart (Berger, Technometrics 24, 1982), so that all do where it is small.
 
-    With the `answers` of these trainings, a model that is the same for every seed is one training, as in summary.csv.
+    By the `answers` of these trainings, a model that is the same for every seed is one training, as in summary.csv.
     """
     of_models = dict(list(criteria_table(features.consistency, answers).groupby(OVER_SEEDS, sort=False)))
     of_tests = dict(list(features.tests.groupby(OVER_SEEDS, sort=False)))
@@ -127,9 +127,9 @@ def features_table(features: Features, answers: Answers | None = None) -> pd.Dat
     return pd.DataFrame(rows, columns=COLUMNS).astype({"rejected": "Int64"})
 
 
-def _over_seeds(tests: pd.DataFrame, answers: Answers | None) -> dict:
+def _over_seeds(tests: pd.DataFrame, answers: Answers) -> dict:
     """One test of the trainings of a model."""
-    apart = tests if answers is None else answers.apart(tests)
+    apart = answers.apart(tests)
     values = apart.groupby("seed")["mmd2"].mean().round(12)
     row = {
         "mean": values.mean(),

@@ -85,18 +85,19 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
             _draw_front(ax, methods, deo)
             ax.set(title=f"{printed(dataset)}, {printed(architecture)}", xlabel=PANELS[deo][1])
             ax.set_ylabel("Accuracy" if deo == DEO[0] or not named else "")
-        _add_legend(figure, table, far_off=any(_far_off(ax, _points(table, *panel)).any() for panel, ax in panels))
+        points = {ax: _points(table, *panel) for panel, ax in panels}
+        _add_legend(figure, table, far_off=any(_far_off(ax, points[ax]).any() for ax in points))
         if not named:
             _add_key(figure, table, labels)
         # where the points are is known only now
         figure.draw_without_rendering()
-        for (architecture, deo), ax in panels:
+        for (architecture, _), ax in panels:
             methods = table[table["architecture"] == architecture]
             texts = [name if role == "teacher" else labels[name] for name, role in _names(methods)]
-            points = _points(table, architecture, deo)
-            for i in np.flatnonzero(_far_off(ax, points)):
-                texts[i] += f" ({points[i, 0]:.2f}, {points[i, 1]:.2f})"
-            _label(ax, _held(ax, points), texts)
+            for i in np.flatnonzero(_far_off(ax, points[ax])):
+                x, y = points[ax][i]
+                texts[i] += f" ({x:.2f}, {y:.2f})"
+            _label(ax, _held(ax, points[ax]), texts)
     return figure
 
 

@@ -48,7 +48,8 @@ class Preprocess(Settings):
     @model_validator(mode="after")
     def _crop_fits(self) -> Self:
         if self.crop and self.crop > (self.size or 0):
-            raise PydanticCustomError("crop", "has a crop that needs a size, to which images are resized, no smaller")
+            has = f"has a crop of {self.crop} and " + (f"a size of {self.size}" if self.size else "no size")
+            raise PydanticCustomError("crop", f"{has}; give the size to which images are resized, {self.crop} or more")
         return self
 
     @model_validator(mode="after")

@@ -91,7 +91,10 @@ def test_the_card_has_what_a_reader_asks_for(model):
     assert f"This model minus resnet teacher: accuracy {metrics['accuracy'] - 0.777:+.3f} (" in text
     # and at the top, as `snakemake export` makes no table that compares the two
     opening, _, _ = text.partition("## Intended use")
-    assert "The model beside it, resnet teacher, has on the same images an accuracy of 0.777 (" in opening
+    said = ", resnet teacher, has on the same images an accuracy of 0.777 ("
+    assert f"The teacher that it is compared with{said}" in opening
+    model.training["run"]["base"] = "resnet/teacher"
+    assert f"The model that it was trained from{said}" in model_card(model, base, DATA, Export())
     assert "a (class, group) cell has only 4 images" in text.replace("A (class", "a (class")
     for group in ("g", "h"):
         assert re.search(rf"^\| {group} \| 0\.\d+ \(0\.\d+ to [01]\.\d+\) \|", text, flags=re.MULTILINE)

@@ -157,7 +157,7 @@ def test_one_output_for_two_classes_is_a_sigmoid(tmp_path):
     assert refused(tmp_path / "model.pth").startswith("the model has 1 output, and the data set 3 classes; give a")
     # a training that starts from it has classes of its own
     _, notes = loaded(tmp_path / "model.pth", n_outputs=2, new_head=True)
-    assert notes == ["it has 1 outputs, and 2 are wanted: the head is made anew"]
+    assert notes == ["it has 1 output, and 2 are wanted: the head is made anew"]
 
 
 def test_what_helped_in_training_is_left_out_and_said(state, tmp_path):

@@ -112,6 +112,23 @@ def test_every_seed_has_the_same_model(teacher, tiny_folder, checkpoint, tmp_pat
         assert f"{checkpoint}: {said}\n" in logged
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"classes": ["a", "b", "c"]}, "its outputs, which are a, b, c, are in the order of the data set's classes"),
+        ({}, "its outputs are taken for the classes in the data set's order: a, b, c"),
+    ],
+)
+def test_outputs_in_the_order_of_the_data_set_stay_there(
+    teacher, theirs, tiny_folder, checkpoint, tmp_path, capsys, named, said
+):
+    start(tiny_folder, tmp_path, method=json.dumps({"kind": "imported", **named}), checkpoint=checkpoint)
+    assert f"{checkpoint}: {said}\n" in capsys.readouterr().err
+    assert torch.equal(load_network(tmp_path / "weights.safetensors").head.weight, theirs.fc.weight)
+    # there the outputs are the same in another order
+    assert torch.equal(load_network(teacher / "weights.safetensors").head.weight, theirs.fc.weight[[1, 2, 0]])
+
+
 @pytest.mark.parametrize("method", ["kd", "mfd", "at"])
 def test_students_stand_on_it_as_on_any_teacher(teacher, tiny_folder, tmp_path, method):
     """Of another network: mfd maps 1024 features to 512."""

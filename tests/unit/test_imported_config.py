@@ -103,9 +103,9 @@ def test_weights_of_a_network_are_those_that_its_trainings_start_from():
         *(
             (
                 {"teacher": {**CHECKPOINT, "preprocess": wrong}},
-                "teacher.preprocess has a crop that needs a size, to which images are resized, no smaller",
+                f"teacher.preprocess has a crop of 224 and {size}; give the size to which images are resized, 224 or",
             )
-            for wrong in ({"crop": 224}, {"size": 200, "crop": 224})
+            for wrong, size in (({"crop": 224}, "no size"), ({"size": 200, "crop": 224}, "a size of 200"))
         ),
         (
             {"teacher": {**CHECKPOINT, "preprocess": {"std": [0, 1, 1]}}},
