@@ -93,7 +93,7 @@ def test_the_card_has_what_a_reader_asks_for(model):
     opening, _, _ = text.partition("## Intended use")
     said = ", resnet teacher, has on the same images an accuracy of 0.777 ("
     assert f"The teacher that it is compared with{said}" in opening
-    model.training["run"]["base"] = "resnet/teacher"
+    model.training["run"]["base"] = {"architecture": "resnet", "method": "teacher"}
     assert f"The model that it was trained from{said}" in model_card(model, base, DATA, Export())
     assert "a (class, group) cell has only 4 images" in text.replace("A (class", "a (class")
     for group in ("g", "h"):
