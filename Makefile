@@ -4,16 +4,26 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
-CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+# those that a container's quota leaves; nproc knows no quota, and obeys OMP_NUM_THREADS, which clusters set to 1
+CORES = $(eval CORES := $(shell $(BIN)/python -c "import joblib; print(joblib.cpu_count())"))$(CORES)
 # the versions of Python that requirements.lock was tried with
 SUPPORTED := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
 PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python $(SUPPORTED) 2>/dev/null && echo $$python && break; done)
 READY := $(VENV)/.ready
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+# its programs know it by the folder that it was made in, and it is made to its end once that is in the file
+INTACT = $(shell test "$$(cat $(VENV)/.ready 2>/dev/null)" = "$(abspath $(VENV))" && $(BIN)/python $(SUPPORTED) && echo yes)
+SNAKEMAKE = $(BIN)/snakemake --cores $(CORES)
 # jobs call `python`
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export FAIRDISTILL_VERBOSE := $(VERBOSE)
+# uv has names of its own for them
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+ifdef PIP_EXTRA_INDEX_URL
+export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
+endif
 # without byte code every job would compile torch anew
 unexport PYTHONDONTWRITEBYTECODE
 # the seeds of the published study, which may be fewer than the configuration names
@@ -24,7 +34,7 @@ PAGES := aggregate_results make_table make_ablations rank_methods choose_setting
 	compare_with_published plot_architecture plot_comparison plot_tradeoff plot_cells plot_sweep
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
-.PHONY: help env demo paper watch figures bench verify test lint format docs lock clean
+.PHONY: help env anew demo paper watch figures bench verify unlock test lint format docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -32,14 +42,17 @@ help:  ## list the targets
 
 env: $(READY)  ## make the virtual environment from requirements.lock
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml $(if $(INTACT),,anew)
 	@test -n "$(PYTHON)" && $(PYTHON) $(SUPPORTED) || \
 		{ echo "error: Python 3.11, 3.12 or 3.13 is needed; install one, or say make PYTHON=/path/to/python"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || \
+		{ echo "error: $(VENV) is there and no virtual environment; remove it, or say make VENV=/another/folder"; exit 1; }
+	test "$(INTACT)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(UV) pip sync --python $(BIN)/python requirements.lock
+	$(UV) pip sync --python $(BIN)/python requirements.lock || { echo "error: uv installed nothing; it does not read" \
+		"pip.conf: where pip takes packages from another index, set PIP_INDEX_URL to it" && exit 1; }
 	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	touch $@
+	echo "$(abspath $(VENV))" > $@
 
 demo: $(READY)  ## the whole workflow on handwritten digits, in minutes on a CPU
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -100,6 +113,9 @@ format: $(READY)  ## rewrite the code in the project's style
 
 docs: $(READY)  ## write the JSON schema and the tables of config/README.md from the settings
 	$(BIN)/python -m scripts.describe_settings
+
+unlock: $(READY)  ## take away the lock that a Snakemake left that was killed; never while one is running
+	$(SNAKEMAKE) --unlock
 
 lock: $(READY)  ## renew requirements.lock from requirements.in
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --universal --generate-hashes --python-version 3.11 \

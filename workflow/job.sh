@@ -1,6 +1,9 @@
 # Read by the shell of every job (bash, as Snakemake starts it).
 set -euo pipefail
 
+# A conda environment has all that its job needs: other versions in ~/.local would come before it.
+if [ -n "${CONDA_PREFIX:-}" ]; then export PYTHONNOUSERSITE=1; fi
+
 # job LAST_FAILURE LOG COMMAND...
 #
 # Runs COMMAND as `logged` does. While it runs, and for good if it fails, this run of Snakemake is noted in

@@ -63,11 +63,12 @@ class Training(Settings):
         1, ge=1, exclude=True, description="The number of trainings that may share a GPU; changing it retrains nothing."
     )
     memory: Whole = Field(
-        4000,
+        3000,
         ge=1,
         exclude=True,
-        description="The main memory that a training asks the scheduler for, in MB; more with larger images (the data "
-        "set's pixels count, and a batch's feature maps where there is no GPU). Changing it retrains nothing.",
+        description="The main memory for a training, in MB: a cluster is asked for it, and one machine runs no more "
+        "trainings at a time than it has memory for. More with larger images (the data set's pixels count, and a "
+        "batch's feature maps where there is no GPU). Changing it retrains nothing.",
     )
     evaluate_every: Whole = Field(
         5,

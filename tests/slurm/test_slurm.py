@@ -158,7 +158,7 @@ def test_small_jobs_share_an_allocation(ran):
 def test_a_job_that_fails_is_tried_again_with_more_memory(ran):
     failed, again = attempts(ran, IS_KILLED)
     assert (failed["JobState"], again["JobState"]) == ("FAILED", "COMPLETED")
-    assert (failed["MinMemoryNode"], again["MinMemoryNode"]) == ("4000M", "8000M")
+    assert (failed["MinMemoryNode"], again["MinMemoryNode"]) == ("3000M", "6000M")
     assert resumed(ran, IS_KILLED)
 
 

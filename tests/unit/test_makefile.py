@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import joblib
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,68 @@ def test_a_python_that_the_lock_was_not_tried_with_is_refused_in_one_line(tmp_pa
     assert not (tmp_path / "venv").exists()
 
 
+def made(*targets, **environment):
+    """What make prints."""
+    return subprocess.run(
+        ["make", "--no-print-directory", *targets],
+        cwd=ROOT, env=os.environ | {"MAKEFLAGS": ""} | environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def venv(tmp_path):
+    """A virtual environment that is newer than all that it is made from."""
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "pyvenv.cfg").touch()
+    (venv / "bin" / "python").symlink_to(sys.executable)
+    (venv / ".ready").write_text(f"{venv}\n")
+    return venv
+
+
+def is_made_anew(venv):
+    done = made("--dry-run", "env", f"VENV={venv}", f"PYTHON={sys.executable}")
+    assert done.returncode == 0
+    return f'test "" || {{ rm -rf {venv} && {sys.executable} -m venv {venv}; }}\n' in done.stdout
+
+
+def test_an_environment_that_is_whole_is_not_made_anew(venv):
+    assert "Nothing to be done" in made("--dry-run", "env", f"VENV={venv}").stdout
+
+
+def test_one_that_was_moved_was_not_finished_or_is_of_another_python_is_made_anew(venv, python):
+    (venv / ".ready").write_text("/elsewhere/.venv\n")
+    assert is_made_anew(venv)
+    (venv / ".ready").unlink()
+    assert is_made_anew(venv)
+    (venv / ".ready").write_text(f"{venv}\n")
+    (venv / "bin" / "python").unlink()
+    assert is_made_anew(venv)
+    (venv / "bin" / "python").symlink_to(python((3, 10, 9)))
+    assert is_made_anew(venv)
+
+
+def test_a_folder_that_is_no_environment_stays(tmp_path):
+    (tmp_path / "letter.txt").touch()
+    done = made("env", f"VENV={tmp_path}", f"PYTHON={sys.executable}")
+    assert done.returncode != 0
+    assert f"error: {tmp_path} is there and no virtual environment; remove it, or say make VENV=" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_the_cores_are_those_of_the_machine_whatever_the_number_of_threads():
+    done = made("--dry-run", "demo", "READY=", f"BIN={Path(sys.executable).parent}", OMP_NUM_THREADS="1")
+    assert f"snakemake --cores {joblib.cpu_count()} --configfile config/demo.yaml\n" in done.stdout
+
+
+def test_uv_takes_the_index_that_pip_is_told():
+    show = ["--eval", "show: ; @echo $$UV_DEFAULT_INDEX $$UV_INDEX", "show"]
+    environment = {"PIP_INDEX_URL": "https://one.example/simple", "PIP_EXTRA_INDEX_URL": "https://two.example/simple"}
+    assert made(*show, **environment).stdout == "https://one.example/simple https://two.example/simple\n"
+    own = {"UV_DEFAULT_INDEX": "https://own.example/simple"}
+    assert made(*show, **environment, **own).stdout.startswith("https://own.example/simple ")
+
+
 @pytest.mark.parametrize(
     ("table", "given"),
     [("study,seed,accuracy\npaper,10,0.5\npaper,2,0.5\npaper,2,0.6\n", " seeds='[2,10]'"), (None, "")],
@@ -50,7 +113,7 @@ def test_figures_are_of_the_published_study_and_its_seeds(tmp_path, table, given
         path.parent.mkdir(parents=True)
         path.write_text(table)
     done = subprocess.run(
-        ["make", "--no-print-directory", "--dry-run", "figures", "READY="],
+        ["make", "--no-print-directory", "--dry-run", "figures", "READY=", f"BIN={Path(sys.executable).parent}"],
         cwd=tmp_path, env=os.environ | {"MAKEFLAGS": ""}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     paper, *others = done.stdout.splitlines()

@@ -10,6 +10,8 @@ from fake_gpus import fake_gpus
 from running import ROOT, TINY, copy_configuration, jobs_of, planned, snakemake
 from synthetic_celeba import miniature, write_unpacked
 
+from fairdistill.runtime.machine import memory_mb
+
 PAPER = {
     "download_dataset": 2,
     "prepare_dataset": 2,
@@ -29,6 +31,7 @@ PROBE = """include: "{root}/Snakefile"
 print(workflow.get_rule("train_model").resources["gpu"])
 print(workflow.global_resources["gpu"])
 print([workflow.get_rule("train_model").resources["mem_mb"].evaluate(None, attempt=n).value for n in (1, 2)])
+print(workflow.global_resources["mem_mb"])
 """
 TOLD = """import atexit, gc, sys
 parts = lambda: {name.split(".")[1] for name in sys.modules if name.startswith("fairdistill.")}
@@ -241,7 +244,7 @@ def test_trainings_on_gpus_are_as_many_at_a_time_as_there_are_slots(
     assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout) == [str(gpu), str(at_a_time)], done.stdout
 
 
-@pytest.mark.parametrize(("given", "memory"), [((), 4000), (("--configfile", ROOT / "config/authors.yaml"), 12000)])
+@pytest.mark.parametrize(("given", "memory"), [((), 3000), (("--configfile", ROOT / "config/authors.yaml"), 12000)])
 def test_a_training_asks_for_the_memory_of_the_configuration_and_a_limit_that_is_given_goes_before(
     workdir, given, memory
 ):
@@ -249,6 +252,8 @@ def test_a_training_asks_for_the_memory_of_the_configuration_and_a_limit_that_is
     probe.write_text(PROBE.format(root=ROOT))
     done = snakemake("--dry-run", "--resources", "gpu=3", *given, directory=workdir, snakefile=probe)
     assert str([memory, 2 * memory]) in done.stdout
+    # one training may always run
+    assert f'Resource("mem_mb", {max(memory_mb(), memory)})' in done.stdout
     assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout)[-1] == "3", done.stdout
 
 

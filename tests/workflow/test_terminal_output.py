@@ -71,3 +71,11 @@ def test_a_process_that_is_killed_is_named_as_the_reason(tmp_path, checkout):
     begun, *_, last = (tmp_path / "logs" / "a.log").read_text().splitlines()
     assert begun == "begun"
     assert last.startswith("error: it was killed by the signal KILL")
+
+
+@pytest.mark.parametrize(("environment", "hidden"), [({"CONDA_PREFIX": "/opt/conda/envs/a"}, "1"), ({}, "")])
+def test_packages_of_the_users_own_are_hidden_from_a_conda_environment(tmp_path, checkout, environment, hidden):
+    script = f'source "{checkout}/workflow/job.sh"; logged a.log sh -c "echo \\$PYTHONNOUSERSITE"'
+    others = {name: value for name, value in os.environ.items() if name not in ("CONDA_PREFIX", "PYTHONNOUSERSITE")}
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, env=others | environment, check=True)
+    assert (tmp_path / "a.log").read_text() == f"{hidden}\n"

@@ -4,11 +4,15 @@ import shlex
 from pathlib import Path
 
 from fairdistill.runtime.devices import visible_gpus
+from fairdistill.runtime.machine import memory_mb
 
 GPUS = visible_gpus()
 # a limit of this machine alone: profiles/default makes `gpu` a resource that is counted on each machine, so that a
 # cluster's scheduler counts its own
 limit_resource("gpu", max(1, len(GPUS) * STUDY.training.gpu_slots))
+# so is this one; a job on a cluster has the memory that it asked for
+if is_called_by_the_user():
+    limit_resource("mem_mb", max(memory_mb(), STUDY.training.memory))
 
 # Environment variables of every job. They are no parameters of a rule, because a moved checkout or another mirror
 # changes no result. PYTHONSAFEPATH: a file torch.py in the user's folder is not taken for torch.

@@ -14,7 +14,9 @@
 #   trainings that the cores allow start at once, and most wait for a GPU: right, but each takes its memory meanwhile.
 # - `workflow.dag.needrun_jobs()`, the jobs of the plan. `make watch` and the lines about progress get the number of
 #   planned trainings from it. Without it they do not say how far the run is.
-# - `workflow.is_main_process`, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
+# - `workflow.is_main_process`. Without it the memory that trainings may have together is limited on a cluster's nodes too,
+#   and a second attempt, which asks for more, can be refused there.
+# - The same, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
 #   fields of its log records (`event`, `jobid`, ...), which its logger plugins get too. With them
 #   fairdistill/runtime/terminal.py prints a line for each event in the place of Snakemake's own output. It also keeps
 #   back the warning "Cannot restore ...: no backup found.": where a job fails, Snakemake 9.27 prints it for each output
@@ -42,6 +44,11 @@ def replace_terminal_handler(make):
     for handler in [handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"]:
         logger.removeHandler(handler)
         logger.addHandler(make(handler))
+
+
+def is_called_by_the_user():
+    """Whether this is not the Snakemake that another starts for a job on a cluster."""
+    return workflow.is_main_process
 
 
 def limit_resource(name, limit):
