@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 # those that a container's quota leaves; nproc knows no quota, and obeys OMP_NUM_THREADS, which clusters set to 1
-CORES = $(eval CORES := $(shell $(BIN)/python -c "import joblib; print(joblib.cpu_count())"))$(CORES)
+CORES = $(eval CORES := $(shell $(BIN)/python -c "import joblib; print(joblib.cpu_count())" 2>/dev/null))$(CORES)
 # the versions of Python that requirements.lock was tried with
 SUPPORTED := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
 PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
