@@ -17,10 +17,17 @@ PROJECT = ("fairdistill", "scripts")
 # Packages that are left out of a version. A change in `runtime` alters how an error reads, how a file gets to its
 # place, which GPU is taken or what is noted beside a result, but no result. A change in `settings` alters a result
 # through the values of the settings, and those are recorded and compared by themselves. (Attributes of a class that are
-# no settings, such as the names of a network's layers, belong to the module that implements it, and change with it.)
+# no settings belong to the module that implements it, and change with it.)
 NEUTRAL = ("fairdistill.runtime", "fairdistill.settings")
-# The modules of these packages that decide what a data set of the user's own files holds.
-COUNTED = ("fairdistill.runtime.csv_table", "fairdistill.runtime.pictures")
+# The modules of these packages that decide results: what a data set of the user's own files holds, and which layers of
+# torchvision's networks are read.
+COUNTED = (
+    "fairdistill.runtime.csv_table",
+    "fairdistill.runtime.folders",
+    "fairdistill.runtime.pictures",
+    "fairdistill.settings.layout",
+    "fairdistill.settings.torchvision_networks",
+)
 PACKAGES = (
     "torch",
     "torchvision",

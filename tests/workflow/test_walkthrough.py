@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,28 @@ def project(checkout, tmp_path_factory):
         elif not block.title.startswith(LEFT_OUT):
             run(folder, block.text)
     return folder
+
+
+def test_the_photographs_of_the_last_section_are_a_study_that_is_planned(checkout, tmp_path):
+    """UTKFace is not there: files of its names are, and one in the place of the teacher that they would train."""
+    folder = copy_project(tmp_path / "project", origin=checkout)
+    (folder / "mine").mkdir()
+    for block in blocks(PAGE):
+        if block.title in ("mine/make_table.py", "mine/faces.yaml"):
+            write(folder, block)
+    (folder / "UTKFace").mkdir()
+    cells = product(("5", "30", "70"), "01", "01234")
+    for number, (age, gender, ethnicity) in product(range(52), cells):
+        (folder / "UTKFace" / f"{age}_{gender}_{ethnicity}_{number:017d}.jpg.chip.jpg").write_bytes(b"no picture")
+    (command,) = (block.text for block in blocks(PAGE) if block.title.startswith("photographs: "))
+    table, training, export = command.splitlines()
+    assert run(folder, table) == f"{52 * 3 * 2 * 4} photographs\n"
+    (folder / re.search(r"\S+\.pth$", training)[0]).touch()
+    program, *target = export.split()
+    assert program == "snakemake"
+    jobs = planned(*target, project=folder, directory=folder)
+    # the teacher is imported
+    assert jobs.items() >= {"prepare_dataset": 1, "train_model": 3, "export_model": 3}.items()
 
 
 def exported(project, model):
