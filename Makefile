@@ -87,6 +87,7 @@ bench: $(READY)  ## measure speed and memory, and whether the engines agree: an 
 	$(BIN)/python -m benchmarks.jobs
 	$(BIN)/python -m benchmarks.goals
 	$(BIN)/python -m benchmarks.workflow
+	$(BIN)/python -m benchmarks.own_images
 	$(BIN)/python -m benchmarks.equivalence
 
 verify: $(READY)  ## recompute the published results, and name those that do not match

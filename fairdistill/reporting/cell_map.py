@@ -1,13 +1,12 @@
 """The heat map of the accuracy of each class and group by method."""
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
 from fairdistill.reporting.labels import method_numbers, printed
-from fairdistill.reporting.style import STYLE
+from fairdistill.reporting.style import STYLE, styled
 from fairdistill.runtime.errors import UserError
 
 # of one cell at least, in inches; with more columns than fit the page, cells have no numbers
@@ -46,7 +45,7 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
     grid = grid.loc[methods["method"], [(label, group) for label in classes for group in groups]]
     names = [f"{name}  {numbers[name]}" if name in numbers else name for name in methods["method"]]
     width = 7 - 0.3 - 0.065 * max(map(len, names))
-    with mpl.rc_context(STYLE | {"axes.grid": False}):
+    with styled(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(7, 1.5 + ROW * len(names)), layout="constrained")
         ax = figure.subplots()
         sns.heatmap(

@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from fairdistill.reporting.style import styled
 from fairdistill.runtime.files import replacing
 
 
 def save(figure: Figure, *, pdf: Path | str, png: Path | str) -> None:
     """Write a figure as PDF, whose text can be searched, and as PNG (300 dpi); the same figure gives the same bytes."""
-    with mpl.rc_context({"pdf.fonttype": 42}):
+    # text is laid out only now
+    with styled({"pdf.fonttype": 42}):
         for path, form, metadata in [(pdf, "pdf", {"CreationDate": None}), (png, "png", {"Software": None})]:
             with replacing(path) as partial:
                 figure.savefig(partial, format=form, dpi=300, metadata=metadata)

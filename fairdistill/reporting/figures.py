@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,7 +15,7 @@ from fairdistill.reporting.columns import BASELINE, DEO
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.pairs import teachers_of
 from fairdistill.reporting.paper.comparison import PAPER_METRICS
-from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE
+from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE, styled
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.paper import PAPER_DATASETS
@@ -107,7 +106,7 @@ def plot_comparison(
     # bars as wide as those of the paper's figures, until the page is full
     inches = min(7, columns * max(min(3.5, 1.7 + 0.45 * bars), 1.2 + 0.35 * bars))
     rows = len(measures) * len(panels) // columns
-    with mpl.rc_context(STYLE):
+    with styled(STYLE):
         figure = Figure(figsize=(inches, 2.6 * rows), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
         drawn = [(measure, panel) for measure in measures for panel in panels]

@@ -1,5 +1,9 @@
 """What all figures of models have in common: type, colours, and the names of what is measured."""
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+
+import matplotlib.style
 import seaborn as sns
 from matplotlib.patheffects import withStroke
 
@@ -28,3 +32,8 @@ PANELS = {
 PALETTE = sns.color_palette("colorblind")
 # lets a text or line be read on what is below it
 HALO = [withStroke(linewidth=2.4, foreground="white")]
+
+
+def styled(style: Mapping) -> AbstractContextManager:
+    """Matplotlib's defaults, changed by `style`: what a user's own matplotlibrc says has no part in a figure."""
+    return matplotlib.style.context(["default", style])

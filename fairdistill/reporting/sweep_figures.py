@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from math import log10
 from operator import itemgetter
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -21,13 +20,11 @@ from fairdistill.reporting.figures import (
     FAIR,
     INTERVAL,
     ONE_SEED,
-    PALETTE,
-    PANELS,
-    STYLE,
     TEACHER_STYLE,
     add_legend,
 )
 from fairdistill.reporting.labels import printed
+from fairdistill.reporting.style import PALETTE, PANELS, STYLE, styled
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import SAME
 from fairdistill.settings.sweeps import Line, as_text
@@ -71,7 +68,7 @@ def plot_sweep(summary: pd.DataFrame, *, setting: str, lines: Sequence[Line], ar
         for name in (name for line in lines for name in line.values):
             if (dataset, architecture, name, MEASURED[0]) not in models.index:
                 raise UserError(f"the summary lacks {dataset} {architecture} {name}, which is to be drawn")
-    with mpl.rc_context(STYLE):
+    with styled(STYLE):
         figure = Figure(figsize=(7, 0.6 + 1.7 * len(places)), layout="constrained")
         panels = figure.subplots(len(places), len(MEASURED), squeeze=False, sharex=True, sharey="col")
         for column, metric in zip(panels.T, MEASURED, strict=True):

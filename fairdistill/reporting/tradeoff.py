@@ -5,7 +5,6 @@ from itertools import product
 from math import ceil
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,7 +15,7 @@ from matplotlib.lines import Line2D
 from fairdistill.reporting.columns import DEO
 from fairdistill.reporting.labels import method_numbers, printed
 from fairdistill.reporting.ranking import pareto_front
-from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE
+from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE, styled
 from fairdistill.runtime.errors import UserError
 
 COLOURS = {
@@ -70,7 +69,7 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
     named = len(numbers) <= MOST_NAMES
     labels = {name: name if named else str(number) for name, number in numbers.items()}
     architectures = table["architecture"].unique()
-    with mpl.rc_context(STYLE | {"axes.grid.axis": "both"}):
+    with styled(STYLE | {"axes.grid.axis": "both"}):
         # a crowd needs the whole width
         rows, columns, height = (len(architectures), 2, 3.2) if named else (2 * len(architectures), 1, 3.5)
         figure = Figure(figsize=(7, height * rows), layout="constrained")

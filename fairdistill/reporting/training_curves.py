@@ -4,14 +4,13 @@ from collections.abc import Iterable
 from math import ceil
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.style import PALETTE, STYLE
+from fairdistill.reporting.style import PALETTE, STYLE, styled
 from fairdistill.runtime.errors import UserError
 
 COLUMNS = ["epoch", "loss", "train_accuracy"]
@@ -70,7 +69,7 @@ def plot_training_curves(histories: pd.DataFrame, *, dataset: str) -> Figure:
     rows = ceil(len(models) / columns)
     several = histories["architecture"].nunique() > 1
     shown = [split for split in SPLITS if f"{split}_accuracy" in histories]
-    with mpl.rc_context(STYLE | {"axes.titlesize": 7.5, "font.size": 7, "axes.labelsize": 7.5}):
+    with styled(STYLE | {"axes.titlesize": 7.5, "font.size": 7, "axes.labelsize": 7.5}):
         figure = Figure(figsize=(max(3.2, 1.75 * columns), 0.6 + 2.0 * rows), layout="constrained")
         axes = figure.subplots(2 * rows, columns, squeeze=False, sharex=True, height_ratios=[3, 2] * rows)
         lowest = histories[[f"{split}_accuracy" for split in shown]].min().min()

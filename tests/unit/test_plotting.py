@@ -4,6 +4,7 @@ import json
 from itertools import combinations
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +26,15 @@ from scripts import plot_architecture, plot_comparison
 pytestmark = pytest.mark.usefixtures("rough_intervals")
 
 PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
+# of a user's matplotlibrc
+USERS_OWN = {
+    "text.usetex": True,
+    "font.family": "monospace",
+    "axes.facecolor": "black",
+    "savefig.facecolor": "black",
+    "savefig.bbox": "tight",
+    "lines.linewidth": 9,
+}
 LONG = "a_rather_long_data_set_name"
 GRIDS = {
     "paper": {},
@@ -266,6 +276,8 @@ def test_drawn_again_a_figure_has_the_same_bytes(tmp_path, monkeypatch):
         assert png.startswith(b"\x89PNG")
         assert b"CreationDate" not in pdf
         assert call(script, "twice", *arguments) == [pdf, png]
+        with mpl.rc_context(USERS_OWN):
+            assert call(script, "theirs", *arguments) == [pdf, png]
 
 
 def test_no_text_of_the_diagram_is_clipped_or_overlaps():

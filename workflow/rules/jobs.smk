@@ -15,10 +15,12 @@ if is_called_by_the_user():
     limit_resource("mem_mb", max(memory_mb(), STUDY.training.memory))
 
 # Environment variables of every job. They are no parameters of a rule, because a moved checkout or another mirror
-# changes no result. PYTHONSAFEPATH: a file torch.py in the user's folder is not taken for torch.
+# changes no result. PYTHONSAFEPATH: a file torch.py in the user's folder is not taken for torch. MPLBACKEND: that of a
+# notebook need not be there.
 variables = {
     "PYTHONPATH": ROOT,
     "PYTHONSAFEPATH": "1",
+    "MPLBACKEND": "agg",
     "FAIRDISTILL_RUN": INVOCATION,
     "FAIRDISTILL_GPU_SLOTS": str(STUDY.training.gpu_slots),
 }

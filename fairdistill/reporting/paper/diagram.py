@@ -1,10 +1,11 @@
 """Figure 1: a biased, frozen teacher's features guide a fairer student; drawn from shapes and text alone."""
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, FancyBboxPatch, Polygon, Rectangle
+
+from fairdistill.reporting.style import styled
 
 STYLE = {"font.size": 8, "mathtext.fontset": "stixsans"}
 TEACHER, TEACHER_FILL = "#B35900", "#FBE3C8"
@@ -15,7 +16,7 @@ GROUPS = [("o", "#005A8C"), ("^", "#7A3E9D")]
 
 def draw() -> Figure:
     """Return the diagram, 7 x 3.6 inches: images, teacher above, student below, and the losses that join them."""
-    with mpl.rc_context(STYLE):
+    with styled(STYLE):
         figure = Figure(figsize=(7, 3.6))
         ax = figure.add_axes((0, 0, 1, 1), xlim=(0, 14.4), ylim=(0, 7.4))
         ax.set_axis_off()

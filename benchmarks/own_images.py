@@ -1,0 +1,104 @@
+"""What a folder of own images costs: the data set, one epoch of a teacher and of a student, and their export.
+
+The images are made up: smooth noise, as JPEGs of the size of CelebA's. Writes own_images.csv and own_images.md.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from benchmarks import machine
+from benchmarks.workflow import cost_of
+from fairdistill.runtime.parallel import in_threads
+
+ROOT = Path(__file__).parents[1]
+PIXELS = (178, 218)  # width and height
+NETWORKS = {"resnet": "resnet18", "shufflenet": "shufflenet_v2_x1_0"}
+MODEL = "results/own/models/own/{network}/{method}/seed0/weights.safetensors"
+CARD = "results/own/export/own/{network}/{method}/seed0/README.md"
+STEPS = {
+    "data set": "results/own/data/own/dataset.json",
+    **{f"{network} teacher, one epoch": MODEL.format(network=network, method="teacher") for network in NETWORKS},
+    **{f"{network} student, one epoch": MODEL.format(network=network, method="mfd") for network in NETWORKS},
+    **{f"{network} student, exported": CARD.format(network=network, method="mfd") for network in NETWORKS},
+}
+
+
+def make(folder: Path, images: int, classes: int, groups: int) -> Path:
+    """Write images and their table, and return a configuration that names them."""
+    (folder / "images").mkdir()
+
+    def write(number: int) -> str:
+        coarse = np.random.default_rng(number).integers(0, 256, (8, 7, 3), dtype=np.uint8)
+        name = f"{number:06d}.jpg"
+        Image.fromarray(coarse).resize(PIXELS, Image.Resampling.BICUBIC).save(folder / "images" / name, quality=90)
+        return name
+
+    cells = itertools.cycle(itertools.product(range(classes), range(groups)))
+    names = in_threads(write, range(images))
+    rows = [(name, f"class {label}", f"group {group}") for name, (label, group) in zip(names, cells, strict=False)]
+    pd.DataFrame(rows, columns=["file", "class", "group"]).to_csv(folder / "labels.csv", index=False)
+    data_set = {"kind": "folder", "images": "images", "labels": "labels.csv", "image": "file", "label": "class"}
+    configuration = {
+        "study": "own",
+        "datasets": ["own"],
+        "seeds": [0],
+        "architectures": list(NETWORKS),
+        "methods": ["mfd"],
+        "networks": {name: {"kind": kind} for name, kind in NETWORKS.items()},
+        "data": {"sets": {"own": data_set | {"group": "group", "image_size": 64}}},
+        "training": {"epochs": 1},
+    }
+    path = folder / "own.yaml"
+    path.write_text(json.dumps(configuration), encoding="utf-8")
+    return path
+
+
+def cost_of_steps(images: int, classes: int, groups: int, steps: list[str]) -> list[dict]:
+    """What each step takes, Snakemake's own start and plan included."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        given = ["--configfile", str(make(folder, images, classes, groups)), "--directory", name]
+        rows = []
+        for step in steps:
+            command = [sys.executable, "-m", "snakemake", "--cores", "all", STEPS[step], *given]
+            started = time.perf_counter()
+            cost = cost_of(command)
+            elapsed = time.perf_counter() - started
+            rows.append({"images": images, "cells": f"{classes} x {groups}", "step": step, "elapsed": elapsed} | cost)
+        return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder for the tables")
+    parser.add_argument("--images", type=int, default=20_000, help="of the data sets that models are trained on")
+    parser.add_argument("--many", type=int, default=100_000, help="images of the data set that is only prepared")
+    args = parser.parse_args()
+    rows = cost_of_steps(args.many, 2, 2, ["data set"])
+    # as CelebA has them, and many classes and groups
+    for classes, groups in ((2, 2), (9, 7)):
+        rows += cost_of_steps(args.images, classes, groups, list(STEPS))
+    table = pd.DataFrame(rows)
+    args.output.mkdir(parents=True, exist_ok=True)
+    table.to_csv(args.output / "own_images.csv", index=False, float_format="%.4g")
+    text = f"# Images of one's own\n\n{machine.describe()}\n\nJPEGs of {PIXELS[0]} x {PIXELS[1]} px, at 64 px. "
+    text += "Every step has Snakemake's start and plan in it.\n\n"
+    text += "| images | classes x groups | step | seconds | CPU seconds | memory, MB |\n|--:|---|---|--:|--:|--:|\n"
+    for row in table.itertuples():
+        numbers = " | ".join(f"{value:.0f}" for value in (row.elapsed, row.seconds, row.memory_mb))
+        text += f"| {row.images:,} | {row.cells} | {row.step} | {numbers} |\n"
+    (args.output / "own_images.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
