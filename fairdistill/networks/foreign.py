@@ -23,7 +23,9 @@ from fairdistill.networks.checkpoints import METHOD
 from fairdistill.networks.classifier import Classifier
 from fairdistill.runtime.errors import UserError, printable
 from fairdistill.runtime.files import parse_json
+from fairdistill.settings.checkpoints import ModelFacts
 from fairdistill.settings.networks import Network
+from fairdistill.settings.reading import read_settings
 
 # what programs put before the names of a network's weights: DataParallel, torch.compile, Lightning and wrappers
 PREFIXES = ("module.", "model.", "backbone.", "net.", "network.", "encoder.", "_orig_mod.")
@@ -67,6 +69,23 @@ def read_weights(path: Path | str) -> tuple[dict[str, Tensor], list[str]]:
     if start[:1] not in (PICKLE, ZIP):
         raise UserError(f"{path}: is no checkpoint that torch can read{KINDS}")
     return _find_weights(path, _read_torch(path))
+
+
+def read_facts(path: Path | str) -> ModelFacts | None:
+    """Return what a checkpoint of this project says of its images and outputs; None where the file says nothing.
+
+    Raises
+    ------
+    UserError
+        It says what this version does not understand.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            stated = _description(file.metadata()).get("model")
+    except SafetensorError:
+        # of torch.save
+        return None
+    return None if stated is None else read_settings(ModelFacts, stated, where=f"{path}: its model")
 
 
 def load_weights(path: Path | str, network: Classifier, settings: Network, *, new_head: bool) -> list[str]:
@@ -140,7 +159,10 @@ def order_outputs(network: Classifier, outputs: Sequence[str], classes: Sequence
     if unknown or missing:
         parts = [f"{_listed(unknown)}, which the data set lacks"] * bool(unknown)
         parts += [f"not {_listed(missing)}, which the data set has"] * bool(missing)
-        raise UserError(f"{where} names {' and '.join(parts)}; the classes of the data set are {', '.join(classes)}")
+        raise UserError(
+            f"{where} names {' and '.join(parts)}; the classes of the data set are {', '.join(classes)}; name them as "
+            "`classes`, in the order of the model's outputs"
+        )
     rows = torch.tensor([list(outputs).index(name) for name in classes])
     with torch.no_grad():
         for values in network.head.parameters():
@@ -150,9 +172,8 @@ def order_outputs(network: Classifier, outputs: Sequence[str], classes: Sequence
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, "pt") as file:
-            names, metadata = file.keys(), file.metadata() or {}
-            if "network" in metadata:
-                _require_plain(path, names, metadata["network"])
+            names = file.keys()
+            _require_plain(path, names, _description(file.metadata()))
             return {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise UserError(
@@ -161,18 +182,23 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _require_plain(path: Path, names: Collection[str], description: str) -> None:
+def _description(metadata: Mapping[str, str] | None) -> Mapping[str, Any]:
+    """What a checkpoint of this project says of itself; nothing of any other."""
+    try:
+        stored = parse_json((metadata or {})["network"])
+    except (ValueError, LookupError):
+        return {}
+    return stored if isinstance(stored, Mapping) else {}
+
+
+def _require_plain(path: Path, names: Collection[str], description: Mapping[str, Any]) -> None:
     """A model of this project is its network alone."""
-    if own := [name for name in names if name.startswith(METHOD)]:
+    if description and (own := [name for name in names if name.startswith(METHOD)]):
         raise UserError(
             f"{path}: is a model of this project whose method predicts with more than the network ({_listed(own)}); "
             "give one of a method that predicts by the network alone"
         )
-    try:
-        preprocess = parse_json(description).get("preprocess")
-    except (ValueError, AttributeError):
-        preprocess = None
-    if preprocess is not None:
+    if description.get("preprocess") is not None:
         raise UserError(f"{path}: was imported itself; give the file that it was imported from, with its preprocess")
 
 
