@@ -1,6 +1,7 @@
 """A model that was trained elsewhere: nothing is trained here, and the network has the weights of a file."""
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from fairdistill.settings.base import settings_of_kind
 from fairdistill.settings.checkpoints import ModelFacts
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.methods import Imported as Settings
+from fairdistill.settings.methods import Method as MethodSettings
 from fairdistill.settings.networks import Network
 from fairdistill.settings.preprocess import Preprocess as Expected
 from fairdistill.settings.reading import read_settings
@@ -62,7 +64,8 @@ class Imported(Method):
 
 def _require_softmax(path: Path, stated: ModelFacts) -> None:
     kind = stated.method.get("kind")
-    if (method := settings_of_kind(AnyMethod, kind)) and method.own_outputs:
+    method = cast(type[MethodSettings] | None, settings_of_kind(AnyMethod, kind))
+    if method and method.own_outputs:
         raise UserError(
             f"{path}: is a model of kind {kind}, which has {method.own_outputs} in place of one for each class; give "
             "one of a method that predicts by the network alone"
@@ -118,13 +121,16 @@ def _expected(settings: Settings, path: Path, stated: ModelFacts, own: ModelFact
 
 
 def _require_agreement(path: Path, given: Expected, said: Expected, image_size: int) -> None:
-    theirs, ours = (
-        {"size": one.size or image_size, "crop": one.network_gets(image_size), "mean": one.mean, "std": one.std}
-        for one in (said, given)
-    )
+    theirs, ours = (_numbers(one, image_size) for one in (said, given))
     for name, value in theirs.items():
         if not np.allclose(value, ours[name], rtol=0, atol=ROUNDING):
             raise UserError(
                 f"{path}: its metadata says that it expects {name} {value}, and `preprocess` has {ours[name]}; leave "
                 "`preprocess` out, or give this"
             )
+
+
+def _numbers(expected: Expected, image_size: int) -> dict[str, int | list[float]]:
+    """What the network gets of images of that size."""
+    size, crop = expected.size or image_size, expected.network_gets(image_size)
+    return {"size": size, "crop": crop, "mean": expected.mean, "std": expected.std}
