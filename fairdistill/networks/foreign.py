@@ -10,6 +10,7 @@ import pickle
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -215,7 +216,10 @@ def _read_torch(path: Path) -> object:
             f"{path}: holds more than weights, or was not written by torch.save, and reading it could run code, which "
             f"this project does not do; {ADVICE}"
         ) from error
-    except (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError) as error:
+    except (
+        *(RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
         # torch says of a file of any other kind whatever its first bytes lead to
         reason = (
             f" ({_line(error)}); if torch.save wrote it, it is incomplete" if isinstance(error, RuntimeError) else ""
@@ -226,15 +230,22 @@ def _read_torch(path: Path) -> object:
 def _require_weights_only(path: Path) -> None:
     """What a zip file holds is weights, and no program."""
     with zipfile.ZipFile(path) as archive:
-        members, changed = archive.namelist(), archive.testzip()
-    if changed:
-        raise UserError(
-            f"{path}: {changed} in it is not as it was written, by its checksum; compare the file with its source"
-        )
-    if any(name.endswith("/constants.pkl") for name in members):
-        raise UserError(f"{path}: is a TorchScript archive, which is a program and not weights; {ADVICE}")
-    if not any(name.endswith("/data.pkl") for name in members):
-        raise UserError(f"{path}: is a zip file, but not one that torch.save wrote{KINDS}")
+        names = archive.namelist()
+        if any(name.endswith("/constants.pkl") for name in names):
+            raise UserError(f"{path}: is a TorchScript archive, which is a program and not weights; {ADVICE}")
+        if not any(name.endswith("/data.pkl") for name in names):
+            raise UserError(f"{path}: is a zip file, but not one that torch.save wrote{KINDS}")
+        # packed, a small file fills the memory
+        held, unpacked = path.stat().st_size, sum(member.file_size for member in archive.infolist())
+        if unpacked > held:
+            raise UserError(
+                f"{path}: is a zip file that unpacks to {unpacked / 1e6:.1f} MB and has {held / 1e6:.1f}, as "
+                f"torch.save writes none{KINDS}"
+            )
+        if changed := archive.testzip():
+            raise UserError(
+                f"{path}: {changed} in it is not as it was written, by its checksum; compare the file with its source"
+            )
     if unsafe := get_unsafe_globals_in_checkpoint(path):
         raise UserError(
             f"{path}: holds objects of {_listed(unsafe)}, and to read them would run code, which this project does not "
@@ -247,14 +258,26 @@ def _find_weights(path: Path, content: object) -> tuple[dict[str, Tensor], list[
     where = content
     notes: list[str] = []
     within: list[str] = []
+    passed: set[int] = set()
     while isinstance(where, Mapping):
-        inside = {name: value for name, value in where.items() if isinstance(value, Mapping) and _has_weights(value)}
+        # a dictionary may hold itself
+        passed.add(id(where))
+        inside = {
+            name: value
+            for name, value in where.items()
+            if isinstance(value, Mapping) and id(value) not in passed and _has_weights(value)
+        }
         named = next((name for name in PLACES if name in inside), None)
         tensors = {str(name): value for name, value in where.items() if isinstance(value, Tensor)}
         if named is None and tensors:
             read = [f"its weights were read from {printable(' > '.join(within))}"] * bool(within)
             return tensors, read + notes
-        if named is None and len(inside) != 1:
+        if named is None and len(inside) > 1:
+            places = " and ".join(map(str, list(inside)[:SHOWN]))
+            raise UserError(
+                f"{path}: holds weights in {printable(places)}, and which of them are meant is not to be told; {ADVICE}"
+            )
+        if named is None and not inside:
             break
         key = named if named is not None else next(iter(inside))
         within.append(str(key))
@@ -265,14 +288,17 @@ def _find_weights(path: Path, content: object) -> tuple[dict[str, Tensor], list[
     raise UserError(f"{path}: holds {shown}, and no weights among it that are to be found; {ADVICE}")
 
 
-def _has_weights(values: Mapping, within: tuple[int, ...] = ()) -> bool:
-    # a dictionary may hold itself
-    within = (*within, id(values))
-    return any(
-        isinstance(value, Tensor)
-        or (isinstance(value, Mapping) and id(value) not in within and _has_weights(value, within))
-        for value in values.values()
-    )
+def _has_weights(values: Mapping) -> bool:
+    # each once: they may hold each other, in any depth
+    known, waiting = {id(values)}, [values]
+    while waiting:
+        for value in waiting.pop().values():
+            if isinstance(value, Tensor):
+                return True
+            if isinstance(value, Mapping) and id(value) not in known:
+                known.add(id(value))
+                waiting.append(value)
+    return False
 
 
 def _named_as(
