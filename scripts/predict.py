@@ -7,23 +7,15 @@ named on stderr, all others are predicted, and the exit code is 1.
 """
 
 import argparse
-import csv
-import os
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TextIO
 
-from fairdistill.export.prediction import Failure, Item, find_images, is_table, open_model, predict_images
-from fairdistill.export.sessions import ExportedModel
+from fairdistill.export.prediction import find_images, open_model
+from fairdistill.export.prediction_table import check_columns, check_group, write_predictions, writing
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.runtime.files import replacing
 from fairdistill.runtime.parallel import usable_cores
 
 MOST = 4096
-STDOUT = 1  # its descriptor
 
 
 def number(text: str) -> int:
@@ -59,16 +51,15 @@ def main() -> None:
         help="threads that decode, and that predict; no more are started than there are cores (%(default)s)",
     )
     args = parser.parse_args()
-    check_columns(args)
+    groups = {"group": args.group, "group_column": args.group_column}
+    check_columns(args.images, column=args.column, folder=args.folder, **groups)
     threads = min(args.threads, usable_cores())
     model = open_model(args.model, threads=threads)
-    check_group(args, model)
+    check_group(model, args.model, **groups)
 
     # all of them first: a table that cannot be read stops before anything is predicted
     columns = {} if args.column is None else {"column": args.column}
-    items = list(
-        find_images(args.images, **columns, folder=args.folder, group_column=args.group_column, group=args.group)
-    )
+    items = list(find_images(args.images, **columns, folder=args.folder, **groups))
     try:
         with writing(args.output) as output:
             failed = write_predictions(output, model, items, batch_size=args.batch_size, workers=threads)
@@ -77,88 +68,6 @@ def main() -> None:
         sys.exit(1)
     if failed:
         raise UserError(f"{failed} of {len(items)} images could not be predicted; they are named above")
-
-
-def check_columns(args: argparse.Namespace) -> None:
-    """Refuse what is said of tables where it would be passed over."""
-    if args.group is not None and args.group_column is not None:
-        raise UserError("--group and --group-column both say what group an image has; give one of them")
-    for option in ("column", "folder", "group_column"):
-        if getattr(args, option) is not None and not any(map(is_table, args.images)):
-            raise UserError(
-                f"--{option.replace('_', '-')}: is for tables, and none of the images is one (.csv, .tsv); leave it "
-                "out, or name a table"
-            )
-    if args.folder is not None and not args.folder.is_dir():
-        raise UserError(f"--folder {args.folder}: there is no such folder; name the one that paths in tables start at")
-
-
-def check_group(args: argparse.Namespace, model: ExportedModel) -> None:
-    """Refuse a group that the model does not know, one that it would not read, and none where it needs one."""
-    for option in ("group", "group_column"):
-        if getattr(args, option) is not None and not model.preprocessor.needs_group:
-            raise UserError(
-                f"--{option.replace('_', '-')}: the model predicts without the group, so that none changes anything; "
-                "leave it out"
-            )
-    known = ", ".join(model.preprocessor.groups)
-    if args.group is not None and args.group not in model.preprocessor.groups:
-        raise UserError(f"--group {args.group}: the model does not know this group; choose one of {known}")
-    if model.preprocessor.needs_group and args.group is None and args.group_column is None:
-        raise UserError(
-            f"{args.model}: the model needs the group of each image ({known}); give --group, or a table with a "
-            "--group-column"
-        )
-
-
-@contextmanager
-def writing(path: Path | None) -> Iterator[TextIO]:
-    """Open the file to write, which is there when it is whole, or stdout, whatever encoding the terminal has."""
-    if path is None or _is_stdout(path):
-        with open(STDOUT, "w", encoding="utf-8", newline="", closefd=False) as file:
-            yield file
-        return
-    with ExitStack() as files:
-        try:
-            partial = files.enter_context(replacing(path))
-            file = files.enter_context(open(partial, "w", encoding="utf-8", newline=""))
-        except OSError as error:
-            where_a_file_is = isinstance(error, (FileExistsError, NotADirectoryError))
-            reason = "a folder in its path is a file" if where_a_file_is else error.strerror
-            raise UserError(
-                f"--output {path}: cannot be written ({reason}); name a file in a folder that you may write to"
-            ) from error
-        yield file
-
-
-def _is_stdout(path: Path) -> bool:
-    """Whether a path is where stdout leads, as /dev/stdout is: what is there already must not be written over."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(STDOUT))
-    except OSError:
-        return False
-
-
-def write_predictions(
-    output: TextIO, model: ExportedModel, items: Sequence[Item | Failure], *, batch_size: int, workers: int
-) -> int:
-    """Write the table, name on stderr what could not be predicted, and return how many these are."""
-    started, failed = time.perf_counter(), 0
-    table = csv.writer(output, lineterminator="\n")
-    classes = model.preprocessor.classes
-    table.writerow(["path", "prediction", *(f"p_{name}" for name in classes)])
-    for found in predict_images(model, items, batch_size=batch_size, workers=workers):
-        if isinstance(found, Failure):
-            failed += 1
-            print(f"error: {found.name}: {found.reason}", file=sys.stderr, flush=True)
-            continue
-        numbers = (f"{p:.6f}" for p in found.probabilities)
-        table.writerow([found.name, classes[found.probabilities.argmax()], *numbers])
-    output.flush()
-    done = len(items) - failed
-    rate = done / (time.perf_counter() - started)
-    print(f"{done} images predicted, {rate:.0f} a second; {failed} could not be", file=sys.stderr)
-    return failed
 
 
 if __name__ == "__main__":

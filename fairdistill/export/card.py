@@ -348,17 +348,30 @@ def _size(model: Measured, base: Measured | None) -> Iterator[str]:
     rows.append(["file, MB", *(f"{one.export['files'][file]['bytes'] / 1e6:.1f}" for one, file in compared)])
     rows.append(["parameters, millions", *(f"{one.export['parameters'] / 1e6:.2f}" for one, _ in compared)])
     rows.append(["GFLOPs an image", *(f"{one.export['flops'] / 1e9:.4g}" for one, _ in compared)])
-    latency = [one.speed["latency"][file] for one, file in compared]
-    for number, case in enumerate(latency[0]):
-        threads = f"{case['threads']} thread{'s' if case['threads'] > 1 else ''}"
-        rows.append([f"ms for a batch of {case['batch']}, {threads}", *(f"{one[number]['ms']:.2f}" for one in latency)])
+    latency = [
+        {(case["threads"], case["batch"]): case["ms"] for case in one.speed["latency"][file]} for one, file in compared
+    ]
+    # the two may have been measured on machines with other numbers of cores
+    for threads, batch in sorted({case for cases in latency for case in cases}):
+        cells = [f"{cases[threads, batch]:.2f}" if (threads, batch) in cases else "" for cases in latency]
+        rows.append([f"ms for a batch of {batch}, {threads} thread{'s' if threads > 1 else ''}", *cells])
     yield table(["", *headings], rows, escaped=True)
-    machine = model.speed["hardware"]
+    measured = _measured(model)
+    if base and (of_base := _measured(base)) != measured:
+        measured += f", and of {escape(base.name)} that of {of_base}"
     yield (
-        f"FLOPs count a multiplication and an addition as two. Latency is that of onnxruntime "
-        f"{model.speed['onnxruntime']}, the shortest of many runs, without reading files, on {machine['cpu']} with "
-        f"{machine['cores']} cores."
+        "FLOPs count a multiplication and an addition as two. Latency is the shortest of many runs, without reading "
+        f"files: that of {measured}."
     )
+
+
+def _measured(model: Measured) -> str:
+    """With what, and on which machine, latency was measured."""
+    machine = model.speed["hardware"]
+    most = max(case["threads"] for cases in model.speed["latency"].values() for case in cases)
+    # rule measure_model takes no more of a large machine
+    others = f", of which other jobs may have used those beyond {most}" if machine["cores"] > most else ""
+    return f"onnxruntime {model.speed['onnxruntime']} on {machine['cpu']} with {machine['cores']} cores{others}"
 
 
 def _limits(model: Measured) -> Iterator[str]:
@@ -421,8 +434,11 @@ def _reproduce(model: Measured) -> Iterator[str]:
         f"{record['versions'].get('torch', 'unknown')}; data set {record['inputs']['dataset'][:16]} (SHA-256, the "
         "beginning). With the configuration of the study in the place of YOURS.yaml, this makes it again:"
     )
-    names = f"study={run['study']} datasets='[{run['dataset']}]' architectures='[{run['architecture']}]'"
-    yield f"```\nsnakemake export --cores all --configfile YOURS.yaml --config {names} seeds='[{run['seed']}]'\n```"
+    # of the grids of the study, which stay as they are, this model alone
+    keys = {"datasets": "dataset", "architectures": "architecture", "methods": "method", "seeds": "seed"}
+    chosen = ", ".join(f"{key}: [{run[column]}]" for key, column in keys.items())
+    options = f"study={run['study']} export='{{{chosen}}}'"
+    yield f"```\nsnakemake export --cores all --configfile YOURS.yaml --config {options}\n```"
     yield "The settings, as JSON:"
     parameters = {**record["parameters"], "data": record["data"]["settings"]}
     lines = [f"{part}: {json.dumps(of, sort_keys=True, ensure_ascii=False)}" for part, of in parameters.items()]

@@ -10,6 +10,7 @@ import pickle
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from fairdistill.networks.checkpoints import METHOD
 from fairdistill.networks.classifier import Classifier
 from fairdistill.runtime.errors import UserError, printable
 from fairdistill.runtime.files import parse_json
+from fairdistill.settings.checkpoints import ModelFacts
 from fairdistill.settings.networks import Network
+from fairdistill.settings.reading import read_settings
 
 # what programs put before the names of a network's weights: DataParallel, torch.compile, Lightning and wrappers
 PREFIXES = ("module.", "model.", "backbone.", "net.", "network.", "encoder.", "_orig_mod.")
@@ -67,6 +70,23 @@ def read_weights(path: Path | str) -> tuple[dict[str, Tensor], list[str]]:
     if start[:1] not in (PICKLE, ZIP):
         raise UserError(f"{path}: is no checkpoint that torch can read{KINDS}")
     return _find_weights(path, _read_torch(path))
+
+
+def read_facts(path: Path | str) -> ModelFacts | None:
+    """Return what a checkpoint of this project says of its images and outputs; None where the file says nothing.
+
+    Raises
+    ------
+    UserError
+        It says what this version does not understand.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            stated = _description(file.metadata()).get("model")
+    except SafetensorError:
+        # of torch.save
+        return None
+    return None if stated is None else read_settings(ModelFacts, stated, where=f"{path}: its model")
 
 
 def load_weights(path: Path | str, network: Classifier, settings: Network, *, new_head: bool) -> list[str]:
@@ -140,7 +160,10 @@ def order_outputs(network: Classifier, outputs: Sequence[str], classes: Sequence
     if unknown or missing:
         parts = [f"{_listed(unknown)}, which the data set lacks"] * bool(unknown)
         parts += [f"not {_listed(missing)}, which the data set has"] * bool(missing)
-        raise UserError(f"{where} names {' and '.join(parts)}; the classes of the data set are {', '.join(classes)}")
+        raise UserError(
+            f"{where} names {' and '.join(parts)}; the classes of the data set are {', '.join(classes)}; name them as "
+            "`classes`, in the order of the model's outputs"
+        )
     rows = torch.tensor([list(outputs).index(name) for name in classes])
     with torch.no_grad():
         for values in network.head.parameters():
@@ -150,9 +173,8 @@ def order_outputs(network: Classifier, outputs: Sequence[str], classes: Sequence
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, "pt") as file:
-            names, metadata = file.keys(), file.metadata() or {}
-            if "network" in metadata:
-                _require_plain(path, names, metadata["network"])
+            names = file.keys()
+            _require_plain(path, names, _description(file.metadata()))
             return {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise UserError(
@@ -161,18 +183,23 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _require_plain(path: Path, names: Collection[str], description: str) -> None:
+def _description(metadata: Mapping[str, str] | None) -> Mapping[str, Any]:
+    """What a checkpoint of this project says of itself; nothing of any other."""
+    try:
+        stored = parse_json((metadata or {})["network"])
+    except (ValueError, LookupError):
+        return {}
+    return stored if isinstance(stored, Mapping) else {}
+
+
+def _require_plain(path: Path, names: Collection[str], description: Mapping[str, Any]) -> None:
     """A model of this project is its network alone."""
-    if own := [name for name in names if name.startswith(METHOD)]:
+    if description and (own := [name for name in names if name.startswith(METHOD)]):
         raise UserError(
             f"{path}: is a model of this project whose method predicts with more than the network ({_listed(own)}); "
             "give one of a method that predicts by the network alone"
         )
-    try:
-        preprocess = parse_json(description).get("preprocess")
-    except (ValueError, AttributeError):
-        preprocess = None
-    if preprocess is not None:
+    if description.get("preprocess") is not None:
         raise UserError(f"{path}: was imported itself; give the file that it was imported from, with its preprocess")
 
 
@@ -189,7 +216,10 @@ def _read_torch(path: Path) -> object:
             f"{path}: holds more than weights, or was not written by torch.save, and reading it could run code, which "
             f"this project does not do; {ADVICE}"
         ) from error
-    except (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError) as error:
+    except (
+        *(RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
         # torch says of a file of any other kind whatever its first bytes lead to
         reason = (
             f" ({_line(error)}); if torch.save wrote it, it is incomplete" if isinstance(error, RuntimeError) else ""
@@ -200,15 +230,22 @@ def _read_torch(path: Path) -> object:
 def _require_weights_only(path: Path) -> None:
     """What a zip file holds is weights, and no program."""
     with zipfile.ZipFile(path) as archive:
-        members, changed = archive.namelist(), archive.testzip()
-    if changed:
-        raise UserError(
-            f"{path}: {changed} in it is not as it was written, by its checksum; compare the file with its source"
-        )
-    if any(name.endswith("/constants.pkl") for name in members):
-        raise UserError(f"{path}: is a TorchScript archive, which is a program and not weights; {ADVICE}")
-    if not any(name.endswith("/data.pkl") for name in members):
-        raise UserError(f"{path}: is a zip file, but not one that torch.save wrote{KINDS}")
+        names = archive.namelist()
+        if any(name.endswith("/constants.pkl") for name in names):
+            raise UserError(f"{path}: is a TorchScript archive, which is a program and not weights; {ADVICE}")
+        if not any(name.endswith("/data.pkl") for name in names):
+            raise UserError(f"{path}: is a zip file, but not one that torch.save wrote{KINDS}")
+        # packed, a small file fills the memory
+        held, unpacked = path.stat().st_size, sum(member.file_size for member in archive.infolist())
+        if unpacked > held:
+            raise UserError(
+                f"{path}: is a zip file that unpacks to {unpacked / 1e6:.1f} MB and has {held / 1e6:.1f}, as "
+                f"torch.save writes none{KINDS}"
+            )
+        if changed := archive.testzip():
+            raise UserError(
+                f"{path}: {changed} in it is not as it was written, by its checksum; compare the file with its source"
+            )
     if unsafe := get_unsafe_globals_in_checkpoint(path):
         raise UserError(
             f"{path}: holds objects of {_listed(unsafe)}, and to read them would run code, which this project does not "
@@ -221,14 +258,26 @@ def _find_weights(path: Path, content: object) -> tuple[dict[str, Tensor], list[
     where = content
     notes: list[str] = []
     within: list[str] = []
+    passed: set[int] = set()
     while isinstance(where, Mapping):
-        inside = {name: value for name, value in where.items() if isinstance(value, Mapping) and _has_weights(value)}
+        # a dictionary may hold itself
+        passed.add(id(where))
+        inside = {
+            name: value
+            for name, value in where.items()
+            if isinstance(value, Mapping) and id(value) not in passed and _has_weights(value)
+        }
         named = next((name for name in PLACES if name in inside), None)
         tensors = {str(name): value for name, value in where.items() if isinstance(value, Tensor)}
         if named is None and tensors:
             read = [f"its weights were read from {printable(' > '.join(within))}"] * bool(within)
             return tensors, read + notes
-        if named is None and len(inside) != 1:
+        if named is None and len(inside) > 1:
+            places = " and ".join(map(str, list(inside)[:SHOWN]))
+            raise UserError(
+                f"{path}: holds weights in {printable(places)}, and which of them are meant is not to be told; {ADVICE}"
+            )
+        if named is None and not inside:
             break
         key = named if named is not None else next(iter(inside))
         within.append(str(key))
@@ -239,14 +288,17 @@ def _find_weights(path: Path, content: object) -> tuple[dict[str, Tensor], list[
     raise UserError(f"{path}: holds {shown}, and no weights among it that are to be found; {ADVICE}")
 
 
-def _has_weights(values: Mapping, within: tuple[int, ...] = ()) -> bool:
-    # a dictionary may hold itself
-    within = (*within, id(values))
-    return any(
-        isinstance(value, Tensor)
-        or (isinstance(value, Mapping) and id(value) not in within and _has_weights(value, within))
-        for value in values.values()
-    )
+def _has_weights(values: Mapping) -> bool:
+    # each once: they may hold each other, in any depth
+    known, waiting = {id(values)}, [values]
+    while waiting:
+        for value in waiting.pop().values():
+            if isinstance(value, Tensor):
+                return True
+            if isinstance(value, Mapping) and id(value) not in known:
+                known.add(id(value))
+                waiting.append(value)
+    return False
 
 
 def _named_as(

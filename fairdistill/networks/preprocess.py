@@ -16,8 +16,10 @@ class Preprocess(nn.Module):
     """Takes images as the pipeline normalises them, and returns them as the network behind it expects them.
 
     The data set's normalisation is undone, the image resized and cropped at its centre, and the network's normalisation
-    applied. Resizing is that of torchvision on tensors, with antialiasing; pillow rounds and clips brightnesses, and
-    differs by one of 255 or so.
+    applied. Resizing is that of Pillow, as torchvision's transforms resize pictures, without its rounding to whole
+    brightnesses; of bicubic it clips those beyond the scale once, and Pillow after each of its two passes, which differ
+    at hard edges. On tensors of floats torchvision's own is the same with bilinear alone: its bicubic leaves the scale,
+    and its nearest takes other pixels.
 
     Parameters
     ----------

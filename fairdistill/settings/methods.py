@@ -613,13 +613,14 @@ class Imported(Method):
     )
     preprocess: Annotated[Preprocess | None, OrNull] = Field(
         None,
-        description="How the model expects its images (see below); `null` gives it the images as the data set "
-        "normalises them.",
+        description="How the model expects its images (see below); `null` takes what a checkpoint of this project "
+        "says, and gives any other the images as the data set normalises them.",
     )
     classes: Annotated[AtLeastOne[Label] | None, OrNull] = Field(
         None,
         description="The names of the model's outputs, in their order, which are the classes of the data set in any "
-        "order; `null` takes them for the classes in the data set's order.",
+        "order; `null` takes the names in a checkpoint of this project, and otherwise the classes in the data set's "
+        "order.",
     )
 
     def network_gets(self, image_size: int) -> int:

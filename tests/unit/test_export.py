@@ -12,6 +12,9 @@ from conftest import write_tiny
 from exported_models import export
 from method_trainings import fit, method_settings, network_settings
 from small_network import Small
+from torchvision import models
+from torchvision.models.convnext import CNBlockConfig
+from torchvision.models.efficientnet import MBConvConfig
 
 from fairdistill.data import load_dataset
 from fairdistill.data.facts import facts_of
@@ -21,18 +24,21 @@ from fairdistill.export import speed
 from fairdistill.export.exporting import compare, network_sees, what_int8_changes
 from fairdistill.export.files import INT8, MODEL, RECORD, WEIGHTS
 from fairdistill.export.int8 import choose_calibration
-from fairdistill.export.onnx_model import OPSET, restore_method
-from fairdistill.export.preprocessor import KEY
+from fairdistill.export.onnx_model import OPSET, Predictor, restore_method, write_onnx
+from fairdistill.export.preprocessor import KEY, describe
 from fairdistill.export.sessions import ExportedModel
 from fairdistill.methods.base import method_class
 from fairdistill.networks import Output, build_network, freeze, load_facts, load_network, save_network
+from fairdistill.networks.preprocess import Preprocess
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json, sha256
 from fairdistill.settings.base import kinds
 from fairdistill.settings.checkpoints import ModelFacts
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import AnyMethod
-from fairdistill.settings.reading import complete
+from fairdistill.settings.networks import AnyNetwork
+from fairdistill.settings.preprocess import Preprocess as Expected
+from fairdistill.settings.reading import complete, read_settings
 from fairdistill.training.engines import fast
 
 # what is in the files
@@ -119,6 +125,55 @@ def test_images_are_cropped_as_in_training(tiny, crop, crop_test):
     found = network_sees(dataset, tiny.split("test")[0], facts_of(dataset, method_settings(kind="erm")))
     pixels = torch.from_numpy((found / 255 - tiny.mean) / tiny.std).float().permute(0, 3, 1, 2)
     torch.testing.assert_close(pixels, expected, check_stride=False, atol=1e-5, rtol=0)
+
+
+# small ones of the families that are made in another way, each behind what an imported model may have
+OTHERS = {
+    "vit_b_16": (
+        lambda: models.VisionTransformer(32, 16, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=16, num_classes=3),
+        {"size": 36, "crop": 32, "interpolation": "bicubic"},
+    ),
+    "convnext_tiny": (
+        lambda: models.ConvNeXt([CNBlockConfig(8, 16, 1), CNBlockConfig(16, None, 1)], num_classes=3),
+        {"size": 29, "interpolation": "nearest"},
+    ),
+    "efficientnet_b0": (
+        lambda: models.EfficientNet([MBConvConfig(4, 3, 2, 8, 16, 1)], dropout=0.1, num_classes=3),
+        {"size": 20, "crop": 16, "interpolation": "bilinear"},
+    ),
+}
+
+
+class Mean(torch.nn.Module):
+    """What several predict, as one: an export takes seconds, of whatever size."""
+
+    def __init__(self, predictors):
+        super().__init__()
+        self.predictors = torch.nn.ModuleList(predictors)
+
+    def forward(self, images):
+        return torch.stack([predictor(images) for predictor in self.predictors]).mean(0)
+
+
+def test_networks_of_other_families_with_all_ways_to_resize_predict_as_here(tiny, tmp_path, monkeypatch):
+    torch.manual_seed(4)
+    facts = facts_of(tiny, method_settings(kind="imported"))
+    predictors = []
+    for kind, (small, expected) in OTHERS.items():
+        monkeypatch.setattr(models, "get_model", lambda *_, small=small, **__: small())
+        network = build_network(read_settings(AnyNetwork, {"kind": kind}, where="network"), 3)
+        # as large as those of a trained one, so that answers differ from image to image
+        network.head.weight.data.normal_()
+        values = read_settings(Expected, expected, where="preprocess")
+        network.preprocess = Preprocess(values, data_mean=facts.mean, data_std=facts.std)
+        predictors.append(Predictor(network, restore_method(facts, network, {}), facts))
+    write_onnx(tmp_path / MODEL, Mean(predictors), describe(facts, name="three", needs_group=False))
+    images = tiny.images[:7]
+    with torch.no_grad():
+        each = [predictor(torch.from_numpy(images)) for predictor in predictors]
+    assert all(here.std(0).min() > 1e-3 for here in each)
+    found = ExportedModel(tmp_path / MODEL, threads=1).predict(images)
+    np.testing.assert_allclose(found, sum(each) / len(each), atol=1e-5)
 
 
 # methods

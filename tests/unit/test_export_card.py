@@ -3,13 +3,19 @@
 import copy
 import json
 import re
+import shlex
 import shutil
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import mlcroissant
 import pytest
+import yaml
 from huggingface_hub import ModelCard
+from snakemake.cli import parse_config
+from snakemake.utils import update_config
 
 from fairdistill.evaluation.metrics import evaluate_file
 from fairdistill.export.card import Measured, escape, html_page, model_card
@@ -19,6 +25,7 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json
 from fairdistill.settings.data import Celeba, DigitsS, Folder
 from fairdistill.settings.export import Export
+from fairdistill.settings.reading import complete
 from scripts import make_model_card
 
 DATA = DigitsS(kind="digits_s")
@@ -100,6 +107,40 @@ def test_the_card_has_what_a_reader_asks_for(model):
         assert re.search(rf"^\| {group} \| 0\.\d+ \(0\.\d+ to [01]\.\d+\) \|", text, flags=re.MULTILINE)
 
 
+def rows_of_speed(text):
+    """The cells of the rows of latencies, by what is measured."""
+    found = re.findall(r"^\| ms for a batch of (\d+, \d+ threads?) \| (.*) \|$", text, flags=re.MULTILINE)
+    return {case: cells.split(" | ") for case, cells in found}
+
+
+def timed(threads, ms):
+    return [{"batch": batch, "threads": number, "ms": ms} for number in threads for batch in (1, 64)]
+
+
+def test_latencies_of_the_same_batch_and_threads_stand_beside_each_other(model):
+    """The teacher was measured on another machine."""
+    base = as_teacher(model)
+    base.speed["latency"][MODEL] = timed((1, 4), 7.25)
+    rows = rows_of_speed(model_card(model, base, DATA, Export()))
+    assert rows["1, 1 thread"] == rows["64, 1 thread"] == ["1.50", "1.50", "7.25"]
+    assert rows["64, 2 threads"] == ["1.50", "1.50", ""]
+    assert rows["64, 4 threads"] == ["", "", "7.25"]
+    assert len(rows) == 6
+    base.speed["latency"][MODEL] = timed((1,), 7.25)
+    assert len(rows_of_speed(model_card(model, base, DATA, Export()))) == 4
+
+
+def test_the_machines_that_latencies_were_measured_on_are_all_named(model):
+    base = as_teacher(model)
+    assert "that of onnxruntime 1 on a processor with 2 cores.\n" in model_card(model, base, DATA, Export())
+    # rule measure_model has no more than eight cores, whatever the machine has
+    speed = {**base.speed, "hardware": {"cpu": "another", "cores": 16}, "onnxruntime": "2"}
+    assert (
+        "that of onnxruntime 1 on a processor with 2 cores, and of resnet teacher that of onnxruntime 2 on another "
+        "with 16 cores, of which other jobs may have used those beyond 2.\n"
+    ) in model_card(model, replace(base, speed=speed), DATA, Export())
+
+
 def test_models_at_chance_are_named_at_the_top_as_their_deo_would_look_fair(model):
     """The model of the tests is at chance."""
     base = as_teacher(model)
@@ -166,6 +207,32 @@ def test_what_is_not_known_of_a_model_from_elsewhere_is_not_stated(model):
     assert "which images it has seen, and what they may be used for, is not known here" in text
     for unknown in ("Training images", "that it was trained on", " by the clock", "seed 0)"):
         assert unknown not in text, unknown
+
+
+# of a grid, of a further one, and of another network than the grid's; with and without an `export` of its own
+OF_THE_DEMO = [
+    ("resnet", "mfd", 1, {"seeds": [0, 1]}),
+    ("small", "from_resnet", 0, {"architectures": ["small", "resnet"], "intended_use": "To sort digits."}),
+    ("resnet", "teacher", 0, {"datasets": ["digits_s"]}),
+]
+
+
+@pytest.mark.parametrize(("architecture", "method", "seed", "told"), OF_THE_DEMO)
+def test_the_command_to_reproduce_makes_this_model_of_the_study_and_no_other(model, architecture, method, seed, told):
+    run = {"study": "demo", "dataset": "digits_s", "architecture": architecture, "method": method, "seed": seed}
+    model.training["run"] |= run
+    (line,) = re.findall("^snakemake .*$", model_card(model, None, DATA, Export()), flags=re.MULTILINE)
+    command, given = shlex.split(line), yaml.safe_load(Path("config/demo.yaml").read_text(encoding="utf-8"))
+    update_config(given, {"export": told})
+    whole = complete(given)
+    update_config(given, parse_config(command[command.index("--config") + 1 :]))
+    study = complete(given)
+    assert study.grids == whole.grids
+    assert study.study == "demo"
+    assert study.export.intended_use == told.get("intended_use")
+    names = {"dataset": ["digits_s"], "architecture": [architecture], "method": [method], "seed": [seed], "fold": [0]}
+    # several grids may have it
+    assert all(grid == names for grid in study.exported)
 
 
 class Page(HTMLParser):

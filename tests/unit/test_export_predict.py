@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from fairdistill.data import load_dataset
+from fairdistill.export import prediction_table
 from fairdistill.export.files import INT8, MODEL
 from fairdistill.export.onnx_model import write_model
 from fairdistill.export.pictures import read_picture
@@ -328,7 +329,7 @@ def test_an_output_that_cannot_be_is_said_before_anything_is_predicted(exported,
     def nothing(*_, **__):
         raise AssertionError("predicts")
 
-    monkeypatch.setattr(predict, "predict_images", nothing)
+    monkeypatch.setattr(prediction_table, "predict_images", nothing)
     (tmp_path / "file").write_text("earlier")
     *_, error = run(monkeypatch, capfd, exported, "a.png", "--output", tmp_path)
     assert error == f"{tmp_path}: is a folder; name a file"

@@ -12,7 +12,7 @@ from torch import nn
 from torchvision import models
 
 from fairdistill.networks import build_network, load_network, save_network
-from fairdistill.networks.foreign import load_weights, order_outputs, read_weights
+from fairdistill.networks.foreign import _find_weights, load_weights, order_outputs, read_weights
 from fairdistill.networks.preprocess import Preprocess
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.networks import ResNet18, ShuffleNetV2
@@ -417,8 +417,68 @@ def test_a_prefix_of_any_name_before_all_weights_is_taken_off(state, theirs, tmp
     assert torch.equal(network(IMAGES).logits, theirs(IMAGES))
 
 
-def test_a_dictionary_that_holds_itself_is_no_loop(tmp_path):
+# each would be searched without an end, or for longer than anybody waits
+def beside_itself(state):
+    content = {**state}
+    content["model"] = content
+    return content
+
+
+def in_a_ring(state):
+    content = {"model": {"net": {"epoch": 1, **state}}}
+    content["model"]["net"]["model"] = content["model"]
+    return content
+
+
+def the_same_twice(state):
+    content = {"epoch": 1}
+    for _ in range(40):
+        content = {"before": content, "after": content}
+    return {"history": content, **state}
+
+
+def deep(state):
+    content = {"epoch": 1}
+    for _ in range(2000):
+        content = {"before": content}
+    return {"history": content, **state}
+
+
+@pytest.mark.parametrize("form", [beside_itself, in_a_ring, the_same_twice, deep])
+def test_weights_are_found_in_dictionaries_of_any_form(form, state):
+    found, _ = _find_weights("model.pth", form(state))
+    assert all(torch.equal(found[name], value) for name, value in state.items())
+
+
+def test_a_dictionary_that_holds_itself_and_no_weights_is_no_loop(tmp_path):
     content = {"epoch": 1}
     content["itself"] = content
     torch.save(content, tmp_path / "model.pth")
     assert "and no weights among it that are to be found" in refused(tmp_path / "model.pth")
+
+
+def test_of_two_sets_of_weights_under_names_of_their_own_neither_is_taken(state, tmp_path):
+    torch.save({"epoch": 1, "model_ema": state, "ema": state}, tmp_path / "model.pth")
+    assert refused(tmp_path / "model.pth").startswith(
+        "holds weights in model_ema and ema, and which of them are meant is not to be told; in the program that wrote"
+    )
+
+
+def test_a_file_that_unpacks_to_more_than_it_holds_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    """Packed, zeros take a thousandth of their space."""
+    torch.save({"a": torch.zeros(1_000_000)}, tmp_path / "plain.pth")
+    with zipfile.ZipFile(tmp_path / "plain.pth") as plain, zipfile.ZipFile(tmp_path / "model.pth", "w") as packed:
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name), zipfile.ZIP_DEFLATED)
+    monkeypatch.delattr(zipfile.ZipFile, "testzip")
+    assert refused(tmp_path / "model.pth").startswith(
+        "is a zip file that unpacks to 4.0 MB and has 0.0, as torch.save writes none; give a safetensors file, or"
+    )
+
+
+def test_an_archive_whose_list_of_contents_is_not_whole_is_one_line(state, tmp_path):
+    path = tmp_path / "model.pth"
+    torch.save(state, path)
+    # the first entry of the list
+    path.write_bytes(path.read_bytes().replace(b"PK\x01\x02", b"PK\x09\x09", 1))
+    assert refused(path).startswith("is no checkpoint that torch can read")

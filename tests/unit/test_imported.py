@@ -1,19 +1,23 @@
 """A model that was trained elsewhere as a teacher: what is published of it, and students that stand on it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from exported_models import export
+from method_trainings import method_settings
+from small_network import Small
 from torchvision import models
 from torchvision.transforms import v2
 
-from fairdistill.networks import load_network
+from fairdistill.data.facts import facts_of
+from fairdistill.methods.imported import Imported
+from fairdistill.networks import build_network, load_network, save_network
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import read_json, sha256
+from fairdistill.runtime.files import sha256
 from fairdistill.training.job import run_training
 from scripts import train_model
 
@@ -191,8 +195,128 @@ def test_what_cannot_be_imported_is_one_line_and_leaves_nothing(options, message
     assert not (tmp_path / "out").exists()
 
 
-def test_its_file_to_take_away_prepares_images_as_it_does(teacher, tiny_folder, tmp_path):
-    """The export compares what onnxruntime predicts with the predictions of the import, which resized the images."""
-    record = read_json(export(tiny_folder, teacher, tmp_path / "exported") / "export.json")
-    assert record["image_size"] not in (PREPROCESS["size"], PREPROCESS["crop"])
-    assert record["agreement"]["largest_difference"] < 1e-4
+# models of this project, whose files say what they expect
+
+
+@pytest.fixture
+def ours(tiny, tmp_path):
+    """Writes a model of this project that was trained on a data set like `tiny`, but for some facts; returns both."""
+    torch.manual_seed(6)
+    network = build_network(Small(), 3).eval()
+
+    def write(**facts):
+        method = method_settings(**facts.pop("method", {"kind": "erm"}))
+        stated = facts_of(tiny, method).model_copy(update=facts)
+        save_network(tmp_path / "ours.safetensors", network, Small(), facts=stated)
+        return tmp_path / "ours.safetensors", network
+
+    return write
+
+
+def imported(path, dataset, **settings):
+    network = build_network(Small(), 3).eval()
+    method = method_settings(kind="imported", **settings)
+    Imported.start_from(method, path, network, network_settings=Small(), dataset=dataset)
+    return network
+
+
+def test_a_model_of_this_project_for_such_a_data_set_is_taken_as_it_is(ours, tiny):
+    path, network = ours()
+    again = imported(path, tiny)
+    assert again.preprocess is None
+    assert torch.equal(again.head.weight, network.head.weight)
+
+
+def test_outputs_are_those_that_the_file_names(ours, tiny, capsys):
+    path, network = ours(classes=CLASSES)
+    assert torch.equal(imported(path, tiny).head.weight, network.head.weight[[1, 2, 0]])
+    assert f"{path}: its outputs, which are c, a, b, were put in the order of the data set" in capsys.readouterr().err
+    # they may have other names in the data set
+    path, network = ours(classes=["drei", "eins", "zwei"])
+    assert torch.equal(imported(path, tiny, classes=CLASSES).head.weight, network.head.weight[[1, 2, 0]])
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"mean": [0.25, 0.5, 0.75], "std": [0.125, 0.25, 0.5]}, (None, None)),
+        ({"image_size": 12}, (12, None)),
+        ({"image_size": 12, "crop": 10}, (12, 10)),
+        ({"image_size": 12, "crop": 10, "crop_test": "whole"}, (10, None)),
+    ],
+)
+def test_images_are_prepared_as_the_file_says(ours, tiny, facts, expected):
+    path, network = ours(**facts)
+    preprocess = imported(path, tiny).preprocess.settings
+    assert (preprocess.size, preprocess.crop) == expected
+    mean, std = (facts.get(name, getattr(tiny, name).tolist()) for name in ("mean", "std"))
+    assert (preprocess.mean, preprocess.std) == (mean, std)
+    # of the same pixels the network says the same
+    pixels = torch.from_numpy(tiny.images[:4]).permute(0, 3, 1, 2) / 255
+    here, there = (
+        v2.functional.normalize(pixels, list(one), list(other)) for one, other in ((tiny.mean, tiny.std), (mean, std))
+    )
+    if expected == (None, None):
+        torch.testing.assert_close(imported(path, tiny)(here).logits, network(there).logits, check_stride=False)
+
+
+def test_what_a_crop_of_the_data_set_leaves_becomes_what_the_network_sees(ours, tiny):
+    path, _ = ours(image_size=12, crop=10)
+    for own, expected in (({"image_size": 12, "crop": 10}, None), ({"crop": 6}, 10)):
+        found = imported(path, replace(tiny, info=tiny.info | own)).preprocess
+        assert (found and (found.settings.size, found.settings.crop)) == (expected and (expected, None))
+
+
+def test_squares_that_are_made_in_another_way_are_said(ours, tiny, capsys):
+    path, _ = ours(framing="centre")
+    imported(path, tiny)
+    assert f"{path}: its pictures became squares by cutting at the centre, and the data set's by stret" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("facts", "settings", "message"),
+    [
+        (
+            {"classes": ["a", "b", "d"]},
+            {},
+            "its metadata names d, which the data set lacks and not c, which the data set has; the classes of the data "
+            "set are a, b, c; name them as `classes`, in the order of the model's outputs",
+        ),
+        (
+            {},
+            {"classes": ["a", "c", "b"]},
+            "its outputs are a, b, c, as its metadata says, and `classes` names a, c, b; leave `classes` out",
+        ),
+        (
+            {"mean": [0.25, 0.5, 0.75]},
+            {"preprocess": {"size": 8}},
+            "its metadata says that it expects mean [0.25, 0.5, 0.75], and `preprocess` has [0.485, 0.456, 0.406]; "
+            "leave `preprocess` out, or give this",
+        ),
+        (
+            {"image_size": 12},
+            {"preprocess": {"size": 16}},
+            "its metadata says that it expects size 12, and `preprocess` has 16; leave `preprocess` out, or give this",
+        ),
+        (
+            {"method": {"kind": "domain_independent"}},
+            {},
+            "is a model of kind domain_independent, which has outputs for each group in place of one for each class; "
+            "give one of a method that predicts by the network alone",
+        ),
+        ({"mean": [2.0, 0.5, 0.5]}, {}, "its metadata has a mean or standard deviation beyond the scale 0 to 1;"),
+    ],
+)
+def test_what_contradicts_the_file_is_one_line(ours, tiny, facts, settings, message):
+    path, _ = ours(**facts)
+    with pytest.raises(UserError) as error:
+        imported(path, tiny, **settings)
+    assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_a_preprocess_that_says_what_the_file_says_is_taken(ours, tiny):
+    path, _ = ours(image_size=12)
+    same = {"size": 12, **{name: getattr(tiny, name).round(4).tolist() for name in ("mean", "std")}}
+    assert imported(path, tiny, preprocess={**same, "interpolation": "bicubic"}).preprocess.settings.size == 12

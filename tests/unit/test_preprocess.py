@@ -7,7 +7,7 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
 from fairdistill.networks import build_network, load_network, save_network
-from fairdistill.networks.preprocess import Preprocess
+from fairdistill.networks.preprocess import Preprocess, _resized
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.networks import ShuffleNetV2
 from fairdistill.settings.preprocess import Preprocess as Settings
@@ -42,6 +42,17 @@ def test_resizing_is_pillow_s_up_to_rounding(interpolation):
         [v2.functional.pil_to_tensor(resize(Image.fromarray(image.permute(1, 2, 0).numpy()))) for image in PIXELS]
     )
     assert (found * 255 - wanted).abs().max() < 1.5
+
+
+@pytest.mark.parametrize(("interpolation", "same"), [("bilinear", True), ("bicubic", False), ("nearest", False)])
+def test_on_tensors_torchvision_s_own_is_the_same_with_bilinear_alone(interpolation, same):
+    """As the docstring says, which is where people compare."""
+    pixels = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (2, 3, 20, 20), dtype=np.uint8)) / 255
+    found = _resized(pixels, 45, interpolation)
+    theirs = v2.functional.resize(pixels, [45, 45], interpolation=InterpolationMode(interpolation), antialias=True)
+    assert torch.allclose(found, theirs, atol=1e-5) == same
+    assert found.min() >= 0
+    assert found.max() <= 1
 
 
 def test_a_checkpoint_keeps_it(tmp_path):

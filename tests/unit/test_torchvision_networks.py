@@ -1,5 +1,6 @@
 """Any classifier of torchvision by its name: what is written down of it, and that it is the same network."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -8,14 +9,16 @@ from torch import nn
 from torchvision import models
 
 from fairdistill.networks import build_network
+from fairdistill.networks.describing import OWN, content, kinds, measure, without_memory
 from fairdistill.networks.torchvision_models import build
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings import torchvision_networks
 from fairdistill.settings.networks import AnyNetwork, TorchVision
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.torchvision_networks import LAYOUTS, TorchVisionKind
 from fairdistill.training.computing import choose_precision
 from fairdistill.training.engines import fast
-from scripts.describe_networks import OWN, TARGET, content, kinds, measure, without_memory
+from scripts import describe_networks
 
 # one of each family that is made in another way, the quickest to make
 FAMILIES = [
@@ -49,8 +52,10 @@ def test_every_classifier_of_torchvision_has_an_entry_or_a_reason():
     assert everything == {*LAYOUTS, *OWN, "squeezenet1_0", "squeezenet1_1"}
 
 
-def test_the_file_of_entries_is_as_the_script_writes_it():
-    assert TARGET.read_text(encoding="utf-8") == content(LAYOUTS)
+def test_the_file_of_entries_is_as_the_script_writes_it_from_wherever_it_runs():
+    target = describe_networks.TARGET
+    assert target.read_text(encoding="utf-8") == content(LAYOUTS)
+    assert target == Path(torchvision_networks.__file__)
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
