@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from fairdistill.runtime import pictures
-from fairdistill.runtime.pictures import TURNED, UndecodableError, decode
+from fairdistill.runtime.pictures import FORMATS, TURNED, UndecodableError, decode
 
 
 def gradient(width=60, height=40):
@@ -177,17 +177,18 @@ def test_pillows_own_words_on_pictures_of_too_many_pixels_reach_nobody(monkeypat
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_bytes_at_random_places_of_a_file_never_raise_another_error():
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_bytes_at_random_places_of_a_file_never_raise_another_error(file_format):
+    """Pillow's decoders have errors of many classes for damaged files."""
     rng = np.random.default_rng(0)
+    content = saved(gradient(), file_format)
     refused = 0
-    for file_format in ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "JPEG2000"):
-        content = saved(gradient(), file_format)
-        for _ in range(40):
-            damaged = bytearray(content)
-            for place in rng.integers(0, min(len(content), 200), 4):
-                damaged[place] = rng.integers(256)
-            try:
-                assert decode(bytes(damaged), 8).shape == (8, 8, 3)
-            except UndecodableError:
-                refused += 1
-    assert refused > 50
+    for _ in range(40):
+        damaged = bytearray(content)
+        for place in rng.integers(0, min(len(content), 400), 4):
+            damaged[place] = rng.integers(256)
+        try:
+            assert decode(bytes(damaged), 8).shape == (8, 8, 3)
+        except UndecodableError:
+            refused += 1
+    assert refused
