@@ -1,6 +1,8 @@
 """Pictures of all sorts become square RGB images, and what is none is refused."""
 
 import io
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -174,6 +176,29 @@ def test_pillows_own_words_on_pictures_of_too_many_pixels_reach_nobody(monkeypat
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(UndecodableError, match=r"^more than 89 million pixels; make it smaller$"):
         decode(PNG, 16)
+
+
+def test_pictures_in_memory_at_once_have_no_more_pixels_together_than_one_may_have(monkeypatch):
+    at_once, most = [], []
+
+    def square(image, *_):
+        at_once.append(image.width * image.height)
+        most.append(sum(at_once))
+        time.sleep(0.005)
+        at_once.pop()
+        raise OSError
+
+    def refused(content):
+        with pytest.raises(UndecodableError):
+            decode(content, 16)
+
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 5000)
+    monkeypatch.setattr(pictures, "_square", square)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(refused, [PNG] * 8))
+    # two of 60 x 40; what could not be decoded is in the way of no other
+    assert max(most) == 4800
+    refused(saved(gradient(100, 50)))
 
 
 @pytest.mark.filterwarnings("ignore")
