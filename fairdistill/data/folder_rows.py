@@ -3,7 +3,9 @@
 import itertools
 import posixpath
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -97,8 +99,10 @@ def read_rows(
         refuse("splits other than train, validation and test", rows["split"].isna(), values[settings.split])
     rows, values = rows[~wrong], values[~wrong]
     for column in {settings.label, *settings.group} - settings.bins.keys():
-        alike = sorted(_alike(values[column].unique()))
-        problems.of_data_set(f"values of {column} that only differ in how they are written", alike, "write them alike")
+        _refuse_alike(values[column], "write them alike", problems)
+    if settings.subject is not None:
+        remedy = "write them alike where they are one person, and give one of them another name where they are two"
+        _refuse_alike(values[settings.subject], remedy, problems)
     label, classes = _coded(values, [settings.label], settings)
     group, groups = _coded(values, settings.group, settings)
     repeated = sorted({name for name in groups if groups.count(name) > 1})
@@ -106,19 +110,26 @@ def read_rows(
     return rows.assign(label=label, group=group), classes, groups
 
 
-def _alike(names: Iterable[str]) -> Iterator[str]:
-    """Describe each name that is another one's but for case, characters that are not seen, or the form of a number."""
-    seen: dict[str | float, str] = {}
-    for name in names:
-        visible = "".join(one for one in name if unicodedata.category(one) not in ("Cf", "Cc"))
-        try:
-            # float takes 1_0 for 10
-            key: str | float = float(visible if "_" not in visible else "")
-        except ValueError:
-            key = unicodedata.normalize("NFKC", " ".join(visible.split())).casefold()
-        if key in seen:
-            yield f"{seen[key]!a} and {name!a}"
-        seen.setdefault(key, name)
+def _refuse_alike(values: pd.Series, remedy: str, problems: Problems) -> None:
+    """Report each value that is another one's but for case, characters that are not seen, or the form of a number."""
+    first: dict[str | Decimal, str] = {}
+    alike = [
+        f"{known!a} and {value!a}"
+        for value in values.unique()
+        if (known := first.setdefault(_form(value), value)) != value
+    ]
+    problems.of_data_set(f"values of {values.name} that only differ in how they are written", sorted(alike), remedy)
+
+
+def _form(value: str) -> str | Decimal:
+    """What values have in common that only differ in how they are written."""
+    visible = "".join(one for one in value if unicodedata.category(one) not in ("Cf", "Cc"))
+    text = unicodedata.normalize("NFKC", " ".join(visible.split())).casefold()
+    with suppress(InvalidOperation):
+        # Identifiers may have twenty digits, of which a float is not exact. 1_0 and infinity are no numbers here.
+        if "_" not in text and (number := Decimal(text)).is_finite():
+            return number
+    return text
 
 
 def _coded(values: pd.DataFrame, columns: Sequence[str], settings: Folder) -> tuple[NDArray[np.int64], list[str]]:
