@@ -1,19 +1,16 @@
 """The rows of a table of images: their files in the folder, their classes and groups."""
 
 import itertools
-import posixpath
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from fairdistill.data.problems import Problems
-from fairdistill.runtime.folders import PICTURES
 from fairdistill.settings.data import Folder
 
 SPLIT_NAMES = {
@@ -23,44 +20,6 @@ SPLIT_NAMES = {
 }
 # numbers as spreadsheets of many countries write them
 WITH_COMMA = r"[-+]?[\d.]*,\d+"
-
-
-def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
-    """Return what finds the file of a path in the table: its name in `files`, "" if it leads out, None if missing."""
-    known = set(files)
-    # the same letters may be written in several ways in Unicode
-    composed = _once((unicodedata.normalize("NFC", name), name) for name in files)
-    # tables may leave the extension out
-    ending = {name: PurePosixPath(name).suffix for name in composed}
-    stems = _once(
-        (name.removesuffix(ending[name]), path) for name, path in composed.items() if ending[name].lower() in PICTURES
-    )
-    within = images.absolute().as_posix()
-
-    def find(value: str) -> str | None:
-        for path in (value, value.replace("\\", "/")):
-            name = posixpath.normpath(path)
-            if posixpath.isabs(name):
-                name = posixpath.relpath(name, within)
-            if name == ".." or name.startswith("../"):
-                return ""
-            if name in known:
-                return name
-            name = unicodedata.normalize("NFC", name)
-            whole = PurePosixPath(name).suffix.lower() in PICTURES
-            if found := composed.get(name) or (None if whole else stems.get(name)):
-                return found
-        return None
-
-    return find
-
-
-def _once(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
-    """The values by their keys, and None for a key that has several."""
-    found: dict[str, str | None] = {}
-    for key, value in pairs:
-        found[key] = None if key in found else value
-    return found
 
 
 def read_rows(
