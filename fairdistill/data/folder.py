@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairdistill.data.family_splits import draw_tests, draw_validation, join_families
-from fairdistill.data.folder_rows import finder, read_rows
+from fairdistill.data.folder_rows import read_rows
 from fairdistill.data.label_table import read_label_table
 from fairdistill.data.near_copies import Description, describe, families_of
 from fairdistill.data.preparing import Prepared
@@ -31,7 +31,7 @@ from fairdistill.data.reading import SPLITS
 from fairdistill.evaluation.power import ACCURACY, POWER, images_for, smallest_difference
 from fairdistill.runtime.errors import UserError, printable
 from fairdistill.runtime.files import sha256
-from fairdistill.runtime.folders import files_in
+from fairdistill.runtime.folders import files_in, finder
 from fairdistill.runtime.parallel import in_threads
 from fairdistill.runtime.pictures import UndecodableError, decode
 from fairdistill.runtime.progress import Progress, log

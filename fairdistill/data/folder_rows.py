@@ -1,17 +1,16 @@
 """The rows of a table of images: their files in the folder, their classes and groups."""
 
 import itertools
-import posixpath
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from fairdistill.data.problems import Problems
-from fairdistill.runtime.folders import PICTURES
 from fairdistill.settings.data import Folder
 
 SPLIT_NAMES = {
@@ -21,44 +20,6 @@ SPLIT_NAMES = {
 }
 # numbers as spreadsheets of many countries write them
 WITH_COMMA = r"[-+]?[\d.]*,\d+"
-
-
-def finder(images: Path, files: Sequence[str]) -> Callable[[str], str | None]:
-    """Return what finds the file of a path in the table: its name in `files`, "" if it leads out, None if missing."""
-    known = set(files)
-    # the same letters may be written in several ways in Unicode
-    composed = _once((unicodedata.normalize("NFC", name), name) for name in files)
-    # tables may leave the extension out
-    ending = {name: PurePosixPath(name).suffix for name in composed}
-    stems = _once(
-        (name.removesuffix(ending[name]), path) for name, path in composed.items() if ending[name].lower() in PICTURES
-    )
-    within = images.absolute().as_posix()
-
-    def find(value: str) -> str | None:
-        for path in (value, value.replace("\\", "/")):
-            name = posixpath.normpath(path)
-            if posixpath.isabs(name):
-                name = posixpath.relpath(name, within)
-            if name == ".." or name.startswith("../"):
-                return ""
-            if name in known:
-                return name
-            name = unicodedata.normalize("NFC", name)
-            whole = PurePosixPath(name).suffix.lower() in PICTURES
-            if found := composed.get(name) or (None if whole else stems.get(name)):
-                return found
-        return None
-
-    return find
-
-
-def _once(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
-    """The values by their keys, and None for a key that has several."""
-    found: dict[str, str | None] = {}
-    for key, value in pairs:
-        found[key] = None if key in found else value
-    return found
 
 
 def read_rows(
@@ -97,8 +58,10 @@ def read_rows(
         refuse("splits other than train, validation and test", rows["split"].isna(), values[settings.split])
     rows, values = rows[~wrong], values[~wrong]
     for column in {settings.label, *settings.group} - settings.bins.keys():
-        alike = sorted(_alike(values[column].unique()))
-        problems.of_data_set(f"values of {column} that only differ in how they are written", alike, "write them alike")
+        _refuse_alike(values[column], "write them alike", problems)
+    if settings.subject is not None:
+        remedy = "write them alike where they are one person, and give one of them another name where they are two"
+        _refuse_alike(values[settings.subject], remedy, problems)
     label, classes = _coded(values, [settings.label], settings)
     group, groups = _coded(values, settings.group, settings)
     repeated = sorted({name for name in groups if groups.count(name) > 1})
@@ -106,19 +69,26 @@ def read_rows(
     return rows.assign(label=label, group=group), classes, groups
 
 
-def _alike(names: Iterable[str]) -> Iterator[str]:
-    """Describe each name that is another one's but for case, characters that are not seen, or the form of a number."""
-    seen: dict[str | float, str] = {}
-    for name in names:
-        visible = "".join(one for one in name if unicodedata.category(one) not in ("Cf", "Cc"))
-        try:
-            # float takes 1_0 for 10
-            key: str | float = float(visible if "_" not in visible else "")
-        except ValueError:
-            key = unicodedata.normalize("NFKC", " ".join(visible.split())).casefold()
-        if key in seen:
-            yield f"{seen[key]!a} and {name!a}"
-        seen.setdefault(key, name)
+def _refuse_alike(values: pd.Series, remedy: str, problems: Problems) -> None:
+    """Report each value that is another one's but for case, characters that are not seen, or the form of a number."""
+    first: dict[str | Decimal, str] = {}
+    alike = [
+        f"{known!a} and {value!a}"
+        for value in values.unique()
+        if (known := first.setdefault(_form(value), value)) != value
+    ]
+    problems.of_data_set(f"values of {values.name} that only differ in how they are written", sorted(alike), remedy)
+
+
+def _form(value: str) -> str | Decimal:
+    """What values have in common that only differ in how they are written."""
+    visible = "".join(one for one in value if unicodedata.category(one) not in ("Cf", "Cc"))
+    text = unicodedata.normalize("NFKC", " ".join(visible.split())).casefold()
+    with suppress(InvalidOperation):
+        # Identifiers may have twenty digits, of which a float is not exact. 1_0 and infinity are no numbers here.
+        if "_" not in text and (number := Decimal(text)).is_finite():
+            return number
+    return text
 
 
 def _coded(values: pd.DataFrame, columns: Sequence[str], settings: Folder) -> tuple[NDArray[np.int64], list[str]]:

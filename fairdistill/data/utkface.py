@@ -47,7 +47,7 @@ AGE_EDGES = [20, 40]
 GROUPS = ["White", "Black", "Asian", "Indian"]
 OTHERS = len(GROUPS)
 FILE_SIZE = 200  # edge of the published images, in pixels
-CROPPED = ".jpg.chip.jpg"
+CROPPED = "chip.jpg"  # how the names of the faces end; one has no dot before it
 PART = "crop_part1"
 # only the start of a name: one name has a space before ".jpg", and one has no dot there
 NAME = re.compile(r"(?P<age>\d+)_[01]_(?P<race>[0-4])_\d")
@@ -67,18 +67,28 @@ def verified_members(archive: Path) -> dict[str, bytes]:
     ArchiveError
         The archive is damaged, a member of it is unsafe (see `read_folders`), or a file is missing or altered.
     """
-    folders = read_folders(archive, lambda name: name.endswith(".jpg") and not name.startswith("."))
+    uncropped: list[str] = []
+
+    def wanted(name: str) -> bool:
+        if name.startswith(".") or not name.endswith(".jpg"):
+            return False
+        if not name.endswith(CROPPED):
+            # told by the name, as the faces in the wild are more than is read from an archive
+            uncropped.append(name)
+        return name.endswith(CROPPED)
+
+    folders = read_folders(archive, wanted)
     # the faces are in one folder, beside which there may be others
     for members in folders.values():
         if len(members) == N_FILES and digest_of_files(members.items()) == SHA256:
             return dict(sorted(members.items()))
-    name, members = max(folders.items(), key=lambda item: len(item[1]), default=("", {}))
-    if members and not any(one.endswith(CROPPED) for one in members):
+    if uncropped and not folders:
         raise ArchiveError(
             archive,
-            f"holds the faces in the wild (such as {min(members)}), which are not cropped",
-            f"take the aligned and cropped faces, whose names end in {CROPPED}",
+            f"holds the faces in the wild (such as {min(uncropped)}), which are not cropped",
+            f"take the aligned and cropped faces, whose names end in .jpg.{CROPPED}",
         )
+    name, members = max(folders.items(), key=lambda item: len(item[1]), default=("", {}))
     part = ", as crop_part1 is a part of them" * (PurePosixPath(name).name == PART)
     if len(members) != N_FILES:
         raise ArchiveError(archive, f"holds {len(members)} images in place of {N_FILES}{part}")

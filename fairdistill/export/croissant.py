@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mlcroissant
 
+from fairdistill.data.reading import split_columns
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import sha256
 from fairdistill.settings.data import DataSet
@@ -67,8 +68,7 @@ def croissant_text(folder: Path, info: Mapping, settings: DataSet, *, name: str,
     ]
     columns = {"sample_id": ("Number of the image, from 0.", mlcroissant.DataType.INTEGER)}
     columns["image_id"] = ("The image in the source that this one was made of.", mlcroissant.DataType.TEXT)
-    folds = len(info["folds"])
-    for split in ["split"] if folds == 1 else [f"split{fold}" for fold in range(folds)]:
+    for split in split_columns(len(info["folds"])):
         columns[split] = ("train, validation or test; empty for neither.", mlcroissant.DataType.TEXT)
     for code, names in (("label", "classes"), ("group", "groups")):
         shown = ", ".join(f"{number}: {one}" for number, one in enumerate(info[names]))

@@ -1,9 +1,11 @@
 """Predictions of an exported model for picture files: decoded in parallel with the model, in batches."""
 
+import functools
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +19,7 @@ from fairdistill.export.preprocessor import Preprocessor
 from fairdistill.export.sessions import ExportedModel
 from fairdistill.runtime.csv_table import NO_CSV, TABULATED, read_csv
 from fairdistill.runtime.errors import UserError, printable
-from fairdistill.runtime.folders import files_in, is_picture
+from fairdistill.runtime.folders import files_in, finder, is_picture
 from fairdistill.runtime.pictures import UndecodableError
 
 TABLES = (".csv", *TABULATED)
@@ -126,14 +128,32 @@ def _in_table(
     table: Path, column: str, start: Path, group_column: str | None, group: str | None
 ) -> Iterator[Item | Failure]:
     columns = [column] if group_column is None else [column, group_column]
+    locate = _locator(start)
     for line, values in read_csv(table, columns):
         if values is None or not values[0]:
             what = "more or fewer fields than the header" if values is None else "no path"
             yield Failure(printable(f"{table}: line {line}"), f"has {what}")
         else:
-            path = Path(values[0])
-            within = None if path.is_absolute() else start
-            yield Item(start / path, printable(values[0]), values[1] if group_column else group, within)
+            within = None if os.path.isabs(values[0]) else start
+            yield Item(locate(values[0]), printable(values[0]), values[1] if group_column else group, within)
+
+
+def _locator(start: Path) -> Callable[[str], Path]:
+    """Return what finds the file of a path in a table, as the table of a data set may have it; see `finder`."""
+
+    @functools.cache
+    def elsewhere() -> Callable[[str], str | None]:
+        # a folder that cannot be searched is no obstacle to the paths that are right
+        with suppress(OSError, UserError):
+            return finder(start, list(files_in(start)))
+        return lambda _: None
+
+    def locate(written: str) -> Path:
+        # the folder, which may be large, is searched only where there is no file of this very path
+        found = None if os.path.isfile(start / written) else elsewhere()(written)
+        return start / (found or written)
+
+    return locate
 
 
 def _in_folder(folder: Path, group: str | None) -> Iterator[Item | Failure]:

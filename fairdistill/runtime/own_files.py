@@ -7,8 +7,11 @@ import posixpath
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from pydantic import TypeAdapter
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json, replacing, sha256
@@ -87,27 +90,27 @@ def content_of(paths: Sequence[Path], cache: Path, named: Named | None = None) -
             raise UserError(f"{given}: there is no such file or folder; give the path of one that is there")
     now = time.time_ns()
 
-    found: dict[str, list] = {}
+    found: dict[str, _File] = {}
     changed = []
     for path in files.values():
         times = _size_and_times(path)
-        before = known.files.get(path, [])
-        if times and before[:3] == times:
+        before = known.files.get(path)
+        if times and before and before[:3] == times:
             found[path] = before
         else:
-            found[path] = [*(times or [0, now, now]), "unreadable"]
+            found[path] = _File(*(times or (0, now, now)), "unreadable")
             changed.append(path)
     progress = Progress("comparing the content of files", len(changed))
     for done, (path, read) in enumerate(zip(changed, in_threads(_digest_of, changed), strict=True), 1):
-        found[path][3] = read
+        found[path] = found[path]._replace(digest=read)
         progress.step(done)
-    contents = {name: found[file][3] for name, file in sorted(files.items())}
+    contents = {name: found[file].digest for name, file in sorted(files.items())}
     lines = "".join(f"{name}\0{content}\0" for name, content in contents.items())
     digest = hashlib.sha256(os.fsencode(lines)).hexdigest()
     if (digest, found) != (known.digest, known.files):
-        settled = {path: entry for path, entry in found.items() if max(entry[1:3]) < now - SETTLED}
+        settled = {path: file for path, file in found.items() if max(file.modified, file.changed) < now - SETTLED}
         with replacing(cache) as partial:
-            partial.write_text(json.dumps({"paths": names, "digest": digest, "files": settled}), encoding="utf-8")
+            partial.write_text(json.dumps(_Known(names, digest, settled)._asdict()), encoding="utf-8")
     return Content(digest, contents)
 
 
@@ -139,8 +142,8 @@ def note_content(note: Path, content: Content) -> None:
 def changes_since(note: Path, content: Content, paths: Sequence[Path]) -> str:
     """Return what has changed in `paths` since `note_content` wrote `note`, in words; empty where nothing has."""
     try:
-        before = Content(*parse_json(note.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        before = TypeAdapter(Content).validate_python(parse_json(note.read_bytes()))
+    except (OSError, ValueError):
         return ""
     if before.digest == content.digest or not content.files:
         return ""
@@ -162,13 +165,13 @@ def _files_of(number: int, files: Mapping[str, str]) -> dict[str, str]:
     return {name: digest for name, digest in files.items() if name.partition("/")[0] == str(number)}
 
 
-def _size_and_times(path: str) -> list[int] | None:
+def _size_and_times(path: str) -> tuple[int, int, int] | None:
     """Size and times of a file; None where it cannot be read, as whoever reads the images says."""
     try:
         status = os.stat(path)
     except OSError:
         return None
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _digest_of(path: str) -> str:
@@ -178,19 +181,27 @@ def _digest_of(path: str) -> str:
         return "unreadable"
 
 
-class _Known(NamedTuple):
-    """The last digest of all files, and the size, times and digest of each."""
+class _File(NamedTuple):
+    """What is known of a file: its size, when its content and its status were changed (ns), and its digest."""
 
+    size: int
+    modified: int
+    changed: int
     digest: str
-    files: dict[str, list]
+
+
+class _Known(NamedTuple):
+    """What a call has found: the paths it was for, the digest of all files, and what is known of each."""
+
+    paths: list[str]
+    digest: str
+    files: dict[str, _File]
 
 
 def _read_cache(path: Path, names: list[str]) -> _Known:
-    """What the last call has found; nothing where that was for other paths."""
-    try:
-        known = parse_json(path.read_bytes())
-        if known["paths"] == names:
-            return _Known(known["digest"], known["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return _Known("", {})
+    """What the last call has found; nothing where that was for other paths, or where the cache is damaged."""
+    with suppress(OSError, ValueError):
+        known = TypeAdapter(_Known).validate_python(parse_json(path.read_bytes()))
+        if known.paths == names:
+            return known
+    return _Known(names, "", {})

@@ -1,5 +1,6 @@
 """What all settings have in common: how they are checked, and the types that several of them share."""
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, TypeVar, get_args
@@ -86,6 +87,8 @@ Flag = Annotated[bool, _reading(lambda text: {"true": True, "false": False}[text
 Text = Annotated[str, Strict()]
 # the name of a class, which YAML takes for a number where it looks like one
 Label = Annotated[str, Strict(), BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+# a path as people write it in a configuration, where no shell puts the home folder in the place of ~
+OwnPath = Annotated[Text, AfterValidator(os.path.expanduser)]
 # where null is allowed; Snakemake's `--config` gives it as text
 OrNull = _reading(lambda text: {"null": None}[text])
 # names become folders and, in commands, arguments: none begins with a dash

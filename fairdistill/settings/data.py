@@ -1,6 +1,5 @@
 """The data sets that a configuration can describe, one class per `kind`."""
 
-import os
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -14,6 +13,7 @@ from fairdistill.settings.base import (
     Distinct,
     Number,
     OrNull,
+    OwnPath,
     Settings,
     Text,
     Whole,
@@ -116,7 +116,7 @@ class DataSet(Settings):
     @property
     def own_files(self) -> list[str]:
         """Paths of the user's own files that the data set is made from; empty where archives are downloaded."""
-        return [os.path.expanduser(path) for name in self.settings_of_paths if (path := getattr(self, name))]
+        return [path for name in self.settings_of_paths if (path := getattr(self, name))]
 
     @property
     def has_validation(self) -> bool:
@@ -224,7 +224,7 @@ class UTKFace(DataSet):
         "the leak that other work has.",
     )
 
-    own_copy: Annotated[Text | None, OrNull] = Field(
+    own_copy: Annotated[OwnPath | None, OrNull] = Field(
         None,
         # of no influence on the images, so that no record has it
         exclude=True,
@@ -235,7 +235,7 @@ class UTKFace(DataSet):
     @property
     def own_files(self) -> list[str]:
         """Path of `own_copy`; empty where there is none."""
-        return [os.path.expanduser(self.own_copy)] if self.own_copy else []
+        return [self.own_copy] if self.own_copy else []
 
     @model_validator(mode="after")
     def _tests_fit(self) -> Self:
@@ -329,7 +329,7 @@ class Celeba(DataSet):
         description="The edge of the square images, in pixels, to which the central square of 178 px is resized; the "
         "cost of training grows with its square. Sagawa et al. take 224.",
     )
-    folder: Annotated[Text | None, OrNull] = Field(
+    folder: Annotated[OwnPath | None, OrNull] = Field(
         None,
         # of no influence on the images, so that no record has it
         exclude=True,
@@ -384,13 +384,13 @@ class Folder(DataSet):
 
     kind: Literal["folder"]
     # both of no influence on the images, whose content is recorded, so that no record has them
-    images: Annotated[Text | None, OrNull] = Field(
+    images: Annotated[OwnPath | None, OrNull] = Field(
         None,
         exclude=True,
         description="The folder of the images, which may be in folders within it; it has to be given. Nothing is "
         "written there.",
     )
-    labels: Annotated[Text | None, OrNull] = Field(
+    labels: Annotated[OwnPath | None, OrNull] = Field(
         None,
         exclude=True,
         description="The table with one row for each image, as CSV or TSV in UTF-8, or as Parquet; it has to be given.",

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import AtLeastOne, Flag, Label, Name, Number, OrNull, Settings, Text, Whole
+from fairdistill.settings.base import AtLeastOne, Flag, Label, Name, Number, OrNull, OwnPath, Settings, Whole
 from fairdistill.settings.preprocess import Preprocess
 
 TEACHER = "teacher"
@@ -597,7 +597,7 @@ class Imported(Method):
 
     kind: Literal["imported"]
     sampling: Literal["plain"] = Field("plain", description="Has no meaning here, as nothing is trained.")
-    checkpoint: Annotated[Text | None, OrNull] = Field(
+    checkpoint: Annotated[OwnPath | None, OrNull] = Field(
         None,
         # the SHA-256 of the file is an input of the model, wherever the file is
         exclude=True,

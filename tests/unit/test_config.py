@@ -305,6 +305,30 @@ def test_the_settings_of_images_of_ones_own():
     assert not complete(own(split="part", validation=0)).data.sets["cifar10s"].has_validation
 
 
+def test_every_path_may_begin_with_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    sets = {
+        "own": {"kind": "folder", "images": "~/photos", "labels": "~/labels.csv"},
+        "utkface": {"kind": "utkface", "own_copy": "~/faces.zip"},
+        "celeba": {"kind": "celeba", "folder": "~/celeba"},
+    }
+    study = complete(
+        {
+            "data": {"sets": sets},
+            "datasets": ["utkface"],
+            "architectures": ["resnet"],
+            "networks": {"resnet": {"kind": "resnet18", "weights": "~/start.pth"}},
+            "teacher": {"checkpoint": "~/biased.pth"},
+            "paper_values": "~/values.csv",
+            "published": "~/study",
+        }
+    )
+    paths = [*study.files.values(), study.file_of(Place("resnet", "teacher")), study.paper_values, study.published]
+    paths += [path for name in sets for path in study.data.sets[name].own_files]
+    assert len(paths) == 11
+    assert all(path.startswith("/home/someone/") for path in paths)
+
+
 NAME = "text of letters, digits, _ and - that begins with a letter or digit"
 MISTAKES = [
     ({"seedz": [0]}, "config has the unknown key 'seedz'; did you mean 'seeds'?"),

@@ -679,6 +679,17 @@ def test_classes_that_only_differ_in_how_they_are_written_are_refused(own, one, 
     )
 
 
+def test_a_person_whose_name_is_written_in_two_ways_is_not_taken_for_two(own):
+    folder, table = own
+    # numbers that are no more alike for being beyond those that a float holds
+    table["who"] = [f"{row}e45678" if row % 2 else f"{10**20 + row}" for row in table.index]
+    table.loc[[3, 5], "who"] = ["Anna7", "anna7"]
+    assert (
+        "values of who that only differ in how they are written: 1 ('Anna7' and 'anna7'); write them alike where they "
+        "are one person, and give one of them another name where they are two"
+    ) in refused(folder, table, subject="who")
+
+
 def test_combinations_of_groups_that_have_one_name_are_refused(own):
     folder, table = own
     half = len(table) // 2

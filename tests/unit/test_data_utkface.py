@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from synthetic_archives import accept_faces, faces, pack, with_copies
 
-from fairdistill.data import load_dataset, utkface
+from fairdistill.data import archives, load_dataset, utkface
 from fairdistill.data.archives import ArchiveError
 from fairdistill.data.preparing import prepare_dataset
 from fairdistill.runtime.errors import UserError
@@ -111,12 +111,17 @@ def test_a_part_and_the_faces_in_the_wild_are_refused_with_the_reason(tmp_path, 
     with pytest.raises(ArchiveError, match=r"holds 20 images in place of 60, as crop_part1 is a part of them; put"):
         utkface.verified_members(packed_in_zip(tmp_path / "part.zip", part))
     wild = [(f"part1/{name.replace('.jpg.chip', '')}", content) for name, content in members.items()]
-    with pytest.raises(ArchiveError, match=r"holds the faces in the wild \(such as .*\), .* end in \.jpg\.chip\.jpg$"):
+    reason = r"holds the faces in the wild \(such as .*\), .* end in \.jpg\.chip\.jpg$"
+    with pytest.raises(ArchiveError, match=reason):
         utkface.verified_members(pack(tmp_path / "part1.tar.gz", wild))
+    # all parts of them have more bytes than are read from an archive
+    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
+    with pytest.raises(ArchiveError, match=reason):
+        utkface.verified_members(tmp_path / "part1.tar.gz")
 
 
 def test_files_with_incomplete_names_are_counted_and_left_out(tmp_path, monkeypatch):
-    odd = ["39_1_20170116174525125.jpg.chip.jpg", "61_1_20170109142408075.jpg.chip.jpg", "portrait.jpg"]
+    odd = ["39_1_20170116174525125.jpg.chip.jpg", "61_1_20170109142408075.jpg.chip.jpg", "portrait.jpg.chip.jpg"]
     members = faces() | {name: name.encode() for name in odd}
     prepared = prepare(publish(tmp_path, monkeypatch, members), test_per_cell=1)
     assert prepared.notes["files_left_out_as_their_name_is_incomplete"] == {"count": 3, "names": odd}

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from fairdistill.data import load_dataset
-from fairdistill.export import prediction_table
+from fairdistill.export import prediction, prediction_table
 from fairdistill.export.files import INT8, MODEL
 from fairdistill.export.onnx_model import write_model
 from fairdistill.export.pictures import read_picture
@@ -249,6 +249,40 @@ def test_a_table_is_read_as_that_of_a_data_set_is(tmp_path):
     ]
     first, *_, last, _ = find_images([table], group_column="group")
     assert (first.path, first.group, last.path, last.group) == (tmp_path / "ä 1.png", "g", Path("/abs/c.png"), "")
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("within/a", "within/a.png"),
+        ("within\\a.png", "within/a.png"),
+        ("./within/../e\u0301.png", "\u00e9.png"),
+        ("within", "within.png"),
+        # the same picture is in two formats
+        ("two", "two"),
+        ("../out.png", "../out.png"),
+    ],
+)
+def test_the_paths_of_a_table_are_found_as_those_of_a_data_set_are(tmp_path, written, found):
+    for name in ("out.png", "photos/within/a.png", "photos/\u00e9.png", "photos/within.png", "photos/two.png",
+                 "photos/two.jpg"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    table = tmp_path / "list.csv"
+    table.write_text(f"path\n{written}\n", encoding="utf-8")
+    (item,) = find_images([table], folder=tmp_path / "photos")
+    assert (item.path, item.name) == (tmp_path / "photos" / found, written)
+
+
+def test_a_folder_that_cannot_be_searched_leaves_the_rows_that_are_found(tmp_path, monkeypatch):
+    def refused(_):
+        raise PermissionError
+
+    monkeypatch.setattr(prediction, "files_in", refused)
+    (tmp_path / "a.png").touch()
+    table = tmp_path / "list.csv"
+    table.write_text("path\na.png\nb.png\n")
+    assert [item.path.name for item in find_images([table])] == ["a.png", "b.png"]
 
 
 @pytest.mark.parametrize(

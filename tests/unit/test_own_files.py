@@ -67,6 +67,8 @@ def test_touched_and_moved_files_are_the_same(own, tmp_path):
 
 
 def test_files_are_read_once(own, monkeypatch):
+    # a name that is no UTF-8
+    (own / "photos" / "a.png").rename(own / "photos" / os.fsdecode(b"\xe4.png"))
     read = []
     compute = own_files.sha256
     monkeypatch.setattr(own_files, "SETTLED", 0)
@@ -75,9 +77,9 @@ def test_files_are_read_once(own, monkeypatch):
     assert len(read) == 4
     assert digest(own) == before
     assert len(read) == 4
-    write(own / "photos" / "a.png", b"other")
+    write(own / "photos" / "b.png", b"other")
     assert digest(own) != before
-    assert read[4:] == ["a.png"]
+    assert read[4:] == ["b.png"]
 
 
 def test_a_file_that_may_still_change_is_read_again(own):
@@ -86,11 +88,40 @@ def test_a_file_that_may_still_change_is_read_again(own):
     assert json.loads((own / "cache.json").read_text())["files"] == {}
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"a": '])
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"a": ', b"\xff"])
 def test_a_damaged_cache_is_made_anew(own, content):
     before = digest(own)
     (own / "cache.json").write_bytes(content)
     assert digest(own) == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda known: {"files": []},
+        lambda known: {"digest": 7},
+        *(
+            lambda known, entry=entry: {"files": dict.fromkeys(known["files"], entry)}
+            for entry in (None, {}, [], [1, 2, 3], "text")
+        ),
+        lambda known: {"files": {path: entry[:3] for path, entry in known["files"].items()}},
+        lambda known: {"files": {path: [*entry[:3], None] for path, entry in known["files"].items()}},
+    ],
+)
+def test_so_is_one_that_is_json_of_another_form(own, monkeypatch, damage):
+    monkeypatch.setattr(own_files, "SETTLED", 0)
+    before = digest(own)
+    cache = own / "cache.json"
+    known = json.loads(cache.read_text())
+    cache.write_text(json.dumps(known | damage(known)))
+    assert digest(own) == before
+    assert json.loads(cache.read_text()) == known
+
+
+@pytest.mark.parametrize("note", ["[]", '"ab"', '["a", []]', '["a", {"0": 1}]', "{}"])
+def test_a_damaged_note_says_of_no_change(own, note):
+    (own / "note.json").write_text(note)
+    assert changes_since(own / "note.json", content(own), [own / "photos", own / "labels.csv"]) == ""
 
 
 def test_what_was_made_of_missing_files_does_without_them(own):

@@ -165,14 +165,26 @@ def test_a_chain_of_bases_is_trained_in_its_order(workdir):
     assert ["--base-network" in command for command in commands] == [False, True, True]
 
 
+def write_metrics(workdir, model):
+    for ending in (".json", ".parquet"):
+        path = workdir / f"results/tiny/metrics/digits_s/{model}/seed0{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
 def test_a_teacher_from_outside_is_read_from_its_file_which_is_an_input(workdir):
     """It is of another network than the students, whose base it is; and nothing in the file's name is a command."""
     name = "a teacher's $(touch PWN).pth"
     teacher = f'teacher={{checkpoint: "{name}", architecture: resnet}}'
     given = ("--configfile", TINY, "--config", teacher, "methods=[mfd]", "ablations=[]", "paper_method=null")
+    # the study has begun with another model
+    write_metrics(workdir, "shufflenet/mfd")
     missing = snakemake("--dry-run", *given, directory=workdir)
     (error,) = [text for text in missing.stdout.splitlines() if not text.startswith(NOTES)]
     assert error.startswith(f"error: config: teacher.checkpoint is {name}, and there is no such file; give the path of")
+    # what was computed elsewhere does without the file
+    write_metrics(workdir, "resnet/teacher")
+    assert planned("results/tiny/tables/runs.csv", *given, directory=workdir) == {"aggregate_results": 1}
     (workdir / name).touch()
     target = "results/tiny/models/digits_s/shufflenet/mfd/seed0/weights.safetensors"
     done = snakemake("--dry-run", "--printshellcmds", target, *given, directory=workdir)

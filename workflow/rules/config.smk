@@ -13,14 +13,6 @@ try:
             f"config: paper_values is {STUDY.paper_values}, and there is no such file; "
             "give a CSV like config/paper_values.csv, or null"
         )
-    # a study that was computed elsewhere has its tables and figures without the files
-    if not Path("results", STUDY.study, "metrics").is_dir():
-        for key, path in STUDY.files.items():
-            if not Path(path).is_file():
-                raise UserError(
-                    f"config: {key} is {path}, and there is no such file; give the path of the weights, from the folder "
-                    "that snakemake runs in"
-                )
     # a file that the jobs would not understand is refused now
     if STUDY.paper_values:
         read_paper_values(STUDY.paper_values, study=STUDY)

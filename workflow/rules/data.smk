@@ -27,8 +27,9 @@ rule prepare_dataset:
         "../../envs/data.yaml"
     threads: threads_of_data
     resources:
-        # 800 for CIFAR-10S, whose archive is read whole; images are written one at a time
-        mem_mb=2000,
+        # 800 for CIFAR-10S, whose archive is read whole; images are written one at a time. The user's own may have 89
+        # million pixels together while they are decoded, at up to 20 bytes each: fairdistill/runtime/pictures.py.
+        mem_mb=2500,
         runtime=60,
     params:
         last_failure=last_failure(f"{LOGS}/prepare_dataset/{{dataset}}{{draw}}.log"),

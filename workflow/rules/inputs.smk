@@ -1,5 +1,6 @@
 # What rules and targets take as input, as it follows from the configuration.
 import sys
+from itertools import product
 from pathlib import Path
 
 from fairdistill.settings.methods import TEACHER
@@ -43,6 +44,29 @@ def published_summary():
 
 PUBLISHED_SUMMARY = published_summary()
 JUDGES_CONCLUSIONS = judges_conclusions(STUDY, Path(ROOT, "config/paper_values.csv"))
+
+
+def require_weights():
+    """Stop where the file that a model starts from is missing, unless the model or its metrics are there already.
+
+    So a study that was computed elsewhere has its tables and figures without the files.
+    """
+    for grid in ALL_GRIDS:
+        for architecture, method in product(grid["architecture"], grid["method"]):
+            file = STUDY.file_of(Place(architecture, method))
+            if file is None or Path(file).is_file():
+                continue
+            models = [{**grid, "architecture": [architecture], "method": [method]}]
+            made = zip(paths(METRICS, models), paths(MODEL_FILES["weights"], models))
+            if not all(Path(metrics).is_file() or Path(weights).is_file() for metrics, weights in made):
+                key = next(key for key, path in STUDY.files.items() if path == file)
+                sys.exit(
+                    f"error: config: {key} is {file}, and there is no such file; give the path of the weights, from "
+                    "the folder that snakemake runs in"
+                )
+
+
+require_weights()
 
 
 def archives_of(wildcards):

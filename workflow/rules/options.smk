@@ -2,7 +2,6 @@
 import functools
 import hashlib
 import json
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -75,9 +74,7 @@ def named_images(settings):
     if not settings.settings_of_table:
         return None
     table, column = (getattr(settings, name) for name in settings.settings_of_table)
-    return lambda: [
-        row.values[0] for row in read_csv(Path(os.path.expanduser(table)), [column]) if row.values
-    ]
+    return lambda: [row.values[0] for row in read_csv(Path(table), [column]) if row.values]
 
 
 @functools.cache
