@@ -11,7 +11,7 @@ def uuid(index: int) -> str:
 
 
 def fake_gpus(folder: Path, count: int, *, torch_can_use_them: bool = True) -> None:
-    """Put an nvidia-smi into `folder` that lists `count` GPUs, where there are any, and a python whose torch says so."""
+    """Put an nvidia-smi that lists `count` GPUs, if any, and a python whose torch says so into `folder`."""
     folder.mkdir(exist_ok=True)
     if count:
         lines = "\\n".join(f"GPU {i}: Fake (UUID: {uuid(i)})" for i in range(count))
