@@ -7,11 +7,22 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from itertools import takewhile
+from pathlib import Path
 
 from fairdistill.runtime.progress import log
 
 PAUSE = 1.0  # seconds between two looks for a free slot
+PATIENCE = 30.0  # seconds for nvidia-smi, which hangs where the driver does
+# where the driver itself lists the GPUs, also without nvidia-smi; in the order of CUDA_DEVICE_ORDER=PCI_BUS_ID
+LISTED = Path("/proc/driver/nvidia/gpus")
+ASK_TORCH = """
+import importlib.util, sys
+if importlib.util.find_spec("torch"):
+    import torch
+    sys.exit(not torch.cuda.is_available())
+"""
 
 
 def visible_gpus() -> list[str]:
@@ -19,16 +30,60 @@ def visible_gpus() -> list[str]:
 
     What CUDA_VISIBLE_DEVICES names and the driver does not list, such as a part of a GPU, keeps its name.
     """
-    if shutil.which("nvidia-smi") is None:
-        return []
-    listing = subprocess.run(["nvidia-smi", "-L"], stdout=subprocess.PIPE, text=True, check=False).stdout
-    present = re.findall(r"^GPU \d+:.*\(UUID: ([^)]+)\)", listing, flags=re.MULTILINE)
+    present = _listed_by_nvidia_smi() or _listed_by_the_driver()
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is None or not present:
         return present
     names = (name.strip() for name in allowed.split(","))
     # CUDA ignores the first invalid name and all after it
     return [_uuid(name, present) for name in takewhile(lambda name: _is_valid(name, present), names)]
+
+
+def _listed_by_nvidia_smi() -> list[str]:
+    if shutil.which("nvidia-smi") is None:
+        return []
+    said = ""
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "-L"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=PATIENCE,
+        )
+        said = done.stdout + done.stderr
+        gpus = re.findall(r"^GPU \d+:.*\(UUID: ([^)]+)\)", done.stdout, flags=re.MULTILINE)
+    except subprocess.TimeoutExpired:
+        log(f"warning: nvidia-smi did not answer within {PATIENCE:g} s")
+        return []
+    except OSError as error:
+        log(f"warning: nvidia-smi cannot be run: {error.strerror}")
+        return []
+    if not gpus:
+        log(f"warning: nvidia-smi lists no GPU, and says: {' '.join(said.split())[:200]}")
+    return gpus
+
+
+def _listed_by_the_driver() -> list[str]:
+    found = (
+        re.search(r"^GPU UUID:\s*(\S+)", path.read_text(errors="replace"), flags=re.MULTILINE)
+        for path in sorted(LISTED.glob("*/information"))
+    )
+    return [one[1] for one in found if one]
+
+
+def torch_can_use_them() -> bool:
+    """Whether the torch of the program `python`, which runs the jobs, can use a GPU; true where it has no torch.
+
+    It cannot where it is a build for CPUs or for a newer driver.
+    """
+    try:
+        done = subprocess.run(["python", "-c", ASK_TORCH], capture_output=True, check=False, timeout=120)
+        return done.returncode == 0
+    except (subprocess.TimeoutExpired, OSError):
+        return True
 
 
 def _is_valid(name: str, present: list[str]) -> bool:
@@ -41,17 +96,31 @@ def _uuid(name: str, present: list[str]) -> str:
     return next((gpu for gpu in present if gpu.startswith(name)), name)
 
 
-def take_gpu(slots: int) -> None:
+def take_gpu(slots: int) -> bool:
     """Take a slot of a visible GPU for as long as this process lives, and hide the other GPUs from it.
 
-    Each GPU has `slots` of them; GPUs on which nothing is trained go first. Waits while no slot is free. Where there is
-    no GPU it does nothing. Call it before torch is imported: torch must not see the other GPUs.
+    Where there is no GPU it does nothing, and returns that. Call it before torch is imported: torch must not see the
+    other GPUs.
     """
     # CUDA numbers GPUs by speed unless told to do it as the driver does
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     gpus = visible_gpus()
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[take_slot(gpus, slots)]
+    return bool(gpus)
+
+
+def take_slot(gpus: Sequence[str], slots: int) -> int:
+    """Take a slot of one of `gpus` for as long as this process lives, and return the GPU's index.
+
+    Each GPU has `slots` of them; GPUs on which nothing is trained go first. Waits while no slot is free.
+    """
     waiting = False
-    while gpus and not any(_take(gpu, slot) for slot in range(slots) for gpu in gpus):
+    while True:
+        for slot in range(slots):
+            for index, gpu in enumerate(gpus):
+                if _take(gpu, slot):
+                    return index
         if not waiting:
             log("waiting for a free GPU: other trainings have taken those there are")
         waiting = True
@@ -74,5 +143,4 @@ def _take(gpu: str, slot: int) -> bool:
             raise
         return False
     _taken.append(place)
-    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     return True

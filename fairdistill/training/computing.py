@@ -20,6 +20,12 @@ class Computing(NamedTuple):
     device: torch.device
     precision: str  # "fp32" or "bf16"
 
+    def describe(self, threads: int) -> str:
+        """The device, the precision and the number of threads, in words."""
+        on_gpu = self.device.type == "cuda"
+        device = f"the GPU {torch.cuda.get_device_name(self.device)}" if on_gpu else "the CPU"
+        return f"{device}, in {self.precision}, with {threads} {'thread' if threads == 1 else 'threads'}"
+
 
 def choose_device(device: str) -> torch.device:
     """`auto` takes a GPU where there is one."""

@@ -2,7 +2,7 @@
 
 import os
 
-from fairdistill.runtime.devices import take_gpu
+from fairdistill.runtime.devices import take_gpu, take_slot
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.training.spec import Job
 
@@ -13,9 +13,17 @@ def run_training(job: Job) -> None:
     The environment variable FAIRDISTILL_GPU_SLOTS allows more than one training on a GPU.
     """
     with WriterLock(job.output.with_name(f"{job.output.name}.lock")) as lock:
-        if job.training.device != "cpu":
-            take_gpu(int(os.environ.get("FAIRDISTILL_GPU_SLOTS", "1")))
+        slots = int(os.environ.get("FAIRDISTILL_GPU_SLOTS", "1"))
+        listed = job.training.device != "cpu" and take_gpu(slots)
         # loads torch, which must not see the GPUs of others
+        import torch
+
+        from fairdistill.training.failures import explained
         from fairdistill.training.publish import train_and_publish
 
-        train_and_publish(job, lock=lock)
+        if job.training.device != "cpu" and not listed and torch.cuda.is_available():
+            # the driver lists none: the processes share them out by the numbers that torch gives them
+            gpus = [f"number {index}" for index in range(torch.cuda.device_count())]
+            torch.cuda.set_device(take_slot(gpus, slots))
+        with explained():
+            train_and_publish(job, lock=lock)

@@ -21,7 +21,7 @@ from fairdistill.settings.methods import Method as MethodSettings
 from fairdistill.settings.networks import Network
 from fairdistill.settings.training import Training
 from fairdistill.training.best import BestEpoch
-from fairdistill.training.computing import be_deterministic, choose_computing
+from fairdistill.training.computing import Computing, be_deterministic, choose_computing
 from fairdistill.training.engines.base import Images
 from fairdistill.training.resume import ResumeState
 from fairdistill.training.streams import Streams
@@ -128,6 +128,7 @@ def train(
     fold: int = 0,
     base: Classifier | None = None,
     start: Callable[[Classifier], None] | None = None,
+    computing: Computing | None = None,
     resume: ResumeState | None = None,
 ) -> TrainedModel:
     """Train one network and return it as the last epoch, or the best one, leaves it.
@@ -143,6 +144,8 @@ def train(
         The trained model that the method stands on, where it stands on one.
     start
         Gives the new network other weights than those that were drawn.
+    computing
+        On what it is computed; by default what the settings come to on this machine.
     resume
         Where to keep the state after each epoch; a training that finds state there goes on from it.
 
@@ -154,7 +157,7 @@ def train(
     if method_settings.stands_on is not None and base is None:
         raise UserError(f"method {method_settings.kind} needs a base, and none was given; name one with --base")
     be_deterministic(settings.threads)
-    engine, device, precision = choose_computing(settings, network_settings)
+    engine, device, precision = computing or choose_computing(settings, network_settings)
     images = {split: engine.Images(dataset, split, device) for split in ("train", *SPLITS)}
     if not len(images["validation"]) and (settings.keep == "best" or method_settings.needs_validation):
         reason = "keep is best" if settings.keep == "best" else f"method {method_settings.kind} is fitted on it"

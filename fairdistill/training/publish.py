@@ -22,7 +22,7 @@ from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_
 from fairdistill.settings.networks import Network
 from fairdistill.training.computing import choose_computing
 from fairdistill.training.loop import SPLITS, TrainedModel, train
-from fairdistill.training.resume import ResumeState
+from fairdistill.training.resume import ResumeState, begun
 from fairdistill.training.spec import Job
 
 OUTPUTS = ("weights.safetensors", "predictions.parquet", "history.csv")
@@ -83,7 +83,14 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         "device": computing.device.type,
         "precision": computing.precision,
     }
-    resume = ResumeState(job.output.with_name(f"{job.output.name}.resume"), _digest(identity), check=lock.check)
+    state = job.output.with_name(f"{job.output.name}.resume")
+    # on a machine that would take another precision by itself, a training goes on in the one that it began with
+    if job.training.precision == "auto" and (earlier := begun(state)):
+        precision = "fp32" if computing.precision == "bf16" else "bf16"
+        if earlier == json.loads(json.dumps(identity | {"precision": precision})):
+            log(f"going on in {precision}, in which the training began; this machine would take {computing.precision}")
+            computing, identity = computing._replace(precision=precision), identity | {"precision": precision}
+    resume = ResumeState(state, identity, check=lock.check)
     # by hand, without --code, nobody knows whether the code is the same
     if job.code and _is_done(job.output, identity):
         log(f"{job.output} holds this very training already; delete it to train anew")
@@ -97,6 +104,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
     fold = f", fold {job.fold}" * (len(dataset.info["folds"]) > 1)
     where = f"{names['architecture']} on {names['dataset']}"
     log(f"{names['role']} {where}, method {job.method.kind}, seed {job.seed}{fold}")
+    log(f"on {computing.describe(job.training.threads)}")
 
     trained = train(
         dataset,
@@ -108,6 +116,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         fold=job.fold,
         base=base,
         start=start,
+        computing=computing,
         resume=resume,
     )
 

@@ -2,35 +2,49 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 
-from fairdistill.runtime.files import remove_leftovers, replacing
+from fairdistill.runtime.files import parse_json, remove_leftovers, replacing
 from fairdistill.runtime.progress import log
+
+SHOWN = 3  # differences between two trainings
+
+
+def begun(path: Path | str) -> dict | None:
+    """Return the identity of the training whose state is in a file, see `ResumeState`; None where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return dict(parse_json(file.readline())["identity"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 class ResumeState:
-    """A file beside a training's outputs, bound to one configuration.
+    """A file beside a training's outputs, bound to one training.
 
-    A line with the configuration's fingerprint and the SHA-256 of the rest, and what `torch.save` writes, which has
-    no checksum that `torch.load` would look at.
+    A line of JSON with the training's identity and the SHA-256 of that and of the rest; and what `torch.save` writes,
+    which has no checksum that `torch.load` would look at.
 
     Parameters
     ----------
     path
         Where the state lives. It is written whole or not at all.
-    fingerprint
-        A digest of all that decides the result: parameters, code, inputs, packages. State with another is discarded.
+    identity
+        All that decides the result: parameters, code, inputs, packages, device, precision, as JSON has it. State of
+        another is not gone on from, and the first epoch's takes its place.
     check
         Called before each writing; it raises an error where this process has lost the right to write.
     """
 
-    def __init__(self, path: Path | str, fingerprint: str, *, check: Callable[[], None] = lambda: None):
+    def __init__(self, path: Path | str, identity: Mapping, *, check: Callable[[], None] = lambda: None):
         self.path = Path(path)
-        self.fingerprint = fingerprint
+        # as it is read again
+        self.identity = json.loads(json.dumps(identity))
         self.check = check
 
     def save(self, parts: Mapping, history: list[dict]) -> None:
@@ -38,8 +52,8 @@ class ResumeState:
         self.check()
         state = {"history": history, **{name: part.state_dict() for name, part in parts.items()}}
         with replacing(self.path) as partial, open(partial, "wb") as file:
-            file.write(self._header(_sha256(b"")))
-            content = _Hashed(file)
+            file.write(self._header(_sha256(self.identity, b"")))
+            content = _Hashed(file, self.identity)
             try:
                 torch.save(state, content)
             except RuntimeError as error:
@@ -49,25 +63,32 @@ class ResumeState:
             file.write(self._header(content.digest.hexdigest()))
 
     def _header(self, checksum: str) -> bytes:
-        return f"{self.fingerprint} {checksum}\n".encode()
+        return json.dumps({"identity": self.identity, "sha256": checksum}).encode() + b"\n"
 
     def restore(self) -> dict | None:
         """Return the history and the state of each part, by name; None where there is nothing to go on from."""
         if not self.path.exists():
             return None
         header, _, content = self.path.read_bytes().partition(b"\n")
-        fingerprint, _, checksum = header.partition(b" ")
-        if checksum != _sha256(content).encode():
-            self._refuse("it is damaged")
+        try:
+            state = parse_json(header)
+            identity, checksum = dict(state["identity"]), state["sha256"]
+        except (ValueError, TypeError, KeyError):
+            identity, checksum = {}, None
+        if checksum != _sha256(identity, content):
+            self._refuse("is damaged, or of an older version")
             return None
-        if fingerprint != self.fingerprint.encode():
-            self._refuse("it is of other parameters, code, data or packages")
+        if found := list(_differences(identity, self.identity)):
+            more = f" and {len(found) - SHOWN} more" * (len(found) > SHOWN)
+            self._refuse(f"is of another training: {', '.join(found[:SHOWN])}{more}")
             return None
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
     def _refuse(self, reason: str) -> None:
-        log(f"{self.path}: the state of an interrupted training is discarded, {reason}; starting anew")
-        self.discard()
+        log(
+            f"warning: {self.path}, the state of an interrupted training, {reason}; starting anew, and the first epoch "
+            "takes its place"
+        )
 
     def discard(self) -> None:
         """Remove the state, and what was left of it half written."""
@@ -76,10 +97,10 @@ class ResumeState:
 
 
 class _Hashed:
-    """A file to write to from its present place on, and the SHA-256 of what was written, without a copy in memory."""
+    """A file to write to from its present place on, and the `_sha256` of what was written, without a copy in memory."""
 
-    def __init__(self, file: BinaryIO):
-        self.file, self.digest = file, hashlib.sha256()
+    def __init__(self, file: BinaryIO, identity: Mapping):
+        self.file, self.digest = file, hashlib.sha256(json.dumps(identity).encode())
         self.error: OSError | None = None
 
     def write(self, content: bytes) -> int:
@@ -94,5 +115,17 @@ class _Hashed:
         self.file.flush()
 
 
-def _sha256(content: bytes | memoryview) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _differences(then: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Yield what differs between two identities, by name and with the values where they are short."""
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys([*then, *now]):
+            yield from _differences(then.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif then != now:
+        values = f"{then} and is now {now}"
+        yield f"{name} was {values}" if len(values) <= 60 else f"another {name}"
+
+
+def _sha256(identity: Mapping, content: bytes) -> str:
+    digest = hashlib.sha256(json.dumps(identity).encode())
+    digest.update(content)
+    return digest.hexdigest()

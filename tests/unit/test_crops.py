@@ -149,7 +149,7 @@ def test_a_training_on_crops_is_resumed_to_the_bit(tiny, tmp_path):
     base = fit(dataset, {"kind": "erm"}, role="teacher").network
     options = {"base": base, "epochs": 3}
     whole = fit(dataset, {"kind": "mfd"}, **options)
-    state = ResumeState(tmp_path / "state", "fingerprint")
+    state = ResumeState(tmp_path / "state", {})
     interrupted(dataset, {"kind": "mfd"}, before=2, resume=state, **options)
     assert_same_bits(whole, fit(dataset, {"kind": "mfd"}, resume=state, **options))
 

@@ -8,9 +8,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from fake_gpus import fake_gpus, uuid
+import torch
+from fake_gpus import fake_gpus, uuid, write_program
 
+from fairdistill.runtime import devices
 from fairdistill.runtime.devices import visible_gpus
+from fairdistill.runtime.errors import UserError
+from fairdistill.training import publish
+from fairdistill.training.failures import explained
+from fairdistill.training.job import run_training
+from scripts import train_model
 
 ROOT = Path(__file__).parents[2]
 # waits for a line, takes a GPU, says which, and keeps it until the input ends
@@ -146,6 +153,78 @@ def test_visible_gpus(tmp_path, monkeypatch, present, allowed, gpus):
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed.format(pid=os.getpid()))
     assert visible_gpus() == gpus
+
+
+@pytest.mark.parametrize(
+    ("script", "warning"),
+    [
+        ("exec sleep 60", "did not answer within 0.5 s"),
+        (
+            "echo Failed to initialize NVML: Driver/library version mismatch; exit 18",
+            "lists no GPU, and says: Failed to",
+        ),
+        ("printf '\\377\\376'", "lists no GPU, and says: "),
+    ],
+)
+def test_of_an_nvidia_smi_that_fails_is_told_and_the_driver_is_asked(tmp_path, monkeypatch, capsys, script, warning):
+    write_program(tmp_path / "nvidia-smi", script)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(devices, "PATIENCE", 0.5)
+    monkeypatch.setattr(devices, "LISTED", tmp_path / "gpus")
+    assert visible_gpus() == []
+    assert f"warning: nvidia-smi {warning}" in capsys.readouterr().err
+    for slot, name in (("0000:b3:00.0", "GPU-b"), ("0000:3b:00.0", "GPU-a")):
+        (tmp_path / "gpus" / slot).mkdir(parents=True)
+        (tmp_path / "gpus" / slot / "information").write_text(
+            f"Model: \t\t Fake\nGPU UUID: \t {name}\nBus Type: \t PCIe\n"
+        )
+    assert visible_gpus() == ["GPU-a", "GPU-b"]
+
+
+def test_gpus_that_only_torch_sees_are_shared_out_by_their_numbers(monkeypatch, tiny_folder, tmp_path):
+    """Neither nvidia-smi nor the driver lists them."""
+    monkeypatch.setattr(devices, "visible_gpus", list)
+    monkeypatch.setenv("SLURM_JOB_ID", f"numbers{os.getpid()}")
+    monkeypatch.setattr(devices, "_taken", [])
+    chosen = []
+    for name, stand_in in {
+        "is_available": lambda: True,
+        "device_count": lambda: 2,
+        "set_device": chosen.append,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    monkeypatch.setattr(publish, "train_and_publish", lambda job, lock: None)
+    for name in ("first", "second"):
+        run_training(train_model.read_job(["--data", str(tiny_folder), "--output", str(tmp_path / name)]))
+    assert chosen == [0, 1]
+    for place in devices._taken:
+        place.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "the memory of the GPU is full; lower"),
+        (
+            torch.AcceleratorError("CUDA error: no kernel image is available for execution on the device"),
+            "the GPU fails",
+        ),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate"),
+            "the main memory is",
+        ),
+        (MemoryError(), "the main memory is full; lower"),
+    ],
+)
+def test_what_a_machine_refuses_is_one_line(error, said):
+    with pytest.raises(UserError, match=f"^training: {said}"), explained():
+        raise error
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="shapes"), explained():
+        raise RuntimeError("shapes do not fit")
 
 
 def test_the_gpu_is_taken_before_torch_is_loaded():

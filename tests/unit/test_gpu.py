@@ -130,7 +130,7 @@ def test_networks_of_small_images_repeat_themselves(images, kind):
 def test_a_resumed_training_ends_with_the_same_bits(images, tmp_path, method, before):
     network = network_settings()
     options = {"network": network, "base": base_of(images, network), **GPU}
-    state = ResumeState(tmp_path / "state", "fingerprint")
+    state = ResumeState(tmp_path / "state", {})
     interrupted(images, method, before=before, resume=state, **copy.deepcopy(options))
     resumed = fit(images, method, resume=state, **copy.deepcopy(options))
     assert_same_bits(fit(images, method, **options), resumed)

@@ -65,7 +65,7 @@ def a_kind(name, parent=Settings, **more):
 def resumed_at_every_epoch(dataset, method, folder, *, epochs, **options):
     """The training without an interruption; one that is interrupted before each epoch but the first ends like it."""
     whole = fit(dataset, method, epochs=epochs, **options)
-    state = ResumeState(folder / "state", "fingerprint")
+    state = ResumeState(folder / "state", {})
     for before in range(1, epochs):
         interrupted(dataset, method, before=before, epochs=epochs, resume=state, **options)
     assert_same_bits(whole, fit(dataset, method, epochs=epochs, resume=state, **options))
@@ -305,7 +305,7 @@ def test_a_stage_can_train_a_part_of_the_network(tiny, base, engine):
 
 
 def test_what_a_stage_leaves_out_stays_as_it_was(tiny, base, tmp_path):
-    state = ResumeState(tmp_path / "state", "fingerprint")
+    state = ResumeState(tmp_path / "state", {})
     interrupted(tiny, a_kind("Hints"), before=2, epochs=4, base=base, resume=state)
     torch.manual_seed(1)
     initial = build_network(network_settings(), 3)
@@ -380,7 +380,7 @@ def test_a_fixed_step_is_recorded_once_in_each_stage(tiny, base, recorded):
     ],
 )
 def test_a_fixed_step_is_recorded_again_where_a_training_is_resumed(tiny, base, tmp_path, recorded, before, wanted):
-    options = {"epochs": 4, "base": base, "batch_size": 48, "resume": ResumeState(tmp_path / "state", "fingerprint")}
+    options = {"epochs": 4, "base": base, "batch_size": 48, "resume": ResumeState(tmp_path / "state", {})}
     interrupted(tiny, a_kind("FixedHints"), before=before, **options)
     fit(tiny, a_kind("FixedHints"), **options)
     assert recorded == wanted

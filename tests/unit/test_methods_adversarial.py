@@ -280,7 +280,7 @@ METHOD = {"kind": "adversarial", "alpha": 0.5, "adversary_learning_rate": 0.01}
 def test_an_interrupted_training_ends_with_the_same_bits(tiny, tmp_path):
     """The network's and the adversary's weights, and the states of both optimisers."""
     whole = fit(tiny, METHOD, **OPTIONS)
-    once, twice = (ResumeState(tmp_path / name, "fingerprint") for name in ("once", "twice"))
+    once, twice = (ResumeState(tmp_path / name, {}) for name in ("once", "twice"))
     interrupted(tiny, METHOD, before=2, resume=once, **OPTIONS)
     interrupted(tiny, METHOD, before=1, resume=twice, **OPTIONS)
     interrupted(tiny, METHOD, before=2, resume=twice, **OPTIONS)

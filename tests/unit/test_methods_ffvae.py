@@ -150,7 +150,7 @@ OPTIONS = {"network": Small(), "batch_size": 16, "learning_rate": 0.01}
 
 def test_the_representation_stays_as_it_is_while_the_classifier_is_trained(tiny, tmp_path):
     """The means and variances of its batch norm, too."""
-    state = ResumeState(tmp_path / "state", "fingerprint")
+    state = ResumeState(tmp_path / "state", {})
     interrupted(tiny, METHOD, before=3, epochs=4, resume=state, **OPTIONS)
     before = state.restore()
     trained = fit(tiny, METHOD, epochs=4, **OPTIONS)

@@ -160,7 +160,7 @@ def trained_weights(network):
 def test_the_hint_stage_leaves_later_layers_as_they_were_and_the_next_one_the_regressor(tiny, teacher, tmp_path):
     states = []
     for before in (2, 3):
-        state = ResumeState(tmp_path / f"before{before}", "fingerprint")
+        state = ResumeState(tmp_path / f"before{before}", {})
         interrupted(tiny, METHOD, before=before, epochs=4, base=teacher, resume=state)
         states.append(state.restore())
     torch.manual_seed(1)

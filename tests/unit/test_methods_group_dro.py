@@ -153,7 +153,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(tiny, tmp_path, over):
     """The running weights too."""
     method = METHOD | {"over": over, "step_size": 0.1}
     whole = fit(tiny, method, **OPTIONS)
-    state = ResumeState(tmp_path / "state", "fingerprint")
+    state = ResumeState(tmp_path / "state", {})
     interrupted(tiny, method, before=2, resume=state, **OPTIONS)
     kept = state.restore()["method"]["log_weights"]
     assert kept.exp().sum().item() == pytest.approx(1, rel=1e-5)

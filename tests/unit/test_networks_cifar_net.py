@@ -116,6 +116,6 @@ def test_it_is_distilled_with_both_engines(large, engine):
 def test_what_is_dropped_is_the_same_after_an_interruption(large, tmp_path):
     options = {"network": CIFAR_NET, "epochs": 3}
     whole = fit(large, {"kind": "erm"}, **options)
-    state = ResumeState(tmp_path / "state", "fingerprint")
+    state = ResumeState(tmp_path / "state", {})
     interrupted(large, {"kind": "erm"}, before=1, resume=state, **options)
     assert_same_bits(whole, fit(large, {"kind": "erm"}, resume=state, **options))

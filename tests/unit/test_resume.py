@@ -22,7 +22,7 @@ from torch import nn
 
 from fairdistill.runtime import files
 from fairdistill.runtime.locks import WriterLock
-from fairdistill.training import job, publish, resume
+from fairdistill.training import computing, job, publish, resume
 from fairdistill.training.resume import ResumeState
 from scripts import train_model
 
@@ -142,7 +142,7 @@ def test_kills_at_random_moments_change_no_bit(start, whole, tmp_path, seed):
     assert_same(output, whole)
     text = log.read_text()
     assert text.count("resuming after epoch") == KILLS - len(DAMAGES)
-    assert text.count("it is damaged; starting anew") == len(DAMAGES)
+    assert text.count("is damaged, or of an older version; starting anew") == len(DAMAGES)
 
 
 def kill_after(process, log, epochs, seconds):
@@ -213,14 +213,40 @@ def test_a_kill_before_or_after_the_best_epoch_changes_no_bit(start, tmp_path, b
     assert "keeping epoch 2, the best on the validation split" in log
 
 
-def test_state_of_other_parameters_is_discarded_and_the_log_says_so(start, tmp_path, short):
+def test_of_state_of_another_training_the_log_says_what_differs(start, tmp_path, short):
     output = tmp_path / "seed0"
     start(output, epochs=4, die=(3, "after")).join()
     assert (tmp_path / "seed0.resume").exists()
     start(output, epochs=3).join()
     assert_same(output, short)
     log = Path(f"{output}.log").read_text()
-    assert "seed0.resume: the state of an interrupted training is discarded, it is of other parameters" in log
+    assert "seed0.resume, the state of an interrupted training, is of another training: " in log
+    assert "parameters.training.epochs was 4 and is now 3; starting anew" in log
+
+
+def test_a_training_goes_on_in_the_precision_that_it_began_with(tiny_folder, tmp_path, capsys, monkeypatch):
+    """On a machine that would take another by itself."""
+    training = {"epochs": 2, "batch_size": 24, "device": "cpu"}
+    options = ["--data", tiny_folder, "--output", tmp_path / "seed0", "--training", json.dumps(training)]
+    small = replace(train_model.read_job([*map(str, options), "--code", "1"]), network=Small())
+    save = ResumeState.save
+
+    def save_and_end(*args):
+        save(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ResumeState, "save", save_and_end)
+    monkeypatch.setattr(computing, "choose_precision", lambda *_: "fp32")
+    with pytest.raises(KeyboardInterrupt):
+        job.run_training(small)
+    monkeypatch.setattr(ResumeState, "save", save)
+    monkeypatch.setattr(computing, "choose_precision", lambda *_: "bf16")
+    job.run_training(small)
+    assert json.loads((tmp_path / "seed0" / "training.json").read_text())["precision"] == "fp32"
+    log = capsys.readouterr().err
+    assert "on the CPU, in fp32, with 1 thread\n" in log
+    assert "going on in fp32, in which the training began; this machine would take bf16\n" in log
+    assert "resuming after epoch 1\n" in log
 
 
 def test_two_at_once_train_the_model_once(start, tmp_path, whole):
@@ -300,7 +326,7 @@ def test_the_record_tells_the_files_beside_it_and_the_code(start, tmp_path):
 
 
 def test_a_full_disk_is_named_and_leaves_the_earlier_state(tmp_path, monkeypatch):
-    state = ResumeState(tmp_path / "seed0.resume", "abc")
+    state = ResumeState(tmp_path / "seed0.resume", {})
     parts = {"network": nn.Linear(200, 200)}
     state.save(parts, [{"epoch": 1}])
     before = state.path.read_bytes()

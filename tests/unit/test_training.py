@@ -388,7 +388,7 @@ class Visited(list):
 def test_an_interrupted_training_ends_with_the_same_bits(tiny, teacher, tmp_path, visited, precision):
     settings = Training(epochs=3, batch_size=32, precision=precision, device="cpu")
     whole = run(tiny, MFD, settings=settings, base=teacher.network)
-    state = ResumeState(tmp_path / "seed0.resume", "fingerprint")
+    state = ResumeState(tmp_path / "seed0.resume", {})
     visited.deadly = 2
     with pytest.raises(KeyboardInterrupt):
         run(tiny, MFD, settings=settings, base=teacher.network, resume=state)
@@ -405,7 +405,7 @@ def test_a_training_interrupted_before_or_after_its_best_epoch_keeps_the_same_on
     tiny_with_validation, chosen, tmp_path, visited, deadly
 ):
     """The second epoch is the best; where it was before the interruption, only the saved state still has it."""
-    state = ResumeState(tmp_path / "seed0.resume", "fingerprint")
+    state = ResumeState(tmp_path / "seed0.resume", {})
     visited.deadly = deadly
     with pytest.raises(KeyboardInterrupt):
         run_best(tiny_with_validation, resume=state)
@@ -424,16 +424,17 @@ def test_a_training_interrupted_before_or_after_its_best_epoch_keeps_the_same_on
 def test_state_that_does_not_belong_is_ignored(tmp_path, damage):
     path = tmp_path / "s.resume"
     layer = torch.nn.Linear(2, 2)
-    ResumeState(path, "one").save({"layer": layer}, [{"epoch": 1}])
-    state = ResumeState(path, "one").restore()
+    ResumeState(path, {"seed": 1}).save({"layer": layer}, [{"epoch": 1}])
+    state = ResumeState(path, {"seed": 1}).restore()
     assert state["history"] == [{"epoch": 1}]
     assert same(state["layer"], layer.state_dict())
     if damage == "truncate":
         path.write_bytes(path.read_bytes()[:100])
     elif damage == "garbage":
         path.write_bytes(b"not a state")
-    fingerprint = "two" if damage == "other" else "one"
-    assert ResumeState(path, fingerprint).restore() is None
+    assert ResumeState(path, {"seed": 2 if damage == "other" else 1}).restore() is None
+    # only what is trained anew takes its place
+    assert path.exists()
 
 
 def test_a_loss_that_is_not_finite_is_reported(tiny):

@@ -256,6 +256,16 @@ def test_trainings_on_gpus_are_as_many_at_a_time_as_there_are_slots(
     assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout) == [str(gpu), str(at_a_time)], done.stdout
 
 
+def test_a_gpu_that_torch_cannot_use_is_told_once_and_trainings_take_the_cores(workdir, monkeypatch):
+    fake_gpus(workdir / "bin", 1, torch_can_use_them=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    probe = workdir / "probe.smk"
+    probe.write_text(PROBE.format(root=ROOT))
+    done = snakemake("--dry-run", directory=workdir, path=workdir / "bin", snakefile=probe)
+    assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout) == ["0", "1"], done.stdout
+    assert done.stdout.count("warning: there is a GPU, but torch cannot use it") == 1
+
+
 @pytest.mark.parametrize(("given", "memory"), [((), 3000), (("--configfile", ROOT / "config/authors.yaml"), 12000)])
 def test_a_training_asks_for_the_memory_of_the_configuration_and_a_limit_that_is_given_goes_before(
     workdir, given, memory

@@ -3,10 +3,18 @@ import os
 import shlex
 from pathlib import Path
 
-from fairdistill.runtime.devices import visible_gpus
+from fairdistill.runtime.devices import torch_can_use_them, visible_gpus
 from fairdistill.runtime.machine import memory_mb
 
-GPUS = visible_gpus()
+# no one asks for GPUs of this machine where trainings stay on the CPU, or for a job that a cluster has started
+GPUS = visible_gpus() if STUDY.training.device != "cpu" else []
+if GPUS and STUDY.training.device == "auto" and is_called_by_the_user() and not torch_can_use_them():
+    print(
+        "warning: there is a GPU, but torch cannot use it (`python -c 'import torch; torch.zeros(1).cuda()'` says why): "
+        "trainings run on the CPU",
+        file=sys.stderr,
+    )
+    GPUS = []
 # a limit of this machine alone: profiles/default makes `gpu` a resource that is counted on each machine, so that a
 # cluster's scheduler counts its own
 limit_resource("gpu", max(1, len(GPUS) * STUDY.training.gpu_slots))
