@@ -96,6 +96,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     except UnreadableSettings as error:
         raise UserError(f"{error}{_origin(error.unknown, given)}") from None
     _check_paths(study)
+    _check_braces(study)
     _check_names(study)
     _check_imported(study)
     _check_bases(study)
@@ -302,6 +303,15 @@ def _check_paths(study: Study) -> None:
                 raise UnreadableSettings("config", ("data", "sets", name), f"lacks the key {key!r}")
 
 
+def _check_braces(study: Study) -> None:
+    """Files that are inputs of rules are of names that Snakemake can take."""
+    files = study.files | {"paper_values": study.paper_values, "published": study.published}
+    for key, file in files.items():
+        if file and set("{}") & set(file):
+            what = "has braces, which Snakemake takes for a wildcard; give the file, or its folder, another name"
+            raise UnreadableSettings("config", tuple(key.split(".")), f"is {file!r}, which {what}")
+
+
 def _check_names(study: Study) -> None:
     """The grids, the bases and the paper's method name only what is defined, and nothing takes a reserved name."""
     for section, defined, reserved in (("students", study.students, TEACHER), ("networks", study.networks, SAME)):
@@ -366,11 +376,7 @@ def _check_single(path: Keys, name: str, sweeps: Mapping[str, Sweep]) -> None:
 
 
 def _check_imported(study: Study) -> None:
-    """An imported model has a file, and is of one network; files are of names that Snakemake can take."""
-    for key, file in study.files.items():
-        if set("{}") & set(file):
-            what = "has braces, which Snakemake takes for a wildcard; give the file, or its folder, another name"
-            raise UnreadableSettings("config", tuple(key.split(".")), f"is {file!r}, which {what}")
+    """An imported model has a file, and is of one network."""
     for name, method in {TEACHER: study.teacher, **study.students}.items():
         if not isinstance(method, Imported):
             continue

@@ -1,4 +1,5 @@
-# Options of the scripts, as they follow from the configuration.
+# Options of the scripts, as they follow from the configuration. What holds text of the user's is a function where a rule
+# has it as a parameter: in a text, Snakemake would take braces for wildcards.
 import functools
 import hashlib
 import json
@@ -144,7 +145,7 @@ def beside_options(wildcards, input):
     return f"--base-metrics {input.base_metrics} --base-exported {folder} --base-speed {input.base_speed}"
 
 
-def terms_option():
+def terms_option(wildcards):
     """What the images may be used for, where the configuration says so."""
     terms = STUDY.export.data_terms
     return f"--terms {shlex.quote(terms)}" if terms else ""
