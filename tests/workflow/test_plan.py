@@ -191,7 +191,7 @@ ANY_TEXT = f"{SHELL_TEXT} {{x}} {{dataset}} {{config[study]}} {{ }}\n touch pwne
 # in the place of the programs that a command of a rule calls: what each is told, with a NUL behind it
 TELLING = """
 told() { printf '%s\\0' "$@" >> told; }
-job() { shift 2; "$@"; }
+job() { shift 2; while [ "$1" != -- ]; do told "$1"; shift; done; shift; "$@"; }
 logged() { shift; "$@"; }
 python() { told "$@"; }
 """

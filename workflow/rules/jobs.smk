@@ -23,9 +23,8 @@ os.environ |= {
     "FAIRDISTILL_GPU_SLOTS": str(STUDY.training.gpu_slots),
     # a file torch.py in the user's folder is not taken for torch
     "PYTHONSAFEPATH": "1",
+    **({"FAIRDISTILL_MIRROR": STUDY.data.mirror} if STUDY.data.mirror else {}),
 }
-if STUDY.data.mirror:
-    os.environ["FAIRDISTILL_MIRROR"] = STUDY.data.mirror
 # A conda environment takes PYTHONPATH away, so that it is set here. Snakemake formats this text like that of a rule:
 # what would be put into it could name variables in braces.
 shell.prefix('export PYTHONPATH="$FAIRDISTILL_ROOT"; source "$PYTHONPATH/workflow/job.sh"; ')
