@@ -120,9 +120,10 @@ def settings_of_training(dataset, architecture, method):
 def training_options(wildcards):
     """All options of a training. One function for all: each costs planning a large grid a hundredth of its time."""
     settings = settings_of_training(wildcards.dataset, wildcards.architecture, wildcards.method)
-    base, fold = base_of(wildcards), wildcards.fold.removeprefix("-fold")
+    base = "".join(f"--{name.replace('_', '-')} {path} " for name, path in base_of(wildcards).items())
+    fold = wildcards.fold.removeprefix("-fold")
     return (
-        f"--data {Path(data_of(wildcards)['info']).parent} {settings} {f'--base {base} ' if base else ''}"
+        f"--data {Path(data_of(wildcards)['info']).parent} {settings} {base}"
         f"--seed {wildcards.seed} {f'--fold {fold} ' if fold else ''}--output {MODEL_FOLDER.format(**wildcards)}"
     )
 

@@ -3,7 +3,7 @@
 rule train_model:
     input:
         unpack(data_of),
-        base=base_of,
+        unpack(base_of),
         checkpoint=checkpoint_of,
     output:
         **kept(MODEL_FILES),
