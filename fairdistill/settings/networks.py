@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import OrNull, Settings, Text
+from fairdistill.settings.base import Given, OrNull, Settings
 from fairdistill.settings.layout import Layout
 from fairdistill.settings.torchvision_networks import LAYOUTS, TorchVisionKind
 
@@ -30,7 +30,7 @@ class Network(Settings):
         description="The first layers: `imagenet` is torchvision's (stride 2 and max-pooling); `cifar` is a 3x3 "
         "convolution of stride 1 without pooling, which suits images of 32 px and takes about ten times as long.",
     )
-    weights: Annotated[Text | None, OrNull] = Field(
+    weights: Annotated[Given | None, OrNull] = Field(
         None,
         # not a part of the network: the SHA-256 of the file is an input of the training
         exclude=True,

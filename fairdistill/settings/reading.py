@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json
-from fairdistill.settings.base import settings_of_kind
+from fairdistill.settings.base import LONGEST_NAME, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Imported, PostProcessing
 from fairdistill.settings.networks import AnyNetwork
@@ -52,7 +52,7 @@ RENAMED = {"models": "networks", "teacher": "base"}
 # what a study is compared with: config/config.yaml has the paper, and the published study of the paper's grid
 # (the values of a paper and the method that is compared with them belong together)
 OF_THE_PAPER = (("paper_values", "paper_method"), ("published",))
-NAME = "text of letters, digits, _ and - that begins with a letter or digit"
+NAME = f"text of letters, digits, _ and - that begins with a letter or digit, and has at most {LONGEST_NAME} characters"
 # what the entries of a section are, each of which has a name of the user's and a `kind`
 KINDS = {"data.sets": ("data set", AnyDataSet), "networks": ("network", AnyNetwork), "students": ("method", AnyMethod)}
 # what pydantic puts behind a name in a mapping of names that is wrong itself
@@ -255,6 +255,8 @@ def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[st
         what = f"it must have {context.get('min_length', context.get('max_length'))} values"
     elif kind == "too_short":
         return UnreadableSettings(where, path, "is empty; name at least one")
+    elif kind == "string_too_long":
+        what = f"it must have at most {context['max_length']} characters"
     elif kind == "string_pattern_mismatch":
         what = f"it must be {NAME}"
     elif kind in BOUNDS:

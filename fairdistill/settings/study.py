@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, PrivateAttr
 
-from fairdistill.settings.base import AtLeastOne, Flag, Name, OrNull, Settings, Text
+from fairdistill.settings.base import AtLeastOne, Flag, Given, Name, OrNull, Settings
 from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
 from fairdistill.settings.export import Export
 from fairdistill.settings.methods import (
@@ -32,7 +32,7 @@ Seeds = AtLeastOne[Seed]
 class Data(Settings):
     """Where the archives come from, and how each data set is made from them."""
 
-    mirror: Annotated[Text | None, OrNull] = Field(
+    mirror: Annotated[Given | None, OrNull] = Field(
         None,
         description="A folder or URL that holds the archives (`cifar-10-python.tar.gz`, `UTKFace.tar.gz`, the three "
         "files of CelebA), tried before the public addresses; `null` takes the environment variable "
@@ -131,7 +131,7 @@ class Study(Settings):
         "`tables/features.csv`: a two-sample test between the groups of each class, and consistency. It takes some "
         "seconds for each model, and its weights.",
     )
-    paper_values: Annotated[Text | None, OrNull] = Field(
+    paper_values: Annotated[Given | None, OrNull] = Field(
         None,
         description="A CSV file with the numbers of a paper, which are compared with the study's; `null` for none.",
     )
@@ -140,7 +140,7 @@ class Study(Settings):
         description="The one of `students` that is compared with the paper's student, where the grid has it; `null` "
         "compares the teachers alone.",
     )
-    published: Annotated[Text | None, OrNull] = Field(
+    published: Annotated[Given | None, OrNull] = Field(
         None,
         description="The folder of a study, such as `results/paper`, whose numbers are compared with this study's; "
         "`null` for none.",

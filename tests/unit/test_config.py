@@ -305,7 +305,7 @@ def test_the_settings_of_images_of_ones_own():
     assert not complete(own(split="part", validation=0)).data.sets["cifar10s"].has_validation
 
 
-NAME = "text of letters, digits, _ and - that begins with a letter or digit"
+NAME = "text of letters, digits, _ and - that begins with a letter or digit, and has at most 64 characters"
 MISTAKES = [
     ({"seedz": [0]}, "config has the unknown key 'seedz'; did you mean 'seeds'?"),
     ({"models": {}}, "config has the unknown key 'models'; it is called 'networks' now"),
@@ -342,6 +342,13 @@ MISTAKES = [
     ({"study": "a/b"}, f'config: study is "a/b"; it must be {NAME}'),
     ({"study": "a\n"}, f'config: study is "a\\n"; it must be {NAME}'),
     ({"study": "-x"}, f'config: study is "-x"; it must be {NAME}'),
+    ({"study": "x" * 65}, f'config: study is "{"x" * 65}"; it must be {NAME}'),
+    (
+        {"data": {"mirror": "a\0"}},
+        "config: data.mirror holds a NUL character, which no path and no argument can; leave",
+    ),
+    (student(degree=10**20), "config: students.mfd.degree is 100000000000000000000; it must be at most 100"),
+    (student(sigma="1e400"), 'config: students.mfd.sigma is "1e400"; it must be a number'),
     ({"study": 1}, "config: study is 1; it must be text"),
     ({"study": "\ud800"}, 'config: study is "\\ud800"; it must be text'),
     ({"datasets": ["cifar10"]}, "config: datasets names 'cifar10', which data.sets does not define; did you mean"),
@@ -503,6 +510,12 @@ def test_each_mistake_gets_one_line_that_names_the_key(given, line):
     with pytest.raises(UserError, match="^" + re.escape(line)) as error:
         complete(given)
     assert "\n" not in str(error.value)
+
+
+def test_a_number_beyond_those_of_the_machine_is_out_of_bounds():
+    for number, bound in ((10**400, "at most 1000000000"), (-(10**400), "above 0")):
+        with pytest.raises(UserError, match=rf"training\.learning_rate is .*; it must be {bound}$"):
+            complete({"training": {"learning_rate": number}})
 
 
 def test_a_long_value_is_cut_short():
