@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.errors import UserError, without_password
 from fairdistill.runtime.files import parse_json
 from fairdistill.settings.base import LONGEST_NAME, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
@@ -278,6 +278,7 @@ def _shown(value: object) -> str:
     except (TypeError, ValueError):
         # a mapping with a key such as a date, or a number of thousands of digits
         text = f"a {type(value).__name__} that JSON cannot hold"
+    text = without_password(text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 

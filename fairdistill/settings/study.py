@@ -36,7 +36,7 @@ class Data(Settings):
         None,
         description="A folder or URL that holds the archives (`cifar-10-python.tar.gz`, `UTKFace.tar.gz`, the three "
         "files of CelebA), tried before the public addresses; `null` takes the environment variable "
-        "`FAIRDISTILL_MIRROR`, where it is set.",
+        "`FAIRDISTILL_MIRROR`, where it is set. No log shows a password in it.",
     )
     sets: dict[Name, AnyDataSet] = Field(
         {"cifar10s": Cifar10S(kind="cifar10s"), "utkface": UTKFace(kind="utkface")},
@@ -73,7 +73,7 @@ def name_folds(folds: Sequence[int]) -> list[str]:
 
 
 class Study(Settings):
-    """Configuration of a study. Every key has a default: an empty configuration is the paper's grid."""
+    """Configuration of a study. Every key has a default: a configuration of no keys, `{}`, is the paper's grid."""
 
     study: Name = Field(
         "reproduction",

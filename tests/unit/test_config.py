@@ -3,6 +3,7 @@
 import copy
 import importlib
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from fairdistill.settings.documents import kinds
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import UnreadableSettings, complete, read_settings
+from fairdistill.settings.repeated_keys import refuse_repeated_keys
 from fairdistill.settings.study import Place
 from fairdistill.settings.training import Training
 
@@ -516,6 +518,30 @@ def test_a_number_beyond_those_of_the_machine_is_out_of_bounds():
     for number, bound in ((10**400, "at most 1000000000"), (-(10**400), "above 0")):
         with pytest.raises(UserError, match=rf"training\.learning_rate is .*; it must be {bound}$"):
             complete({"training": {"learning_rate": number}})
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a: 1\nb: {c: 1, d: 2,\n c: 3}\n", "line 3: the key 'b.c' comes twice, first in line 2"),
+        ('{"a": [{"b": 1}, {"b": 1,\n"b": 1}]}', "line 2: the key 'a.1.b' comes twice, first in line 1"),
+        ("a: &x {b: 1}\nc: {<<: *x, b: 2}\nd: {b: 3}\n", None),
+        ("a: 1\nb: &x {c: *x}\n1: 2\n'1': 3\n", None),
+        ("", None),
+        ('{\n\t"a": 1}', None),
+    ],
+)
+def test_a_key_that_comes_twice_in_one_mapping_is_named(tmp_path, text, found):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=re.escape(f"{path}: {found}; keep one")) if found else nullcontext():
+        refuse_repeated_keys(path)
+
+
+def test_a_password_in_a_url_is_not_shown():
+    with pytest.raises(UserError) as error:
+        complete({"data": {"mirror": ["https://me:secret@host"]}})
+    assert str(error.value) == 'config: data.mirror is ["https://***@host"]; it must be text'
 
 
 def test_a_long_value_is_cut_short():

@@ -423,6 +423,14 @@ def test_a_mistake_in_the_config_is_one_line(workdir):
     ]
 
 
+def test_a_key_that_comes_twice_is_one_line(workdir):
+    """Of the files, which ones are found: tests/unit/test_config.py has what is found in them."""
+    (workdir / "twice.yaml").write_text("seeds: [0]\nstudy: a\nseeds: [1]\n")
+    done = snakemake("--dry-run", "--configfile", workdir / "twice.yaml", directory=workdir)
+    (line,) = (text for text in done.stdout.splitlines() if not text.startswith(NOTES))
+    assert line.endswith("twice.yaml: line 3: the key 'seeds' comes twice, first in line 1; keep one of them")
+
+
 def test_a_wrong_key_that_came_by_merging_is_said_to_be_of_config_yaml(workdir):
     done = snakemake("--dry-run", "--config", "students={mfd: {kind: kd}}", directory=workdir)
     (line,) = (text for text in done.stdout.splitlines() if not text.startswith(NOTES))
