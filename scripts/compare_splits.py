@@ -14,13 +14,13 @@ import pandas as pd
 import torch
 
 from fairdistill.data import load_dataset
+from fairdistill.data.trained import check_outputs
 from fairdistill.evaluation.criteria import deo_a, deo_m
 from fairdistill.evaluation.metrics import cell_accuracy
 from fairdistill.networks import load_network
 from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import run_script
-from fairdistill.runtime.files import read_json
 from fairdistill.runtime.progress import log
 from fairdistill.training.computing import choose_device
 from fairdistill.training.engines.fast import Images
@@ -65,7 +65,7 @@ def _variance(features: np.ndarray) -> float:
 def splits(results: Path, name: str) -> list[dict]:
     """Measure the model `name` of a study on each split that its data set has: one row each."""
     folder = results / "models" / name
-    run_of = read_json(folder / "training.json")["run"]
+    run_of = check_outputs(folder / "training.json", folder / "weights.safetensors")["run"]
     names = {column: run_of[column] for column in ("dataset", "architecture", "method", "seed")}
     names["fold"] = run_of.get("fold", 0)
     drawn = results / "data" / f"{names['dataset']}.seed{names['seed']}"

@@ -67,6 +67,11 @@ def parser() -> argparse.ArgumentParser:
         help="kind and settings of the method",
     )
     add("--base", type=Path, help="weights.safetensors of the model that the method stands on, if it stands on one")
+    add(
+        "--base-record",
+        type=Path,
+        help="training.json of the base; its weights are unchecked where left out",
+    )
     add("--base-network", type=network, metavar="JSON", help="what the base must be; unchecked where left out")
     add(
         "--checkpoint",

@@ -4,22 +4,62 @@ set -euo pipefail
 # A conda environment has all that its job needs: other versions in ~/.local would come before it.
 if [ -n "${CONDA_PREFIX:-}" ]; then export PYTHONNOUSERSITE=1; fi
 
-# job LAST_FAILURE LOG COMMAND...
+# job LAST_FAILURE LOG INPUT... -- COMMAND...
 #
-# Runs COMMAND as `logged` does. While it runs, and for good if it fails, this run of Snakemake is noted in
-# .snakemake/failed/LOG. LAST_FAILURE is not used here: it is a parameter for Snakemake to compare, see `last_failure` in
-# workflow/rules/jobs.smk.
+# Runs COMMAND as `logged` does, and with regard to the times of its inputs as `on_inputs` does. While it runs, and for
+# good if it fails, this run of Snakemake is noted in .snakemake/failed/LOG. LAST_FAILURE is not used here: it is a
+# parameter for Snakemake to compare, see `last_failure` in workflow/rules/jobs.smk.
 job() {
     local log=$2 note=.snakemake/failed/$2
     shift 2
     mkdir -p "$(dirname "$note")"
     echo "$FAIRDISTILL_RUN" >> "$note"
-    logged "$log" "$@"
+    logged "$log" on_inputs "$note" "$@"
     if grep -vx "$FAIRDISTILL_RUN" "$note" > "$note.earlier"; then
         mv "$note.earlier" "$note"
     else
         rm -f "$note" "$note.earlier"
     fi
+}
+
+# on_inputs NOTE INPUT... -- COMMAND...
+#
+# Runs COMMAND, unless an INPUT is newer than now. When a job is done, Snakemake compares the times of its files; where an
+# input is newer than an output it takes the job for failed, and removes its outputs, though it has given up their earlier
+# versions already. A clock that was set back while COMMAND ran must not cost what it has made: then the input gets the
+# time of now. NOTE is a file to touch, since now is what the file system says it is, and not this machine.
+on_inputs() {
+    local note=$1 inputs=() input
+    shift
+    while [ "$1" != -- ]; do
+        inputs+=("$1")
+        shift
+    done
+    shift
+    touch "$note"
+    # spelt so because bash before 4.4 takes an empty array for one that is not set
+    for input in ${inputs[@]+"${inputs[@]}"}; do
+        if is_newer "$input" "$note"; then
+            echo "error: $input: its time is in the future (now it is $(date)), so that Snakemake would throw away what is" \
+                "made from it; set the clock right, or type: touch $(printf %q "$input")"
+            return 1
+        fi
+    done
+    "$@" || return
+    touch "$note"
+    for input in ${inputs[@]+"${inputs[@]}"}; do
+        if is_newer "$input" "$note"; then
+            touch -h "$input"
+            echo "$input: its time was in the future, as the clock was set back meanwhile; now it has the time of now"
+        fi
+    done
+}
+
+# is_newer FILE OTHER
+#
+# A link counts by its own time, as it does for Snakemake.
+is_newer() {
+    [ -n "$(find "$1" -prune -newer "$2")" ]
 }
 
 # logged LOG COMMAND...

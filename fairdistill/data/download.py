@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import os
+import re
 import shutil
 import time
 from importlib import import_module
@@ -12,7 +13,7 @@ import requests
 from urllib3.exceptions import HTTPError as TransferError
 
 from fairdistill.data.archives import ArchiveError, Published
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.errors import UserError, without_password
 from fairdistill.runtime.files import replacing
 from fairdistill.settings.base import kinds
 from fairdistill.settings.data import AnyDataSet
@@ -55,17 +56,19 @@ def download(archive: str, output: Path | str, mirror: str | None = None) -> Non
     mirror = mirror or os.environ.get(MIRROR_VARIABLE)
     sources = [f"{mirror.rstrip('/')}/{archive}"] if mirror else []
     for source in [*sources, *published.urls]:
-        print(f"{archive}: trying {source}", flush=True)
+        shown = without_password(source)
+        print(f"{archive}: trying {shown}", flush=True)
         try:
             with replacing(output) as unverified:
                 if source.startswith(("http://", "https://")):
+                    _require_escaped_password(source)
                     os.replace(_fetch(source, output), unverified)
                 else:
                     _copy(Path(source).expanduser(), unverified)
                 published.verify(unverified)
         except (SourceError, ArchiveError) as error:
             problem = error.problem if isinstance(error, ArchiveError) else error
-            print(f"{archive}: {source} does not work: {problem}", flush=True)
+            print(f"{archive}: {shown} does not work: {without_password(str(problem))}", flush=True)
         else:
             _remove_partials(output)
             print(f"{archive}: verified and saved as {output}", flush=True)
@@ -89,6 +92,13 @@ def _copy(source: Path, target: Path) -> None:
     if not (os.path.isfile(source) and os.access(source, os.R_OK)):
         raise SourceError("no such file, or not readable")
     shutil.copyfile(source, target)
+
+
+def _require_escaped_password(url: str) -> None:
+    """Raise a SourceError where a part of a password would be taken for the server's name, which errors show."""
+    as_read, as_meant = (each.split("://")[1] for each in (url, without_password(url)))
+    if re.split("[/?#]", as_read)[0].rpartition("@")[2] != re.split("[/?#]", as_meant)[0].rpartition("@")[2]:
+        raise SourceError("its password has / ? # or @ in it; write %2F, %3F, %23 or %40 in their place")
 
 
 def _fetch(url: str, output: Path) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairdistill.data.reading import SPLITS, dataset_digest, split_columns
+from fairdistill.data.reading import DESCRIPTION, SPLITS, dataset_digest, description_digest, split_columns
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
 from fairdistill.settings.data import DataSet
@@ -243,6 +243,9 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, 
             "source": prepared.source,
             "notes": prepared.notes,
         }
+        # as it will be read
+        info = json.loads(json.dumps(info))
+        info[DESCRIPTION] = description_digest(info)
         info_file.write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
     return info
 

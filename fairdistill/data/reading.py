@@ -1,7 +1,8 @@
 """Read a prepared data set from its folder, and check it with its digest."""
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json
 
 SPLITS = ("train", "validation", "test")
+# the field of dataset.json with the digest of the others
+DESCRIPTION = "description_sha256"
 
 
 class _Checked(BaseModel):
@@ -140,6 +143,15 @@ def load_dataset(folder: Path | str, fold: int = 0) -> ImageDataset:
     )
 
 
+def description_digest(info: Mapping) -> str:
+    """Return the digest of what dataset.json says, less the digest itself: names, normalisation, settings, counts.
+
+    It is apart from that of the images and splits, by which records and published studies identify a data set.
+    """
+    said = {name: value for name, value in info.items() if name != DESCRIPTION}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
 def split_columns(folds: int) -> list[str]:
     """Return the names of the columns of the samples that hold the split of each fold: `split`, or `split0`, ..."""
     return ["split"] if folds == 1 else [f"split{fold}" for fold in range(folds)]
@@ -178,11 +190,14 @@ def _read_info(path: Path) -> dict:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise ValueError(": ".join([where] * bool(where) + [first["msg"]])) from error
+    # data sets that were prepared before there was this digest have none
+    if info.get(DESCRIPTION, expected := description_digest(info)) != expected:
+        raise ValueError(f"its content does not have the {DESCRIPTION} in it")
     return info
 
 
 def _require_fit(samples: pd.DataFrame, info: dict) -> None:
-    """The digest is of the images and samples alone, and says nothing of what else dataset.json holds."""
+    """What dataset.json says may be of other images and samples, though each has the digest that it should."""
     columns = ["sample_id", "image_id", *split_columns(len(info["folds"])), "label", "group"]
     if list(samples) != columns:
         what = f"the {len(info['folds'])} folds in dataset.json need the columns {', '.join(columns)}"

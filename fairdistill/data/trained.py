@@ -26,13 +26,18 @@ class Inputs(Settings, extra="ignore"):
     dataset: Text
 
 
-class Training(Settings, extra="ignore"):
-    """What is read of training.json."""
+class Record(Settings, extra="ignore"):
+    """What is read of training.json to find whether a file of the model belongs to it."""
+
+    outputs: dict[str, Text]
+
+
+class Training(Record):
+    """What else is read of training.json."""
 
     run: Run
     parameters: Parameters
     inputs: Inputs
-    outputs: dict[str, Text]
     classes: AtLeastOne[Text]
     groups: AtLeastOne[Text]
 
@@ -52,12 +57,31 @@ def read_training(record: Path, *outputs: Path) -> tuple[dict, Training]:
     UserError
         The record cannot be read, or one of the files does not belong to it.
     """
+    content = check_outputs(record, *outputs)
+    return content, read_settings(Training, content, where=str(record))
+
+
+def check_outputs(record: Path, *outputs: Path) -> dict:
+    """Return the content of a training.json, whose checksums of some files of the model have to be theirs.
+
+    Parameters
+    ----------
+    record, outputs
+        As for `read_training`.
+
+    Raises
+    ------
+    UserError
+        The record cannot be read, or one of the files does not belong to it.
+    """
     content = read_json(record)
-    training = read_settings(Training, content, where=str(record))
+    recorded = read_settings(Record, content, where=str(record)).outputs
     for path in outputs:
-        if training.outputs.get(path.name) != sha256(path):
-            raise UserError(f"{path}: does not belong to {record}; train the model again")
-    return content, training
+        if recorded.get(path.name) != sha256(path):
+            raise UserError(
+                f"{path}: does not belong to {record}; train the model again, as happens where its folder is deleted"
+            )
+    return content
 
 
 def read_tested(

@@ -13,14 +13,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fairdistill.export.files import MODEL
+from fairdistill.export.files import MODEL, RECORD
 from fairdistill.export.pictures import read_picture
 from fairdistill.export.preprocessor import Preprocessor
 from fairdistill.export.sessions import ExportedModel
 from fairdistill.runtime.csv_table import NO_CSV, TABULATED, read_csv
 from fairdistill.runtime.errors import UserError, printable
+from fairdistill.runtime.files import read_json, sha256
 from fairdistill.runtime.folders import files_in, finder, is_picture
 from fairdistill.runtime.pictures import UndecodableError
+from fairdistill.settings.base import Settings, Text
+from fairdistill.settings.reading import read_settings
 
 TABLES = (".csv", *TABULATED)
 ELSEWHERE = ", where the paths of its table start; --folder names another folder"
@@ -68,13 +71,34 @@ Read = tuple[NDArray[np.uint8], int] | Failure
 
 
 def open_model(path: Path, *, threads: int) -> ExportedModel:
-    """Open the folder of an exported model, or one of its ONNX files."""
+    """Open the folder of an exported model, whose record has its checksum, or one of its ONNX files."""
     if path.suffix.lower() in WEIGHTS and not path.is_dir():
         raise UserError(
             f"{path}: holds weights, and no model that predicts by itself; give the folder that snakemake export has "
             f"written, or the {MODEL} in it"
         )
-    return ExportedModel(path / MODEL if path.is_dir() else path, threads=threads)
+    if not path.is_dir():
+        return ExportedModel(path, threads=threads)
+    if (record := path / RECORD).is_file():
+        _require_own(path / MODEL, record)
+    return ExportedModel(path / MODEL, threads=threads)
+
+
+class _File(Settings, extra="ignore"):
+    sha256: Text
+
+
+class _Record(Settings, extra="ignore"):
+    """What is read of export.json."""
+
+    files: dict[str, _File]
+
+
+def _require_own(model: Path, record: Path) -> None:
+    """Raise a UserError where a model is not the one that the record of its export is of."""
+    recorded = read_settings(_Record, read_json(record), where=str(record)).files.get(model.name)
+    if model.is_file() and (recorded is None or recorded.sha256 != sha256(model)):
+        raise UserError(f"{model}: does not belong to {record}; export the model again, or copy its folder anew")
 
 
 def is_table(place: Path) -> bool:

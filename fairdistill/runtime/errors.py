@@ -1,5 +1,6 @@
 """Errors that a user can mend: one clear line and exit status 1, without a traceback."""
 
+import re
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -20,9 +21,17 @@ def printable(text: str) -> str:
     )
 
 
+def without_password(text: str) -> str:
+    """Text with *** in the place of the user and password, or the token, of each URL in it.
+
+    A password ends at the last @: it may hold what would have to be escaped. A colon before a port begins none.
+    """
+    return re.sub(r"://(?:[^/?#\s:@]*:(?!\d+(?:[/?#]|$))\S*|[^/?#\s@]*)@", "://***@", text)
+
+
 def run_script(main: Callable[[], None]) -> None:
     """Call a script's `main`; turn what the user can mend into one line on stderr and exit status 1."""
     try:
         main()
     except (UserError, OSError) as error:
-        sys.exit(f"error: {printable(str(error))}")
+        sys.exit(f"error: {printable(without_password(str(error)))}")

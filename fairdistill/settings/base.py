@@ -1,6 +1,7 @@
 """What all settings have in common: how they are checked, and the types that several of them share."""
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, TypeVar, get_args
@@ -61,12 +62,21 @@ def _reading(read: Callable[[str], object]) -> BeforeValidator:
     return BeforeValidator(from_text)
 
 
-def _as_float(value: object) -> object:
+def as_float(value: object) -> object:
     # 3 and 3.0 are one configuration; true is no number
     if isinstance(value, int) and not isinstance(value, bool):
-        with suppress(OverflowError):
+        try:
             return float(value)
+        except OverflowError:
+            # beyond all bounds, which the error then names
+            return sys.float_info.max if value > 0 else -sys.float_info.max
     return value
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("nul", "holds a NUL character, which no path and no argument can; leave it out")
+    return text
 
 
 def _distinct(values: list) -> list:
@@ -76,23 +86,32 @@ def _distinct(values: list) -> list:
 
 
 Item = TypeVar("Item")
+# of weights, rates and temperatures: nobody means more, and float32, in which losses are computed, has room for it
+LARGEST_NUMBER = 1e9
+# characters, as many as a path may have
+LONGEST_TEXT = 4096
 
 # Bounds of the items of a list stand before the reading of text, as in `Annotated[int, Field(ge=0), READ_WHOLE]`: only
 # there do they get into the JSON schema.
 READ_WHOLE, READ_NUMBER = _reading(int), _reading(float)
 Whole = Annotated[int, READ_WHOLE]
-Number = Annotated[float, BeforeValidator(_as_float), READ_NUMBER]
-Positive = Annotated[float, Field(gt=0), BeforeValidator(_as_float), READ_NUMBER]
+# with an upper bound of its own, and without one
+Number = Annotated[float, BeforeValidator(as_float), READ_NUMBER]
+Amount = Annotated[float, Field(le=LARGEST_NUMBER), BeforeValidator(as_float), READ_NUMBER]
 Flag = Annotated[bool, _reading(lambda text: {"true": True, "false": False}[text.lower()])]
+# of a record; that of a configuration is `Given`
 Text = Annotated[str, Strict()]
+Given = Annotated[str, Strict(), Field(max_length=LONGEST_TEXT), AfterValidator(_without_nul)]
 # the name of a class, which YAML takes for a number where it looks like one
-Label = Annotated[str, Strict(), BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+Label = Annotated[Given, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 # a path as people write it in a configuration, where no shell puts the home folder in the place of ~
-OwnPath = Annotated[Text, AfterValidator(os.path.expanduser)]
+OwnPath = Annotated[Given, AfterValidator(os.path.expanduser)]
 # where null is allowed; Snakemake's `--config` gives it as text
 OrNull = _reading(lambda text: {"null": None}[text])
-# names become folders and, in commands, arguments: none begins with a dash
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+# Names become folders and, in commands, arguments: none begins with a dash. The names of log files have three of them,
+# and a seed: a file system takes names of 255 bytes.
+LONGEST_NAME = 64
+Name = Annotated[str, Field(pattern=rf"^[A-Za-z0-9][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}$")]
 Distinct = Annotated[list[Item], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)]
 AtLeastOne = Annotated[
     list[Item], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)

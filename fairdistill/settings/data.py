@@ -11,13 +11,15 @@ from fairdistill.settings.base import (
     READ_WHOLE,
     AtLeastOne,
     Distinct,
+    Given,
     Number,
     OrNull,
     OwnPath,
     Settings,
-    Text,
     Whole,
+    as_float,
 )
+from fairdistill.settings.training import MAX_SEED
 
 CIFAR_SIZE = 32  # pixels
 LARGEST = 1024  # pixels; an image has 3 MB then
@@ -77,7 +79,10 @@ class DataSet(Settings):
         "times, and each time tested on another part of the images.",
     )
     split_seed: Whole = Field(
-        0, ge=0, description="The seed of the draws that decide which images are tested and which are for validation."
+        0,
+        ge=0,
+        le=MAX_SEED,
+        description="The seed of the draws that decide which images are tested and which are for validation.",
     )
     per_seed: Distinct[Literal["split", "colour"]] = Field(
         [],
@@ -90,7 +95,7 @@ class DataSet(Settings):
         description="The mean and standard deviation by which the channels are normalised: those of the training "
         "images, those of ImageNet, or `none`.",
     )
-    crop: Annotated[Annotated[int, Field(ge=8)] | None, OrNull, READ_WHOLE] = Field(
+    crop: Annotated[Annotated[int, Field(ge=8, le=LARGEST)] | None, OrNull, READ_WHOLE] = Field(
         None,
         description="The edge, in pixels, of the square that each training image is cropped to, at another random "
         "place in each epoch; `null` takes the whole image.",
@@ -143,7 +148,7 @@ class DataSet(Settings):
 class Coloured(DataSet):
     """A data set whose groups are two colours of the same images."""
 
-    colour_seed: Annotated[Annotated[int, Field(ge=0)] | None, OrNull, READ_WHOLE] = Field(
+    colour_seed: Annotated[Annotated[int, Field(ge=0, le=MAX_SEED)] | None, OrNull, READ_WHOLE] = Field(
         None,
         description="The seed of the draws that decide the colour of each training image, and on Digits-S the noise of "
         "every image, those of the test split too; `null` takes `split_seed`.",
@@ -313,9 +318,9 @@ class Celeba(DataSet):
     terms_url: ClassVar[str] = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 
     kind: Literal["celeba"]
-    validation: Number = Field(0.0, description=OFFICIAL)
-    folds: Whole = Field(1, description=OFFICIAL)
-    split_seed: Whole = Field(0, description=OFFICIAL)
+    validation: Number = Field(0.0, ge=0, lt=1, description=OFFICIAL)
+    folds: Whole = Field(1, ge=1, le=1000, description=OFFICIAL)
+    split_seed: Whole = Field(0, ge=0, le=MAX_SEED, description=OFFICIAL)
     per_seed: Distinct[Literal["split", "colour"]] = Field([], description=OFFICIAL)
     target: CelebaAttribute = Field(
         "Blond_Hair",
@@ -365,6 +370,10 @@ class Celeba(DataSet):
         return self
 
 
+# whole numbers are exact up to there
+Edge = Annotated[float, Field(ge=-1e15, le=1e15), BeforeValidator(as_float), READ_NUMBER]
+
+
 def _ascending(edges: list[float]) -> list[float]:
     if not edges or any(low >= high for low, high in pairwise(edges)):
         raise PydanticCustomError("edges", "needs at least one edge, and each edge above the one before it")
@@ -395,31 +404,31 @@ class Folder(DataSet):
         exclude=True,
         description="The table with one row for each image, as CSV or TSV in UTF-8, or as Parquet; it has to be given.",
     )
-    image: Text = Field(
+    image: Given = Field(
         "image", description="The column with the path of each image's file, relative to the folder of the images."
     )
-    label: Text = Field("label", description="The column with the class of each image.")
+    label: Given = Field("label", description="The column with the class of each image.")
     group: Annotated[
-        AtLeastOne[Text],
+        AtLeastOne[Given],
         BeforeValidator(
-            lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=Text | AtLeastOne[Text]
+            lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=Given | AtLeastOne[Given]
         ),
     ] = Field(
         ["group"],
         description="The column with the group of each image, or a list of columns, whose combinations are the groups.",
     )
     # any name that is not blank: a pattern makes the schema of the mapping one without unknown keys
-    bins: dict[Annotated[str, Field(pattern=r"\S")], Annotated[list[Number], AfterValidator(_ascending)]] = Field(
+    bins: dict[Annotated[str, Field(pattern=r"\S")], Annotated[list[Edge], AfterValidator(_ascending)]] = Field(
         {},
         description="The edges of the intervals that the numbers in a column of classes or groups are put into, by "
         "column: with `{age: [20, 40]}` these are under 20, 20-39, and 40 and over.",
     )
-    split: Annotated[Text | None, OrNull] = Field(
+    split: Annotated[Given | None, OrNull] = Field(
         None,
         description="The column that says `train`, `validation` or `test` of each image; `null` draws a test split of "
         "equally many images of each (class, group) cell.",
     )
-    subject: Annotated[Text | None, OrNull] = Field(
+    subject: Annotated[Given | None, OrNull] = Field(
         None,
         description="The column that names the person, or the thing, that an image shows: all images of one are in the "
         "same split. `null` takes each image by itself, less its copies.",

@@ -10,14 +10,14 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import Settings, kinds
+from fairdistill.settings.base import LARGEST_NUMBER, Settings, kinds
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.export import Export
 from fairdistill.settings.methods import AnyMethod, Base, Erm, Imported
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.preprocess import Preprocess
 from fairdistill.settings.study import Ablation, Data, Study
-from fairdistill.settings.sweeps import SECTIONS, Search, sweepable
+from fairdistill.settings.sweeps import SECTIONS, Search, as_text, sweepable
 from fairdistill.settings.training import Training
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -155,6 +155,10 @@ def _limits(field: Mapping[str, Any], description: str) -> Iterator[str]:
     if not all(choice in description for choice in choices):
         yield f"One of {', '.join(choices)}."
     for part, each in ((field, ""), (field.get("items", {}), "each ")):
-        if bounds := [f"{words} {part[bound]}" for bound, words in BOUNDS.items() if bound in part]:
+        if bounds := [
+            f"{words} {as_text(part[bound])}"
+            for bound, words in BOUNDS.items()
+            if part.get(bound, LARGEST_NUMBER) != LARGEST_NUMBER
+        ]:
             sentence = f"{each}{', '.join(bounds)}."
             yield sentence[0].upper() + sentence[1:]

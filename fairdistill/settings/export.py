@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fairdistill.settings.base import READ_NUMBER, AtLeastOne, Name, OrNull, Settings, Text, Whole
+from fairdistill.settings.base import READ_NUMBER, AtLeastOne, Given, Name, OrNull, Settings, Whole
 from fairdistill.settings.training import Seed
 
 
@@ -26,22 +26,23 @@ class Export(Settings):
     calibration_images: Whole = Field(
         500,
         ge=1,
+        le=1_000_000,
         description="The number of training images by which the ranges of the int8 model are found, as many of each "
         "(class, group) cell as there are.",
     )
-    intended_use: Annotated[Text | None, OrNull] = Field(
+    intended_use: Annotated[Given | None, OrNull] = Field(
         None, description="What the models are for, in sentences for the card; `null` says that nobody said so."
     )
-    data_terms: Annotated[Text | None, OrNull] = Field(
+    data_terms: Annotated[Given | None, OrNull] = Field(
         None,
         description="What images of your own (`kind: folder`) may be used for; of other kinds it is known.",
     )
-    watts: Annotated[Annotated[float, Field(gt=0)] | None, OrNull, READ_NUMBER] = Field(
+    watts: Annotated[Annotated[float, Field(gt=0, le=100_000)] | None, OrNull, READ_NUMBER] = Field(
         None,
         description="The power that a busy processor core is assumed to take, in W, for the energy in the card; `null` "
         "leaves energy and carbon out.",
     )
-    carbon_intensity: Annotated[Annotated[float, Field(gt=0)] | None, OrNull, READ_NUMBER] = Field(
+    carbon_intensity: Annotated[Annotated[float, Field(gt=0, le=100_000)] | None, OrNull, READ_NUMBER] = Field(
         None,
         description="The carbon intensity of your electricity in g CO2e per kWh, for the carbon in the card; `null` "
         "leaves it out.",

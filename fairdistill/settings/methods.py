@@ -8,7 +8,18 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import AtLeastOne, Flag, Label, Name, Number, OrNull, OwnPath, Settings, Whole
+from fairdistill.settings.base import (
+    Amount,
+    AtLeastOne,
+    Flag,
+    Label,
+    Name,
+    Number,
+    OrNull,
+    OwnPath,
+    Settings,
+    Whole,
+)
 from fairdistill.settings.preprocess import Preprocess
 
 TEACHER = "teacher"
@@ -181,18 +192,27 @@ class Mfd(Distillation):
     family: ClassVar[Family] = "MFD"
 
     kind: Literal["mfd"]
-    lambda_: Number = Field(
-        3.0, ge=0, alias="lambda", description="The weight of the fairness term; with 0 the loss is without it."
+    lambda_: Amount = Field(
+        3.0,
+        ge=0,
+        alias="lambda",
+        description="The weight of the fairness term; with 0 the loss is without it.",
     )
     kernel: Literal["rbf", "polynomial"] = Field(
         "rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features."
     )
-    sigma: Number = Field(
-        1.0, gt=0, description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance."
+    sigma: Amount = Field(
+        1.0,
+        gt=0,
+        description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance.",
     )
-    degree: Whole = Field(2, ge=1, description="The degree of the polynomial kernel, `(x . y + offset)^degree`.")
-    offset: Number = Field(
-        1.0, ge=0, description="The offset of the polynomial kernel; the code of the MFD authors has 0."
+    degree: Whole = Field(
+        2, ge=1, le=100, description="The degree of the polynomial kernel, `(x . y + offset)^degree`."
+    )
+    offset: Amount = Field(
+        1.0,
+        ge=0,
+        description="The offset of the polynomial kernel; the code of the MFD authors has 0.",
     )
     features: Literal["pooled", "flattened"] = Field(
         "pooled",
@@ -211,14 +231,16 @@ class Mfd(Distillation):
         "once, in place of each group's within each class: `--jointfeature` of the MFD authors' code. The term then "
         "knows neither classes nor groups.",
     )
-    kd_weight: Number = Field(
+    kd_weight: Amount = Field(
         0.0,
         ge=0,
         description="The weight of Hinton's distillation of the logits, `lambda_h` of the MFD authors; their commands "
         "have 0.",
     )
-    kd_temperature: Number = Field(
-        3.0, gt=0, description="The temperature of that distillation; the default is that of the MFD authors' code."
+    kd_temperature: Amount = Field(
+        3.0,
+        gt=0,
+        description="The temperature of that distillation; the default is that of the MFD authors' code.",
     )
     sampling: Sampling = Field(
         "balanced",
@@ -239,7 +261,7 @@ class Kd(Distillation):
     implementation: ClassVar[str] = "fairdistill.methods.kd:KD"
 
     kind: Literal["kd"]
-    temperature: Number = Field(
+    temperature: Amount = Field(
         4.0, gt=0, description="The temperature, by which the logits of both models are divided."
     )
     alpha: Number = Field(
@@ -267,8 +289,10 @@ class At(LayerDistillation):
     implementation: ClassVar[str] = "fairdistill.methods.at:AT"
 
     kind: Literal["at"]
-    beta: Number = Field(
-        1000.0, ge=0, description="The weight of the attention term, which is added to the cross-entropy."
+    beta: Amount = Field(
+        1000.0,
+        ge=0,
+        description="The weight of the attention term, which is added to the cross-entropy.",
     )
 
 
@@ -290,13 +314,17 @@ class FitNets(Distillation):
         lt=1,
         description="The share of the epochs that the hint stage has; the code of the MFD authors has a third.",
     )
-    kd_weight: Number = Field(
-        4.0, ge=0, description="The weight of the distillation of logits in the first epoch after the hint stage."
+    kd_weight: Amount = Field(
+        4.0,
+        ge=0,
+        description="The weight of the distillation of logits in the first epoch after the hint stage.",
     )
-    final_kd_weight: Number = Field(
-        1.0, ge=0, description="The weight of the distillation in the last epoch; in between it changes linearly."
+    final_kd_weight: Amount = Field(
+        1.0,
+        ge=0,
+        description="The weight of the distillation in the last epoch; in between it changes linearly.",
     )
-    temperature: Number = Field(
+    temperature: Amount = Field(
         3.0, gt=0, description="The temperature, by which the logits of both models are divided."
     )
 
@@ -312,8 +340,10 @@ class Nst(LayerDistillation):
     implementation: ClassVar[str] = "fairdistill.methods.nst:NST"
 
     kind: Literal["nst"]
-    beta: Number = Field(
-        50.0, ge=0, description="The weight of the squared MMD between neurons, which is added to the cross-entropy."
+    beta: Amount = Field(
+        50.0,
+        ge=0,
+        description="The weight of the squared MMD between neurons, which is added to the cross-entropy.",
     )
     kernel: Literal["polynomial", "rbf", "linear"] = Field(
         "polynomial",
@@ -333,7 +363,7 @@ class Pkt(Distillation):
     implementation: ClassVar[str] = "fairdistill.methods.pkt:PKT"
 
     kind: Literal["pkt"]
-    beta: Number = Field(
+    beta: Amount = Field(
         30000.0,
         ge=0,
         description="The weight of the transfer loss, a mean over all pairs of a batch, which is added to the "
@@ -347,8 +377,8 @@ class Adversarial(Method):
     implementation: ClassVar[str] = "fairdistill.methods.adversarial:Adversarial"
 
     kind: Literal["adversarial"]
-    alpha: Number = Field(1.0, ge=0, description="The weight of the step against the adversary.")
-    adversary_learning_rate: Number = Field(
+    alpha: Amount = Field(1.0, ge=0, description="The weight of the step against the adversary.")
+    adversary_learning_rate: Amount = Field(
         0.001, gt=0, description="The learning rate of the adversary's Adam at the start."
     )
 
@@ -373,7 +403,7 @@ class GroupMmd(Method):
     implementation: ClassVar[str] = "fairdistill.methods.group_mmd:GroupMMD"
 
     kind: Literal["group_mmd"]
-    lambda_: Number = Field(
+    lambda_: Amount = Field(
         3.0,
         ge=0,
         alias="lambda",
@@ -382,11 +412,15 @@ class GroupMmd(Method):
     kernel: Literal["rbf", "polynomial"] = Field(
         "rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features."
     )
-    sigma: Number = Field(
-        1.0, gt=0, description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance."
+    sigma: Amount = Field(
+        1.0,
+        gt=0,
+        description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance.",
     )
-    degree: Whole = Field(2, ge=1, description="The degree of the polynomial kernel, `(x . y + offset)^degree`.")
-    offset: Number = Field(1.0, ge=0, description="The offset of the polynomial kernel.")
+    degree: Whole = Field(
+        2, ge=1, le=100, description="The degree of the polynomial kernel, `(x . y + offset)^degree`."
+    )
+    offset: Amount = Field(1.0, ge=0, description="The offset of the polynomial kernel.")
     sampling: Sampling = Field(
         "balanced",
         description="How batches are drawn, as for `kind: erm`; `balanced`, as for `mfd`, gives every batch images of "
@@ -441,10 +475,12 @@ class GroupDro(Method):
         "cells",
         description="What the weights are of: the (class, group) `cells`, as in the paper, or the `groups` alone.",
     )
-    step_size: Number = Field(
-        0.01, gt=0, description="The step size of the weights' exponentiated gradient ascent, the authors' by default."
+    step_size: Amount = Field(
+        0.01,
+        gt=0,
+        description="The step size of the weights' exponentiated gradient ascent, the authors' by default.",
     )
-    adjustment: Number = Field(
+    adjustment: Amount = Field(
         0.0,
         ge=0,
         description="The size C of the adjustment C / sqrt(n) that is added to the loss of a cell or group of n "
@@ -497,7 +533,7 @@ class Autoencoder(Method):
     own_outputs: ClassVar[str | None] = "a code as its outputs"
 
     latent_size: Whole = Field(
-        50, ge=1, description="The number of dimensions of each latent variable; the paper of `vfae` has 50."
+        50, ge=1, le=10_000, description="The number of dimensions of each latent variable; the paper of `vfae` has 50."
     )
 
     def check_image_size(self, image_size: int) -> None:
@@ -511,13 +547,13 @@ class Vfae(Autoencoder):
     implementation: ClassVar[str] = "fairdistill.methods.vfae:VFAE"
 
     kind: Literal["vfae"]
-    alpha: Number = Field(
+    alpha: Amount = Field(
         200.0,
         ge=0,
         description="The weight of the cross-entropy beside the bound on the likelihood of an image; the default is "
         "the paper's for its only photographs.",
     )
-    beta: Number = Field(
+    beta: Amount = Field(
         200.0,
         ge=0,
         description="The weight of the squared MMD between the codes of the groups; the default is the paper's for its "
@@ -536,10 +572,12 @@ class Ffvae(Autoencoder):
     implementation: ClassVar[str] = "fairdistill.methods.ffvae:FFVAE"
 
     kind: Literal["ffvae"]
-    alpha: Number = Field(
-        100.0, ge=0, description="The weight of the group's prediction from the sensitive part of the code."
+    alpha: Amount = Field(
+        100.0,
+        ge=0,
+        description="The weight of the group's prediction from the sensitive part of the code.",
     )
-    gamma: Number = Field(
+    gamma: Amount = Field(
         50.0,
         ge=0,
         description="The weight of the total correlation between the sensitive part and the rest of the code.",

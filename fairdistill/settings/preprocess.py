@@ -2,15 +2,17 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairdistill.settings.base import READ_WHOLE, Number, OrNull, Positive, Settings
+from fairdistill.settings.base import READ_NUMBER, READ_WHOLE, OrNull, Settings, as_float
 from fairdistill.settings.data import LARGEST
 
 # of ImageNet's training images, as all networks of torchvision that were trained on them expect
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+# the largest value of a pixel, on the scale that is refused
+PIXEL = 255
 # pixels of 0 to 255 are divided by 1/255
 SMALLEST_STD = 0.001
 
@@ -27,12 +29,18 @@ class Preprocess(Settings):
         description="The edge, in pixels, of the square then cut out at the centre, such as 224 of `size: 256`; "
         "`null` keeps the whole image.",
     )
-    mean: Annotated[list[Number], Field(min_length=3, max_length=3)] = Field(
+    mean: Annotated[
+        list[Annotated[float, Field(ge=-PIXEL, le=PIXEL), BeforeValidator(as_float), READ_NUMBER]],
+        Field(min_length=3, max_length=3),
+    ] = Field(
         list(IMAGENET_MEAN),
         description="What was subtracted from the red, green and blue channel, on the scale 0 to 1; the default is "
         "ImageNet's.",
     )
-    std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = Field(
+    std: Annotated[
+        list[Annotated[float, Field(gt=0, le=PIXEL), BeforeValidator(as_float), READ_NUMBER]],
+        Field(min_length=3, max_length=3),
+    ] = Field(
         list(IMAGENET_STD),
         description="What each channel was then divided by; the default is ImageNet's, and of `ToTensor` alone mean "
         "and standard deviation are `[0, 0, 0]` and `[1, 1, 1]`.",

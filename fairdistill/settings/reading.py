@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.errors import UserError, without_password
 from fairdistill.runtime.files import parse_json
-from fairdistill.settings.base import settings_of_kind
+from fairdistill.settings.base import LONGEST_NAME, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Imported, PostProcessing
 from fairdistill.settings.networks import AnyNetwork
@@ -52,7 +52,7 @@ RENAMED = {"models": "networks", "teacher": "base"}
 # what a study is compared with: config/config.yaml has the paper, and the published study of the paper's grid
 # (the values of a paper and the method that is compared with them belong together)
 OF_THE_PAPER = (("paper_values", "paper_method"), ("published",))
-NAME = "text of letters, digits, _ and - that begins with a letter or digit"
+NAME = f"text of letters, digits, _ and - that begins with a letter or digit, and has at most {LONGEST_NAME} characters"
 # what the entries of a section are, each of which has a name of the user's and a `kind`
 KINDS = {"data.sets": ("data set", AnyDataSet), "networks": ("network", AnyNetwork), "students": ("method", AnyMethod)}
 # what pydantic puts behind a name in a mapping of names that is wrong itself
@@ -96,6 +96,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     except UnreadableSettings as error:
         raise UserError(f"{error}{_origin(error.unknown, given)}") from None
     _check_paths(study)
+    _check_braces(study)
     _check_names(study)
     _check_imported(study)
     _check_bases(study)
@@ -254,6 +255,8 @@ def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[st
         what = f"it must have {context.get('min_length', context.get('max_length'))} values"
     elif kind == "too_short":
         return UnreadableSettings(where, path, "is empty; name at least one")
+    elif kind == "string_too_long":
+        what = f"it must have at most {context['max_length']} characters"
     elif kind == "string_pattern_mismatch":
         what = f"it must be {NAME}"
     elif kind in BOUNDS:
@@ -275,6 +278,7 @@ def _shown(value: object) -> str:
     except (TypeError, ValueError):
         # a mapping with a key such as a date, or a number of thousands of digits
         text = f"a {type(value).__name__} that JSON cannot hold"
+    text = without_password(text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
@@ -300,6 +304,15 @@ def _check_paths(study: Study) -> None:
         for key in settings.settings_of_paths:
             if getattr(settings, key) is None:
                 raise UnreadableSettings("config", ("data", "sets", name), f"lacks the key {key!r}")
+
+
+def _check_braces(study: Study) -> None:
+    """Files that are inputs of rules are of names that Snakemake can take."""
+    files = study.files | {"paper_values": study.paper_values, "published": study.published}
+    for key, file in files.items():
+        if file and set("{}") & set(file):
+            what = "has braces, which Snakemake takes for a wildcard; give the file, or its folder, another name"
+            raise UnreadableSettings("config", tuple(key.split(".")), f"is {file!r}, which {what}")
 
 
 def _check_names(study: Study) -> None:
@@ -366,11 +379,7 @@ def _check_single(path: Keys, name: str, sweeps: Mapping[str, Sweep]) -> None:
 
 
 def _check_imported(study: Study) -> None:
-    """An imported model has a file, and is of one network; files are of names that Snakemake can take."""
-    for key, file in study.files.items():
-        if set("{}") & set(file):
-            what = "has braces, which Snakemake takes for a wildcard; give the file, or its folder, another name"
-            raise UnreadableSettings("config", tuple(key.split(".")), f"is {file!r}, which {what}")
+    """An imported model has a file, and is of one network."""
     for name, method in {TEACHER: study.teacher, **study.students}.items():
         if not isinstance(method, Imported):
             continue

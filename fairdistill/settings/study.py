@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, PrivateAttr
 
-from fairdistill.settings.base import AtLeastOne, Flag, Name, OrNull, OwnPath, Settings, Text
+from fairdistill.settings.base import AtLeastOne, Flag, Given, Name, OrNull, OwnPath, Settings
 from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
 from fairdistill.settings.export import Export
 from fairdistill.settings.methods import (
@@ -32,11 +32,11 @@ Seeds = AtLeastOne[Seed]
 class Data(Settings):
     """Where the archives come from, and how each data set is made from them."""
 
-    mirror: Annotated[Text | None, OrNull] = Field(
+    mirror: Annotated[Given | None, OrNull] = Field(
         None,
         description="A folder or URL that holds the archives (`cifar-10-python.tar.gz`, `UTKFace.tar.gz`, the three "
         "files of CelebA), tried before the public addresses; `null` takes the environment variable "
-        "`FAIRDISTILL_MIRROR`, where it is set.",
+        "`FAIRDISTILL_MIRROR`, where it is set. No log shows a password in it.",
     )
     sets: dict[Name, AnyDataSet] = Field(
         {"cifar10s": Cifar10S(kind="cifar10s"), "utkface": UTKFace(kind="utkface")},
@@ -73,7 +73,7 @@ def name_folds(folds: Sequence[int]) -> list[str]:
 
 
 class Study(Settings):
-    """Configuration of a study. Every key has a default: an empty configuration is the paper's grid."""
+    """Configuration of a study. Every key has a default: a configuration of no keys, `{}`, is the paper's grid."""
 
     study: Name = Field(
         "reproduction",

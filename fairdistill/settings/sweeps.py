@@ -266,5 +266,5 @@ def _label(value: Any) -> str:
     """What a value adds to a name, behind that of its setting: 0p5 for 0.5, 1em05 for 1e-05, _rbf for rbf."""
     text = as_text(value)
     if is_number(value):
-        return text.replace(".", "p").replace("-", "m").replace("+", "")
+        return text.replace(".", "p").replace("-", "m")
     return f"_{text.lower() if isinstance(value, bool) else text}".replace(" ", "_")

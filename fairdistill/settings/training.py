@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fairdistill.settings.base import READ_WHOLE, Flag, Number, OrNull, Settings, Whole
+from fairdistill.settings.base import READ_WHOLE, Amount, Flag, OrNull, Settings, Whole
 
 # torch's generator needs room for the streams that are made of a seed
 MAX_SEED = 2**62 - 1
@@ -33,12 +33,12 @@ class Training(Settings):
         "which the data set then needs (`validation`).",
     )
     # a batch norm on maps of one pixel needs two images
-    batch_size: Whole = Field(128, ge=2, description="The number of images in a step.")
-    learning_rate: Number = Field(0.001, gt=0, description="The learning rate of Adam at the start.")
+    batch_size: Whole = Field(128, ge=2, le=100_000, description="The number of images in a step.")
+    learning_rate: Amount = Field(0.001, gt=0, description="The learning rate of Adam at the start.")
     schedule: Literal["cosine", "linear", "constant"] = Field(
         "cosine", description="The course of the learning rate over the training; `cosine` and `linear` end at zero."
     )
-    weight_decay: Number = Field(0.0, ge=0, description="The L2 penalty of Adam.")
+    weight_decay: Amount = Field(0.0, ge=0, description="The L2 penalty of Adam.")
     weights_seed: SeedOrNull = Field(
         None,
         description="The seed of the initial weights of every model; `null` takes the model's own, so that they vary "
@@ -60,11 +60,16 @@ class Training(Settings):
     )
     threads: Whole = Field(1, ge=1, le=1024, description="The number of CPU cores of one training.")
     gpu_slots: Whole = Field(
-        1, ge=1, exclude=True, description="The number of trainings that may share a GPU; changing it retrains nothing."
+        1,
+        ge=1,
+        le=1024,
+        exclude=True,
+        description="The number of trainings that may share a GPU; changing it retrains nothing.",
     )
     memory: Whole = Field(
         3000,
         ge=1,
+        le=100_000_000,
         exclude=True,
         description="The main memory for a training, in MB: a cluster is asked for it, and one machine runs no more "
         "trainings at a time than it has memory for. More with larger images (the data set's pixels count, and a "
@@ -73,6 +78,7 @@ class Training(Settings):
     evaluate_every: Whole = Field(
         5,
         ge=0,
+        le=100_000,
         description="The number of epochs between two entries of validation and test accuracy in the history; 0 leaves "
         "only the last. With `keep: best` every epoch has them. Nothing is chosen by the test accuracy.",
     )

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fairdistill.data import ImageDataset, load_dataset
 from fairdistill.data.facts import facts_of
+from fairdistill.data.trained import check_outputs
 from fairdistill.methods.base import method_class
 from fairdistill.networks import Classifier, load_network, save_network
 from fairdistill.runtime.errors import UserError
@@ -49,6 +50,8 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
     _require_size(job, dataset)
     base, start = None, None
     if job.base:
+        if job.base_record:
+            check_outputs(job.base_record, job.base)
         base = _load_base(job.base, job.base_network, dataset)
         inputs["base"] = sha256(job.base)
     if job.checkpoint:

@@ -21,6 +21,8 @@ class Job:
         Folder for the model and its predictions.
     base
         weights.safetensors of the model that the method stands on; None where it stands on none.
+    base_record
+        training.json of the base, which has the checksum of its weights; None leaves them unchecked.
     base_network
         What the base must be; None leaves it unchecked.
     checkpoint
@@ -42,6 +44,7 @@ class Job:
     seed: int
     names: Names
     base: Path | None = None
+    base_record: Path | None = None
     base_network: Network | None = None
     checkpoint: Path | None = None
     fold: int = 0

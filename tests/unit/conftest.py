@@ -8,6 +8,7 @@ import pytest
 
 from fairdistill.data import load_dataset
 from fairdistill.data.preparing import Prepared, write_dataset
+from fairdistill.data.reading import DESCRIPTION, description_digest
 
 
 def write_tiny(folder, *, validation, size=8):
@@ -60,8 +61,8 @@ def tiny_with_validation(tiny_with_validation_folder):
 def cropped_folder(tmp_path_factory):
     """Such a data set of 10 px, of which networks see 8."""
     folder = write_tiny(tmp_path_factory.mktemp("cropped") / "tiny", validation=0, size=10)
-    info = json.loads((folder / "dataset.json").read_text())
-    (folder / "dataset.json").write_text(json.dumps(info | {"crop": 8}))
+    info = json.loads((folder / "dataset.json").read_text()) | {"crop": 8}
+    (folder / "dataset.json").write_text(json.dumps(info | {DESCRIPTION: description_digest(info)}))
     return folder
 
 

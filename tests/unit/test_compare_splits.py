@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from fairdistill.networks import build_network, save_network
+from fairdistill.runtime.files import sha256
 from fairdistill.settings.networks import ShuffleNetV2
 from scripts import compare_splits
 
@@ -36,8 +37,10 @@ def measured(data, tmp_path, monkeypatch):
     folder = tmp_path / "models" / "tiny" / "shufflenet" / "teacher" / "seed3"
     folder.mkdir(parents=True)
     settings = ShuffleNetV2(kind="shufflenet_v2_x1_0", stem="cifar")
-    save_network(folder / "weights.safetensors", build_network(settings, 3), settings)
-    (folder / "training.json").write_text(json.dumps({"run": IDENTITY | {"role": "teacher", "base": None}}))
+    weights = folder / "weights.safetensors"
+    save_network(weights, build_network(settings, 3), settings)
+    record = {"run": IDENTITY | {"role": "teacher", "base": None}, "outputs": {weights.name: sha256(weights)}}
+    (folder / "training.json").write_text(json.dumps(record))
     arguments = ["--results", tmp_path, "--csv", tmp_path / "splits.csv", folder.relative_to(tmp_path / "models")]
     monkeypatch.setattr("sys.argv", ["compare_splits", *map(str, arguments)])
     compare_splits.main()

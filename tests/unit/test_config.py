@@ -3,6 +3,7 @@
 import copy
 import importlib
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from fairdistill.settings.documents import kinds
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import UnreadableSettings, complete, read_settings
+from fairdistill.settings.repeated_keys import refuse_repeated_keys
 from fairdistill.settings.study import Place
 from fairdistill.settings.training import Training
 
@@ -329,7 +331,7 @@ def test_every_path_may_begin_with_the_home_folder(monkeypatch):
     assert all(path.startswith("/home/someone/") for path in paths)
 
 
-NAME = "text of letters, digits, _ and - that begins with a letter or digit"
+NAME = "text of letters, digits, _ and - that begins with a letter or digit, and has at most 64 characters"
 MISTAKES = [
     ({"seedz": [0]}, "config has the unknown key 'seedz'; did you mean 'seeds'?"),
     ({"models": {}}, "config has the unknown key 'models'; it is called 'networks' now"),
@@ -366,6 +368,13 @@ MISTAKES = [
     ({"study": "a/b"}, f'config: study is "a/b"; it must be {NAME}'),
     ({"study": "a\n"}, f'config: study is "a\\n"; it must be {NAME}'),
     ({"study": "-x"}, f'config: study is "-x"; it must be {NAME}'),
+    ({"study": "x" * 65}, f'config: study is "{"x" * 65}"; it must be {NAME}'),
+    (
+        {"data": {"mirror": "a\0"}},
+        "config: data.mirror holds a NUL character, which no path and no argument can; leave",
+    ),
+    (student(degree=10**20), "config: students.mfd.degree is 100000000000000000000; it must be at most 100"),
+    (student(sigma="1e400"), 'config: students.mfd.sigma is "1e400"; it must be a number'),
     ({"study": 1}, "config: study is 1; it must be text"),
     ({"study": "\ud800"}, 'config: study is "\\ud800"; it must be text'),
     ({"datasets": ["cifar10"]}, "config: datasets names 'cifar10', which data.sets does not define; did you mean"),
@@ -527,6 +536,36 @@ def test_each_mistake_gets_one_line_that_names_the_key(given, line):
     with pytest.raises(UserError, match="^" + re.escape(line)) as error:
         complete(given)
     assert "\n" not in str(error.value)
+
+
+def test_a_number_beyond_those_of_the_machine_is_out_of_bounds():
+    for number, bound in ((10**400, "at most 1000000000"), (-(10**400), "above 0")):
+        with pytest.raises(UserError, match=rf"training\.learning_rate is .*; it must be {bound}$"):
+            complete({"training": {"learning_rate": number}})
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a: 1\nb: {c: 1, d: 2,\n c: 3}\n", "line 3: the key 'b.c' comes twice, first in line 2"),
+        ('{"a": [{"b": 1}, {"b": 1,\n"b": 1}]}', "line 2: the key 'a.1.b' comes twice, first in line 1"),
+        ("a: &x {b: 1}\nc: {<<: *x, b: 2}\nd: {b: 3}\n", None),
+        ("a: 1\nb: &x {c: *x}\n1: 2\n'1': 3\n", None),
+        ("", None),
+        ('{\n\t"a": 1}', None),
+    ],
+)
+def test_a_key_that_comes_twice_in_one_mapping_is_named(tmp_path, text, found):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=re.escape(f"{path}: {found}; keep one")) if found else nullcontext():
+        refuse_repeated_keys(path)
+
+
+def test_a_password_in_a_url_is_not_shown():
+    with pytest.raises(UserError) as error:
+        complete({"data": {"mirror": ["https://me:secret@host"]}})
+    assert str(error.value) == 'config: data.mirror is ["https://***@host"]; it must be text'
 
 
 def test_a_long_value_is_cut_short():

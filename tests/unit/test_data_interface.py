@@ -15,6 +15,7 @@ import pytest
 
 from fairdistill.data import load_dataset
 from fairdistill.data.preparing import Prepared, describe, prepare_dataset, write_dataset
+from fairdistill.data.reading import description_digest
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.settings.base import kinds
 from fairdistill.settings.data import AnyDataSet, Cifar10S, DigitsS
@@ -256,7 +257,50 @@ def test_a_key_that_dataset_json_lacks_is_named(tmp_path, key):
 )
 def test_a_dataset_json_that_its_samples_do_not_fit_is_refused(tmp_path, key, value, reason):
     with pytest.raises(UserError, match=re.escape(f"{tmp_path}: damaged ({reason}")):
-        load_damaged(tmp_path, "dataset.json", lambda content: json.dumps(json.loads(content) | {key: value}).encode())
+        load_damaged(tmp_path, "dataset.json", lambda content: described(json.loads(content) | {key: value}))
+
+
+def described(info):
+    """A dataset.json that has the digest of its content."""
+    return json.dumps(info | {"description_sha256": description_digest(info)}).encode()
+
+
+FOLD_OF_ANOTHER = {"mean": [0.5] * 3, "std": [0.2] * 3, "counts": {}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"folds": [FOLD_OF_ANOTHER]},
+        {"classes": ["b", "a", "c"]},
+        {"groups": ["h", "g"]},
+        {"crop": 8},
+        {"weighting": "cells"},
+        {"kind": "other"},
+        {"settings": {"kind": "tiny", "skew": 0.8}},
+        {"for_seed": 1},
+        {"source": {"what": "else"}},
+        {"notes": {"left_out": 1}},
+        {"images": 25},
+        {"another": 1},
+        {"description_sha256": "0"},
+        {"description_sha256": None},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_dataset_json_says_has_a_digest(tmp_path, change):
+    reason = re.escape("dataset.json: damaged (its content does not have the description_sha256 in it)")
+    with pytest.raises(UserError, match=reason):
+        load_damaged(tmp_path, "dataset.json", lambda content: json.dumps(json.loads(content) | change).encode())
+
+
+def test_a_data_set_of_before_there_was_that_digest_is_read(tmp_path):
+    def as_before(content):
+        info = json.loads(content)
+        del info["description_sha256"]
+        return json.dumps(info).encode()
+
+    assert load_damaged(tmp_path, "dataset.json", as_before).classes == prepared().classes
 
 
 @pytest.mark.parametrize(
@@ -264,7 +308,7 @@ def test_a_dataset_json_that_its_samples_do_not_fit_is_refused(tmp_path, key, va
     [
         ("images.npy", lambda content: content[:-1] + bytes([content[-1] ^ 1])),
         ("samples.parquet", lambda content: content.replace(b"image 0", b"image X")),
-        ("dataset.json", lambda content: content.replace(b'"sha256": "', b'"sha256": "0')),
+        ("dataset.json", lambda content: described(json.loads(content) | {"sha256": "0"})),
     ],
 )
 def test_content_that_is_not_what_was_written_is_refused(tmp_path, name, altered):

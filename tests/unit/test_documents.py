@@ -96,6 +96,7 @@ def test_the_schema_has_no_keyword_that_validators_do_not_know():
         "uniqueItems",
         "minItems",
         "maxItems",
+        "maxLength",
     }
     known |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "anyOf", "oneOf"}
     found = {keyword for part in parts(schema()) for keyword in part}
@@ -144,3 +145,18 @@ def test_the_schema_accepts_a_base_by_name_and_the_earlier_name_of_erm():
 def test_the_defaults_of_the_schema_are_those_of_an_empty_config():
     defaults = {key: part["default"] for key, part in json.loads(schema_text())["properties"].items()}
     assert defaults == Study().to_json()
+
+
+def test_every_number_and_every_text_of_a_configuration_has_a_bound():
+    """Names have theirs in their pattern."""
+    lower, upper = {"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}
+    bounds = {
+        "integer": [lower, upper],
+        "number": [lower, upper],
+        "string": [{"maxLength", "pattern", "enum", "const"}],
+    }
+    unbounded = [
+        part for part in parts(schema()) for each in bounds.get(part.get("type"), []) if not part.keys() & each
+    ]
+    assert unbounded == []
+    assert {part["pattern"] for part in parts(schema()) if "pattern" in part} == {"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"}

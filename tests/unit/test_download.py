@@ -12,7 +12,7 @@ from synthetic_archives import accept_cifar, accept_faces, cifar_batches, faces,
 from fairdistill.data import cifar10s, utkface
 from fairdistill.data import download as module
 from fairdistill.data.download import download
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.errors import UserError, without_password
 from fairdistill.settings.data import UTKFace
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +119,24 @@ def test_the_variable_names_a_mirror_and_the_argument_wins(genuine, output, monk
     capsys.readouterr()
     download(NAME, output, str(genuine.parent) + "/")
     assert capsys.readouterr().out.count("trying") == 1
+
+
+@pytest.mark.parametrize("user", ["me:s3cr3t", "me:s3#cr3t", "me:s3@x/cr3t", "cr3t"])
+@pytest.mark.parametrize("address", ["http://{user}@127.0.0.1:9/x", "ftp://{user}@host/x", "http://{user}@[bad/x"])
+def test_no_password_of_a_mirror_is_shown(genuine, output, capsys, user, address):
+    with pytest.raises(UserError) as error:
+        download(NAME, output, address.format(user=user))
+    said = capsys.readouterr().out + str(error.value)
+    assert said.count("://***@") >= 2
+    for part in ("me:", "s3", "cr3t"):
+        assert part not in said
+
+
+@pytest.mark.parametrize(
+    "text", ["https://host:8080/a@b", "http://host/a@b", "no URL: a:b@c", "from https://a.b/c, or d:e@f"]
+)
+def test_text_without_a_password_is_shown_as_it_is(text):
+    assert without_password(text) == text
 
 
 @pytest.mark.parametrize("ending", ["", "/"])

@@ -452,6 +452,19 @@ def test_metadata_that_do_not_fit_the_graph_are_one_line(exported, tmp_path, cha
     assert "\n" not in str(error.value)
 
 
+def test_a_model_with_a_changed_byte_is_refused_where_its_record_is(exported, tmp_path):
+    """A byte of the weights, with which onnxruntime reads and runs it."""
+    folder = shutil.copytree(exported, tmp_path / "model")
+    model = onnx.load(folder / "model.onnx")
+    weights = next(tensor for tensor in model.graph.initializer if len(tensor.raw_data) > 100)
+    weights.raw_data = bytes([weights.raw_data[0] ^ 1]) + weights.raw_data[1:]
+    onnx.save(model, folder / "model.onnx")
+    with pytest.raises(UserError, match=r"model\.onnx: does not belong to .*export\.json; export the model again"):
+        open_model(folder, threads=1)
+    (folder / "export.json").unlink()
+    open_model(folder, threads=1)
+
+
 def test_inputs_and_outputs_of_other_names_are_one_line(exported, tmp_path):
     path = described(tmp_path, exported)
     model = onnx.load(path)

@@ -75,6 +75,8 @@ def test_weights_of_a_network_are_those_that_its_trainings_start_from():
             {"teacher": {"checkpoint": "{seed}.pth"}},
             "teacher.checkpoint is '{seed}.pth', which has braces, which Snakemake takes for a wildcard; give the",
         ),
+        ({"paper_values": "{x}.csv"}, "paper_values is '{x}.csv', which has braces, which Snakemake takes for a"),
+        ({"published": "results/}"}, "published is 'results/}', which has braces, which Snakemake takes for a"),
         (
             {"teacher": CHECKPOINT, "architectures": ["small", "large"]},
             "teacher.architecture is 'same', but the file holds one network, and the models are of large and small",

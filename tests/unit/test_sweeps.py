@@ -28,7 +28,7 @@ def sweep(name="mfd", kind="mfd", **settings):
     ("settings", "names"),
     [
         ({"lambda": [0, 3.0, "10"]}, ["mfd-lambda0", "mfd-lambda3", "mfd-lambda10"]),
-        ({"sigma": [0.5, "1e-5", 1e22]}, ["mfd-sigma0p5", "mfd-sigma1em05", "mfd-sigma1e22"]),
+        ({"sigma": [0.5, "1e-5", 1e9]}, ["mfd-sigma0p5", "mfd-sigma1em05", "mfd-sigma1000000000"]),
         ({"kernel": ["rbf", "polynomial"]}, ["mfd-kernel_rbf", "mfd-kernel_polynomial"]),
         (
             {"layers": [["layer4"], ["layer3", "layer4"], None]},

@@ -19,6 +19,7 @@ from fairdistill.methods.base import Task, method_class
 from fairdistill.methods.post_processing import PostProcessing
 from fairdistill.networks import build_network, load_network, save_network
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import sha256
 from fairdistill.settings.methods import At, Erm, FitNets, GroupTemperature, Kd, Mfd, Nst, Pkt
 from fairdistill.settings.networks import ResNet18, ShuffleNetV2
 from fairdistill.settings.reading import read_settings
@@ -439,7 +440,7 @@ def test_state_that_does_not_belong_is_ignored(tmp_path, damage):
 
 def test_a_loss_that_is_not_finite_is_reported(tiny):
     with pytest.raises(UserError, match=r"loss became .* in epoch 1.*learning_rate"):
-        run(tiny, settings=Training(epochs=1, batch_size=32, learning_rate=1e30, device="cpu"))
+        run(tiny, settings=Training(epochs=1, batch_size=32, learning_rate=1e9, device="cpu"))
 
 
 def test_weights_that_the_last_step_ruins_are_reported(tiny, monkeypatch):
@@ -662,6 +663,19 @@ def test_a_base_of_other_classes_is_refused(tiny_folder, tmp_path):
     save_network(path, build_network(NETWORK, 5), NETWORK)
     with pytest.raises(UserError, match="has 5 outputs, the data set has 3 classes"):
         start_job(tiny_folder, tmp_path / "out", "--method", "mfd", "--base", str(path))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_base_with_a_changed_byte_is_refused(tiny_folder, tmp_path):
+    path, record = tmp_path / "weights.safetensors", tmp_path / "training.json"
+    save_network(path, build_network(NETWORK, 3), NETWORK)
+    record.write_text(json.dumps({"outputs": {path.name: sha256(path)}}))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    options = ["--method", "mfd", "--base", str(path), "--base-record", str(record)]
+    with pytest.raises(UserError, match=r"weights\.safetensors: does not belong to .*training\.json; train the model"):
+        start_job(tiny_folder, tmp_path / "out", *options)
     assert not (tmp_path / "out").exists()
 
 

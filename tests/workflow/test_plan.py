@@ -3,11 +3,12 @@
 import json
 import re
 import shlex
+import subprocess
 from collections import Counter
 
 import pytest
 from fake_gpus import fake_gpus
-from running import ROOT, TINY, copy_configuration, jobs_of, planned, snakemake
+from running import ROOT, TINY, copy_configuration, copy_project, jobs_of, planned, snakemake
 from synthetic_celeba import miniature, write_unpacked
 
 from fairdistill.runtime.machine import memory_mb
@@ -199,6 +200,73 @@ def test_a_teacher_from_outside_is_read_from_its_file_which_is_an_input(workdir)
     assert "--checkpoint" not in student
 
 
+# what a shell and Snakemake would each do something with, in the names of files without braces
+SHELL_TEXT = """a"b'c\\ $(touch pwned) `touch pwned` & touch pwned; # * ~"""
+ANY_TEXT = f"{SHELL_TEXT} {{x}} {{dataset}} {{config[study]}} {{ }}\n touch pwned"
+# in the place of the programs that a command of a rule calls: what each is told, with a NUL behind it
+TELLING = """
+told() { printf '%s\\0' "$@" >> told; }
+job() { shift 2; while [ "$1" != -- ]; do told "$1"; shift; done; shift; "$@"; }
+logged() { shift; "$@"; }
+python() { told "$@"; }
+"""
+
+
+def test_no_text_in_the_configuration_is_read_by_a_shell(workdir):
+    """Every setting that holds text other than a name, in the commands of a plan's rules, as bash runs them."""
+    names = {name: f"{SHELL_TEXT} {name}" for name in ("labels", "published", "values.csv", "weights.pth", "own")}
+    (workdir / names["labels"]).write_text("a table")
+    (workdir / "images" / SHELL_TEXT).mkdir(parents=True)
+    (workdir / names["weights.pth"]).touch()
+    (workdir / names["values.csv"]).write_bytes((workdir / "config" / "paper_values.csv").read_bytes())
+    (workdir / names["own"]).touch()
+    (workdir / names["published"] / "tables").mkdir(parents=True)
+    (workdir / names["published"] / "tables" / "summary.csv").touch()
+    columns = {name: f"{ANY_TEXT} {name}" for name in ("image", "label", "split", "subject")}
+    images = {"kind": "folder", "images": f"images/{SHELL_TEXT}", "labels": names["labels"], "group": [ANY_TEXT]}
+    teacher = {"checkpoint": names["weights.pth"], "classes": [ANY_TEXT, "b"], "architecture": "resnet"}
+    config = {
+        "study": "tiny",
+        "datasets": ["mine", "faces"],
+        "data": {
+            "mirror": ANY_TEXT,
+            "sets": {
+                "mine": images | columns | {"bins": {ANY_TEXT: [1]}},
+                "faces": {"kind": "utkface", "own_copy": names["own"]},
+            },
+        },
+        "networks": {"shufflenet": {"kind": "shufflenet_v2_x1_0", "weights": names["weights.pth"]}},
+        "teacher": teacher,
+        "paper_values": names["values.csv"],
+        "published": names["published"],
+        "export": {"intended_use": ANY_TEXT, "data_terms": ANY_TEXT},
+    }
+    (workdir / "evil.json").write_text(json.dumps(config))
+    given = ("all", "export", "--configfile", TINY, workdir / "evil.json")
+    done = snakemake("--dry-run", "--printshellcmds", *given, directory=workdir)
+    assert done.returncode == 0, done.stdout
+    commands = re.findall(r"^Shell command: (?!None$)(.*?)\n\n\[", done.stdout, flags=re.MULTILINE | re.DOTALL)
+    assert len(commands) > 20
+    for log in re.findall(r"^ +log: (.*)$", done.stdout, flags=re.MULTILINE):
+        (workdir / log).parent.mkdir(parents=True, exist_ok=True)
+    for command in commands:
+        bash = subprocess.run(["bash", "-euc", TELLING + command], cwd=workdir, capture_output=True, text=True)
+        assert bash.returncode == 0, (command, bash.stderr)
+    assert not list(workdir.rglob("pwned"))
+    told = (workdir / "told").read_text(encoding="utf-8").split("\0")
+    # whole as options, or within the JSON of one
+    texts = told + [text for option in told if option[:1] in ("{", "[") for text in all_texts(json.loads(option))]
+    expected = {*names.values(), *columns.values(), f"images/{SHELL_TEXT}", ANY_TEXT}
+    assert expected <= set(texts)
+
+
+def all_texts(value):
+    """Every text that a value of JSON holds."""
+    if isinstance(value, dict):
+        return [*value, *all_texts(list(value.values()))]
+    return [text for one in value for text in all_texts(one)] if isinstance(value, list) else [value]
+
+
 def test_a_method_without_a_base_trains_alone(workdir):
     target = "results/tiny/models/digits_s/shufflenet/balanced/seed0/weights.safetensors"
     jobs = planned(target, "--configfile", TINY, directory=workdir)
@@ -323,12 +391,42 @@ def test_the_next_major_version_of_snakemake_is_refused(workdir):
     assert "error: Snakemake 10.0.0 is not known to work here; install one below 10" in done.stdout.splitlines()
 
 
-def test_garbage_is_collected_where_jobs_run_but_not_while_they_are_planned(papers_plan, workdir):
-    assert "collects: False" in papers_plan.splitlines()
+@pytest.fixture(scope="module")
+def one_job(tmp_path_factory):
+    """What a run of one job leaves and prints, with text that a shell would run in what all jobs are given.
+
+    A dry run shows nothing of this: the folder of the checkout, and the mirror.
+    """
+    project = copy_project(tmp_path_factory.mktemp("checkout") / f"{SHELL_TEXT.replace('/', '')}\n touch pwned")
+    directory = copy_configuration(tmp_path_factory.mktemp("figure"))
     figure = "results/reproduction/figures/fig1_architecture.png"
-    done = snakemake("--cores=1", figure, directory=workdir, program=("-c", TOLD))
+    given = ("--cores=1", figure, "--config", f"data={json.dumps({'mirror': ANY_TEXT})}")
+    done = snakemake(*given, directory=directory, project=project, program=("-c", TOLD))
     assert done.returncode == 0, done.stdout
-    assert "collects: True" in done.stdout.splitlines()
+    assert (directory / figure).exists()
+    return project, directory, done.stdout
+
+
+def test_no_text_that_all_jobs_are_given_is_read_by_a_shell(one_job):
+    *folders, _ = one_job
+    assert not [path for folder in folders for path in folder.parent.rglob("pwned")]
+
+
+@pytest.mark.parametrize("mark", ["{", ":"])
+def test_a_checkout_in_a_folder_of_a_name_that_cannot_work_is_refused_in_one_line(workdir, mark):
+    project = workdir / f"a{mark}b"
+    project.mkdir()
+    for name in ("Snakefile", "workflow", "fairdistill", "config"):
+        (project / name).symlink_to(ROOT / name)
+    done = snakemake("--dry-run", project=project, directory=workdir)
+    (line,) = [text for text in done.stdout.splitlines() if not text.startswith(NOTES)]
+    assert line.startswith(f"error: {str(project)!r}: this folder has a {mark!r} in its name")
+
+
+def test_garbage_is_collected_where_jobs_run_but_not_while_they_are_planned(papers_plan, one_job):
+    assert "collects: False" in papers_plan.splitlines()
+    *_, printed = one_job
+    assert "collects: True" in printed.splitlines()
 
 
 def test_private_parts_of_snakemake_are_used_in_one_file_alone():
@@ -350,6 +448,14 @@ def test_a_mistake_in_the_config_is_one_line(workdir):
     assert [text for text in done.stdout.splitlines() if not text.startswith(NOTES)] == [
         'error: config: data.sets.cifar10s.skew is "1.2"; it must be below 1'
     ]
+
+
+def test_a_key_that_comes_twice_is_one_line(workdir):
+    """Of the files, which ones are found: tests/unit/test_config.py has what is found in them."""
+    (workdir / "twice.yaml").write_text("seeds: [0]\nstudy: a\nseeds: [1]\n")
+    done = snakemake("--dry-run", "--configfile", workdir / "twice.yaml", directory=workdir)
+    (line,) = (text for text in done.stdout.splitlines() if not text.startswith(NOTES))
+    assert line.endswith("twice.yaml: line 3: the key 'seeds' comes twice, first in line 1; keep one of them")
 
 
 def test_a_wrong_key_that_came_by_merging_is_said_to_be_of_config_yaml(workdir):

@@ -134,7 +134,12 @@ def damage_predictions(directory):
 @pytest.mark.parametrize(
     ("change", "given", "job", "reason"),
     [
-        (None, "students={mfd: {lambda: 1e38}}", "train_model digits_s.shufflenet.mfd.seed0", "training: "),
+        (
+            None,
+            "students={mfd: {kd_weight: 1, kd_temperature: 1e-45}}",
+            "train_model digits_s.shufflenet.mfd.seed0",
+            "training: ",
+        ),
         (None, "data={sets: {digits_s: {test_fraction: 0.001}}}", "prepare_dataset digits_s", ""),
         (damage_predictions, "seeds=[0]", "evaluate_model digits_s.shufflenet.balanced.seed0", ""),
     ],
@@ -158,7 +163,7 @@ def test_a_rerun_that_fails_says_why_keeps_what_was_there_and_stays_to_be_done(
 
 
 def test_a_failure_that_is_mended_reruns_once(own, checkout):
-    failing = ("--config", "students={mfd: {lambda: 1e38}}")
+    failing = ("--config", "students={mfd: {kd_weight: 1, kd_temperature: 1e-45}}")
     assert snakemake("--cores", 1, *GIVEN, *failing, project=checkout, directory=own).returncode != 0
     assert snakemake("--cores", 2, *GIVEN, project=checkout, directory=own).returncode == 0
     assert planned(*GIVEN, project=checkout, directory=own) == {}

@@ -3,6 +3,8 @@
 import os
 import re
 import subprocess
+import sys
+import time
 
 import pytest
 from running import TINY, snakemake
@@ -63,7 +65,7 @@ def test_a_failure_in_the_first_run_is_one_line_and_the_last(workdir, checkout):
 
 
 def test_a_process_that_is_killed_is_named_as_the_reason(tmp_path, checkout):
-    script = f'source "{checkout}/workflow/job.sh"; job none logs/a.log bash -c "echo begun; kill -KILL \\$\\$"'
+    script = f'source "{checkout}/workflow/job.sh"; job none logs/a.log -- bash -c "echo begun; kill -KILL \\$\\$"'
     env = os.environ | {"FAIRDISTILL_RUN": "1"}
     (tmp_path / "logs").mkdir()
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
@@ -79,3 +81,42 @@ def test_packages_of_the_users_own_are_hidden_from_a_conda_environment(tmp_path,
     others = {name: value for name, value in os.environ.items() if name not in ("CONDA_PREFIX", "PYTHONNOUSERSITE")}
     subprocess.run(["bash", "-c", script], cwd=tmp_path, env=others | environment, check=True)
     assert (tmp_path / "a.log").read_text() == f"{hidden}\n"
+
+
+def test_a_job_does_not_begin_where_an_input_is_newer_than_now(tmp_path, checkout):
+    """Snakemake would run it, and then remove what it has made."""
+    done, said = job_on(tmp_path, checkout, "touch", "made", hours=1)
+    assert done.returncode != 0
+    (line,) = said
+    assert line.startswith("error: an input: its time is in the future (now it is ")
+    assert line.endswith(r"set the clock right, or type: touch an\ input")
+    assert not (tmp_path / "made").exists()
+    assert (tmp_path / ".snakemake/failed/a.log").read_text() == "1\n"
+
+
+def test_a_clock_that_was_set_back_costs_no_job(tmp_path, checkout):
+    later = "import os, time; os.utime('an input', (time.time() + 3600,) * 2)"
+    done, said = job_on(tmp_path, checkout, sys.executable, "-c", later, hours=-1)
+    assert done.returncode == 0
+    assert said == [
+        "an input: its time was in the future, as the clock was set back meanwhile; now it has the time of now"
+    ]
+    assert (tmp_path / "an input").stat().st_mtime <= time.time()
+    assert not (tmp_path / ".snakemake/failed/a.log").exists()
+
+
+def job_on(folder, checkout, *command, hours):
+    """A job on an input whose time is so many hours ahead, as it ended, and what its log says."""
+    (folder / "an input").touch()
+    os.utime(folder / "an input", (then := time.time() + hours * 3600, then))
+    script = f'source "{checkout}/workflow/job.sh"; job none a.log "an input" -- "$@"'
+    env = os.environ | {"FAIRDISTILL_RUN": "1"}
+    done = subprocess.run(["bash", "-c", script, "bash", *command], cwd=folder, env=env, check=False)
+    return done, (folder / "a.log").read_text().splitlines()
+
+
+def test_jobs_whose_earlier_outputs_are_kept_name_their_inputs(checkout):
+    rules = "".join(path.read_text(encoding="utf-8") for path in (checkout / "workflow" / "rules").glob("*.smk"))
+    named = re.findall(r'"job \{params\.last_failure\} \{log\}(.*?) --["\s]', rules)
+    # all but the download, which has none
+    assert sorted(named) == ["", *[" {input:q}"] * 4]

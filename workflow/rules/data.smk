@@ -12,7 +12,7 @@ rule download_dataset:
     params:
         last_failure=last_failure("logs/download_dataset/{archive}.log"),
     shell:
-        "job {params.last_failure} {log}"
+        "job {params.last_failure} {log} --"
         " python -m scripts.download_dataset --archive {wildcards.archive} --output {output}"
 
 
@@ -39,5 +39,5 @@ rule prepare_dataset:
         folder=subpath(output.info, parent=True),
         code=code_of_data,
     shell:
-        "job {params.last_failure} {log}"
+        "job {params.last_failure} {log} {input:q} --"
         " python -m scripts.prepare_dataset --settings {params.settings:q} {params.archives} {params.seed} --output {params.folder}"

@@ -17,7 +17,7 @@ rule evaluate_model:
         last_failure=last_failure(f"{LOGS}/evaluate_model/{MODEL_NAME}.log"),
         code=code_version("scripts.evaluate_model"),
     shell:
-        "job {params.last_failure} {log}"
+        "job {params.last_failure} {log} {input:q} --"
         " python -m scripts.evaluate_model --predictions {input.predictions} --training {input.training}"
         " --code {params.code} --output {output.metrics} --probabilities {output.probabilities}"
 
@@ -43,7 +43,7 @@ rule probe_features:
         folder=subpath(input.info, parent=True),
         code=code_version("scripts.probe_features"),
     shell:
-        "job {params.last_failure} {log}"
+        "job {params.last_failure} {log} {input:q} --"
         " python -m scripts.probe_features --data {params.folder} --weights {input.weights}"
         " --predictions {input.predictions} --training {input.training}"
         " --code {params.code} --output {output}"

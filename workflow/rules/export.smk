@@ -62,7 +62,7 @@ rule make_model_card:
     params:
         exported=subpath(input.record, parent=True),
         base=beside_options,
-        settings=as_json(STUDY.export.for_cards()),
+        settings=lambda wildcards: as_json(STUDY.export.for_cards()),
         code=code_version("scripts.make_model_card"),
     shell:
         "python -m scripts.make_model_card --metrics {input.metrics} --exported {params.exported}"
@@ -81,7 +81,7 @@ rule describe_dataset:
         "../../envs/export.yaml"
     params:
         data=subpath(input.info, parent=True),
-        terms=terms_option(),
+        terms=terms_option,
         code=code_version("scripts.describe_dataset"),
     shell:
         "python -m scripts.describe_dataset --data {params.data} --name {wildcards.dataset} {params.terms}"

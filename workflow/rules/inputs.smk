@@ -78,12 +78,13 @@ def archives_of(wildcards):
 
 
 def base_of(wildcards):
-    """The weights of the model that a model stands on, of the same data set, seed and fold; none where there is none."""
+    """The weights and the record of the model that a model stands on, of the same data set, seed and fold, if any."""
     base = STUDY.base(Place(wildcards.architecture, wildcards.method))
     if base is None:
-        return []
+        return {}
     names = {"dataset": wildcards.dataset, "seed": wildcards.seed, "fold": wildcards.fold}
-    return MODEL_FILES["weights"].format(**names, **base._asdict())
+    files = {"base": MODEL_FILES["weights"], "base_record": MODEL_FILES["training"]}
+    return {name: path.format(**names, **base._asdict()) for name, path in files.items()}
 
 
 def checkpoint_of(wildcards):

@@ -1,12 +1,11 @@
 # How jobs run: their environment, their share of the GPUs, and what is kept of those that fail.
 import os
-import shlex
+import sys
 from pathlib import Path
 
 from fairdistill.runtime.devices import torch_can_use_them, visible_gpus
 from fairdistill.runtime.machine import memory_mb
 
-# no one asks for GPUs of this machine where trainings stay on the CPU, or for a job that a cluster has started
 GPUS = visible_gpus() if STUDY.training.device != "cpu" else []
 if GPUS and STUDY.training.device == "auto" and is_called_by_the_user() and not torch_can_use_them():
     print(
@@ -22,20 +21,26 @@ limit_resource("gpu", max(1, len(GPUS) * STUDY.training.gpu_slots))
 if is_called_by_the_user():
     limit_resource("mem_mb", max(memory_mb(), STUDY.training.memory))
 
+if problem := next((mark for mark in "{}:" if mark in ROOT), None):
+    sys.exit(
+        f"error: {ROOT!r}: this folder has a {problem!r} in its name, where Snakemake reads wildcards and Python several "
+        "folders; give it another name"
+    )
+
 # Environment variables of every job. They are no parameters of a rule, because a moved checkout or another mirror
-# changes no result. PYTHONSAFEPATH: a file torch.py in the user's folder is not taken for torch. MPLBACKEND: that of a
-# notebook need not be there.
-variables = {
-    "PYTHONPATH": ROOT,
-    "PYTHONSAFEPATH": "1",
-    "MPLBACKEND": "agg",
-    "FAIRDISTILL_RUN": INVOCATION,
+# changes no result. Jobs inherit them, so that no path of the user's is read by a shell as text, or is in a log.
+os.environ |= {
+    "FAIRDISTILL_ROOT": ROOT,
     "FAIRDISTILL_GPU_SLOTS": str(STUDY.training.gpu_slots),
+    # a file torch.py in the user's folder is not taken for torch
+    "PYTHONSAFEPATH": "1",
+    # that of a notebook need not be there
+    "MPLBACKEND": "agg",
+    **({"FAIRDISTILL_MIRROR": STUDY.data.mirror} if STUDY.data.mirror else {}),
 }
-if STUDY.data.mirror:
-    variables["FAIRDISTILL_MIRROR"] = STUDY.data.mirror
-exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in variables.items())
-shell.prefix(f"{exports}source {shlex.quote(f'{ROOT}/workflow/job.sh')}; ")
+# A conda environment takes PYTHONPATH away, so that it is set here. Snakemake formats this text like that of a rule:
+# what would be put into it could name variables in braces.
+shell.prefix('export PYTHONPATH="$FAIRDISTILL_ROOT"; source "$PYTHONPATH/workflow/job.sh"; ')
 
 
 def gpus_per_training():

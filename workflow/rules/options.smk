@@ -1,4 +1,5 @@
-# Options of the scripts, as they follow from the configuration.
+# Options of the scripts, as they follow from the configuration. What holds text of the user's is a function where a rule
+# has it as a parameter: in a text, Snakemake would take braces for wildcards.
 import functools
 import hashlib
 import json
@@ -116,9 +117,10 @@ def settings_of_training(dataset, architecture, method):
 def training_options(wildcards):
     """All options of a training. One function for all: each costs planning a large grid a hundredth of its time."""
     settings = settings_of_training(wildcards.dataset, wildcards.architecture, wildcards.method)
-    base, fold = base_of(wildcards), wildcards.fold.removeprefix("-fold")
+    base = "".join(f"--{name.replace('_', '-')} {path} " for name, path in base_of(wildcards).items())
+    fold = wildcards.fold.removeprefix("-fold")
     return (
-        f"--data {Path(data_of(wildcards)['info']).parent} {settings} {f'--base {base} ' if base else ''}"
+        f"--data {Path(data_of(wildcards)['info']).parent} {settings} {base}"
         f"--seed {wildcards.seed} {f'--fold {fold} ' if fold else ''}--output {MODEL_FOLDER.format(**wildcards)}"
     )
 
@@ -141,7 +143,7 @@ def beside_options(wildcards, input):
     return f"--base-metrics {input.base_metrics} --base-exported {folder} --base-speed {input.base_speed}"
 
 
-def terms_option():
+def terms_option(wildcards):
     """What the images may be used for, where the configuration says so."""
     terms = STUDY.export.data_terms
     return f"--terms {shlex.quote(terms)}" if terms else ""

@@ -9,6 +9,7 @@
 #   Snakefile). Without it a wrong key that config/config.yaml brought in by merging is not named as such.
 # - `workflow.default_target`, set by workflow/Snakefile, because a file that is only included does not set it. Without
 #   it that entry, which the Snakemake Workflow Catalog asks for, does nothing unless a target is named.
+# - `workflow.configfiles`, the files that `config` was read from. Without it a key that comes twice in one is not named.
 # - `workflow.global_resources`, the limits given by `--resources`. A training asks for one GPU, and Snakemake starts any
 #   number of such jobs at once unless there is a limit; a profile cannot count the GPUs of a machine. Without it all
 #   trainings that the cores allow start at once, and most wait for a GPU: right, but each takes its memory meanwhile.
@@ -49,6 +50,11 @@ def replace_terminal_handler(make):
 def is_called_by_the_user():
     """Whether this is not the Snakemake that another starts for a job on a cluster."""
     return workflow.is_main_process
+
+
+def files_of_configuration():
+    """The files that the configuration was read from, as far as they are there."""
+    return [path for path in map(Path, workflow.configfiles) if path.is_file()]
 
 
 def limit_resource(name, limit):

@@ -3,7 +3,7 @@
 rule train_model:
     input:
         unpack(data_of),
-        base=base_of,
+        unpack(base_of),
         checkpoint=checkpoint_of,
     output:
         **kept(MODEL_FILES),
@@ -23,4 +23,4 @@ rule train_model:
         last_failure=last_failure(f"{LOGS}/train_model/{MODEL_NAME}.log"),
         options=training_options,
     shell:
-        "job {params.last_failure} {log} python -m scripts.train_model {params.options}"
+        "job {params.last_failure} {log} {input:q} -- python -m scripts.train_model {params.options}"
