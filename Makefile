@@ -26,9 +26,9 @@ export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 # without byte code every job would compile torch anew
 unexport PYTHONDONTWRITEBYTECODE
-# the seeds of the published study, which may be fewer than the configuration names
-SEEDS = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") column = i } NR > 1 { print $$column }' \
-	results/paper/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, -)
+# the seeds of a published study, which may be fewer than its configuration names: $(call seeds,STUDY)
+seeds = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") column = i } NR > 1 { print $$column }' \
+	results/$(1)/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, - | sed "s/..*/seeds='[&]'/")
 # the rules that make tables and figures from the metrics; `make figures` runs no other
 PAGES := aggregate_results make_table make_ablations rank_methods choose_settings report_search compare_with_paper \
 	compare_with_published plot_architecture plot_comparison plot_tradeoff plot_cells plot_sweep
@@ -76,10 +76,11 @@ watch: $(READY)  ## show how far the running trainings are
 	@$(BIN)/python -m scripts.watch_trainings
 
 figures: $(READY)  ## make the published tables and figures anew from their metrics; trains nothing
-	$(REDRAW) --config study=paper $(if $(SEEDS),seeds='[$(SEEDS)]')
+	$(REDRAW) --config study=paper $(call seeds,paper)
 	$(REDRAW) --configfile config/paper_h100.yaml
 	$(REDRAW) --configfile config/utkface_folds.yaml
 	$(REDRAW) --configfile config/sweeps_digits.yaml
+	$(REDRAW) --configfile config/methods.yaml config/methods_digits.yaml --config $(call seeds,methods_digits)
 
 bench: $(READY)  ## measure speed and memory, and whether the engines agree: an hour of an idle machine
 	$(BIN)/python -m benchmarks.training
@@ -95,6 +96,8 @@ verify: $(READY)  ## recompute the published results, and name those that do not
 	$(BIN)/python -m scripts.verify_results --results results/paper_h100
 	$(BIN)/python -m scripts.verify_results --results results/utkface_folds --configfile config/utkface_folds.yaml
 	$(BIN)/python -m scripts.verify_results --results results/sweeps_digits --configfile config/sweeps_digits.yaml
+	$(BIN)/python -m scripts.verify_results --results results/methods_digits --configfile config/methods.yaml \
+		config/methods_digits.yaml
 
 # one process more than cores, as a process that tries the cluster mostly waits
 test: lint  ## style checks and all tests

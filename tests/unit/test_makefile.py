@@ -102,29 +102,30 @@ def test_uv_takes_the_index_that_pip_is_told():
     assert made(*show, **environment, **own).stdout.startswith("https://own.example/simple ")
 
 
-@pytest.mark.parametrize(
-    ("table", "given"),
-    [("study,seed,accuracy\npaper,10,0.5\npaper,2,0.5\npaper,2,0.6\n", " seeds='[2,10]'"), (None, "")],
-)
-def test_figures_are_of_the_published_study_and_its_seeds(tmp_path, table, given):
+@pytest.mark.parametrize("published", [True, False])
+def test_figures_are_of_the_published_studies_and_their_seeds(tmp_path, published):
     shutil.copy(ROOT / "Makefile", tmp_path)
-    if table:
-        path = tmp_path / "results" / "paper" / "tables" / "runs.csv"
+    tables = {
+        "paper": "study,seed,accuracy\npaper,10,0.5\npaper,2,0.5\npaper,2,0.6\n",
+        "methods_digits": "seed,study\n0,methods_digits\n",
+    }
+    for study, table in tables.items() if published else ():
+        path = tmp_path / "results" / study / "tables" / "runs.csv"
         path.parent.mkdir(parents=True)
         path.write_text(table)
     done = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "figures", "READY=", f"BIN={Path(sys.executable).parent}"],
         cwd=tmp_path, env=os.environ | {"MAKEFLAGS": ""}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    paper, *others = done.stdout.splitlines()
+    paper, *others = (line.rstrip() for line in done.stdout.splitlines())
     assert " figures " in paper
-    assert paper.rstrip().endswith(f" --config study=paper{given}")
+    assert paper.endswith(" --config study=paper" + " seeds='[2,10]'" * published)
     assert [line.split("--configfile ")[1] for line in others] == [
         "config/paper_h100.yaml",
         "config/utkface_folds.yaml",
         "config/sweeps_digits.yaml",
+        "config/methods.yaml config/methods_digits.yaml --config" + " seeds='[0]'" * published,
     ]
-    assert ("seeds" in done.stdout) == bool(given)
     assert done.stderr == ""
 
 
