@@ -14,7 +14,6 @@ import pandas as pd
 import torch
 
 from fairdistill.data import load_dataset
-from fairdistill.data.trained import check_outputs
 from fairdistill.evaluation.criteria import deo_a, deo_m
 from fairdistill.evaluation.metrics import cell_accuracy
 from fairdistill.networks import load_network
@@ -22,6 +21,7 @@ from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.progress import log
+from fairdistill.settings.outputs import check_outputs
 from fairdistill.training.computing import choose_device
 from fairdistill.training.engines.fast import Images
 from fairdistill.training.loop import infer

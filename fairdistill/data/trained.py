@@ -6,9 +6,9 @@ import pandas as pd
 
 from fairdistill.data.reading import ImageDataset, load_dataset
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import read_json, sha256
 from fairdistill.settings.base import AtLeastOne, Settings, Text
 from fairdistill.settings.methods import AnyMethod
+from fairdistill.settings.outputs import Record, check_outputs
 from fairdistill.settings.reading import read_settings
 
 
@@ -24,12 +24,6 @@ class Parameters(Settings, extra="ignore"):
 
 class Inputs(Settings, extra="ignore"):
     dataset: Text
-
-
-class Record(Settings, extra="ignore"):
-    """What is read of training.json to find whether a file of the model belongs to it."""
-
-    outputs: dict[str, Text]
 
 
 class Training(Record):
@@ -59,29 +53,6 @@ def read_training(record: Path, *outputs: Path) -> tuple[dict, Training]:
     """
     content = check_outputs(record, *outputs)
     return content, read_settings(Training, content, where=str(record))
-
-
-def check_outputs(record: Path, *outputs: Path) -> dict:
-    """Return the content of a training.json, whose checksums of some files of the model have to be theirs.
-
-    Parameters
-    ----------
-    record, outputs
-        As for `read_training`.
-
-    Raises
-    ------
-    UserError
-        The record cannot be read, or one of the files does not belong to it.
-    """
-    content = read_json(record)
-    recorded = read_settings(Record, content, where=str(record)).outputs
-    for path in outputs:
-        if recorded.get(path.name) != sha256(path):
-            raise UserError(
-                f"{path}: does not belong to {record}; train the model again, as happens where its folder is deleted"
-            )
-    return content
 
 
 def read_tested(

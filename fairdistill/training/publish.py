@@ -12,7 +12,6 @@ import pandas as pd
 
 from fairdistill.data import ImageDataset, load_dataset
 from fairdistill.data.facts import facts_of
-from fairdistill.data.trained import check_outputs
 from fairdistill.methods.base import method_class
 from fairdistill.networks import Classifier, load_network, save_network
 from fairdistill.runtime.errors import UserError
@@ -21,6 +20,7 @@ from fairdistill.runtime.locks import WriterLock
 from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_memory_mb, peak_memory_mb, versions
 from fairdistill.settings.networks import Network
+from fairdistill.settings.outputs import check_outputs
 from fairdistill.training.computing import choose_computing
 from fairdistill.training.loop import SPLITS, TrainedModel, train
 from fairdistill.training.resume import ResumeState, begun
