@@ -212,19 +212,27 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
         f"{len(model.export['classes'])} classes: {classes}. Its fairness was measured between "
         f"{len(model.export['groups'])} groups: {groups}."
     )
+    largest = model.trainings().weight[0].sum(axis=0).max()
     yield (
-        f"On {metrics['n']} test images its accuracy is {with_interval(metrics, 'accuracy')}, and its DEO_M, the "
-        f"largest gap in accuracy between two groups within a class, is {with_interval(metrics, 'deo_m')}; verdict: "
-        f"{metrics['uncertainty']['deo_m']['verdict']}. Intervals are of 95 %."
+        f"On {metrics['n']} test images its accuracy is {with_interval(metrics, 'accuracy')}, where the largest class "
+        f"for every image would have {largest:.3f}; {_deo(metrics)}. DEO_A is the mean and DEO_M the maximum over "
+        "classes of the largest gap between two groups in the accuracy of a class; lower is fairer. Intervals are of "
+        "95 %."
     )
     if base:
         of_base = base.metrics()
         which = "model that it was trained from" if run["base"] else "teacher that it is compared with"
         yield (
             f"The {which}, {escape(base.name)}, has on the same images an accuracy of "
-            f"{with_interval(of_base, 'accuracy')} and a DEO_M of {with_interval(of_base, 'deo_m')}; verdict: "
-            f"{of_base['uncertainty']['deo_m']['verdict']}. What the two differ by is said below, with intervals."
+            f"{with_interval(of_base, 'accuracy')}; {_deo(of_base)}."
         )
+        found = difference(model.trainings(), base.trainings())
+        shown = "; ".join(
+            f"{metric.upper() if metric in MEASURES else metric} {signed(metrics[metric] - of_base[metric])} "
+            f"({signed(one.low)} to {signed(one.high)})"
+            for metric, one in found.items()
+        )
+        yield f"This model minus {escape(base.name)}: {shown}. An interval on both sides of zero leaves it open."
     for one in filter(None, (model, base)):
         if one.at_chance:
             yield (
@@ -235,6 +243,13 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
         yield f"> **The int8 version is worse:** {escape(warning)}. See below."
     for caution in model.export["int8"]["cautions"]:
         yield f"> **The int8 version:** {escape(caution)}."
+
+
+def _deo(metrics: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{measure.upper()} is {with_interval(metrics, measure)}, {metrics['uncertainty'][measure]['verdict']}"
+        for measure in MEASURES
+    )
 
 
 def _use(model: Measured, told: Export) -> Iterator[str]:
@@ -279,9 +294,8 @@ def _data(model: Measured, data: DataSet, told: Export) -> Iterator[str]:
 def _fairness(model: Measured, base: Measured | None) -> Iterator[str]:
     yield "## Accuracy and fairness"
     yield (
-        "DEO_A is the mean and DEO_M the maximum over classes of the largest gap between two groups in the accuracy "
-        "of a class; lower is fairer. No model scores 0 on a finite number of images: the fair baseline is what a "
-        "perfectly fair one of the same accuracy would score on these."
+        "No model has a DEO of 0 on a finite number of images: the fair baseline is what a perfectly fair one of the "
+        "same accuracy would have on these."
     )
     compared = [(model, MODEL), (model, INT8)] + ([(base, MODEL)] if base else [])
     headings = ["this model", "this model, int8"] + ([escape(base.name)] if base else [])
@@ -308,14 +322,6 @@ def _fairness(model: Measured, base: Measured | None) -> Iterator[str]:
     per_group = [group_intervals(one, file) for one, file in compared]
     rows = [[escape(name), *(one[name] for one in per_group)] for name in model.export["groups"]]
     yield table(["group", *headings], rows, escaped=True)
-    if base:
-        found = difference(model.trainings(), base.trainings())
-        shown = "; ".join(
-            f"{metric.upper() if metric in MEASURES else metric} "
-            f"{signed(model.metrics()[metric] - base.metrics()[metric])} ({signed(one.low)} to {signed(one.high)})"
-            for metric, one in found.items()
-        )
-        yield f"This model minus {escape(base.name)}: {shown}."
     yield "Accuracy of this model for each class and group:"
     cells = model.metrics()["cell_accuracy"]
     rows = [[name, *(f"{cells[group][name]:.3f}" for group in cells)] for name in model.export["classes"]]

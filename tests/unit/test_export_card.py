@@ -98,6 +98,11 @@ def test_the_card_has_what_a_reader_asks_for(model):
     assert f"This model minus resnet teacher: accuracy {metrics['accuracy'] - 0.777:+.3f} (" in text
     # and at the top, as `snakemake export` makes no table that compares the two
     opening, _, _ = text.partition("## Intended use")
+    assert f"This model minus resnet teacher: accuracy {metrics['accuracy'] - 0.777:+.3f} (" in opening
+    largest = model.trainings().weight[0].sum(axis=0).max()
+    assert f"where the largest class for every image would have {largest:.3f}; DEO_A is " in opening
+    for measure in ("deo_a", "deo_m"):
+        assert re.search(rf"{measure.upper()} is [^,]+, {metrics['uncertainty'][measure]['verdict']}", opening)
     said = ", resnet teacher, has on the same images an accuracy of 0.777 ("
     assert f"The teacher that it is compared with{said}" in opening
     model.training["run"]["base"] = {"architecture": "resnet", "method": "teacher"}
