@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from fairdistill.export.prediction import find_images, open_model
-from fairdistill.export.prediction_table import check_columns, check_group, write_predictions, writing
+from fairdistill.export.prediction_table import check_columns, check_group, check_output, write_predictions, writing
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.parallel import usable_cores
 
@@ -60,6 +60,7 @@ def main() -> None:
     # all of them first: a table that cannot be read stops before anything is predicted
     columns = {} if args.column is None else {"column": args.column}
     items = list(find_images(args.images, **columns, folder=args.folder, **groups))
+    check_output(args.output, args.model, args.images, items)
     try:
         with writing(args.output) as output:
             failed = write_predictions(output, model, items, batch_size=args.batch_size, workers=threads)

@@ -84,6 +84,9 @@ def prepare(settings: Folder, images: Path, labels: Path) -> Prepared:
     problems.of_data_set("columns with one value", found, "there have to be two classes and two groups at least")
     rows = _look_at_images(images, rows, settings, problems)
     rows = _without_contradictions(rows, problems)
+    if settings.subject is not None and not rows.empty:
+        # each row may name another person in one image; later only the first row of an image is left
+        rows["subject"] = join_families([rows["image_id"].to_numpy(), rows["subject"].to_numpy()])
     notes: dict = {}
     splits: dict[str, NDArray] = {}
     if rows.empty:

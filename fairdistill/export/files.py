@@ -2,3 +2,5 @@
 
 MODEL, INT8, WEIGHTS = "model.onnx", "model.int8.onnx", "model.safetensors"
 PREPROCESSOR, RECORD = "preprocessor.json", "export.json"
+CARD, PAGE = "README.md", "model_card.html"
+OF_A_MODEL = (MODEL, INT8, WEIGHTS, PREPROCESSOR, RECORD, CARD, PAGE)

@@ -1,14 +1,16 @@
 """The command line of `python -m scripts.predict` checked, and the table of predictions that it writes."""
 
 import csv
+import itertools
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+from fairdistill.export.files import OF_A_MODEL
 from fairdistill.export.prediction import Failure, Item, is_table, predict_images
 from fairdistill.export.sessions import ExportedModel
 from fairdistill.runtime.errors import UserError
@@ -47,6 +49,24 @@ def check_group(model: ExportedModel, where: Path, *, group: str | None, group_c
             f"{where}: the model needs the group of each image ({known}); give --group, or a table with a "
             "--group-column"
         )
+
+
+def check_output(path: Path | None, model: Path, images: Sequence[Path], items: Iterable[Item | Failure]) -> None:
+    """Refuse to write over the model, or over what is read: the images and their tables, by whatever path."""
+    if path is None or not os.path.isfile(path):
+        return
+    there = path.stat()
+    folder = model if model.is_dir() else model.parent
+    read = itertools.chain(
+        [model, *(folder / name for name in OF_A_MODEL)],
+        images,
+        (item.path for item in items if isinstance(item, Item)),
+    )
+    # a path that cannot be looked up is that of no file, or not a path at all
+    for one in read:
+        with suppress(OSError, ValueError):
+            if os.path.samestat(there, one.stat()):
+                raise UserError(f"--output {path}: is {one}, which is read or belongs to the model; name another file")
 
 
 @contextmanager

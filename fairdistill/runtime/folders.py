@@ -1,8 +1,10 @@
 """The files of a folder that is the user's own."""
 
+import functools
 import os
 import posixpath
 import unicodedata
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -24,7 +26,9 @@ PICTURES = frozenset(
 def files_in(folder: Path) -> Iterator[str]:
     """Yield the path of each file in a folder and in the folders within it, relative to it and with slashes.
 
-    Links are followed. Files and folders whose names begin with a dot are left out, and what file managers leave.
+    Links are followed, and each folder is visited once, however many links lead to it: by its own name where that is
+    within `folder`, else by the first of the links to it. Files and folders whose names begin with a dot are left out,
+    and what file managers leave.
 
     Raises
     ------
@@ -36,23 +40,35 @@ def files_in(folder: Path) -> Iterator[str]:
     if not folder.is_dir():
         what = "no folder, but a file" if folder.is_file() else "there is no such folder"
         raise UserError(f"{folder}: {what}; name the folder that holds the images")
-    yield from _files_in(str(folder), "", ())
+    visited: set[tuple[int, int]] = set()
+    links = deque([""])
+    # folders before the links beside and within them
+    while links:
+        yield from _files_in(folder, links.popleft(), visited, links)
 
 
-def _files_in(folder: str, prefix: str, within: tuple[tuple[int, int], ...]) -> Iterator[str]:
-    status = os.stat(folder)
+def _files_in(folder: Path, within: str, visited: set[tuple[int, int]], links: deque[str]) -> Iterator[str]:
+    """Yield the files of the folder `within`, which ends with a slash or is empty; add links to folders to `links`."""
+    path = folder / within
+    status = path.stat()
     place = (status.st_dev, status.st_ino)
-    if place in within:
-        # a link to a folder that it is in
+    if place in visited:
         return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name in IGNORED:
-                continue
-            if entry.is_dir():
-                yield from _files_in(entry.path, f"{prefix}{entry.name}/", (*within, place))
-            elif entry.is_file():
-                yield prefix + entry.name
+    visited.add(place)
+    with os.scandir(path) as found:
+        # the order decides which of several links names a folder
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name in IGNORED:
+            continue
+        name = within + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_in(folder, f"{name}/", visited, links)
+        # of a link to itself, which is a broken one, an entry would raise an error
+        elif entry.is_symlink() and os.path.isdir(entry.path):
+            links.append(f"{name}/")
+        elif entry.is_file(follow_symlinks=False) or os.path.isfile(entry.path):
+            yield name
 
 
 def is_picture(name: str) -> bool:
@@ -64,7 +80,7 @@ def finder(folder: Path, files: Sequence[str]) -> Callable[[str], str | None]:
     """Return what finds the file of a path in a table as people write it.
 
     That is relative to `folder` or absolute, with slashes or backslashes, with or without the extension where only one
-    picture has the name, and with letters composed in either of Unicode's ways.
+    picture has the name, and with letters composed in either of Unicode's ways. It may go through links.
 
     Parameters
     ----------
@@ -87,20 +103,38 @@ def finder(folder: Path, files: Sequence[str]) -> Callable[[str], str | None]:
     )
     within = folder.absolute().as_posix()
 
+    @functools.cache
+    def real_folders() -> dict[str, str]:
+        """The names in `files` of folders, by their real paths."""
+        return {os.path.realpath(folder / name): name for name in {"", *map(posixpath.dirname, files)}}
+
+    @functools.cache
+    def without_links(parent: str) -> str:
+        """Return the name that a folder has in `files`, or its real path from `folder`, by any path to it."""
+        real = os.path.realpath(folder / parent)
+        return real_folders().get(real) or posixpath.relpath(real, os.path.realpath(folder))
+
+    def lookup(name: str) -> str | None:
+        if name in known:
+            return name
+        name = unicodedata.normalize("NFC", name)
+        whole = PurePosixPath(name).suffix.lower() in PICTURES
+        return composed.get(name) or (None if whole else stems.get(name))
+
     def find(value: str) -> str | None:
+        if "\0" in value:
+            return None
+        outside = False
         for path in (value, value.replace("\\", "/")):
             name = posixpath.normpath(path)
-            if posixpath.isabs(name):
-                name = posixpath.relpath(name, within)
-            if name == ".." or name.startswith("../"):
-                return ""
-            if name in known:
-                return name
-            name = unicodedata.normalize("NFC", name)
-            whole = PurePosixPath(name).suffix.lower() in PICTURES
-            if found := composed.get(name) or (None if whole else stems.get(name)):
+            if found := lookup(posixpath.relpath(name, within) if posixpath.isabs(name) else name):
                 return found
-        return None
+            name = posixpath.normpath(posixpath.join(without_links(posixpath.dirname(path)), posixpath.basename(path)))
+            if found := lookup(name):
+                return found
+            if name == ".." or name.startswith("../"):
+                outside = True
+        return "" if outside else None
 
     return find
 

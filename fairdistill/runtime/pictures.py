@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+# formats whose integers have 16 bits at most, of which Pillow, some releases of it for PNG, makes those of 32
+OF_16_BITS = ("PNG", "PPM")
 ORIENTATION = 0x0112  # of EXIF
 TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -146,8 +148,11 @@ def _orientation(image: Image.Image) -> int:
 
 def _of_eight_bits(image: Image.Image) -> Image.Image:
     """The picture as "L", "RGB" or, where some of it is transparent, "RGBA"."""
+    if image.mode == "I" and image.format not in OF_16_BITS:
+        raise ValueError(
+            "its pixels are integers of 32 bits, or with a sign, which have no known white; save it with 8 or 16 bits"
+        )
     if image.mode.startswith("I"):
-        # 16 bits, which Pillow gives as such or in 32
         return Image.fromarray((np.clip(np.asarray(image), 0, 2**16 - 1) >> 8).astype(np.uint8))
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers, which have no known white; save it with 8 or 16 bits")

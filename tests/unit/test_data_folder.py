@@ -596,6 +596,38 @@ def test_no_subject_and_no_copy_is_on_two_sides(own, folds):
         assert tested[0].isdisjoint(tested[1])
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"test_per_cell": 8, "validation": 0, "split_seed": 1}, {"split": "part", "validation": 0.5, "split_seed": 1}],
+)
+def test_people_of_one_image_are_on_one_side(own, settings):
+    """Three images of each of two people, and a later row that names the second person in an image of the first's."""
+    folder, table = own
+    table["who"] = table["image"]
+    table.loc[:2, "who"], table.loc[3:5, "who"] = "one", "two"
+    table.loc[len(table)] = {**table.loc[0], "who": "two"}
+    table["part"] = np.where(table.index % 22 >= 18, "test", "train")
+    split = make(folder, table, subject="who", **settings).samples.set_index("image_id")["split"]
+    # of a family that is tested, what is not tested is left out
+    assert len({split.get(name, "") == "train" for name in table["image"][:6]}) == 1
+
+
+@pytest.mark.parametrize(("first", "second"), [("train", "train"), ("train", "test"), ("test", "train")])
+def test_an_image_of_a_person_of_another_split_is_left_out_whichever_row_names_them(own, first, second):
+    """Two rows name two people in one image; each has another image, in training and in test."""
+    folder, table = own
+    table["part"] = np.resize(["train", "test"], len(table))
+    table["who"] = table["image"]
+    table.loc[0, "part"] = first
+    table.loc[len(table)] = {**table.loc[0], "who": table["who"][3], "part": second}
+    table.loc[2, "who"] = table["who"][0]
+    table.loc[3, "part"] = "test" if first == second else "train"
+    settings = {"split": "part", "validation": 0, "subject": "who"}
+    assert "of a subject of another split: " in refused(folder, table, **settings)
+    split = make(folder, table, **settings, on_error="skip").samples.set_index("image_id")["split"]
+    assert split.reindex(table["image"][[0, 2, 3]]).dropna().nunique() == 1
+
+
 def test_the_seed_decides_the_drawn_split(own):
     folder, table = own
     digests = [make(folder, table, split_seed=seed).info["sha256"] for seed in (0, 0, 1)]

@@ -210,6 +210,27 @@ def test_an_output_that_was_there_stays_whole_where_the_call_is_wrong(exported, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list.csv", "out.csv"]
 
 
+@pytest.mark.parametrize(
+    "place", ["list.csv", "a.png", "folder/b.png", "linked.png", "model/model.onnx", "model/README.md"]
+)
+def test_what_is_read_is_never_written_over(exported, tmp_path, monkeypatch, capfd, place):
+    """A table, an image of it, of a folder, by a link, and the model."""
+    shutil.copytree(exported, tmp_path / "model")
+    (tmp_path / "model" / "README.md").write_text("card")
+    (tmp_path / "folder").mkdir()
+    for name in ("a.png", "folder/b.png", "c.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    (tmp_path / "linked.png").symlink_to("c.png")
+    table = tmp_path / "list.csv"
+    table.write_text("path\na.png\na\0.png\n")
+    before = (tmp_path / place).read_bytes()
+    given = (tmp_path / "model", table, tmp_path / "folder", tmp_path / "c.png", tmp_path / "gone.png")
+    *_, error = run(monkeypatch, capfd, *given, "--output", tmp_path / place)
+    assert error.startswith(f"--output {tmp_path / place}: is ")
+    assert error.endswith(", which is read or belongs to the model; name another file")
+    assert (tmp_path / place).read_bytes() == before
+
+
 # what is found
 
 

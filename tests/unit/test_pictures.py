@@ -152,6 +152,7 @@ PNG = saved(gradient())
         (saved(gradient(), "JPEG")[:700], "truncated"),
         (saved(gradient(), "JPEG")[:100], "."),
         (saved(Image.fromarray(np.ones((8, 8), dtype=np.float32)), "TIFF"), "floating-point numbers"),
+        (saved(Image.fromarray(np.full((8, 8), 2**31 - 1, dtype=np.int32)), "TIFF"), "integers of 32 bits"),
         (saved(gradient(), "TIFF")[:-4000], "."),
         (PNG[:30] + b"\xff" * 40 + PNG[70:], "."),
     ],
