@@ -443,7 +443,8 @@ def _reproduce(model: Measured) -> Iterator[str]:
     # of the grids of the study, which stay as they are, this model alone
     keys = {"datasets": "dataset", "architectures": "architecture", "methods": "method", "seeds": "seed"}
     chosen = ", ".join(f"{key}: [{run[column]}]" for key, column in keys.items())
-    options = f"study={run['study']} export='{{{chosen}}}'"
+    # the inner quotes are for Snakemake, which reads a name such as 2024 as a number
+    options = f"study='\"{run['study']}\"' export='{{{chosen}}}'"
     yield f"```\nsnakemake export --cores all --configfile YOURS.yaml --config {options}\n```"
     yield "The settings, as JSON:"
     parameters = {**record["parameters"], "data": record["data"]["settings"]}

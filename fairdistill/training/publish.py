@@ -82,6 +82,9 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         },
         "code": job.code,
         "inputs": inputs,
+        # no part of the data set's digest, but of the checkpoint and of all that is made from the record
+        "classes": dataset.classes,
+        "groups": dataset.groups,
         "versions": versions(),
         "device": computing.device.type,
         "precision": computing.precision,
@@ -137,8 +140,6 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         record = {
             **identity,
             "data": {key: dataset.info[key] for key in ("kind", "settings", "source")},
-            "classes": dataset.classes,
-            "groups": dataset.groups,
             "weighting": dataset.info["weighting"],
             "training_images": _count_cells(dataset),
             "kept_epoch": trained.kept_epoch,

@@ -214,17 +214,20 @@ def test_what_is_not_known_of_a_model_from_elsewhere_is_not_stated(model):
         assert unknown not in text, unknown
 
 
-# of a grid, of a further one, and of another network than the grid's; with and without an `export` of its own
+# of a grid, of a further one, and of another network than the grid's; with and without an `export` of its own; of studies
+# whose names look like numbers and like a truth value
 OF_THE_DEMO = [
-    ("resnet", "mfd", 1, {"seeds": [0, 1]}),
-    ("small", "from_resnet", 0, {"architectures": ["small", "resnet"], "intended_use": "To sort digits."}),
-    ("resnet", "teacher", 0, {"datasets": ["digits_s"]}),
+    ("2024", "resnet", "mfd", 1, {"seeds": [0, 1]}),
+    ("1e5", "small", "from_resnet", 0, {"architectures": ["small", "resnet"], "intended_use": "To sort digits."}),
+    ("True", "resnet", "teacher", 0, {"datasets": ["digits_s"]}),
 ]
 
 
-@pytest.mark.parametrize(("architecture", "method", "seed", "told"), OF_THE_DEMO)
-def test_the_command_to_reproduce_makes_this_model_of_the_study_and_no_other(model, architecture, method, seed, told):
-    run = {"study": "demo", "dataset": "digits_s", "architecture": architecture, "method": method, "seed": seed}
+@pytest.mark.parametrize(("name", "architecture", "method", "seed", "told"), OF_THE_DEMO)
+def test_the_command_to_reproduce_makes_this_model_of_the_study_and_no_other(
+    model, name, architecture, method, seed, told
+):
+    run = {"study": name, "dataset": "digits_s", "architecture": architecture, "method": method, "seed": seed}
     model.training["run"] |= run
     (line,) = re.findall("^snakemake .*$", model_card(model, None, DATA, Export()), flags=re.MULTILINE)
     command, given = shlex.split(line), yaml.safe_load(Path("config/demo.yaml").read_text(encoding="utf-8"))
@@ -233,7 +236,7 @@ def test_the_command_to_reproduce_makes_this_model_of_the_study_and_no_other(mod
     update_config(given, parse_config(command[command.index("--config") + 1 :]))
     study = complete(given)
     assert study.grids == whole.grids
-    assert study.study == "demo"
+    assert study.study == name
     assert study.export.intended_use == told.get("intended_use")
     names = {"dataset": ["digits_s"], "architecture": [architecture], "method": [method], "seed": [seed], "fold": [0]}
     # several grids may have it

@@ -1,6 +1,7 @@
 """A model that was trained elsewhere as a teacher: what is published of it, and students that stand on it."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from torchvision import models
 from torchvision.transforms import v2
 
 from fairdistill.data.facts import facts_of
+from fairdistill.data.reading import DESCRIPTION, description_digest
 from fairdistill.methods.imported import Imported
 from fairdistill.networks import build_network, load_network, save_network
+from fairdistill.networks.foreign import read_facts
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import sha256
 from fairdistill.training.job import run_training
@@ -114,6 +117,26 @@ def test_every_seed_has_the_same_model(teacher, tiny_folder, checkpoint, tmp_pat
         "its outputs, which are c, a, b, were put in the order of the data set's classes: a, b, c",
     ):
         assert f"{checkpoint}: {said}\n" in logged
+
+
+def test_after_classes_or_groups_were_renamed_a_model_is_made_anew(tiny_folder, checkpoint, tmp_path):
+    """The digest of a data set is of its images and codes, and not of what these are called."""
+    output, renamed = tmp_path / "model", tmp_path / tiny_folder.name
+    start(tiny_folder, output, checkpoint=checkpoint, code="1")
+    shutil.copytree(tiny_folder, renamed)
+    info = json.loads((renamed / "dataset.json").read_text())
+
+    def rename(names):
+        info[names] = [f"{name} of now" for name in info[names]]
+        (renamed / "dataset.json").write_text(json.dumps(info | {DESCRIPTION: description_digest(info)}))
+        start(renamed, output, checkpoint=checkpoint, code="1")
+
+    rename("groups")
+    record = record_of(output)
+    assert record["groups"] == read_facts(output / "weights.safetensors").groups == info["groups"]
+    with pytest.raises(UserError, match="classes names c, a, b, which the data set lacks and not a of now, b of now"):
+        rename("classes")
+    assert record_of(output) == record
 
 
 @pytest.mark.parametrize(

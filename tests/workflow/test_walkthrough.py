@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 from pages import blocks, run, write
-from running import copy_project, planned
+from running import copy_project, jobs_of, planned, snakemake
 
 PAGE = Path(__file__).parents[2] / "docs" / "walkthrough.md"
 # the environment is the one that the tests run in, and the photographs are not there
@@ -106,6 +107,19 @@ def test_only_a_changed_card_is_written_anew(project):
     assert planned(*GIVEN, **where) == {}
     # of the student alone, as the teacher has none
     assert planned(*GIVEN, "--config", "export={watts: 10}", **where) == {"make_model_card": 1}
+
+
+def test_another_checkpoint_is_imported_anew_though_it_is_the_older_file(project):
+    """What takes the place of another by `mv` or `rsync -a` keeps its times."""
+    checkpoint, kept = project / "mine/teacher.pth", project / "mine/kept.pth"
+    checkpoint.rename(kept)
+    checkpoint.write_bytes(b"another")
+    os.utime(checkpoint, (0, 0))
+    done = snakemake("--dry-run", *GIVEN, project=project, directory=project)
+    kept.replace(checkpoint)
+    assert jobs_of(done.stdout)["train_model"] == 2
+    assert "teacher.checkpoint has changed since the last run: mine/teacher.pth has other content" in done.stdout
+    assert planned(*GIVEN, project=project, directory=project) == {}
 
 
 def test_the_exported_folder_is_enough(project, tmp_path):

@@ -43,31 +43,49 @@ def code_of_data(wildcards):
     return code + content_of_own_files(wildcards.dataset)
 
 
-# What the user's own files of the planned data sets hold, by the file in which the last run has noted it.
+# What the user's own files of the planned jobs hold, by the file in which the last run has noted it.
 OWN_CONTENT = {}
 
 
 @functools.cache
 def content_of_own_files(dataset):
-    """A digest of the user's own files that a data set is made from; empty where there are none.
-
-    Says what has changed in them since the last run, as Snakemake's reason to make the data set anew has only digests.
-    """
+    """A digest of the user's own files that a data set is made from; empty where there are none."""
     settings = STUDY.data.sets[dataset]
-    if not (files := [Path(path) for path in settings.own_files]):
+    if not settings.own_files:
         return ""
-    # several studies in one folder may have data sets of one name
-    place = hashlib.sha256("\0".join(settings.own_files).encode()).hexdigest()[:12]
+    return f"-{content_of_files(f'data.sets.{dataset}', tuple(settings.own_files), named_images(settings))}"
+
+
+def content_of_checkpoint(wildcards):
+    """A digest of the file that `checkpoint_of` returns; empty without one, and where it is no longer there.
+
+    Times alone do not tell: a file that takes the place of another, as by `mv` or `rsync -a`, may be the older one.
+    """
+    file = checkpoint_of(wildcards)
+    if not file or not Path(file).is_file():
+        return ""
+    return content_of_files(next(key for key, path in STUDY.files.items() if path == file), (file,))
+
+
+@functools.cache
+def content_of_files(key, paths, named=None):
+    """A digest of files and folders that the configuration names under `key`; `named` as for `content_of`.
+
+    Says what has changed in them since the last run, as Snakemake's reason to do a job anew has only digests.
+    """
+    files = [Path(path) for path in paths]
+    # several studies in one folder may name other files under one key
+    name = f"{key}-{hashlib.sha256(chr(0).join(paths).encode()).hexdigest()[:12]}.json"
     folder = Path(".snakemake", "own_files")
     try:
-        content = content_of(files, folder / f"{dataset}-{place}.json", named_images(settings))
-        note = folder / f"{STUDY.study}.{dataset}-{place}.json"
+        content = content_of(files, folder / name, named)
+        note = folder / f"{STUDY.study}.{name}"
         if changes := changes_since(note, content, files):
-            print(f"data.sets.{dataset} has changed since the last run: {changes}", file=sys.stderr)
+            print(f"{key} has changed since the last run: {changes}", file=sys.stderr)
     except (UserError, OSError) as error:
-        sys.exit(f"error: config: data.sets.{dataset}: {error}")
+        sys.exit(f"error: config: {key}: {error}")
     OWN_CONTENT[note] = content
-    return f"-{content.digest[:12]}"
+    return content.digest[:12]
 
 
 def named_images(settings):
