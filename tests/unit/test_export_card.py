@@ -209,8 +209,8 @@ def test_what_is_not_known_of_a_model_from_elsewhere_is_not_stated(model):
         assert unknown not in text, unknown
 
 
-# of a grid, of a further one, and of another network than the grid's; with and without an `export` of its own; of studies
-# whose names look like numbers and like a truth value
+# of a grid, of a further one, and of another network than the grid's; with and without an `export` of its own; of
+# studies whose names look like numbers and like a truth value
 OF_THE_DEMO = [
     ("2024", "resnet", "mfd", 1, {"seeds": [0, 1]}),
     ("1e5", "small", "from_resnet", 0, {"architectures": ["small", "resnet"], "intended_use": "To sort digits."}),
