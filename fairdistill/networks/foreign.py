@@ -265,11 +265,13 @@ def _find_weights(path: Path, content: object) -> tuple[dict[str, Tensor], list[
         inside = {
             name: value
             for name, value in where.items()
-            if isinstance(value, Mapping) and id(value) not in passed and _has_weights(value)
+            if _may_hold_weights(name, value) and id(value) not in passed and _has_weights(value)
         }
         named = next((name for name in PLACES if name in inside), None)
         tensors = {str(name): value for name, value in where.items() if isinstance(value, Tensor)}
-        if named is None and tensors:
+        # beside a dictionary of weights a number may stand, such as a step or the best accuracy; a network's weights
+        # have a layer's name, a dot, and their own
+        if named is None and tensors and (not inside or any("." in name for name in tensors)):
             read = [f"its weights were read from {printable(' > '.join(within))}"] * bool(within)
             return tensors, read + notes
         if named is None and len(inside) > 1:
@@ -288,14 +290,19 @@ def _find_weights(path: Path, content: object) -> tuple[dict[str, Tensor], list[
     raise UserError(f"{path}: holds {shown}, and no weights among it that are to be found; {ADVICE}")
 
 
+def _may_hold_weights(name: object, value: object) -> bool:
+    """Whether it is a dictionary, and not what an optimizer keeps, whose tensors have the shapes of weights."""
+    return isinstance(value, Mapping) and not str(name).lower().startswith("optim") and "param_groups" not in value
+
+
 def _has_weights(values: Mapping) -> bool:
     # each once: they may hold each other, in any depth
     known, waiting = {id(values)}, [values]
     while waiting:
-        for value in waiting.pop().values():
+        for name, value in waiting.pop().items():
             if isinstance(value, Tensor):
                 return True
-            if isinstance(value, Mapping) and id(value) not in known:
+            if _may_hold_weights(name, value) and id(value) not in known:
                 known.add(id(value))
                 waiting.append(value)
     return False

@@ -79,6 +79,23 @@ FORMS = {
         },
         ["its weights were read from saved > the_student", "'net.' was taken off the names of its weights"],
     ),
+    "with a step beside it": (
+        lambda state: {"ema": state, "step": torch.tensor(5)},
+        ["its weights were read from ema"],
+    ),
+    "with its accuracy beside it": (
+        lambda state: {"my_net": state, "best_acc": torch.tensor(0.9), "epoch": 3},
+        ["its weights were read from my_net"],
+    ),
+    "with optimizers beside it": (
+        lambda state: {
+            "optimizer": {"exp_avg": torch.ones(2)},
+            "adam": {"state": {0: {"exp_avg": torch.ones(2)}}, "param_groups": [{"lr": 0.1}]},
+            "trainer": {"optim_g": {"exp_avg": torch.ones(2)}},
+            "net_g": state,
+        },
+        ["its weights were read from net_g"],
+    ),
     "in half precision": (
         lambda state: {name: v.half() if v.is_floating_point() else v for name, v in state.items()},
         [],
@@ -194,6 +211,10 @@ WRONG = {
     "no weights": (
         lambda state: {"epoch": 1, "history": {"loss": 2.0}},
         "holds epoch, history, and no weights among it",
+    ),
+    "an optimizer": (
+        lambda state: {"epoch": 1, "optimizer": {"exp_avg": torch.ones(2)}},
+        "holds epoch, optimizer, and no weights among it",
     ),
     "a list": (lambda state: [state], "holds list, and no weights among it that are to be found; in the program that"),
     "settings of a program": (
