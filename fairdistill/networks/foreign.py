@@ -291,7 +291,7 @@ def _find_weights(path: Path, content: object) -> tuple[dict[str, Tensor], list[
 
 
 def _may_hold_weights(name: object, value: object) -> bool:
-    """Whether it is a dictionary, and not what an optimizer keeps, whose tensors have the shapes of weights."""
+    """Whether it is a dictionary, and not what an optimizer keeps."""
     return isinstance(value, Mapping) and not str(name).lower().startswith("optim") and "param_groups" not in value
 
 
