@@ -443,13 +443,18 @@ def _reproduce(model: Measured) -> Iterator[str]:
     # of the grids of the study, which stay as they are, this model alone
     keys = {"datasets": "dataset", "architectures": "architecture", "methods": "method", "seeds": "seed"}
     chosen = ", ".join(f"{key}: [{run[column]}]" for key, column in keys.items())
-    # the inner quotes are for Snakemake, which reads a name such as 2024 as a number
-    options = f"study='\"{run['study']}\"' export='{{{chosen}}}'"
+    options = f"study={_as_text(str(run['study']))} export='{{{chosen}}}'"
     yield f"```\nsnakemake export --cores all --configfile YOURS.yaml --config {options}\n```"
     yield "The settings, as JSON:"
     parameters = {**record["parameters"], "data": record["data"]["settings"]}
     lines = [f"{part}: {json.dumps(of, sort_keys=True, ensure_ascii=False)}" for part, of in parameters.items()]
     yield "\n".join(["```", *lines, "```"])
+
+
+def _as_text(name: str) -> str:
+    """Return a name as `--config` takes it for text, and not for the number or truth value that it looks like."""
+    read_otherwise = not name[0].isalpha() or name.lower() in ("true", "false", "nan", "inf", "infinity")
+    return f"'!!str {name}'" if read_otherwise else name
 
 
 def with_interval(metrics: Mapping[str, Any], metric: str) -> str:

@@ -27,6 +27,7 @@ DISTRIBUTIONS = {
     "markdown_it": "markdown-it-py",
     "pydantic_core": "pydantic",
     "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
 }
 # behind what is imported: pandas reads and writes parquet with the one, torch exports with the other
 NOT_IMPORTED = {"pyarrow", "onnxscript"}
