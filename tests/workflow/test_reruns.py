@@ -238,7 +238,8 @@ def test_on_request_the_terminal_shows_what_the_log_holds(own, checkout):
     lines = log.read_text(encoding="utf-8").splitlines()
     shown = re.findall(r"^ +digits_s\.shufflenet\.balanced\.seed0 \| (.*)$", done.stdout, flags=re.MULTILINE)
     assert shown == lines
-    assert lines[1].startswith("epoch 1/1 ")
+    assert lines[1] == "on the CPU, in fp32, with 1 thread"
+    assert lines[2].startswith("epoch 1/1 ")
     assert "Building DAG of jobs..." in done.stdout.splitlines()
 
 
