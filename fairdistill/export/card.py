@@ -228,9 +228,7 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
         )
         found = difference(model.trainings(), base.trainings())
         shown = "; ".join(
-            f"{metric.upper() if metric in MEASURES else metric} {signed(metrics[metric] - of_base[metric])} "
-            f"({signed(one.low)} to {signed(one.high)})"
-            for metric, one in found.items()
+            _change(metric, metrics[metric] - of_base[metric], one.low, one.high) for metric, one in found.items()
         )
         yield f"This model minus {escape(base.name)}: {shown}. An interval on both sides of zero leaves it open."
     for one in filter(None, (model, base)):
@@ -243,6 +241,11 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
         yield f"> **The int8 version is worse:** {escape(warning)}. See below."
     for caution in model.export["int8"]["cautions"]:
         yield f"> **The int8 version:** {escape(caution)}."
+
+
+def _change(metric: str, difference: float, low: float, high: float) -> str:
+    """What two models differ by in a metric, with the interval."""
+    return f"{metric.upper() if metric in MEASURES else metric} {signed(difference)} ({signed(low)} to {signed(high)})"
 
 
 def _deo(metrics: Mapping[str, Any]) -> str:
@@ -331,11 +334,7 @@ def _fairness(model: Measured, base: Measured | None) -> Iterator[str]:
 def _int8(model: Measured) -> Iterator[str]:
     yield "## The int8 version"
     changes, worse = (model.export["int8"][key] for key in ("difference", "worse"))
-    shown = "; ".join(
-        f"{metric.upper() if metric in MEASURES else metric} {signed(one['difference'])} ({signed(one['low'])} to "
-        f"{signed(one['high'])})"
-        for metric, one in changes.items()
-    )
+    shown = "; ".join(_change(metric, one["difference"], one["low"], one["high"]) for metric, one in changes.items())
     yield (
         "`model.int8.onnx` was quantised by onnxruntime (static, QDQ, weights of each channel), with the ranges of "
         f"{model.export['calibration_images']} training images. int8 minus float: {shown}."

@@ -15,12 +15,11 @@ def memory_mb(root: Path = Path("/")) -> int:
     Beyond the limit of its control group, as a container has one, Linux kills processes.
     """
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(physical, *_limits(root)) // MB
+    return min([physical, *_limits(root)]) // MB
 
 
 def _limits(root: Path) -> Iterator[int]:
     """Yield the limits, in bytes, of the control groups that this process is in; there are none but on Linux."""
-    yield 2**63
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:

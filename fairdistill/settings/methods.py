@@ -202,17 +202,13 @@ class Mfd(Distillation):
         "rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features."
     )
     sigma: Amount = Field(
-        1.0,
-        gt=0,
-        description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance.",
+        1.0, gt=0, description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance."
     )
     degree: Whole = Field(
         2, ge=1, le=100, description="The degree of the polynomial kernel, `(x . y + offset)^degree`."
     )
     offset: Amount = Field(
-        1.0,
-        ge=0,
-        description="The offset of the polynomial kernel; the code of the MFD authors has 0.",
+        1.0, ge=0, description="The offset of the polynomial kernel; the code of the MFD authors has 0."
     )
     features: Literal["pooled", "flattened"] = Field(
         "pooled",
@@ -238,9 +234,7 @@ class Mfd(Distillation):
         "have 0.",
     )
     kd_temperature: Amount = Field(
-        3.0,
-        gt=0,
-        description="The temperature of that distillation; the default is that of the MFD authors' code.",
+        3.0, gt=0, description="The temperature of that distillation; the default is that of the MFD authors' code."
     )
     sampling: Sampling = Field(
         "balanced",
@@ -290,9 +284,7 @@ class At(LayerDistillation):
 
     kind: Literal["at"]
     beta: Amount = Field(
-        1000.0,
-        ge=0,
-        description="The weight of the attention term, which is added to the cross-entropy.",
+        1000.0, ge=0, description="The weight of the attention term, which is added to the cross-entropy."
     )
 
 
@@ -315,14 +307,10 @@ class FitNets(Distillation):
         description="The share of the epochs that the hint stage has; the code of the MFD authors has a third.",
     )
     kd_weight: Amount = Field(
-        4.0,
-        ge=0,
-        description="The weight of the distillation of logits in the first epoch after the hint stage.",
+        4.0, ge=0, description="The weight of the distillation of logits in the first epoch after the hint stage."
     )
     final_kd_weight: Amount = Field(
-        1.0,
-        ge=0,
-        description="The weight of the distillation in the last epoch; in between it changes linearly.",
+        1.0, ge=0, description="The weight of the distillation in the last epoch; in between it changes linearly."
     )
     temperature: Amount = Field(
         3.0, gt=0, description="The temperature, by which the logits of both models are divided."
@@ -341,9 +329,7 @@ class Nst(LayerDistillation):
 
     kind: Literal["nst"]
     beta: Amount = Field(
-        50.0,
-        ge=0,
-        description="The weight of the squared MMD between neurons, which is added to the cross-entropy.",
+        50.0, ge=0, description="The weight of the squared MMD between neurons, which is added to the cross-entropy."
     )
     kernel: Literal["polynomial", "rbf", "linear"] = Field(
         "polynomial",
@@ -413,9 +399,7 @@ class GroupMmd(Method):
         "rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features."
     )
     sigma: Amount = Field(
-        1.0,
-        gt=0,
-        description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance.",
+        1.0, gt=0, description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance."
     )
     degree: Whole = Field(
         2, ge=1, le=100, description="The degree of the polynomial kernel, `(x . y + offset)^degree`."
@@ -476,9 +460,7 @@ class GroupDro(Method):
         description="What the weights are of: the (class, group) `cells`, as in the paper, or the `groups` alone.",
     )
     step_size: Amount = Field(
-        0.01,
-        gt=0,
-        description="The step size of the weights' exponentiated gradient ascent, the authors' by default.",
+        0.01, gt=0, description="The step size of the weights' exponentiated gradient ascent, the authors' by default."
     )
     adjustment: Amount = Field(
         0.0,
@@ -573,9 +555,7 @@ class Ffvae(Autoencoder):
 
     kind: Literal["ffvae"]
     alpha: Amount = Field(
-        100.0,
-        ge=0,
-        description="The weight of the group's prediction from the sensitive part of the code.",
+        100.0, ge=0, description="The weight of the group's prediction from the sensitive part of the code."
     )
     gamma: Amount = Field(
         50.0,

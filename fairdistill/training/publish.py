@@ -23,7 +23,7 @@ from fairdistill.settings.networks import Network
 from fairdistill.settings.outputs import check_outputs
 from fairdistill.training.computing import choose_computing
 from fairdistill.training.loop import SPLITS, TrainedModel, train
-from fairdistill.training.resume import ResumeState, begun
+from fairdistill.training.resume import ResumeState
 from fairdistill.training.spec import Job
 
 OUTPUTS = ("weights.safetensors", "predictions.parquet", "history.csv")
@@ -89,14 +89,13 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         "device": computing.device.type,
         "precision": computing.precision,
     }
-    state = job.output.with_name(f"{job.output.name}.resume")
+    resume = ResumeState(job.output.with_name(f"{job.output.name}.resume"), identity, check=lock.check)
     # on a machine that would take another precision by itself, a training goes on in the one that it began with
-    if job.training.precision == "auto" and (earlier := begun(state)):
-        precision = "fp32" if computing.precision == "bf16" else "bf16"
-        if earlier == json.loads(json.dumps(identity | {"precision": precision})):
-            log(f"going on in {precision}, in which the training began; this machine would take {computing.precision}")
-            computing, identity = computing._replace(precision=precision), identity | {"precision": precision}
-    resume = ResumeState(state, identity, check=lock.check)
+    precision = "fp32" if computing.precision == "bf16" else "bf16"
+    other = ResumeState(resume.path, identity | {"precision": precision}, check=lock.check)
+    if job.training.precision == "auto" and other.is_begun():
+        log(f"going on in {precision}, in which the training began; this machine would take {computing.precision}")
+        computing, identity, resume = computing._replace(precision=precision), other.identity, other
     # by hand, without --code, nobody knows whether the code is the same
     if job.code and _is_done(job.output, identity):
         log(f"{job.output} holds this very training already; delete it to train anew")

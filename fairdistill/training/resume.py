@@ -15,15 +15,6 @@ from fairdistill.runtime.progress import log
 SHOWN = 3  # differences between two trainings
 
 
-def begun(path: Path | str) -> dict | None:
-    """Return the identity of the training whose state is in a file, see `ResumeState`; None where there is none."""
-    try:
-        with open(path, "rb") as file:
-            return dict(parse_json(file.readline())["identity"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
 class ResumeState:
     """A file beside a training's outputs, bound to one training.
 
@@ -65,16 +56,19 @@ class ResumeState:
     def _header(self, checksum: str) -> bytes:
         return json.dumps({"identity": self.identity, "sha256": checksum}).encode() + b"\n"
 
+    def is_begun(self) -> bool:
+        """Whether there is state that says it is of this training; only `restore` sees whether it is damaged."""
+        if not self.path.exists():
+            return False
+        with open(self.path, "rb") as file:
+            return _read_header(file.readline())[0] == self.identity
+
     def restore(self) -> dict | None:
         """Return the history and the state of each part, by name; None where there is nothing to go on from."""
         if not self.path.exists():
             return None
         header, _, content = self.path.read_bytes().partition(b"\n")
-        try:
-            state = parse_json(header)
-            identity, checksum = dict(state["identity"]), state["sha256"]
-        except (ValueError, TypeError, KeyError):
-            identity, checksum = {}, None
+        identity, checksum = _read_header(header)
         if checksum != _sha256(identity, content):
             self._refuse("is damaged, or of an older version")
             return None
@@ -113,6 +107,15 @@ class _Hashed:
 
     def flush(self) -> None:
         self.file.flush()
+
+
+def _read_header(line: bytes) -> tuple[dict, str | None]:
+    """The identity and the checksum in the first line of a state; none in one that cannot be read."""
+    try:
+        state = parse_json(line)
+        return dict(state["identity"]), state["sha256"]
+    except (ValueError, TypeError, KeyError):
+        return {}, None
 
 
 def _differences(then: Any, now: Any, name: str = "") -> Iterator[str]:
