@@ -32,9 +32,11 @@ seeds = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") 
 # the rules that make tables and figures from the metrics; `make figures` runs no other
 PAGES := aggregate_results make_table make_ablations rank_methods choose_settings report_search compare_with_paper \
 	compare_with_published plot_architecture plot_comparison plot_tradeoff plot_cells plot_sweep
+# one process more than cores, as some mostly wait
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
-.PHONY: help env anew demo paper watch figures bench verify unlock test lint format docs lock clean
+.PHONY: help env anew demo paper watch figures bench verify unlock test longtest lint format docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -99,9 +101,11 @@ verify: $(READY)  ## recompute the published results, and name those that do not
 	$(BIN)/python -m scripts.verify_results --results results/methods_digits --configfile config/methods.yaml \
 		config/methods_digits.yaml
 
-# one process more than cores, as a process that tries the cluster mostly waits
-test: lint  ## style checks and all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
+test: lint  ## style checks and all tests but the long ones
+	$(PYTEST) -m "not long"
+
+longtest: $(READY)  ## the long tests: conda, SLURM where it is installed, the walkthrough, interruptions, simulated studies
+	$(PYTEST) -m long
 
 lint: $(READY)  ## check style, layers and types
 	$(BIN)/ruff check .
