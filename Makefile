@@ -36,7 +36,7 @@ PAGES := aggregate_results make_table make_ablations rank_methods choose_setting
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
-.PHONY: help env anew demo paper watch figures bench verify unlock test longtest lint format docs lock clean
+.PHONY: help env anew demo paper watch status figures bench verify unlock test longtest lint format docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -76,6 +76,9 @@ paper: $(READY)  ## the paper's grid on CIFAR-10S and UTKFace, into results/repr
 
 watch: $(READY)  ## show how far the running trainings are
 	@$(BIN)/python -m scripts.watch_trainings
+
+status: $(READY)  ## show what each study takes on the disk, and which trainings are running or were interrupted
+	@$(BIN)/python -m scripts.show_studies
 
 figures: $(READY)  ## make the published tables and figures anew from their metrics; trains nothing
 	$(REDRAW) --config study=paper $(call seeds,paper)
