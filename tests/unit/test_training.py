@@ -236,6 +236,30 @@ def test_images_are_normalised_and_mirrored(tiny):
     assert torch.equal(flipped[1], batch[1])
 
 
+@pytest.mark.parametrize("flip", [True, False])
+def test_about_half_of_the_images_are_mirrored_and_others_in_each_epoch(tiny, monkeypatch, flip):
+    epochs = []
+    batches = Images.batches
+
+    def look(self, order, flips, *rest):
+        if len(self) == 96:
+            epochs.append((order, flips))
+        return batches(self, order, flips, *rest)
+
+    monkeypatch.setattr(Images, "batches", look)
+    run(tiny, settings=with_(SETTINGS, epochs=2, flip=flip))
+    (first_order, first), (second_order, second) = epochs
+    assert not torch.equal(first_order, second_order)
+    assert torch.equal(first_order.sort()[0], torch.arange(96))
+    if not flip:
+        assert first is second is None
+        return
+    for mirrored in (first, second):
+        # 48 give or take three standard deviations, rounded up
+        assert 33 <= mirrored.sum() <= 63
+    assert not torch.equal(first, second)
+
+
 def test_predictions_are_of_the_last_epoch_in_test_order(tiny, teacher):
     logits = torch.cat([output.logits for output, _, _ in infer(teacher.network, Images(tiny, "test", CPU))])
     assert np.allclose(teacher.probabilities["test"], logits.softmax(1).numpy(), atol=1e-6)
