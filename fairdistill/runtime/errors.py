@@ -3,7 +3,7 @@
 Where each kind of failure that a user can cause becomes such a line:
 
 - Bad settings: `fairdistill.settings.reading`, from pydantic's errors; Snakemake's rules end with the same line.
-- Bad files: what reads them turns the errors of its library (of archives, pictures, tables, records, checkpoints) into a
+- Bad files (archives, pictures, tables, records, checkpoints): what reads them turns the errors of its library into a
   `UserError` that names the file.
 - The file system (missing, read-only, full): `run_script`, from OSError, whose text names the file.
 - Memory and GPUs: `fairdistill.training.failures` for trainings, `run_script` for all other scripts.
