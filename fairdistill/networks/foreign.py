@@ -223,8 +223,8 @@ def _read_torch(path: Path) -> object:
     ) as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
-        # Torch says of a file of any other kind whatever its first bytes lead to. A zip file that lacks a byte leads to a
-        # place before its beginning, which is an invalid argument.
+        # Torch says of a file of any other kind whatever its first bytes lead to. A zip file that lacks a byte leads to
+        # a place before its beginning, which is an invalid argument.
         reason = (
             f" ({_line(error)}); if torch.save wrote it, it is incomplete" if isinstance(error, RuntimeError) else ""
         )
