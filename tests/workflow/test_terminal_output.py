@@ -41,6 +41,14 @@ def test_of_a_training_four_epochs_are_shown(checkout, epochs, shown):
     assert done.stdout == "".join(f"       model | epoch {n}/{epochs}  loss 1\n" for n in shown)
 
 
+def test_of_a_training_that_is_there_already_that_is_shown(checkout):
+    script = ["bash", "-c", f'source "{checkout}/workflow/job.sh"; show_progress model']
+    source = (checkout / "fairdistill/training/publish.py").read_text(encoding="utf-8")
+    (said,) = re.findall(r'log\(f"\{job.output\}( holds .*)"\)', source)
+    done = subprocess.run(script, input=f"results/a{said}\n", text=True, check=True, capture_output=True)
+    assert done.stdout == f"       model | results/a{said}\n"
+
+
 def test_of_an_export_the_files_are_shown_that_are_written_and_tested(tmp_path, checkout):
     said = ["writing model.onnx", "a warning of torch", "testing model.onnx on 9 images"]
     script = f'source "{checkout}/workflow/job.sh"; logged m.log printf "%s\\n" "$@"'
