@@ -71,11 +71,19 @@ def test_a_study_of_other_data_sets_is_compared_with_the_paper_only_where_that_i
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "methods_demo", "ablations", "authors", "utkface_folds", "methods", "sweeps_digits"]
+    "name",
+    ["demo", "methods_demo", "ablations", "authors", "utkface_folds", "methods", "sweeps_digits", "own_images"],
 )
 def test_a_config_file_is_valid_over_the_papers_grid(name):
     given = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
     complete(merged(STATED, given), given)
+
+
+def test_what_the_template_for_own_images_has_as_comments_is_valid():
+    text = (ROOT / "config" / "own_images.yaml").read_text(encoding="utf-8")
+    given = yaml.safe_load(re.sub(r"# ((?:bins|split|subject): .+)", r"\1", text).replace("label: label", "label: age"))
+    photos = complete(merged(STATED, given)).data.sets["photos"]
+    assert (photos.bins, photos.split, photos.subject) == ({"age": [20, 40]}, "split", "person")
 
 
 @pytest.mark.parametrize("source", ["weights", "order", "split", "colour", "all"])
