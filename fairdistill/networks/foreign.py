@@ -11,7 +11,6 @@ import pickle
 import re
 import warnings
 import zipfile
-import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -202,14 +201,13 @@ def _read_torch(path: Path) -> object:
             f"{path}: holds more than weights, or was not written by torch.save, and reading it could run code, which "
             f"this project does not do; {ADVICE}"
         ) from error
-    except (
-        *(RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError),
-        *(zipfile.BadZipFile, zlib.error, OSError),
-    ) as error:
+    except (UserError, MemoryError):
+        raise
+    # Torch lets through whatever the bytes of a file of any other kind, or of a damaged one, lead to.
+    except Exception as error:
+        # a zip file that lacks a byte leads to a place before its beginning, which is an invalid argument
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
-        # Torch says of a file of any other kind whatever its first bytes lead to. A zip file that lacks a byte leads to
-        # a place before its beginning, which is an invalid argument.
         reason = (
             f" ({_line(error)}); if torch.save wrote it, it is incomplete" if isinstance(error, RuntimeError) else ""
         )

@@ -1,6 +1,8 @@
 """What reads files of the user's own: of any bytes, and of a good file with any damage, it reads or says one line."""
 
 import io
+import json
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import save_file
+from torch.serialization import MAGIC_NUMBER, PROTOCOL_VERSION
 
 from fairdistill.data.label_table import read_label_table
 from fairdistill.networks.foreign import read_facts, read_weights
@@ -19,6 +22,7 @@ from fairdistill.runtime.pictures import UndecodableError, decode
 GRADIENT = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
 WEIGHTS = {"fc.weight": torch.ones(2, 3), "fc.bias": torch.zeros(2)}
 ROWS = pd.DataFrame({"image": ["a.png", "b c.png"], "label": ["ä", "2"], "group": [1, 2]})
+COLUMNS = {name: f"the setting {name}" for name in ROWS}
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "TGA", "ICO", "JPEG2000")
 
 
@@ -39,7 +43,8 @@ def saved(write):
 def checkpoints(tmp_path_factory):
     """A file of each kind that holds weights, by the end of its name."""
     path = tmp_path_factory.mktemp("whole") / "model.safetensors"
-    save_file(WEIGHTS, path, metadata={"network": '{"model": {}}'})
+    description = {"settings": {"kind": "resnet18"}, "n_outputs": 2, "model": {}}
+    save_file(WEIGHTS, path, metadata={"network": json.dumps(description)})
     state = {"state_dict": WEIGHTS, "epoch": 3}
     return {
         ".safetensors": path.read_bytes(),
@@ -128,6 +133,24 @@ def test_a_checkpoint_that_lacks_a_byte_is_refused(checkpoints, folder):
     assert refused.startswith(f"{path}: is no checkpoint that torch can read; give a safetensors file, or ")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        # which ends in the length of a text
+        ("cut.pth", b"\x80\x02X\x03\x00"),
+        # of whose storages there is none
+        ("old.pth", b"".join(pickle.dumps(part, 2) for part in (MAGIC_NUMBER, PROTOCOL_VERSION, {}, {}, ["a"]))),
+        # which torch.load reads by itself, by the name
+        ("other.safetensors", b"PK and more than eight bytes"),
+    ],
+)
+def test_a_checkpoint_of_which_torch_says_something_else_is_refused(folder, name, content):
+    path = folder / name
+    path.write_bytes(content)
+    _, refused = outcome(lambda: read_weights(path), UserError)
+    assert refused.startswith(f"{path}: is no checkpoint that torch can read; give a safetensors file, or ")
+
+
 @pytest.mark.parametrize("ending", [".safetensors", ".pth", ".old.pth"])
 @fuzzed
 def test_a_damaged_checkpoint_is_read_or_refused(checkpoints, folder, ending, damages):
@@ -143,7 +166,7 @@ def test_a_damaged_checkpoint_is_read_or_refused(checkpoints, folder, ending, da
 def test_a_damaged_table_is_read_or_refused(folder, ending, damages):
     path = folder / f"labels{ending}"
     path.write_bytes(damaged(TABLES[ending], damages))
-    table, refused = outcome(lambda: read_label_table(path, ["image", "label", "group"]), UserError)
+    table, refused = outcome(lambda: read_label_table(path, COLUMNS), UserError)
     if refused is None:
         assert table.values.map(lambda value: isinstance(value, str)).all(axis=None)
     else:
@@ -160,4 +183,4 @@ def test_whole_files_are_read(checkpoints, folder):
         assert {name: tuple(weight.shape) for name, weight in weights.items()} == {"fc.weight": (2, 3), "fc.bias": (2,)}
     for ending, content in TABLES.items():
         (folder / f"whole{ending}").write_bytes(content)
-        assert len(read_label_table(folder / f"whole{ending}", ["image", "label", "group"]).values) == 2
+        assert len(read_label_table(folder / f"whole{ending}", COLUMNS).values) == 2
