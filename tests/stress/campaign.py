@@ -26,7 +26,7 @@ from victims import STAGES, in_stage, processes_in, strike
 
 STUDY = ("--configfile", Path(__file__).with_name("stress.yaml"))
 RESULTS = Path("results", "stress")
-INTERRUPTIONS = 4  # of one study at most
+INTERRUPTIONS = 8  # of one study at most
 UNDISTURBED = 3  # runs after which a study has to be done
 WAIT = 120.0  # seconds for a stage to begin, and for what outlived Snakemake to end
 LONGEST = 1200.0  # seconds for a run of Snakemake to end
@@ -58,7 +58,7 @@ class Campaign:
         self.counts["studies"] += 1
         directory = self._new(f"study{self.counts['studies']}")
         before = len(self.wrong)
-        for _ in range(self.rng.randint(1, INTERRUPTIONS)):
+        for _ in range(self.rng.randint(2, INTERRUPTIONS)):
             if self._interrupted(directory):
                 break
         found = self._run_undisturbed(directory)
