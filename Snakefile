@@ -16,6 +16,7 @@ gc.disable()
 
 include: "workflow/rules/snakemake_internals.smk"
 include: "workflow/rules/terminal.smk"
+include: "workflow/rules/config_files.smk"
 
 
 # Until the next statement, `config` holds only what the user gave by --configfile and --config.

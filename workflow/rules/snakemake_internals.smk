@@ -53,8 +53,8 @@ def is_called_by_the_user():
 
 
 def files_of_configuration():
-    """The files that the configuration was read from, as far as they are there."""
-    return [path for path in map(Path, workflow.configfiles) if path.is_file()]
+    """The files that the configuration was read from."""
+    return [Path(path) for path in workflow.configfiles]
 
 
 def limit_resource(name, limit):
