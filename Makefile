@@ -32,9 +32,11 @@ seeds = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") 
 # the rules that make tables and figures from the metrics; `make figures` runs no other
 PAGES := aggregate_results make_table make_ablations rank_methods choose_settings report_search compare_with_paper \
 	compare_with_published plot_architecture plot_comparison plot_tradeoff plot_cells plot_sweep
+# one process more than cores, as some mostly wait
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
-.PHONY: help env anew demo paper watch figures bench verify unlock test lint format docs lock clean
+.PHONY: help env anew demo paper watch status figures bench verify unlock test longtest stress lint format docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -75,6 +77,9 @@ paper: $(READY)  ## the paper's grid on CIFAR-10S and UTKFace, into results/repr
 watch: $(READY)  ## show how far the running trainings are
 	@$(BIN)/python -m scripts.watch_trainings
 
+status: $(READY)  ## show what each study takes on the disk, and which trainings are running or were interrupted
+	@$(BIN)/python -m scripts.show_studies
+
 figures: $(READY)  ## make the published tables and figures anew from their metrics; trains nothing
 	$(REDRAW) --config study=paper $(call seeds,paper)
 	$(REDRAW) --configfile config/paper_h100.yaml
@@ -99,9 +104,14 @@ verify: $(READY)  ## recompute the published results, and name those that do not
 	$(BIN)/python -m scripts.verify_results --results results/methods_digits --configfile config/methods.yaml \
 		config/methods_digits.yaml
 
-# one process more than cores, as a process that tries the cluster mostly waits
-test: lint  ## style checks and all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
+test: lint  ## style checks and all tests but the long ones
+	$(PYTEST) -m "not long"
+
+longtest: $(READY)  ## the long tests: conda, SLURM where it is installed, the walkthrough, interruptions, simulated studies
+	$(PYTEST) -m long
+
+stress: $(READY)  ## kill small studies at random moments, and see that nothing is lost; KILLS=40 by default
+	PYTHONPATH=.:tests/workflow:tests/slurm:tests/stress $(BIN)/python tests/stress/campaign.py --kills $(or $(KILLS),40)
 
 lint: $(READY)  ## check style, layers and types
 	$(BIN)/ruff check .

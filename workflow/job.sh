@@ -7,18 +7,22 @@ if [ -n "${CONDA_PREFIX:-}" ]; then export PYTHONNOUSERSITE=1; fi
 # job LAST_FAILURE LOG INPUT... -- COMMAND...
 #
 # Runs COMMAND as `logged` does, and with regard to the times of its inputs as `on_inputs` does. While it runs, and for
-# good if it fails, this run of Snakemake is noted in .snakemake/failed/LOG. LAST_FAILURE is not used here: it is a
-# parameter for Snakemake to compare, see `last_failure` in workflow/rules/jobs.smk.
+# good if it fails, this run of Snakemake is noted in .snakemake/failed/LOG. LAST_FAILURE is the parameter that Snakemake
+# compares, see `last_failure` in workflow/rules/jobs.smk: at the job's end the note says what makes the next plan find
+# the same. A job that outlived its Snakemake does not end the note of one that was started since.
 job() {
-    local log=$2 note=.snakemake/failed/$2
+    local last=$1 log=$2 note=.snakemake/failed/$2
     shift 2
     mkdir -p "$(dirname "$note")"
     echo "$FAIRDISTILL_RUN" >> "$note"
     logged "$log" on_inputs "$note" "$@"
-    if grep -vx "$FAIRDISTILL_RUN" "$note" > "$note.earlier"; then
-        mv "$note.earlier" "$note"
-    else
-        rm -f "$note" "$note.earlier"
+    if [ "$(tail -n 1 "$note" 2> /dev/null)" = "$FAIRDISTILL_RUN" ]; then
+        if [ "$last" = none ]; then
+            rm -f "$note"
+        else
+            echo "settled $last" > "$note.new"
+            mv "$note.new" "$note"
+        fi
     fi
 }
 

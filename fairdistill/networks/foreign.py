@@ -6,6 +6,7 @@ programs put before them. A file that does not fit is left as it is, and is neve
 its owner's only copy.
 """
 
+import errno
 import pickle
 import re
 import warnings
@@ -218,9 +219,12 @@ def _read_torch(path: Path) -> object:
         ) from error
     except (
         *(RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError),
-        *(zipfile.BadZipFile, zlib.error),
+        *(zipfile.BadZipFile, zlib.error, OSError),
     ) as error:
-        # torch says of a file of any other kind whatever its first bytes lead to
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
+        # Torch says of a file of any other kind whatever its first bytes lead to. A zip file that lacks a byte leads to
+        # a place before its beginning, which is an invalid argument.
         reason = (
             f" ({_line(error)}); if torch.save wrote it, it is incomplete" if isinstance(error, RuntimeError) else ""
         )

@@ -10,6 +10,7 @@ from typing import SupportsFloat
 # Two files for each run of Snakemake, named by its start in nanoseconds: RUN.planned has the log files of the trainings
 # that the run has planned, RUN.done the names of those that are done.
 TRAININGS = Path(".snakemake", "trainings")
+KEPT = 90 * 24 * 3600  # seconds after which a run's files are removed by a later run
 
 
 def log(line: str) -> None:
@@ -92,10 +93,16 @@ class Progress:
 
 
 def plan_trainings(run: str, logs: Sequence[str]) -> None:
-    """Write down which trainings a run of Snakemake has planned, by their log files; nothing where there are none."""
+    """Write down which trainings a run of Snakemake has planned, by their log files; nothing where there are none.
+
+    What runs of long ago have written is removed.
+    """
     if not logs:
         return
     TRAININGS.mkdir(parents=True, exist_ok=True)
+    for path in TRAININGS.iterdir():
+        if time.time() - path.stat().st_mtime > KEPT:
+            path.unlink(missing_ok=True)
     (TRAININGS / f"{run}.planned").write_text("".join(f"{log}\n" for log in logs), encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ import pytest
 from cluster import Cluster, run, wait_for, why_not
 from running import ROOT, TINY, copy_project, planned, running, snakemake
 
-pytestmark = [pytest.mark.slurm, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+pytestmark = [pytest.mark.long, pytest.mark.slurm, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
 PAGES = ("results/tiny/tables/table1.md", "results/tiny/figures/fig4_shufflenet_deo.png")
 # long enough for something to happen in between, with one student that has a base

@@ -88,10 +88,12 @@ END""",
     )
 
 
+@pytest.mark.long
 def test_the_pages_test_passes(project):
     assert "2 passed" in run(project, command("in the project's folder"))
 
 
+@pytest.mark.long
 def test_the_pages_model_is_trained_by_hand(project):
     lines = [shlex.split(line) for line in command("by hand").replace("\\\n", " ").splitlines()]
     assert [line[:2] for line in lines] == [["python", "-m"]] * 3

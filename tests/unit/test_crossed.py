@@ -274,7 +274,10 @@ DESIGNS = {
 }
 
 
-@pytest.mark.parametrize("name", DESIGNS)
+# each takes some ten seconds, and the first two show whether any are right
+@pytest.mark.parametrize(
+    "name", [name if n < 2 else pytest.param(name, marks=pytest.mark.long) for n, name in enumerate(DESIGNS)]
+)
 def test_each_interval_covers_90_to_99_and_on_average_93_to_98_percent_of_simulated_studies(name):
     """Of 300 studies each: one share is good to 0.025. The average is over metrics, of a mean and of a difference.
 
@@ -287,6 +290,7 @@ def test_each_interval_covers_90_to_99_and_on_average_93_to_98_percent_of_simula
     assert 0.93 <= np.mean(list(found.values())) <= 0.98
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("seeds", "spread"), [(2, 0.15), (4, 0), (4, 0.4)])
 def test_differences_between_models_of_four_folds_and_of_one_cover_95_to_99_percent(seeds, spread):
     """Of 300 studies each; measured: 0.957 to 0.987. docs/statistics.md has more."""

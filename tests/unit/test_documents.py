@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.documents import END, TABLES, readme_text, schema, schema_text
@@ -81,8 +80,16 @@ def test_the_tables_give_default_bounds_and_choices():
     assert re.search(r"^\| `base` \| `{method: teacher, architecture: same}` \| ", readme, flags=re.MULTILINE)
 
 
-def test_the_schema_is_one():
-    Draft202012Validator.check_schema(schema())
+@pytest.fixture(scope="module")
+def validator():
+    # seconds of it are a grammar that jsonschema has beside it
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(schema())
+
+
+def test_the_schema_is_one(validator):
+    validator.check_schema(schema())
 
 
 def test_the_schema_has_no_keyword_that_validators_do_not_know():
@@ -111,9 +118,9 @@ def test_no_part_of_the_schema_takes_unknown_keys():
 
 
 @pytest.mark.parametrize("name", ["config", "demo", "ablations", "authors", "sweeps_digits"])
-def test_the_schema_accepts_the_config_files(name):
+def test_the_schema_accepts_the_config_files(validator, name):
     config = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
-    assert list(Draft202012Validator(schema()).iter_errors(config)) == []
+    assert list(validator.iter_errors(config)) == []
 
 
 @pytest.mark.parametrize(
@@ -133,13 +140,13 @@ def test_the_schema_accepts_the_config_files(name):
     ],
     ids=str,
 )
-def test_the_schema_refuses_mistakes(config):
-    assert not Draft202012Validator(schema()).is_valid(config)
+def test_the_schema_refuses_mistakes(validator, config):
+    assert not validator.is_valid(config)
 
 
-def test_the_schema_accepts_a_base_by_name_and_the_earlier_name_of_erm():
+def test_the_schema_accepts_a_base_by_name_and_the_earlier_name_of_erm(validator):
     config = {"students": {"a": {"kind": "kd", "base": "b"}, "b": {"kind": "scratch"}}, "teacher": {"kind": "scratch"}}
-    assert Draft202012Validator(schema()).is_valid(config)
+    assert validator.is_valid(config)
 
 
 def test_the_defaults_of_the_schema_are_those_of_an_empty_config():

@@ -81,6 +81,15 @@ def test_the_grid_is_counted_once_for_each_training(grid, capsys):
     ]
 
 
+def test_what_runs_of_long_ago_planned_is_removed(grid):
+    earlier = progress.TRAININGS / "1.planned"
+    earlier.touch()
+    os.utime(earlier, (0, 0))
+    progress.plan_trainings("2", ["logs/one.log"])
+    assert not earlier.exists()
+    assert len(list(progress.TRAININGS.iterdir())) == 2
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (3540, "59 min"), (3600, "1 h 0 min"), (7530, "2 h 6 min")],

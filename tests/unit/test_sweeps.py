@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
 
 from fairdistill.reporting.columns import RUNS
 from fairdistill.runtime.errors import UserError
@@ -258,6 +257,9 @@ def test_the_models_of_a_search_are_in_the_main_grid():
 
 
 def test_the_schema_accepts_sweeps_of_entries_and_none_of_the_teacher():
+    # seconds of it are a grammar that jsonschema has beside it
+    from jsonschema import Draft202012Validator
+
     validator = Draft202012Validator(schema())
     settings = {"lambda": [0, 1], "layers": [["layer4"], None], "base": ["teacher", {"method": "erm"}]}
     given = sweep(**settings) | {"data": {"sets": {"d": {"kind": "digits_s", "skew": [0.5, 0.9]}}}}

@@ -23,6 +23,8 @@ from test_envs import RULES
 
 from fairdistill.settings.data import Cifar10S
 
+pytestmark = pytest.mark.long
+
 STAND_IN = Path(__file__).with_name("conda_stand_in") / "bin"
 GIVEN = ("--configfile", TINY, "--config", "methods=[mfd, balanced]")
 SPELLINGS = [["--use-conda"], ["--sdm", "conda"]]

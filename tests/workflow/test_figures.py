@@ -64,6 +64,7 @@ def python_without_torch(folder):
     return folder
 
 
+@pytest.mark.long
 def test_tables_and_figures_are_redrawn_from_the_metrics_without_torch(study, clone, checkout, tmp_path):
     for name in ("tables", "figures"):
         shutil.rmtree(clone / "results" / "tiny" / name)

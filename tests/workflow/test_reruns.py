@@ -179,6 +179,7 @@ def test_a_rerun_that_fails_says_why_keeps_what_was_there_and_stays_to_be_done(
     assert plan[job.split(" ")[0]] == 1
 
 
+@pytest.mark.long
 def test_a_failure_that_is_mended_reruns_once(own, checkout):
     failing = ("--config", "students={mfd: {kd_weight: 1, kd_temperature: 1e-45}}")
     assert snakemake("--cores", 1, *GIVEN, *failing, project=checkout, directory=own).returncode != 0
@@ -192,6 +193,7 @@ def verbose(monkeypatch):
     monkeypatch.setenv("FAIRDISTILL_VERBOSE", "1")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("verbose")
 def test_after_a_rerun_that_was_killed_the_earlier_files_are_there_and_the_job_is_planned(own, checkout):
     before = contents(own)
@@ -205,6 +207,7 @@ def test_after_a_rerun_that_was_killed_the_earlier_files_are_there_and_the_job_i
     assert jobs == AFTER_MODELS | {"train_model": 5, "evaluate_model": 5}
 
 
+@pytest.mark.long
 def test_a_training_goes_on_after_snakemake_and_its_job_were_killed(own, checkout):
     target = "results/tiny/models/digits_s/shufflenet/balanced/seed0/weights.safetensors"
     given = (target, *GIVEN, "--config", "training={epochs: 4}")
@@ -225,6 +228,7 @@ def test_a_training_goes_on_after_snakemake_and_its_job_were_killed(own, checkou
     assert [path.name for path in (own / target).parents[1].iterdir()] == ["seed0"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("verbose")
 def test_a_training_that_outlived_snakemake_is_not_repeated(own, checkout):
     target = Path("results/tiny/models/digits_s/shufflenet/balanced/seed0/weights.safetensors")

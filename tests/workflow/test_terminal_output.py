@@ -64,6 +64,30 @@ def test_a_failure_in_the_first_run_is_one_line_and_the_last(workdir, checkout):
     assert len(others) == 3, done.stdout
 
 
+def run_job(folder, checkout, *, run, last_failure="none", command="true"):
+    script = f'source "{checkout}/workflow/job.sh"; job {last_failure} a.log -- {command}'
+    env = os.environ | {"FAIRDISTILL_RUN": run}
+    subprocess.run(["bash", "-c", script], cwd=folder, env=env, check=False)
+    note = folder / ".snakemake/failed/a.log"
+    return note.read_text().splitlines() if note.exists() else None
+
+
+def test_what_a_job_notes_of_its_failures_is_what_the_plan_saw_once_it_succeeds(tmp_path, checkout):
+    """Else the next plan would find other parameters than those that Snakemake recorded, and do the job once more."""
+    assert run_job(tmp_path, checkout, run="1") is None
+    assert run_job(tmp_path, checkout, run="2", command="false") == ["2"]
+    assert run_job(tmp_path, checkout, run="3", last_failure="2", command="false") == ["2", "3"]
+    assert run_job(tmp_path, checkout, run="4", last_failure="3") == ["settled 3"]
+    assert run_job(tmp_path, checkout, run="5", last_failure="3", command="false") == ["settled 3", "5"]
+    assert run_job(tmp_path, checkout, run="6", last_failure="5") == ["settled 5"]
+
+
+def test_a_job_that_outlived_its_snakemake_leaves_the_note_of_its_successor(tmp_path, checkout):
+    # the plan of run 3 saw that run 2 had not reached its end
+    successor = 'eval "FAIRDISTILL_RUN=3; job 2 a.log -- true"'
+    assert run_job(tmp_path, checkout, run="2", command=successor) == ["settled 2"]
+
+
 def test_a_process_that_is_killed_is_named_as_the_reason(tmp_path, checkout):
     script = f'source "{checkout}/workflow/job.sh"; job none logs/a.log -- bash -c "echo begun; kill -KILL \\$\\$"'
     env = os.environ | {"FAIRDISTILL_RUN": "1"}

@@ -55,6 +55,7 @@ def test_what_the_workflow_made_holds(results, checkout):
     assert "5 metrics files and the tables from them hold; compared with the predictions of 5" in done.stdout
 
 
+@pytest.mark.long
 def test_features_that_were_probed_hold_until_they_are_of_another_model(study, checkout, tmp_path):
     """Runs what the shared study leaves out: two probes, of the models of a smaller grid, and their table."""
     own = shutil.copytree(study, tmp_path / "study", copy_function=shutil.copy2)

@@ -15,6 +15,8 @@ from huggingface_hub import ModelCard
 from pages import blocks, run, write
 from running import copy_project, jobs_of, planned, snakemake
 
+pytestmark = pytest.mark.long
+
 PAGE = Path(__file__).parents[2] / "docs" / "walkthrough.md"
 # the environment is the one that the tests run in, and the photographs are not there
 LEFT_OUT = ("the environment", "photographs: ")

@@ -1,0 +1,57 @@
+"""Remove a study, or all of it that takes much room: its data sets, models and exported models.
+
+Nothing is removed without --yes: it says what would be, and how much that frees. Archives that were downloaded are in
+`resources/`, which all studies share, and stay.
+"""
+
+import argparse
+import shutil
+import subprocess
+from pathlib import Path
+
+from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.runtime.studies import LARGE, LOGS, megabytes, require_study, running_trainings
+
+
+def tracked(folder: Path) -> bool:
+    """Whether git has files of a folder."""
+    try:
+        done = subprocess.run(["git", "ls-files", "--", str(folder)], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return bool(done.stdout)
+
+
+def to_remove(name: str, *, keep_results: bool) -> list[Path]:
+    """Return the folders that are removed with a study, as far as they are there.
+
+    Raises
+    ------
+    UserError
+        There is no such study, a training is at work on it, or git has files of what would be removed.
+    """
+    study = require_study(name)
+    if running := running_trainings(study):
+        raise UserError(f"{running[0]}: a training is at work on it; stop it first, or wait for its end")
+    folders = [study / part for part in LARGE] if keep_results else [study, LOGS / name]
+    found = [folder for folder in folders if folder.is_dir()]
+    if published := [folder for folder in found if tracked(folder)]:
+        raise UserError(f"{published[0]}: git has files of it; say --keep-results to remove {', '.join(LARGE)} alone")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", help="a folder of results/, such as demo")
+    parser.add_argument("--keep-results", action="store_true", help="metrics, tables, figures and logs stay")
+    parser.add_argument("--yes", action="store_true", help="remove it")
+    args = parser.parse_args()
+    for folder in to_remove(args.study, keep_results=args.keep_results):
+        size = megabytes(folder)
+        if args.yes:
+            shutil.rmtree(folder)
+        print(f"{folder}: {size:,.0f} MB {'freed' if args.yes else 'would be freed; say --yes to remove it'}")
+
+
+if __name__ == "__main__":
+    run_script(main)
