@@ -87,10 +87,10 @@ say_if_killed() {
 
 # show_progress NAME
 #
-# Of the lines on stdin, prints those that tell of a job's progress, with NAME before them: what it waits for or goes on
-# from, four epochs of a training (the first, two between, the last), which epoch is kept where it is another, how many
-# images of a data set are read, which file of an exported model is written or tested, and that a model is there already
-# and not trained again. With FAIRDISTILL_VERBOSE it prints all lines.
+# Of the lines on stdin, prints those that tell of a job's progress, with NAME before them: what it warns of, waits for or
+# goes on from, four epochs of a training (the first, two between, the last), which epoch is kept where it is another, how
+# many images of a data set are read, which file of an exported model is written or tested, and that a model is there
+# already and not trained again. With FAIRDISTILL_VERBOSE it prints all lines.
 show_progress() {
     local line epoch epochs shown
     while IFS= read -r line || [ -n "$line" ]; do
@@ -99,7 +99,7 @@ show_progress() {
             epoch=${BASH_REMATCH[1]} epochs=${BASH_REMATCH[2]}
             # a third of the training ends with this epoch
             if ((epoch == 1 || 3 * epoch / epochs > 3 * (epoch - 1) / epochs)); then shown=yes; fi
-        elif [[ $line =~ ^(waiting|resuming|keeping|reading|comparing|writing|testing)\  ]]; then
+        elif [[ $line =~ ^(warning:|waiting|resuming|keeping|reading|comparing|writing|testing)\  ]]; then
             shown=yes
         elif [[ $line == *" holds this very training already;"* ]]; then
             shown=yes

@@ -130,5 +130,9 @@ def _read(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]]:
         with safe_open(path, "pt") as checkpoint:
             tensors = {name: checkpoint.get_tensor(name) for name in checkpoint.keys()}  # noqa: SIM118
             return checkpoint.metadata() or {}, tensors
+    except OSError as error:
+        # safetensors does not name the file; a folder is "No such device" to it
+        reason = "is a folder" if Path(path).is_dir() else f"cannot be read ({error})"
+        raise UserError(f"{path}: {reason}; name a file of weights, such as weights.safetensors of a model") from error
     except SafetensorError as error:
         raise UserError(f"{path}: cannot be read as a checkpoint of this project ({error}); {IMPORT}") from error

@@ -49,13 +49,13 @@ def test_of_a_training_that_is_there_already_that_is_shown(checkout):
     assert done.stdout == f"       model | results/a{said}\n"
 
 
-def test_of_an_export_the_files_are_shown_that_are_written_and_tested(tmp_path, checkout):
-    said = ["writing model.onnx", "a warning of torch", "testing model.onnx on 9 images"]
+def test_of_an_export_the_files_are_shown_that_are_written_and_tested_and_warnings(tmp_path, checkout):
+    said = ["writing model.onnx", "a warning: of torch", "testing model.onnx on 9 images", "warning: at chance"]
     script = f'source "{checkout}/workflow/job.sh"; logged m.log printf "%s\\n" "$@"'
     command = ["bash", "-c", script, "bash", *said]
     done = subprocess.run(command, cwd=tmp_path, text=True, check=True, capture_output=True)
     assert (tmp_path / "m.log").read_text().splitlines() == said
-    assert done.stderr.splitlines() == [f"       m | {line}" for line in (said[0], said[2])]
+    assert done.stderr.splitlines() == [f"       m | {line}" for line in (said[0], *said[2:])]
     rules = (checkout / "workflow/rules/export.smk").read_text(encoding="utf-8")
     assert "logged {log} python -m scripts.export_model " in rules
 
