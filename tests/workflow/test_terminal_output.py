@@ -14,6 +14,8 @@ LINES = {
     "plan": r"23 jobs: .*\b5 train_model\b.*",
     "start": r"start  (?:prepare_dataset|train_model) \S+",
     "epoch": r" +\S+ \| epoch 1/1  .* left",
+    # after one epoch some models are no better than a guess, and which they are depends on the processor
+    "chance": r" +\S+ \| warning: at chance on the test split: .*",
     "done": r"done   \w+(?: \S+)? in \d+ (?:s|min) \[\d+ of 23 jobs(?:; \d of 5 trainings done(?:, about .* left)?)?\]",
 }
 
@@ -21,8 +23,9 @@ LINES = {
 def test_a_run_is_a_line_for_each_event(study):
     lines = (study / "terminal.txt").read_text(encoding="utf-8").splitlines()
     counts = {name: sum(bool(re.fullmatch(pattern, line)) for line in lines) for name, pattern in LINES.items()}
-    assert counts == {"profile": 1, "plan": 1, "start": 6, "epoch": 5, "done": 23}, "\n".join(lines)
     assert len(lines) == sum(counts.values()), "\n".join(lines)
+    assert counts.pop("chance") <= 5
+    assert counts == {"profile": 1, "plan": 1, "start": 6, "epoch": 5, "done": 23}, "\n".join(lines)
     assert "[23 of 23 jobs]" in lines[-1]
 
 
