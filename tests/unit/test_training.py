@@ -260,6 +260,28 @@ def test_about_half_of_the_images_are_mirrored_and_others_in_each_epoch(tiny, mo
     assert not torch.equal(first, second)
 
 
+def test_steps_are_made_in_training_mode_and_predictions_in_evaluation_mode(tiny, monkeypatch):
+    kind = method_class(ERM)
+    modes = {"loss": set(), "predict": set()}
+    loss, predict_batch = kind.loss, kind.predict
+
+    def look_at_loss(self, batch, output, stage):
+        modes["loss"].add(self.training)
+        return loss(self, batch, output, stage)
+
+    def look_at_predict(self, output, group):
+        # a step predicts its own batch, in training mode
+        if len(group) == 24:
+            modes["predict"].add(self.training)
+        return predict_batch(self, output, group)
+
+    monkeypatch.setattr(kind, "loss", look_at_loss)
+    monkeypatch.setattr(kind, "predict", look_at_predict)
+    trained = run(tiny, settings=with_(SETTINGS, epochs=2, batch_size=32))
+    assert modes == {"loss": {True}, "predict": {False}}
+    assert not trained.network.training
+
+
 def test_samples_that_do_not_fill_a_batch_are_left_to_another_epoch(tiny, monkeypatch):
     seen = []
     batch = Images.batch
