@@ -1,5 +1,6 @@
 """Made-up results of a small study, for the tests of everything that comes after the predictions."""
 
+import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ METHODS = {
     "mfd_plain": {"kind": "mfd", "lambda": 3.0, "sampling": "plain"},
     "strong": {"kind": "mfd", "lambda": 9.0, "sampling": "balanced"},
 }
+KINDS = {"resnet": "resnet18", "shufflenet": "shufflenet_v2_x1_0"}
 CLASSES, GROUPS = ["young", "middle", "old"], ["White", "Black"]
 
 
@@ -53,6 +55,7 @@ def make_training(
     if base is None and settings["kind"] == "mfd":
         base = architecture, "teacher"
     stem = "cifar" if architecture.endswith("_cifar") else "imagenet"
+    network = architecture.removesuffix("_cifar")
     role = "teacher" if method == "teacher" else "student"
     return {
         "run": {
@@ -65,14 +68,14 @@ def make_training(
             "base": base and dict(zip(("architecture", "method"), base, strict=True)),
         },
         "parameters": {
-            "network": {"kind": architecture.removesuffix("_cifar"), "stem": stem},
+            "network": {"kind": KINDS.get(network, network), "stem": stem},
             "method": settings,
             "training": {"epochs": 20},
         },
         "code": "0123456789ab",
         "versions": {"python": "3.11"},
-        "hardware": {"device": "cpu"},
-        "inputs": {"dataset": f"digest of {dataset}"},
+        "hardware": {"cpu": "a processor", "cores": 2, "gpu": None},
+        "inputs": {"dataset": hashlib.sha256(dataset.encode()).hexdigest()},
         # the files of two seeds differ
         "outputs": dict.fromkeys(["history.csv", "predictions.parquet", "weights.safetensors"], f"{seed:064x}"),
         "evaluation_versions": {"numpy": "2.4"},

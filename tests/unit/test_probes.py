@@ -125,7 +125,7 @@ def model(tiny_folder, tmp_path):
     samples = dataset.samples[dataset.samples["split"] == "test"]
     p = {"p0": 0.2, "p1": 0.5, "p2": 0.3}
     samples.assign(**p).to_parquet(folder / "predictions.parquet", index=False)
-    outputs = {path.name: sha256(path) for path in folder.iterdir()} | {"history.csv": "0"}
+    outputs = {path.name: sha256(path) for path in folder.iterdir()} | {"history.csv": "0" * 64}
     record = make_training(dataset="tiny") | {
         "inputs": {"dataset": dataset.info["sha256"]},
         "outputs": outputs,

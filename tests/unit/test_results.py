@@ -485,12 +485,15 @@ def empty_cell(split):
         (empty_cell("validation"), ": validation.cell_count.White.young is 0; it must be at least 1"),
         (
             other("validation", make_record()["metrics"] | {"cell_count": {}}),
-            r": its correctness is damaged \('White'\)",
+            r" has validation that are not of its classes and groups \('White'\)",
         ),
-        (without("metrics", "correctness", "right", "White"), r": its correctness is damaged \('White'\)"),
+        (
+            without("metrics", "correctness", "right", "White"),
+            r" has metrics that are not of its classes and groups \('White'\)",
+        ),
         (
             json.dumps(make_record()).replace('"right": {"White": {"young": "', '"right": {"White": {"young": "00'),
-            ": its correctness is damaged .6 bytes for 40 images",
+            " has metrics that are not of its classes and groups .6 bytes for 40 images",
         ),
     ],
 )
