@@ -90,11 +90,11 @@ def main() -> None:
     wrong = [difference for path in metrics for difference in differences_of_metrics(path, args.results)]
     wrong += left_out(models.runs, runs)
     wrong += lacking(models.runs, runs, args.results)
+    unchecked = f"{args.results}: not checked: {'; '.join(not_checked(args.results, published))}"
+    published.pop("label_noise.csv", None)
     for name, scored in SCORED.items():
         if name in published:
             wrong += differences_of_scores(published.pop(name), *scored, results=args.results)
-    unchecked = not_checked(args.results, published)
-    published.pop("label_noise.csv", None)
     if (args.results / "data").is_dir():
         wrong += differences_of_data(metrics, args.results)
     for path in sorted((args.results / "export").rglob(EXPORTED)):
@@ -122,12 +122,13 @@ def main() -> None:
             wrong.append(f"tables/{name} is missing")
         elif difference := first_difference(published[name].read_bytes(), text):
             wrong.append(f"tables/{name}: {difference}")
-    print(f"{args.results}: not checked: {'; '.join(unchecked)}")
     if wrong:
+        print(unchecked)
         sys.exit("\n".join([*wrong, f"error: {len(wrong)} of the results do not follow from what they are made of"]))
     predicted = sum((folder_of(path, args.results) / PREDICTIONS).exists() for path in metrics)
     compared = f"compared with the predictions of {predicted}" if predicted else "there are no predictions to compare"
     print(f"{args.results}: {len(metrics)} metrics files and the tables from them hold; {compared}")
+    print(unchecked)
 
 
 def not_checked(results: Path, published: Collection[str]) -> list[str]:

@@ -4,8 +4,9 @@
 names in its record, and nothing is learnt from a path.
 """
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NoReturn, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -15,7 +16,7 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json
 from fairdistill.settings.base import Settings, Text
 from fairdistill.settings.reading import UnreadableSettings, read_settings
-from fairdistill.settings.training_record import Digest, Fields, RecordOfAnyVersion, Run
+from fairdistill.settings.training_record import AnyRecord, Digest, Fields, ParametersOfAnyVersion, Run
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Verdict = Literal["above fair baseline", "not distinguishable from fair", "at chance"]
@@ -30,18 +31,23 @@ class Interval(Fields):
     high: float
 
 
-class FairBaseline(Interval):
-    mean: float
+class IntervalOfShare(Fields):
+    low: Share
+    high: Share
 
 
-class DeoUncertainty(Interval):
-    corrected: float
+class FairBaseline(IntervalOfShare):
+    mean: Share
+
+
+class DeoUncertainty(IntervalOfShare):
+    corrected: Share
     fair_baseline: FairBaseline
     verdict: Verdict
 
 
 class Uncertainty(Fields):
-    accuracy: Interval
+    accuracy: IntervalOfShare
     deo_a: DeoUncertainty
     deo_m: DeoUncertainty
     caution: Text | None = None
@@ -103,24 +109,34 @@ class Scores(Fields):
 
     def require_cells(self, name: str, *, classes: list[str], groups: list[str]) -> None:
         """Raise an error for pydantic where the scores, the field `name`, are not of these classes and groups."""
+        cells = {group: set(classes) for group in groups}
+        of_cells: dict[str, Mapping[str, Iterable[str]]] = {
+            "cell_count": self.cell_count,
+            "cell_accuracy": self.cell_accuracy,
+            "correctness.right": self.correctness.right,
+        }
+        for part, rows in of_cells.items():
+            if {group: set(row) for group, row in rows.items()} != cells:
+                _refuse(f"has {name}.{part} that is not of its classes and groups")
+        if self.accuracy_per_group.keys() != set(groups):
+            _refuse(f"has {name}.accuracy_per_group that is not of its groups")
         try:
-            answers = self.answers(classes=classes, groups=groups)
-            for group in groups:
-                _ = self.accuracy_per_group[group], [self.cell_accuracy[group][one] for one in classes]
-        except (KeyError, ValueError) as error:
-            what = {"name": name, "error": str(error)}
-            raise PydanticCustomError(
-                "cells", "has {name} that are not of its classes and groups ({error})", what
-            ) from None
-        if answers.paired and (answers.count != answers.count[0]).any():
-            what = "has {name}.correctness.paired, but groups have different numbers of images"
-            raise PydanticCustomError("cells", what, {"name": name})
+            count = self.answers(classes=classes, groups=groups).count
+        except ValueError as error:
+            _refuse(f"has {name}.correctness that does not fit its cell_count ({error})")
+        if self.correctness.paired and (count != count[0]).any():
+            _refuse(f"has {name}.correctness.paired, but groups of different numbers of images")
 
 
-class Record(RecordOfAnyVersion):
+def _refuse(what: str) -> NoReturn:
+    raise PydanticCustomError("cells", "{what}", {"what": what})
+
+
+class Record(AnyRecord):
     """What is read of a metrics file."""
 
     run: RunOfStudy
+    parameters: ParametersOfAnyVersion
     metrics: Scores
     validation: Scores | None = None
     probabilities: Digest | None = None

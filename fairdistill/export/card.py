@@ -18,7 +18,7 @@ from fairdistill.evaluation.crossed import Trainings, difference
 from fairdistill.evaluation.records import Interval, Record, Scores
 from fairdistill.evaluation.uncertainty import AT_CHANCE, wilson_interval
 from fairdistill.export.files import INT8, MODEL
-from fairdistill.export.records import ExportRecord, Model, SpeedRecord
+from fairdistill.export.records import ExportRecord, SpeedRecord
 from fairdistill.settings.data import DataSet
 from fairdistill.settings.export import Export
 
@@ -79,11 +79,11 @@ class Measured:
         """Whether it is no more accurate than a model that names the largest class for every test image."""
         return self.metrics().uncertainty.deo_m.verdict == AT_CHANCE
 
-    def metrics(self, file: Model = MODEL) -> Scores:
+    def metrics(self, file: str = MODEL) -> Scores:
         """The scores of one of its ONNX files on the test split."""
         return self.export.metrics[file]
 
-    def trainings(self, file: Model = MODEL) -> Trainings:
+    def trainings(self, file: str = MODEL) -> Trainings:
         """The right and wrong answers of one of its files."""
         metrics = self.metrics(file)
         answers = metrics.answers(classes=self.export.classes, groups=self.export.groups)
@@ -474,7 +474,7 @@ def interval(value: float, ends: Interval) -> str:
     return f"{value:.3f} ({ends.low:.3f} to {ends.high:.3f})"
 
 
-def group_intervals(model: Measured, file: Model) -> dict[str, str]:
+def group_intervals(model: Measured, file: str) -> dict[str, str]:
     """Return the accuracy of each group with its 95 % interval, as texts by the group's name."""
     metrics, classes, groups = model.metrics(file), model.export.classes, model.export.groups
     answers = metrics.answers(classes=classes, groups=groups)

@@ -1,20 +1,30 @@
 """What was measured of an exported model: export.json and speed.json, and how they are read."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from fairdistill.evaluation.records import Interval, Scores
-from fairdistill.export.files import RECORD
+from fairdistill.export.files import INT8, MODEL, RECORD
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json, sha256
 from fairdistill.settings.base import AtLeastOne, Text
 from fairdistill.settings.reading import UnreadableSettings, read_settings
 from fairdistill.settings.training_record import Count, Digest, Fields, Hardware, Outputs
 
-# as `fairdistill.export.files` names them
-Model = Literal["model.onnx", "model.int8.onnx"]
+
+def _has_both(of_files: dict) -> dict:
+    for name in (MODEL, INT8):
+        if name not in of_files:
+            raise PydanticCustomError("file", "has nothing of {name}", {"name": name})
+    return of_files
+
+
+# by the name of a file, of which there are at least the two models
+Value = TypeVar("Value")
+OfFiles = Annotated[dict[str, Value], AfterValidator(_has_both)]
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -47,9 +57,8 @@ class ExportRecord(Fields):
     calibration_images: Count
     parameters: Count
     flops: Count
-    # of any other name there is none, so that no name leads out of the folder
-    files: dict[Literal["model.onnx", "model.int8.onnx", "model.safetensors", "preprocessor.json"], File]
-    metrics: Annotated[dict[Model, Scores], Field(min_length=2)]
+    files: OfFiles[File]
+    metrics: OfFiles[Scores]
     int8: Int8
 
     @model_validator(mode="after")
@@ -68,7 +77,7 @@ class Latency(Fields):
 class SpeedRecord(Fields):
     """What is read of speed.json."""
 
-    latency: Annotated[dict[Model, Annotated[list[Latency], Field(min_length=1)]], Field(min_length=2)]
+    latency: OfFiles[Annotated[list[Latency], Field(min_length=1)]]
     onnxruntime: Text
     hardware: Hardware
 

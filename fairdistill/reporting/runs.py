@@ -13,6 +13,7 @@ Rows are in the order of the study's grids, seeds in numeric order. Every table 
 keeps the order in which it names data sets, architectures and methods.
 """
 
+import io
 import reprlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import ABOVE, AT_CHANCE, FAIR
-from fairdistill.reporting.columns import BASE, DEO, IDENTITY, METRICS, OVER_SEEDS, RUNS, VALIDATION
+from fairdistill.reporting.columns import BASE, DEO, IDENTITY, METRICS, OVER_SEEDS, RUNS, UNCERTAINTY, VALIDATION
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import write_text
 from fairdistill.settings.sweeps import as_text
@@ -30,9 +31,15 @@ from fairdistill.settings.sweeps import as_text
 AGGREGATE = "scripts.aggregate_results"
 # larger whole numbers are not kept by a float
 LARGEST = 2**53
-# what columns of some names hold in every table; a verdict is empty where there is none
-VERDICTS = [ABOVE, FAIR, AT_CHANCE, ""]
-CHOICES = {"role": ["teacher", "student"], "verdict": VERDICTS, **{f"{deo}_verdict": VERDICTS for deo in DEO}}
+# what columns of some names hold in every table
+VERDICTS = [ABOVE, FAIR, AT_CHANCE]
+CHOICES = {
+    "role": ["teacher", "student"],
+    "metric": METRICS,
+    # of a metric that has none it is empty
+    "verdict": [*VERDICTS, ""],
+    **{f"{deo}_verdict": VERDICTS for deo in DEO},
+}
 
 
 def read_runs(path: Path | str) -> pd.DataFrame:
@@ -48,7 +55,8 @@ def read_validation(path: Path | str | IO[str]) -> pd.DataFrame:
 def _read_runs(path: Path | str | IO[str], columns: Sequence[str]) -> pd.DataFrame:
     texts = ["study", *OVER_SEEDS, *BASE, "code", *(f"{deo}_verdict" for deo in DEO)]
     whole = ["seed", "fold", "n_images", "epochs"]
-    return read_table(path, columns, texts=texts, whole=whole, flags=["paired"], shares=METRICS, key=IDENTITY)
+    shares = [*METRICS, *(name for name in UNCERTAINTY if name not in texts)]
+    return read_table(path, columns, texts=texts, whole=whole, flags=["paired"], shares=shares, key=IDENTITY)
 
 
 def read_table(
@@ -72,7 +80,7 @@ def read_table(
         Those that it has to have; others may follow.
     texts, whole, flags, shares
         Of the columns, those of text, of whole numbers from 0 on, of `True` or `False`, and of numbers from 0 to 1. All
-        others hold numbers. Numbers may be missing.
+        others hold numbers, which may be missing.
     optional
         Other columns, of numbers, which it need not have.
     key
@@ -92,7 +100,8 @@ def read_table(
     types = dict.fromkeys([*texts, *flags], str)
     again = f"make it with {maker}"
     try:
-        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=dict.fromkeys(numbers, ""))
+        text = Path(path).read_text(encoding="utf-8") if isinstance(path, Path | str) else path.read()
+        table = pd.read_csv(io.StringIO(text), dtype=types, keep_default_na=False, na_values=dict.fromkeys(numbers, ""))
     except ValueError as error:
         what = str(error).strip().splitlines()[0]
         raise UserError(f"{path}: not readable as CSV ({what}); {again}") from error
@@ -100,6 +109,9 @@ def read_table(
         raise UserError(f"{path}: column '{missing[0]}' is missing; {again}")
     if table.empty and not may_be_empty:
         raise UserError(f"{path}: has no rows; {again}")
+    if not text.endswith("\n"):
+        # pandas takes the fields that are missing for empty ones
+        raise UserError(f"{path}: its last line is cut off; {again}")
     kinds = [
         *(([name], f"one of {', '.join(filter(None, known))}", _is_one_of(known)) for name, known in CHOICES.items()),
         (texts, "text", _is_text),
@@ -141,7 +153,7 @@ def _is_whole(values: pd.Series) -> pd.Series:
 
 def _is_share(values: pd.Series) -> pd.Series:
     found = pd.to_numeric(values.astype(str), errors="coerce").astype(float)
-    return found.between(0, 1) | values.isna()
+    return found.between(0, 1)
 
 
 def at_chance(runs: pd.DataFrame, suffix: str = "") -> pd.Series:

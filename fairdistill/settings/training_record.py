@@ -75,11 +75,19 @@ class TrainingOfAnyVersion(Settings, extra="allow"):
     keep: Literal["last", "best"] = Field(default="last")
 
 
-class Parameters(Fields):
-    """The settings of a model; those of its network and method may be of a version that had others."""
+class ParametersOfAnyVersion(Fields):
+    """The settings of a model, which may be of a version that had others."""
 
     network: NetworkOfAnyVersion
     method: MethodOfAnyVersion
+    training: TrainingOfAnyVersion
+
+
+class Parameters(Fields):
+    """The settings of a model, with which it can be built."""
+
+    network: AnyNetwork
+    method: AnyMethod
     training: TrainingOfAnyVersion
 
 
@@ -115,11 +123,10 @@ class Hardware(Fields):
     gpu: Text | None = None
 
 
-class RecordOfAnyVersion(Fields):
-    """What is read of the record of a training, also where it is part of a metrics file of an earlier version."""
+class AnyRecord(Fields):
+    """What is read of the record of a training, be it training.json or a metrics file."""
 
     run: Run
-    parameters: Parameters
     data: Data
     inputs: Inputs
     outputs: Outputs
@@ -143,21 +150,17 @@ class RecordOfAnyVersion(Fields):
     @model_validator(mode="after")
     def _counts_each_cell(self) -> Self:
         counts = self.training_images
-        if counts is not None and any(counts.get(group, {}).keys() != set(self.classes) for group in self.groups):
+        cells = {group: set(self.classes) for group in self.groups}
+        if counts is not None and {group: set(row) for group, row in counts.items()} != cells:
             what = "has training_images that are not of its groups and classes"
             raise PydanticCustomError("training_images", what)
         return self
 
 
-class CurrentParameters(Parameters):
-    network: AnyNetwork
-    method: AnyMethod
+class TrainingRecord(AnyRecord):
+    """What is read of training.json."""
 
-
-class TrainingRecord(RecordOfAnyVersion):
-    """What is read of training.json: its settings are such that the model can be built with them."""
-
-    parameters: CurrentParameters
+    parameters: Parameters
 
 
 def read_training(path: Path, *outputs: Path) -> tuple[dict, TrainingRecord]:

@@ -151,7 +151,7 @@ def test_draws_of_each_seed_and_other_settings_have_their_own_copies(study, monk
         ),
         (
             lambda record: record["metrics"]["correctness"].update(right={}),
-            "has metrics that are not of its classes and groups",
+            r"has metrics\.correctness\.right that is not of its classes",
         ),
         (lambda record: record.clear(), "lacks the key 'classes'; evaluate the model again"),
     ],

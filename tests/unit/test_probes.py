@@ -229,7 +229,7 @@ def study(tmp_path):
         consistency = {"value": value, "low": value - 0.02, "high": value + 0.01}
         to = tmp_path / "features" / path.relative_to(tmp_path / "metrics")
         to.parent.mkdir(parents=True, exist_ok=True)
-        kept = {name: record[name] for name in ("run", "inputs", "outputs")}
+        kept = {name: record[name] for name in ("run", "inputs", "outputs", "classes", "groups")}
         to.write_text(json.dumps(kept | {"features": {"two_sample": tests, "consistency": consistency}}))
     return tmp_path
 

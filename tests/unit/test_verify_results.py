@@ -52,7 +52,7 @@ def scored(study, text):
         (SPLITS, r".*splits\.csv: has no rows; .*"),
         (
             SPLITS + "utkface,resnet,mfd,x,test,0,0,0\n",
-            r".*splits\.csv: row 2: seed is 'x'; it must be a whole number.*",
+            r".*splits\.csv: row 2: seed is 'x'; it must be a whole number from 0 on.*",
         ),
         (SPLITS + "utkface,resnet,mfd,0,train,0,0,0\n", r".*splits\.csv: has no scores on test images; .*"),
         (SPLITS + "utkface,resnet,kd,0,test,0,0,0\n", r"tables/splits\.csv: there is no metrics/utkface/resnet/kd/.*"),
