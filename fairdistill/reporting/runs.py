@@ -54,8 +54,8 @@ def read_validation(path: Path | str | IO[str]) -> pd.DataFrame:
 
 def _read_runs(path: Path | str | IO[str], columns: Sequence[str]) -> pd.DataFrame:
     texts = ["study", *OVER_SEEDS, *BASE, "code", *(f"{deo}_verdict" for deo in DEO)]
-    whole = ["seed", "fold", "n_images", "epochs"]
-    shares = [*METRICS, *(name for name in UNCERTAINTY if name not in texts)]
+    whole = [name for name in ("seed", "fold", "n_images", "epochs", "smallest_cell") if name in columns]
+    shares = {*METRICS, *UNCERTAINTY, "mean_cell_accuracy"}.difference(texts)
     return read_table(path, columns, texts=texts, whole=whole, flags=["paired"], shares=shares, key=IDENTITY)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.metrics import evaluate
+from fairdistill.export.files import INT8, MODEL
+from fairdistill.runtime.files import sha256
 
 METHODS = {
     "teacher": {"kind": "erm", "sampling": "plain"},
@@ -90,6 +92,35 @@ def make_training(
 def make_record(*, accuracy: float = 0.7, bias: float = 0.2, **run) -> dict:
     """Return the metrics file's content for one model."""
     return make_training(**run) | {"metrics": json.loads(_metrics(run.get("seed", 0), accuracy, bias))}
+
+
+def make_few_scores() -> dict:
+    """Return scores on a split with few criteria."""
+    scores = make_record()["metrics"]
+    names = ("bins", "brier", "ece", "ece_per_group")
+    return scores | {"criteria": {name: scores["criteria"][name] for name in names}}
+
+
+def make_export(folder: Path) -> dict:
+    """Write what stands for the files of an exported model; return the content of its export.json."""
+    files = {}
+    for name in (MODEL, INT8, "model.safetensors"):
+        (folder / name).write_bytes(b"model")
+        files[name] = {"bytes": 5, "sha256": sha256(folder / name)}
+    changes = {metric: {"difference": 0.0, "low": 0.0, "high": 0.0} for metric in ("accuracy", "deo_a", "deo_m")}
+    record = make_training()
+    return {name: record[name] for name in ("run", "outputs", "classes", "groups")} | {
+        "needs_group": False,
+        "image_size": 32,
+        "opset": 18,
+        "agreement": {"images": 240},
+        "calibration_images": 5,
+        "parameters": 5,
+        "flops": 5,
+        "files": files,
+        "metrics": {MODEL: make_few_scores(), INT8: make_few_scores()},
+        "int8": {"difference": changes, "worse": [], "cautions": []},
+    }
 
 
 @cache
