@@ -36,7 +36,7 @@ PAGES := aggregate_results make_table make_ablations rank_methods choose_setting
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
-.PHONY: help env anew demo paper watch status figures bench verify unlock test longtest lint format docs lock clean
+.PHONY: help env anew demo paper watch status figures bench verify unlock test longtest stress lint format docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -109,6 +109,9 @@ test: lint  ## style checks and all tests but the long ones
 
 longtest: $(READY)  ## the long tests: conda, SLURM where it is installed, the walkthrough, interruptions, simulated studies
 	$(PYTEST) -m long
+
+stress: $(READY)  ## kill small studies at random moments, and see that nothing is lost; KILLS=40 by default
+	PYTHONPATH=.:tests/workflow:tests/slurm:tests/stress $(BIN)/python tests/stress/campaign.py --kills $(or $(KILLS),40)
 
 lint: $(READY)  ## check style, layers and types
 	$(BIN)/ruff check .

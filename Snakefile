@@ -16,6 +16,7 @@ gc.disable()
 
 include: "workflow/rules/snakemake_internals.smk"
 include: "workflow/rules/terminal.smk"
+include: "workflow/rules/config_files.smk"
 
 
 # Until the next statement, `config` holds only what the user gave by --configfile and --config.
@@ -27,6 +28,7 @@ configfile: "config/config.yaml"
 
 include: "workflow/rules/config.smk"
 include: "workflow/rules/paths.smk"
+include: "workflow/rules/changes.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/jobs.smk"
 include: "workflow/rules/options.smk"

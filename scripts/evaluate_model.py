@@ -3,7 +3,8 @@
 Reads the model's predictions and the record of its training. Writes one JSON file with the fields of that record, the
 scores on the test split as `metrics` and, where there are predictions for it, those on the validation split as
 `validation`, so that the tables need no other file of the model. Writes the probabilities of the classes in half
-precision to a second file, which is small enough to publish beside the first.
+precision to a second file, which is small enough to publish beside the first. Warns of a model at chance, as one whose
+training has diverged.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from fairdistill.evaluation.metrics import SPLITS, evaluate_file
 from fairdistill.evaluation.probabilities import write_compact
+from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import sha256, write_text
 from fairdistill.runtime.progress import log
@@ -35,9 +37,19 @@ def main() -> None:
     )
     write_compact(args.probabilities, args.predictions)
     record["probabilities"] = sha256(args.probabilities)
-    for field in SPLITS.values():
-        if caution := record.get(field, {}).get("uncertainty", {}).get("caution"):
+    for split, field in SPLITS.items():
+        if field not in record:
+            continue
+        found = record[field]["uncertainty"]
+        if caution := found.get("caution"):
             log(f"{args.output}: {field}: {caution}")
+        if found["deo_m"]["verdict"] == AT_CHANCE:
+            log(
+                f"warning: at chance on the {split} split: its accuracy, {record[field]['accuracy']:.3f}, is no higher "
+                "than that of naming the largest class for every image; look at the losses in "
+                f"{args.training.parent}/history.csv: where they grew or are large, lower training.learning_rate or "
+                "the weight of the method's terms"
+            )
     record |= {"evaluation_code": args.code, "evaluation_versions": versions()}
     write_text(args.output, json.dumps(record, indent=2, sort_keys=True) + "\n")
 

@@ -7,18 +7,22 @@ if [ -n "${CONDA_PREFIX:-}" ]; then export PYTHONNOUSERSITE=1; fi
 # job LAST_FAILURE LOG INPUT... -- COMMAND...
 #
 # Runs COMMAND as `logged` does, and with regard to the times of its inputs as `on_inputs` does. While it runs, and for
-# good if it fails, this run of Snakemake is noted in .snakemake/failed/LOG. LAST_FAILURE is not used here: it is a
-# parameter for Snakemake to compare, see `last_failure` in workflow/rules/jobs.smk.
+# good if it fails, this run of Snakemake is noted in .snakemake/failed/LOG. LAST_FAILURE is the parameter that Snakemake
+# compares, see `last_failure` in workflow/rules/jobs.smk: at the job's end the note says what makes the next plan find
+# the same. A job that outlived its Snakemake does not end the note of one that was started since.
 job() {
-    local log=$2 note=.snakemake/failed/$2
+    local last=$1 log=$2 note=.snakemake/failed/$2
     shift 2
     mkdir -p "$(dirname "$note")"
     echo "$FAIRDISTILL_RUN" >> "$note"
     logged "$log" on_inputs "$note" "$@"
-    if grep -vx "$FAIRDISTILL_RUN" "$note" > "$note.earlier"; then
-        mv "$note.earlier" "$note"
-    else
-        rm -f "$note" "$note.earlier"
+    if [ "$(tail -n 1 "$note" 2> /dev/null)" = "$FAIRDISTILL_RUN" ]; then
+        if [ "$last" = none ]; then
+            rm -f "$note"
+        else
+            echo "settled $last" > "$note.new"
+            mv "$note.new" "$note"
+        fi
     fi
 }
 
@@ -83,10 +87,10 @@ say_if_killed() {
 
 # show_progress NAME
 #
-# Of the lines on stdin, prints those that tell of a job's progress, with NAME before them: what it waits for or goes on
-# from, four epochs of a training (the first, two between, the last), which epoch is kept where it is another, how many
-# images of a data set are read, and which file of an exported model is written or tested. With FAIRDISTILL_VERBOSE it
-# prints all lines.
+# Of the lines on stdin, prints those that tell of a job's progress, with NAME before them: what it warns of, waits for or
+# goes on from, four epochs of a training (the first, two between, the last), which epoch is kept where it is another, how
+# many images of a data set are read, which file of an exported model is written or tested, and that a model is there
+# already and not trained again. With FAIRDISTILL_VERBOSE it prints all lines.
 show_progress() {
     local line epoch epochs shown
     while IFS= read -r line || [ -n "$line" ]; do
@@ -95,7 +99,9 @@ show_progress() {
             epoch=${BASH_REMATCH[1]} epochs=${BASH_REMATCH[2]}
             # a third of the training ends with this epoch
             if ((epoch == 1 || 3 * epoch / epochs > 3 * (epoch - 1) / epochs)); then shown=yes; fi
-        elif [[ $line =~ ^(waiting|resuming|keeping|reading|comparing|writing|testing)\  ]]; then
+        elif [[ $line =~ ^(warning:|waiting|resuming|keeping|reading|comparing|writing|testing)\  ]]; then
+            shown=yes
+        elif [[ $line == *" holds this very training already;"* ]]; then
             shown=yes
         fi
         if [ -n "$shown" ]; then printf '       %s | %s\n' "$1" "$line"; fi

@@ -13,7 +13,6 @@ The data set is the same from both.
 import hashlib
 import io
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from fairdistill.data.archives import ArchiveError, Published, digest_of_files
+from fairdistill.data.archives import DAMAGE, IN_ZIP, ArchiveError, Published, digest_of_files
 from fairdistill.data.preparing import Prepared
 from fairdistill.runtime.files import sha256
 from fairdistill.settings.data import Celeba
@@ -187,9 +186,12 @@ def _folder(images: Path) -> Path | zipfile.Path:
     if not images.is_file():
         _wrong(images, "there is no such file or folder")
     try:
-        return zipfile.Path(images, f"{FOLDER}/")
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        folder = zipfile.Path(images, f"{FOLDER}/")
+    except DAMAGE as error:
         _wrong(images, f"damaged, or not a .zip ({error})")
+    if any(info.compress_type not in IN_ZIP for info in folder.root.infolist()):
+        _wrong(images, "is compressed by another method than deflate")
+    return folder
 
 
 def _require_same(path: Path, found: set[str], reference: Path, wanted: set[str]) -> None:
@@ -210,7 +212,7 @@ def _read(images: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         try:
             with folder.joinpath(name).open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        except (*DAMAGE, OSError) as error:
             _wrong(images, f"{name} cannot be read ({error})")
         if len(content) > MAX_BYTES:
             _wrong(images, f"{name} has over {MAX_BYTES} bytes")

@@ -38,6 +38,11 @@ GRAY = 0
 def verified_members(archive: Path) -> dict[str, bytes]:
     """Return the archive's six batches, by name and still pickled, after checking the checksum of each.
 
+    Parameters
+    ----------
+    archive
+        cifar-10-python.tar.gz as it is published or unpacked to a .tar, another packing of it, or the folder.
+
     Raises
     ------
     ArchiveError
@@ -52,7 +57,11 @@ def verified_members(archive: Path) -> dict[str, bytes]:
     return members
 
 
-ARCHIVES = {"cifar-10-python.tar.gz": Published(urls=[URL], page=URL, verify=verified_members)}
+ARCHIVES = {
+    "cifar-10-python.tar.gz": Published(
+        urls=[URL], page=URL, verify=verified_members, folders=["cifar-10-python", "cifar-10-batches-py"]
+    )
+}
 
 
 def prepare(settings: Cifar10S, archive: Path) -> Prepared:

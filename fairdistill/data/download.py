@@ -5,16 +5,20 @@ import hashlib
 import os
 import re
 import shutil
+import tarfile
 import time
 from importlib import import_module
 from pathlib import Path
 
 import requests
 from urllib3.exceptions import HTTPError as TransferError
+from urllib3.util import Retry
 
 from fairdistill.data.archives import ArchiveError, Published
 from fairdistill.runtime.errors import UserError, without_password
 from fairdistill.runtime.files import replacing
+from fairdistill.runtime.folders import files_in
+from fairdistill.runtime.progress import duration
 from fairdistill.settings.base import kinds
 from fairdistill.settings.data import AnyDataSet
 
@@ -24,16 +28,32 @@ PAUSE = 1.0  # seconds before the second attempt; doubled before each later one
 TIMEOUT = (15, 60)  # seconds for connecting, and without any data
 CHUNK = 2**16  # bytes
 PROGRESS_EVERY = 5.0  # seconds between two lines of progress
+# answers of a server that has the file and is asked again, when it says so
+BUSY = (requests.codes.too_many_requests, requests.codes.service_unavailable)
+LONGEST_WAIT = 600.0  # seconds
+# How the name of a .tar.gz ends after a browser has unpacked it, and of other packings. Kaggle calls any archive so.
+OTHER_ENDINGS = (".tar", ".tgz", ".zip")
+OF_KAGGLE = "archive.zip"
 
 
 class SourceError(Exception):
     """A source does not have the file, or its transfer fails."""
 
 
+class BusyError(requests.RequestException):
+    """A server is to be asked again after `wait` seconds; 0 where it does not say when."""
+
+    def __init__(self, answer: str, wait: float):
+        super().__init__(answer)
+        self.wait = wait
+
+
 def download(archive: str, output: Path | str, mirror: str | None = None) -> None:
     """Get an archive from the mirror or else from its public addresses, verify it, and move it to `output`.
 
-    A transfer that breaks off is tried again, and is continued where it stopped if the server supports that.
+    A transfer that breaks off is tried again, and is continued where it stopped if the server supports that. A server
+    that is busy is asked again when it says so. In folders, which are the mirror if it is one and that of `output`, the
+    same files are also taken under another name: unpacked by a browser, as a .zip, or as a folder.
 
     Parameters
     ----------
@@ -42,8 +62,8 @@ def download(archive: str, output: Path | str, mirror: str | None = None) -> Non
     output
         The file to write. A file that is already there is replaced only after the new one is verified.
     mirror
-        A folder or URL that holds a file of that name. By default it is the environment variable FAIRDISTILL_MIRROR;
-        where that is not set either, only the public addresses are tried.
+        A folder or URL that holds a file of that name, or a folder that holds the same files. By default it is the
+        environment variable FAIRDISTILL_MIRROR; where that is not set either, only the public addresses are tried.
 
     Raises
     ------
@@ -54,17 +74,23 @@ def download(archive: str, output: Path | str, mirror: str | None = None) -> Non
     output = Path(output)
     published = _published(archive)
     mirror = mirror or os.environ.get(MIRROR_VARIABLE)
-    sources = [f"{mirror.rstrip('/')}/{archive}"] if mirror else []
+    sources = [f"{mirror.rstrip('/')}/{archive}", *_repacked(mirror, archive, published)] if mirror else []
+    # a browser may have put it there, unpacked, at the advice of the error below
+    sources += _repacked(str(output.parent), archive, published)
     for source in [*sources, *published.urls]:
         shown = without_password(source)
         print(f"{archive}: trying {shown}", flush=True)
         try:
             with replacing(output) as unverified:
-                if source.startswith(("http://", "https://")):
+                if _is_url(source):
                     _require_escaped_password(source)
                     os.replace(_fetch(source, output), unverified)
                 else:
-                    _copy(Path(source).expanduser(), unverified)
+                    local = Path(source).expanduser()
+                    if local.is_dir():
+                        # before it is copied, as it may hold much else
+                        published.verify(local)
+                    _copy(local, unverified)
                 published.verify(unverified)
         except (SourceError, ArchiveError) as error:
             problem = error.problem if isinstance(error, ArchiveError) else error
@@ -80,6 +106,19 @@ def download(archive: str, output: Path | str, mirror: str | None = None) -> Non
     )
 
 
+def _is_url(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
+
+
+def _repacked(folder: str, archive: str, published: Published) -> list[str]:
+    """Paths in a folder that may hold the files of an archive in another packing; none at an address."""
+    if not published.folders:
+        return []
+    stem = archive.removesuffix(".tar.gz")
+    names = [*(stem + ending for ending in OTHER_ENDINGS), *published.folders, OF_KAGGLE]
+    return [path for name in names if (Path(path := f"{folder.rstrip('/')}/{name}")).expanduser().exists()]
+
+
 def _published(archive: str) -> Published:
     """Return what the module of its data set knows of an archive."""
     modules = {name: kind.implementation for kind in kinds(AnyDataSet) for name in kind.archives}
@@ -89,9 +128,15 @@ def _published(archive: str) -> Published:
 
 
 def _copy(source: Path, target: Path) -> None:
-    if not (os.path.isfile(source) and os.access(source, os.R_OK)):
+    """Copy a file; of a folder, make a .tar that has its files."""
+    if not ((source.is_file() or source.is_dir()) and os.access(source, os.R_OK)):
         raise SourceError("no such file, or not readable")
-    shutil.copyfile(source, target)
+    if source.is_file():
+        shutil.copyfile(source, target)
+        return
+    with tarfile.open(target, "w", dereference=True) as tar:
+        for name in sorted(files_in(source)):
+            tar.add(source / name, name)
 
 
 def _require_escaped_password(url: str) -> None:
@@ -110,10 +155,18 @@ def _fetch(url: str, output: Path) -> Path:
     key = hashlib.sha256(url.encode()).hexdigest()[:12]
     partial = output.with_name(f".{output.name}.{key}.partial")
     validator = partial.with_name(f"{partial.name}.validator")
+    wait = 0.0
     for attempt in range(ATTEMPTS):
-        time.sleep(PAUSE * 2 ** (attempt - 1) if attempt else 0)
+        time.sleep(max(wait, PAUSE * 2 ** (attempt - 1)) if attempt else 0)
+        wait = 0.0
         try:
             _fetch_rest(url, partial, validator)
+        except BusyError as error:
+            problem, wait = error, error.wait
+            if wait > LONGEST_WAIT:
+                raise SourceError(f"{error}, and asks for a pause of {duration(wait)}; try again then") from error
+            if wait and attempt + 1 < ATTEMPTS:
+                print(f"{error}; asking again in {duration(wait)}, as it says", flush=True)
         except (requests.RequestException, TransferError) as error:
             problem = error
         else:
@@ -136,6 +189,8 @@ def _fetch_rest(url: str, partial: Path, validator: Path) -> None:
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         if response.status_code == requests.codes.range_not_satisfiable:
             partial.unlink(missing_ok=True)
+        elif response.status_code in BUSY:
+            raise BusyError(f"the server answers {response.status_code} {response.reason}", _asked_to_wait(response))
         elif 400 <= response.status_code < 500:
             raise SourceError(f"the server answers {response.status_code} {response.reason}")
         response.raise_for_status()
@@ -152,6 +207,15 @@ def _fetch_rest(url: str, partial: Path, validator: Path) -> None:
                 if time.monotonic() - printed >= PROGRESS_EVERY:
                     printed = time.monotonic()
                     print(f"{file.tell() / 1e6:.1f}{total} MB", flush=True)
+
+
+def _asked_to_wait(response: requests.Response) -> float:
+    """The seconds that the header Retry-After says, as a number or as a date; 0 where it says nothing that is read."""
+    try:
+        return float(Retry().parse_retry_after(response.headers["Retry-After"]))
+    # urllib3's own error, and those of absurd numbers and dates
+    except (KeyError, TransferError, ValueError, OverflowError):
+        return 0.0
 
 
 def _note_validator(response: requests.Response, validator: Path) -> None:

@@ -3,7 +3,8 @@
 The steps, each of which adds to one report of problems:
 
 1. The table is read, its paths are looked up in the folder, and classes and groups are made from its columns.
-2. Every image is decoded once, to find those that cannot be, and the copies.
+2. Every image is decoded once, to find those that cannot be, and the copies. Where the table alone rules the data set
+   out, nobody waits for that.
 3. The splits are taken from the table or drawn.
 4. The images are decoded once more, at the size of the data set, while they are written. So no more than a few are in
    memory, and no others are ever on the disk.
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from fairdistill.data.family_splits import draw_tests, draw_validation, join_families
 from fairdistill.data.folder_rows import read_rows
-from fairdistill.data.label_table import read_label_table
+from fairdistill.data.label_table import DOUBTFUL, read_label_table
 from fairdistill.data.near_copies import Description, describe, families_of
 from fairdistill.data.preparing import Prepared
 from fairdistill.data.problems import Problems
@@ -74,19 +75,26 @@ def prepare(settings: Folder, images: Path, labels: Path) -> Prepared:
         The folder or the table cannot be read, or has problems, of which the error names all kinds.
     """
     files = sorted(files_in(images))
-    columns = [settings.image, settings.label, *settings.group, *filter(None, (settings.split, settings.subject))]
-    values, numbered, ragged = read_label_table(labels, columns)
-    problems = Problems(labels, numbered, skip=settings.on_error == "skip")
-    problems.of_rows("rows with more or fewer fields than the header", ragged, [""] * len(ragged))
-    rows, classes, groups = read_rows(values, settings, finder(images, files), problems)
+    # by column, the setting that names it
+    given = {settings.image: "image", settings.label: "label", **dict.fromkeys(settings.group, "group")}
+    given |= {getattr(settings, name): name for name in ("split", "subject") if getattr(settings, name) is not None}
+    table = read_label_table(labels, {column: f"the setting {name}" for column, name in given.items()})
+    problems = Problems(labels, table.numbered, skip=settings.on_error == "skip")
+    problems.of_rows("rows with more or fewer fields than the header", table.ragged, [""] * len(table.ragged))
+    rows, classes, groups, subjects = read_rows(table, settings, finder(images, files), problems)
     alone = {"the label": classes, f"the group ({', '.join(settings.group)})": groups}
     found = [f"{what} is always {names[0]}" for what, names in alone.items() if len(names) == 1]
     problems.of_data_set("columns with one value", found, "there have to be two classes and two groups at least")
-    rows = _look_at_images(images, rows, settings, problems)
+    # these rows count again once they are mended
+    mendable = 0 if problems.skip else sum(map(len, problems.rows.values()))
+    if problems.whole or _is_impossible(rows, mendable, len(classes) * len(groups), settings):
+        log("the images are not read, as the table alone makes no data set")
+        rows = rows.assign(content=rows["image_id"], copy=np.unique(rows["image_id"], return_inverse=True)[1])
+    else:
+        rows = _look_at_images(images, rows, settings, problems)
     rows = _without_contradictions(rows, problems)
     if settings.subject is not None and not rows.empty:
-        # each row may name another person in one image; later only the first row of an image is left
-        rows["subject"] = join_families([rows["image_id"].to_numpy(), rows["subject"].to_numpy()])
+        rows["subject"] = _people(subjects, rows)
     notes: dict = {}
     splits: dict[str, NDArray] = {}
     if rows.empty:
@@ -96,11 +104,12 @@ def prepare(settings: Folder, images: Path, labels: Path) -> Prepared:
     else:
         rows, splits = _given_splits(rows, classes, groups, settings, problems, notes)
     if problems.rows or problems.whole:
-        _advise_bins(values, settings, problems)
+        _advise_bins(table.values, settings, problems)
         print(problems.report(), flush=True)
         problems.refuse()
     samples = rows.assign(**splits)
     used = samples[(samples[list(splits)] != "").any(axis=1)]
+    _note_doubtful(table.values.loc[used.index, list(given)[1:]], notes)
     counts = pd.concat([used[used[column] == "test"].groupby(["label", "group"]).size() for column in splits])
     notes["test_images_of_the_smallest_cell"] = int(counts.min())
     notes[f"smallest_deo_m_that_could_be_seen_(power_{POWER},_accuracy_{ACCURACY})"] = smallest_difference(
@@ -116,6 +125,44 @@ def prepare(settings: Folder, images: Path, labels: Path) -> Prepared:
         source={"images": hashlib.sha256(contents.encode()).hexdigest(), "labels": sha256(labels)},
         notes={**problems.notes(), **notes},
     )
+
+
+def _is_impossible(rows: pd.DataFrame, mendable: int, n_cells: int, settings: Folder) -> bool:
+    """Whether the table alone rules a data set out: of the images that rows name, some can only turn out to be none.
+
+    Parameters
+    ----------
+    mendable
+        The number of the other rows that may come to be rows of any cell.
+    """
+    images = rows.drop_duplicates(["image_id", "label", "group"])
+    if settings.split is None:
+        sizes, least = [images.groupby(["label", "group"]).size()], _least(settings)
+    else:
+        marked = (images["split"] == "validation").any()
+        # validation is either marked or set; what is to be mended may be marked, too
+        if marked == (settings.validation is not None) and (marked or not mendable):
+            return True
+        splits = ["train", "test", *["validation"] * bool(marked)]
+        sizes, least = [images[images["split"] == one].groupby(["label", "group"]).size() for one in splits], 1
+    return any((0 if len(size) < n_cells else size.min()) + mendable < least for size in sizes)
+
+
+def _least(settings: Folder) -> int:
+    """The images of a cell without which no test split is drawn."""
+    per_cell, folds = settings.test_per_cell, settings.folds
+    return per_cell * folds + 1 if per_cell else LEAST_TESTED * max(2, folds)
+
+
+def _people(subjects: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
+    """The family of each row: those whom its image shows, and all with whom one of them shares an image of the rows.
+
+    Each row may name another person in one image, and later only the first row of an image is left. A row that was left
+    out still says whom an image shows.
+    """
+    seen = subjects[subjects["image_id"].isin(rows["image_id"])]
+    families = join_families([seen["image_id"].to_numpy(), seen["subject"].to_numpy()])
+    return pd.Series(families, index=seen.index)[rows.index]
 
 
 def _look_at_images(images: Path, rows: pd.DataFrame, settings: Folder, problems: Problems) -> pd.DataFrame:
@@ -186,7 +233,7 @@ def _drawn_splits(
     smallest = int(supply.min())
     wanted = images_for(settings.visible_deo, groups=len(groups), classes=len(classes))
     per_cell = settings.test_per_cell or min(wanted, smallest // max(2, folds))
-    least = per_cell * folds + 1 if settings.test_per_cell else LEAST_TESTED * max(2, folds)
+    least = _least(settings)
     if (supply < least).any():
         splits, empty = {}, []
         without = [name for name, n in zip(names, supply, strict=True) if n == 0]
@@ -343,12 +390,26 @@ def _another_validation(empty: list[str], settings: Folder) -> list[str]:
     return ["raise validation"] * any(one.endswith("in validation") for one in empty)
 
 
+def _note_doubtful(values: pd.DataFrame, notes: dict) -> None:
+    """Note the values that were taken for names of classes, groups and subjects, and may stand for missing ones."""
+    found = {column: values.loc[values[column].str.casefold().isin(DOUBTFUL), column] for column in values}
+    if any(map(len, found.values())):
+        notes["values_taken_for_names,_which_may_stand_for_missing_ones"] = {
+            "count": sum(map(len, found.values())),
+            "names": [
+                printable(f"{value} in {column}, {n} times")
+                for column, rows in found.items()
+                for value, n in rows.value_counts().items()
+            ],
+        }
+
+
 def _advise_bins(values: pd.DataFrame, settings: Folder, problems: Problems) -> None:
     """Say so where a column of many different numbers may be why cells are empty or small."""
     for column in (settings.label, *settings.group):
         numbers = pd.to_numeric(values[column], errors="coerce").dropna().nunique()
         if column not in settings.bins and numbers > MANY_NUMBERS:
-            _advise_on_cells(f"the column {column} has {numbers} different numbers: give it bins", problems)
+            _advise_on_cells(f"give the column {column}, which has {numbers} different numbers, bins", problems)
 
 
 def _advise_on_cells(remedy: str, problems: Problems) -> None:

@@ -5,11 +5,13 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fairdistill.data.label_table import LabelTable
 from fairdistill.data.problems import Problems
 from fairdistill.settings.data import Folder
 
@@ -22,13 +24,29 @@ SPLIT_NAMES = {
 WITH_COMMA = r"[-+]?[\d.]*,\d+"
 
 
-def read_rows(
-    values: pd.DataFrame, settings: Folder, find: Callable[[str], str | None], problems: Problems
-) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Return the rows without a problem, and the names of the classes and groups.
+class Rows(NamedTuple):
+    """What a table says of its images.
 
-    The columns are image_id, label and group, both as numbers, and split and subject where there are such.
+    Attributes
+    ----------
+    rows
+        The rows without a problem: image_id, label and group, both as numbers, and split and subject where there are
+        such.
+    classes, groups
+        Their names.
+    subjects
+        image_id and subject of all rows that have both, also of those with a problem; none without such a column.
     """
+
+    rows: pd.DataFrame
+    classes: list[str]
+    groups: list[str]
+    subjects: pd.DataFrame
+
+
+def read_rows(table: LabelTable, settings: Folder, find: Callable[[str], str | None], problems: Problems) -> Rows:
+    """Return what a table says of its images, and report the rows with a problem."""
+    values = table.values
     wrong = pd.Series(False, index=values.index)
 
     def refuse(kind: str, where: pd.Series, details: Iterable[str] | None = None) -> None:
@@ -44,40 +62,65 @@ def read_rows(
     refuse("missing files", path.isna(), name)
     refuse("empty classes", values[settings.label] == "", name)
     refuse("empty groups", (values[settings.group] == "").any(axis=1), name)
+    _advise_on_missing("empty classes", [settings.label], table, problems)
+    _advise_on_missing("empty groups", settings.group, table, problems)
     for column in settings.bins:
         kind = f"values of {column} that are no numbers"
         refuse(kind, ~np.isfinite(pd.to_numeric(values[column], errors="coerce")), values[column])
         if values[column].str.fullmatch(WITH_COMMA).any():
             problems.advise(kind, "write numbers with a decimal point, as 20.5, and without any comma")
     rows = pd.DataFrame({"image_id": path})
+    subjects = pd.DataFrame({"image_id": [], "subject": []})
     if settings.subject is not None:
         refuse("rows without a subject", values[settings.subject] == "", name)
+        _advise_on_missing("rows without a subject", [settings.subject], table, problems)
         rows["subject"] = values[settings.subject]
+        subjects = rows[(path.fillna("") != "") & (rows["subject"] != "")]
     if settings.split is not None:
         rows["split"] = values[settings.split].str.lower().map(SPLIT_NAMES)
         refuse("splits other than train, validation and test", rows["split"].isna(), values[settings.split])
-    rows, values = rows[~wrong], values[~wrong]
-    for column in {settings.label, *settings.group} - settings.bins.keys():
-        _refuse_alike(values[column], "write them alike", problems)
+    rows, values = rows[~wrong], values[~wrong].copy()
+    for column in (settings.label, *settings.group):
+        if column not in settings.bins:
+            values[column] = _written_alike(values[column], "write them alike", problems)
     if settings.subject is not None:
         remedy = "write them alike where they are one person, and give one of them another name where they are two"
-        _refuse_alike(values[settings.subject], remedy, problems)
+        _written_alike(values[settings.subject], remedy, problems)
     label, classes = _coded(values, [settings.label], settings)
     group, groups = _coded(values, settings.group, settings)
     repeated = sorted({name for name in groups if groups.count(name) > 1})
     problems.of_data_set("combinations of one name", repeated, "write the values of one of the columns otherwise")
-    return rows.assign(label=label, group=group), classes, groups
+    return Rows(rows.assign(label=label, group=group), classes, groups, subjects)
 
 
-def _refuse_alike(values: pd.Series, remedy: str, problems: Problems) -> None:
-    """Report each value that is another one's but for case, characters that are not seen, or the form of a number."""
-    first: dict[str | Decimal, str] = {}
-    alike = [
-        f"{known!a} and {value!a}"
-        for value in values.unique()
-        if (known := first.setdefault(_form(value), value)) != value
+def _advise_on_missing(kind: str, columns: Sequence[str], table: LabelTable, problems: Problems) -> None:
+    """Say of what is written in columns that it was taken for a missing value."""
+    if found := sorted({text for column in columns for text in table.missing[column]}):
+        problems.advise(kind, f"{' and '.join(found)} counts as missing: write it otherwise where it is a name")
+
+
+def _written_alike(values: pd.Series, remedy: str, problems: Problems) -> pd.Series:
+    """Report each value that is another one's but for case, characters that are not seen, or the form of a number.
+
+    Returns
+    -------
+    The values, each as most rows have it, so that nothing else that is wrong follows from how they are written.
+    """
+    first = values.drop_duplicates()
+    row = pd.Series(first.index, index=first)
+    commonest: dict[str | Decimal, str] = {}
+    others: dict[str, str] = {}
+    # as many of two: the one that comes first
+    for value in values.value_counts(sort=False).sort_values(ascending=False, kind="stable").index:
+        known = commonest.setdefault(_form(value), value)
+        if known != value:
+            others[value] = known
+    details = [
+        f"{value!a}, first in {problems.numbered} {row[value]}, and {others[value]!a}"
+        for value in sorted(others, key=row.__getitem__)
     ]
-    problems.of_data_set(f"values of {values.name} that only differ in how they are written", sorted(alike), remedy)
+    problems.of_data_set(f"values of {values.name} that only differ in how they are written", details, remedy)
+    return values.map(lambda value: others.get(value, value))
 
 
 def _form(value: str) -> str | Decimal:

@@ -208,7 +208,7 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, 
         counts.append({split: _count_cells(samples[samples[column] == split], prepared) for split in SPLITS})
         if not settings.get("validation") and not counts[-1]["validation"].any():
             del counts[-1]["validation"]
-        _refuse_empty_cells(folder.name, fold, counts[-1], prepared)
+        _refuse_empty_cells(folder.name, fold, counts[-1], prepared, settings)
     # The files are renamed into place in the opposite order. dataset.json comes last, because it holds the digest that
     # shows whether the other two belong to it.
     with (
@@ -285,10 +285,13 @@ def _in_fold(prepared: Prepared, fold: int) -> str:
     return f" in fold {fold}" * (len(prepared.split_columns) > 1)
 
 
-def _refuse_empty_cells(name: str, fold: int, counts: Mapping[str, NDArray], prepared: Prepared) -> None:
+def _refuse_empty_cells(
+    name: str, fold: int, counts: Mapping[str, NDArray], prepared: Prepared, settings: Mapping
+) -> None:
     where = _in_fold(prepared, fold)
+    drawing = "`test_fraction` or `validation`" if "test_fraction" in settings else "`validation`"
     remedies = {
-        "train": "change the settings that take images from it, such as `validation`, or bring `skew` nearer to 0.5"
+        "train": f"change the settings that take images from it, such as {drawing}, or bring `skew` nearer to 0.5"
         # few images a fold, all of which rounding puts into their majority group
         + ", or lower `folds`" * bool(where),
         "validation": "raise `validation`",

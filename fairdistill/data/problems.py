@@ -9,6 +9,8 @@ SHOWN = 20  # of each kind in the report
 IN_ERROR = 3  # of each kind in the error, which is one line
 # between the kinds in the error, whose own text has commas and semicolons
 BETWEEN = " | "
+# between the ways to mend one kind
+OR = ", or "
 
 
 class Problems:
@@ -59,7 +61,8 @@ class Problems:
         outcome = "so that no data set is made" if self.whole or not self.skip else "and these rows are left out"
         lines = [f"{self.table} has problems, {outcome}:"]
         for kind, details in self._described().items():
-            lines.append(f"  {'; '.join([f'{kind}: {len(details)}', *self._remedies.get(kind, [])])}")
+            remedies = OR.join(self._remedies.get(kind, []))
+            lines.append(f"  {'; '.join(filter(None, [f'{kind}: {len(details)}', remedies]))}")
             lines += [f"    {detail}" for detail in details[:SHOWN]]
             lines += ["    ..."] * (len(details) > SHOWN)
         return "\n".join(lines)
@@ -84,10 +87,10 @@ class Problems:
         """Each kind with its remedies in one line; behind those of rows, what goes for all of them."""
         for number, (kind, details) in enumerate(self._described().items(), 1):
             shown = ", ".join(details[:IN_ERROR] + ["..."] * (len(details) > IN_ERROR))
-            remedies = list(self._remedies.get(kind, []))
+            remedies = OR.join(self._remedies.get(kind, []))
             if number == len(self.rows) and not self.skip:
-                remedies.append("mend these rows, or set on_error to skip to leave them out")
-            yield "; ".join([f"{kind}: {len(details)} ({shown})", *remedies])
+                remedies += ", or else " * bool(remedies) + "mend these rows, or set on_error to skip to leave them out"
+            yield "; ".join(filter(None, [f"{kind}: {len(details)} ({shown})", remedies]))
 
     def _described(self) -> dict[str, list[str]]:
         rows = {kind: [self._of_row(*one) for one in sorted(found)] for kind, found in self.rows.items()}

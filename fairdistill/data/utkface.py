@@ -95,7 +95,7 @@ def verified_members(archive: Path) -> dict[str, bytes]:
     raise ArchiveError(archive, "an image has a wrong checksum")
 
 
-ARCHIVES = {"UTKFace.tar.gz": Published(urls=URLS, page=URLS[0], verify=verified_members)}
+ARCHIVES = {"UTKFace.tar.gz": Published(urls=URLS, page=URLS[0], verify=verified_members, folders=["UTKFace"])}
 
 
 def prepare(settings: UTKFace, archive: Path) -> Prepared:

@@ -151,7 +151,7 @@ def find_images(
 def _in_table(
     table: Path, column: str, start: Path, group_column: str | None, group: str | None
 ) -> Iterator[Item | Failure]:
-    columns = [column] if group_column is None else [column, group_column]
+    columns = {column: "--column"} | ({} if group_column is None else {group_column: "--group-column"})
     locate = _locator(start)
     for line, values in read_csv(table, columns):
         if values is None or not values[0]:
@@ -159,7 +159,7 @@ def _in_table(
             yield Failure(printable(f"{table}: line {line}"), f"has {what}")
         else:
             within = None if os.path.isabs(values[0]) else start
-            yield Item(locate(values[0]), printable(values[0]), values[1] if group_column else group, within)
+            yield Item(locate(values[0]), printable(values[0]), values[-1] if group_column else group, within)
 
 
 def _locator(start: Path) -> Callable[[str], Path]:

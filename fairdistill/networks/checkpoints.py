@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -68,10 +69,10 @@ def load_network(path: Path | str, *, settings: Network | None = None) -> Classi
         the file is nobody knows then: the message does not call it damaged, and asks nobody to delete it.
     """
     metadata, tensors = _read(path)
-    if "network" not in metadata:
+    stored = own_description(metadata)
+    if not stored:
         raise UserError(f"{path}: the checkpoint does not name its network, so another program wrote it; {IMPORT}")
     try:
-        stored = parse_json(metadata["network"])
         found = read_settings(AnyNetwork, stored["settings"], where="its network")
         network = build_network(found, stored["n_outputs"])
         if preprocess := stored.get("preprocess"):
@@ -105,11 +106,23 @@ def load_method(path: Path | str) -> dict[str, Tensor]:
 def load_facts(path: Path | str) -> ModelFacts | None:
     """Read what images a model takes and what its outputs mean; None where the checkpoint is from before it said so."""
     metadata, _ = _read(path)
-    try:
-        stored = parse_json(metadata["network"]).get("model")
-    except (ValueError, LookupError, AttributeError) as error:
-        raise UserError(f"{path}: the checkpoint does not name its network; train it with this project") from error
+    description = own_description(metadata)
+    if not description:
+        raise UserError(f"{path}: the checkpoint does not name its network; train it with this project")
+    stored = description.get("model")
     return None if stored is None else read_settings(ModelFacts, stored, where=f"{path}: its model")
+
+
+def own_description(metadata: Mapping[str, str] | None) -> Mapping[str, Any]:
+    """Return what a checkpoint of `save_network` says of itself; nothing of any other, whatever its metadata hold."""
+    try:
+        stored = parse_json((metadata or {})["network"])
+    except (ValueError, LookupError):
+        return {}
+    if not isinstance(stored, Mapping) or not isinstance(stored.get("settings"), Mapping):
+        return {}
+    # programs may use the same few words for something else
+    return stored if "kind" in stored["settings"] and "n_outputs" in stored else {}
 
 
 def _read(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -117,5 +130,9 @@ def _read(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]]:
         with safe_open(path, "pt") as checkpoint:
             tensors = {name: checkpoint.get_tensor(name) for name in checkpoint.keys()}  # noqa: SIM118
             return checkpoint.metadata() or {}, tensors
+    except OSError as error:
+        # safetensors does not name the file; a folder is "No such device" to it
+        reason = "is a folder" if Path(path).is_dir() else f"cannot be read ({error})"
+        raise UserError(f"{path}: {reason}; name a file of weights, such as weights.safetensors of a model") from error
     except SafetensorError as error:
         raise UserError(f"{path}: cannot be read as a checkpoint of this project ({error}); {IMPORT}") from error

@@ -6,34 +6,30 @@ programs put before them. A file that does not fit is left as it is, and is neve
 its owner's only copy.
 """
 
+import errno
 import pickle
 import re
 import warnings
 import zipfile
-import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
-from fairdistill.networks.checkpoints import METHOD
+from fairdistill.networks.checkpoints import METHOD, own_description
 from fairdistill.networks.classifier import Classifier
+from fairdistill.networks.weight_names import BESIDE, COUNTER, in_head, named_as, names_elsewhere
 from fairdistill.runtime.errors import UserError, printable
-from fairdistill.runtime.files import parse_json
 from fairdistill.settings.checkpoints import ModelFacts
 from fairdistill.settings.networks import Network
 from fairdistill.settings.reading import read_settings
 
-# what programs put before the names of a network's weights: DataParallel, torch.compile, Lightning and wrappers
-PREFIXES = ("module.", "model.", "backbone.", "net.", "network.", "encoder.", "_orig_mod.")
 # where programs keep the weights in a checkpoint, the first that is there
 PLACES = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params", "module")
-# what a checkpoint may have beside the network: classifiers that help to train it, and losses
-BESIDE = ("aux1.", "aux2.", "AuxLogits.", "criterion.", "loss.", "loss_fn.", "n_averaged")
 # the first byte of what torch.save writes: of a pickle, as long ago, or of a zip file
 PICKLE, ZIP = b"\x80", b"P"
 SHOWN = 3  # names of weights that an error shows
@@ -82,7 +78,7 @@ def read_facts(path: Path | str) -> ModelFacts | None:
     """
     try:
         with safe_open(path, "pt") as file:
-            stated = _description(file.metadata()).get("model")
+            stated = own_description(file.metadata()).get("model")
     except SafetensorError:
         # of torch.save
         return None
@@ -105,20 +101,21 @@ def load_weights(path: Path | str, network: Classifier, settings: Network, *, ne
         There is no such file, or it cannot be read.
     """
     own = network.state_dict()
-    # the name of each weight in torchvision's network, with its name here
     head = settings.layout.head
-    names = {head + name.removeprefix("head") if _in_head(name) else name.removeprefix("body."): name for name in own}
+    names = names_elsewhere(settings, own)
     weights, notes = read_weights(path)
-    found, prefixes = _named_as(path, weights, names)
+    found, prefixes = named_as(path, weights, names)
     if prefixes:
         were = "was" if len(prefixes) == 1 else "were"
         notes.append(f"{' and '.join(map(repr, prefixes))} {were} taken off the names of its weights")
-    lacking = [name for name in names if name not in found and not name.endswith("num_batches_tracked")]
+    counters = [name for name in names if name.endswith(COUNTER)]
+    found |= {name: found[name].squeeze() for name in counters if _is_list_of_one(found.get(name))}
+    lacking = [name for name in names if name not in found and not name.endswith(COUNTER)]
     if f"{head}.weight" in lacking and (other := _other_head(found, names, network.width)):
         found |= {f"{head}.{part}": found.pop(f"{other}.{part}") for part in ("weight", "bias")}
         notes.append(f"its last linear layer, {other}, is taken for the network's {head}")
         lacking = [name for name in lacking if name not in found]
-    of_head = [name for name, here in names.items() if _in_head(here)]
+    of_head = [name for name, here in names.items() if in_head(here)]
     if (
         not new_head
         and len(own["head.weight"]) == 2
@@ -127,20 +124,17 @@ def load_weights(path: Path | str, network: Classifier, settings: Network, *, ne
         # softmax(0, z) is (1 - sigmoid(z), sigmoid(z))
         found |= {name: torch.cat([torch.zeros_like(found[name]), found[name]]) for name in of_head}
         notes.append("its one output was taken for that of a sigmoid, which is the probability of the second class")
-    if new_head and (
-        set(of_head) & set(lacking) or any(found[name].shape != own[names[name]].shape for name in of_head)
-    ):
-        known = of_head[0] in found and found[of_head[0]].ndim == own["head.weight"].ndim
-        outputs = len(found[of_head[0]]) if known else "no"
-        has = "1 output" if outputs == 1 else f"{outputs} outputs"
-        notes.append(f"it has {has}, and {network.head.out_features} are wanted: the head is made anew")
+    if new_head and (misfit := _misfit_of_head(head, found, own["head.weight"])):
+        notes.append(f"{misfit}: the head is made anew")
         found = {name: weight for name, weight in found.items() if name not in of_head}
         lacking = [name for name in lacking if name not in of_head]
     surplus = [name for name in found if name not in names]
     if beside := [name for name in surplus if name.startswith(BESIDE)]:
         notes.append(f"it has {_listed(beside)} beside the network, which are left out")
         surplus = [name for name in surplus if name not in beside]
-    _require_fit(path, settings, own, names, found, lacking=lacking, surplus=surplus)
+    if lacking or surplus:
+        _refuse_names(path, settings, weights, lacking=lacking, surplus=surplus)
+    _require_fit(path, settings, own, names, found, weights)
     network.load_state_dict({here: found.get(name, own[here]) for name, here in names.items()})
     return notes
 
@@ -174,22 +168,13 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, "pt") as file:
             names = file.keys()
-            _require_plain(path, names, _description(file.metadata()))
+            _require_plain(path, names, own_description(file.metadata()))
             return {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise UserError(
             f"{path}: begins as a safetensors file, but cannot be read as one ({_line(error)}); compare it with its "
             "source, as it may be incomplete"
         ) from error
-
-
-def _description(metadata: Mapping[str, str] | None) -> Mapping[str, Any]:
-    """What a checkpoint of this project says of itself; nothing of any other."""
-    try:
-        stored = parse_json((metadata or {})["network"])
-    except (ValueError, LookupError):
-        return {}
-    return stored if isinstance(stored, Mapping) else {}
 
 
 def _require_plain(path: Path, names: Collection[str], description: Mapping[str, Any]) -> None:
@@ -216,11 +201,13 @@ def _read_torch(path: Path) -> object:
             f"{path}: holds more than weights, or was not written by torch.save, and reading it could run code, which "
             f"this project does not do; {ADVICE}"
         ) from error
-    except (
-        *(RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError),
-        *(zipfile.BadZipFile, zlib.error),
-    ) as error:
-        # torch says of a file of any other kind whatever its first bytes lead to
+    except (UserError, MemoryError):
+        raise
+    # Torch lets through whatever the bytes of a file of any other kind, or of a damaged one, lead to.
+    except Exception as error:
+        # a zip file that lacks a byte leads to a place before its beginning, which is an invalid argument
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         reason = (
             f" ({_line(error)}); if torch.save wrote it, it is incomplete" if isinstance(error, RuntimeError) else ""
         )
@@ -308,43 +295,6 @@ def _has_weights(values: Mapping) -> bool:
     return False
 
 
-def _named_as(
-    path: Path | str, weights: Mapping[str, Tensor], names: Mapping[str, str]
-) -> tuple[dict[str, Tensor], list[str]]:
-    """The weights by the names that torchvision gives them, as far as these are `names`; and what stood before them."""
-    found: dict[str, Tensor] = {}
-    given: dict[str, str] = {}
-    here = {own: name for name, own in names.items()}
-    whole = here.keys() <= weights.keys()
-    common = "" if whole else _common_prefix(weights, names)
-    for name, weight in weights.items():
-        plain = here.get(name, name) if whole else _without_prefixes(name.removeprefix(common), names)
-        if plain in found:
-            raise UserError(
-                f"{path}: holds {given[plain]} and {name}, which would be one weight of the network; save the one that "
-                "is meant"
-            )
-        found[plain], given[plain] = weight, name
-    # a model of this project has its own names
-    stood = [] if whole else [name.removesuffix(plain) for plain, name in given.items() if plain in names]
-    # less the old names of DenseNets, which do not end as the new ones do
-    return found, [prefix for prefix in dict.fromkeys(stood) if prefix.endswith(".")]
-
-
-def _common_prefix(weights: Collection[str], names: Mapping[str, str]) -> str:
-    """What stands before the names of all weights of the network but its head; nothing where that is not there."""
-    needed = [name for name, own in names.items() if not _in_head(own) and not name.endswith("num_batches_tracked")]
-    prefixes = [name.removesuffix(needed[0]) for name in weights if name.endswith(needed[0])]
-    return next((prefix for prefix in prefixes if all(prefix + name in weights for name in needed)), "")
-
-
-def _without_prefixes(name: str, names: Collection[str]) -> str:
-    while name not in names and (prefix := next(filter(name.startswith, PREFIXES), None)):
-        name = name.removeprefix(prefix)
-    # names of DenseNets' weights of before 2018, which torchvision still offers
-    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", name)
-
-
 def _other_head(found: Mapping[str, Tensor], names: Collection[str], width: int) -> str | None:
     """The one linear layer of `width` inputs that the network does not know: a program put it in the head's place."""
     others = [
@@ -366,37 +316,95 @@ def _is_of_one_output(weight: Tensor | None, own: Tensor) -> bool:
     )
 
 
+def _is_list_of_one(weight: Tensor | None) -> bool:
+    return weight is not None and weight.layout == torch.strided and weight.shape == (1,)
+
+
+def _is_transposed(weight: Tensor, own: Tensor) -> bool:
+    """Whether it is, of a linear layer like `own`, inputs x outputs, as other libraries have it."""
+    return weight.ndim == 2 and weight.shape[1] != own.shape[1] == weight.shape[0]
+
+
+def _misfit_of_head(head: str, found: Mapping[str, Tensor], own: Tensor) -> str:
+    """What is wrong with a file's head for a network that has one with the weight `own`; nothing where it fits."""
+    weight, bias = (found.get(f"{head}.{part}") for part in ("weight", "bias"))
+    if weight is None or weight.ndim != own.ndim:
+        return f"it has no outputs, and {len(own)} are wanted"
+    if _is_transposed(weight, own):
+        return f"the weight of its head, {head}, is transposed ({_shape(weight)}, inputs x outputs)"
+    if len(weight) != len(own):
+        return f"it has {_outputs(weight)}, and {len(own)} are wanted"
+    if weight.shape != own.shape:
+        return f"its head, {head}, takes {weight.shape[1]} features, and the network has {own.shape[1]}"
+    if bias is None:
+        return f"its head, {head}, has no bias"
+    return f"the bias of its head, {head}, is of {_shape(bias)}" if bias.shape != own.shape[:1] else ""
+
+
+def _refuse_names(
+    path: Path | str,
+    settings: Network,
+    weights: Mapping[str, Tensor],
+    *,
+    lacking: Sequence[str],
+    surplus: Sequence[str],
+) -> NoReturn:
+    """Raise a UserError for weights that are not those of the network by their names."""
+    head = settings.layout.head
+    if lacking == [f"{head}.bias"] and not surplus:
+        raise UserError(
+            f"{path}: its head, {head}, has no bias, which that of {settings.kind} has; save the file again with "
+            f"{head}.bias beside {head}.weight, a zero for each output, which changes no prediction"
+        )
+    parts = [f"lacks {_listed(lacking)}"] * bool(lacking) + [f"has {_listed(surplus)} beside it"] * bool(surplus)
+    remedy = _name_the_kind(weights) or "name the kind of network that it holds, as torchvision builds it"
+    raise UserError(f"{path}: does not hold the network {settings.kind}: it {' and '.join(parts)}; {remedy}")
+
+
+def _name_the_kind(weights: Mapping[str, Tensor]) -> str:
+    """Which kind of network a file holds, where that is to be told."""
+    # it loads all of torchvision's networks
+    from fairdistill.networks.recognising import kinds_that_fit
+
+    kinds = kinds_that_fit(weights)
+    return f"its weights are those of {' or '.join(kinds)}: name that network" if kinds else ""
+
+
 def _require_fit(
     path: Path | str,
     settings: Network,
     own: Mapping[str, Tensor],
     names: Mapping[str, str],
     found: Mapping[str, Tensor],
-    *,
-    lacking: Sequence[str],
-    surplus: Sequence[str],
+    weights: Mapping[str, Tensor],
 ) -> None:
-    if lacking or surplus:
-        parts = [f"lacks {_listed(lacking)}"] * bool(lacking) + [f"has {_listed(surplus)} beside it"] * bool(surplus)
-        raise UserError(
-            f"{path}: does not hold the network {settings.kind}: it {' and '.join(parts)}; name the kind of network "
-            "that it holds, as torchvision builds it"
-        )
-    of_head = [name for name, here in names.items() if _in_head(here)]
+    """Refuse weights that have the names of those of the network, but not their shapes, or are no numbers of it.
+
+    Parameters
+    ----------
+    found, weights
+        By the names of `names`, and as the file has them.
+    """
+    of_head = [name for name, here in names.items() if in_head(here)]
     others = {name: weight for name, weight in found.items() if name in names}
     wrong = [name for name, weight in others.items() if weight.shape != own[names[name]].shape]
     if wrong and set(wrong) <= set(of_head) and all(found[name].ndim == own[names[name]].ndim for name in wrong):
         wanted = own["head.weight"]
+        if _is_transposed(found[of_head[0]], wanted):
+            raise UserError(
+                f"{path}: {of_head[0]} is of {_shape(found[of_head[0]])}, inputs x outputs, so that it is transposed; "
+                "save the file again with it the other way round, as torch has it (weight.T)"
+            )
         raise UserError(
-            f"{path}: the model has {len(found[wrong[0]])} output{'s' * (len(found[wrong[0]]) > 1)}, and the data set "
-            f"{len(wanted)} classes; give a model with one output for each class"
+            f"{path}: the model has {_outputs(found[wrong[0]])}, and the data set {len(wanted)} classes; give a model "
+            "with one output for each class"
         )
     if wrong:
         shapes = [f"{name} of {_shape(found[name])} in place of {_shape(own[names[name]])}" for name in wrong]
         stem = " with this stem" if settings.kind.startswith(("resnet", "shufflenet")) else ""
         raise UserError(
-            f"{path}: does not hold the network {settings.kind}{stem}: it has {_listed(shapes)}; name the network that "
-            "it holds"
+            f"{path}: does not hold the network {settings.kind}{stem}: it has {_listed(shapes)}; "
+            f"{_name_the_kind(weights) or 'name the network that it holds'}"
         )
     numbers = {name: weight for name, weight in others.items() if own[names[name]].is_floating_point()}
     if quantised := [name for name, weight in others.items() if weight.is_quantized]:
@@ -413,14 +421,14 @@ def _require_fit(
         raise UserError(f"{path}: {_listed(negative)} are variances below zero; give another checkpoint")
 
 
-def _in_head(name: str) -> bool:
-    return name.startswith("head.")
-
-
 def _listed(names: Sequence[Any]) -> str:
     """A few names, and how many there are where those are more."""
     shown = ", ".join(map(str, names[:SHOWN]))
     return shown if len(names) <= SHOWN else f"{shown}, ... ({len(names)} in all)"
+
+
+def _outputs(weight: Tensor) -> str:
+    return f"{len(weight)} output{'s' * (len(weight) != 1)}"
 
 
 def _shape(weight: Tensor) -> str:

@@ -7,13 +7,17 @@ begins in, from 1, as an editor shows it: the names of the columns are line 1.
 import csv
 import difflib
 import io
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from fairdistill.runtime.errors import UserError
 
 SEPARATORS = (",", ";", "\t")
+# a field in quotes, in which neither a separator nor a line break parts anything; and the first line that is not blank
+QUOTED = r'(?<![^,;\t\r\n])"(?:[^"]|"")*+"'
+HEADER = re.compile(rf"\s*(?:{QUOTED}|[^\r\n])*+")
 TABULATED = (".tsv", ".tab")
 # tables in other formats, which people take for one that is read
 NO_CSV = (".xlsx", ".xls", ".ods", ".numbers", ".parquet", ".pq", ".feather", ".json", ".jsonl")
@@ -35,8 +39,13 @@ class Row(NamedTuple):
     values: list[str] | None
 
 
-def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
+def read_csv(path: Path, columns: Mapping[str, str]) -> list[Row]:
     """Return some columns of a table.
+
+    Parameters
+    ----------
+    columns
+        By the name of each, what the user gives it by, such as an option.
 
     Raises
     ------
@@ -80,7 +89,7 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(
             f"{path}: line {line} is not UTF-8 (it has the byte 0x{content[error.start]:02x}); save the table as UTF-8"
         ) from error
-    separator = _separator(path, text.partition("\n")[0])
+    separator = _separator(path, text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     begins = 1
     try:
@@ -94,17 +103,23 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
         ) from None
 
 
-def _separator(path: Path, header: str) -> str:
+def _separator(path: Path, text: str) -> str:
     """The character between the columns: of a TSV the tabulator, and else the one that the header has most of."""
-    return "\t" if path.suffix.lower() in TABULATED else max(SEPARATORS, key=header.count)
+    if path.suffix.lower() in TABULATED:
+        return "\t"
+    found = HEADER.match(text)
+    header = re.sub(QUOTED, "", found[0] if found else "")
+    return max(SEPARATORS, key=header.count)
 
 
-def require_columns(path: Path, columns: Sequence[str], known: Sequence[str]) -> None:
+def require_columns(path: Path, columns: Mapping[str, str], known: Sequence[str]) -> None:
     """Raise a UserError where a table that has the columns `known` lacks one of `columns`, or has it twice."""
-    for name in columns:
+    for name, given_by in columns.items():
         if list(known).count(name) > 1:
             raise UserError(f"{path}: has two columns {name!r}; rename one of them")
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}? It" if close else "it"
-            raise UserError(f"{path}: has no column {name!r}; {hint} has {', '.join(map(repr, known))}")
+            raise UserError(
+                f"{path}: has no column {name!r}; {hint} has {', '.join(map(repr, known))}; name one by {given_by}"
+            )

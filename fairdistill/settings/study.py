@@ -35,8 +35,9 @@ class Data(Settings):
     mirror: Annotated[Given | None, OrNull] = Field(
         None,
         description="A folder or URL that holds the archives (`cifar-10-python.tar.gz`, `UTKFace.tar.gz`, the three "
-        "files of CelebA), tried before the public addresses; `null` takes the environment variable "
-        "`FAIRDISTILL_MIRROR`, where it is set. No log shows a password in it.",
+        "files of CelebA), tried before the public addresses; in a folder the first two may be unpacked, or packed in "
+        "another way. `null` takes the environment variable `FAIRDISTILL_MIRROR`, where it is set. No log shows a "
+        "password in it.",
     )
     sets: dict[Name, AnyDataSet] = Field(
         {"cifar10s": Cifar10S(kind="cifar10s"), "utkface": UTKFace(kind="utkface")},

@@ -3,16 +3,15 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import torch
 
+from fairdistill.runtime.differences import differences, some_of
 from fairdistill.runtime.files import parse_json, remove_leftovers, replacing
 from fairdistill.runtime.progress import log
-
-SHOWN = 3  # differences between two trainings
 
 
 class ResumeState:
@@ -72,9 +71,8 @@ class ResumeState:
         if checksum != _sha256(identity, content):
             self._refuse("is damaged, or of an older version")
             return None
-        if found := list(_differences(identity, self.identity)):
-            more = f" and {len(found) - SHOWN} more" * (len(found) > SHOWN)
-            self._refuse(f"is of another training: {', '.join(found[:SHOWN])}{more}")
+        if found := list(differences(identity, self.identity)):
+            self._refuse(f"is of another training: {some_of(found)}")
             return None
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
@@ -116,16 +114,6 @@ def _read_header(line: bytes) -> tuple[dict, str | None]:
         return dict(state["identity"]), state["sha256"]
     except (ValueError, TypeError, KeyError):
         return {}, None
-
-
-def _differences(then: Any, now: Any, name: str = "") -> Iterator[str]:
-    """Yield what differs between two identities, by name and with the values where they are short."""
-    if isinstance(then, Mapping) and isinstance(now, Mapping):
-        for key in dict.fromkeys([*then, *now]):
-            yield from _differences(then.get(key), now.get(key), f"{name}.{key}" if name else key)
-    elif then != now:
-        values = f"{then} and is now {now}"
-        yield f"{name} was {values}" if len(values) <= 60 else f"another {name}"
 
 
 def _sha256(identity: Mapping, content: bytes) -> str:

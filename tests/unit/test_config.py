@@ -13,12 +13,12 @@ from hypothesis import settings as generation
 from hypothesis import strategies as st
 
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.config_files import check_config_file
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.documents import kinds
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import UnreadableSettings, complete, read_settings
-from fairdistill.settings.repeated_keys import refuse_repeated_keys
 from fairdistill.settings.study import Place
 from fairdistill.settings.training import Training
 
@@ -71,11 +71,19 @@ def test_a_study_of_other_data_sets_is_compared_with_the_paper_only_where_that_i
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "methods_demo", "ablations", "authors", "utkface_folds", "methods", "sweeps_digits"]
+    "name",
+    ["demo", "methods_demo", "ablations", "authors", "utkface_folds", "methods", "sweeps_digits", "own_images"],
 )
 def test_a_config_file_is_valid_over_the_papers_grid(name):
     given = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
     complete(merged(STATED, given), given)
+
+
+def test_what_the_template_for_own_images_has_as_comments_is_valid():
+    text = (ROOT / "config" / "own_images.yaml").read_text(encoding="utf-8")
+    given = yaml.safe_load(re.sub(r"# ((?:bins|split|subject): .+)", r"\1", text).replace("label: label", "label: age"))
+    photos = complete(merged(STATED, given)).data.sets["photos"]
+    assert (photos.bins, photos.split, photos.subject) == ({"age": [20, 40]}, "split", "person")
 
 
 @pytest.mark.parametrize("source", ["weights", "order", "split", "colour", "all"])
@@ -551,7 +559,6 @@ def test_a_number_beyond_those_of_the_machine_is_out_of_bounds():
         ('{"a": [{"b": 1}, {"b": 1,\n"b": 1}]}', "line 2: the key 'a.1.b' comes twice, first in line 1"),
         ("a: &x {b: 1}\nc: {<<: *x, b: 2}\nd: {b: 3}\n", None),
         ("a: 1\nb: &x {c: *x}\n1: 2\n'1': 3\n", None),
-        ("", None),
         ('{\n\t"a": 1}', None),
     ],
 )
@@ -559,7 +566,41 @@ def test_a_key_that_comes_twice_in_one_mapping_is_named(tmp_path, text, found):
     path = tmp_path / "config.yaml"
     path.write_text(text)
     with pytest.raises(UserError, match=re.escape(f"{path}: {found}; keep one")) if found else nullcontext():
-        refuse_repeated_keys(path)
+        check_config_file(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"study: caf\xe9\n", r": is no text in UTF-8 \(at byte 10\); save it as UTF-8"),
+        ("study: x".encode("utf-16"), r": is no text in UTF-8"),
+        (b"\x00\x01\x02", r": is not YAML \(unacceptable character"),
+        (b"seeds: [0\nstudy: x\n", r": is not YAML \(line 2: expected"),
+        (b"\tstudy: x\n", r": is not YAML \("),
+        (b"", r": has to hold settings"),
+        (b"just text", r": has to hold settings, as `key: value`; a file without any has to hold {}"),
+        (b"- study", r": has to hold settings"),
+        (b"[" * 1000, r": is nested too deeply"),
+        (b"{a: " * 60 + b"1" + b"}" * 60, r": line 1: is nested too deeply"),
+        (None, r": is a folder; name a file of settings"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_one_line(tmp_path, content, words):
+    path = tmp_path / "config.yaml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(str(path)) + words) as error:
+        check_config_file(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["{}", '{\n\t"study": "x"\n}', "study: x"])
+def test_yaml_and_json_are_taken(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    check_config_file(path)
 
 
 def test_a_password_in_a_url_is_not_shown():

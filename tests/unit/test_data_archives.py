@@ -2,6 +2,7 @@
 
 import gzip
 import tarfile
+import tracemalloc
 import zipfile
 
 import pytest
@@ -87,6 +88,76 @@ def test_a_zip_is_not_unpacked_beyond_the_bound(tmp_path, monkeypatch):
         packed.writestr("a", bytes(600))
         packed.writestr("b", bytes(600))
     with pytest.raises(ArchiveError, match="over 1000 bytes, at 'b'"):
+        read_members(path, everything)
+
+
+def header(name, size, kind=tarfile.REGTYPE):
+    """The header of a member of a .tar, of whatever size it says."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+TOO_LONG = r"has a header of over 65536 bytes"
+SPARSE = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (header("././@LongLink", 5 * 2**30, tarfile.GNUTYPE_LONGNAME), TOO_LONG),
+        (header("p", 5 * 2**30, tarfile.XHDTYPE), TOO_LONG),
+        (header("p", 5 * 2**30, tarfile.XGLTYPE), TOO_LONG),
+        # headers that each name the next one, without end
+        ((header("././@LongLink", 1, tarfile.GNUTYPE_LONGNAME) + b"a".ljust(512, b"\0")) * 100, TOO_LONG),
+        # a list of the parts of a sparse file, without end
+        (header("p", len(SPARSE), tarfile.XHDTYPE) + SPARSE.ljust(512, b"\0") + header("s", 2**20) + b"1" * 2**20, "."),
+        (header("unwanted", 50 * 2**30), "unpacks to over 2147483648 bytes"),
+        (header("a", 2**60), r"unpacks to over 1073741824 bytes, at 'a'"),
+        (header("a", 2000) + bytes(1000), "damaged, .*unexpected end of data"),
+        (header("folder", 0, tarfile.DIRTYPE) * 40, "holds over 32 files and folders"),
+    ],
+)
+@pytest.mark.parametrize("pack_up", [bytes, gzip.compress], ids=["plain", "compressed"])
+def test_what_a_header_promises_is_neither_read_nor_unpacked(tmp_path, monkeypatch, pack_up, content, words):
+    """Refused at once, though the zeros that it promises would follow, as a hole of the file that takes no space."""
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 32)
+    path = tmp_path / "a.tar"
+    path.write_bytes(pack_up(content))
+    if pack_up is bytes and "unexpected end" not in words:
+        with open(path, "ab") as file:
+            file.truncate(6 * 2**30)
+    tracemalloc.start()
+    with pytest.raises(ArchiveError, match=words):
+        read_members(path, lambda name: name == "a")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**24
+
+
+def test_a_zip_gives_no_more_than_the_size_that_it_states(tmp_path):
+    """The size in the list of a .zip may be any; what is compressed by lzma or bzip2 is unpacked whole in any case."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a", bytes(2**25))
+    content = bytearray(path.read_bytes())
+    stated = content.rindex(b"PK\x01\x02") + 24
+    content[stated : stated + 4] = (10).to_bytes(4, "little")
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(ArchiveError, match="damaged"):
+        read_members(path, everything)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**23
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_of_another_method_is_refused(tmp_path, method):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as packed:
+        packed.writestr("a", bytes(1000))
+    with pytest.raises(ArchiveError, match="'a' is compressed by another method than deflate"):
         read_members(path, everything)
 
 

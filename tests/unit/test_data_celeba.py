@@ -211,6 +211,11 @@ def test_a_damaged_zip_is_refused_in_one_line(tmp_path, mini):
     paths[0].write_bytes(content[:-30])
     with pytest.raises(ArchiveError, match=r"img_align_celeba\.zip: damaged, or not a \.zip \("):
         prepare_dataset(tmp_path / "d", settings(), paths)
+    # its reader would unpack all of it, whatever it is asked for
+    with zipfile.ZipFile(paths[0], "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr(f"img_align_celeba/{NAMES[0]}", bytes(1000))
+    with pytest.raises(ArchiveError, match=r"img_align_celeba\.zip: is compressed by another method than deflate"):
+        prepare_dataset(tmp_path / "d", settings(), paths)
 
 
 def test_files_of_the_system_in_the_archive_do_no_harm(tmp_path, prepared, mini):

@@ -98,6 +98,11 @@ def test_bad_setting_is_named(key, value):
 def test_test_fraction_that_leaves_a_cell_empty_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"^data: d has no image in the cell \(0, orange\) of its test split, .*raise"):
         prepare_dataset(tmp_path / "d", digits(test_fraction=0.0001))
+    with pytest.raises(
+        UserError, match=r"the cell \(0, orange\) of its train split, .*such as `test_fraction` or `val"
+    ):
+        prepare_dataset(tmp_path / "d", digits(test_fraction=0.9999))
+    assert not list(tmp_path.iterdir())
 
 
 def test_validation_share_that_leaves_a_cell_empty_is_refused(tmp_path):
@@ -112,7 +117,8 @@ def test_validation_share_that_leaves_a_cell_empty_is_refused(tmp_path):
 
 def test_validation_share_that_takes_a_whole_cell_is_refused(tmp_path):
     with pytest.raises(
-        UserError, match=r"^data: d has no image in the cell \(0, blue\) of its train split, .*such as `validation`"
+        UserError,
+        match=r"^data: d has no image in the cell \(0, blue\) of its train split, .*or `validation`, or bring",
     ):
         prepare_dataset(tmp_path / "d", digits(validation=0.96, image_size=8))
 

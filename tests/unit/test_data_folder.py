@@ -231,9 +231,13 @@ def test_missing_values_and_numbers_of_parquet(own):
     [
         (
             {"label": "lable"},
-            "labels.csv: has no column 'lable'; did you mean 'label'? It has 'image', 'label', 'group'",
+            "labels.csv: has no column 'lable'; did you mean 'label'? It has 'image', 'label', 'group'; name one by "
+            "the setting label",
         ),
-        ({"subject": "who"}, "labels.csv: has no column 'who'; it has 'image', 'label', 'group'"),
+        (
+            {"subject": "who"},
+            "labels.csv: has no column 'who'; it has 'image', 'label', 'group'; name one by the setting subject",
+        ),
     ],
 )
 def test_a_column_that_is_not_there_is_one_line(own, settings, wanted):
@@ -273,8 +277,8 @@ def test_missing_paths_are_one_line(own):
 
 def test_no_image_at_all_is_one_line(own):
     folder, table = own
-    table["image"] = "gone.png"
-    error = refused(folder, table, on_error="skip")
+    table["image"], table["who"] = "gone.png", "somebody"
+    error = refused(folder, table, on_error="skip", subject="who")
     assert "missing files: 88 (" in error
     assert error.endswith("empty cells: 1 (all); mend the table, or name another folder")
 
@@ -293,7 +297,10 @@ def test_numbers_are_binned(own):
     assert "values of group that are no numbers: 1 (line 5: old); mend these rows, or set on_error" in error
     table.loc[3, "group"] = "20,5"
     error = refused(folder, table, bins={"group": [20, 40]})
-    assert "1 (line 5: 20,5); write numbers with a decimal point, as 20.5, and without any comma; mend these" in error
+    assert (
+        "1 (line 5: 20,5); write numbers with a decimal point, as 20.5, and without any comma, or else mend these"
+        in error
+    )
 
 
 @pytest.mark.parametrize(
@@ -487,7 +494,7 @@ def test_many_different_numbers_are_said_to_need_bins(own, monkeypatch):
     monkeypatch.setattr(power, "DRAWS", 100)
     folder, table = own
     table["group"] = np.arange(len(table))
-    assert "the column group has 88 different numbers: give it bins" in refused(folder, table)
+    assert "or give the column group, which has 88 different numbers, bins" in refused(folder, table)
 
 
 def test_a_split_of_the_table_is_taken_as_it_is(own):
@@ -539,7 +546,10 @@ def test_copies_in_two_splits_are_named_or_left_out(own):
     error = refused(folder, table, split="part", validation=0)
     found = "line 2: cat 000.png is in train, and line 3 in test, line 4: near.jpg is in train, and line 5 in test"
     assert f"copies of an image of another split: 2 ({found})" in error
-    assert "set duplicates to drop" in error
+    assert error.endswith(
+        "; where images are no copies but only look alike, set duplicates to drop, or else mend these rows, or set "
+        "on_error to skip to leave them out"
+    )
     assert "copies of an image of another split: 1 (" in refused(
         folder, table, split="part", validation=0, duplicates="drop"
     )
@@ -692,22 +702,104 @@ def test_bytes_of_parquet_are_text(own):
     assert make(folder, table, name="labels.parquet").classes == ["cat", "dog"]
 
 
-@pytest.mark.parametrize("missing", ["nan", "NA", "#N/A"])
+def test_numbers_of_parquet_in_single_precision_are_as_they_are_written(own):
+    folder, table = own
+    table["label"] = np.where(table["label"] == "cat", 0.1, 2.0).astype(np.float32)
+    assert make(folder, table, name="labels.parquet").classes == ["0.1", "2"]
+    table["label"] = table["label"].astype("category")
+    assert make(folder, table, name="labels.parquet").classes == ["0.1", "2"]
+
+
+def test_separators_within_quotes_are_none(own):
+    folder, table = own
+    path = write_table(folder, table.assign(note="none"))
+    note = '"note; in; a; few;\nwords"'
+    path.write_text(path.read_text(encoding="utf-8").replace("group,note", f"group,{note}", 1), encoding="utf-8")
+    assert make(folder, path).classes == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("missing", ["nan", "NA", "#N/A", "NAN", "Null"])
 def test_what_stands_for_a_missing_value_is_no_class(own, missing):
     folder, table = own
     table.loc[3, "label"] = missing
-    assert "empty classes: 1 (line 5: " in refused(folder, table)
+    assert (
+        f"empty classes: 1 (line 5: cat 003.png); {missing} counts as missing: write it otherwise where it is a name, "
+        "or else mend these rows, or set"
+    ) in refused(folder, table)
+
+
+def test_none_is_a_group_and_is_noted(own):
+    folder, table = own
+    table["group"] = np.where(table["group"] == "indoors", "None", "sunglasses")
+    dataset = make(folder, table)
+    assert dataset.groups == ["None", "sunglasses"]
+    note = dataset.info["notes"]["values_taken_for_names,_which_may_stand_for_missing_ones"]
+    assert note == {"count": 44, "names": ["None in group, 44 times"]}
+
+
+def without_images(monkeypatch):
+    """Let no image be read."""
+    from fairdistill.data import folder
+
+    monkeypatch.delattr(folder, "_see")
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({"split": "part", "validation": 0}, "the column part marks 22 images, and validation is 0); leave validation"),
+        ({"split": "half"}, "the column half marks none); set validation to a share of the training images"),
+        ({"split": "half", "validation": 0, "label": "rest"}, "empty cells: 2 ((b, indoors) in test, (b, outdoors) in"),
+        ({"label": "half", "group": "part"}, "empty cells: 4 ((test, test), (test, train), (train, Val), ...); every"),
+        ({"test_per_cell": 22}, "cells that are too small: 4 ((cat, indoors) 22, "),
+        ({"group": "all"}, "columns with one value: 1 (the group (all) is always 1)"),
+    ],
+)
+def test_what_the_table_alone_rules_out_is_said_before_images_are_read(own, monkeypatch, settings, wanted):
+    monkeypatch.setattr(power, "DRAWS", 100)
+    folder, table = own
+    table["part"] = np.resize(["train", "Val", "test", "training"], len(table))
+    table["half"] = np.resize(["train", "test"], len(table))
+    table["rest"] = np.where(table["half"] == "test", "a", np.resize(["a", "b", "b"], len(table)))
+    table["all"] = 1
+    without_images(monkeypatch)
+    assert wanted in refused(folder, table, **settings)
+
+
+def test_images_are_read_where_mended_rows_may_fill_the_cells(own):
+    """So that one report has what is wrong with rows and what is wrong with images."""
+    folder, table = own
+    table.loc[:2, "image"] = "gone.png"
+    (folder / "photos" / table["image"][40]).write_bytes(b"no picture")
+    error = refused(folder, table)
+    assert "missing files: 3" in error
+    assert "files that cannot be decoded: 1" in error
+    assert "cells that are too small: 1 ((cat, indoors) 19)" in error
+
+
+def test_a_row_that_is_left_out_still_says_whom_an_image_shows(own):
+    """The second person of an image is named by a row without a class; another image of theirs is tested."""
+    folder, table = own
+    table["part"] = np.resize(["train", "test"], len(table))
+    table["who"] = table["image"]
+    table.loc[len(table)] = {**table.loc[0], "label": "", "who": table["who"][3]}
+    dataset = make(folder, table, split="part", validation=0, subject="who", on_error="skip")
+    assert table["image"][0] not in set(dataset.samples["image_id"])
+    note = dataset.info["notes"]["rows_left_out_for_images_of_a_subject_of_another_split"]
+    assert note["names"] == ["line 2: cat 000.png is in train, and line 5 in test"]
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("1", "1.0"), ("cat", "Cat"), ("é", "e\u0301"), ("cat", "c\u200bat"), ("a b", "a  b")]
 )
 def test_classes_that_only_differ_in_how_they_are_written_are_refused(own, one, other):
+    """Nor does anything else follow from that, as a cell without images, or two names for one class."""
     folder, table = own
-    table["label"] = [one, other] * (len(table) // 2)
-    error = refused(folder, table)
-    assert f"values of label that only differ in how they are written: 1 ({one!a} and {other!a})" in error or (
-        f"values of label that only differ in how they are written: 1 ({other!a} and {one!a})" in error
+    table["label"] = np.where(table["label"] == "dog", "ant", one)
+    table.loc[[7, 9], "label"] = other
+    assert refused(folder, table) == (
+        f"{folder / 'labels.csv'}: values of label that only differ in how they are written: 1 ({other!a}, first in "
+        f"line 9, and {one!a}); write them alike"
     )
 
 
@@ -717,8 +809,8 @@ def test_a_person_whose_name_is_written_in_two_ways_is_not_taken_for_two(own):
     table["who"] = [f"{row}e45678" if row % 2 else f"{10**20 + row}" for row in table.index]
     table.loc[[3, 5], "who"] = ["Anna7", "anna7"]
     assert (
-        "values of who that only differ in how they are written: 1 ('Anna7' and 'anna7'); write them alike where they "
-        "are one person, and give one of them another name where they are two"
+        "values of who that only differ in how they are written: 1 ('anna7', first in line 7, and 'Anna7'); write "
+        "them alike where they are one person, and give one of them another name where they are two"
     ) in refused(folder, table, subject="who")
 
 

@@ -117,7 +117,7 @@ def test_no_part_of_the_schema_takes_unknown_keys():
     assert all(part["additionalProperties"] is False for part in objects)
 
 
-@pytest.mark.parametrize("name", ["config", "demo", "ablations", "authors", "sweeps_digits"])
+@pytest.mark.parametrize("name", ["config", "demo", "ablations", "authors", "sweeps_digits", "own_images"])
 def test_the_schema_accepts_the_config_files(validator, name):
     config = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
     assert list(validator.iter_errors(config)) == []

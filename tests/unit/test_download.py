@@ -3,7 +3,11 @@
 import subprocess
 import sys
 import threading
+import time
+import zipfile
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -50,6 +54,7 @@ class Server(ThreadingHTTPServer):
         self.headers = {"ETag": '"one"'}
         self.ranges = True
         self.status = None
+        self.busy = []  # the status and, unless it is None, the Retry-After of the next answers
         self.breaks = []  # after how many bytes the next answers break off
         self.requests = []
         self.url = f"http://127.0.0.1:{self.server_port}/data"
@@ -60,6 +65,13 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         wanted, condition = self.headers["Range"], self.headers["If-Range"]
         server.requests.append((wanted, condition))
+        if server.busy:
+            status, pause = server.busy.pop(0)
+            self.send_response(status)
+            if pause is not None:
+                self.send_header("Retry-After", pause)
+            self.end_headers()
+            return
         if server.status:
             self.send_error(server.status)
             return
@@ -242,17 +254,103 @@ def test_server_that_refuses_falls_through(server, output, monkeypatch, genuine,
     assert str(status) in lines
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    # a date that has passed, and what is no pause
+    [("7", 7), (None, 0), ("Thu, 01 Jan 2026 00:00:00 GMT", 0), ("soon", 0), ("9" * 5000, 0)],
+)
+def test_a_busy_server_is_asked_again_as_it_says(server, output, monkeypatch, capsys, status, asked, waited):
+    pauses = []
+    monkeypatch.setattr(module.time, "sleep", pauses.append)
+    server.busy = [(status, asked)]
+    download(NAME, output, server.url)
+    assert output.read_bytes() == server.content
+    assert pauses == [0, waited]
+    assert (f"the server answers {status}" in (said := capsys.readouterr().out)) == bool(waited)
+    assert ("asking again in 7 s, as it says" in said) == bool(waited)
+
+
+def test_a_server_that_stays_busy_is_given_up(server, output, monkeypatch, capsys):
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    server.busy = [(429, "7")] * 99
+    with pytest.raises(UserError, match="no source has it"):
+        download(NAME, output, server.url)
+    assert len(server.requests) == module.ATTEMPTS
+    assert "does not work: the server answers 429 Too Many Requests (in 3 attempts)" in capsys.readouterr().out
+
+
+def test_a_pause_of_an_hour_is_told_and_not_waited_for(server, output, capsys):
+    server.busy = [(429, formatdate(time.time() + 3600, usegmt=True))]
+    with pytest.raises(UserError, match="no source has it"):
+        download(NAME, output, server.url)
+    assert len(server.requests) == 1
+    assert "answers 429 Too Many Requests, and asks for a pause of 1 h 0 min; try again then" in capsys.readouterr().out
+
+
+def put_zip(folder, batches):
+    with zipfile.ZipFile(folder / "archive.zip", "w") as packed:
+        for name, content in batches.items():
+            packed.writestr(f"cifar-10-batches-py/{name}", content)
+
+
+def put_tar(folder, batches):
+    pack(folder / "cifar-10-python.tar", list(batches.items()), compression="")
+
+
+def put_tar_under_the_name(folder, batches):
+    pack(folder / NAME, list(batches.items()), compression="")
+
+
+def put_folder(folder, batches, name="cifar-10-batches-py"):
+    (folder / name).mkdir()
+    for batch, content in batches.items():
+        (folder / name / batch).write_bytes(content)
+
+
+def put_folder_under_the_name(folder, batches):
+    put_folder(folder, batches, NAME)
+
+
+@pytest.mark.parametrize(
+    ("place", "put"),
+    [
+        *product(["mirror", "resources"], [put_zip, put_tar, put_folder]),
+        *product(["mirror"], [put_tar_under_the_name, put_folder_under_the_name]),
+    ],
+)
+def test_what_has_the_right_content_is_taken(genuine, output, place, put):
+    """As a browser unpacks it, as Kaggle packs it, or unpacked; in the mirror or where the archive is to be."""
+    batches = cifar10s.verified_members(genuine)
+    genuine.unlink()
+    folder = output.parents[1] / place
+    folder.mkdir(exist_ok=True)
+    put(folder, batches)
+    download(NAME, output, str(genuine.parent))
+    assert output.is_file()
+    assert cifar10s.verified_members(output) == batches
+
+
+def test_a_folder_of_other_content_falls_through(server, output, genuine, monkeypatch, capsys):
+    publish_at(monkeypatch, f"{server.url}/{NAME}")
+    genuine.unlink()
+    put_folder(genuine.parent, {"data_batch_1": b"other"})
+    download(NAME, output, str(genuine.parent))
+    assert output.read_bytes() == server.content
+    assert "cifar-10-batches-py does not work: data_batch_1 has a wrong checksum" in capsys.readouterr().out
+
+
 def damaged(content):
     return bytes([*content[:2000], content[2000] ^ 1, *content[2001:]])
 
 
-def test_unreadable_mirror_falls_through(server, output, monkeypatch, genuine, capsys):
+def test_an_empty_folder_falls_through(server, output, monkeypatch, genuine, capsys):
     publish_at(monkeypatch, f"{server.url}/{NAME}")
     genuine.unlink()
     genuine.mkdir()
     download(NAME, output, str(genuine.parent))
     assert output.read_bytes() == server.content
-    assert "no such file, or not readable" in capsys.readouterr().out
+    assert f"{genuine} does not work: data_batch_1 is missing" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("harm", [damaged, lambda content: content[:-5000], lambda content: b"<html>log in</html>"])

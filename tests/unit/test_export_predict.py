@@ -311,7 +311,7 @@ def test_a_folder_that_cannot_be_searched_leaves_the_rows_that_are_found(tmp_pat
     [
         (None, "there is no such file; name the table that has a row for each image"),
         (b"path\nf\xfcr.png\n", "line 2 is not UTF-8 (it has the byte 0xfc); save the table as UTF-8"),
-        (b"image,label\na.png,x\n", "has no column 'path'; it has 'image', 'label'"),
+        (b"image,label\na.png,x\n", "has no column 'path'; it has 'image', 'label'; name one by --column"),
         (b"path,path\na.png,b.png\n", "has two columns 'path'; rename one of them"),
         (b"", "line 1 names no columns; a table begins with the names of its columns"),
         (b"path\n\n", "has no row below the names of its columns; give each image a row"),

@@ -46,6 +46,26 @@ def test_what_a_user_can_mend_is_one_line():
         run_script(main)
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (
+            MemoryError(),
+            "error: the main memory is full; let fewer jobs run at a time, or take a machine with more",
+            "",
+        ),
+    ],
+)
+def test_ctrl_c_and_full_memory_end_without_a_traceback(error, status, said, capsys):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as end:
+        run_script(main)
+    assert (end.value.code, capsys.readouterr().err) == (status, said)
+
+
 def test_a_link_stays_a_link_and_the_file_that_it_leads_to_is_replaced(tmp_path):
     (tmp_path / "folder").mkdir()
     for name in ("there.txt", "to come.txt"):

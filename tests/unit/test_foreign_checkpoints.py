@@ -11,9 +11,12 @@ import torch
 from torch import nn
 from torchvision import models
 
-from fairdistill.networks import build_network, load_network, save_network
-from fairdistill.networks.foreign import _find_weights, load_weights, order_outputs, read_weights
+from fairdistill.networks import build_network, load_facts, load_network, save_network
+from fairdistill.networks.describing import without_memory
+from fairdistill.networks.foreign import _find_weights, load_weights, order_outputs, read_facts, read_weights
 from fairdistill.networks.preprocess import Preprocess
+from fairdistill.networks.recognising import kinds_that_fit
+from fairdistill.networks.weight_names import without_prefixes
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.networks import ResNet18, ShuffleNetV2
 from fairdistill.settings.preprocess import Preprocess as Expected
@@ -165,6 +168,61 @@ def test_the_number_of_outputs_is_that_of_the_classes(state, tmp_path):
     )
 
 
+def test_a_head_without_a_bias_is_called_so(state, tmp_path):
+    del state["fc.bias"]
+    torch.save(state, tmp_path / "model.pth")
+    assert refused(tmp_path / "model.pth") == (
+        f"its head, fc, has no bias, which that of {KIND} has; save the file again with fc.bias beside fc.weight, a "
+        "zero for each output, which changes no prediction"
+    )
+    assert loaded(tmp_path / "model.pth", new_head=True)[1] == ["its head, fc, has no bias: the head is made anew"]
+
+
+def test_a_transposed_head_is_called_so(state, tmp_path):
+    """As libraries save it whose linear layers are inputs x outputs."""
+    torch.save(state | {"fc.weight": state["fc.weight"].T.contiguous()}, tmp_path / "model.pth")
+    assert refused(tmp_path / "model.pth") == (
+        "fc.weight is of 1024 x 3, inputs x outputs, so that it is transposed; save the file again with it the other "
+        "way round, as torch has it (weight.T)"
+    )
+    assert loaded(tmp_path / "model.pth", new_head=True)[1] == [
+        "the weight of its head, fc, is transposed (1024 x 3, inputs x outputs): the head is made anew"
+    ]
+
+
+def test_a_counter_is_the_number_that_it_is_in_whatever_shape(state, theirs, tmp_path):
+    listed = {name: v[None] if name.endswith("num_batches_tracked") else v for name, v in state.items()}
+    torch.save(listed, tmp_path / "model.pth")
+    assert torch.equal(loaded(tmp_path / "model.pth")[0](IMAGES).logits, theirs(IMAGES))
+
+
+@pytest.mark.parametrize(
+    "meaning",
+    [
+        "shufflenet",
+        '{"preprocess": {"size": 9}}',
+        '{"model": "ours", "settings": {}}',
+        '{"settings": "default"}',
+        "[1]",
+    ],
+)
+def test_metadata_of_another_program_are_not_taken_for_those_of_this_project(meaning, state, theirs, tmp_path):
+    path = tmp_path / "model.safetensors"
+    safetensors.torch.save_file(state, path, {"network": meaning, "preprocess": "resize", "model": "best"})
+    assert torch.equal(loaded(path)[0](IMAGES).logits, theirs(IMAGES))
+    assert read_facts(path) is None
+    for reader in (load_network, load_facts):
+        with pytest.raises(UserError, match="does not name its network"):
+            reader(path)
+
+
+@pytest.mark.parametrize("kind", ["inception_v3", "googlenet"])
+def test_a_network_is_known_by_its_weights_with_auxiliary_classifiers(kind):
+    with without_memory():
+        weights = models.get_model(kind, num_classes=7, init_weights=False).state_dict()
+    assert kinds_that_fit({f"module.{name}": weight for name, weight in weights.items()}) == [kind]
+
+
 def test_one_output_for_two_classes_is_a_sigmoid(tmp_path):
     one = models.get_model(KIND, num_classes=1).eval()
     torch.save(one.state_dict(), tmp_path / "model.pth")
@@ -189,7 +247,8 @@ def without(state, part):
 WRONG = {
     "another network": (
         lambda state: models.mobilenet_v3_small(num_classes=3).state_dict(),
-        r"does not hold the network shufflenet_v2_x0_5: it lacks conv1.0.weight, .*, \.\.\. \(\d+ in all\) and has f",
+        r"does not hold the network shufflenet_v2_x0_5: it lacks conv1.0.weight, .*, \.\.\. \(\d+ in all\) and has f.*"
+        "; its weights are those of mobilenet_v3_small: name that network",
     ),
     "a part": (
         lambda state: without(state, "stage3"),
@@ -198,7 +257,8 @@ WRONG = {
     "a layer more": (lambda state: state | {"extra.weight": torch.ones(2)}, r"does .*: it has extra.weight beside it;"),
     "another width": (
         lambda state: models.shufflenet_v2_x1_5(num_classes=3).state_dict(),
-        r"does .*: it has stage2.0.branch1.2.weight of 88 x 24 x 1 x 1 in place of 24 x 24 x 1 x 1, .* in all",
+        r"does .*: it has stage2.0.branch1.2.weight of 88 x 24 x 1 x 1 in place of 24 x 24 x 1 x 1, .* in all\); its "
+        "weights are those of shufflenet_v2_x1_5: name that network",
     ),
     "two of a weight": (
         lambda state: state | {"module.fc.bias": state["fc.bias"]},
@@ -311,15 +371,13 @@ def test_the_stem_is_named_where_it_may_be_the_reason(tmp_path):
     message = refused(tmp_path / "model.pth", settings=ResNet18(kind="resnet18", stem="cifar"))
     assert message == (
         "does not hold the network resnet18 with this stem: it has conv1.weight of 64 x 3 x 7 x 7 in place of "
-        "64 x 3 x 3 x 3; name the network that it holds"
+        "64 x 3 x 3 x 3; its weights are those of resnet18 with `stem: imagenet`: name that network"
     )
 
 
 def test_old_names_of_densenets_are_known():
-    from fairdistill.networks.foreign import _without_prefixes
-
     old = "module.features.denseblock1.denselayer1.norm.1.weight"
-    assert _without_prefixes(old, []) == "features.denseblock1.denselayer1.norm1.weight"
+    assert without_prefixes(old, []) == "features.denseblock1.denselayer1.norm1.weight"
 
 
 def test_outputs_are_put_in_the_order_of_the_classes():

@@ -103,6 +103,15 @@ def test_a_checkpoint_that_cannot_be_read_is_refused(tmp_path):
         load_network(path)
 
 
+def test_weights_that_are_a_folder_or_missing_are_named(tmp_path):
+    folder = tmp_path / "weights.safetensors"
+    folder.mkdir()
+    with pytest.raises(UserError, match=r"weights\.safetensors: is a folder; name a file of weights"):
+        load_network(folder)
+    with pytest.raises(UserError, match=r"none\.safetensors: cannot be read \(No such file .*\); name a file"):
+        load_network(tmp_path / "none.safetensors")
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -32,7 +32,9 @@ def own(tmp_path):
 def content(own):
     table = own / "labels.csv"
     return content_of(
-        [own / "photos", table], own / "cache.json", lambda: [row.values[0] for row in read_csv(table, ["image"])]
+        [own / "photos", table],
+        own / "cache.json",
+        lambda: [row.values[0] for row in read_csv(table, {"image": "image"})],
     )
 
 

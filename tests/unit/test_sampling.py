@@ -58,6 +58,23 @@ def test_another_part_of_the_larger_cells_comes_in_each_undersampled_epoch():
 
 
 @pytest.mark.parametrize("draw", [balanced_order, oversampled_order, undersampled_order])
+def test_the_cells_of_a_run_come_in_another_order_in_the_next(draw):
+    cell = np.arange(200) % 4
+    runs = cell[draw(cell, np.random.default_rng(0))].reshape(-1, 4)
+    # of 50 runs in 24 orders
+    assert len(np.unique(runs, axis=0)) > 12
+
+
+@pytest.mark.parametrize("draw", [balanced_order, oversampled_order])
+def test_a_small_cell_comes_in_another_order_in_each_of_its_passes(draw):
+    cell = np.repeat([0, 1], [200, 5])
+    order = draw(cell, np.random.default_rng(0))
+    passes = order[cell[order] == 1][:100].reshape(-1, 5)
+    # of 20 passes in 120 orders
+    assert len(np.unique(passes, axis=0)) > 12
+
+
+@pytest.mark.parametrize("draw", [balanced_order, oversampled_order, undersampled_order])
 @given(cell=cells, seed=seeds)
 def test_a_sample_is_repeated_only_after_its_whole_cell(draw, cell, seed):
     order = draw(cell, np.random.default_rng(seed))

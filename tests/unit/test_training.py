@@ -27,9 +27,9 @@ from fairdistill.settings.reading import read_settings
 from fairdistill.settings.training import Training
 from fairdistill.training import job, loop, publish
 from fairdistill.training.best import BestEpoch
-from fairdistill.training.engines import fast
+from fairdistill.training.engines import fast, reference
 from fairdistill.training.engines.fast import BaseOutputs, Images
-from fairdistill.training.loop import infer, learning_rate_factor, predict, train
+from fairdistill.training.loop import infer, learning_rate_factor, make_optimizer, predict, train
 from fairdistill.training.resume import ResumeState
 from scripts import train_model
 
@@ -248,7 +248,7 @@ def test_about_half_of_the_images_are_mirrored_and_others_in_each_epoch(tiny, mo
         return batches(self, order, flips, *rest)
 
     monkeypatch.setattr(Images, "batches", look)
-    run(tiny, settings=with_(SETTINGS, epochs=2, flip=flip))
+    run(tiny, settings=with_(SETTINGS, epochs=2, flip=flip, batch_size=32))
     (first_order, first), (second_order, second) = epochs
     assert not torch.equal(first_order, second_order)
     assert torch.equal(first_order.sort()[0], torch.arange(96))
@@ -261,9 +261,37 @@ def test_about_half_of_the_images_are_mirrored_and_others_in_each_epoch(tiny, mo
     assert not torch.equal(first, second)
 
 
+def test_samples_that_do_not_fill_a_batch_are_left_to_another_epoch(tiny, monkeypatch):
+    seen = []
+    batch = Images.batch
+
+    def look(self, positions, *rest):
+        seen.append(len(positions))
+        return batch(self, positions, *rest)
+
+    monkeypatch.setattr(Images, "batch", look)
+    run(tiny, settings=with_(SETTINGS, epochs=1, batch_size=40))
+    # of 96 training images; the last is the test split
+    assert seen == [40, 40, 24]
+
+
 def test_predictions_are_of_the_last_epoch_in_test_order(tiny, teacher):
     logits = torch.cat([output.logits for output, _, _ in infer(teacher.network, Images(tiny, "test", CPU))])
     assert np.allclose(teacher.probabilities["test"], logits.softmax(1).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", [fast, reference], ids=["fast", "reference"])
+def test_the_optimizer_has_the_settings_of_the_training_and_the_methods_own_learning_rate(engine):
+    settings = with_(SETTINGS, learning_rate=0.02, weight_decay=0.3)
+    for own, rate in ((None, 0.02), (0.5, 0.5)):
+        weight = torch.nn.Parameter(torch.ones(2, 2))
+        optimizer = make_optimizer(engine.optimizer, CPU, settings, [weight], learning_rate=own)
+        weight.grad = torch.zeros(2, 2)
+        optimizer.step()
+        (group,) = optimizer.param_groups
+        assert (group["lr"], group["weight_decay"]) == (rate, 0.3)
+        # the gradient is that of the decay alone, and the first step of Adam is of the size of the learning rate
+        assert torch.allclose(weight, torch.full((2, 2), 1 - rate))
 
 
 def test_the_schedule_ends_at_zero():

@@ -82,6 +82,18 @@ def test_the_demo_needs_no_download(workdir):
     assert jobs["train_model"] == jobs["evaluate_model"] == (4 + 2) * 2
 
 
+def test_the_template_for_images_and_a_model_of_ones_own(workdir):
+    """With other paths in the place of its own."""
+    for name in ("photos/a.png", "labels.csv", "model.pth"):
+        (workdir / "yours" / name).parent.mkdir(parents=True, exist_ok=True)
+        (workdir / "yours" / name).write_bytes(b"image\na.png\n")
+    text = (workdir / "config" / "own_images.yaml").read_text(encoding="utf-8")
+    (workdir / "mine.yaml").write_text(text.replace("mine/", "yours/"), encoding="utf-8")
+    jobs = planned("export", "--configfile", workdir / "mine.yaml", directory=workdir)
+    # the teacher is imported, and exported beside the students
+    assert jobs.items() >= {"prepare_dataset": 1, "train_model": 3, "export_model": 3}.items()
+
+
 def test_five_methods_side_by_side_with_a_validation_split(workdir):
     given = ("--configfile", workdir / "config" / "methods_demo.yaml")
     done = snakemake("--dry-run", "--printshellcmds", *given, directory=workdir)

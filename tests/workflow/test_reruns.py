@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from running import TINY, copy_project, planned, running, snakemake
+from running import TINY, copy_project, jobs_of, planned, running, snakemake
 from safetensors.numpy import load_file
 
 GIVEN = ("--configfile", TINY)
@@ -74,6 +74,23 @@ def test_a_moved_checkout_has_nothing_to_do(study, checkout, tmp_path):
     project = copy_project(tmp_path / "moved project", origin=checkout)
     moved = shutil.copytree(study, tmp_path / "moved study", copy_function=shutil.copy2)
     assert planned(*GIVEN, project=project, directory=moved) == {}
+
+
+def test_models_of_other_settings_are_named_and_made_anew_though_snakemake_knows_nothing_of_them(
+    study, checkout, tmp_path
+):
+    """Results that were copied without .snakemake: those of the settings are taken for current, and no others."""
+    copied = shutil.copytree(
+        study, tmp_path / "copied", copy_function=shutil.copy2, ignore=shutil.ignore_patterns(".snakemake")
+    )
+    given = (*GIVEN, "--config", "students={mfd: {kind: mfd, lambda: 9}}")
+    plan = snakemake("--dry-run", *given, project=checkout, directory=copied).stdout
+    assert jobs_of(plan) == {"train_model": 1, "evaluate_model": 1} | AFTER_MODELS
+    warnings = [line for line in plan.splitlines() if line.startswith("warning: ")]
+    assert [line.split("; ")[0] for line in warnings] == [
+        "warning: results/tiny has data sets or models of other settings, 1 in all: "
+        "students.mfd.lambda was 3.0 and is now 9.0"
+    ]
 
 
 def test_what_does_not_touch_a_result_reruns_nothing(study, project):

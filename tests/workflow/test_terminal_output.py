@@ -41,13 +41,21 @@ def test_of_a_training_four_epochs_are_shown(checkout, epochs, shown):
     assert done.stdout == "".join(f"       model | epoch {n}/{epochs}  loss 1\n" for n in shown)
 
 
-def test_of_an_export_the_files_are_shown_that_are_written_and_tested(tmp_path, checkout):
-    said = ["writing model.onnx", "a warning of torch", "testing model.onnx on 9 images"]
+def test_of_a_training_that_is_there_already_that_is_shown(checkout):
+    script = ["bash", "-c", f'source "{checkout}/workflow/job.sh"; show_progress model']
+    source = (checkout / "fairdistill/training/publish.py").read_text(encoding="utf-8")
+    (said,) = re.findall(r'log\(f"\{job.output\}( holds .*)"\)', source)
+    done = subprocess.run(script, input=f"results/a{said}\n", text=True, check=True, capture_output=True)
+    assert done.stdout == f"       model | results/a{said}\n"
+
+
+def test_of_an_export_the_files_are_shown_that_are_written_and_tested_and_warnings(tmp_path, checkout):
+    said = ["writing model.onnx", "a warning: of torch", "testing model.onnx on 9 images", "warning: at chance"]
     script = f'source "{checkout}/workflow/job.sh"; logged m.log printf "%s\\n" "$@"'
     command = ["bash", "-c", script, "bash", *said]
     done = subprocess.run(command, cwd=tmp_path, text=True, check=True, capture_output=True)
     assert (tmp_path / "m.log").read_text().splitlines() == said
-    assert done.stderr.splitlines() == [f"       m | {line}" for line in (said[0], said[2])]
+    assert done.stderr.splitlines() == [f"       m | {line}" for line in (said[0], *said[2:])]
     rules = (checkout / "workflow/rules/export.smk").read_text(encoding="utf-8")
     assert "logged {log} python -m scripts.export_model " in rules
 
@@ -62,6 +70,30 @@ def test_a_failure_in_the_first_run_is_one_line_and_the_last(workdir, checkout):
     assert last.startswith("error: prepare_dataset digits_s: ")
     assert last.endswith(" (log: logs/tiny/prepare_dataset/digits_s.log)")
     assert len(others) == 3, done.stdout
+
+
+def run_job(folder, checkout, *, run, last_failure="none", command="true"):
+    script = f'source "{checkout}/workflow/job.sh"; job {last_failure} a.log -- {command}'
+    env = os.environ | {"FAIRDISTILL_RUN": run}
+    subprocess.run(["bash", "-c", script], cwd=folder, env=env, check=False)
+    note = folder / ".snakemake/failed/a.log"
+    return note.read_text().splitlines() if note.exists() else None
+
+
+def test_what_a_job_notes_of_its_failures_is_what_the_plan_saw_once_it_succeeds(tmp_path, checkout):
+    """Else the next plan would find other parameters than those that Snakemake recorded, and do the job once more."""
+    assert run_job(tmp_path, checkout, run="1") is None
+    assert run_job(tmp_path, checkout, run="2", command="false") == ["2"]
+    assert run_job(tmp_path, checkout, run="3", last_failure="2", command="false") == ["2", "3"]
+    assert run_job(tmp_path, checkout, run="4", last_failure="3") == ["settled 3"]
+    assert run_job(tmp_path, checkout, run="5", last_failure="3", command="false") == ["settled 3", "5"]
+    assert run_job(tmp_path, checkout, run="6", last_failure="5") == ["settled 5"]
+
+
+def test_a_job_that_outlived_its_snakemake_leaves_the_note_of_its_successor(tmp_path, checkout):
+    # the plan of run 3 saw that run 2 had not reached its end
+    successor = 'eval "FAIRDISTILL_RUN=3; job 2 a.log -- true"'
+    assert run_job(tmp_path, checkout, run="2", command=successor) == ["settled 2"]
 
 
 def test_a_process_that_is_killed_is_named_as_the_reason(tmp_path, checkout):

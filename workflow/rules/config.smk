@@ -5,11 +5,8 @@ from pathlib import Path
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.paper import read_paper_values
 from fairdistill.settings.reading import complete
-from fairdistill.settings.repeated_keys import refuse_repeated_keys
 
 try:
-    for configuration in files_of_configuration():
-        refuse_repeated_keys(configuration)
     STUDY = complete(config, GIVEN)
     if STUDY.paper_values and not Path(STUDY.paper_values).is_file():
         raise UserError(

@@ -18,7 +18,7 @@ rule download_dataset:
 
 rule prepare_dataset:
     input:
-        archives=archives_of,
+        archives=unless_made_otherwise(DATA_FILES["info"], archives_of),
     output:
         **kept(DATA_FILES),
     log:

@@ -71,8 +71,10 @@ def last_failure(log):
     def of_job(wildcards):
         note = Path(str(note_of_job).format(**wildcards))
         # a full disk leaves the file empty
-        runs = note.read_text().split() or ["unknown"] if note.exists() else []
+        runs = note.read_text().splitlines() or ["unknown"] if note.exists() else []
         # a retry on a cluster is planned anew, within the same run: that run's failures do not count
-        return next((run for run in reversed(runs) if run != INVOCATION), "none")
+        last = next((run for run in reversed(runs) if run != INVOCATION), "none")
+        # which the job has since made up for
+        return last.removeprefix("settled ")
 
     return of_job

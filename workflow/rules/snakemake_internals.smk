@@ -13,6 +13,8 @@
 # - `workflow.global_resources`, the limits given by `--resources`. A training asks for one GPU, and Snakemake starts any
 #   number of such jobs at once unless there is a limit; a profile cannot count the GPUs of a machine. Without it all
 #   trainings that the cores allow start at once, and most wait for a GPU: right, but each takes its memory meanwhile.
+# - `workflow.dag.forcefiles` and `workflow.rerun_triggers`. Without them, models of other settings that were copied here
+#   without Snakemake's notes are named, but are taken for current.
 # - `workflow.dag.needrun_jobs()`, the jobs of the plan. `make watch` and the lines about progress get the number of
 #   planned trainings from it. Without it they do not say how far the run is.
 # - `workflow.is_main_process`. Without it the memory that trainings may have together is limited on a cluster's nodes too,
@@ -53,14 +55,23 @@ def is_called_by_the_user():
 
 
 def files_of_configuration():
-    """The files that the configuration was read from, as far as they are there."""
-    return [path for path in map(Path, workflow.configfiles) if path.is_file()]
+    """The files that the configuration was read from."""
+    return [Path(path) for path in workflow.configfiles]
 
 
 def limit_resource(name, limit):
     """Let jobs that ask for a resource run only up to `limit` at a time, unless the user's --resources names it."""
     if name not in workflow.global_resources:
         workflow.global_resources[name] = limit
+
+
+def make_anew(path):
+    """Let the job that makes a file run, if it is in the plan, which is being made; not where parameters are to be ignored.
+
+    It is for input functions, which Snakemake calls when it adds a job to the plan.
+    """
+    if "PARAMS" in {trigger.name for trigger in workflow.rerun_triggers}:
+        workflow.dag.forcefiles.add(path)
 
 
 def logs_of_planned(rule):

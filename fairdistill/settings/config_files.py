@@ -1,0 +1,71 @@
+"""The files of a configuration, before their settings are read: whether they are YAML, with each key once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import parse_json
+
+# `<<: *anchor`, which may come several times
+MERGED = "tag:yaml.org,2002:merge"
+DEEPEST = 50  # keys and numbers of items that lead to a value; settings have under 10
+
+
+def check_config_file(path: Path | str) -> None:
+    """Raise a UserError unless a file holds settings as YAML or JSON in UTF-8, and names no key of a mapping twice.
+
+    YAML and JSON take the last of two equal keys, and say nothing.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file of settings")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is no text in UTF-8 (at byte {error.start}); save it as UTF-8") from None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        if not _is_json(text):
+            what = " ".join(str(error).split())
+            if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+                what = f"line {error.problem_mark.line + 1}: {error.problem}"
+            raise UserError(f"{path}: is not YAML ({what})") from None
+        # it is indented with tabs, which YAML does not take
+        return
+    except RecursionError:
+        raise UserError(f"{path}: is nested too deeply") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise UserError(f"{path}: has to hold settings, as `key: value`; a file without any has to hold {{}}")
+    for key, first, second in _repeated(path, root, (), set()):
+        raise UserError(f"{path}: line {second}: the key {key!r} comes twice, first in line {first}; keep one of them")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(parse_json(text), dict)
+    except ValueError:
+        return False
+
+
+def _repeated(file: Path, node: yaml.Node, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[str, int, int]]:
+    """Yield each key that was in its mapping before, and the lines of both."""
+    if len(path) > DEEPEST:
+        raise UserError(f"{file}: line {node.start_mark.line + 1}: is nested too deeply")
+    # an anchor may stand for a part that holds it
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _repeated(file, item, (*path, str(number)), seen)
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[tuple[str, str], int] = {}
+        for key, value in node.value:
+            name, line = (key.tag, str(key.value)), key.start_mark.line + 1
+            if name in lines and key.tag != MERGED:
+                yield ".".join([*path, name[1]]), lines[name], line
+            lines[name] = line
+            yield from _repeated(file, value, (*path, name[1]), seen)

@@ -1,0 +1,85 @@
+"""The settings that the data sets and models of a study were made with, compared with those of its configuration.
+
+Each has a record of them: dataset.json and training.json. So nothing else has to be kept, a study goes on with more
+seeds and methods, and results are known wherever they were copied to.
+"""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fairdistill.runtime.differences import differences
+from fairdistill.runtime.files import parse_json
+from fairdistill.settings.methods import TEACHER
+from fairdistill.settings.study import Place, Study, name_folds
+
+
+class Recorded(NamedTuple):
+    """A part of the settings: the keys that lead to it in a record, its name in the configuration, and its JSON."""
+
+    keys: tuple[str, ...]
+    name: str
+    value: Any
+
+
+def made_otherwise(study: Study, dataset_record: str, model_record: str) -> dict[str, list[str]]:
+    """Return what was made with other settings than the study's, by its record, and what differs.
+
+    A setting that a record lacks, as one of an older version does, makes no difference, and a record that cannot be
+    read is left to whatever reads it next.
+
+    Parameters
+    ----------
+    dataset_record
+        The path of a data set's record, with the names `dataset` and `draw` in braces.
+    model_record
+        That of a model's, with `dataset`, `architecture`, `method`, `seed` and `fold`.
+    """
+    found = {}
+    for path, settings in dict([*_of_datasets(study, dataset_record), *_of_models(study, model_record)]).items():
+        if changes := list(_changes(Path(path), settings)):
+            found[path] = changes
+    return found
+
+
+def _of_datasets(study: Study, pattern: str) -> Iterator[tuple[str, list[Recorded]]]:
+    for grid in study.all_grids:
+        for dataset in grid["dataset"]:
+            settings = [Recorded(("settings",), *_of_dataset(study, dataset))]
+            seeds = grid["seed"] if study.data.sets[dataset].per_seed else [None]
+            for seed in seeds:
+                yield pattern.format(dataset=dataset, draw="" if seed is None else f".seed{seed}"), settings
+
+
+def _of_models(study: Study, pattern: str) -> Iterator[tuple[str, list[Recorded]]]:
+    for grid in study.all_grids:
+        for dataset, architecture, method in product(grid["dataset"], grid["architecture"], grid["method"]):
+            name = TEACHER if method == TEACHER else f"students.{method}"
+            base = study.base(Place(architecture, method))
+            settings = [
+                Recorded(("data", "settings"), *_of_dataset(study, dataset)),
+                Recorded(("parameters", "network"), f"networks.{architecture}", study.networks[architecture].to_json()),
+                Recorded(("parameters", "method"), name, study.method(method).parameters()),
+                Recorded(("parameters", "training"), "training", study.training.to_json()),
+                Recorded(("run", "base"), f"{name}.base", base and base._asdict()),
+            ]
+            for seed, fold in product(grid["seed"], name_folds(grid["fold"])):
+                names = {"dataset": dataset, "architecture": architecture, "method": method, "seed": seed}
+                yield pattern.format(**names, fold=fold), settings
+
+
+def _of_dataset(study: Study, dataset: str) -> tuple[str, Any]:
+    return f"data.sets.{dataset}", study.data.sets[dataset].to_json()
+
+
+def _changes(path: Path, settings: list[Recorded]) -> Iterator[str]:
+    try:
+        record = parse_json(path.read_bytes())
+        for keys, name, value in settings:
+            then = record
+            for key in keys:
+                then = then[key]
+            yield from differences(then, value, name, shared=True)
+    except (OSError, ValueError, LookupError, TypeError):
+        return

@@ -1,0 +1,208 @@
+"""Kill a small study at random moments until it is done, again and again, and count what that costs.
+
+Each round runs a study in a folder of its own. In a stage that is drawn (planning, preparing, training, evaluating,
+pages) a process that is drawn (a script, its job's shell, Snakemake, the whole group) gets SIGKILL, SIGTERM or SIGINT,
+every third time twice in a row; the recovery is interrupted as well. At the end the study runs undisturbed. Then every
+artefact has to be that of a study that nobody interrupted, nothing may be left to do, and no process, state or partial
+file may be left. What a user would have to do by hand is counted: that is Snakemake's own `--unlock`, and nothing else.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import nullcontext
+from pathlib import Path
+
+from artefacts import artefacts
+from cluster import Cluster, why_not
+from running import copy_configuration, copy_project, running, snakemake
+from victims import STAGES, in_stage, processes_in, strike
+
+STUDY = ("--configfile", Path(__file__).with_name("stress.yaml"))
+RESULTS = Path("results", "stress")
+INTERRUPTIONS = 8  # of one study at most
+UNDISTURBED = 3  # runs after which a study has to be done
+WAIT = 120.0  # seconds for a stage to begin, and for what outlived Snakemake to end
+LONGEST = 1200.0  # seconds for a run of Snakemake to end
+
+
+class Campaign:
+    """Rounds of interrupted studies, and what became of them.
+
+    Parameters
+    ----------
+    project
+        A checkout that nobody edits meanwhile.
+    folder
+        An empty folder for the studies.
+    options
+        Further options of Snakemake.
+    """
+
+    def __init__(self, project: Path, folder: Path, options: tuple, rng: random.Random):
+        self.project, self.folder, self.options, self.rng = project, folder, options, rng
+        self.kills: Counter[tuple[str, str, str]] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        whole = self._new("whole")
+        self.expected = self._run_undisturbed(whole)
+
+    def round(self) -> None:
+        """Run one study, interrupted up to `INTERRUPTIONS` times."""
+        self.counts["studies"] += 1
+        directory = self._new(f"study{self.counts['studies']}")
+        before = len(self.wrong)
+        for _ in range(self.rng.randint(2, INTERRUPTIONS)):
+            if self._interrupted(directory):
+                break
+        found = self._run_undisturbed(directory)
+        differing = sorted(
+            name for name in found.keys() | self.expected.keys() if found.get(name) != self.expected.get(name)
+        )
+        self.wrong += [f"{directory.name}: {name} differs or is lost" for name in differing]
+        self.wrong += [f"{directory.name}: {left} is left" for left in self._left(directory)]
+        if len(self.wrong) == before:
+            shutil.rmtree(directory)
+
+    def report(self) -> str:
+        """What was killed, what it cost, and what is wrong."""
+        lines = [f"{sum(self.kills.values())} kills in {self.counts['studies']} studies"]
+        for what, place in (("stage", 0), ("process", 1), ("signal", 2)):
+            by = Counter()
+            for key, count in self.kills.items():
+                by[key[place]] += count
+            lines.append(f"  by {what}: {', '.join(f'{name} {count}' for name, count in by.most_common())}")
+        lines.append(f"unlocked by hand, as Snakemake says: {self.counts['unlocked']}")
+        lines.append(f"run once more though nobody had interrupted the run: {self.counts['run again']}")
+        lines.append(f"wrong: {len(self.wrong)}")
+        return "\n".join(lines + [f"  {line}" for line in self.wrong])
+
+    def _new(self, name: str) -> Path:
+        directory = self.folder / name
+        directory.mkdir()
+        return copy_configuration(directory)
+
+    def _start(self, directory: Path) -> subprocess.Popen:
+        with open(directory / "terminal.txt", "a", encoding="utf-8") as output:
+            return running(
+                *("--cores", 2, *self.options, *STUDY),
+                project=self.project, directory=directory, stdout=output, start_new_session=True,
+            )  # fmt: skip
+
+    def _interrupted(self, directory: Path) -> bool:
+        """Run the study and interrupt it; whether it was done before that."""
+        stage, twice = self.rng.choice(list(STAGES)), self.rng.random() < 1 / 3
+        process = self._start(directory)
+        deadline = time.monotonic() + WAIT
+        while process.poll() is None and time.monotonic() < deadline and not in_stage(directory, stage):
+            time.sleep(0.02)
+        time.sleep(self.rng.random() * 2)
+        for _ in range(1 + twice):
+            if process.poll() is None and (hit := strike(directory, process.pid, self.rng)):
+                self.kills[stage, *hit] += 1
+                time.sleep(self.rng.random())
+        done = self._end_of(process) == 0
+        self._unlock(directory)
+        return done
+
+    def _end_of(self, process: subprocess.Popen) -> int:
+        """Wait for Snakemake, and return its status; one that hangs is killed, and is wrong."""
+        try:
+            return process.wait(LONGEST)
+        except subprocess.TimeoutExpired:
+            self.wrong.append(f"{Path(process.args[-1]).name}: Snakemake had not ended after {LONGEST:.0f} s")
+            process.kill()
+            return process.wait()
+
+    def _unlock(self, directory: Path) -> None:
+        """Do what Snakemake says where its lock is left."""
+        locks = directory / ".snakemake" / "locks"
+        if locks.is_dir() and any(locks.iterdir()):
+            self.counts["unlocked"] += 1
+            snakemake(*self.options, "--unlock", *STUDY, project=self.project, directory=directory)
+
+    def _run_undisturbed(self, directory: Path) -> dict[str, str]:
+        """Run the study to its end, and return its artefacts."""
+        for _ in range(UNDISTURBED):
+            if self._end_of(self._start(directory)) == 0:
+                break
+            self.counts["run again"] += 1
+            # jobs that outlived Snakemake may still have been at work
+            self._wait_for_the_others(directory)
+            self._unlock(directory)
+        else:
+            self.wrong.append(f"{directory.name}: not done after {UNDISTURBED} runs, see its terminal.txt")
+        plan = snakemake("--dry-run", *self.options, *STUDY, project=self.project, directory=directory).stdout
+        if "Nothing to be done" not in plan:
+            self.wrong.append(f"{directory.name}: something is left to do: {plan[-300:]!r}")
+        return artefacts(directory / RESULTS)
+
+    def _wait_for_the_others(self, directory: Path) -> None:
+        deadline = time.monotonic() + WAIT
+        while processes_in(directory) and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+    def _left(self, directory: Path) -> list[str]:
+        self._wait_for_the_others(directory)
+        left = [" ".join(process.cmdline()[:4]) for process in processes_in(directory)]
+        files = [path for path in directory.rglob("*") if path.is_file()]
+        left += [str(path.relative_to(directory)) for path in files if ".partial" in path.name]
+        left += [str(path.relative_to(directory)) for path in files if path.suffix == ".resume"]
+        left += [str(path.relative_to(directory)) for path in (directory / ".snakemake" / "locks").glob("*")]
+        return left
+
+
+def slurm_options(project: Path) -> tuple:
+    """Fill in the profile's blanks, and return the options that submit to the tests' cluster."""
+    path = project / "profiles" / "slurm" / "config.yaml"
+    text = path.read_text(encoding="utf-8")
+    for blank, value in (("slurm_partition", "cpu"), ("slurm_partition", "gpu"), ("gpu_model", "fake")):
+        text = text.replace(f'{blank}: ""', f"{blank}: {value}", 1)
+    path.write_text(text, encoding="utf-8")
+    return (
+        *("--profile", path.parent, "--slurm-status-command", "squeue"),
+        *("--slurm-init-seconds-before-status-checks", 2),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=40, help="how many kills at least")
+    parser.add_argument("--minutes", type=float, default=30, help="begin no further study after so many")
+    parser.add_argument("--seed", type=int, help="draw as an earlier campaign did")
+    parser.add_argument("--slurm", action="store_true", help="through a SLURM that is started on this machine")
+    parser.add_argument("--folder", type=Path, help="where to work; studies that went wrong stay there")
+    args = parser.parse_args()
+    if args.slurm and (reason := why_not()):
+        sys.exit(f"error: --slurm: {reason}")
+    seed = random.SystemRandom().randrange(10**6) if args.seed is None else args.seed
+    folder = Path(args.folder or tempfile.mkdtemp(prefix="stress-")).resolve()
+    folder.mkdir(exist_ok=True)
+    project = copy_project(folder / "project")
+    options = slurm_options(project) if args.slurm else ()
+    print(f"seed {seed}, in {folder}", flush=True)
+    started = time.monotonic()
+    lab = folder / "slurm"
+    lab.mkdir()
+    lab.chmod(0o755)
+    with Cluster(lab) if args.slurm else nullcontext():
+        campaign = Campaign(project, folder, options, random.Random(seed))
+        print(f"a study that nobody interrupts took {time.monotonic() - started:.0f} s", flush=True)
+        while sum(campaign.kills.values()) < args.kills and time.monotonic() - started < 60 * args.minutes:
+            campaign.round()
+            print(f"{sum(campaign.kills.values())} kills, {len(campaign.wrong)} wrong", flush=True)
+    print(campaign.report())
+    if campaign.wrong:
+        sys.exit(f"error: see {folder}")
+    os.chdir("/")
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()

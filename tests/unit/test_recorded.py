@@ -1,0 +1,129 @@
+"""What was made with other settings than a study's is found by the records of its data sets and models."""
+
+import json
+
+import pytest
+
+from fairdistill.runtime.differences import differences, some_of
+from fairdistill.settings.reading import complete
+from fairdistill.settings.recorded import made_otherwise
+from fairdistill.settings.study import Place
+
+DATA = "{dataset}{draw}/dataset.json"
+MODEL = "{dataset}/{architecture}/{method}/seed{seed}{fold}/training.json"
+GIVEN = {
+    "study": "s",
+    "datasets": ["digits"],
+    "architectures": ["resnet"],
+    "methods": ["mfd"],
+    "seeds": [0, 1],
+    "data": {"sets": {"digits": {"kind": "digits_s"}}},
+}
+
+
+def study(**given):
+    return complete(GIVEN | given)
+
+
+def write_records(folder, made, seeds=(0, 1)):
+    """Write the records of a study as far as settings go."""
+    records = {DATA.format(dataset="digits", draw=""): {"settings": made.data.sets["digits"].to_json()}}
+    for method in ("teacher", "mfd"):
+        base = made.base(Place("resnet", method))
+        record = {
+            "run": {"method": method, "base": base and base._asdict()},
+            "parameters": {
+                "network": made.networks["resnet"].to_json(),
+                "method": made.method(method).parameters(),
+                "training": made.training.to_json(),
+            },
+            "data": {"settings": made.data.sets["digits"].to_json()},
+        }
+        for seed in seeds:
+            name = MODEL.format(dataset="digits", architecture="resnet", method=method, seed=seed, fold="")
+            records[name] = record
+    for name, record in records.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record))
+
+
+@pytest.fixture
+def found(tmp_path):
+    """Returns what of the study GIVEN was made with other settings than those of another configuration."""
+    write_records(tmp_path, study())
+    return lambda **given: {
+        path.removeprefix(f"{tmp_path}/"): changes
+        for path, changes in made_otherwise(study(**given), f"{tmp_path}/{DATA}", f"{tmp_path}/{MODEL}").items()
+    }
+
+
+def models(*methods, seeds=(0, 1)):
+    return {f"digits/resnet/{method}/seed{seed}/training.json" for method in methods for seed in seeds}
+
+
+def test_a_study_that_goes_on_with_more_has_nothing_of_other_settings(found):
+    more = {"seeds": [0, 1, 2], "methods": ["mfd", "at"], "architectures": ["resnet", "shufflenet"]}
+    assert found() == {}
+    assert found(**more, students={"at": {"kind": "at"}}, training={"gpu_slots": 3, "memory": 9000}) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "records", "change"),
+    [
+        (
+            {"training": {"epochs": 5}},
+            models("teacher", "mfd"),
+            "training.epochs was 20 and is now 5",
+        ),
+        (
+            {"students": {"mfd": {"kind": "mfd", "lambda": 9}}},
+            models("mfd"),
+            "students.mfd.lambda was 3.0 and is now 9.0",
+        ),
+        (
+            {"students": {"mfd": {"kind": "erm"}}},
+            models("mfd"),
+            "students.mfd.kind was mfd and is now erm",
+        ),
+        (
+            {"students": {"mfd": {"kind": "mfd", "base": "other"}, "other": {"kind": "erm"}}},
+            models("mfd"),
+            "students.mfd.base.method was teacher and is now other",
+        ),
+        (
+            {"networks": {"resnet": {"kind": "resnet34"}}},
+            models("teacher", "mfd"),
+            "networks.resnet.kind was resnet18 and is now resnet34",
+        ),
+        (
+            {"data": {"sets": {"digits": {"kind": "digits_s", "noise": 0.5}}}},
+            models("teacher", "mfd") | {"digits/dataset.json"},
+            "data.sets.digits.noise was 0.2 and is now 0.5",
+        ),
+    ],
+)
+def test_what_was_made_with_other_settings_is_named_with_what_differs(found, given, records, change):
+    assert found(**given).keys() == records
+    assert all(change in changes for changes in found(**given).values())
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"settings": {}, "parameters": null}', None])
+def test_a_record_that_cannot_be_read_is_left_to_what_reads_it_next(tmp_path, found, content):
+    for path in tmp_path.rglob("*.json"):
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+    assert found(training={"epochs": 5}) == {}
+
+
+def test_a_setting_that_a_record_does_not_have_yet_makes_no_difference():
+    then, now = {"a": {"b": 1, "gone": 2}}, {"a": {"b": 1, "new": 2}}
+    assert list(differences(then, now, shared=True)) == []
+    assert list(differences(then, now)) == ["a.gone was 2 and is now None", "a.new was None and is now 2"]
+    assert list(differences({"a": "x" * 40}, {"a": "y" * 40})) == ["another a"]
+
+
+def test_of_many_differences_three_are_shown():
+    assert some_of(["a", "b", "c"]) == "a, b, c"
+    assert some_of(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
