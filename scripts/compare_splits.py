@@ -17,11 +17,12 @@ from fairdistill.data import load_dataset
 from fairdistill.evaluation.criteria import deo_a, deo_m
 from fairdistill.evaluation.metrics import cell_accuracy
 from fairdistill.networks import load_network
+from fairdistill.reporting.columns import NAMES
 from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.progress import log
-from fairdistill.settings.outputs import check_outputs
+from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import choose_device
 from fairdistill.training.engines.fast import Images
 from fairdistill.training.loop import infer
@@ -65,9 +66,8 @@ def _variance(features: np.ndarray) -> float:
 def splits(results: Path, name: str) -> list[dict]:
     """Measure the model `name` of a study on each split that its data set has: one row each."""
     folder = results / "models" / name
-    run_of = check_outputs(folder / "training.json", folder / "weights.safetensors")["run"]
-    names = {column: run_of[column] for column in ("dataset", "architecture", "method", "seed")}
-    names["fold"] = run_of.get("fold", 0)
+    run = read_training(folder / "training.json", folder / "weights.safetensors")[1].run
+    names = {column: getattr(run, column) for column in NAMES}
     drawn = results / "data" / f"{names['dataset']}.seed{names['seed']}"
     dataset = load_dataset(drawn if drawn.is_dir() else drawn.with_name(names["dataset"]), names["fold"])
     device = choose_device("auto")

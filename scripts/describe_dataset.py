@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
+from fairdistill.data.reading import load_dataset
 from fairdistill.export.croissant import croissant_text
 from fairdistill.runtime.errors import run_script
-from fairdistill.runtime.files import read_json, write_text
+from fairdistill.runtime.files import write_text
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.reading import read_settings
 
@@ -19,9 +20,8 @@ def main() -> None:
         "--output", type=Path, required=True, help="file to write (JSON); it belongs into the folder of the data set"
     )
     args = parser.parse_args()
-    source = args.data / "dataset.json"
-    info = read_json(source)
-    settings = read_settings(AnyDataSet, info["settings"], where=f"{source}: settings")
+    info = load_dataset(args.data).info
+    settings = read_settings(AnyDataSet, info["settings"], where=f"{args.data / 'dataset.json'}: settings")
     text = croissant_text(args.data, info, settings, name=args.name, terms=args.terms)
     write_text(args.output, text)
 

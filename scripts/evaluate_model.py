@@ -10,28 +10,15 @@ training has diverged.
 import argparse
 import json
 from pathlib import Path
-from typing import Literal
 
 from fairdistill.evaluation.metrics import SPLITS, evaluate_file
 from fairdistill.evaluation.probabilities import write_compact
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.runtime.files import read_json, sha256, write_text
+from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.files import sha256, write_text
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import versions
-from fairdistill.settings.base import AtLeastOne, Settings, Text
-from fairdistill.settings.reading import read_settings
-
-
-class Training(Settings, extra="ignore"):
-    """What is read of training.json."""
-
-    classes: AtLeastOne[Text]
-    groups: AtLeastOne[Text]
-    weighting: Literal["images", "cells"] = "images"
-    # by group and class; records of before these were written have none
-    training_images: dict[str, dict[str, int]] | None = None
-    outputs: dict[str, Text]
+from fairdistill.settings.training_record import read_training
 
 
 def main() -> None:
@@ -43,10 +30,7 @@ def main() -> None:
     parser.add_argument("--code", help="version of this code, written as the field evaluation_code")
     args = parser.parse_args()
 
-    record = read_json(args.training)
-    training = read_settings(Training, record, where=str(args.training))
-    if training.outputs.get("predictions.parquet") != sha256(args.predictions):
-        raise UserError(f"{args.predictions}: not the predictions of {args.training}; train the model again")
+    record, training = read_training(args.training, args.predictions)
     names = {"classes": training.classes, "groups": training.groups}
     record |= evaluate_file(
         args.predictions, **names, weighting=training.weighting, training_images=training.training_images

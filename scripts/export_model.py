@@ -9,11 +9,10 @@ preprocessor.json and export.json.
 import argparse
 from pathlib import Path
 
-from fairdistill.data.trained import read_tested, read_training
+from fairdistill.data.trained import read_tested
 from fairdistill.export.exporting import export_model
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.settings.networks import AnyNetwork
-from fairdistill.settings.reading import read_settings
+from fairdistill.settings.training_record import read_training
 
 
 def main() -> None:
@@ -44,7 +43,7 @@ def main() -> None:
         args.output,
         weights=args.weights,
         training=record,
-        network=read_settings(AnyNetwork, training.parameters.network, where=f"{args.training}: its network"),
+        network=training.parameters.network,
         method=method,
         predictions=predictions,
         dataset=dataset,

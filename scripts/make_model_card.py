@@ -7,10 +7,12 @@ size and speed beside the model that it was trained from, limits, time and carbo
 import argparse
 from pathlib import Path
 
+from fairdistill.evaluation.records import read_record
 from fairdistill.export.card import Measured, html_page, model_card
 from fairdistill.export.files import RECORD
+from fairdistill.export.records import read_exported, read_speed
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.runtime.files import read_json, sha256, write_text
+from fairdistill.runtime.files import write_text
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.export import Export
 from fairdistill.settings.reading import read_json_option, read_settings
@@ -18,12 +20,9 @@ from fairdistill.settings.reading import read_json_option, read_settings
 
 def read_measured(metrics: Path, exported: Path, speed: Path) -> Measured:
     """Read the files on one model; a UserError says where they are of two."""
-    found = Measured(read_json(metrics), read_json(exported / RECORD), read_json(speed))
-    if found.training["outputs"] != found.export["outputs"]:
+    found = Measured(read_record(metrics), read_exported(exported), read_speed(speed))
+    if found.training.outputs != found.export.outputs:
         raise UserError(f"{exported / RECORD}: is of another model than {metrics}; export the model again")
-    for name, of in found.export["files"].items():
-        if not (exported / name).is_file() or sha256(exported / name) != of["sha256"]:
-            raise UserError(f"{exported / name}: is not the file of {exported / RECORD}; export the model again")
     return found
 
 
@@ -40,7 +39,8 @@ def main() -> None:
     args = parser.parse_args()
     model = read_measured(args.metrics, args.exported, args.speed)
     base = read_measured(args.base_metrics, args.base_exported, args.base_speed) if args.base_metrics else None
-    data = read_settings(AnyDataSet, model.training["data"]["settings"], where=f"{args.metrics}: data")
+    settings = model.training.data.settings.model_dump(exclude_unset=True)
+    data = read_settings(AnyDataSet, settings, where=f"{args.metrics}: data")
     card = model_card(model, base, data, read_json_option(Export, args.settings, option="--settings"))
     write_text(args.markdown, card)
     write_text(args.html, html_page(card))

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.data.near_copies import families
-from fairdistill.evaluation.correctness import Correctness, collect, from_metrics
+from fairdistill.evaluation.correctness import Correctness, collect
 from fairdistill.evaluation.criteria import deo_a, deo_m, overall
+from fairdistill.evaluation.records import read_record
 from fairdistill.reporting.columns import MEASURED
-from fairdistill.reporting.records import read_record
 from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import UserError, run_script
@@ -137,12 +137,10 @@ def main() -> None:
             if key not in copied:
                 copied[key] = images_with_copies(drawn, args.archives)
             try:
-                answers = from_metrics(record.metrics.to_json(), classes=record.classes, groups=record.groups)
+                answers = record.metrics.answers(classes=record.classes, groups=record.groups)
                 rows.append({column: getattr(record.run, column) for column in RUN} | effect(answers, copied[key]))
             except UserError as error:
                 raise UserError(f"{path}: {error}") from error
-            except (KeyError, ValueError) as error:
-                raise UserError(f"{path}: its correctness is damaged ({error}); evaluate the model again") from error
         log(f"{name}: {len(paths)} models")
     table = with_gaps(pd.DataFrame(rows))
     if args.csv:

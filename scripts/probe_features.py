@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from fairdistill.data import ImageDataset
-from fairdistill.data.trained import read_tested, read_training
+from fairdistill.data.trained import read_tested
 from fairdistill.evaluation.correctness import collect
 from fairdistill.evaluation.metrics import cell_accuracy, predicted
 from fairdistill.evaluation.probes import choose_images, probe
@@ -28,6 +28,7 @@ from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.runtime.provenance import versions
 from fairdistill.settings.methods import Method
+from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import be_deterministic
 from fairdistill.training.engines.fast import Images
 from fairdistill.training.loop import infer

@@ -20,6 +20,7 @@ from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import LONGEST, read_settings
 from fairdistill.settings.study import Study
 from fairdistill.settings.training import Training
+from fairdistill.settings.training_record import Code
 from fairdistill.training.job import run_training
 from fairdistill.training.spec import Job
 
@@ -48,6 +49,11 @@ def fold_argument(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 on: {text}")
     return int(text)
+
+
+def code_argument(text: str) -> str:
+    """A version as the record of a training holds it, so that what reads the record does not refuse it."""
+    return read_settings(Code, text, where="--code")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -95,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
         help="names to record: study, dataset, architecture, method, role and base; the role also decides the weights "
         "that training starts from",
     )
-    add("--code", default="", help="version of the code, to record and to guard resume state with")
+    add("--code", type=code_argument, default="", help="version of the code, to record and to guard resume state with")
     return p
 
 

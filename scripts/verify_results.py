@@ -6,16 +6,18 @@ none of them, nor of their bases, may lack its metrics. All numbers in each metr
 correctness in it, and with the predictions of its model where those are there: to rounding, or to 0.01 where another
 version of numpy, whose random numbers differ, made the bootstrap. The accuracy of each cell is compared with the file
 of probabilities beside the metrics file, too, which must be there where the metrics file names one: to what half
-precision leaves open, which is whether an image is right whose most probable classes have become equal. Files of a
-model must have the checksums that its metrics file names, and the base of a student must be the one that the study has
-evaluated. Features must have been probed of the models that were evaluated. Exits with status 1 where anything differs.
+precision leaves open, which is whether an image is right whose most probable classes have become equal. The base of a
+student must be the one that the study has evaluated; features must have been probed of the models that were evaluated,
+and exported models be theirs. Where the study's models are, each must have its files, with the checksums that its
+metrics file names, and the training.json that this one begins with; where its prepared data are, they must be whole and
+those that the models were trained on. One line says what was not checked. Exits with status 1 where anything differs.
 """
 
 import argparse
 import io
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +26,13 @@ import pandas as pd
 import yaml
 from snakemake.utils import update_config
 
+from fairdistill.data.reading import load_dataset
 from fairdistill.evaluation.correctness import from_metrics
 from fairdistill.evaluation.metrics import SPLITS, evaluate_file, score
 from fairdistill.evaluation.probabilities import read_cells
+from fairdistill.evaluation.records import read_record
+from fairdistill.export.files import RECORD as EXPORTED
+from fairdistill.export.records import read_exported
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, compared_runs
 from fairdistill.reporting.columns import BASE, IDENTITY, MEASURED, NAMES, OVER_SEEDS, PLACE
 from fairdistill.reporting.criteria import criteria_table
@@ -38,7 +44,6 @@ from fairdistill.reporting.paper.conclusions import judge
 from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.ranking import cells_table, rank_methods
 from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
-from fairdistill.reporting.records import read_record
 from fairdistill.reporting.runs import AGGREGATE, csv_text, read_runs, read_table, read_validation, with_settings
 from fairdistill.reporting.search import Candidates, choose, read_search, search_markdown
 from fairdistill.reporting.summaries import read_summary, summarise
@@ -51,7 +56,7 @@ from fairdistill.settings.study import Study
 
 ROOT = Path(__file__).parents[1]
 METRICS = "metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json"
-PREDICTIONS = "predictions.parquet"
+PREDICTIONS, TRAINING = "predictions.parquet", "training.json"
 ROUNDING = 1e-9
 # in a table, which has roots of variances: those of models that do not differ are of nothing but rounding
 IN_TABLES = 1e-8
@@ -85,10 +90,15 @@ def main() -> None:
     wrong = [difference for path in metrics for difference in differences_of_metrics(path, args.results)]
     wrong += left_out(models.runs, runs)
     wrong += lacking(models.runs, runs, args.results)
+    unchecked = f"{args.results}: not checked: {'; '.join(not_checked(args.results, published))}"
+    published.pop("label_noise.csv", None)
     for name, scored in SCORED.items():
         if name in published:
             wrong += differences_of_scores(published.pop(name), *scored, results=args.results)
-    published.pop("label_noise.csv", None)  # of the archive alone
+    if (args.results / "data").is_dir():
+        wrong += differences_of_data(metrics, args.results)
+    for path in sorted((args.results / "export").rglob(EXPORTED)):
+        wrong += differences_of_export(path, args.results)
     features = sorted((args.results / "features").rglob("*.json"))
     wrong += [difference for path in features for difference in differences_of_features(path, args.results)]
     probed = read_features(features)
@@ -113,10 +123,21 @@ def main() -> None:
         elif difference := first_difference(published[name].read_bytes(), text):
             wrong.append(f"tables/{name}: {difference}")
     if wrong:
+        print(unchecked)
         sys.exit("\n".join([*wrong, f"error: {len(wrong)} of the results do not follow from what they are made of"]))
     predicted = sum((folder_of(path, args.results) / PREDICTIONS).exists() for path in metrics)
     compared = f"compared with the predictions of {predicted}" if predicted else "there are no predictions to compare"
     print(f"{args.results}: {len(metrics)} metrics files and the tables from them hold; {compared}")
+    print(unchecked)
+
+
+def not_checked(results: Path, published: Collection[str]) -> list[str]:
+    """Say what of a study nothing here is compared with."""
+    found = [] if (results / "models").is_dir() else ["weights, predictions and histories, as no models are here"]
+    found += [] if (results / "data").is_dir() else ["images and splits, as no prepared data are here"]
+    found += ["label_noise.csv, which is of the archive alone"] * ("label_noise.csv" in published)
+    found += [f"rows of {name} other than those of test images" for name in SCORED if name in published]
+    return [*found, "figures"]
 
 
 def read_settings_file(path: Path) -> dict:
@@ -251,7 +272,8 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
     folder = folder_of(path, results)
     again = {field: score(from_metrics(record[field], **names), **names) for field in fields_of(record)}
     sources = [("the correctness", again)]
-    if (predictions := folder / PREDICTIONS).exists():
+    others = differences_of_model(path, record, folder) if (results / "models").is_dir() else []
+    if (predictions := folder / PREDICTIONS).is_file() and sha256(predictions) == record["outputs"].get(PREDICTIONS):
         options = {"weighting": record.get("weighting", "images"), "training_images": record.get("training_images")}
         sources.append((predictions, evaluate_file(predictions, **names, **options)))
     found = [
@@ -260,10 +282,64 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
         for field in fields_of(record) | fields_of(scores)
         for name in differing(record.get(field, {}), scores.get(field, {}), drawn)
     ]
-    for name, digest in record["outputs"].items():
-        if (file := folder / name).exists() and sha256(file) != digest:
+    found += others + differences_of_probabilities(path, record)
+    return found + differences_of_base(path, record, results)
+
+
+def differences_of_model(path: Path, record: dict, folder: Path) -> list[str]:
+    """Say which files of a model are missing, or are not those that its metrics file is of."""
+    found = []
+    for name in (*record["outputs"], TRAINING):
+        if not (file := folder / name).is_file():
+            found.append(f"{path}: {file} is missing")
+        elif name == TRAINING:
+            try:
+                trained = read_json(file)
+            except UserError as error:
+                found.append(str(error))
+                continue
+            found += [f"{path}: {key} is not that of {file}" for key in trained if trained[key] != record.get(key)]
+        elif sha256(file) != record["outputs"][name]:
             found.append(f"{path}: {file} is another than the one evaluated")
-    return found + differences_of_probabilities(path, record) + differences_of_base(path, record, results)
+    return found
+
+
+def differences_of_data(metrics: Sequence[Path], results: Path) -> list[str]:
+    """Say which prepared data sets are missing, damaged, or not those that the models were trained on."""
+    digests: dict[Path, dict[str, Path]] = {}
+    for path in metrics:
+        record = read_record(path)
+        drawn = f".seed{record.run.seed}" * bool(record.data.settings.to_json().get("per_seed"))
+        digests.setdefault(results / "data" / f"{record.run.dataset}{drawn}", {})[record.inputs.dataset] = path
+    wrong = []
+    for folder, trained_on in digests.items():
+        if not folder.is_dir():
+            wrong.append(f"{folder} is missing")
+            continue
+        try:
+            found = load_dataset(folder).info["sha256"]
+        except (UserError, OSError) as error:
+            wrong.append(str(error))
+            continue
+        wrong += [
+            f"{path}: {folder} is another data set than the one trained on"
+            for digest, path in trained_on.items()
+            if digest != found
+        ]
+    return wrong
+
+
+def differences_of_export(path: Path, results: Path) -> list[str]:
+    """Say where the files of an exported model are not those of its record, or of another model."""
+    metrics = results / "metrics" / path.parent.relative_to(results / "export")
+    metrics = metrics.with_name(f"{metrics.name}.json")
+    try:
+        exported = read_exported(path.parent)
+    except UserError as error:
+        return [str(error)]
+    if not metrics.exists():
+        return [f"{path}: there is no {metrics}"]
+    return [] if exported.outputs == read_record(metrics).outputs else [f"{path}: is of another model than {metrics}"]
 
 
 def differences_of_probabilities(path: Path, record: dict) -> list[str]:

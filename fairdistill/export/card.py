@@ -6,18 +6,19 @@ Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from markdown_it import MarkdownIt
 
-from fairdistill.evaluation.correctness import from_metrics
 from fairdistill.evaluation.criteria import MEASURES
 from fairdistill.evaluation.crossed import Trainings, difference
+from fairdistill.evaluation.records import Interval, Record, Scores
 from fairdistill.evaluation.uncertainty import AT_CHANCE, wilson_interval
 from fairdistill.export.files import INT8, MODEL
+from fairdistill.export.records import ExportRecord, SpeedRecord
 from fairdistill.settings.data import DataSet
 from fairdistill.settings.export import Export
 
@@ -54,40 +55,39 @@ class Measured:
     Attributes
     ----------
     training
-        The content of its metrics file, which has the record of its training.
+        Its metrics file, which has the record of its training.
     export, speed
-        The content of its export.json and speed.json.
+        Its export.json and speed.json.
     """
 
-    training: Mapping[str, Any]
-    export: Mapping[str, Any]
-    speed: Mapping[str, Any]
+    training: Record
+    export: ExportRecord
+    speed: SpeedRecord
 
     @property
     def name(self) -> str:
         """Network and method."""
-        run = self.training["run"]
-        return f"{run['architecture']} {run['method']}"
+        return f"{self.training.run.architecture} {self.training.run.method}"
 
     @property
     def trained_elsewhere(self) -> bool:
         """Whether it was read from a file of another program's."""
-        return self.training["parameters"]["method"]["kind"] == "imported"
+        return self.training.parameters.method.kind == "imported"
 
     @property
     def at_chance(self) -> bool:
         """Whether it is no more accurate than a model that names the largest class for every test image."""
-        return self.metrics()["uncertainty"]["deo_m"]["verdict"] == AT_CHANCE
+        return self.metrics().uncertainty.deo_m.verdict == AT_CHANCE
 
-    def metrics(self, file: str = MODEL) -> Mapping[str, Any]:
+    def metrics(self, file: str = MODEL) -> Scores:
         """The scores of one of its ONNX files on the test split."""
-        return self.export["metrics"][file]
+        return self.export.metrics[file]
 
     def trainings(self, file: str = MODEL) -> Trainings:
         """The right and wrong answers of one of its files."""
         metrics = self.metrics(file)
-        answers = from_metrics(metrics, classes=self.export["classes"], groups=self.export["groups"])
-        return Trainings([[answers]], known=metrics["uncertainty"])
+        answers = metrics.answers(classes=self.export.classes, groups=self.export.groups)
+        return Trainings([[answers]], known=metrics.uncertainty.to_json())
 
 
 def model_card(model: Measured, base: Measured | None, data: DataSet, told: Export) -> str:
@@ -128,17 +128,17 @@ def html_page(card: str) -> str:
 
 def card_data(model: Measured, data: DataSet, told: Export) -> ModelCardData:
     """Return the YAML head."""
-    run = model.training["run"]
+    run = model.training.run
     results = [
         EvalResult(
             task_type="image-classification",
-            dataset_type=run["dataset"],
-            dataset_name=run["dataset"],
+            dataset_type=run.dataset,
+            dataset_name=run.dataset,
             dataset_split="test",
             metric_type=metric,
             metric_name=f"{metric} ({kind})",
             metric_config=kind,
-            metric_value=round(model.metrics(file)[metric], 6),
+            metric_value=round(getattr(model.metrics(file), metric), 6),
         )
         for file, kind in ((MODEL, "float32"), (INT8, "int8"))
         for metric in ("accuracy", *MEASURES)
@@ -150,10 +150,10 @@ def card_data(model: Measured, data: DataSet, told: Export) -> ModelCardData:
             "emissions": float(f"{emitted:.3g}"),
             "source": f"processor time at {told.watts:g} W a core and {told.carbon_intensity:g} g CO2e per kWh",
             "training_type": "this training alone",
-            "hardware_used": model.training["hardware"]["cpu"],
+            "hardware_used": model.training.hardware.cpu,
         }
     return ModelCardData(
-        model_name=f"{run['dataset']} {model.name}",
+        model_name=f"{run.dataset} {model.name}",
         library_name="onnx",
         pipeline_tag="image-classification",
         tags=["fairness", "knowledge-distillation", "fairdistill"],
@@ -167,18 +167,18 @@ def card_data(model: Measured, data: DataSet, told: Export) -> ModelCardData:
 
 def energy(model: Measured, told: Export) -> float | None:
     """Return the energy of a training in kWh; None where `why_no_energy` says why it is not known."""
-    if why_no_energy(model, told):
+    if why_no_energy(model, told) or model.training.cpu_seconds is None or told.watts is None:
         return None
-    return model.training["cpu_seconds"] * told.watts / SECONDS_PER_KWH
+    return model.training.cpu_seconds * told.watts / SECONDS_PER_KWH
 
 
 def why_no_energy(model: Measured, told: Export) -> str:
     """Return why the energy of a training is not known; empty where it is."""
     if model.trained_elsewhere:
         return "the model was trained elsewhere"
-    if model.training["device"] != "cpu":
+    if model.training.device != "cpu":
         return "the training ran on a GPU, whose power was not measured"
-    if "cpu_seconds" not in model.training:
+    if model.training.cpu_seconds is None:
         return "the record of the training is from before processor time was recorded"
     return "" if told.watts else "no power of a core was given (`export.watts`)"
 
@@ -202,33 +202,34 @@ def _parts(model: Measured, base: Measured | None, data: DataSet, told: Export) 
 
 
 def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
-    run, metrics = model.training["run"], model.metrics()
-    network, method = (model.training["parameters"][part]["kind"] for part in ("network", "method"))
-    yield f"# {escape(model.name)} on {escape(run['dataset'])}"
-    classes, groups = (", ".join(map(escape, model.export[key])) for key in ("classes", "groups"))
-    made = "trained elsewhere" if model.trained_elsewhere else f"trained by the method {method}, seed {run['seed']}"
+    run, metrics = model.training.run, model.metrics()
+    network, method = model.training.parameters.network.kind, model.training.parameters.method.kind
+    yield f"# {escape(model.name)} on {escape(run.dataset)}"
+    classes, groups = (", ".join(map(escape, names)) for names in (model.export.classes, model.export.groups))
+    made = "trained elsewhere" if model.trained_elsewhere else f"trained by the method {method}, seed {run.seed}"
     yield (
         f"An image classifier ({network}, {made}) that tells "
-        f"{len(model.export['classes'])} classes: {classes}. Its fairness was measured between "
-        f"{len(model.export['groups'])} groups: {groups}."
+        f"{len(model.export.classes)} classes: {classes}. Its fairness was measured between "
+        f"{len(model.export.groups)} groups: {groups}."
     )
     largest = model.trainings().weight[0].sum(axis=0).max()
     yield (
-        f"On {metrics['n']} test images its accuracy is {with_interval(metrics, 'accuracy')}, where the largest class "
+        f"On {metrics.n} test images its accuracy is {with_interval(metrics, 'accuracy')}, where the largest class "
         f"for every image would have {largest:.3f}; {_deo(metrics)}. DEO_A is the mean and DEO_M the maximum over "
         "classes of the largest gap between two groups in the accuracy of a class; lower is fairer. Intervals are of "
         "95 %."
     )
     if base:
         of_base = base.metrics()
-        which = "model that it was trained from" if run["base"] else "teacher that it is compared with"
+        which = "model that it was trained from" if run.base else "teacher that it is compared with"
         yield (
             f"The {which}, {escape(base.name)}, has on the same images an accuracy of "
             f"{with_interval(of_base, 'accuracy')}; {_deo(of_base)}."
         )
         found = difference(model.trainings(), base.trainings())
         shown = "; ".join(
-            _change(metric, metrics[metric] - of_base[metric], one.low, one.high) for metric, one in found.items()
+            _change(metric, getattr(metrics, metric) - getattr(of_base, metric), one.low, one.high)
+            for metric, one in found.items()
         )
         yield f"This model minus {escape(base.name)}: {shown}. An interval on both sides of zero leaves it open."
     for one in filter(None, (model, base)):
@@ -237,9 +238,9 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
                 f"> **{escape(one.name)} is at chance:** it is no more accurate than a model that names the largest "
                 "class for every image, so that its DEO says nothing about fairness."
             )
-    for warning in model.export["int8"]["worse"]:
+    for warning in model.export.int8.worse:
         yield f"> **The int8 version is worse:** {escape(warning)}. See below."
-    for caution in model.export["int8"]["cautions"]:
+    for caution in model.export.int8.cautions:
         yield f"> **The int8 version:** {escape(caution)}."
 
 
@@ -248,9 +249,9 @@ def _change(metric: str, difference: float, low: float, high: float) -> str:
     return f"{metric.upper() if metric in MEASURES else metric} {signed(difference)} ({signed(low)} to {signed(high)})"
 
 
-def _deo(metrics: Mapping[str, Any]) -> str:
+def _deo(metrics: Scores) -> str:
     return ", ".join(
-        f"{measure.upper()} is {with_interval(metrics, measure)}, {metrics['uncertainty'][measure]['verdict']}"
+        f"{measure.upper()} is {with_interval(metrics, measure)}, {getattr(metrics.uncertainty, measure).verdict}"
         for measure in MEASURES
     )
 
@@ -261,15 +262,15 @@ def _use(model: Measured, told: Export) -> Iterator[str]:
         "Nobody has said what this model is for. It was made to study how bias in training data reaches a model, and "
         "is no ground for decisions about people."
     )
-    size = model.export["image_size"]
+    size = model.export.image_size
     yield (
         f"`model.onnx` takes pixels, uint8 (batch, {size}, {size}, 3), and gives the probabilities of the classes; "
-        f"normalisation is inside, and its opset is {model.export['opset']}. `preprocessor.json` says how pictures "
+        f"normalisation is inside, and its opset is {model.export.opset}. `preprocessor.json` says how pictures "
         "become such pixels, and `python -m scripts.predict` of the project fairdistill does it:"
     )
-    group = " --group GROUP" if model.export["needs_group"] else ""
+    group = " --group GROUP" if model.export.needs_group else ""
     yield f"```\npython -m scripts.predict FOLDER_OF_THIS_CARD IMAGES...{group} --output predictions.csv\n```"
-    if model.export["needs_group"]:
+    if model.export.needs_group:
         yield "The model needs the group of each image to predict; where that may not be used, it cannot be used."
 
 
@@ -282,15 +283,17 @@ def _data(model: Measured, data: DataSet, told: Export) -> Iterator[str]:
             f"here. It was tested on images made of {data.origin}. What these may be used for: {terms}."
         )
         return
-    counts = model.training["training_images"]
-    total = sum(sum(row.values()) for row in counts.values())
+    counts = model.training.training_images
+    total = "" if counts is None else f"{sum(sum(row.values()) for row in counts.values())}, "
     yield (
-        f"Training images: {total}, made of {data.origin}. What these images may be used for: {terms}. Whether that "
+        f"Training images: {total}made of {data.origin}. What these images may be used for: {terms}. Whether that "
         "holds for a model that was trained on them is for whoever publishes it to find out; this card grants nothing."
     )
+    if counts is None:
+        return
     yield "Training images of each class and group:"
-    groups = model.export["groups"]
-    rows = [[name, *(str(counts[group][name]) for group in groups)] for name in model.export["classes"]]
+    groups = model.export.groups
+    rows = [[name, *(str(counts[group][name]) for group in groups)] for name in model.export.classes]
     yield table(["class", *groups], rows)
 
 
@@ -306,38 +309,37 @@ def _fairness(model: Measured, base: Measured | None) -> Iterator[str]:
     for measure in MEASURES:
         of_each = [one.metrics(file) for one, file in compared]
         rows.append([measure.upper(), *(with_interval(metrics, measure) for metrics in of_each)])
-        fair = [metrics["uncertainty"][measure]["fair_baseline"] for metrics in of_each]
+        fair = [getattr(metrics.uncertainty, measure).fair_baseline for metrics in of_each]
         rows.append(
             [
                 f"{measure.upper()}, fair baseline",
-                *(f"{one['mean']:.3f} ({one['low']:.3f} to {one['high']:.3f})" for one in fair),
+                *(interval(one.mean, one) for one in fair),
             ]
         )
         rows.append(
-            [f"{measure.upper()}, verdict", *(metrics["uncertainty"][measure]["verdict"] for metrics in of_each)]
+            [f"{measure.upper()}, verdict", *(getattr(metrics.uncertainty, measure).verdict for metrics in of_each)]
         )
-    worst = [one.metrics(file)["criteria"]["worst_group_accuracy"] for one, file in compared]
-    rows.append(["worst group", *map(interval, worst)])
-    error = [one.metrics(file)["criteria"]["ece"] for one, file in compared]
-    rows.append(["calibration", *map(interval, error)])
+    for heading, name in (("worst group", "worst_group_accuracy"), ("calibration", "ece")):
+        criteria = [one.metrics(file).criteria.of_all(name) for one, file in compared]
+        rows.append([heading, *(interval(one.value, one) if one else "" for one in criteria)])
     yield table(["", *headings], rows, escaped=True)
     yield "Calibration is the expected calibration error. Accuracy of each group, with 95 % intervals:"
     per_group = [group_intervals(one, file) for one, file in compared]
-    rows = [[escape(name), *(one[name] for one in per_group)] for name in model.export["groups"]]
+    rows = [[escape(name), *(one[name] for one in per_group)] for name in model.export.groups]
     yield table(["group", *headings], rows, escaped=True)
     yield "Accuracy of this model for each class and group:"
-    cells = model.metrics()["cell_accuracy"]
-    rows = [[name, *(f"{cells[group][name]:.3f}" for group in cells)] for name in model.export["classes"]]
+    cells = model.metrics().cell_accuracy
+    rows = [[name, *(f"{cells[group][name]:.3f}" for group in cells)] for name in model.export.classes]
     yield table(["class", *cells], rows)
 
 
 def _int8(model: Measured) -> Iterator[str]:
     yield "## The int8 version"
-    changes, worse = (model.export["int8"][key] for key in ("difference", "worse"))
-    shown = "; ".join(_change(metric, one["difference"], one["low"], one["high"]) for metric, one in changes.items())
+    changes, worse = model.export.int8.difference, model.export.int8.worse
+    shown = "; ".join(_change(metric, one.difference, one.low, one.high) for metric, one in changes.items())
     yield (
         "`model.int8.onnx` was quantised by onnxruntime (static, QDQ, weights of each channel), with the ranges of "
-        f"{model.export['calibration_images']} training images. int8 minus float: {shown}."
+        f"{model.export.calibration_images} training images. int8 minus float: {shown}."
     )
     if worse:
         yield f"> **It is worse than the float model, beyond chance:** {escape('; '.join(worse))}."
@@ -349,13 +351,11 @@ def _size(model: Measured, base: Measured | None) -> Iterator[str]:
     yield "## Size and speed"
     compared = [(model, MODEL), (model, INT8)] + ([(base, MODEL)] if base else [])
     headings = ["this model", "this model, int8"] + ([escape(base.name)] if base else [])
-    rows = [["network", *(one.training["parameters"]["network"]["kind"] for one, _ in compared)]]
-    rows.append(["file, MB", *(f"{one.export['files'][file]['bytes'] / 1e6:.1f}" for one, file in compared)])
-    rows.append(["parameters, millions", *(f"{one.export['parameters'] / 1e6:.2f}" for one, _ in compared)])
-    rows.append(["GFLOPs an image", *(f"{one.export['flops'] / 1e9:.4g}" for one, _ in compared)])
-    latency = [
-        {(case["threads"], case["batch"]): case["ms"] for case in one.speed["latency"][file]} for one, file in compared
-    ]
+    rows = [["network", *(one.training.parameters.network.kind for one, _ in compared)]]
+    rows.append(["file, MB", *(f"{one.export.files[file].bytes / 1e6:.1f}" for one, file in compared)])
+    rows.append(["parameters, millions", *(f"{one.export.parameters / 1e6:.2f}" for one, _ in compared)])
+    rows.append(["GFLOPs an image", *(f"{one.export.flops / 1e9:.4g}" for one, _ in compared)])
+    latency = [{(case.threads, case.batch): case.ms for case in one.speed.latency[file]} for one, file in compared]
     # the two may have been measured on machines with other numbers of cores
     for threads, batch in sorted({case for cases in latency for case in cases}):
         cells = [f"{cases[threads, batch]:.2f}" if (threads, batch) in cases else "" for cases in latency]
@@ -372,20 +372,20 @@ def _size(model: Measured, base: Measured | None) -> Iterator[str]:
 
 def _measured(model: Measured) -> str:
     """With what, and on which machine, latency was measured."""
-    machine = model.speed["hardware"]
-    most = max(case["threads"] for cases in model.speed["latency"].values() for case in cases)
+    machine = model.speed.hardware
+    most = max(case.threads for cases in model.speed.latency.values() for case in cases)
     # rule measure_model takes no more of a large machine
-    others = f", of which other jobs may have used those beyond {most}" if machine["cores"] > most else ""
-    return f"onnxruntime {model.speed['onnxruntime']} on {machine['cpu']} with {machine['cores']} cores{others}"
+    others = f", of which other jobs may have used those beyond {most}" if machine.cores > most else ""
+    return f"onnxruntime {model.speed.onnxruntime} on {machine.cpu} with {machine.cores} cores{others}"
 
 
 def _limits(model: Measured) -> Iterator[str]:
     yield "## Limits"
     metrics = model.metrics()
-    size = model.export["image_size"]
+    size = model.export.image_size
     source = "this study's source" if model.trained_elsewhere else "the source that it was trained on"
     limits = [
-        f"It knows its {len(model.export['classes'])} classes alone, and gives every image one of them.",
+        f"It knows its {len(model.export.classes)} classes alone, and gives every image one of them.",
         f"It sees images of {size} x {size} px, and was tested on images of {source}. On others neither its accuracy "
         "nor its fairness is known.",
         "Fairness was measured between the groups above, by equalized odds. It says nothing of other groups, and other "
@@ -393,12 +393,12 @@ def _limits(model: Measured) -> Iterator[str]:
         "It is one training: the intervals hold for other test images, and say nothing of other trainings. The tables "
         "of the study do.",
     ]
-    if subject := model.training["data"]["settings"].get("subject"):
+    if subject := model.training.data.settings.to_json().get("subject"):
         limits.append(
             f"The intervals take test images as independent, which several of one {escape(subject)} are not: they are "
             "too short by as much as these are alike."
         )
-    if caution := metrics["uncertainty"].get("caution"):
+    if caution := metrics.uncertainty.caution:
         limits.append(f"{caution[0].upper()}{caution[1:]}.")
     yield "\n".join(f"- {limit}" for limit in limits)
 
@@ -410,9 +410,9 @@ def _time(model: Measured, base: Measured | None, told: Export) -> Iterator[str]
             yield f"{escape(one.name)} was trained elsewhere; what that took is not known."
             continue
         record = one.training
-        cores = f" and {record['cpu_seconds']:g} s of processor cores" if "cpu_seconds" in record else ""
-        where = record["hardware"]["gpu"] or record["hardware"]["cpu"]
-        yield f"Training {escape(one.name)} took {record['seconds']:g} s by the clock{cores}, on {where}."
+        cores = "" if record.cpu_seconds is None else f" and {record.cpu_seconds:g} s of processor cores"
+        where = record.hardware.gpu or record.hardware.cpu
+        yield f"Training {escape(one.name)} took {record.seconds:g} s by the clock{cores}, on {where}."
     used = energy(model, told)
     if used is None:
         yield f"Energy and carbon are not stated, as {why_no_energy(model, told)}."
@@ -429,24 +429,27 @@ def _time(model: Measured, base: Measured | None, told: Export) -> Iterator[str]
 def _reproduce(model: Measured) -> Iterator[str]:
     yield "## How to reproduce"
     record = model.training
-    run = record["run"]
+    run = record.run
     made = "Trained"
     if model.trained_elsewhere:
-        made = f"Imported from a file (SHA-256 {record['inputs']['checkpoint']})"
+        made = f"Imported from a file (SHA-256 {record.inputs.checkpoint})"
     yield (
-        f"{made} with fairdistill at commit {record['commit'] or 'unknown'}, version of the training code "
-        f"{record['code'] or 'unknown'}, Python {record['versions']['python']}, torch "
-        f"{record['versions'].get('torch', 'unknown')}; data set {record['inputs']['dataset'][:16]} (SHA-256, the "
+        f"{made} with fairdistill at commit {record.commit or 'unknown'}, version of the training code "
+        f"{record.code or 'unknown'}, Python {record.versions.get('python', 'unknown')}, torch "
+        f"{record.versions.get('torch', 'unknown')}; data set {record.inputs.dataset[:16]} (SHA-256, the "
         "beginning). With the configuration of the study in the place of YOURS.yaml, this makes it again:"
     )
     # of the grids of the study, which stay as they are, this model alone
     keys = {"datasets": "dataset", "architectures": "architecture", "methods": "method", "seeds": "seed"}
-    chosen = ", ".join(f"{key}: [{run[column]}]" for key, column in keys.items())
-    options = f"study={_as_text(str(run['study']))} export='{{{chosen}}}'"
+    chosen = ", ".join(f"{key}: [{getattr(run, column)}]" for key, column in keys.items())
+    options = f"study={_as_text(str(run.study))} export='{{{chosen}}}'"
     yield f"```\nsnakemake export --cores all --configfile YOURS.yaml --config {options}\n```"
     yield "The settings, as JSON:"
-    parameters = {**record["parameters"], "data": record["data"]["settings"]}
-    lines = [f"{part}: {json.dumps(of, sort_keys=True, ensure_ascii=False)}" for part, of in parameters.items()]
+    settings = {
+        **record.parameters.model_dump(exclude_unset=True),
+        "data": record.data.settings.model_dump(exclude_unset=True),
+    }
+    lines = [f"{part}: {json.dumps(of, sort_keys=True, ensure_ascii=False)}" for part, of in settings.items()]
     yield "\n".join(["```", *lines, "```"])
 
 
@@ -456,9 +459,9 @@ def _as_text(name: str) -> str:
     return f"'!!str {name}'" if read_otherwise else name
 
 
-def with_interval(metrics: Mapping[str, Any], metric: str) -> str:
+def with_interval(metrics: Scores, metric: str) -> str:
     """Return a score and its 95 % interval as text."""
-    return interval(metrics["uncertainty"][metric] | {"value": metrics[metric]})
+    return interval(getattr(metrics, metric), getattr(metrics.uncertainty, metric))
 
 
 def signed(value: float) -> str:
@@ -466,23 +469,23 @@ def signed(value: float) -> str:
     return f"{round(value, 3) + 0.0:+.3f}"
 
 
-def interval(found: Mapping[str, float], value: str = "value") -> str:
-    """Return a number, the field `value`, with its 95 % interval, `low` and `high`, as text."""
-    return f"{found[value]:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+def interval(value: float, ends: Interval) -> str:
+    """Return a number with its 95 % interval as text."""
+    return f"{value:.3f} ({ends.low:.3f} to {ends.high:.3f})"
 
 
 def group_intervals(model: Measured, file: str) -> dict[str, str]:
     """Return the accuracy of each group with its 95 % interval, as texts by the group's name."""
-    metrics, classes, groups = model.metrics(file), model.export["classes"], model.export["groups"]
-    answers = from_metrics(metrics, classes=classes, groups=groups)
+    metrics, classes, groups = model.metrics(file), model.export.classes, model.export.groups
+    answers = metrics.answers(classes=classes, groups=groups)
     shown = {}
     for name, count, share in zip(groups, answers.count, answers.share, strict=True):
         weight = share / share.sum()
         # the number of images that would leave the accuracy as uncertain if all counted the same
         n = 1 / (weight**2 / count).sum()
-        value = metrics["accuracy_per_group"][name]
+        value = metrics.accuracy_per_group[name]
         low, high = wilson_interval(value, n)
-        shown[name] = interval({"value": value, "low": low, "high": high})
+        shown[name] = interval(value, Interval(low=low, high=high))
     return shown
 
 

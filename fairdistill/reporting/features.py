@@ -6,19 +6,22 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from fairdistill.evaluation.records import Interval, RunOfStudy, Share
 from fairdistill.evaluation.uncertainty import LEVEL
 from fairdistill.reporting.answers import Answers, for_all_seeds
 from fairdistill.reporting.columns import CRITERIA, IDENTITY, NAMES, OVER_SEEDS, SEEDS
 from fairdistill.reporting.criteria import criteria_table
-from fairdistill.reporting.records import Fields, Inputs, Interval, Outputs, Run
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json
-from fairdistill.settings.base import Number, Text
+from fairdistill.settings.base import AtLeastOne, Text
 from fairdistill.settings.reading import UnreadableSettings, read_settings
+from fairdistill.settings.training_record import Fields, Inputs, Outputs
 
 TEST = ["class", "group", "other_group"]
 P_VALUES = ["rejected", "p_holm_least", "p_holm_largest"]
@@ -29,12 +32,12 @@ class TwoSample(Fields):
     class_: Text = Field(alias="class")
     group: Text
     other_group: Text
-    mmd2: Number
-    p_holm: Number
+    mmd2: float
+    p_holm: Share
 
 
 class Consistency(Interval):
-    value: Number
+    value: Share
 
 
 class Found(Fields):
@@ -45,10 +48,21 @@ class Found(Fields):
 class Probed(Fields):
     """What is read of a file of `probe_features`."""
 
-    run: Run
+    run: RunOfStudy
     inputs: Inputs
     outputs: Outputs
+    classes: AtLeastOne[Text]
+    groups: AtLeastOne[Text]
     features: Found
+
+    @model_validator(mode="after")
+    def _tests_its_own_groups(self) -> Self:
+        for test in self.features.two_sample:
+            if test.class_ not in self.classes or not {test.group, test.other_group} <= set(self.groups):
+                raise PydanticCustomError(
+                    "two_sample", "has features.two_sample that are not of its classes and groups"
+                )
+        return self
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from fairdistill.evaluation.correctness import Correctness, from_metrics
 from fairdistill.evaluation.group_criteria import long_form
+from fairdistill.evaluation.records import Record, Scores, read_record
 from fairdistill.reporting.answers import Answers, require_folds
 from fairdistill.reporting.columns import (
     BASE,
@@ -25,7 +25,6 @@ from fairdistill.reporting.columns import (
     TRAINED,
     VALIDATION,
 )
-from fairdistill.reporting.records import Record, Scores, read_record
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, Text, with_defaults
 from fairdistill.settings.data import AnyDataSet
@@ -183,7 +182,8 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         source[run] = path
         settings = _data_settings(record)
         # the SHA-256 of all images and samples, what its numbers stand for, and how images are read in training
-        described = {"images": record.inputs.dataset, "classes": record.classes, "groups": record.groups} | settings
+        named = {"classes": record.classes, "groups": record.groups}
+        described = {"images": record.inputs.dataset} | named | settings
         # with draws per seed, each seed has a data set of its own
         drawn = row["dataset"], row["seed"] if settings.get("per_seed") else None
         first, same = data.setdefault(drawn, (path, described))
@@ -194,16 +194,18 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
             )
         runs.append(row)
         if record.validation is not None:
-            cells = _correctness(path, record, record.validation)
+            cells = record.validation.answers(**named)
             of_cells = {"mean_cell_accuracy": cells.accuracy.mean(), "smallest_cell": cells.count.min()}
             validation.append(_row(record, record.validation) | of_cells)
-        correctness[run] = _correctness(path, record, record.metrics)
+        correctness[run] = record.metrics.answers(**named)
         files[run] = record.outputs.weights, record.outputs.predictions
         settings_of[run] = _method_settings(record)
         parts[run] = _parts(record, settings_of[run])
         trained.append({name: row[name] for name in (*IDENTITY, *BASE)} | _trained(record))
         groups_and_classes[row["dataset"]] = record.groups, record.classes
-        criteria += [dict(zip(IDENTITY, run, strict=True)) | each for each in long_form(record.metrics.criteria)]
+        criteria += [
+            dict(zip(IDENTITY, run, strict=True)) | each for each in long_form(record.metrics.criteria.by_name())
+        ]
     if not runs:
         raise UserError("no metrics file to read; train and evaluate a model first")
     if len(studies := {row["study"] for row in runs}) > 1:
@@ -289,15 +291,6 @@ def _row(record: Record, scores: Scores) -> dict:
         "seconds": record.seconds,
         "code": record.code,
     }
-
-
-def _correctness(path: Path | str, record: Record, scores: Scores) -> Correctness:
-    """The answers on one split."""
-    stored = {"correctness": vars(scores.correctness), "cell_count": scores.cell_count}
-    try:
-        return from_metrics(stored, classes=record.classes, groups=record.groups)
-    except (KeyError, ValueError) as error:
-        raise UserError(f"{path}: its correctness is damaged ({error}); evaluate the model again") from error
 
 
 def _method_settings(record: Record) -> dict:

@@ -13,16 +13,17 @@ Rows are in the order of the study's grids, seeds in numeric order. Every table 
 keeps the order in which it names data sets, architectures and methods.
 """
 
+import io
 import reprlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pandas as pd
 
-from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import BASE, DEO, IDENTITY, OVER_SEEDS, RUNS, VALIDATION
+from fairdistill.evaluation.uncertainty import ABOVE, AT_CHANCE, FAIR
+from fairdistill.reporting.columns import BASE, DEO, IDENTITY, METRICS, OVER_SEEDS, RUNS, UNCERTAINTY, VALIDATION
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import write_text
 from fairdistill.settings.sweeps import as_text
@@ -30,6 +31,15 @@ from fairdistill.settings.sweeps import as_text
 AGGREGATE = "scripts.aggregate_results"
 # larger whole numbers are not kept by a float
 LARGEST = 2**53
+# what columns of some names hold in every table
+VERDICTS = [ABOVE, FAIR, AT_CHANCE]
+CHOICES = {
+    "role": ["teacher", "student"],
+    "metric": METRICS,
+    # of a metric that has none it is empty
+    "verdict": [*VERDICTS, ""],
+    **{f"{deo}_verdict": VERDICTS for deo in DEO},
+}
 
 
 def read_runs(path: Path | str) -> pd.DataFrame:
@@ -44,8 +54,9 @@ def read_validation(path: Path | str | IO[str]) -> pd.DataFrame:
 
 def _read_runs(path: Path | str | IO[str], columns: Sequence[str]) -> pd.DataFrame:
     texts = ["study", *OVER_SEEDS, *BASE, "code", *(f"{deo}_verdict" for deo in DEO)]
-    whole = ["seed", "fold", "n_images", "epochs"]
-    return read_table(path, columns, texts=texts, whole=whole, flags=["paired"], key=IDENTITY)
+    whole = [name for name in ("seed", "fold", "n_images", "epochs", "smallest_cell") if name in columns]
+    shares = {*METRICS, *UNCERTAINTY, "mean_cell_accuracy"}.difference(texts)
+    return read_table(path, columns, texts=texts, whole=whole, flags=["paired"], shares=shares, key=IDENTITY)
 
 
 def read_table(
@@ -55,6 +66,8 @@ def read_table(
     texts: Collection[str],
     whole: Collection[str] = (),
     flags: Collection[str] = (),
+    shares: Collection[str] = (),
+    optional: Collection[str] = (),
     key: Sequence[str] = (),
     may_be_empty: bool = False,
     maker: str = AGGREGATE,
@@ -65,9 +78,11 @@ def read_table(
     ----------
     columns
         Those that it has to have; others may follow.
-    texts, whole, flags
-        Of the columns, those of text, of whole numbers, and of `True` or `False`. All others hold numbers, which may be
-        missing.
+    texts, whole, flags, shares
+        Of the columns, those of text, of whole numbers from 0 on, of `True` or `False`, and of numbers from 0 to 1. All
+        others hold numbers, which may be missing.
+    optional
+        Other columns, of numbers, which it need not have.
     key
         The columns that tell rows apart.
     may_be_empty
@@ -81,11 +96,12 @@ def read_table(
         One line that names the file, and what is wrong with it: it is no CSV file, lacks a column, has no rows, holds a
         value of another kind, or has two rows of the same key.
     """
-    numbers = [name for name in columns if name not in (*texts, *flags)]
+    numbers = [name for name in (*columns, *optional) if name not in (*texts, *flags)]
     types = dict.fromkeys([*texts, *flags], str)
     again = f"make it with {maker}"
     try:
-        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=dict.fromkeys(numbers, ""))
+        text = Path(path).read_text(encoding="utf-8") if isinstance(path, Path | str) else path.read()
+        table = pd.read_csv(io.StringIO(text), dtype=types, keep_default_na=False, na_values=dict.fromkeys(numbers, ""))
     except ValueError as error:
         what = str(error).strip().splitlines()[0]
         raise UserError(f"{path}: not readable as CSV ({what}); {again}") from error
@@ -93,8 +109,17 @@ def read_table(
         raise UserError(f"{path}: column '{missing[0]}' is missing; {again}")
     if table.empty and not may_be_empty:
         raise UserError(f"{path}: has no rows; {again}")
-    kinds = [(texts, "text", _is_text), (flags, "True or False", _is_flag), (whole, "a whole number", _is_whole)]
-    for name in columns:
+    if not text.endswith("\n"):
+        # pandas takes the fields that are missing for empty ones
+        raise UserError(f"{path}: its last line is cut off; {again}")
+    kinds = [
+        *(([name], f"one of {', '.join(filter(None, known))}", _is_one_of(known)) for name, known in CHOICES.items()),
+        (texts, "text", _is_text),
+        (flags, "True or False", _is_one_of(["True", "False"])),
+        (whole, "a whole number from 0 on", _is_whole),
+        (shares, "a number from 0 to 1", _is_share),
+    ]
+    for name in [*columns, *(name for name in optional if name in table)]:
         wanted, is_right = next((kind[1:] for kind in kinds if name in kind[0]), ("a number", _is_number))
         if (wrong := ~is_right(table[name]).to_numpy()).any():
             row = int(wrong.argmax())
@@ -111,8 +136,8 @@ def _is_text(values: pd.Series) -> pd.Series:
     return values.notna()
 
 
-def _is_flag(values: pd.Series) -> pd.Series:
-    return values.isin(["True", "False"])
+def _is_one_of(known: Collection[str]) -> Callable[[pd.Series], pd.Series]:
+    return lambda values: values.isin(known)
 
 
 def _is_number(values: pd.Series) -> pd.Series:
@@ -123,7 +148,12 @@ def _is_number(values: pd.Series) -> pd.Series:
 
 def _is_whole(values: pd.Series) -> pd.Series:
     found = pd.to_numeric(values.astype(str), errors="coerce").astype(float)
-    return (found % 1 == 0) & (found.abs() < LARGEST)
+    return (found % 1 == 0) & (found >= 0) & (found < LARGEST)
+
+
+def _is_share(values: pd.Series) -> pd.Series:
+    found = pd.to_numeric(values.astype(str), errors="coerce").astype(float)
+    return found.between(0, 1)
 
 
 def at_chance(runs: pd.DataFrame, suffix: str = "") -> pd.Series:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fairdistill.reporting.labels import printed
+from fairdistill.reporting.runs import read_table
 from fairdistill.reporting.style import PALETTE, STYLE, styled
 from fairdistill.runtime.errors import UserError
 
@@ -36,16 +37,20 @@ def read_histories(files: Iterable[tuple[str, str, Path | str]]) -> pd.DataFrame
     found = []
     for architecture, method, path in files:
         try:
-            history = pd.read_csv(path)
+            history = read_table(
+                path,
+                COLUMNS,
+                texts=[],
+                whole=["epoch"],
+                optional=["validation_accuracy", "test_accuracy"],
+                key=["epoch"],
+                may_be_empty=True,
+                maker="scripts.train_model",
+            )
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; train that model first") from None
-        except ValueError as error:
-            raise UserError(f"{path}: not readable as CSV ({str(error).splitlines()[0]}); train it again") from error
-        if history.empty:
-            continue
-        if missing := [name for name in COLUMNS if name not in history]:
-            raise UserError(f"{path}: column '{missing[0]}' is missing; train the model again")
-        found.append(history.assign(architecture=architecture, method=method, training=str(path)))
+        if not history.empty:
+            found.append(history.assign(architecture=architecture, method=method, training=str(path)))
     if not found:
         raise UserError("no history has an epoch; name models that are trained")
     return pd.concat(found, ignore_index=True)

@@ -154,12 +154,11 @@ def read_settings(kind: Any, values: object, *, where: str) -> Any:
     UnreadableSettings
         One line that begins with `where` and names the first key that is wrong.
     """
-    adapter = _adapter(kind)
     try:
-        return adapter.validate_python(values)
+        return _adapter(kind).validate_python(values)
     except ValidationError as error:
         first = min(error.errors(), key=_rank)
-    raise _explain(where, first, values, adapter.json_schema())
+    raise _explain(where, first, values, _schema(kind))
 
 
 def read_json_option(kind: Any, text: str, *, option: str) -> Any:
@@ -174,6 +173,11 @@ def read_json_option(kind: Any, text: str, *, option: str) -> Any:
 @cache
 def _adapter(kind: Any) -> TypeAdapter:
     return TypeAdapter(kind)
+
+
+@cache
+def _schema(kind: Any) -> Mapping[str, Any]:
+    return _adapter(kind).json_schema()
 
 
 def _rank(error: ErrorDetails) -> tuple:

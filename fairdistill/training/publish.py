@@ -20,7 +20,7 @@ from fairdistill.runtime.locks import WriterLock
 from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_memory_mb, peak_memory_mb, versions
 from fairdistill.settings.networks import Network
-from fairdistill.settings.outputs import check_outputs
+from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import choose_computing
 from fairdistill.training.loop import SPLITS, TrainedModel, train
 from fairdistill.training.resume import ResumeState
@@ -51,7 +51,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
     base, start = None, None
     if job.base:
         if job.base_record:
-            check_outputs(job.base_record, job.base)
+            read_training(job.base_record, job.base)
         base = _load_base(job.base, job.base_network, dataset)
         inputs["base"] = sha256(job.base)
     if job.checkpoint:

@@ -1,5 +1,6 @@
 """Made-up results of a small study, for the tests of everything that comes after the predictions."""
 
+import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -8,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.metrics import evaluate
+from fairdistill.export.files import INT8, MODEL
+from fairdistill.runtime.files import sha256
 
 METHODS = {
     "teacher": {"kind": "erm", "sampling": "plain"},
@@ -16,6 +19,7 @@ METHODS = {
     "mfd_plain": {"kind": "mfd", "lambda": 3.0, "sampling": "plain"},
     "strong": {"kind": "mfd", "lambda": 9.0, "sampling": "balanced"},
 }
+KINDS = {"resnet": "resnet18", "shufflenet": "shufflenet_v2_x1_0"}
 CLASSES, GROUPS = ["young", "middle", "old"], ["White", "Black"]
 
 
@@ -53,6 +57,7 @@ def make_training(
     if base is None and settings["kind"] == "mfd":
         base = architecture, "teacher"
     stem = "cifar" if architecture.endswith("_cifar") else "imagenet"
+    network = architecture.removesuffix("_cifar")
     role = "teacher" if method == "teacher" else "student"
     return {
         "run": {
@@ -65,14 +70,14 @@ def make_training(
             "base": base and dict(zip(("architecture", "method"), base, strict=True)),
         },
         "parameters": {
-            "network": {"kind": architecture.removesuffix("_cifar"), "stem": stem},
+            "network": {"kind": KINDS.get(network, network), "stem": stem},
             "method": settings,
             "training": {"epochs": 20},
         },
         "code": "0123456789ab",
         "versions": {"python": "3.11"},
-        "hardware": {"device": "cpu"},
-        "inputs": {"dataset": f"digest of {dataset}"},
+        "hardware": {"cpu": "a processor", "cores": 2, "gpu": None},
+        "inputs": {"dataset": hashlib.sha256(dataset.encode()).hexdigest()},
         # the files of two seeds differ
         "outputs": dict.fromkeys(["history.csv", "predictions.parquet", "weights.safetensors"], f"{seed:064x}"),
         "evaluation_versions": {"numpy": "2.4"},
@@ -87,6 +92,35 @@ def make_training(
 def make_record(*, accuracy: float = 0.7, bias: float = 0.2, **run) -> dict:
     """Return the metrics file's content for one model."""
     return make_training(**run) | {"metrics": json.loads(_metrics(run.get("seed", 0), accuracy, bias))}
+
+
+def make_few_scores() -> dict:
+    """Return scores on a split with few criteria."""
+    scores = make_record()["metrics"]
+    names = ("bins", "brier", "ece", "ece_per_group")
+    return scores | {"criteria": {name: scores["criteria"][name] for name in names}}
+
+
+def make_export(folder: Path) -> dict:
+    """Write what stands for the files of an exported model; return the content of its export.json."""
+    files = {}
+    for name in (MODEL, INT8, "model.safetensors"):
+        (folder / name).write_bytes(b"model")
+        files[name] = {"bytes": 5, "sha256": sha256(folder / name)}
+    changes = {metric: {"difference": 0.0, "low": 0.0, "high": 0.0} for metric in ("accuracy", "deo_a", "deo_m")}
+    record = make_training()
+    return {name: record[name] for name in ("run", "outputs", "classes", "groups")} | {
+        "needs_group": False,
+        "image_size": 32,
+        "opset": 18,
+        "agreement": {"images": 240},
+        "calibration_images": 5,
+        "parameters": 5,
+        "flops": 5,
+        "files": files,
+        "metrics": {MODEL: make_few_scores(), INT8: make_few_scores()},
+        "int8": {"difference": changes, "worse": [], "cautions": []},
+    }
 
 
 @cache

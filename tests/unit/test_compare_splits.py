@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic_results import make_training
 
 from fairdistill.networks import build_network, save_network
 from fairdistill.runtime.files import sha256
@@ -39,7 +40,8 @@ def measured(data, tmp_path, monkeypatch):
     settings = ShuffleNetV2(kind="shufflenet_v2_x1_0", stem="cifar")
     weights = folder / "weights.safetensors"
     save_network(weights, build_network(settings, 3), settings)
-    record = {"run": IDENTITY | {"role": "teacher", "base": None}, "outputs": {weights.name: sha256(weights)}}
+    record = make_training(**{name: value for name, value in IDENTITY.items() if name != "fold"})
+    record["outputs"][weights.name] = sha256(weights)
     (folder / "training.json").write_text(json.dumps(record))
     arguments = ["--results", tmp_path, "--csv", tmp_path / "splits.csv", folder.relative_to(tmp_path / "models")]
     monkeypatch.setattr("sys.argv", ["compare_splits", *map(str, arguments)])

@@ -67,7 +67,7 @@ def test_over_folds_the_value_of_a_seed_is_that_of_all_its_answers(tmp_path, mon
         record = make_training(seed=seed) | names
         record["run"]["fold"] = fold
         record["data"]["settings"]["folds"] = 2
-        record["metrics"] = score(Correctness(right, paired=False, images=str(fold)), **names, resamples=50)
+        record["metrics"] = score(Correctness(right, paired=False, images=f"{fold:064x}"), **names, resamples=50)
         paths.append(tmp_path / f"seed{seed}-fold{fold}.json")
         paths[-1].write_text(json.dumps(record))
     models = read_files(paths)

@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,14 +18,17 @@ from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
 from fairdistill.evaluation.metrics import evaluate_file
-from fairdistill.export.card import Measured, escape, html_page, model_card
+from fairdistill.evaluation.records import Record
+from fairdistill.export import card
+from fairdistill.export.card import Measured, escape, html_page
 from fairdistill.export.croissant import croissant_text
 from fairdistill.export.files import INT8, MODEL, RECORD
+from fairdistill.export.records import ExportRecord, SpeedRecord
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json
 from fairdistill.settings.data import Celeba, DigitsS, Folder
 from fairdistill.settings.export import Export
-from fairdistill.settings.reading import complete
+from fairdistill.settings.reading import complete, read_settings
 from scripts import make_model_card
 
 DATA = DigitsS(kind="digits_s")
@@ -39,6 +42,8 @@ def files(trained, exported, tmp_path_factory):
     names = {"classes": record["classes"], "groups": record["groups"]}
     record |= evaluate_file(trained / "predictions.parquet", **names)
     record["data"]["settings"] = DATA.to_json()
+    record["run"]["study"] = "tiny"
+    record["evaluation_versions"] = {}
     (folder / "metrics.json").write_text(json.dumps(record))
     cases = [{"batch": batch, "threads": threads, "ms": 1.5} for threads in (1, 2) for batch in (1, 64)]
     machine = {"cpu": "a processor", "cores": 2}
@@ -47,10 +52,28 @@ def files(trained, exported, tmp_path_factory):
     return folder / "metrics.json", exported, folder / "speed.json"
 
 
+@dataclass
+class Contents:
+    """What the files of a model hold, to be altered."""
+
+    training: dict
+    export: dict
+    speed: dict
+
+    @property
+    def read(self):
+        parts = {"training": Record, "export": ExportRecord, "speed": SpeedRecord}
+        return Measured(**{part: read_settings(kind, vars(self)[part], where=part) for part, kind in parts.items()})
+
+
+def model_card(model, base, data, told):
+    return card.model_card(model.read, base and base.read, data, told)
+
+
 @pytest.fixture
 def model(files):
-    """What is known of it, to be altered."""
-    return copy.deepcopy(make_model_card.read_measured(*files))
+    metrics, exported, speed = files
+    return Contents(read_json(metrics), read_json(exported / RECORD), read_json(speed))
 
 
 def as_teacher(model):
@@ -99,7 +122,7 @@ def test_the_card_has_what_a_reader_asks_for(model):
     # and at the top, as `snakemake export` makes no table that compares the two
     opening, _, _ = text.partition("## Intended use")
     assert f"This model minus resnet teacher: accuracy {metrics['accuracy'] - 0.777:+.3f} (" in opening
-    largest = model.trainings().weight[0].sum(axis=0).max()
+    largest = model.read.trainings().weight[0].sum(axis=0).max()
     assert f"where the largest class for every image would have {largest:.3f}; DEO_A is " in opening
     for measure in ("deo_a", "deo_m"):
         assert re.search(rf"{measure.upper()} is [^,]+, {metrics['uncertainty'][measure]['verdict']}", opening)
@@ -149,7 +172,7 @@ def test_the_machines_that_latencies_were_measured_on_are_all_named(model):
 def test_models_at_chance_are_named_at_the_top_as_their_deo_would_look_fair(model):
     """The model of the tests is at chance."""
     base = as_teacher(model)
-    for expected in ([model.name, base.name], [base.name]):
+    for expected in ([model.read.name, base.read.name], [base.read.name]):
         opening, _, _ = model_card(model, base, DATA, Export()).partition("## Intended use")
         assert re.findall(r"^> \*\*(.*) is at chance:\*\*", opening, flags=re.MULTILINE) == expected
         model.export["metrics"][MODEL]["uncertainty"]["deo_m"]["verdict"] = "above fair baseline"
@@ -200,15 +223,15 @@ def test_energy_and_carbon_are_stated_where_they_follow_from_what_is_known(model
 def test_what_is_not_known_of_a_model_from_elsewhere_is_not_stated(model):
     told = Export(watts=50.0, carbon_intensity=300.0)
     teacher = as_teacher(model)
-    teacher.training["parameters"]["method"] = {"kind": "imported"}
-    teacher.training["inputs"]["checkpoint"] = "0123abcd"
+    teacher.training["parameters"]["method"] = {"kind": "imported", "sampling": "plain"}
+    teacher.training["inputs"]["checkpoint"] = "0123abcd" * 8
     beside = model_card(model, teacher, DATA, told)
     assert beside.count(" by the clock") == 1
     assert "resnet teacher was trained elsewhere; what that took is not known." in beside
     text = model_card(teacher, None, DATA, told)
     assert "co2_eq_emissions" not in ModelCard(text).data.to_dict()
     assert "not stated, as the model was trained elsewhere" in text
-    assert "Imported from a file (SHA-256 0123abcd) with fairdistill" in text
+    assert f"Imported from a file (SHA-256 {'0123abcd' * 8}) with fairdistill" in text
     assert "which images it has seen, and what they may be used for, is not known here" in text
     for unknown in ("Training images", "that it was trained on", " by the clock", "seed 0)"):
         assert unknown not in text, unknown
@@ -261,12 +284,12 @@ def test_the_page_needs_no_network_and_names_are_no_markup(model):
     name = "<script>alert(1)</script> | **b** [x](http://x) _y_"
     text = json.dumps({"training": model.training, "export": model.export}).replace('"a"', json.dumps(name))
     whole = json.loads(text)
-    page = Page(html_page(model_card(Measured(**whole, speed=model.speed), None, DATA, Export())))
+    page = Page(html_page(model_card(Contents(**whole, speed=model.speed), None, DATA, Export())))
     assert not {"script", "link", "img"} & set(page.tags)
     assert page.tags.count("table") == 5
     assert page.loaded == []
     assert "http://x" not in page.links
-    shown = html_page(model_card(Measured(**whole, speed=model.speed), None, DATA, Export()))
+    shown = html_page(model_card(Contents(**whole, speed=model.speed), None, DATA, Export()))
     assert "&lt;script&gt;alert(1)&lt;/script&gt; | **b** [x](http://x) _y_" in shown
     assert "<title>resnet18 erm on tiny</title>" in shown
 
@@ -278,7 +301,7 @@ def test_escaped_text_is_read_as_it_is():
 def test_files_of_two_models_are_one_line(files, tmp_path):
     metrics, exported, speed = files
     record = read_json(metrics)
-    record["outputs"]["weights.safetensors"] = "0"
+    record["outputs"]["weights.safetensors"] = "0" * 64
     (tmp_path / "m.json").write_text(json.dumps(record))
     with pytest.raises(UserError, match=r"export\.json: is of another model than .*m\.json; export the model again"):
         make_model_card.read_measured(tmp_path / "m.json", exported, speed)

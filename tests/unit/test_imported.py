@@ -122,14 +122,14 @@ def test_every_seed_has_the_same_model(teacher, tiny_folder, checkpoint, tmp_pat
 def test_after_classes_or_groups_were_renamed_a_model_is_made_anew(tiny_folder, checkpoint, tmp_path):
     """The digest of a data set is of its images and codes, and not of what these are called."""
     output, renamed = tmp_path / "model", tmp_path / tiny_folder.name
-    start(tiny_folder, output, checkpoint=checkpoint, code="1")
+    start(tiny_folder, output, checkpoint=checkpoint, code="0123456789ab")
     shutil.copytree(tiny_folder, renamed)
     info = json.loads((renamed / "dataset.json").read_text())
 
     def rename(names):
         info[names] = [f"{name} of now" for name in info[names]]
         (renamed / "dataset.json").write_text(json.dumps(info | {DESCRIPTION: description_digest(info)}))
-        start(renamed, output, checkpoint=checkpoint, code="1")
+        start(renamed, output, checkpoint=checkpoint, code="0123456789ab")
 
     rename("groups")
     record = record_of(output)

@@ -227,8 +227,8 @@ def test_training_curves_have_a_line_per_training_and_the_epochs_that_were_evalu
     ("content", "what"),
     [
         (None, "no such file; train that model first"),
-        ("", r"not readable as CSV \(No columns to parse from file\); train it again"),
-        ("epoch,loss\n1,2\n", "column 'train_accuracy' is missing; train the model again"),
+        ("", r"not readable as CSV \(No columns to parse from file\); make it with scripts.train_model"),
+        ("epoch,loss\n1,2\n", "column 'train_accuracy' is missing; make it with scripts.train_model"),
     ],
 )
 def test_a_damaged_history_is_one_line(tmp_path, content, what):

@@ -285,7 +285,8 @@ def evaluate(monkeypatch, folder):
 def outputs_in(folder):
     """What a training's record says of its predictions."""
     predictions = (folder / "predictions.parquet").read_bytes()
-    return {"outputs": {"predictions.parquet": hashlib.sha256(predictions).hexdigest()}}
+    digest = {"predictions.parquet": hashlib.sha256(predictions).hexdigest()}
+    return {"outputs": make_training()["outputs"] | digest}
 
 
 def test_the_script_adds_metrics_to_the_record_of_the_training(tmp_path, monkeypatch):
@@ -361,7 +362,7 @@ def test_the_script_refuses_predictions_of_another_training(tmp_path, monkeypatc
     evaluate(monkeypatch, tmp_path)
 
     make_predictions().assign(label=0).to_parquet(path)
-    with pytest.raises(UserError, match=r"predictions.parquet: not the predictions of .*training.json"):
+    with pytest.raises(UserError, match=r"predictions.parquet: does not belong to .*training.json"):
         evaluate(monkeypatch, tmp_path)
 
 
@@ -371,8 +372,8 @@ def test_the_script_refuses_predictions_of_another_training(tmp_path, monkeypatc
         ("{", ": not readable as JSON"),
         ("[]", ": holds list, not an object"),
         ("{}", " lacks the key 'classes'"),
-        ('{"classes": 5, "groups": ["g"], "outputs": {}}', ": classes is 5; it must be a list"),
-        ('{"classes": ["a"], "groups": ["g"], "outputs": null}', ": outputs is null; it must be a mapping"),
+        (json.dumps(make_training() | {"classes": 5}), ": classes is 5; it must be a list"),
+        (json.dumps(make_training() | {"outputs": None}), ": outputs is null; it must be a mapping"),
     ],
 )
 def test_the_script_names_a_record_it_cannot_use(tmp_path, monkeypatch, training, message):

@@ -145,8 +145,14 @@ def test_draws_of_each_seed_and_other_settings_have_their_own_copies(study, monk
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda record: record["metrics"]["correctness"].update(images="x"), "the model was tested on other images"),
-        (lambda record: record["metrics"]["correctness"].update(right={}), "its correctness is damaged"),
+        (
+            lambda record: record["metrics"]["correctness"].update(images="0" * 64),
+            "the model was tested on other images",
+        ),
+        (
+            lambda record: record["metrics"]["correctness"].update(right={}),
+            r"has metrics\.correctness\.right that is not of its classes",
+        ),
         (lambda record: record.clear(), "lacks the key 'classes'; evaluate the model again"),
     ],
 )

@@ -125,7 +125,7 @@ def model(tiny_folder, tmp_path):
     samples = dataset.samples[dataset.samples["split"] == "test"]
     p = {"p0": 0.2, "p1": 0.5, "p2": 0.3}
     samples.assign(**p).to_parquet(folder / "predictions.parquet", index=False)
-    outputs = {path.name: sha256(path) for path in folder.iterdir()} | {"history.csv": "0"}
+    outputs = {path.name: sha256(path) for path in folder.iterdir()} | {"history.csv": "0" * 64}
     record = make_training(dataset="tiny") | {
         "inputs": {"dataset": dataset.info["sha256"]},
         "outputs": outputs,
@@ -229,7 +229,7 @@ def study(tmp_path):
         consistency = {"value": value, "low": value - 0.02, "high": value + 0.01}
         to = tmp_path / "features" / path.relative_to(tmp_path / "metrics")
         to.parent.mkdir(parents=True, exist_ok=True)
-        kept = {name: record[name] for name in ("run", "inputs", "outputs")}
+        kept = {name: record[name] for name in ("run", "inputs", "outputs", "classes", "groups")}
         to.write_text(json.dumps(kept | {"features": {"two_sample": tests, "consistency": consistency}}))
     return tmp_path
 

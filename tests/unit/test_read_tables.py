@@ -36,7 +36,7 @@ def read(reader, content, tmp_path):
 def set_cell(text, column, value, row=1):
     lines = [line.split(",") for line in text.splitlines()]
     lines[row][lines[0].index(column)] = value
-    return "\n".join(map(",".join, lines))
+    return "".join(f"{','.join(line)}\n" for line in lines)
 
 
 @pytest.mark.parametrize("reader", [read_runs, read_summary, read_paired, compared_runs])
@@ -60,21 +60,21 @@ def test_a_header_alone_is_no_study(reader, texts, tmp_path):
 
 
 def test_a_study_of_teachers_has_a_header_alone_in_its_table_of_pairs(texts, tmp_path):
-    (tmp_path / "paired.csv").write_text(texts[read_paired].splitlines()[0])
+    (tmp_path / "paired.csv").write_text(texts[read_paired].splitlines(keepends=True)[0])
     assert read_paired(tmp_path / "paired.csv").empty
 
 
 @pytest.mark.parametrize(
     ("reader", "column", "value", "what"),
     [
-        (read_runs, "seed", "x", "seed is 'x'; it must be a whole number"),
-        (read_runs, "seed", "", "seed is ''; it must be a whole number"),
-        (read_runs, "fold", "0.5", "fold is '0.5'; it must be a whole number"),
-        (read_runs, "accuracy", "high", "accuracy is 'high'; it must be a number"),
+        (read_runs, "seed", "x", "seed is 'x'; it must be a whole number from 0 on"),
+        (read_runs, "seed", "", "seed is ''; it must be a whole number from 0 on"),
+        (read_runs, "fold", "0.5", "fold is '0.5'; it must be a whole number from 0 on"),
+        (read_runs, "accuracy", "high", "accuracy is 'high'; it must be a number from 0 to 1"),
         (read_runs, "paired", "yes", "paired is 'yes'; it must be True or False"),
         (read_summary, "mean", "abc", "mean is 'abc'; it must be a number"),
         (read_summary, "high", "inf", "high is 'inf'; it must be a number"),
-        (read_summary, "n", "1e300", "n is '1e[+]300'; it must be a whole number"),
+        (read_summary, "n", "1e300", "n is '1e[+]300'; it must be a whole number from 0 on"),
         (read_summary, "values", "a b c d", "its values are not numbers of its 2 seeds with its mean"),
         (read_summary, "values", "0.5", "its values are not numbers of its 2 seeds with its mean"),
         (read_summary, "seeds", "0 0", "its values are not numbers of its 2 seeds with its mean"),
@@ -104,7 +104,7 @@ def test_two_tables_one_behind_the_other_are_no_table(texts, tmp_path):
     text = texts[read_summary]
     row = len(text.splitlines()) + 1
     message = read(read_summary, text + text, tmp_path)
-    assert message == f": row {row}: mean is 'mean'; it must be a number; {AGAIN}"
+    assert message == f": row {row}: role is 'role'; it must be one of teacher, student; {AGAIN}"
 
 
 def test_ablations_without_seeds_are_named(tmp_path):

@@ -149,7 +149,7 @@ def edit(path, change):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda record: record["inputs"].update(dataset="another digest"),
+        lambda record: record["inputs"].update(dataset="1" * 64),
         lambda record: record["classes"].reverse(),
         lambda record: record["groups"].reverse(),
     ],
@@ -166,14 +166,14 @@ def test_seeds_have_data_sets_of_their_own_where_draws_are_made_for_each(tmp_pat
     paths = make_study(tmp_path, datasets=("cifar10s",), architectures=("resnet",), seeds=(0, 1))
 
     def redraw(record):
-        record["inputs"]["dataset"] = f"digest {record['run']['seed']}"
+        record["inputs"]["dataset"] = f"{record['run']['seed']:064x}"
         record["data"]["settings"]["per_seed"] = ["split"]
 
     for path in paths:
         edit(path, redraw)
     grid = GRID | {"dataset": ["cifar10s"], "architecture": ["resnet"], "seed": [0, 1]}
     assert len(read_models(pattern(tmp_path), [grid]).runs) == 4
-    edit(paths[-1], lambda record: record["inputs"].update(dataset="digest 0"))
+    edit(paths[-1], lambda record: record["inputs"].update(dataset="0" * 64))
     with pytest.raises(UserError, match=r"mfd/seed1\.json: is of another data set cifar10s than .*teacher/seed1\.json"):
         read_models(pattern(tmp_path), [grid])
 
@@ -485,12 +485,15 @@ def empty_cell(split):
         (empty_cell("validation"), ": validation.cell_count.White.young is 0; it must be at least 1"),
         (
             other("validation", make_record()["metrics"] | {"cell_count": {}}),
-            r": its correctness is damaged \('White'\)",
+            r" has validation\.cell_count that is not of its classes and groups",
         ),
-        (without("metrics", "correctness", "right", "White"), r": its correctness is damaged \('White'\)"),
+        (
+            without("metrics", "correctness", "right", "White"),
+            r" has metrics\.correctness\.right that is not of its classes and groups",
+        ),
         (
             json.dumps(make_record()).replace('"right": {"White": {"young": "', '"right": {"White": {"young": "00'),
-            ": its correctness is damaged .6 bytes for 40 images",
+            r" has metrics\.correctness that does not fit its cell_count .6 bytes for 40 images",
         ),
     ],
 )

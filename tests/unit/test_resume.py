@@ -44,7 +44,7 @@ def train(folder, output, epochs=EPOCHS, die=None, robbed=False, **training):
     if robbed:
         _lose_the_lock(Path(f"{output}.lock"))
     training = {"epochs": epochs, "batch_size": 24, "device": "cpu", "precision": "fp32", **training}
-    options = ["--data", folder, "--output", output, "--training", json.dumps(training), "--code", "1"]
+    options = ["--data", folder, "--output", output, "--training", json.dumps(training), "--code", "0123456789ab"]
     # of the tests alone, so that the command line does not know its kind
     job.run_training(replace(train_model.read_job([*map(str, options)]), network=Small()))
 
@@ -228,7 +228,7 @@ def test_a_training_goes_on_in_the_precision_that_it_began_with(tiny_folder, tmp
     """On a machine that would take another by itself."""
     training = {"epochs": 2, "batch_size": 24, "device": "cpu"}
     options = ["--data", tiny_folder, "--output", tmp_path / "seed0", "--training", json.dumps(training)]
-    small = replace(train_model.read_job([*map(str, options), "--code", "1"]), network=Small())
+    small = replace(train_model.read_job([*map(str, options), "--code", "0123456789ab"]), network=Small())
     save = ResumeState.save
 
     def save_and_end(*args):

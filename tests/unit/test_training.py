@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from small_network import Small
+from synthetic_results import make_training
 
 from fairdistill.methods.base import Task, method_class
 from fairdistill.methods.post_processing import PostProcessing
@@ -743,7 +744,9 @@ def test_a_base_of_other_classes_is_refused(tiny_folder, tmp_path):
 def test_a_base_with_a_changed_byte_is_refused(tiny_folder, tmp_path):
     path, record = tmp_path / "weights.safetensors", tmp_path / "training.json"
     save_network(path, build_network(NETWORK, 3), NETWORK)
-    record.write_text(json.dumps({"outputs": {path.name: sha256(path)}}))
+    training = make_training()
+    training["outputs"][path.name] = sha256(path)
+    record.write_text(json.dumps(training))
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)

@@ -1,0 +1,191 @@
+"""The record of one training, training.json: its fields, and how it is read.
+
+A metrics file begins with the same fields. Fields that earlier versions did not write have defaults.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, Strict, model_validator
+from pydantic_core import PydanticCustomError
+
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import read_json, sha256
+from fairdistill.settings.base import AtLeastOne, Settings, Text
+from fairdistill.settings.methods import AnyMethod
+from fairdistill.settings.networks import AnyNetwork
+from fairdistill.settings.reading import read_settings
+
+
+def _is_digest(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise PydanticCustomError("digest", "is no SHA-256, which has 64 hexadecimal digits")
+    return text
+
+
+def _is_code(text: str) -> str:
+    # by hand it may be left out
+    if not re.fullmatch(r"([0-9a-f]{12})?", text):
+        raise PydanticCustomError("code", "is no version of the code, which has 12 hexadecimal digits")
+    return text
+
+
+Digest = Annotated[str, Strict(), AfterValidator(_is_digest)]
+Code = Annotated[str, Strict(), AfterValidator(_is_code)]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Fields(Settings, extra="ignore"):
+    """Fields of a file that a script wrote; what is not read of it is not checked."""
+
+
+class Base(Fields):
+    """The model, of the same data set and seed, that another stands on."""
+
+    architecture: Text
+    method: Text
+
+
+class Run(Fields):
+    # by hand none need be given
+    study: Text | None
+    dataset: Text
+    architecture: Text
+    method: Text
+    role: Literal["teacher", "student"]
+    seed: Count
+    fold: Count = 0
+    base: Base | None
+
+
+class NetworkOfAnyVersion(Settings, extra="allow"):
+    kind: Text
+    stem: Text
+
+
+class MethodOfAnyVersion(Settings, extra="allow"):
+    kind: Text
+    sampling: Text
+
+
+class TrainingOfAnyVersion(Settings, extra="allow"):
+    epochs: Count
+    keep: Literal["last", "best"] = Field(default="last")
+
+
+class ParametersOfAnyVersion(Fields):
+    """The settings of a model, which may be of a version that had others."""
+
+    network: NetworkOfAnyVersion
+    method: MethodOfAnyVersion
+    training: TrainingOfAnyVersion
+
+
+class Parameters(Fields):
+    """The settings of a model, with which it can be built."""
+
+    network: AnyNetwork
+    method: AnyMethod
+    training: TrainingOfAnyVersion
+
+
+class DataSettings(Settings, extra="allow"):
+    # as the settings have it; the models of all folds are looked for
+    folds: int = Field(default=1, ge=1, le=1000)
+
+
+class Data(Fields):
+    kind: Text
+    settings: DataSettings
+    source: dict[str, Text] = Field(default={})
+
+
+class Inputs(Fields):
+    dataset: Digest
+    normalisation_and_crop: Digest | None = None
+    base: Digest | None = None
+    checkpoint: Digest | None = None
+
+
+class Outputs(Fields):
+    """SHA-256 of each file of the model, by its name."""
+
+    history: Digest = Field(alias="history.csv")
+    predictions: Digest = Field(alias="predictions.parquet")
+    weights: Digest = Field(alias="weights.safetensors")
+
+
+class Hardware(Fields):
+    cpu: Text
+    cores: Annotated[int, Field(ge=1)]
+    gpu: Text | None = None
+
+
+class AnyRecord(Fields):
+    """What is read of the record of a training, be it training.json or a metrics file."""
+
+    run: Run
+    data: Data
+    inputs: Inputs
+    outputs: Outputs
+    classes: AtLeastOne[Text]
+    groups: AtLeastOne[Text]
+    weighting: Literal["images", "cells"] = "images"
+    # by group and class
+    training_images: dict[str, dict[str, Count]] | None = None
+    kept_epoch: Count | None = None
+    needs_group: bool | None = None
+    randomised: bool | None = None
+    seconds: Seconds
+    cpu_seconds: Seconds | None = None
+    device: Literal["cpu", "cuda"] | None = None
+    precision: Literal["fp32", "bf16"] | None = None
+    hardware: Hardware
+    code: Code | None
+    commit: Text | None = None
+    versions: dict[str, Text]
+
+    @model_validator(mode="after")
+    def _counts_each_cell(self) -> Self:
+        counts = self.training_images
+        cells = {group: set(self.classes) for group in self.groups}
+        if counts is not None and {group: set(row) for group, row in counts.items()} != cells:
+            what = "has training_images that are not of its groups and classes"
+            raise PydanticCustomError("training_images", what)
+        return self
+
+
+class TrainingRecord(AnyRecord):
+    """What is read of training.json."""
+
+    parameters: Parameters
+
+
+def read_training(path: Path, *outputs: Path) -> tuple[dict, TrainingRecord]:
+    """Return the content of a training.json, whole and as it is read.
+
+    Parameters
+    ----------
+    path
+        The training.json.
+    *outputs
+        Files of the model, whose checksums have to be those in it.
+
+    Raises
+    ------
+    UserError
+        The record cannot be read, or one of the files does not belong to it.
+    """
+    again = "train the model again, as happens where its folder is deleted"
+    content = read_json(path)
+    try:
+        record = read_settings(TrainingRecord, content, where=str(path))
+    except UserError as error:
+        raise UserError(f"{error}; {again}") from None
+    recorded = record.outputs.to_json()
+    for output in outputs:
+        if recorded.get(output.name) != sha256(output):
+            raise UserError(f"{output}: does not belong to {path}; {again}")
+    return content, record
