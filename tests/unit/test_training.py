@@ -16,6 +16,7 @@ import torch
 from small_network import Small
 from synthetic_results import make_training
 
+from fairdistill.data.reading import DESCRIPTION, description_digest
 from fairdistill.methods.base import Task, method_class
 from fairdistill.methods.post_processing import PostProcessing
 from fairdistill.networks import build_network, load_network, save_network
@@ -603,6 +604,20 @@ def test_an_error_after_training_leaves_the_earlier_model_whole(tiny_folder, tmp
     monkeypatch.undo()
     start_job(tiny_folder, tmp_path / "out", "--seed", "1")
     assert record_of(tmp_path / "out")["run"]["seed"] == 1
+
+
+def test_of_a_training_that_is_done_the_record_gets_the_settings_of_data_that_are_the_same(tiny_folder, tmp_path):
+    """Else the next plan would find other settings in it, and would have the training done again for ever."""
+    data = shutil.copytree(tiny_folder, tmp_path / "tiny")
+    start_job(data, tmp_path / "out", "--code", "a" * 12)
+    earlier = record_of(tmp_path / "out")
+    info = json.loads((data / "dataset.json").read_text())
+    info["settings"] |= {"on_error": "skip"}
+    (data / "dataset.json").write_text(json.dumps(info | {DESCRIPTION: description_digest(info)}))
+    start_job(data, tmp_path / "out", "--code", "a" * 12)
+    record = record_of(tmp_path / "out")
+    assert record["data"]["settings"] == earlier["data"]["settings"] | {"on_error": "skip"}
+    assert record | {"data": earlier["data"]} == earlier
 
 
 def test_while_files_of_two_models_are_in_a_folder_there_is_no_record(tiny_folder, tmp_path, monkeypatch):
