@@ -26,13 +26,13 @@ import pandas as pd
 import yaml
 from snakemake.utils import update_config
 
-from fairdistill.data.reading import load_dataset
+from fairdistill.data.reading import load_dataset, view_digest
 from fairdistill.evaluation.correctness import from_metrics
 from fairdistill.evaluation.metrics import SPLITS, evaluate_file, score
 from fairdistill.evaluation.probabilities import read_cells
 from fairdistill.evaluation.records import read_record
-from fairdistill.export.files import RECORD as EXPORTED
-from fairdistill.export.records import read_exported
+from fairdistill.export.files import OF_A_MODEL, SPEED
+from fairdistill.export.records import read_exported, read_speed
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, compared_runs
 from fairdistill.reporting.columns import BASE, IDENTITY, MEASURED, NAMES, OVER_SEEDS, PLACE
 from fairdistill.reporting.criteria import criteria_table
@@ -53,6 +53,7 @@ from fairdistill.runtime.files import read_json, sha256
 from fairdistill.settings.paper import judges_conclusions, read_paper_values
 from fairdistill.settings.reading import complete
 from fairdistill.settings.study import Study
+from fairdistill.settings.training_record import TrainingRecord, read_training
 
 ROOT = Path(__file__).parents[1]
 METRICS = "metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json"
@@ -97,8 +98,8 @@ def main() -> None:
             wrong += differences_of_scores(published.pop(name), *scored, results=args.results)
     if (args.results / "data").is_dir():
         wrong += differences_of_data(metrics, args.results)
-    for path in sorted((args.results / "export").rglob(EXPORTED)):
-        wrong += differences_of_export(path, args.results)
+    for folder in sorted({path.parent for path in (args.results / "export").rglob("*.*") if path.name in OF_A_MODEL}):
+        wrong += differences_of_export(folder, args.results)
     features = sorted((args.results / "features").rglob("*.json"))
     wrong += [difference for path in features for difference in differences_of_features(path, args.results)]
     probed = read_features(features)
@@ -135,6 +136,7 @@ def not_checked(results: Path, published: Collection[str]) -> list[str]:
     """Say what of a study nothing here is compared with."""
     found = [] if (results / "models").is_dir() else ["weights, predictions and histories, as no models are here"]
     found += [] if (results / "data").is_dir() else ["images and splits, as no prepared data are here"]
+    found += ["cards of exported models"] * (results / "export").is_dir()
     found += ["label_noise.csv, which is of the archive alone"] * ("label_noise.csv" in published)
     found += [f"rows of {name} other than those of test images" for name in SCORED if name in published]
     return [*found, "figures"]
@@ -294,11 +296,13 @@ def differences_of_model(path: Path, record: dict, folder: Path) -> list[str]:
             found.append(f"{path}: {file} is missing")
         elif name == TRAINING:
             try:
-                trained = read_json(file)
+                trained, _ = read_training(file)
             except UserError as error:
                 found.append(str(error))
                 continue
-            found += [f"{path}: {key} is not that of {file}" for key in trained if trained[key] != record.get(key)]
+            # a metrics file has them all, and more
+            fields = dict.fromkeys([*trained, *(TrainingRecord.model_fields.keys() & record.keys())])
+            found += [f"{path}: {key} is not that of {file}" for key in fields if trained.get(key) != record.get(key)]
         elif sha256(file) != record["outputs"][name]:
             found.append(f"{path}: {file} is another than the one evaluated")
     return found
@@ -306,40 +310,45 @@ def differences_of_model(path: Path, record: dict, folder: Path) -> list[str]:
 
 def differences_of_data(metrics: Sequence[Path], results: Path) -> list[str]:
     """Say which prepared data sets are missing, damaged, or not those that the models were trained on."""
-    digests: dict[Path, dict[str, Path]] = {}
+    # by folder and fold, the digests of what was trained on, each with one of the models
+    trained_on: dict[tuple[Path, int], dict[tuple[str, str | None], Path]] = {}
     for path in metrics:
         record = read_record(path)
         drawn = f".seed{record.run.seed}" * bool(record.data.settings.to_json().get("per_seed"))
-        digests.setdefault(results / "data" / f"{record.run.dataset}{drawn}", {})[record.inputs.dataset] = path
+        place = results / "data" / f"{record.run.dataset}{drawn}", record.run.fold
+        inputs = record.inputs
+        trained_on.setdefault(place, {})[inputs.dataset, inputs.normalisation_and_crop] = path
     wrong = []
-    for folder, trained_on in digests.items():
+    for (folder, fold), models in trained_on.items():
         if not folder.is_dir():
             wrong.append(f"{folder} is missing")
             continue
         try:
-            found = load_dataset(folder).info["sha256"]
+            dataset = load_dataset(folder, fold)
         except (UserError, OSError) as error:
             wrong.append(str(error))
             continue
-        wrong += [
-            f"{path}: {folder} is another data set than the one trained on"
-            for digest, path in trained_on.items()
-            if digest != found
-        ]
-    return wrong
+        found = dataset.info["sha256"], view_digest(dataset)
+        for digests, path in models.items():
+            # records of earlier versions have none of the second
+            if (digests[0], digests[1] or found[1]) != found:
+                wrong.append(f"{path}: {folder} is another data set than the one trained on")
+    return list(dict.fromkeys(wrong))
 
 
-def differences_of_export(path: Path, results: Path) -> list[str]:
+def differences_of_export(folder: Path, results: Path) -> list[str]:
     """Say where the files of an exported model are not those of its record, or of another model."""
-    metrics = results / "metrics" / path.parent.relative_to(results / "export")
+    metrics = results / "metrics" / folder.relative_to(results / "export")
     metrics = metrics.with_name(f"{metrics.name}.json")
     try:
-        exported = read_exported(path.parent)
-    except UserError as error:
+        exported = read_exported(folder)
+        if (speed := folder / SPEED).exists():
+            read_speed(speed)
+    except (UserError, OSError) as error:
         return [str(error)]
     if not metrics.exists():
-        return [f"{path}: there is no {metrics}"]
-    return [] if exported.outputs == read_record(metrics).outputs else [f"{path}: is of another model than {metrics}"]
+        return [f"{folder}: there is no {metrics}"]
+    return [] if exported.outputs == read_record(metrics).outputs else [f"{folder}: is of another model than {metrics}"]
 
 
 def differences_of_probabilities(path: Path, record: dict) -> list[str]:

@@ -152,6 +152,16 @@ def description_digest(info: Mapping) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
+def view_digest(dataset: "ImageDataset") -> str:
+    """Return the digest of how networks are shown the images: normalised and cropped.
+
+    It is apart from that of the images and splits, as `description_digest` is.
+    """
+    info = dataset.info
+    seen = [dataset.mean.tolist(), dataset.std.tolist(), info["crop"], info["crop_test"]]
+    return hashlib.sha256(json.dumps({"seen": seen}, sort_keys=True).encode()).hexdigest()
+
+
 def split_columns(folds: int) -> list[str]:
     """Return the names of the columns of the samples that hold the split of each fold: `split`, or `split0`, ..."""
     return ["split"] if folds == 1 else [f"split{fold}" for fold in range(folds)]

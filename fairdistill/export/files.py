@@ -1,6 +1,6 @@
 """Names of the files of an exported model."""
 
 MODEL, INT8, WEIGHTS = "model.onnx", "model.int8.onnx", "model.safetensors"
-PREPROCESSOR, RECORD = "preprocessor.json", "export.json"
+PREPROCESSOR, RECORD, SPEED = "preprocessor.json", "export.json", "speed.json"
 CARD, PAGE = "README.md", "model_card.html"
 OF_A_MODEL = (MODEL, INT8, WEIGHTS, PREPROCESSOR, RECORD, CARD, PAGE)

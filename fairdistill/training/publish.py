@@ -1,7 +1,6 @@
 """One training from its inputs to its outputs: read, train or go on, publish whole files."""
 
 import functools
-import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ import pandas as pd
 
 from fairdistill.data import ImageDataset, load_dataset
 from fairdistill.data.facts import facts_of
+from fairdistill.data.reading import view_digest
 from fairdistill.methods.base import method_class
 from fairdistill.networks import Classifier, load_network, save_network
 from fairdistill.runtime.errors import UserError
@@ -44,9 +44,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         raise UserError(
             f"{job.data}: is drawn for seed {dataset.info['for_seed']}, not for {job.seed}; prepare one for this seed"
         )
-    # the digest of the data set is of its images and splits, and not of how they are normalised and cropped
-    seen = [dataset.mean.tolist(), dataset.std.tolist(), dataset.info["crop"], dataset.info["crop_test"]]
-    inputs = {"dataset": dataset.info["sha256"], "normalisation_and_crop": _digest({"seen": seen})}
+    inputs = {"dataset": dataset.info["sha256"], "normalisation_and_crop": view_digest(dataset)}
     _require_size(job, dataset)
     base, start = None, None
     if job.base:
@@ -229,7 +227,3 @@ def _predictions(dataset: ImageDataset, trained: TrainedModel) -> pd.DataFrame:
             part["prediction"] = trained.drawn[split].astype("int16")
         parts.append(part)
     return pd.concat(parts)
-
-
-def _digest(value: Mapping) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from synthetic_results import make_export, make_predictions, make_study, make_training
 
+from fairdistill.data.reading import load_dataset, view_digest
 from fairdistill.evaluation.metrics import evaluate_file
 from fairdistill.export.files import MODEL, RECORD
 from fairdistill.reporting.models import read_files
@@ -171,10 +172,17 @@ def test_a_record_of_a_training_that_is_not_that_of_the_metrics_is_named(model):
     metrics, folder, _ = model
     path, results = folder / "training.json", metrics.parents[4]
     record = read_json(path)
-    path.write_text(json.dumps(record | {"code": "nonsense", "run": record["run"] | {"seed": "x"}}))
+    path.write_text(json.dumps(record | {"code": "0" * 12, "run": record["run"] | {"seed": 7}}))
     assert differences_of_metrics(metrics, results) == [
         f"{metrics}: {key} is not that of {path}" for key in ("run", "code")
     ]
+    # what records of earlier versions lack, and this one's metrics file has
+    path.write_text(json.dumps(record))
+    metrics.write_text(json.dumps(read_json(metrics) | {"kept_epoch": 3}))
+    assert differences_of_metrics(metrics, results) == [f"{metrics}: kept_epoch is not that of {path}"]
+    path.write_text(json.dumps(record | {"code": "nonsense"}))
+    (line,) = differences_of_metrics(metrics, results)
+    assert line.startswith(f"{path}: code is no version of the code")
     path.write_text("{")
     assert [line.startswith(f"{path}: not readable") for line in differences_of_metrics(metrics, results)] == [True]
     path.unlink()
@@ -213,18 +221,34 @@ def test_prepared_data_of_another_training_are_named(model):
     assert differences_of_data([metrics], metrics.parents[4]) == [f"{data}.seed0 is missing"]
 
 
+def test_prepared_data_that_are_shown_otherwise_are_named(model):
+    metrics, _, data = model
+    record = read_json(metrics)
+    record["inputs"]["normalisation_and_crop"] = view_digest(load_dataset(data))
+    metrics.write_text(json.dumps(record))
+    assert differences_of_data([metrics], metrics.parents[4]) == []
+    record["inputs"]["normalisation_and_crop"] = "0" * 64
+    metrics.write_text(json.dumps(record))
+    assert differences_of_data([metrics], metrics.parents[4]) == [
+        f"{metrics}: {data} is another data set than the one trained on"
+    ]
+
+
 def test_an_exported_model_that_is_not_the_evaluated_one_is_named(model):
     metrics, _, _ = model
     results = metrics.parents[4]
     folder = results / "export" / "tiny" / "resnet" / "teacher" / "seed0"
     folder.mkdir(parents=True)
     (folder / RECORD).write_text(json.dumps(make_export(folder) | {"outputs": read_json(metrics)["outputs"]}))
-    assert differences_of_export(folder / RECORD, results) == []
+    assert differences_of_export(folder, results) == []
     (folder / RECORD).write_text(json.dumps(make_export(folder)))
-    assert differences_of_export(folder / RECORD, results) == [f"{folder / RECORD}: is of another model than {metrics}"]
+    assert differences_of_export(folder, results) == [f"{folder}: is of another model than {metrics}"]
     (folder / MODEL).write_bytes(b"x")
-    (line,) = differences_of_export(folder / RECORD, results)
+    (line,) = differences_of_export(folder, results)
     assert line == f"{folder / MODEL}: is not the file of {folder / RECORD}; export the model again"
+    (folder / RECORD).unlink()
+    (line,) = differences_of_export(folder, results)
+    assert str(folder / RECORD) in line
 
 
 def test_what_is_not_checked_is_said(model):
