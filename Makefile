@@ -111,7 +111,8 @@ longtest: $(READY)  ## the long tests: conda, SLURM where it is installed, the w
 	$(PYTEST) -m long
 
 stress: $(READY)  ## kill small studies at random moments, and see that nothing is lost; KILLS=40 by default
-	PYTHONPATH=.:tests/workflow:tests/slurm:tests/stress $(BIN)/python tests/stress/campaign.py --kills $(or $(KILLS),40)
+	PYTHONPATH=.:tests/workflow:tests/slurm:tests/stress $(BIN)/python tests/stress/campaign.py \
+		--kills $(or $(KILLS),40) $(if $(SLURM),--slurm)
 
 lint: $(READY)  ## check style, layers and types
 	$(BIN)/ruff check .

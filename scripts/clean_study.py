@@ -12,13 +12,17 @@ from pathlib import Path
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.studies import LARGE, LOGS, megabytes, require_study, running_trainings
 
+SNAKEMAKES_LOCKS = Path(".snakemake", "locks")
 
-def tracked(folder: Path) -> bool:
-    """Whether git has files of a folder."""
+
+def may_be_tracked(folder: Path) -> bool:
+    """Whether git has files of a folder, or cannot be asked though this is a checkout."""
+    if not any((place / ".git").exists() for place in (Path.cwd(), *Path.cwd().parents)):
+        return False
     try:
         done = subprocess.run(["git", "ls-files", "--", str(folder)], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return False
+        return True
     return bool(done.stdout)
 
 
@@ -28,15 +32,25 @@ def to_remove(name: str, *, keep_results: bool) -> list[Path]:
     Raises
     ------
     UserError
-        There is no such study, a training is at work on it, or git has files of what would be removed.
+        There is no such study; a training or a Snakemake is at work here; or git has files of what would be removed.
     """
     study = require_study(name)
     if running := running_trainings(study):
         raise UserError(f"{running[0]}: a training is at work on it; stop it first, or wait for its end")
+    if SNAKEMAKES_LOCKS.is_dir() and any(SNAKEMAKES_LOCKS.iterdir()):
+        raise UserError(
+            f"{SNAKEMAKES_LOCKS.parent}: a Snakemake is at work in this folder, or was killed; wait for its end, or "
+            "say make unlock"
+        )
     folders = [study / part for part in LARGE] if keep_results else [study, LOGS / name]
     found = [folder for folder in folders if folder.is_dir()]
-    if published := [folder for folder in found if tracked(folder)]:
-        raise UserError(f"{published[0]}: git has files of it; say --keep-results to remove {', '.join(LARGE)} alone")
+    if links := [folder for folder in found if folder.is_symlink()]:
+        raise UserError(f"{links[0]}: is a link; remove it, and the folder that it leads to, by hand")
+    if published := [folder for folder in found if may_be_tracked(folder)]:
+        raise UserError(
+            f"{published[0]}: git has files of it, or cannot be asked; say --keep-results to remove "
+            f"{', '.join(LARGE)} alone"
+        )
     return found
 
 

@@ -79,7 +79,8 @@ logged() {
 #
 # A process that is killed cannot say so itself. Returns STATUS.
 say_if_killed() {
-    if (($1 > 128)); then
+    # a script that Ctrl-C ends says so itself
+    if (($1 > 128 && $1 != 130)); then
         echo "error: it was killed by the signal $(kill -l "$1"); where nobody did that, it may have needed more memory"
     fi
     return "$1"

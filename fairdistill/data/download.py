@@ -1,5 +1,6 @@
 """Download the archive of a data set from the first source that has the published one."""
 
+import errno
 import glob
 import hashlib
 import os
@@ -27,6 +28,8 @@ ATTEMPTS = 3
 PAUSE = 1.0  # seconds before the second attempt; doubled before each later one
 TIMEOUT = (15, 60)  # seconds for connecting, and without any data
 CHUNK = 2**16  # bytes
+# errors of reading a file; any other, such as a full disk, is one of the file that is written
+OF_A_SOURCE = (errno.EACCES, errno.EIO, errno.ENOENT)
 PROGRESS_EVERY = 5.0  # seconds between two lines of progress
 # answers of a server that has the file and is asked again, when it says so
 BUSY = (requests.codes.too_many_requests, requests.codes.service_unavailable)
@@ -86,11 +89,7 @@ def download(archive: str, output: Path | str, mirror: str | None = None) -> Non
                     _require_escaped_password(source)
                     os.replace(_fetch(source, output), unverified)
                 else:
-                    local = Path(source).expanduser()
-                    if local.is_dir():
-                        # before it is copied, as it may hold much else
-                        published.verify(local)
-                    _copy(local, unverified)
+                    _take(Path(source).expanduser(), unverified, published)
                 published.verify(unverified)
         except (SourceError, ArchiveError) as error:
             problem = error.problem if isinstance(error, ArchiveError) else error
@@ -127,16 +126,23 @@ def _published(archive: str) -> Published:
     return import_module(modules[archive]).ARCHIVES[archive]
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file; of a folder, make a .tar that has its files."""
+def _take(source: Path, target: Path, published: Published) -> None:
+    """Copy a file; of a folder that holds the published files, make a .tar."""
     if not ((source.is_file() or source.is_dir()) and os.access(source, os.R_OK)):
         raise SourceError("no such file, or not readable")
-    if source.is_file():
-        shutil.copyfile(source, target)
-        return
-    with tarfile.open(target, "w", dereference=True) as tar:
-        for name in sorted(files_in(source)):
-            tar.add(source / name, name)
+    try:
+        if source.is_file():
+            shutil.copyfile(source, target)
+            return
+        # before it is copied, as it may hold much else
+        published.verify(source)
+        with tarfile.open(target, "w", dereference=True) as tar:
+            for name in sorted(files_in(source)):
+                tar.add(source / name, name)
+    except OSError as error:
+        if error.errno in OF_A_SOURCE:
+            raise SourceError(f"{error.filename}: {error.strerror}") from error
+        raise
 
 
 def _require_escaped_password(url: str) -> None:

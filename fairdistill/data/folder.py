@@ -140,8 +140,9 @@ def _is_impossible(rows: pd.DataFrame, mendable: int, n_cells: int, settings: Fo
         sizes, least = [images.groupby(["label", "group"]).size()], _least(settings)
     else:
         marked = (images["split"] == "validation").any()
-        # validation is either marked or set; what is to be mended may be marked, too
-        if marked == (settings.validation is not None) and (marked or not mendable):
+        # validation is either marked or set; rows that are marked may be left out, and those to be mended be marked
+        uncertain = settings.on_error == "skip" if marked else mendable
+        if marked == (settings.validation is not None) and not uncertain:
             return True
         splits = ["train", "test", *["validation"] * bool(marked)]
         sizes, least = [images[images["split"] == one].groupby(["label", "group"]).size() for one in splits], 1

@@ -165,28 +165,26 @@ def card_data(model: Measured, data: DataSet, told: Export) -> ModelCardData:
     )
 
 
-def energy(model: Measured, told: Export) -> float | None:
-    """Return the energy of a training in kWh; None where `why_no_energy` says why it is not known."""
-    if why_no_energy(model, told) or model.training.cpu_seconds is None or told.watts is None:
-        return None
-    return model.training.cpu_seconds * told.watts / SECONDS_PER_KWH
-
-
-def why_no_energy(model: Measured, told: Export) -> str:
-    """Return why the energy of a training is not known; empty where it is."""
+def energy(model: Measured, told: Export) -> float | str:
+    """Return the energy of a training in kWh, or why it is not known."""
+    training = model.training
     if model.trained_elsewhere:
         return "the model was trained elsewhere"
-    if model.training.device != "cpu":
+    if training.device is None:
+        return "the record of the training is from before its device was recorded"
+    if training.device != "cpu":
         return "the training ran on a GPU, whose power was not measured"
-    if model.training.cpu_seconds is None:
+    if training.cpu_seconds is None:
         return "the record of the training is from before processor time was recorded"
-    return "" if told.watts else "no power of a core was given (`export.watts`)"
+    if not told.watts:
+        return "no power of a core was given (`export.watts`)"
+    return training.cpu_seconds * told.watts / SECONDS_PER_KWH
 
 
 def carbon(model: Measured, told: Export) -> float | None:
     """Return the carbon of a training in g CO2e; None where its energy is not known, or no intensity was given."""
     used = energy(model, told)
-    return None if used is None or told.carbon_intensity is None else used * told.carbon_intensity
+    return None if isinstance(used, str) or told.carbon_intensity is None else used * told.carbon_intensity
 
 
 def _parts(model: Measured, base: Measured | None, data: DataSet, told: Export) -> Iterator[Iterator[str]]:
@@ -414,8 +412,8 @@ def _time(model: Measured, base: Measured | None, told: Export) -> Iterator[str]
         where = record.hardware.gpu or record.hardware.cpu
         yield f"Training {escape(one.name)} took {record.seconds:g} s by the clock{cores}, on {where}."
     used = energy(model, told)
-    if used is None:
-        yield f"Energy and carbon are not stated, as {why_no_energy(model, told)}."
+    if isinstance(used, str):
+        yield f"Energy and carbon are not stated, as {used}."
         return
     emitted = carbon(model, told)
     of_carbon = f", and {emitted:.3g} g CO2e at {told.carbon_intensity:g} g per kWh" if emitted is not None else ""

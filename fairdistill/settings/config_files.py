@@ -1,7 +1,10 @@
 """The files of a configuration, before their settings are read: whether they are YAML, with each key once."""
 
+import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -34,6 +37,7 @@ def check_config_file(path: Path | str) -> None:
                 what = f"line {error.problem_mark.line + 1}: {error.problem}"
             raise UserError(f"{path}: is not YAML ({what})") from None
         # it is indented with tabs, which YAML does not take
+        json.loads(text, object_pairs_hook=partial(_refuse_repeated, path))
         return
     except RecursionError:
         raise UserError(f"{path}: is nested too deeply") from None
@@ -41,6 +45,13 @@ def check_config_file(path: Path | str) -> None:
         raise UserError(f"{path}: has to hold settings, as `key: value`; a file without any has to hold {{}}")
     for key, first, second in _repeated(path, root, (), set()):
         raise UserError(f"{path}: line {second}: the key {key!r} comes twice, first in line {first}; keep one of them")
+
+
+def _refuse_repeated(path: Path, pairs: list[tuple[str, Any]]) -> dict:
+    for number, (key, _) in enumerate(pairs):
+        if key in dict(pairs[:number]):
+            raise UserError(f"{path}: the key {key!r} comes twice in one mapping; keep one of them")
+    return dict(pairs)
 
 
 def _is_json(text: str) -> bool:

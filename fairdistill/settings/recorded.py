@@ -1,10 +1,12 @@
 """The settings that the data sets and models of a study were made with, compared with those of its configuration.
 
 Each has a record of them: dataset.json and training.json. So nothing else has to be kept, a study goes on with more
-seeds and methods, and results are known wherever they were copied to.
+seeds and methods, and data sets and models are known wherever they were copied to. Metrics without their models are
+taken as they are: those of published studies are of older defaults.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,10 +78,11 @@ def _of_dataset(study: Study, dataset: str) -> tuple[str, Any]:
 def _changes(path: Path, settings: list[Recorded]) -> Iterator[str]:
     try:
         record = parse_json(path.read_bytes())
-        for keys, name, value in settings:
-            then = record
+    except (OSError, ValueError):
+        return
+    for keys, name, value in settings:
+        then = record
+        with suppress(LookupError, TypeError):
             for key in keys:
                 then = then[key]
             yield from differences(then, value, name, shared=True)
-    except (OSError, ValueError, LookupError, TypeError):
-        return

@@ -15,7 +15,7 @@ from fairdistill.data.facts import facts_of
 from fairdistill.methods.base import method_class
 from fairdistill.networks import Classifier, load_network, save_network
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import parse_json, replacing, sha256
+from fairdistill.runtime.files import parse_json, replacing, sha256, write_text
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_memory_mb, peak_memory_mb, versions
@@ -96,9 +96,13 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
     if job.training.precision == "auto" and other.is_begun():
         log(f"going on in {precision}, in which the training began; this machine would take {computing.precision}")
         computing, identity, resume = computing._replace(precision=precision), other.identity, other
+    made_of = {key: dataset.info[key] for key in ("kind", "settings", "source")}
     # by hand, without --code, nobody knows whether the code is the same
-    if job.code and _is_done(job.output, identity):
+    if job.code and (record := _done(job.output, identity)):
         log(f"{job.output} holds this very training already; delete it to train anew")
+        if record["data"] != made_of:
+            # other settings may make the same images and splits
+            write_text(job.output / RECORD, _as_text(record | {"data": made_of}))
         # newer than the inputs, as Snakemake expects
         for name in (*OUTPUTS, RECORD):
             (job.output / name).touch()
@@ -138,7 +142,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         on_gpu = peak_gpu_memory_mb()
         record = {
             **identity,
-            "data": {key: dataset.info[key] for key in ("kind", "settings", "source")},
+            "data": made_of,
             "weighting": dataset.info["weighting"],
             "training_images": _count_cells(dataset),
             "kept_epoch": trained.kept_epoch,
@@ -153,7 +157,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
             "hardware": hardware(),
             **provenance,
         }
-        record_file.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        record_file.write_text(_as_text(record), encoding="utf-8")
         lock.check()
         (job.output / RECORD).unlink(missing_ok=True)
     _finish(job, resume)
@@ -164,16 +168,19 @@ def _finish(job: Job, resume: ResumeState) -> None:
     count_training(str(job.output))
 
 
-def _is_done(folder: Path, identity: Mapping) -> bool:
-    """Whether the outputs in `folder` are whole and of the training that `identity` describes."""
+def _as_text(record: Mapping) -> str:
+    return json.dumps(record, indent=2) + "\n"
+
+
+def _done(folder: Path, identity: Mapping) -> dict | None:
+    """The record in `folder`, where its outputs are whole and of the training that `identity` describes."""
     try:
         record = parse_json((folder / RECORD).read_bytes())
-        return identity.items() <= record.items() and record["outputs"] == {
-            name: sha256(folder / name) for name in OUTPUTS
-        }
+        whole = record["outputs"] == {name: sha256(folder / name) for name in OUTPUTS}
+        return record if whole and identity.items() <= record.items() and record["data"] else None
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         # nothing is there, or what is there is damaged
-        return False
+        return None
 
 
 def _require_size(job: Job, dataset: ImageDataset) -> None:

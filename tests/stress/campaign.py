@@ -8,7 +8,6 @@ file may be left. What a user would have to do by hand is counted: that is Snake
 """
 
 import argparse
-import os
 import random
 import shutil
 import subprocess
@@ -80,6 +79,7 @@ class Campaign:
             lines.append(f"  by {what}: {', '.join(f'{name} {count}' for name, count in by.most_common())}")
         lines.append(f"unlocked by hand, as Snakemake says: {self.counts['unlocked']}")
         lines.append(f"run once more though nobody had interrupted the run: {self.counts['run again']}")
+        lines.append(f"files of locks that killed processes had, which hold no one up: {self.counts['files of locks']}")
         lines.append(f"wrong: {len(self.wrong)}")
         return "\n".join(lines + [f"  {line}" for line in self.wrong])
 
@@ -104,8 +104,10 @@ class Campaign:
             time.sleep(0.02)
         time.sleep(self.rng.random() * 2)
         for _ in range(1 + twice):
+            # it may be in another stage by now
+            seen = next(stage for stage in STAGES if in_stage(directory, stage))
             if process.poll() is None and (hit := strike(directory, process.pid, self.rng)):
-                self.kills[stage, *hit] += 1
+                self.kills[seen, *hit] += 1
                 time.sleep(self.rng.random())
         done = self._end_of(process) == 0
         self._unlock(directory)
@@ -154,6 +156,8 @@ class Campaign:
         files = [path for path in directory.rglob("*") if path.is_file()]
         left += [str(path.relative_to(directory)) for path in files if ".partial" in path.name]
         left += [str(path.relative_to(directory)) for path in files if path.suffix == ".resume"]
+        # the file of a lock that a killed process had holds no one up, and goes with the next training
+        self.counts["files of locks"] += sum(path.suffix == ".lock" for path in files)
         left += [str(path.relative_to(directory)) for path in (directory / ".snakemake" / "locks").glob("*")]
         return left
 
@@ -173,24 +177,24 @@ def slurm_options(project: Path) -> tuple:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=40, help="how many kills at least")
-    parser.add_argument("--minutes", type=float, default=30, help="begin no further study after so many")
+    parser.add_argument("--kills", type=int, default=40, help="how many kills at least (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=120, help="give up after about so many (%(default)g)")
     parser.add_argument("--seed", type=int, help="draw as an earlier campaign did")
     parser.add_argument("--slurm", action="store_true", help="through a SLURM that is started on this machine")
-    parser.add_argument("--folder", type=Path, help="where to work; studies that went wrong stay there")
+    parser.add_argument("--folder", type=Path, help="where to make the folder that studies are run in")
     args = parser.parse_args()
     if args.slurm and (reason := why_not()):
         sys.exit(f"error: --slurm: {reason}")
     seed = random.SystemRandom().randrange(10**6) if args.seed is None else args.seed
-    folder = Path(args.folder or tempfile.mkdtemp(prefix="stress-")).resolve()
-    folder.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="stress-", dir=args.folder)).resolve()
+    # SLURM's daemons run as other users too
+    folder.chmod(0o755)
     project = copy_project(folder / "project")
     options = slurm_options(project) if args.slurm else ()
     print(f"seed {seed}, in {folder}", flush=True)
     started = time.monotonic()
     lab = folder / "slurm"
     lab.mkdir()
-    lab.chmod(0o755)
     with Cluster(lab) if args.slurm else nullcontext():
         campaign = Campaign(project, folder, options, random.Random(seed))
         print(f"a study that nobody interrupts took {time.monotonic() - started:.0f} s", flush=True)
@@ -200,8 +204,9 @@ def main() -> None:
     print(campaign.report())
     if campaign.wrong:
         sys.exit(f"error: see {folder}")
-    os.chdir("/")
     shutil.rmtree(folder)
+    if sum(campaign.kills.values()) < args.kills:
+        sys.exit(f"error: in {args.minutes:g} minutes there was no time for {args.kills} kills; give more --minutes")
 
 
 if __name__ == "__main__":

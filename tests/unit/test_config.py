@@ -560,6 +560,7 @@ def test_a_number_beyond_those_of_the_machine_is_out_of_bounds():
         ("a: &x {b: 1}\nc: {<<: *x, b: 2}\nd: {b: 3}\n", None),
         ("a: 1\nb: &x {c: *x}\n1: 2\n'1': 3\n", None),
         ('{\n\t"a": 1}', None),
+        ('{\n\t"a": {"b": 1, "b": 2}}', "the key 'b' comes twice in one mapping"),
     ],
 )
 def test_a_key_that_comes_twice_in_one_mapping_is_named(tmp_path, text, found):

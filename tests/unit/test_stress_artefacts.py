@@ -55,3 +55,11 @@ def test_a_result_counts(results, name, old, new):
 )
 def test_a_time_does_not(results, name, old, new):
     assert changed(results, name, old, new) == []
+
+
+@pytest.mark.parametrize("name", ["models/seed0/training.json", "models/seed0/history.csv", "tables/methods.csv"])
+def test_a_file_that_is_cut_short_differs(results, name):
+    before = artefacts(results)
+    for length in (0, 20):
+        (results / name).write_bytes((results / name).read_bytes()[:length])
+        assert artefacts(results)[name] != before[name]

@@ -99,10 +99,37 @@ def test_a_study_at_work_stays(folder, monkeypatch):
     assert files(folder) == before
 
 
+def test_where_git_cannot_be_asked_a_checkout_stays(folder, monkeypatch):
+    before = files(folder)
+    (folder / ".git").write_text("no repository")
+    with pytest.raises(UserError, match=r"git has files of it, or cannot be asked"):
+        call(clean_study, monkeypatch, "demo", "--yes")
+    (folder / ".git").unlink()
+    assert files(folder) == before
+
+
+def test_while_a_snakemake_is_at_work_a_study_stays(folder, monkeypatch):
+    (folder / ".snakemake/locks").mkdir(parents=True)
+    (folder / ".snakemake/locks/0.input.lock").touch()
+    before = files(folder)
+    with pytest.raises(UserError, match=r"a Snakemake is at work in this folder, or was killed"):
+        call(clean_study, monkeypatch, "demo", "--yes")
+    assert files(folder) == before
+
+
+def test_what_is_a_link_is_left_to_its_owner(folder, monkeypatch):
+    scratch = (folder / "results/demo/models").rename(folder / "scratch")
+    (folder / "results/demo/models").symlink_to(scratch)
+    before = files(folder)
+    with pytest.raises(UserError, match=r"results/demo/models: is a link"):
+        call(clean_study, monkeypatch, "demo", "--keep-results", "--yes")
+    assert files(folder) == before
+
+
 def test_what_git_has_stays(folder, monkeypatch):
     for command in (["init", "-q"], ["add", "results/demo/tables"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
-    with pytest.raises(UserError, match=r"results/demo: git has files of it; say --keep-results"):
+    with pytest.raises(UserError, match=r"results/demo: git has files of it, or cannot be asked; say --keep-results"):
         call(clean_study, monkeypatch, "demo", "--yes")
     call(clean_study, monkeypatch, "demo", "--keep-results", "--yes")
     assert (folder / "results/demo/tables/runs.csv").exists()

@@ -16,9 +16,11 @@ import torch
 from small_network import Small
 from synthetic_results import make_training
 
+from fairdistill.data.reading import DESCRIPTION, description_digest
 from fairdistill.methods.base import Task, method_class
 from fairdistill.methods.post_processing import PostProcessing
 from fairdistill.networks import build_network, load_network, save_network
+from fairdistill.runtime import files
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import sha256
 from fairdistill.settings.methods import At, Erm, FitNets, GroupTemperature, Kd, Mfd, Nst, Pkt
@@ -602,6 +604,39 @@ def test_an_error_after_training_leaves_the_earlier_model_whole(tiny_folder, tmp
     monkeypatch.undo()
     start_job(tiny_folder, tmp_path / "out", "--seed", "1")
     assert record_of(tmp_path / "out")["run"]["seed"] == 1
+
+
+def test_of_a_training_that_is_done_the_record_gets_the_settings_of_data_that_are_the_same(tiny_folder, tmp_path):
+    """Else the next plan would find other settings in it, and would have the training done again for ever."""
+    data = shutil.copytree(tiny_folder, tmp_path / "tiny")
+    start_job(data, tmp_path / "out", "--code", "a" * 12)
+    earlier = record_of(tmp_path / "out")
+    info = json.loads((data / "dataset.json").read_text())
+    info["settings"] |= {"on_error": "skip"}
+    (data / "dataset.json").write_text(json.dumps(info | {DESCRIPTION: description_digest(info)}))
+    start_job(data, tmp_path / "out", "--code", "a" * 12)
+    record = record_of(tmp_path / "out")
+    assert record["data"]["settings"] == earlier["data"]["settings"] | {"on_error": "skip"}
+    assert record | {"data": earlier["data"]} == earlier
+
+
+def test_while_files_of_two_models_are_in_a_folder_there_is_no_record(tiny_folder, tmp_path, monkeypatch):
+    """So that a kill between two renames leaves no model that looks whole."""
+    out = tmp_path / "out"
+    start_job(tiny_folder, out)
+    renamed = []
+    replace_file = files.os.replace
+
+    def look(source, target):
+        if Path(target).parent == out:
+            renamed.append((Path(target).name, (out / "training.json").exists()))
+        replace_file(source, target)
+
+    monkeypatch.setattr(files.os, "replace", look)
+    start_job(tiny_folder, out, "--seed", "1")
+    *others, last = renamed
+    assert sorted(others) == [(name, False) for name in ("history.csv", "predictions.parquet", "weights.safetensors")]
+    assert last == ("training.json", False)
 
 
 def test_predictions_are_of_the_validation_split_and_the_test_split(
