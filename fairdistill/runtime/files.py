@@ -90,9 +90,9 @@ def parse_json(text: str | bytes) -> Any:
     """Return what JSON text holds; a ValueError says why it cannot be read.
 
     Unlike the standard library's, this parser refuses text that is nested more than 200 deep, which would end in a
-    RecursionError here or later, and NaN, which is no JSON.
+    RecursionError here or later.
     """
-    return from_json(text, allow_inf_nan=False)
+    return from_json(text)
 
 
 def read_json(path: Path | str) -> dict:

@@ -708,12 +708,13 @@ def test_the_same_seed_gives_the_same_bits_in_another_process(tiny_folder, tmp_p
         ("--method", "{}", "method lacks the key 'kind'"),
         ("--method", '{"kind": "mfd", "lambda": -1}', "method: lambda is -1; it must be at least 0"),
         ("--method", "{kind: mfd}", "argument --method: not valid JSON"),
-        ("--method", "[" * 100_000, "argument --method: not valid JSON (nested too deeply)"),
+        ("--method", "[" * 100_000, "argument --method: not valid JSON (recursion limit exceeded"),
         ("--training", "[1]", "training is [1]; it must be a mapping"),
         ("--training", "fast", "training has the unknown key 'kind'"),
         ("--names", '{"role": "pupil"}', 'names: role is "pupil"; choose one of teacher, student'),
         ("--names", '{"seed": 1}', "names has the unknown key 'seed'"),
         ("--seed", "-1", "argument --seed: must be a whole number from 0 to"),
+        ("--code", "v1", "--code is no version of the code, which has 12 hexadecimal digits"),
     ],
 )
 def test_bad_options_of_a_job_are_named(tiny_folder, tmp_path, capsys, option, value, words):
