@@ -93,7 +93,9 @@ def named_images(settings):
     if not settings.settings_of_table:
         return None
     table, column = (getattr(settings, name) for name in settings.settings_of_table)
-    return lambda: [row.values[0] for row in read_csv(Path(table), {column: "the setting image"}) if row.values]
+    return lambda: [
+        row.values[0] for row in read_csv(Path(table), {column: "the setting image"}) if row.values
+    ]
 
 
 @functools.cache
