@@ -1,6 +1,7 @@
 """Reading and writing files; none is ever there half written, not even after a crash or on a full disk."""
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -8,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-
 from fairdistill.runtime.errors import UserError
+
+DEEPEST = 200  # objects and lists in each other; records have under 10
 
 
 @contextmanager
@@ -89,10 +90,20 @@ def write_text(path: Path | str, text: str) -> None:
 def parse_json(text: str | bytes) -> Any:
     """Return what JSON text holds; a ValueError says why it cannot be read.
 
-    Unlike the standard library's, this parser refuses text that is nested more than 200 deep, which would end in a
-    RecursionError here or later.
+    Names of files that are no UTF-8 are taken, which Python writes as lone surrogates. Text that is nested more than
+    `DEEPEST` is refused, as it would end in a RecursionError here or later.
     """
-    return from_json(text)
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    parts = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEEPEST):
+        inside = [part.values() if isinstance(part, dict) else part for part in parts]
+        parts = [each for within in inside for each in within if isinstance(each, dict | list)]
+        if not parts:
+            return value
+    raise ValueError("it is nested too deeply")
 
 
 def read_json(path: Path | str) -> dict:

@@ -74,7 +74,7 @@ def test_nothing_to_add_up_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ("{", ": not readable as JSON (EOF while parsing an object"),
+        ("{", ": not readable as JSON (Expecting property name"),
         ("\xff", ": not readable as JSON ("),
         ("[]", " is []; it must be a mapping"),
         ("{}", " lacks the key 'parameters'"),

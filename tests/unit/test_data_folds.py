@@ -285,8 +285,8 @@ def test_so_many_folds_that_rounding_leaves_no_minority_are_refused(tmp_path):
         prepare_dataset(tmp_path / "d", DigitsS(kind="digits_s", image_size=8, folds=175))
     assert str(error.value) == (
         "data: d has no image in the cell (0, blue) of its train split in fold 0, and every (class, group) cell needs "
-        "one; change the settings that take images from it, such as `validation`, or bring `skew` nearer to 0.5, or "
-        "lower `folds`"
+        "one; change the settings that take images from it, such as `test_fraction` or `validation`, or bring "
+        "`skew` nearer to 0.5, or lower `folds`"
     )
 
 

@@ -436,9 +436,9 @@ def test_the_description_has_the_counts_of_each_split_and_the_notes(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("{kind: digits_s}", "--settings: not JSON (key must be a string"),
-        ("[" * 100_000, "--settings: not JSON (recursion limit exceeded"),
-        ("1" * 5_000, "--settings: not JSON (number out of range"),
+        ("{kind: digits_s}", "--settings: not JSON (Expecting property name"),
+        ("[" * 100_000, "--settings: not JSON (it is nested too deeply"),
+        ("1" * 5_000, "--settings: not JSON (Exceeds the limit"),
         ("[1]", "data is [1]; it must be a mapping"),
         ("null", "data is null; it must be a mapping"),
         ("{}", "data lacks the key 'kind'"),

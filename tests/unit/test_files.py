@@ -1,13 +1,14 @@
 """A file is replaced whole or not at all."""
 
 import errno
+import json
 import os
 import threading
 
 import pytest
 
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.runtime.files import replacing, write_text
+from fairdistill.runtime.files import parse_json, replacing, write_text
 
 
 def test_a_write_that_fails_leaves_the_earlier_file_whole_and_names_it(tmp_path):
@@ -108,3 +109,17 @@ def test_an_error_is_one_line_whatever_a_name_has_in_it():
     with pytest.raises(SystemExit) as exit_:
         run_script(main)
     assert str(exit_.value) == "error: a\\nb\\x1b\\udcff ü\u202f.png: there is no such file"
+
+
+@pytest.mark.parametrize("value", ["[1, NaN]", '{"a": "\\udce4.png"}', "7", "[[], {}]", "[" * 150 + "]" * 150])
+def test_json_is_read(value):
+    assert json.dumps(parse_json(value)) == value
+    assert json.dumps(parse_json(value.encode())) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * depth + "]" * depth for depth in (250, 900, 100_000)] + ["", "{", b"\xff", "1" * 5000]
+)
+def test_other_text_is_refused(text):
+    with pytest.raises(ValueError, match=r"deeply|Expecting|decode|Exceeds"):
+        parse_json(text)

@@ -708,7 +708,7 @@ def test_the_same_seed_gives_the_same_bits_in_another_process(tiny_folder, tmp_p
         ("--method", "{}", "method lacks the key 'kind'"),
         ("--method", '{"kind": "mfd", "lambda": -1}', "method: lambda is -1; it must be at least 0"),
         ("--method", "{kind: mfd}", "argument --method: not valid JSON"),
-        ("--method", "[" * 100_000, "argument --method: not valid JSON (recursion limit exceeded"),
+        ("--method", "[" * 100_000, "argument --method: not valid JSON (it is nested too deeply"),
         ("--training", "[1]", "training is [1]; it must be a mapping"),
         ("--training", "fast", "training has the unknown key 'kind'"),
         ("--names", '{"role": "pupil"}', 'names: role is "pupil"; choose one of teacher, student'),
