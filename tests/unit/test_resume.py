@@ -75,6 +75,11 @@ def _lose_the_lock(path):
     publish.train = train_and_lose
 
 
+def some_of(values, n):
+    """Parameters of which all but the first `n` are left to the long tests."""
+    return [value if number < n else pytest.param(value, marks=pytest.mark.long) for number, value in enumerate(values)]
+
+
 @pytest.fixture(scope="module")
 def start(tiny_folder):
     """A function that starts a training; the processes are copies of one that has loaded torch."""
@@ -126,7 +131,7 @@ def assert_same(output, whole):
     pd.testing.assert_frame_equal(ours.drop(columns=speed), theirs.drop(columns=speed))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", some_of(range(3), 1))
 def test_kills_at_random_moments_change_no_bit(start, whole, tmp_path, seed):
     output, log = tmp_path / "seed0", tmp_path / "seed0.log"
     epoch = pd.read_csv(whole / "history.csv")["seconds"].median()
@@ -161,7 +166,7 @@ def epochs_in(log):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("n", range(1, 7))
+@pytest.mark.parametrize("n", some_of(range(6, 0, -1), 1))
 def test_a_kill_between_any_two_writes_changes_no_bit(start, tmp_path, short, n, when):
     """Three epochs save two states and publish four files; those of another training are there already."""
     output = tmp_path / "seed0"
@@ -198,7 +203,7 @@ def best(start, tmp_path_factory, tiny_with_validation_folder):
     return output
 
 
-@pytest.mark.parametrize("n", range(1, 5))
+@pytest.mark.parametrize("n", some_of(range(1, 5), 1))
 def test_a_kill_before_or_after_the_best_epoch_changes_no_bit(start, tmp_path, best, tiny_with_validation_folder, n):
     """The training is killed once it has saved the state of the n-th epoch."""
     output = tmp_path / "seed0"

@@ -71,10 +71,12 @@ def results(tmp_path):
     return tmp_path
 
 
+@pytest.mark.long
 def test_the_published_tables_follow_from_the_metrics(results, monkeypatch):
     verify(monkeypatch, results)
 
 
+@pytest.mark.long
 def test_each_table_that_was_tampered_with_is_named(results, monkeypatch):
     """A changed digit, two scores that stand beside those of the metrics, and a table that nothing makes."""
     tables = results / "tables"
@@ -117,6 +119,7 @@ def test_intervals_that_another_numpy_drew_hold_to_an_image_of_a_hundred(results
     assert (verify_results.differences_of_metrics(path, results) == []) is holds
 
 
+@pytest.mark.long
 def test_a_false_headline_number_is_named(results, monkeypatch):
     path = results / "metrics" / "utkface" / "resnet" / "mfd" / "seed0.json"
     record = json.loads(path.read_text())

@@ -151,11 +151,12 @@ def damage_predictions(directory):
 @pytest.mark.parametrize(
     ("change", "given", "job", "reason"),
     [
-        (
+        pytest.param(
             None,
             "students={mfd: {kd_weight: 1, kd_temperature: 1e-45}}",
             "train_model digits_s.shufflenet.mfd.seed0",
             "training: ",
+            marks=pytest.mark.long,
         ),
         (None, "data={sets: {digits_s: {test_fraction: 0.001}}}", "prepare_dataset digits_s", ""),
         (damage_predictions, "seeds=[0]", "evaluate_model digits_s.shufflenet.balanced.seed0", ""),
