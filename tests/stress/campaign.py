@@ -1,10 +1,11 @@
 """Kill a small study at random moments until it is done, again and again, and count what that costs.
 
-Each round runs a study in a folder of its own. In a stage that is drawn (planning, preparing, training, evaluating,
-pages) a process that is drawn (a script, its job's shell, Snakemake, the whole group) gets SIGKILL, SIGTERM or SIGINT,
-every third time twice in a row; the recovery is interrupted as well. At the end the study runs undisturbed. Then every
-artefact has to be that of a study that nobody interrupted, nothing may be left to do, and no process, state or partial
-file may be left. What a user would have to do by hand is counted: that is Snakemake's own `--unlock`, and nothing else.
+Each round runs a study in a folder of its own. In stages that are drawn (planning, preparing, training, evaluating,
+pages), one after the other, a process that is drawn (a script, its job's shell, Snakemake, the whole group) gets
+SIGKILL, SIGTERM or SIGINT, every third time twice in a row; the recovery is interrupted as well. At the end the study
+runs undisturbed. Then every artefact has to be that of a study that nobody interrupted, nothing may be left to do, and
+no process, state or partial file may be left. What a user would have to do by hand is counted: that is Snakemake's own
+`--unlock`, and nothing else.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from victims import STAGES, in_stage, processes_in, strike
 
 STUDY = ("--configfile", Path(__file__).with_name("stress.yaml"))
 RESULTS = Path("results", "stress")
-INTERRUPTIONS = 8  # of one study at most
+INTERRUPTIONS = 12  # of one study at most
 UNDISTURBED = 3  # runs after which a study has to be done
 WAIT = 120.0  # seconds for a stage to begin, and for what outlived Snakemake to end
 LONGEST = 1200.0  # seconds for a run of Snakemake to end
@@ -57,8 +58,10 @@ class Campaign:
         self.counts["studies"] += 1
         directory = self._new(f"study{self.counts['studies']}")
         before = len(self.wrong)
-        for _ in range(self.rng.randint(2, INTERRUPTIONS)):
-            if self._interrupted(directory):
+        # in the order in which they come: a stage that is over would be waited for in vain, to the end of the study
+        stages = sorted(self.rng.choices(range(len(STAGES)), k=self.rng.randint(2, INTERRUPTIONS)))
+        for stage in stages:
+            if self._interrupted(directory, list(STAGES)[stage]):
                 break
         found = self._run_undisturbed(directory)
         differing = sorted(
@@ -95,9 +98,9 @@ class Campaign:
                 project=self.project, directory=directory, stdout=output, start_new_session=True,
             )  # fmt: skip
 
-    def _interrupted(self, directory: Path) -> bool:
-        """Run the study and interrupt it; whether it was done before that."""
-        stage, twice = self.rng.choice(list(STAGES)), self.rng.random() < 1 / 3
+    def _interrupted(self, directory: Path, stage: str) -> bool:
+        """Run the study and interrupt it in a stage; whether it was done before that."""
+        twice = self.rng.random() < 1 / 3
         process = self._start(directory)
         deadline = time.monotonic() + WAIT
         while process.poll() is None and time.monotonic() < deadline and not in_stage(directory, stage):
