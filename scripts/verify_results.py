@@ -50,6 +50,7 @@ from fairdistill.reporting.summaries import read_summary, summarise
 from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import read_json, sha256
+from fairdistill.settings.data import name_draw
 from fairdistill.settings.paper import judges_conclusions, read_paper_values
 from fairdistill.settings.reading import complete
 from fairdistill.settings.study import Study
@@ -314,8 +315,8 @@ def differences_of_data(metrics: Sequence[Path], results: Path) -> list[str]:
     trained_on: dict[tuple[Path, int], dict[tuple[str, str | None], Path]] = {}
     for path in metrics:
         record = read_record(path)
-        drawn = f".seed{record.run.seed}" * bool(record.data.settings.to_json().get("per_seed"))
-        place = results / "data" / f"{record.run.dataset}{drawn}", record.run.fold
+        draw = name_draw(record.data.settings.per_seed, record.run.seed)
+        place = results / "data" / f"{record.run.dataset}{draw}", record.run.fold
         inputs = record.inputs
         trained_on.setdefault(place, {})[inputs.dataset, inputs.normalisation_and_crop] = path
     wrong = []

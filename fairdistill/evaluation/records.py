@@ -13,10 +13,16 @@ from pydantic_core import PydanticCustomError
 
 from fairdistill.evaluation.correctness import Correctness, from_metrics
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import read_json
 from fairdistill.settings.base import Settings, Text
-from fairdistill.settings.reading import UnreadableSettings, read_settings
-from fairdistill.settings.training_record import AnyRecord, Digest, Fields, ParametersOfAnyVersion, Run
+from fairdistill.settings.training_record import (
+    AnyRecord,
+    Digest,
+    Fields,
+    ParametersOfAnyVersion,
+    Run,
+    are_cells,
+    read_written,
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Verdict = Literal["above fair baseline", "not distinguishable from fair", "at chance"]
@@ -109,14 +115,13 @@ class Scores(Fields):
 
     def require_cells(self, name: str, *, classes: list[str], groups: list[str]) -> None:
         """Raise an error for pydantic where the scores, the field `name`, are not of these classes and groups."""
-        cells = {group: set(classes) for group in groups}
         of_cells: dict[str, Mapping[str, Iterable[str]]] = {
             "cell_count": self.cell_count,
             "cell_accuracy": self.cell_accuracy,
             "correctness.right": self.correctness.right,
         }
         for part, rows in of_cells.items():
-            if {group: set(row) for group, row in rows.items()} != cells:
+            if not are_cells(rows, classes, groups):
                 _refuse(f"has {name}.{part} that is not of its classes and groups")
         if self.accuracy_per_group.keys() != set(groups):
             _refuse(f"has {name}.accuracy_per_group that is not of its groups")
@@ -150,6 +155,9 @@ class Record(AnyRecord):
         return self
 
 
+_RECORD = TypeAdapter(Record)
+
+
 def read_record(path: Path | str) -> Record:
     """Return what is read of a metrics file; a UserError names the file, and the field that is missing or damaged."""
     try:
@@ -158,10 +166,4 @@ def read_record(path: Path | str) -> Record:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; evaluate that model first") from None
     except ValidationError:
-        try:
-            return read_settings(Record, read_json(path), where=str(path))
-        except UnreadableSettings as error:
-            raise UserError(f"{error}; evaluate the model again") from None
-
-
-_RECORD = TypeAdapter(Record)
+        return read_written(Record, Path(path), remedy="evaluate the model again")

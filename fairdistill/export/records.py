@@ -9,10 +9,9 @@ from pydantic_core import PydanticCustomError
 from fairdistill.evaluation.records import Interval, Scores
 from fairdistill.export.files import INT8, MODEL, RECORD
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import read_json, sha256
+from fairdistill.runtime.files import sha256
 from fairdistill.settings.base import AtLeastOne, Text
-from fairdistill.settings.reading import UnreadableSettings, read_settings
-from fairdistill.settings.training_record import Count, Digest, Fields, Hardware, Outputs
+from fairdistill.settings.training_record import Count, Digest, Fields, Hardware, Outputs, read_written
 
 
 def _has_both(of_files: dict) -> dict:
@@ -85,10 +84,7 @@ class SpeedRecord(Fields):
 def read_exported(folder: Path) -> ExportRecord:
     """Return the record of an exported model; a UserError names what is wrong with it, or the file that is not its."""
     path = folder / RECORD
-    try:
-        found = read_settings(ExportRecord, read_json(path), where=str(path))
-    except UnreadableSettings as error:
-        raise UserError(f"{error}; export the model again") from None
+    found = read_written(ExportRecord, path, remedy="export the model again")
     for name, file in found.files.items():
         if not (folder / name).is_file() or sha256(folder / name) != file.sha256:
             raise UserError(f"{folder / name}: is not the file of {path}; export the model again")
@@ -97,7 +93,4 @@ def read_exported(folder: Path) -> ExportRecord:
 
 def read_speed(path: Path) -> SpeedRecord:
     """Return the measured speed of a model; a UserError names the file and what is wrong with it."""
-    try:
-        return read_settings(SpeedRecord, read_json(path), where=str(path))
-    except UnreadableSettings as error:
-        raise UserError(f"{error}; measure the model again") from None
+    return read_written(SpeedRecord, path, remedy="measure the model again")

@@ -18,10 +18,8 @@ from fairdistill.reporting.answers import Answers, for_all_seeds
 from fairdistill.reporting.columns import CRITERIA, IDENTITY, NAMES, OVER_SEEDS, SEEDS
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import read_json
 from fairdistill.settings.base import AtLeastOne, Text
-from fairdistill.settings.reading import UnreadableSettings, read_settings
-from fairdistill.settings.training_record import Fields, Inputs, Outputs
+from fairdistill.settings.training_record import Fields, Inputs, Outputs, read_written
 
 TEST = ["class", "group", "other_group"]
 P_VALUES = ["rejected", "p_holm_least", "p_holm_largest"]
@@ -84,11 +82,9 @@ class Features:
 def read_probed(path: Path | str) -> Probed:
     """Return what is read of a file of `probe_features`; a UserError names the file and what is wrong with it."""
     try:
-        return read_settings(Probed, read_json(path), where=str(path))
+        return read_written(Probed, Path(path), remedy="probe the features of the model again")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; probe the features of that model first") from None
-    except UnreadableSettings as error:
-        raise UserError(f"{error}; probe the features of the model again") from None
 
 
 def read_features(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Features:

@@ -1,5 +1,6 @@
 """The data sets that a configuration can describe, one class per `kind`."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -24,6 +25,11 @@ from fairdistill.settings.training import MAX_SEED
 CIFAR_SIZE = 32  # pixels
 LARGEST = 1024  # pixels; an image has 3 MB then
 AUTHORS_TEST = 100
+
+
+def name_draw(per_seed: Sequence[str], seed: int | str) -> str:
+    """Return what the name of a data set's folder ends with where the data are drawn for each seed; else nothing."""
+    return f".seed{seed}" if per_seed else ""
 
 
 class DataSet(Settings):

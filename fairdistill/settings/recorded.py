@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from fairdistill.runtime.differences import differences
 from fairdistill.runtime.files import parse_json
+from fairdistill.settings.data import name_draw
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.study import Place, Study, name_folds
 
@@ -49,9 +50,8 @@ def _of_datasets(study: Study, pattern: str) -> Iterator[tuple[str, list[Recorde
     for grid in study.all_grids:
         for dataset in grid["dataset"]:
             settings = [Recorded(("settings",), *_of_dataset(study, dataset))]
-            seeds = grid["seed"] if study.data.sets[dataset].per_seed else [None]
-            for seed in seeds:
-                yield pattern.format(dataset=dataset, draw="" if seed is None else f".seed{seed}"), settings
+            for draw in dict.fromkeys(name_draw(study.data.sets[dataset].per_seed, seed) for seed in grid["seed"]):
+                yield pattern.format(dataset=dataset, draw=draw), settings
 
 
 def _of_models(study: Study, pattern: str) -> Iterator[tuple[str, list[Recorded]]]:

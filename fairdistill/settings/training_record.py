@@ -4,8 +4,9 @@ A metrics file begins with the same fields. Fields that earlier versions did not
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
@@ -41,6 +42,29 @@ class Fields(Settings, extra="ignore"):
     """Fields of a file that a script wrote; what is not read of it is not checked."""
 
 
+Written = TypeVar("Written", bound=Fields)
+
+
+def read_written(kind: type[Written], path: Path, *, remedy: str) -> Written:
+    """Return what is read of a JSON file that a script wrote.
+
+    Raises
+    ------
+    UserError
+        One line that names the file and what is wrong with it, and ends with `remedy`, how the file is made again.
+    FileNotFoundError
+        There is no such file.
+    """
+    return _as_written(kind, read_json(path), path, remedy)
+
+
+def _as_written(kind: type[Written], content: object, path: Path, remedy: str) -> Written:
+    try:
+        return read_settings(kind, content, where=str(path))
+    except UserError as error:
+        raise UserError(f"{error}; {remedy}") from None
+
+
 class Base(Fields):
     """The model, of the same data set and seed, that another stands on."""
 
@@ -58,6 +82,11 @@ class Run(Fields):
     seed: Count
     fold: Count = 0
     base: Base | None
+
+
+def are_cells(rows: Mapping[str, Iterable[str]], classes: list[str], groups: list[str]) -> bool:
+    """Whether what a file has by group and class is of just these classes and groups."""
+    return {group: set(row) for group, row in rows.items()} == {group: set(classes) for group in groups}
 
 
 class NetworkOfAnyVersion(Settings, extra="allow"):
@@ -92,6 +121,7 @@ class Parameters(Fields):
 
 
 class DataSettings(Settings, extra="allow"):
+    per_seed: list[str] = Field(default=[])
     # as the settings have it; the models of all folds are looked for
     folds: int = Field(default=1, ge=1, le=1000)
 
@@ -149,9 +179,7 @@ class AnyRecord(Fields):
 
     @model_validator(mode="after")
     def _counts_each_cell(self) -> Self:
-        counts = self.training_images
-        cells = {group: set(self.classes) for group in self.groups}
-        if counts is not None and {group: set(row) for group, row in counts.items()} != cells:
+        if self.training_images is not None and not are_cells(self.training_images, self.classes, self.groups):
             what = "has training_images that are not of its groups and classes"
             raise PydanticCustomError("training_images", what)
         return self
@@ -180,10 +208,7 @@ def read_training(path: Path, *outputs: Path) -> tuple[dict, TrainingRecord]:
     """
     again = "train the model again, as happens where its folder is deleted"
     content = read_json(path)
-    try:
-        record = read_settings(TrainingRecord, content, where=str(path))
-    except UserError as error:
-        raise UserError(f"{error}; {again}") from None
+    record = _as_written(TrainingRecord, content, path, again)
     recorded = record.outputs.to_json()
     for output in outputs:
         if recorded.get(output.name) != sha256(output):

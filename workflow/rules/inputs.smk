@@ -3,6 +3,7 @@ import sys
 from itertools import product
 from pathlib import Path
 
+from fairdistill.settings.data import name_draw
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.paper import judges_conclusions
 from fairdistill.settings.study import Place, name_folds
@@ -94,7 +95,7 @@ def checkpoint_of(wildcards):
 
 def data_of(wildcards):
     """The files of the data set that a model is trained on."""
-    draw = f".seed{wildcards.seed}" if STUDY.data.sets[wildcards.dataset].per_seed else ""
+    draw = name_draw(STUDY.data.sets[wildcards.dataset].per_seed, wildcards.seed)
     return {name: path.format(dataset=wildcards.dataset, draw=draw) for name, path in DATA_FILES.items()}
 
 
@@ -117,7 +118,7 @@ def exported():
     grids = [{**grid, "fold": name_folds(grid["fold"])[:1]} for grid in STUDY.exported]
     models = [path for grid in grids for pattern in CARD_FILES.values() for path in expand(pattern, **grid)]
     draws = {
-        (name, f".seed{seed}" if STUDY.data.sets[name].per_seed else "")
+        (name, name_draw(STUDY.data.sets[name].per_seed, seed))
         for grid in grids
         for name in grid["dataset"]
         for seed in grid["seed"]
