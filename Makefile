@@ -107,7 +107,7 @@ verify: $(READY)  ## recompute the published results, and name those that do not
 test: lint  ## style checks and all tests but the long ones
 	$(PYTEST) -m "not long"
 
-longtest: $(READY)  ## the long tests: conda, SLURM where it is installed, the walkthrough, interruptions, simulated studies
+longtest: $(READY)  ## the long tests: conda, SLURM if installed, whole studies, walkthrough, interruptions, simulations
 	$(PYTEST) -m long
 
 stress: $(READY)  ## kill small studies at random moments, and see that nothing is lost; KILLS=40 by default

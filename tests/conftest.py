@@ -1,8 +1,16 @@
-"""How `pytest -n 2` shares the tests out."""
+"""Where the tests' files are, and how `pytest -n 2` shares the tests out."""
 
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from fairdistill.runtime.machine import memory_mb
+
+MEMORY = Path("/dev/shm")
+ROOM = 4096  # MB there, and three times as many in the whole memory
 
 # modules whose fixtures take seconds or more: each goes to one process, and those of the same study to the same
 TOGETHER = {
@@ -16,6 +24,7 @@ TOGETHER = {
             "methods_nst",
             "methods_pkt",
             "plotting",
+            "resume",
             "ranking",
         )
     },
@@ -30,6 +39,25 @@ TOGETHER = {
     "test_terminal_output": "study",
     "test_verify": "study",
 }
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Keep files in memory where it has room: the code under test waits for the disk after each of many small ones.
+
+    They are removed at the end; --basetemp names another folder, which stays.
+    """
+    if config.option.basetemp is None and not hasattr(config, "workerinput") and _is_roomy():
+        config.option.basetemp = folder = tempfile.mkdtemp(prefix="pytest-", dir=MEMORY)
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def _is_roomy():
+    if not os.access(MEMORY, os.W_OK) or memory_mb() < 3 * ROOM:
+        return False
+    found = os.statvfs(MEMORY)
+    # tests make programs, too
+    return found.f_bavail * found.f_frsize >= ROOM * 2**20 and not found.f_flag & os.ST_NOEXEC
 
 
 # --dist loadgroup would do, but is without effect from pytest 9.2 on (pytest-xdist's issue 1386)

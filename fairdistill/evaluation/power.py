@@ -8,6 +8,8 @@ and classes there are, the larger the largest of all gaps is by chance alone, an
 Images count as independent, and as other in each group. What the training's chance adds is not in it.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +44,8 @@ def smallest_difference(images: int, *, groups: int, classes: int) -> float:
     return round(low * STEP, 3)
 
 
+# the folds of a data set, and its advised sizes, ask the same again and again
+@cache
 def power(difference: float, images: int, groups: int, classes: int) -> float:
     """Return the probability that a model with a difference in one class is called unfair."""
     # the same draws for the same question: the answer is part of a data set

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_network import Short
 
 from fairdistill.settings.methods import AnyMethod, Method
 from fairdistill.settings.networks import AnyNetwork
@@ -12,6 +13,7 @@ from fairdistill.settings.training import Training
 from fairdistill.training import loop
 
 KINDS = ("resnet18", "shufflenet_v2_x1_0")
+SHORT = Short()
 
 
 def network_settings(kind="shufflenet_v2_x0_5", stem="cifar"):
@@ -32,7 +34,7 @@ def fit(dataset, method, *, network=None, seed=0, base=None, resume=None, role="
     method = method if isinstance(method, Method) else method_settings(**method)
     settings = training_settings(**training)
     options = {"role": role, "seed": seed, "base": base, "resume": resume}
-    return loop.train(dataset, network or network_settings(), method, settings, **options)
+    return loop.train(dataset, network or SHORT, method, settings, **options)
 
 
 def interrupted(dataset, method, *, before, **options):

@@ -155,6 +155,7 @@ class Mean(torch.nn.Module):
         return torch.stack([predictor(images) for predictor in self.predictors]).mean(0)
 
 
+@pytest.mark.long
 def test_networks_of_other_families_with_all_ways_to_resize_predict_as_here(tiny, tmp_path, monkeypatch):
     torch.manual_seed(4)
     facts = facts_of(tiny, method_settings(kind="imported"))

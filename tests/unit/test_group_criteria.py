@@ -283,6 +283,7 @@ def test_copies_of_an_image_are_drawn_together():
     assert width / narrower == pytest.approx(np.sqrt(2), rel=0.13)
 
 
+@pytest.mark.long
 def test_intervals_hold_what_they_should_in_most_of_many_draws():
     """Models whose truth is known: calibrated, and with groups of accuracy 0.6 and 0.75."""
     rng = np.random.default_rng(8)

@@ -16,6 +16,7 @@ import pytest
 import torch
 from method_trainings import (
     KINDS,
+    SHORT,
     assert_same_bits,
     differing,
     fit,
@@ -162,7 +163,7 @@ def test_weights_of_single_samples_follow_their_index(tiny, engine):
     assert max(weight) > 3 * min(weight)
     # one step of all images, whatever their order: its loss is the weighted mean over the initial network
     torch.manual_seed(1)
-    network = build_network(network_settings(), 3).train()
+    network = build_network(SHORT, 3).train()
     images = torch.from_numpy((dataset.images[rows] / 255 - dataset.mean) / dataset.std).float().permute(0, 3, 1, 2)
     losses = -network(images).logits.log_softmax(1).detach().numpy()[np.arange(len(rows)), label]
     assert trained.history["loss"][0] == pytest.approx((weight * losses).mean(), rel=1e-4)
@@ -290,7 +291,7 @@ def test_a_stage_can_train_a_part_of_the_network(tiny, base, engine):
     options = {"base": base, "learning_rate": 0.01, "engine": engine, "batch_size": 48}
     trained = fit(tiny, a_kind("Hints"), epochs=6, **options)
     torch.manual_seed(1)
-    initial = build_network(network_settings(), 3)
+    initial = build_network(SHORT, 3)
     hints = trained.history["hint"].to_numpy()
     assert hints[2] < 0.8 * hints[0]
     assert np.isnan(hints[3:]).all()
@@ -308,8 +309,8 @@ def test_what_a_stage_leaves_out_stays_as_it_was(tiny, base, tmp_path):
     state = ResumeState(tmp_path / "state", {})
     interrupted(tiny, a_kind("Hints"), before=2, epochs=4, base=base, resume=state)
     torch.manual_seed(1)
-    initial = build_network(network_settings(), 3)
-    after_hints = build_network(network_settings(), 3)
+    initial = build_network(SHORT, 3)
+    after_hints = build_network(SHORT, 3)
     after_hints.load_state_dict(state.restore()["network"])
     assert differing(late(initial), late(after_hints)) == []
     changed = differing(initial, after_hints)
@@ -478,7 +479,7 @@ def test_optimisers_of_its_own_follow_the_schedule(tiny, engine):
     wanted = [[0.002 * (1 - step / 6), 0.1 * (1 - step / 6)] for step in range(6)]
     assert np.allclose(trained.method.rates, wanted)
     torch.manual_seed(1)
-    assert "head.weight" in differing(build_network(network_settings(), 3), trained.network)
+    assert "head.weight" in differing(build_network(SHORT, 3), trained.network)
 
 
 def test_optimisers_of_its_own_are_resumed_to_the_bit(tiny, tmp_path):
@@ -616,12 +617,13 @@ def publish(folder, method, output, *options, base=None):
     return json.loads((output / "training.json").read_text())
 
 
-def test_what_a_prediction_needs_is_saved_with_the_network(tiny_folder, tiny, base, tmp_path, monkeypatch):
+def test_what_a_prediction_needs_is_saved_with_the_network(tiny_folder, tiny, tmp_path, monkeypatch):
     from fairdistill.networks import save_network
     from fairdistill.training import publish as publishing
 
     monkeypatch.setattr(publishing, "load_dataset", lambda folder, fold: with_validation(tiny))
     path = tmp_path / "base.safetensors"
+    base = build_network(network_settings(), 3)
     save_network(path, base, network_settings())
     record = publish(tiny_folder, post_processing(), tmp_path / "model", base=path)
     weights = tmp_path / "model" / "weights.safetensors"
@@ -846,7 +848,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(tiny, tmp_path, kind):
     """Before every epoch but the first: within a stage, between two, and more than once."""
     name = get_args(kind.model_fields["kind"].annotation)[0]
     torch.manual_seed(5)
-    base = build_network(network_settings(), 3) if "base" in kind.model_fields else None
+    base = build_network(SHORT, 3) if "base" in kind.model_fields else None
     method = {"kind": name} | WITH_MORE_STATE.get(name, {})
     # two epochs of each stage where there are two
     epochs = 4 if "representation_share" in method or "hint_share" in method else 3

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from method_trainings import fit, method_settings, network_settings
+from method_trainings import SHORT, fit, method_settings, network_settings
 from scipy.special import log_softmax, softmax
 
 from fairdistill.methods.base import Batch, Task, method_class
@@ -70,7 +70,7 @@ def test_the_first_step_of_a_training_has_the_loss_of_the_initial_network(tiny, 
     monkeypatch.setattr(load_engine("reference"), "WORKERS", 0)
     history = fit(tiny, {"kind": "erm"}, epochs=1, batch_size=96, flip=False, engine=engine, seed=3).history
     torch.manual_seed(2 * 3 + 1)
-    network = build_network(network_settings(), C).train()
+    network = build_network(SHORT, C).train()
     rows, label, _ = tiny.split("train")
     images = (tiny.images[rows] / 255 - tiny.mean) / tiny.std
     logits = network(torch.from_numpy(images).float().permute(0, 3, 1, 2)).logits.detach().double().numpy()
@@ -81,6 +81,6 @@ def test_the_initial_weights_follow_from_seed_and_role(tiny):
     """Steps of 1e-30 move no weight further than that; those of zero, such as the biases of a batch norm, do move."""
     trained = fit(tiny, {"kind": "erm"}, epochs=1, learning_rate=1e-30, seed=4)
     torch.manual_seed(2 * 4 + 1)
-    initial = build_network(network_settings(), C).state_dict()
+    initial = build_network(SHORT, C).state_dict()
     for name, weight in trained.network.named_parameters():
         assert (weight - initial[name]).abs().max() < 1e-28

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from method_trainings import KINDS, differing, fit, interrupted, method_settings, network_settings
+from method_trainings import KINDS, SHORT, differing, fit, interrupted, method_settings, network_settings
 from scipy.signal import correlate
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
@@ -164,7 +164,7 @@ def test_the_hint_stage_leaves_later_layers_as_they_were_and_the_next_one_the_re
         interrupted(tiny, METHOD, before=before, epochs=4, base=teacher, resume=state)
         states.append(state.restore())
     torch.manual_seed(1)
-    network = build_network(network_settings(), 3)
+    network = build_network(SHORT, 3)
     initial = trained_weights(network)
     network.load_state_dict(states[0]["network"])
     changed = differing(initial, trained_weights(network))

@@ -222,10 +222,11 @@ def test_it_trains_nothing_and_is_the_same_every_time(two_classes, engine, monke
 
 def test_the_drawn_labels_are_what_is_scored(tiny_folder, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(publish, "load_dataset", lambda folder, fold: with_validation(tiny, every=5))
-    base = fit(tiny, {"kind": "erm"}, role="teacher", epochs=2, batch_size=16).network
-    save_network(tmp_path / "base.safetensors", base, network_settings())
+    network = network_settings()
+    base = fit(tiny, {"kind": "erm"}, network=network, role="teacher", epochs=2, batch_size=16).network
+    save_network(tmp_path / "base.safetensors", base, network)
     model = tmp_path / "model"
-    options = ["--data", tiny_folder, "--output", model, "--network", json.dumps(network_settings().to_json())]
+    options = ["--data", tiny_folder, "--output", model, "--network", json.dumps(network.to_json())]
     options += ["--method", "hardt", "--base", tmp_path / "base.safetensors", "--training", '{"device": "cpu"}']
     monkeypatch.setattr("sys.argv", ["train_model", *map(str, options)])
     train_model.main()

@@ -157,8 +157,9 @@ def test_the_features_are_the_networks_of_the_chosen_images(model, tiny):
 def test_of_a_code_with_a_classifier_of_its_own_the_features_are_the_code(tiny, tmp_path, method):
     """What a fair representation keeps of the group is asked of it, and not of the layers that lead to it."""
     settings = method_settings(latent_size=3, **method)
-    trained = fit(tiny, settings, epochs=1)
-    save_network(tmp_path / "w", trained.network, network_settings(), method=trained.method.prediction_state())
+    network = network_settings()
+    trained = fit(tiny, settings, network=network, epochs=1)
+    save_network(tmp_path / "w", trained.network, network, method=trained.method.prediction_state())
     rows, *_ = tiny.split("test")
     code = probe_features.features_of(tmp_path / "w", settings, tiny, rows)
     assert code.shape == (len(rows), 3)

@@ -277,7 +277,7 @@ class Studies:
 
 @pytest.mark.parametrize(
     ("models", "n", "paired", "most"),
-    [(UTKFACE, 100, False, CAUTIOUS), (CIFAR10S, 1000, True, {})],
+    [(UTKFACE, 100, False, CAUTIOUS), pytest.param(CIFAR10S, 1000, True, {}, marks=pytest.mark.long)],
     ids=["utkface", "cifar10s"],
 )
 def test_a_95_percent_interval_covers_93_to_97_percent_of_2000_simulated_studies(models, n, paired, most):

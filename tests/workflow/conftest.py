@@ -10,6 +10,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.workflow)
+            if "study" in item.fixturenames:
+                item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture
