@@ -17,12 +17,13 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 
 from artefacts import artefacts
 from cluster import Cluster, why_not
 from running import copy_configuration, copy_project, running, snakemake
-from victims import STAGES, in_stage, processes_in, strike
+from victims import STAGES, in_stage, kill, processes_in, strike
 
 STUDY = ("--configfile", Path(__file__).with_name("stress.yaml"))
 RESULTS = Path("results", "stress")
@@ -71,6 +72,11 @@ class Campaign:
         self.wrong += [f"{directory.name}: {left} is left" for left in self._left(directory)]
         if len(self.wrong) == before:
             shutil.rmtree(directory)
+
+    def stop(self) -> None:
+        """Kill what runs in any of the studies."""
+        for process in chain.from_iterable(map(processes_in, self.folder.glob("study*"))):
+            kill(process)
 
     def report(self) -> str:
         """What was killed, what it cost, and what is wrong."""
@@ -201,15 +207,19 @@ def main() -> None:
     with Cluster(lab) if args.slurm else nullcontext():
         campaign = Campaign(project, folder, options, random.Random(seed))
         print(f"a study that nobody interrupts took {time.monotonic() - started:.0f} s", flush=True)
-        while sum(campaign.kills.values()) < args.kills and time.monotonic() - started < 60 * args.minutes:
-            campaign.round()
-            print(f"{sum(campaign.kills.values())} kills, {len(campaign.wrong)} wrong", flush=True)
+        try:
+            while sum(campaign.kills.values()) < args.kills and time.monotonic() - started < 60 * args.minutes:
+                campaign.round()
+                print(f"{sum(campaign.kills.values())} kills, {len(campaign.wrong)} wrong", flush=True)
+        except KeyboardInterrupt:
+            # what was found until then is told below
+            campaign.stop()
     print(campaign.report())
     if campaign.wrong:
         sys.exit(f"error: see {folder}")
     shutil.rmtree(folder)
     if sum(campaign.kills.values()) < args.kills:
-        sys.exit(f"error: in {args.minutes:g} minutes there was no time for {args.kills} kills; give more --minutes")
+        sys.exit(f"error: these are fewer than {args.kills} kills; leave it, or give it, more time (--minutes)")
 
 
 if __name__ == "__main__":

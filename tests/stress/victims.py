@@ -25,6 +25,12 @@ def processes_in(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if _is_in(process, folder)]
 
 
+def kill(process: psutil.Process) -> None:
+    """Kill a process, if it has not ended by itself."""
+    with suppress(psutil.Error):
+        process.kill()
+
+
 def script_of(process: psutil.Process) -> str | None:
     """The name of the project's script that a process runs; None for one that runs none."""
     with suppress(psutil.Error):
