@@ -26,7 +26,7 @@ class Recorded(NamedTuple):
     value: Any
 
 
-def made_otherwise(study: Study, dataset_record: str, model_record: str) -> dict[str, list[str]]:
+def changed_settings(study: Study, dataset_record: str, model_record: str) -> dict[str, list[str]]:
     """Return what was made with other settings than the study's, by its record, and what differs.
 
     A setting that a record lacks, as one of an older version does, makes no difference, and a record that cannot be

@@ -6,7 +6,7 @@ import pytest
 
 from fairdistill.runtime.differences import differences, some_of
 from fairdistill.settings.reading import complete
-from fairdistill.settings.recorded import made_otherwise
+from fairdistill.settings.recorded import changed_settings
 from fairdistill.settings.study import Place
 
 DATA = "{dataset}{draw}/dataset.json"
@@ -54,7 +54,7 @@ def found(tmp_path):
     write_records(tmp_path, study())
     return lambda **given: {
         path.removeprefix(f"{tmp_path}/"): changes
-        for path, changes in made_otherwise(study(**given), f"{tmp_path}/{DATA}", f"{tmp_path}/{MODEL}").items()
+        for path, changes in changed_settings(study(**given), f"{tmp_path}/{DATA}", f"{tmp_path}/{MODEL}").items()
     }
 
 

@@ -18,7 +18,7 @@ rule download_dataset:
 
 rule prepare_dataset:
     input:
-        archives=unless_made_otherwise(DATA_FILES["info"], archives_of),
+        archives=rerun_where_settings_changed(DATA_FILES["info"], archives_of),
     output:
         **kept(DATA_FILES),
     log:

@@ -65,7 +65,7 @@ def limit_resource(name, limit):
         workflow.global_resources[name] = limit
 
 
-def make_anew(path):
+def force_job_of(path):
     """Let the job that makes a file run, if it is in the plan, which is being made; not where parameters are to be ignored.
 
     It is for input functions, which Snakemake calls when it adds a job to the plan.

@@ -4,7 +4,7 @@ rule train_model:
     input:
         unpack(data_of),
         unpack(base_of),
-        checkpoint=unless_made_otherwise(MODEL_FILES["training"], checkpoint_of),
+        checkpoint=rerun_where_settings_changed(MODEL_FILES["training"], checkpoint_of),
     output:
         **kept(MODEL_FILES),
     log:
