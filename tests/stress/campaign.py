@@ -27,7 +27,7 @@ from victims import STAGES, in_stage, kill, processes_in, strike
 
 STUDY = ("--configfile", Path(__file__).with_name("stress.yaml"))
 RESULTS = Path("results", "stress")
-INTERRUPTIONS = 12  # of one study at most
+INTERRUPTIONS = 30  # of one study at most
 UNDISTURBED = 3  # runs after which a study has to be done
 WAIT = 120.0  # seconds for a stage to begin, and for what outlived Snakemake to end
 LONGEST = 1200.0  # seconds for a run of Snakemake to end
