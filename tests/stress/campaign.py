@@ -113,9 +113,12 @@ class Campaign:
             time.sleep(0.02)
         time.sleep(self.rng.random() * 2)
         for _ in range(1 + twice):
-            # it may be in another stage by now
-            seen = next(stage for stage in STAGES if in_stage(directory, stage))
-            if process.poll() is None and (hit := strike(directory, process.pid, self.rng)):
+            hit = None
+            while process.poll() is None and hit is None:
+                # it may be in another stage by now, and what is drawn need not be running at every moment
+                seen = next(stage for stage in STAGES if in_stage(directory, stage))
+                hit = strike(directory, process.pid, self.rng)
+            if hit:
                 self.kills[seen, *hit] += 1
                 time.sleep(self.rng.random())
         done = self._end_of(process) == 0
