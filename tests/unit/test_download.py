@@ -1,7 +1,9 @@
 """Downloads from folders and from a local server that resumes or does not, breaks off, or sends other content."""
 
+import errno
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import zipfile
@@ -46,7 +48,7 @@ def output(tmp_path):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content` at every path, and records the Range and If-Range of each request."""
+    """Serves `content` at every path, and records the Range and If-Range of each request, its path and encodings."""
 
     def __init__(self, content):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -57,6 +59,8 @@ class Server(ThreadingHTTPServer):
         self.busy = []  # the status and, unless it is None, the Retry-After of the next answers
         self.breaks = []  # after how many bytes the next answers break off
         self.requests = []
+        self.paths = []
+        self.encodings = set()
         self.url = f"http://127.0.0.1:{self.server_port}/data"
 
 
@@ -65,6 +69,8 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         wanted, condition = self.headers["Range"], self.headers["If-Range"]
         server.requests.append((wanted, condition))
+        server.paths.append(self.path)
+        server.encodings.add(self.headers["Accept-Encoding"])
         if server.busy:
             status, pause = server.busy.pop(0)
             self.send_response(status)
@@ -113,7 +119,7 @@ def test_folder_mirror(genuine, output, capsys):
     download(NAME, output, str(genuine.parent))
     assert output.read_bytes() == genuine.read_bytes()
     assert names(output.parent) == [NAME]
-    assert f"trying {genuine}" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"{NAME}: trying {genuine}\n{NAME}: verified and saved as {output}\n"
 
 
 def test_utkface_too(genuine, tmp_path, monkeypatch):
@@ -142,6 +148,8 @@ def test_no_password_of_a_mirror_is_shown(genuine, output, capsys, user, address
     assert said.count("://***@") >= 2
     for part in ("me:", "s3", "cr3t"):
         assert part not in said
+    escape = "does not work: its password has / ? # or @ in it; write %2F, %3F, %23 or %40 in their place"
+    assert (escape in said) == (("#" in user or "/" in user) and address.startswith("http:"))
 
 
 @pytest.mark.parametrize(
@@ -156,6 +164,23 @@ def test_url_mirror(server, output, ending):
     download(NAME, output, server.url + ending)
     assert output.read_bytes() == server.content
     assert server.requests == [(None, None)]
+    assert server.paths == [f"/data/{NAME}"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_address_is_no_path(genuine, output, monkeypatch, scheme):
+    asked = []
+
+    def refuse(url, timeout, **_):
+        asked.append((url, timeout))
+        raise module.SourceError("nobody is there")
+
+    monkeypatch.setattr(module.requests, "get", refuse)
+    with pytest.raises(UserError, match="no source has it"):
+        download(NAME, output, f"{scheme}://host/data")
+    # of a server that has hung up, the end is known
+    assert asked[0] == (f"{scheme}://host/data/{NAME}", module.TIMEOUT)
+    assert None not in module.TIMEOUT
 
 
 def test_progress_is_printed_in_lines(server, output, monkeypatch, capsys):
@@ -187,6 +212,8 @@ def test_broken_transfer_is_resumed(server, output, headers):
     starts = [int(wanted.removeprefix("bytes=").removesuffix("-")) for wanted in (second, third)]
     assert 90_000 < starts[0] <= 100_000
     assert starts[0] + 40_000 < starts[1] <= starts[0] + 50_000
+    # compressed on the way, its bytes would be others than those that the ranges count
+    assert server.encodings == {"identity"}
     assert names(output.parent) == [NAME]
 
 
@@ -242,7 +269,9 @@ def test_bytes_of_two_sources_never_mix(server, output, monkeypatch):
     assert names(output.parent) == [NAME]
 
 
-@pytest.mark.parametrize(("status", "requests"), [(404, 1), (503, module.ATTEMPTS)])
+@pytest.mark.parametrize(
+    ("status", "requests"), [(400, 1), (404, 1), (499, 1), (500, module.ATTEMPTS), (503, module.ATTEMPTS)]
+)
 def test_server_that_refuses_falls_through(server, output, monkeypatch, genuine, capsys, status, requests):
     server.status = status
     publish_at(monkeypatch, f"{server.url}/{NAME}")
@@ -252,6 +281,18 @@ def test_server_that_refuses_falls_through(server, output, monkeypatch, genuine,
     lines = capsys.readouterr().out
     assert f"{NAME}: {genuine.parent}/empty/{NAME} does not work: no such file" in lines
     assert str(status) in lines
+
+
+def test_the_pauses_between_attempts_double(server, output, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(module.time, "sleep", pauses.append)
+    monkeypatch.setattr(module, "PAUSE", 3)
+    monkeypatch.setattr(module, "ATTEMPTS", 4)
+    server.status = 500
+    with pytest.raises(UserError):
+        download(NAME, output, server.url)
+    # and anew for the next source
+    assert pauses == [0, 3, 6, 12] * 2
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -277,7 +318,10 @@ def test_a_server_that_stays_busy_is_given_up(server, output, monkeypatch, capsy
     with pytest.raises(UserError, match="no source has it"):
         download(NAME, output, server.url)
     assert len(server.requests) == module.ATTEMPTS
-    assert "does not work: the server answers 429 Too Many Requests (in 3 attempts)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "does not work: the server answers 429 Too Many Requests (in 3 attempts)" in said
+    # after the last there is none
+    assert said.count("asking again in 7 s") == module.ATTEMPTS - 1
 
 
 def test_a_pause_of_an_hour_is_told_and_not_waited_for(server, output, capsys):
@@ -387,6 +431,33 @@ def test_unknown_archive_is_named(output):
         UserError, match=r"'mnist.tar.gz' is unknown; choose one of cifar-10-python.tar.gz, UTKFace.tar.gz, img_al"
     ):
         download("mnist.tar.gz", output)
+
+
+def test_links_in_a_folder_are_followed(genuine, output, tmp_path):
+    """And the packed files are called as the published ones, wherever the folder was."""
+    batches = cifar10s.verified_members(genuine)
+    genuine.unlink()
+    put_folder(tmp_path, batches, "elsewhere")
+    folder = genuine.parent / "cifar-10-batches-py"
+    folder.mkdir()
+    for path in (tmp_path / "elsewhere").iterdir():
+        (folder / path.name).symlink_to(path)
+    download(NAME, output, str(genuine.parent))
+    with tarfile.open(output) as tar:
+        assert {member.name: member.isfile() for member in tar} == dict.fromkeys(batches, True)
+
+
+@pytest.mark.parametrize(("number", "is_of_the_source"), [(errno.EIO, True), (errno.ENOSPC, False)])
+def test_an_error_of_reading_falls_through_and_one_of_writing_does_not(
+    genuine, output, monkeypatch, capsys, number, is_of_the_source
+):
+    def fail(source, target):
+        raise OSError(number, "it fails", str(source))
+
+    monkeypatch.setattr(module.shutil, "copyfile", fail)
+    with pytest.raises(UserError if is_of_the_source else OSError):
+        download(NAME, output, str(genuine.parent))
+    assert (f"does not work: {genuine}: it fails" in capsys.readouterr().out) == is_of_the_source
 
 
 def test_script_on_a_disk_that_fills_up(genuine, output):

@@ -128,6 +128,14 @@ def test_the_shares_that_a_sampling_draws_are_those_of_its_orders(sampling):
     assert np.allclose(shares, drawn / drawn.sum(), atol=0.005)
 
 
+@pytest.mark.parametrize(
+    ("sampling", "wanted"),
+    [("class_balanced", [[1 / 2, 0], [1 / 8, 3 / 8]]), ("balanced", [[1 / 3, 0], [1 / 3, 1 / 3]])],
+)
+def test_a_cell_of_one_image_has_its_share(sampling, wanted):
+    np.testing.assert_allclose(drawn_shares(sampling, np.array([[1, 0], [1, 3]])), wanted)
+
+
 # the sizes of the training cells, of each class those of its groups
 CIFAR10S = [[4000, 1000]] * 5 + [[1000, 4000]] * 5
 UTKFACE = [[1949, 236, 925, 538], [3635, 3016, 1756, 2121], [4194, 974, 453, 1016]]
