@@ -236,10 +236,15 @@ def test_each_split_is_scored_by_its_own_rows(tmp_path):
     train = make_predictions(seed=2, split="train")
     pd.concat([validation, train, test]).to_parquet(tmp_path / "predictions.parquet")
 
-    scores = metrics.evaluate_file(tmp_path / "predictions.parquet", classes=CLASSES, groups=GROUPS)
+    counts = {group: {name: 10 + 5 * y * a for y, name in enumerate(CLASSES)} for a, group in enumerate(GROUPS)}
+    told = {"classes": CLASSES, "groups": GROUPS, "weighting": "cells", "training_images": counts}
+
+    scores = metrics.evaluate_file(tmp_path / "predictions.parquet", **told)
 
     expected = {"metrics": test, "validation": validation}
-    assert scores == {field: metrics.evaluate(rows, classes=CLASSES, groups=GROUPS) for field, rows in expected.items()}
+    assert scores == {field: metrics.evaluate(rows, **told) for field, rows in expected.items()}
+    assert scores["metrics"]["correctness"]["weighting"] == "cells"
+    assert "bias_amplification" in scores["metrics"]["criteria"]
 
 
 @pytest.mark.parametrize(("right", "at_chance"), [(0, True), (1, False)])
