@@ -1,8 +1,6 @@
 """Where the tests' files are, and how `pytest -n 2` shares the tests out."""
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -41,15 +39,10 @@ TOGETHER = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure(config):
-    """Keep files in memory where it has room: the code under test waits for the disk after each of many small ones.
-
-    They are removed at the end; --basetemp names another folder, which stays.
-    """
-    if config.option.basetemp is None and not hasattr(config, "workerinput") and _is_roomy():
-        config.option.basetemp = folder = tempfile.mkdtemp(prefix="pytest-", dir=MEMORY)
-        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+def pytest_configure():
+    """Keep files in memory where it has room: the code under test waits for the disk after each of many small ones."""
+    if _is_roomy():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def _is_roomy():
