@@ -1,7 +1,5 @@
 """The steps of `benchmarks.gpu_steps`, built on a CPU, and its tables; what it times needs a GPU."""
 
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pandas as pd
@@ -12,6 +10,7 @@ from benchmarks import gpu_steps
 from benchmarks.cases import Dataset
 from benchmarks.gpu_steps import LAYOUTS, PRECISIONS, Case, build, kernel_table, kernels_section, steps_section
 from fairdistill.networks import Classifier
+from fairdistill.runtime.errors import run_script
 
 CASE = Case("cifar10s", "resnet18", "student", "bf16", "channels last")
 
@@ -94,8 +93,8 @@ def test_a_step_is_computed_as_its_case_says(monkeypatch, precision, layout):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_it_says_so_in_one_line(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.gpu_steps", "--output", str(tmp_path / "steps.md")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, "error: benchmarks.gpu_steps measures a GPU, and torch sees none\n")
+def test_without_a_gpu_it_says_so_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["gpu_steps", "--output", str(tmp_path / "steps.md")])
+    with pytest.raises(SystemExit, match=r"^error: benchmarks\.gpu_steps measures a GPU, and torch sees none$"):
+        run_script(gpu_steps.main)
     assert not any(tmp_path.iterdir())
