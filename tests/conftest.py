@@ -22,8 +22,8 @@ TOGETHER = {
             "methods_nst",
             "methods_pkt",
             "plotting",
-            "resume",
             "ranking",
+            "resume",
         )
     },
     "test_slurm": "slurm",

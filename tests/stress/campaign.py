@@ -16,14 +16,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import nullcontext
-from itertools import chain
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
+import psutil
 from artefacts import artefacts
 from cluster import Cluster, why_not
 from running import copy_configuration, copy_project, running, snakemake
-from victims import STAGES, in_stage, kill, processes_in, strike
+from victims import STAGES, processes_in, stages_of, strike
 
 STUDY = ("--configfile", Path(__file__).with_name("stress.yaml"))
 RESULTS = Path("results", "stress")
@@ -51,8 +51,15 @@ class Campaign:
         self.kills: Counter[tuple[str, str, str]] = Counter()
         self.counts: Counter[str] = Counter()
         self.wrong: list[str] = []
-        whole = self._new("whole")
-        self.expected = self._run_undisturbed(whole)
+
+    def run(self, kills: int, minutes: float) -> None:
+        """Run a study that nobody interrupts, and then rounds, until there are so many kills or the time is over."""
+        started = time.monotonic()
+        self.expected = self._run_undisturbed(self._new("whole"))
+        print(f"a study that nobody interrupts took {time.monotonic() - started:.0f} s", flush=True)
+        while self.kills.total() < kills and time.monotonic() - started < 60 * minutes:
+            self.round()
+            print(f"{self.kills.total()} kills, {len(self.wrong)} wrong", flush=True)
 
     def round(self) -> None:
         """Run one study, interrupted up to `INTERRUPTIONS` times."""
@@ -60,9 +67,9 @@ class Campaign:
         directory = self._new(f"study{self.counts['studies']}")
         before = len(self.wrong)
         # in the order in which they come: a stage that is over would be waited for in vain, to the end of the study
-        stages = sorted(self.rng.choices(range(len(STAGES)), k=self.rng.randint(2, INTERRUPTIONS)))
-        for stage in stages:
-            if self._interrupted(directory, list(STAGES)[stage]):
+        stages = self.rng.choices(STAGES, k=self.rng.randint(2, INTERRUPTIONS))
+        for stage in sorted(stages, key=STAGES.index):
+            if self._interrupted(directory, stage):
                 break
         found = self._run_undisturbed(directory)
         differing = sorted(
@@ -75,12 +82,15 @@ class Campaign:
 
     def stop(self) -> None:
         """Kill what runs in any of the studies."""
-        for process in chain.from_iterable(map(processes_in, self.folder.glob("study*"))):
-            kill(process)
+        for directory in self.folder.iterdir():
+            for process in processes_in(directory):
+                # it may have ended by itself
+                with suppress(psutil.Error):
+                    process.kill()
 
     def report(self) -> str:
         """What was killed, what it cost, and what is wrong."""
-        lines = [f"{sum(self.kills.values())} kills in {self.counts['studies']} studies"]
+        lines = [f"{self.kills.total()} kills in {self.counts['studies']} studies"]
         for what, place in (("stage", 0), ("process", 1), ("signal", 2)):
             by = Counter()
             for key, count in self.kills.items():
@@ -109,14 +119,14 @@ class Campaign:
         twice = self.rng.random() < 1 / 3
         process = self._start(directory)
         deadline = time.monotonic() + WAIT
-        while process.poll() is None and time.monotonic() < deadline and not in_stage(directory, stage):
+        while process.poll() is None and time.monotonic() < deadline and stage not in stages_of(directory):
             time.sleep(0.02)
         time.sleep(self.rng.random() * 2)
         for _ in range(1 + twice):
             hit = None
             while process.poll() is None and hit is None:
                 # it may be in another stage by now, and what is drawn need not be running at every moment
-                seen = next(stage for stage in STAGES if in_stage(directory, stage))
+                seen = stages_of(directory)[0]
                 hit = strike(directory, process.pid, self.rng)
             if hit:
                 self.kills[seen, *hit] += 1
@@ -204,16 +214,12 @@ def main() -> None:
     project = copy_project(folder / "project")
     options = slurm_options(project) if args.slurm else ()
     print(f"seed {seed}, in {folder}", flush=True)
-    started = time.monotonic()
     lab = folder / "slurm"
     lab.mkdir()
+    campaign = Campaign(project, folder, options, random.Random(seed))
     with Cluster(lab) if args.slurm else nullcontext():
-        campaign = Campaign(project, folder, options, random.Random(seed))
-        print(f"a study that nobody interrupts took {time.monotonic() - started:.0f} s", flush=True)
         try:
-            while sum(campaign.kills.values()) < args.kills and time.monotonic() - started < 60 * args.minutes:
-                campaign.round()
-                print(f"{sum(campaign.kills.values())} kills, {len(campaign.wrong)} wrong", flush=True)
+            campaign.run(args.kills, args.minutes)
         except KeyboardInterrupt:
             # what was found until then is told below
             campaign.stop()
@@ -221,7 +227,7 @@ def main() -> None:
     if campaign.wrong:
         sys.exit(f"error: see {folder}")
     shutil.rmtree(folder)
-    if sum(campaign.kills.values()) < args.kills:
+    if campaign.kills.total() < args.kills:
         sys.exit(f"error: these are fewer than {args.kills} kills; leave it, or give it, more time (--minutes)")
 
 

@@ -10,25 +10,20 @@ from pathlib import Path
 import psutil
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-# The stages of a study, by the scripts that run in them.
-STAGES = {
-    "planning": None,
+PLANNING = "planning"
+# How the names of the scripts begin that run in the other stages.
+SCRIPTS = {
     "preparing": ("prepare_dataset",),
     "training": ("train_model",),
     "evaluating": ("evaluate_model",),
     "pages": ("aggregate_results", "make_", "plot_", "rank_methods"),
 }
+STAGES = [PLANNING, *SCRIPTS]
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
     """The processes whose working directory is `folder`: Snakemake, and all that it has started there."""
     return [process for process in psutil.process_iter() if _is_in(process, folder)]
-
-
-def kill(process: psutil.Process) -> None:
-    """Kill a process, if it has not ended by itself."""
-    with suppress(psutil.Error):
-        process.kill()
 
 
 def script_of(process: psutil.Process) -> str | None:
@@ -41,11 +36,11 @@ def script_of(process: psutil.Process) -> str | None:
     return None
 
 
-def in_stage(folder: Path, stage: str) -> bool:
-    """Whether a script of a stage is running in a folder; of the planning, whether Snakemake and no script is."""
+def stages_of(folder: Path) -> list[str]:
+    """The stages whose scripts are running in a folder; the planning, where none is."""
     running = [script for process in processes_in(folder) if (script := script_of(process))]
-    names = STAGES[stage]
-    return not running if names is None else any(script.startswith(names) for script in running)
+    found = [stage for stage, names in SCRIPTS.items() if any(script.startswith(names) for script in running)]
+    return found or [PLANNING]
 
 
 def strike(folder: Path, snakemake: int, rng: random.Random) -> tuple[str, str] | None:

@@ -30,7 +30,7 @@ def training_settings(**values):
 
 
 def fit(dataset, method, *, network=None, seed=0, base=None, resume=None, role="student", **training):
-    """Train by `method`, settings or a mapping of some; `training` are settings of the training."""
+    """Train `network`, or a short one, by `method`, settings or a mapping of some; `training` are of the training."""
     method = method if isinstance(method, Method) else method_settings(**method)
     settings = training_settings(**training)
     options = {"role": role, "seed": seed, "base": base, "resume": resume}

@@ -178,7 +178,7 @@ def test_an_address_is_no_path(genuine, output, monkeypatch, scheme):
     monkeypatch.setattr(module.requests, "get", refuse)
     with pytest.raises(UserError, match="no source has it"):
         download(NAME, output, f"{scheme}://host/data")
-    # of a server that has hung up, the end is known
+    # a server that accepts a connection and then says nothing is not waited for without end
     assert asked[0] == (f"{scheme}://host/data/{NAME}", module.TIMEOUT)
     assert None not in module.TIMEOUT
 
