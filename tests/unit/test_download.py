@@ -55,6 +55,7 @@ class Server(ThreadingHTTPServer):
         self.content = content
         self.headers = {"ETag": '"one"'}
         self.ranges = True
+        self.says_length = True
         self.status = None
         self.busy = []  # the status and, unless it is None, the Retry-After of the next answers
         self.breaks = []  # after how many bytes the next answers break off
@@ -89,7 +90,8 @@ class Handler(BaseHTTPRequestHandler):
                 return
         self.send_response(206 if start else 200)
         body = server.content[start:]
-        self.send_header("Content-Length", str(len(body)))
+        if server.says_length:
+            self.send_header("Content-Length", str(len(body)))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
         for header in server.headers.items():
@@ -190,6 +192,21 @@ def test_progress_is_printed_in_lines(server, output, monkeypatch, capsys):
     lines = [line for line in capsys.readouterr().out.splitlines() if line.endswith(" MB")]
     assert lines[-1] == f"{total:.1f} of {total:.1f} MB"
     assert len(lines) > 1
+
+
+def test_server_that_does_not_say_the_length(server, output, monkeypatch, capsys):
+    monkeypatch.setattr(module, "PROGRESS_EVERY", 0)
+    server.says_length = False
+    download(NAME, output, server.url)
+    assert output.read_bytes() == server.content
+    assert f"\n{len(server.content) / 1e6:.1f} MB\n" in capsys.readouterr().out
+
+
+def test_an_archive_that_is_declared_as_compressed_on_the_way_stays_packed(server, output):
+    """Many servers say of a .tar.gz that its content is encoded by gzip, whatever a client accepts."""
+    server.headers["Content-Encoding"] = "gzip"
+    download(NAME, output, server.url)
+    assert output.read_bytes() == server.content
 
 
 def test_public_address_without_a_mirror(server, output, monkeypatch):
