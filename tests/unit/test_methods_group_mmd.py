@@ -109,15 +109,17 @@ def method_for(**values):
     return method_class(chosen)(chosen, Task(3, 2, label, label % 2, 8, network, None))
 
 
-def test_the_loss_is_cross_entropy_and_half_of_lambda_times_the_penalty():
+@pytest.mark.parametrize(
+    "kernel", [{"kernel": "polynomial", "degree": 3, "offset": 0.5}, {"kernel": "rbf", "sigma": 0.3}]
+)
+def test_the_loss_is_cross_entropy_and_half_of_lambda_times_the_penalty(kernel):
     rng = np.random.default_rng(1)
     features, logits = rng.normal(size=(12, 5)), rng.normal(size=(12, 3))
     label, group = np.arange(12) % 3, np.arange(12) // 3 % 2
     batch = Batch(torch.zeros(12, 3, 8, 8), *map(torch.from_numpy, (label, group, np.arange(12))), {})
     output = Output(torch.from_numpy(features), torch.from_numpy(logits), {})
-    values = {"lambda": 5.0, "kernel": "polynomial", "degree": 3, "offset": 0.5}
-    terms = method_for(**values).loss(batch, output, "train")
-    expected = by_loops(features, label, group, kernel="polynomial", degree=3, offset=0.5)
+    terms = method_for(**{"lambda": 5.0}, **kernel).loss(batch, output, "train")
+    expected = by_loops(features, label, group, **kernel)
     assert terms["group_mmd"].item() == pytest.approx(2.5 * expected)
     likelihood = logits[np.arange(12), label] - np.log(np.exp(logits).sum(1))
     assert terms["cross_entropy"].item() == pytest.approx(-likelihood.mean())

@@ -60,6 +60,15 @@ def test_equals_the_formula_for_any_numbers_of_neurons_and_pixels(mmd, kernel, s
     assert loss(base, student, kernel, mmd) == pytest.approx(by_loops(base, student, kernel), rel=1e-6, abs=1e-8)
 
 
+@pytest.mark.parametrize("pixels", [(2, 2), (2, 3), (4, 4)])
+def test_of_several_images_the_polynomial_kernel_gives_one_value_each(pixels):
+    """With fewer pixels than neurons, as many, and more: the first two are computed between pixels."""
+    base, student = maps_of(5, 3, 4, *pixels), maps_of(6, 3, 6, *pixels)
+    found = MMD["polynomial"](*(selectivity(torch.from_numpy(maps)) for maps in (base, student)))
+    one_by_one = [by_loops(base[[i]], student[[i]], "polynomial") for i in range(3)]
+    assert found.tolist() == pytest.approx(one_by_one, rel=1e-6)
+
+
 def test_equals_the_discrepancies_that_sklearns_kernels_give():
     """MMD^2 as the quadratic form of one kernel matrix over the neurons of both."""
     base, student = maps_of(1, 1, 30, 3, 4), maps_of(2, 1, 20, 3, 4)
