@@ -24,6 +24,14 @@ endif
 ifdef PIP_EXTRA_INDEX_URL
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
+ifdef PIP_CERT
+export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+ifdef PIP_TRUSTED_HOST
+export UV_INSECURE_HOST ?= $(PIP_TRUSTED_HOST)
+endif
+NO_PACKAGES = echo "error: the packages could not be installed, for the reason above; behind a proxy set HTTPS_PROXY, and" \
+	"for an index of your own PIP_INDEX_URL (uv does not read pip.conf); then say make env again" && exit 1
 # without byte code every job would compile torch anew
 unexport PYTHONDONTWRITEBYTECODE
 # the seeds of a published study, which may be fewer than its configuration names: $(call seeds,STUDY)
@@ -50,9 +58,8 @@ $(READY): requirements.lock pyproject.toml $(if $(INTACT),,anew)
 	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || \
 		{ echo "error: $(VENV) is there and no virtual environment; remove it, or say make VENV=/another/folder"; exit 1; }
 	test "$(INTACT)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(UV) pip sync --python $(BIN)/python requirements.lock || { echo "error: uv installed nothing; it does not read" \
-		"pip.conf: where pip takes packages from another index, set PIP_INDEX_URL to it" && exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { $(NO_PACKAGES); }
+	$(UV) pip sync --python $(BIN)/python requirements.lock || { $(NO_PACKAGES); }
 	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	echo "$(abspath $(VENV))" > $@
 

@@ -13,6 +13,8 @@ from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.studies import LARGE, LOGS, megabytes, require_study, running_trainings
 
 SNAKEMAKES_LOCKS = Path(".snakemake", "locks")
+# notes of jobs that failed, each named as its log
+FAILURES = Path(".snakemake", "failed")
 
 
 def may_be_tracked(folder: Path) -> bool:
@@ -42,7 +44,7 @@ def to_remove(name: str, *, keep_results: bool) -> list[Path]:
             f"{SNAKEMAKES_LOCKS.parent}: a Snakemake is at work in this folder, or was killed; wait for its end, or "
             "say make unlock"
         )
-    folders = [study / part for part in LARGE] if keep_results else [study, LOGS / name]
+    folders = [study / part for part in LARGE] if keep_results else [study, LOGS / name, FAILURES / LOGS / name]
     found = [folder for folder in folders if folder.is_dir()]
     if links := [folder for folder in found if folder.is_symlink()]:
         raise UserError(f"{links[0]}: is a link; remove it, and the folder that it leads to, by hand")

@@ -79,9 +79,12 @@ logged() {
 #
 # A process that is killed cannot say so itself. Returns STATUS.
 say_if_killed() {
-    # a script that Ctrl-C ends says so itself
-    if (($1 > 128 && $1 != 130)); then
-        echo "error: it was killed by the signal $(kill -l "$1"); where nobody did that, it may have needed more memory"
+    # a full memory is told of by SIGKILL, and a script that Ctrl-C ends says so itself
+    if (($1 == 137)); then
+        echo "error: it was killed by the signal KILL; where nobody did that, the memory was full: let fewer run at a time" \
+            "(--cores; for trainings also a higher training.memory), or lower training.batch_size or the image_size"
+    elif (($1 > 128 && $1 != 130)); then
+        echo "error: it was killed by the signal $(kill -l "$1"); the same command goes on from there"
     fi
     return "$1"
 }
@@ -100,7 +103,7 @@ show_progress() {
             epoch=${BASH_REMATCH[1]} epochs=${BASH_REMATCH[2]}
             # a third of the training ends with this epoch
             if ((epoch == 1 || 3 * epoch / epochs > 3 * (epoch - 1) / epochs)); then shown=yes; fi
-        elif [[ $line =~ ^(warning:|waiting|resuming|keeping|reading|comparing|writing|testing)\  ]]; then
+        elif [[ $line =~ ^(warning:|waiting|asking|resuming|keeping|reading|comparing|writing|testing)\  ]]; then
             shown=yes
         elif [[ $line == *" holds this very training already;"* ]]; then
             shown=yes

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 import tarfile
 import time
 from importlib import import_module
@@ -172,7 +173,7 @@ def _fetch(url: str, output: Path) -> Path:
             if wait > LONGEST_WAIT:
                 raise SourceError(f"{error}, and asks for a pause of {duration(wait)}; try again then") from error
             if wait and attempt + 1 < ATTEMPTS:
-                print(f"{error}; asking again in {duration(wait)}, as it says", flush=True)
+                print(f"asking again in {duration(wait)}, as the server says: {error}", flush=True)
         except (requests.RequestException, TransferError) as error:
             problem = error
         else:
@@ -218,7 +219,10 @@ def _fetch_rest(url: str, partial: Path, validator: Path) -> None:
 def _asked_to_wait(response: requests.Response) -> float:
     """The seconds that the header Retry-After says, as a number or as a date; 0 where it says nothing that is read."""
     try:
-        return float(Retry().parse_retry_after(response.headers["Retry-After"]))
+        retry = Retry()
+        # what is longer would be cut to six hours
+        retry.retry_after_max = sys.maxsize
+        return float(retry.parse_retry_after(response.headers["Retry-After"]))
     # urllib3's own error, and those of absurd numbers and dates
     except (KeyError, TransferError, ValueError, OverflowError):
         return 0.0

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
+from fairdistill.runtime.errors import printable
 from fairdistill.runtime.progress import log
 
 PAUSE = 1.0  # seconds between two looks for a free slot
@@ -62,7 +63,7 @@ def _listed_by_nvidia_smi() -> list[str]:
         log(f"warning: nvidia-smi cannot be run: {error.strerror}")
         return []
     if not gpus:
-        log(f"warning: nvidia-smi lists no GPU, and says: {' '.join(said.split())[:200]}")
+        log(f"warning: nvidia-smi lists no GPU, and says: {printable(' '.join(said.split())[:200])}")
     return gpus
 
 

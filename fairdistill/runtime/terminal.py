@@ -29,6 +29,7 @@ INTERRUPTED = ("Terminating processes on user request", "Will exit after finishi
 # Warnings and errors that say nothing new: that an output of a job in its first run has no earlier version to bring
 # back, that those of a rerun were brought back, and that the failed jobs are listed above.
 NO_NEWS = ("Cannot restore ", "Restored previous version of ", "Exiting because a job execution failed")
+NO_ENVIRONMENT = "add --use-conda to the command, or use the environment of make env"
 # the command of a failed job, which says less than its log
 COMMAND_FAILED = ("returned non-zero exit status", "died with <Signals.")
 SOME_JOBS_FAILED = "At least one job did not complete successfully"
@@ -172,8 +173,15 @@ def job_name(rule: str, logs: list[str]) -> str:
 
 
 def reason(logs: list[str]) -> str:
-    """Why a job failed: the last line of its log, where that is an error; empty where the log does not say."""
+    """Why a job failed: the last line of its log, where that is an error; empty where the log does not say.
+
+    Of a traceback it is the line of the exception. More lines may follow it, as in many of torch's.
+    """
     path = Path(logs[0]) if logs else None
     text = path.read_text(encoding="utf-8", errors="replace").rstrip() if path and path.exists() else ""
     last = text.rpartition("\n")[2]
-    return last.removeprefix("error: ") if last.startswith("error: ") or "\nTraceback " in f"\n{text}" else ""
+    if last.startswith("error: "):
+        return last.removeprefix("error: ")
+    calls = f"\n{text}".rpartition("\nTraceback ")[2] if "\nTraceback " in f"\n{text}" else ""
+    exception = next((line for line in calls.split("\n")[1:] if line[:1].strip()), "")
+    return f"{exception}; {NO_ENVIRONMENT}" if exception.startswith("ModuleNotFoundError") else exception

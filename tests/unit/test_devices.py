@@ -163,7 +163,8 @@ def test_visible_gpus(tmp_path, monkeypatch, present, allowed, gpus):
             "echo Failed to initialize NVML: Driver/library version mismatch; exit 18",
             "lists no GPU, and says: Failed to",
         ),
-        ("printf '\\377\\376'", "lists no GPU, and says: "),
+        # rubbish, which does not reach the terminal as it is
+        ("printf '\\377\\033[2J'", "lists no GPU, and says: \ufffd\\x1b[2J"),
     ],
 )
 def test_of_an_nvidia_smi_that_fails_is_told_and_the_driver_is_asked(tmp_path, monkeypatch, capsys, script, warning):
@@ -208,7 +209,20 @@ def test_gpus_that_only_torch_sees_are_shared_out_by_their_numbers(monkeypatch, 
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "the memory of the GPU is full; lower"),
         (
             torch.AcceleratorError("CUDA error: no kernel image is available for execution on the device"),
-            "the GPU fails",
+            r"the GPU fails \(CUDA error: no kernel image is available for execution on the device\);",
+        ),
+        # of torch's RuntimeErrors, which have no class of their own
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "the memory of the GPU is full; lower"),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+            "the memory of the GPU is full; lower",
+        ),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"), r"the GPU fails \(cuDNN error"),
+        (RuntimeError("No CUDA GPUs are available"), r"the GPU fails \(No CUDA"),
+        (RuntimeError("Found no NVIDIA driver on your system."), r"the GPU fails \(Found no NVIDIA"),
+        (
+            RuntimeError("CUDA error: an illegal memory access\nCompile with `TORCH_USE_CUDA_DSA`"),
+            r"the GPU fails \(CUDA error: an illegal memory access\);",
         ),
         (
             RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate"),

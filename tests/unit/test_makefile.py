@@ -102,6 +102,23 @@ def test_uv_takes_the_index_that_pip_is_told():
     assert made(*show, **environment, **own).stdout.startswith("https://own.example/simple ")
 
 
+def test_uv_trusts_what_pip_is_told_to_trust(monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    show = ["--eval", "show: ; @echo $$SSL_CERT_FILE $$UV_INSECURE_HOST", "show"]
+    environment = {"PIP_CERT": "/ours.pem", "PIP_TRUSTED_HOST": "one.example two.example"}
+    assert made(*show, **environment).stdout == "/ours.pem one.example two.example\n"
+
+
+@pytest.mark.parametrize("fails", ["*pip*uv==*", "pip*"], ids=["pip", "uv"])
+def test_an_index_that_is_not_reached_is_told_in_one_line(tmp_path, fails):
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\ncase "$*" in {fails}) echo No index >&2; exit 1;; esac\n')
+    program.chmod(0o755)
+    done = made("env", f"VENV={tmp_path / 'venv'}", f"BIN={tmp_path}", f"PYTHON={program}", f"UV={program}")
+    assert done.returncode != 0
+    assert done.stdout.splitlines()[-1].startswith("error: the packages could not be installed, for the reason above; ")
+
+
 @pytest.mark.parametrize("published", [True, False])
 def test_figures_are_of_the_published_studies_and_their_seeds(tmp_path, published):
     shutil.copy(ROOT / "Makefile", tmp_path)

@@ -23,6 +23,7 @@ def folder(tmp_path, monkeypatch):
         "results/demo/metrics/digits_s/resnet/mfd/seed0.json": 2,
         "results/demo/tables/runs.csv": 10,
         "logs/demo/train_model/one.log": 10,
+        ".snakemake/failed/logs/demo/train_model/one.log": 0,
         "results/other/metrics/digits_s/resnet/mfd/seed0.json": 2,
         "results/bench/goals.md": 10,
         "resources/archive.tar.gz": 10,
@@ -68,6 +69,7 @@ def test_nothing_is_removed_before_it_is_said_twice(folder, monkeypatch, capsys)
     assert capsys.readouterr().out.splitlines() == [
         "results/demo: 11 MB would be freed; say --yes to remove it",
         "logs/demo: 0 MB would be freed; say --yes to remove it",
+        ".snakemake/failed/logs/demo: 0 MB would be freed; say --yes to remove it",
     ]
 
 

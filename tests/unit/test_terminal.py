@@ -7,7 +7,7 @@ import time
 import pytest
 
 from fairdistill.runtime import progress
-from fairdistill.runtime.terminal import Terminal
+from fairdistill.runtime.terminal import NO_ENVIRONMENT, Terminal
 
 LOG = "logs/s/train_model/d.a.mfd.seed0.log"
 SILENT = "it ended without saying why; a process that is killed may have needed more memory"
@@ -121,6 +121,16 @@ def test_warnings_and_errors_of_snakemake_are_shown(snakemake, capsys):
     [
         ("epoch 1/2  loss 1\nerror: training: the loss became nan\n", "training: the loss became nan"),
         ("Traceback (most recent call last):\n  File\nValueError: a bug\n", "ValueError: a bug"),
+        # of many lines, and with its cause
+        (
+            "Traceback (most recent call last):\n  File\nKeyError: 1\n\nDuring handling\n\n"
+            "Traceback (most recent call last):\n  File\nRuntimeError: CUDA error\nCompile with\n\n",
+            "RuntimeError: CUDA error",
+        ),
+        (
+            "Traceback (most recent call last):\n  File\nModuleNotFoundError: No module named 'numpy'\n",
+            f"ModuleNotFoundError: No module named 'numpy'; {NO_ENVIRONMENT}",
+        ),
         ("epoch 1/2  loss 1\n", SILENT),
     ],
 )

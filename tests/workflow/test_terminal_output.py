@@ -99,15 +99,19 @@ def test_a_job_that_outlived_its_snakemake_leaves_the_note_of_its_successor(tmp_
     assert run_job(tmp_path, checkout, run="2", command=successor) == ["settled 2"]
 
 
-def test_a_process_that_is_killed_is_named_as_the_reason(tmp_path, checkout):
-    script = f'source "{checkout}/workflow/job.sh"; job none logs/a.log -- bash -c "echo begun; kill -KILL \\$\\$"'
+@pytest.mark.parametrize(
+    ("signal", "reason"),
+    [("KILL", "; where nobody did that, the memory was full: "), ("TERM", "; the same command goes on from there")],
+)
+def test_a_process_that_is_killed_is_named_as_the_reason(tmp_path, checkout, signal, reason):
+    script = f'source "{checkout}/workflow/job.sh"; job none logs/a.log -- bash -c "echo begun; kill -{signal} \\$\\$"'
     env = os.environ | {"FAIRDISTILL_RUN": "1"}
     (tmp_path / "logs").mkdir()
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     begun, *_, last = (tmp_path / "logs" / "a.log").read_text().splitlines()
     assert begun == "begun"
-    assert last.startswith("error: it was killed by the signal KILL")
+    assert last.startswith(f"error: it was killed by the signal {signal}{reason}")
 
 
 @pytest.mark.parametrize(("environment", "hidden"), [({"CONDA_PREFIX": "/opt/conda/envs/a"}, "1"), ({}, "")])
