@@ -197,16 +197,13 @@ def tables(
     summary, paired = read_summary(io.StringIO(texts["summary.csv"])), read_paired(io.StringIO(texts["paired.csv"]))
     texts |= {"table1.csv": csv_text(table1(summary)), "table1.md": table1_markdown(summary)}
     texts["table1.tex"] = table1_latex(summary)
+    criteria = in_grid_order(models.criteria.merge(names), order)
     # there only where the models were evaluated since there are criteria
-    if "criteria.csv" in published:
-        texts["criteria.csv"] = csv_text(
-            criteria_table(in_grid_order(models.criteria.merge(names), order), models.answers)
-        )
+    if "criteria.csv" in published or not criteria.empty:
+        texts["criteria.csv"] = csv_text(criteria_table(criteria, models.answers))
+    tests, consistency = (in_grid_order(table.merge(names), order) for table in (features.tests, features.consistency))
     # there only where the configuration has them probed, and where the models were there
-    if "features.csv" in published:
-        tests, consistency = (
-            in_grid_order(table.merge(names), order) for table in (features.tests, features.consistency)
-        )
+    if "features.csv" in published or (study.probe_features and not tests.empty):
         texts["features.csv"] = csv_text(features_table(Features(tests, consistency), models.answers))
     if len(study.methods) > 1:
         texts |= methods_tables(replace(models, runs=runs), study)

@@ -22,7 +22,10 @@ FILES = {
     ),
     "scripts/plot.py": "import fairdistill.reporting.figures\n",
     "fairdistill/__init__.py": '__version__ = "1"\n',
-    "fairdistill/loop.py": '"""The loop."""\n\ndef step(x: int) -> int:\n    """One step."""\n    return x + 1\n',
+    "fairdistill/loop.py": (
+        '"""The loop."""\n\ndef step(x: int) -> int:\n    """One step."""\n    return x + 1\n'
+        "\nclass Settings:\n    rate: float = 0.1\n"
+    ),
     "fairdistill/runtime/files.py": "ENCODING = 'utf-8'\n",
     "fairdistill/reporting/figures.py": "COLOUR = 'red'\n",
     "fairdistill/late.py": "A = 1\n",
@@ -85,6 +88,8 @@ def test_what_does_not_touch_the_logic_keeps_the_version(project, name, old, new
     [
         ("fairdistill/loop.py", "x + 1", "x + 2"),
         ("fairdistill/loop.py", "x + 1", "x - 1"),
+        # the default of a setting
+        ("fairdistill/loop.py", "0.1", "0.2"),
         ("fairdistill/late.py", "1", "2"),
         ("fairdistill/methods/__init__.py", "return A", "return -A"),
         ("scripts/train.py", "loop\n", "loop\nloop.step(1)\n"),

@@ -107,6 +107,7 @@ def test_ablations_of_models_that_are_not_there_are_named(study):
         (b"a\nb\n", ""),
         (b"a\nc\n", "line 2 is 'c', and should be 'b'"),
         (b"a\n", "has 1 lines, and should have 2"),
+        (b"a\nb\nc\n", "has 3 lines, and should have 2"),
         (b"", "has 0 lines, and should have 2"),
         (b"a\n\xff\n", "is no text ('utf-8' codec can't decode byte 0xff in position 2: invalid start byte)"),
     ],

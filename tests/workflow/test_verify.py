@@ -90,6 +90,12 @@ def test_features_that_were_probed_hold_until_they_are_of_another_model(study, c
     assert len(wrong) == 3
 
 
+def test_a_table_that_is_gone_is_named(results, checkout):
+    """Of the criteria, which studies with older metrics lack."""
+    (results / "tables" / "criteria.csv").unlink()
+    assert verify(results, checkout).stderr.splitlines()[0] == "tables/criteria.csv is missing"
+
+
 def test_an_altered_prediction_is_found(results, checkout):
     path = results / "models" / MODEL / "predictions.parquet"
     predictions = pd.read_parquet(path)
