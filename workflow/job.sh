@@ -84,7 +84,8 @@ say_if_killed() {
         echo "error: it was killed by the signal KILL; where nobody did that, the memory was full: let fewer run at a time" \
             "(--cores; for trainings also a higher training.memory), or lower training.batch_size or the image_size"
     elif (($1 > 128 && $1 != 130)); then
-        echo "error: it was killed by the signal $(kill -l "$1"); the same command goes on from there"
+        echo "error: it was killed by the signal $(kill -l "$1"); where a person or a time limit did that, the same" \
+            "command goes on from there"
     fi
     return "$1"
 }
