@@ -101,7 +101,10 @@ def test_a_job_that_outlived_its_snakemake_leaves_the_note_of_its_successor(tmp_
 
 @pytest.mark.parametrize(
     ("signal", "reason"),
-    [("KILL", "; where nobody did that, the memory was full: "), ("TERM", "; where a person or a time limit did that, the same command goes on from there")],
+    [
+        ("KILL", "; where nobody did that, the memory was full: "),
+        ("TERM", "; where a person or a time limit did that, the same command goes on from there"),
+    ],
 )
 def test_a_process_that_is_killed_is_named_as_the_reason(tmp_path, checkout, signal, reason):
     script = f'source "{checkout}/workflow/job.sh"; job none logs/a.log -- bash -c "echo begun; kill -{signal} \\$\\$"'
