@@ -43,8 +43,13 @@ def check_config_file(path: Path | str) -> None:
         raise UserError(f"{path}: is nested too deeply") from None
     if not isinstance(root, yaml.MappingNode):
         raise UserError(f"{path}: has to hold settings, as `key: value`; a file without any has to hold {{}}")
-    for key, first, second in _repeated(path, root, (), set()):
+    for key, first, second in _repeated(path, root, (), {}):
         raise UserError(f"{path}: line {second}: the key {key!r} comes twice, first in line {first}; keep one of them")
+    try:
+        yaml.SafeLoader("").construct_document(root)
+    except (ValueError, yaml.YAMLError) as error:
+        # such as a number of thousands of digits
+        raise UserError(f"{path}: a value cannot be read ({' '.join(str(error).split())})") from None
 
 
 def _refuse_repeated(path: Path, pairs: list[tuple[str, Any]]) -> dict:
@@ -61,14 +66,20 @@ def _is_json(text: str) -> bool:
         return False
 
 
-def _repeated(file: Path, node: yaml.Node, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[str, int, int]]:
-    """Yield each key that was in its mapping before, and the lines of both."""
+def _repeated(
+    file: Path, node: yaml.Node, path: tuple[str, ...], seen: dict[int, bool]
+) -> Iterator[tuple[str, int, int]]:
+    """Yield each key that was in its mapping before, and the lines of both.
+
+    `seen` has the nodes that were met, and whether they are still being gone through.
+    """
     if len(path) > DEEPEST:
         raise UserError(f"{file}: line {node.start_mark.line + 1}: is nested too deeply")
-    # an anchor may stand for a part that holds it
+    if seen.get(id(node)):
+        raise UserError(f"{file}: line {node.start_mark.line + 1}: holds itself, by an anchor within it")
     if id(node) in seen:
         return
-    seen.add(id(node))
+    seen[id(node)] = True
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             yield from _repeated(file, item, (*path, str(number)), seen)
@@ -80,3 +91,4 @@ def _repeated(file: Path, node: yaml.Node, path: tuple[str, ...], seen: set[int]
                 yield ".".join([*path, name[1]]), lines[name], line
             lines[name] = line
             yield from _repeated(file, value, (*path, name[1]), seen)
+    seen[id(node)] = False
