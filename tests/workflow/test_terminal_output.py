@@ -161,4 +161,4 @@ def test_jobs_whose_earlier_outputs_are_kept_name_their_inputs(checkout):
     rules = "".join(path.read_text(encoding="utf-8") for path in (checkout / "workflow" / "rules").glob("*.smk"))
     named = re.findall(r'"job \{params\.last_failure\} \{log\}(.*?) --["\s]', rules)
     # all but the download, which has none
-    assert sorted(named) == ["", *[" {input:q}"] * 4]
+    assert sorted(named) == ["", *[" {input:q}"] * 5]

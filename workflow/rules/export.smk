@@ -1,5 +1,5 @@
-# Models to take away, their cards, and descriptions of their data sets. They are made anew within minutes, so nothing is
-# kept of a job that fails.
+# Models to take away, their cards, and descriptions of their data sets. What is made anew within
+# seconds is not kept of a job that fails; an exported model is, as models are.
 rule export_model:
     input:
         unpack(data_of),
@@ -7,7 +7,7 @@ rule export_model:
         predictions=MODEL_FILES["predictions"],
         training=MODEL_FILES["training"],
     output:
-        **EXPORT_FILES,
+        **kept(EXPORT_FILES),
     log:
         f"{LOGS}/export_model/{MODEL_NAME}.log",
     conda:
@@ -16,13 +16,15 @@ rule export_model:
         mem_mb=4000,
         runtime=30,
     params:
+        last_failure=last_failure(f"{LOGS}/export_model/{MODEL_NAME}.log"),
         data=subpath(input.info, parent=True),
         folder=subpath(output.onnx, parent=True),
         calibration_images=STUDY.export.calibration_images,
         code=lambda wildcards: code_of_export(wildcards.architecture, wildcards.method),
     shell:
-        "logged {log} python -m scripts.export_model --data {params.data} --weights {input.weights}"
-        " --predictions {input.predictions} --training {input.training}"
+        "job {params.last_failure} {log} {input:q} --"
+        " python -m scripts.export_model --data {params.data} --weights {input.weights} --predictions {input.predictions}"
+        " --training {input.training}"
         " --calibration-images {params.calibration_images} --code {params.code} --output {params.folder}"
 
 
