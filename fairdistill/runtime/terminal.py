@@ -182,6 +182,7 @@ def reason(logs: list[str]) -> str:
     last = text.rpartition("\n")[2]
     if last.startswith("error: "):
         return last.removeprefix("error: ")
-    calls = f"\n{text}".rpartition("\nTraceback ")[2] if "\nTraceback " in f"\n{text}" else ""
-    exception = next((line for line in calls.split("\n")[1:] if line[:1].strip()), "")
+    _, traceback, calls = f"\n{text}".rpartition("\nTraceback ")
+    # the calls are indented
+    exception = next((line for line in calls.split("\n")[1:] if traceback and line[:1].strip()), "")
     return f"{exception}; {NO_ENVIRONMENT}" if exception.startswith("ModuleNotFoundError") else exception

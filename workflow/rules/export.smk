@@ -1,5 +1,5 @@
-# Models to take away, their cards, and descriptions of their data sets. What is made anew within
-# seconds is not kept of a job that fails; an exported model is, as models are.
+# Models to take away, their cards, and descriptions of their data sets. What is made anew within seconds is
+# not kept of a job that fails; an exported model is, as models are.
 rule export_model:
     input:
         unpack(data_of),
