@@ -28,6 +28,7 @@ configfile: "config/config.yaml"
 
 include: "workflow/rules/config.smk"
 include: "workflow/rules/paths.smk"
+include: "workflow/rules/results_folder.smk"
 include: "workflow/rules/changes.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/jobs.smk"

@@ -12,6 +12,7 @@ from pathlib import Path
 from fairdistill.data.trained import read_tested
 from fairdistill.export.exporting import export_model
 from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.settings.arguments import folder_argument
 from fairdistill.settings.training_record import read_training
 
 
@@ -27,7 +28,7 @@ def main() -> None:
         default=500,
         help="training images that the ranges of the int8 model are found with (default: %(default)s)",
     )
-    parser.add_argument("--output", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--output", type=folder_argument, required=True, help="folder to write to")
     parser.add_argument("--code", help="version of this code, written as the field code")
     args = parser.parse_args()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from fairdistill.data.preparing import describe, prepare_dataset
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import parse_json
-from fairdistill.settings.arguments import seed_argument
+from fairdistill.settings.arguments import folder_argument, seed_argument
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.reading import read_settings
 
@@ -35,7 +35,7 @@ def main() -> None:
         type=seed_argument,
         help="seed of the models that the data set is for, where its settings have draws `per_seed`",
     )
-    parser.add_argument("--output", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--output", type=folder_argument, required=True, help="folder to write to")
     arguments = parser.parse_args()
     try:
         given = parse_json(arguments.settings)

@@ -12,7 +12,7 @@ from typing import Any
 
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import parse_json
-from fairdistill.settings.arguments import seed_argument
+from fairdistill.settings.arguments import folder_argument, seed_argument
 from fairdistill.settings.base import Settings
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.names import Names
@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     network = settings_argument(AnyNetwork, "network")
     add = p.add_argument
     add("--data", type=Path, required=True, help="folder of a prepared data set")
-    add("--output", type=Path, required=True, help="folder for the model and its predictions")
+    add("--output", type=folder_argument, required=True, help="folder for the model and its predictions")
     add("--network", type=network, default="resnet18", metavar="JSON", help="kind and stem")
     add(
         "--method",

@@ -5,17 +5,30 @@ Where each kind of failure that a user can cause becomes such a line:
 - Bad settings: `fairdistill.settings.reading`, from pydantic's errors; Snakemake's rules end with the same line.
 - Bad files (archives, pictures, tables, records, checkpoints): what reads them turns the errors of its library into a
   `UserError` that names the file.
-- The file system (missing, read-only, full): `run_script`, from OSError, whose text names the file.
+- The file system (missing, read-only, full): `run_script`, from OSError.
 - Memory and GPUs: `fairdistill.training.failures` for trainings, `run_script` for all other scripts.
 - Signals: `run_script` for Ctrl-C, workflow/job.sh for a job that is killed.
 
 Any other exception is a fault of this project, and its traceback is what its report needs.
 """
 
+import errno
 import re
 import sys
 import unicodedata
 from collections.abc import Callable
+
+# what to do where the file system refuses something
+REMEDIES = {
+    errno.ENOENT: "give the path of one that is there",
+    errno.ENOTDIR: "give a path whose folders are folders",
+    errno.EISDIR: "it is a folder; give the path of a file",
+    errno.EACCES: "get the right to it, or give another path",
+    errno.EPERM: "get the right to it, or give another path",
+    errno.EROFS: "give a path that can be written to",
+    errno.ENOSPC: "make room, and give the same command again",
+    errno.EDQUOT: "make room, and give the same command again",
+}
 
 
 class UserError(Exception):
@@ -34,11 +47,21 @@ def printable(text: str) -> str:
 
 
 def without_password(text: str) -> str:
-    """Text with *** in the place of the user and password, or the token, of each URL in it.
+    """Text with *** in the place of the user and password, or the token, of each URL in it, and of its query.
 
-    A password ends at the last @: it may hold what would have to be escaped. A colon before a port begins none.
+    A query may hold a token, too. A password ends at the last @: it may hold what would have to be escaped. A colon
+    before a port begins none.
     """
-    return re.sub(r"://(?:[^/?#\s:@]*:(?!\d+(?:[/?#]|$))\S*|[^/?#\s@]*)@", "://***@", text)
+    text = re.sub(r"://(?:[^/?#\s:@]*:(?!\d+(?:[/?#]|$))\S*|[^/?#\s@]*)@", "://***@", text)
+    return re.sub(r"(://[^?#\s]*\?)[^#\s]+", r"\1***", text)
+
+
+def _of_the_system(error: OSError) -> str:
+    """What the file system refused, and what to do."""
+    if error.errno is None or error.filename is None:
+        return str(error)
+    text = f"{error.filename}: {error.strerror}"
+    return f"{text}; {REMEDIES[error.errno]}" if error.errno in REMEDIES else text
 
 
 def run_script(main: Callable[[], None]) -> None:
@@ -49,7 +72,8 @@ def run_script(main: Callable[[], None]) -> None:
     try:
         main()
     except (UserError, OSError) as error:
-        sys.exit(f"error: {printable(without_password(str(error)))}")
+        why = _of_the_system(error) if isinstance(error, OSError) else str(error)
+        sys.exit(f"error: {printable(without_password(why))}")
     except MemoryError:
         sys.exit("error: the main memory is full; let fewer jobs run at a time, or take a machine with more")
     except KeyboardInterrupt:

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +37,18 @@ def files_below(folder: Path) -> Iterator[Path]:
 def megabytes(folder: Path) -> float:
     """What the files of a folder take, in MB (10^6 bytes)."""
     return sum(path.lstat().st_size for path in files_below(folder)) / 1e6
+
+
+def newer_than_now(folder: Path) -> list[Path]:
+    """Return the files in a folder and below whose time is in the future, as its file system has it."""
+    try:
+        # the clock of a file server may not be that of this machine
+        with tempfile.TemporaryFile(dir=folder) as new:
+            now = os.fstat(new.fileno()).st_mtime_ns
+    except OSError:
+        # it cannot be written to
+        now = time.time_ns()
+    return sorted(path for path in files_below(folder) if path.lstat().st_mtime_ns > now)
 
 
 def running_trainings(study: Path) -> list[Path]:

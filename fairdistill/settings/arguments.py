@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from fairdistill.runtime.files import no_folders
 from fairdistill.settings.training import MAX_SEED
 
 
@@ -43,6 +44,20 @@ def add_figure_options(parser: argparse.ArgumentParser) -> None:
     """Add --pdf and --png, the files that a figure is written to."""
     parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
     parser.add_argument("--png", type=Path, required=True, help="figure to write as PNG")
+
+
+def folder_argument(text: str) -> Path:
+    """Return the path of a folder to write to, which need not be there yet.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        The path, or that of a folder that it would be in, is there and is no folder.
+    """
+    path = Path(text)
+    if in_the_way := no_folders(path):
+        raise argparse.ArgumentTypeError(f"is to be a folder, and {in_the_way[0]} is none: {text}")
+    return path
 
 
 def seed_argument(text: str) -> int:

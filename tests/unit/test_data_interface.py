@@ -462,6 +462,18 @@ def test_script_refuses_bad_settings_in_one_line(tmp_path, monkeypatch, settings
     assert not (tmp_path / "d").exists()
 
 
+@pytest.mark.parametrize("below", ["", "/d"])
+def test_script_refuses_to_write_to_what_is_no_folder(tmp_path, monkeypatch, capsys, below):
+    (tmp_path / "file").touch()
+    given = ["--settings", '{"kind": "digits_s"}', "--output", f"{tmp_path}/file{below}"]
+    monkeypatch.setattr("sys.argv", ["prepare_dataset", *given])
+    with pytest.raises(SystemExit) as stopped:
+        run_script(prepare_dataset_script.main)
+    assert stopped.value.code == 2
+    wanted = f"argument --output: is to be a folder, and {tmp_path}/file is none: {tmp_path}/file{below}"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(wanted)
+
+
 @pytest.mark.parametrize("seed", ["-1", "one", "1.0", "", str(2**62)])
 def test_script_refuses_what_is_no_seed(tmp_path, monkeypatch, capsys, seed):
     settings = '{"kind": "digits_s", "image_size": 8, "per_seed": ["split"]}'

@@ -154,6 +154,11 @@ def test_no_password_of_a_mirror_is_shown(genuine, output, capsys, user, address
     assert (escape in said) == (("#" in user or "/" in user) and address.startswith("http:"))
 
 
+def test_no_token_behind_an_address_is_shown():
+    text = "https://host/a?token=s3cr3t&x=/b is tried, then http://me:s3@host/c?s3#d"
+    assert without_password(text) == "https://host/a?*** is tried, then http://***@host/c?***#d"
+
+
 @pytest.mark.parametrize(
     "text", ["https://host:8080/a@b", "http://host/a@b", "no URL: a:b@c", "from https://a.b/c, or d:e@f"]
 )

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.runtime.files import parse_json, replacing, write_text
+from fairdistill.runtime.files import no_folders, parse_json, replacing, write_text
 
 
 def test_a_write_that_fails_leaves_the_earlier_file_whole_and_names_it(tmp_path):
@@ -35,8 +35,36 @@ def test_a_disk_that_is_really_full_is_one_line(tmp_path, capsys):
 
     with pytest.raises(SystemExit) as exit_:
         run_script(main)
-    assert str(exit_.value) == f"error: [Errno 28] No space left on device: '{tmp_path / 'new.txt'}'"
+    path = tmp_path / "new.txt"
+    assert str(exit_.value) == f"error: {path}: No space left on device; make room, and give the same command again"
     assert not (tmp_path / "new.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("begin", "said"),
+    [
+        (
+            lambda folder: (folder / "none").read_bytes(),
+            "none: No such file or directory; give the path of one that is there",
+        ),
+        (lambda folder: folder.read_bytes(), ": Is a directory; it is a folder; give the path of a file"),
+        (lambda folder: os.mkdir(folder), ": File exists"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(tmp_path, begin, said):
+    with pytest.raises(SystemExit) as exit_:
+        run_script(lambda: begin(tmp_path))
+    assert str(exit_.value).startswith(f"error: {tmp_path}")
+    assert str(exit_.value).endswith(said)
+
+
+def test_a_file_in_the_place_of_a_folder_is_found(tmp_path):
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.touch()
+    link.symlink_to(tmp_path / "nowhere")
+    below = [tmp_path / "folder", file / "a" / "b", link / "c", tmp_path / "missing"]
+    below[0].mkdir()
+    assert no_folders(*below) == [file, link]
 
 
 def test_what_a_user_can_mend_is_one_line():

@@ -1,11 +1,14 @@
 """What the studies of a folder take on the disk, and how one of them is removed."""
 
+import os
 import subprocess
+import time
 
 import pytest
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.locks import WriterLock
+from fairdistill.runtime.studies import newer_than_now
 from scripts import clean_study, show_studies
 
 MODEL = "models/digits_s/resnet/mfd/seed0"
@@ -54,6 +57,18 @@ def test_each_study_has_a_row_with_what_it_takes(folder, monkeypatch, capsys):
         ["all", "1", "2", "1", "1", "2", "9", "0", "0"],
     ]
     assert units.strip() == "sizes in MB"
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o555])
+def test_files_of_the_future_are_found(folder, mode):
+    study = folder / "results/demo"
+    ahead = [study / "metrics/digits_s/resnet/mfd/seed0.json", study / "tables/runs.csv"]
+    for path in ahead:
+        os.utime(path, (time.time() + 60, time.time() + 60))
+    study.chmod(mode)
+    before = files(folder)
+    assert newer_than_now(study) == ahead
+    assert files(folder) == before
 
 
 def test_without_a_study_it_says_so(tmp_path, monkeypatch, capsys):

@@ -30,7 +30,7 @@ def said():
     texts = [text for path in programs for text in texts_of(ast.parse(path.read_bytes()))]
     # strings that go on in the next line: Python's are one string, and between the words of a shell's echo is a blank
     for path in (ROOT / "workflow").rglob("*.smk"):
-        texts.append(re.sub(r'"\n\s*"', "", path.read_text(encoding="utf-8")))
+        texts.append(re.sub(r'"\n\s*f?"', "", path.read_text(encoding="utf-8")))
     for path in (ROOT / "Makefile", ROOT / "workflow" / "job.sh"):
         texts.append(re.sub(r'" \\\n\s*"', " ", path.read_text(encoding="utf-8")))
     return "\n".join(texts)

@@ -1,9 +1,11 @@
 """What a dry run plans, for given configurations; and that the workflow is in good style."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
+import time
 from collections import Counter
 
 import pytest
@@ -459,6 +461,30 @@ def test_a_mistake_in_the_config_is_one_line(workdir):
     assert done.returncode != 0
     assert [text for text in done.stdout.splitlines() if not text.startswith(NOTES)] == [
         'error: config: data.sets.cifar10s.skew is "1.2"; it must be below 1'
+    ]
+
+
+def test_results_of_the_future_are_refused_in_one_line_which_says_how_to_mend_them(workdir):
+    metrics = workdir / "results/reproduction/metrics/utkface/resnet/mfd/seed0.json"
+    metrics.parent.mkdir(parents=True)
+    metrics.touch()
+    tomorrow = time.time() + 86400
+    os.utime(metrics, (tomorrow, tomorrow))
+    done = snakemake("--dry-run", directory=workdir)
+    assert done.returncode != 0
+    (line,) = (text for text in done.stdout.splitlines() if not text.startswith(NOTES))
+    name = metrics.relative_to(workdir)
+    assert line.startswith(f"error: {name}: its time is in the future (files like it in results/reproduction: 1), ")
+    subprocess.run(["bash", "-c", line.partition("or type: ")[2]], cwd=workdir, check=True)
+    assert snakemake("--dry-run", directory=workdir).returncode == 0
+
+
+def test_a_file_in_the_place_of_a_folder_is_one_line(workdir):
+    (workdir / "results").touch()
+    done = snakemake("--dry-run", directory=workdir)
+    assert done.returncode != 0
+    assert [text for text in done.stdout.splitlines() if not text.startswith(NOTES)] == [
+        "error: results: results or logs go into a folder of this name, and it is none; move it, or remove it"
     ]
 
 

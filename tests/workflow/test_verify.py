@@ -90,10 +90,12 @@ def test_features_that_were_probed_hold_until_they_are_of_another_model(study, c
     assert len(wrong) == 3
 
 
-def test_a_table_that_is_gone_is_named(results, checkout):
-    """Of the criteria, which studies with older metrics lack."""
-    (results / "tables" / "criteria.csv").unlink()
-    assert verify(results, checkout).stderr.splitlines()[0] == "tables/criteria.csv is missing"
+def test_tables_that_are_gone_are_named(results, checkout):
+    """Those that not every study has."""
+    names = ("criteria", "features")
+    for name in names:
+        (results / "tables" / f"{name}.csv").unlink()
+    assert verify(results, checkout).stderr.splitlines()[:2] == [f"tables/{name}.csv is missing" for name in names]
 
 
 def test_an_altered_prediction_is_found(results, checkout):

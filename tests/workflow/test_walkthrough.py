@@ -132,3 +132,17 @@ def test_the_exported_folder_is_enough(project, tmp_path):
     with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
         (prediction,) = csv.DictReader(file)
     assert prediction["prediction"] in map(str, range(10))
+
+
+def test_an_exported_model_stays_where_a_later_export_of_it_fails(project):
+    weights = project / "results/mine/models/digits/small/mfd/seed0/weights.safetensors"
+    before = {path.name: path.read_bytes() for path in (project / STUDENT).iterdir()}
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    target = f"{STUDENT}/export.json"
+    done = snakemake("--cores", 1, target, *GIVEN[1:], project=project, directory=project)
+    weights.write_bytes(content)
+    assert done.returncode != 0
+    assert "weights.safetensors: does not belong to " in done.stdout.splitlines()[-1]
+    assert {path.name: path.read_bytes() for path in (project / STUDENT).iterdir()} == before
+    assert "export_model" in planned(target, *GIVEN[1:], project=project, directory=project)
