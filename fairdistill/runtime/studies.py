@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from fairdistill.runtime.errors import UserError
@@ -41,6 +42,11 @@ def megabytes(folder: Path) -> float:
 
 def newer_than_now(folder: Path) -> list[Path]:
     """Return the files in a folder and below whose time is in the future, as its file system has it."""
+    times = {}
+    for path in files_below(folder):
+        # another run may be at work, and remove its temporary files
+        with suppress(FileNotFoundError):
+            times[path] = path.lstat().st_mtime_ns
     try:
         # the clock of a file server may not be that of this machine
         with tempfile.TemporaryFile(dir=folder) as new:
@@ -48,7 +54,7 @@ def newer_than_now(folder: Path) -> list[Path]:
     except OSError:
         # it cannot be written to
         now = time.time_ns()
-    return sorted(path for path in files_below(folder) if path.lstat().st_mtime_ns > now)
+    return sorted(path for path, written in times.items() if written > now)
 
 
 def running_trainings(study: Path) -> list[Path]:
