@@ -11,8 +11,13 @@ SUPPORTED := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python $(SUPPORTED) 2>/dev/null && echo $$python && break; done)
 READY := $(VENV)/.ready
-# its programs know it by the folder that it was made in, and it is made to its end once that is in the file
-INTACT = $(shell test "$$(cat $(VENV)/.ready 2>/dev/null)" = "$(abspath $(VENV))" && $(BIN)/python $(SUPPORTED) && echo yes)
+# Its programs know it by the folder that it was made in, and it is made to its end once that is in the file. No shell
+# is given the path as text.
+export VENV_PATH := $(abspath $(VENV))
+INTACT :=
+ifeq "$(shell cat $(READY) 2>/dev/null)" "$(VENV_PATH)"
+INTACT := $(shell $(BIN)/python $(SUPPORTED) && echo yes)
+endif
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES)
 # jobs call `python`
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -23,6 +28,14 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 ifdef PIP_EXTRA_INDEX_URL
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
+# by itself it asks no other index for a package that the first one has in whatever version
+export UV_INDEX_STRATEGY ?= unsafe-best-match
+endif
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
+ifdef PIP_NO_INDEX
+export UV_NO_INDEX ?= $(PIP_NO_INDEX)
 endif
 ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
@@ -61,7 +74,7 @@ $(READY): requirements.lock pyproject.toml $(if $(INTACT),,anew)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { $(NO_PACKAGES); }
 	$(UV) pip sync --python $(BIN)/python requirements.lock || { $(NO_PACKAGES); }
 	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	echo "$(abspath $(VENV))" > $@
+	printf '%s\n' "$$VENV_PATH" > $@
 
 demo: $(READY)  ## the whole workflow on handwritten digits, in minutes on a CPU
 	$(SNAKEMAKE) --configfile config/demo.yaml

@@ -137,6 +137,7 @@ def not_checked(results: Path, published: Collection[str]) -> list[str]:
     """Say what of a study nothing here is compared with."""
     found = [] if (results / "models").is_dir() else ["weights, predictions and histories, as no models are here"]
     found += [] if (results / "data").is_dir() else ["images and splits, as no prepared data are here"]
+    found += ["descriptions of data sets (croissant.json)"] * any((results / "data").glob("*/croissant.json"))
     found += ["cards of exported models"] * (results / "export").is_dir()
     found += ["label_noise.csv, which is of the archive alone"] * ("label_noise.csv" in published)
     found += [f"rows of {name} other than those of test images" for name in SCORED if name in published]

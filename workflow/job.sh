@@ -15,7 +15,7 @@ job() {
     shift 2
     mkdir -p "$(dirname "$note")"
     echo "$FAIRDISTILL_RUN" >> "$note"
-    logged "$log" on_inputs "$note" "$@"
+    logged "$log" on_inputs "$@"
     if [ "$(tail -n 1 "$note" 2> /dev/null)" = "$FAIRDISTILL_RUN" ]; then
         if [ "$last" = none ]; then
             rm -f "$note"
@@ -26,33 +26,34 @@ job() {
     fi
 }
 
-# on_inputs NOTE INPUT... -- COMMAND...
+# on_inputs INPUT... -- COMMAND...
 #
 # Runs COMMAND, unless an INPUT is newer than now. When a job is done, Snakemake compares the times of its files; where an
 # input is newer than an output it takes the job for failed, and removes its outputs, though it has given up their earlier
 # versions already. A clock that was set back while COMMAND ran must not cost what it has made: then the input gets the
-# time of now. NOTE is a file to touch, since now is what the file system says it is, and not this machine.
+# time of now. That is what the file system with the results says it is, and not this machine: hence the folder that is
+# touched.
 on_inputs() {
-    local note=$1 inputs=() input
-    shift
+    local now=$FAIRDISTILL_RESULTS inputs=() input
     while [ "$1" != -- ]; do
         inputs+=("$1")
         shift
     done
     shift
-    touch "$note"
+    mkdir -p "$now"
+    touch "$now"
     # spelt so because bash before 4.4 takes an empty array for one that is not set
     for input in ${inputs[@]+"${inputs[@]}"}; do
-        if is_newer "$input" "$note"; then
+        if is_newer "$input" "$now"; then
             echo "error: $input: its time is in the future (now it is $(date)), so that Snakemake would throw away what is" \
                 "made from it; set the clock right, or type: touch $(printf %q "$input")"
             return 1
         fi
     done
     "$@" || return
-    touch "$note"
+    touch "$now"
     for input in ${inputs[@]+"${inputs[@]}"}; do
-        if is_newer "$input" "$note"; then
+        if is_newer "$input" "$now"; then
             touch -h "$input"
             echo "$input: its time was in the future, as the clock was set back meanwhile; now it has the time of now"
         fi

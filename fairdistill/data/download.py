@@ -90,7 +90,7 @@ def download(archive: str, output: Path | str, mirror: str | None = None) -> Non
                     _require_escaped_password(source)
                     os.replace(_fetch(source, output), unverified)
                 else:
-                    _take(Path(source).expanduser(), unverified, published)
+                    _take(_at_home(source), unverified, published)
                 published.verify(unverified)
         except (SourceError, ArchiveError) as error:
             problem = error.problem if isinstance(error, ArchiveError) else error
@@ -116,7 +116,12 @@ def _repacked(folder: str, archive: str, published: Published) -> list[str]:
         return []
     stem = archive.removesuffix(".tar.gz")
     names = [*(stem + ending for ending in OTHER_ENDINGS), *published.folders, OF_KAGGLE]
-    return [path for name in names if (Path(path := f"{folder.rstrip('/')}/{name}")).expanduser().exists()]
+    return [path for name in names if _at_home(path := f"{folder.rstrip('/')}/{name}").exists()]
+
+
+def _at_home(path: str) -> Path:
+    """The path with a ~ at its beginning replaced, where the user that it names is known."""
+    return Path(os.path.expanduser(path))
 
 
 def _published(archive: str) -> Published:
@@ -205,8 +210,9 @@ def _fetch_rest(url: str, partial: Path, validator: Path) -> None:
             start = 0
             partial.unlink(missing_ok=True)
             _note_validator(response, validator)
-        length = response.headers.get("Content-Length")
-        total = f" of {(start + int(length)) / 1e6:.1f}" if length else ""
+        # of some servers it is none, or no number
+        length = response.headers.get("Content-Length", "")
+        total = f" of {(start + int(length)) / 1e6:.1f}" if length.isdecimal() else ""
         with open(partial, "ab") as file:
             printed = time.monotonic()
             for chunk in response.raw.stream(CHUNK, decode_content=False):

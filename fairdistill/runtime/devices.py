@@ -43,25 +43,27 @@ def visible_gpus() -> list[str]:
 def _listed_by_nvidia_smi() -> list[str]:
     if shutil.which("nvidia-smi") is None:
         return []
-    said = ""
     try:
-        done = subprocess.run(
+        asked = subprocess.Popen(
             ["nvidia-smi", "-L"],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            check=False,
-            timeout=PATIENCE,
         )
-        said = done.stdout + done.stderr
-        gpus = re.findall(r"^GPU \d+:.*\(UUID: ([^)]+)\)", done.stdout, flags=re.MULTILINE)
-    except subprocess.TimeoutExpired:
-        log(f"warning: nvidia-smi did not answer within {PATIENCE:g} s")
-        return []
     except OSError as error:
         log(f"warning: nvidia-smi cannot be run: {error.strerror}")
         return []
+    try:
+        answer, errors = asked.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        # it is not waited for: where the driver holds it up, it does not end when it is killed
+        asked.kill()
+        log(f"warning: nvidia-smi did not answer within {PATIENCE:g} s")
+        return []
+    said = answer + errors
+    gpus = re.findall(r"^GPU \d+:.*\(UUID: ([^)]+)\)", answer, flags=re.MULTILINE)
     if not gpus:
         log(f"warning: nvidia-smi lists no GPU, and says: {printable(' '.join(said.split())[:200])}")
     return gpus

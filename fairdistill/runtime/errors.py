@@ -18,6 +18,8 @@ import sys
 import unicodedata
 from collections.abc import Callable
 
+# That torch could not allocate main memory is a RuntimeError like any other, and its text alone tells.
+NO_MAIN_MEMORY = re.compile("DefaultCPUAllocator")
 # what to do where the file system refuses something
 REMEDIES = {
     errno.ENOENT: "give the path of one that is there",
@@ -74,7 +76,9 @@ def run_script(main: Callable[[], None]) -> None:
     except (UserError, OSError) as error:
         why = _of_the_system(error) if isinstance(error, OSError) else str(error)
         sys.exit(f"error: {printable(without_password(why))}")
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not NO_MAIN_MEMORY.search(str(error)):
+            raise
         sys.exit("error: the main memory is full; let fewer jobs run at a time, or take a machine with more")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 
 import torch
 
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.errors import NO_MAIN_MEMORY, UserError
 
 FEWER = "training.batch_size, or the image_size of the data set"
-# Some of torch's errors are RuntimeErrors like any other, and their text alone says what they are of: those of its
-# allocator of main memory, and those of a GPU, its libraries (cuBLAS, cuDNN) and its driver.
-NO_MAIN_MEMORY = re.compile("DefaultCPUAllocator")
+# Some of torch's errors are RuntimeErrors like any other, and their text alone says what they are of: those of a GPU,
+# its libraries (cuBLAS, cuDNN) and its driver.
 NO_GPU_MEMORY = re.compile("CUDA.*out of memory|CU[A-Z]+_STATUS_ALLOC_FAILED")
 OF_A_GPU = re.compile("CUDA|CU[A-Z]+_STATUS|cuDNN|NVIDIA")
 

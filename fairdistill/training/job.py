@@ -4,6 +4,7 @@ import os
 
 from fairdistill.runtime.devices import take_gpu, take_slot
 from fairdistill.runtime.locks import WriterLock
+from fairdistill.runtime.progress import log
 from fairdistill.training.spec import Job
 
 
@@ -21,9 +22,15 @@ def run_training(job: Job) -> None:
         from fairdistill.training.failures import explained
         from fairdistill.training.publish import train_and_publish
 
-        if job.training.device != "cpu" and not listed and torch.cuda.is_available():
-            # the driver lists none: the processes share them out by the numbers that torch gives them
-            gpus = [f"number {index}" for index in range(torch.cuda.device_count())]
-            torch.cuda.set_device(take_slot(gpus, slots))
         with explained():
+            if job.training.device != "cpu" and not listed and torch.cuda.is_available():
+                # the driver lists none: the processes share them out by the numbers that torch gives them
+                gpus = [f"number {index}" for index in range(torch.cuda.device_count())]
+                torch.cuda.set_device(take_slot(gpus, slots))
+            if job.training.device == "auto" and listed and not torch.cuda.is_available():
+                # where the plan could not ask torch, as with conda or on a cluster
+                log(
+                    "warning: there is a GPU, but torch cannot use it: this training runs on the CPU; where others "
+                    "wait for it, set training.device to cpu"
+                )
             train_and_publish(job, lock=lock)

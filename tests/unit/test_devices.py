@@ -203,6 +203,19 @@ def test_gpus_that_only_torch_sees_are_shared_out_by_their_numbers(monkeypatch, 
         place.close()
 
 
+def test_a_gpu_that_torch_cannot_use_is_told_by_the_training_too(monkeypatch, tiny_folder, tmp_path, capsys):
+    """Whoever plans a study with conda has no torch to ask."""
+    fake_gpus(tmp_path / "bin", 1)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(devices, "_taken", [])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(publish, "train_and_publish", lambda job, lock: None)
+    run_training(train_model.read_job(["--data", str(tiny_folder), "--output", str(tmp_path / "out")]))
+    assert "warning: there is a GPU, but torch cannot use it: this training runs on the CPU" in capsys.readouterr().err
+    devices._taken[0].close()
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

@@ -54,6 +54,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = content
         self.headers = {"ETag": '"one"'}
+        self.length = ""  # what it says instead of the true one
         self.ranges = True
         self.says_length = True
         self.status = None
@@ -91,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         body = server.content[start:]
         if server.says_length:
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", server.length or str(len(body)))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
         for header in server.headers.items():
@@ -172,6 +173,18 @@ def test_url_mirror(server, output, ending):
     assert output.read_bytes() == server.content
     assert server.requests == [(None, None)]
     assert server.paths == [f"/data/{NAME}"]
+
+
+@pytest.mark.parametrize("length", ["{0}, {0}", "many"])
+def test_a_length_that_is_no_number_is_no_news(server, output, length):
+    server.length = length.format(len(server.content))
+    download(NAME, output, server.url)
+    assert output.read_bytes() == server.content
+
+
+def test_a_mirror_in_the_home_of_nobody_is_not_there(genuine, output):
+    with pytest.raises(UserError, match="no source has it"):
+        download(NAME, output, "~nobody.is.called.so/mirror")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -84,6 +84,11 @@ def test_what_a_user_can_mend_is_one_line():
             "error: the main memory is full; let fewer jobs run at a time, or take a machine with more",
             "",
         ),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"),
+            "error: the main memory is full; let fewer jobs run at a time, or take a machine with more",
+            "",
+        ),
     ],
 )
 def test_ctrl_c_and_full_memory_end_without_a_traceback(error, status, said, capsys):
@@ -93,6 +98,14 @@ def test_ctrl_c_and_full_memory_end_without_a_traceback(error, status, said, cap
     with pytest.raises(SystemExit) as end:
         run_script(main)
     assert (end.value.code, capsys.readouterr().err) == (status, said)
+
+
+def test_a_fault_of_this_project_keeps_its_traceback():
+    def main():
+        raise RuntimeError("of another kind")
+
+    with pytest.raises(RuntimeError, match="of another kind"):
+        run_script(main)
 
 
 def test_a_link_stays_a_link_and_the_file_that_it_leads_to_is_replaced(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import joblib
 import pytest
+from fake_gpus import write_program
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,6 +70,28 @@ def test_an_environment_that_is_whole_is_not_made_anew(venv):
     assert "Nothing to be done" in made("--dry-run", "env", f"VENV={venv}").stdout
 
 
+@pytest.mark.parametrize("name", ["a$(touch PWN)b", 'quo"te', "back`touch PWN`tick", "a b", "it's"])
+def test_no_shell_reads_the_path_of_the_checkout_as_text(tmp_path, name):
+    checkout = tmp_path / name
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    for file in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / file, checkout)
+    for program in ("python", "uv"):
+        write_program(checkout / ".venv" / "bin" / program, "exit 0")
+    (checkout / ".venv" / "pyvenv.cfg").touch()
+    # the programs are those of one that was made to its end
+    (checkout / ".venv" / ".ready").write_text(f"{checkout}/.venv\n")
+    os.utime(checkout / ".venv" / ".ready", (0, 0))
+    done = subprocess.run(
+        ["make", "--no-print-directory", "env"],
+        cwd=checkout, env=os.environ | {"MAKEFLAGS": ""}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert 'test "yes" || ' in done.stdout
+    assert (checkout / ".venv" / ".ready").read_text() == f"{checkout}/.venv\n"
+    assert (checkout / ".venv" / ".ready").stat().st_mtime > 0
+    assert not (checkout / "PWN").exists()
+
+
 def test_one_that_was_moved_was_not_finished_or_is_of_another_python_is_made_anew(venv, python):
     (venv / ".ready").write_text("/elsewhere/.venv\n")
     assert is_made_anew(venv)
@@ -95,9 +118,11 @@ def test_the_cores_are_those_of_the_machine_whatever_the_number_of_threads():
 
 
 def test_uv_takes_the_index_that_pip_is_told():
-    show = ["--eval", "show: ; @echo $$UV_DEFAULT_INDEX $$UV_INDEX", "show"]
+    show = ["--eval", "show: ; @echo $$UV_DEFAULT_INDEX $$UV_INDEX $$UV_INDEX_STRATEGY", "show"]
     environment = {"PIP_INDEX_URL": "https://one.example/simple", "PIP_EXTRA_INDEX_URL": "https://two.example/simple"}
-    assert made(*show, **environment).stdout == "https://one.example/simple https://two.example/simple\n"
+    # pip takes a version from whichever index has it
+    wanted = "https://one.example/simple https://two.example/simple unsafe-best-match\n"
+    assert made(*show, **environment).stdout == wanted
     own = {"UV_DEFAULT_INDEX": "https://own.example/simple"}
     assert made(*show, **environment, **own).stdout.startswith("https://own.example/simple ")
 

@@ -34,7 +34,8 @@ PROBE = """include: "{root}/Snakefile"
 print(workflow.get_rule("train_model").resources["gpu"])
 print(workflow.global_resources["gpu"])
 print([workflow.get_rule("train_model").resources["mem_mb"].evaluate(None, attempt=n).value for n in (1, 2)])
-print(workflow.global_resources["mem_mb"])
+print("all trainings together:", workflow.global_resources.get("mem_mb"))
+import os; print("GPUs of jobs:", os.environ.get("CUDA_VISIBLE_DEVICES"))
 """
 TOLD = """import atexit, gc, sys
 parts = lambda: {name.split(".")[1] for name in sys.modules if name.startswith("fairdistill.")}
@@ -346,6 +347,8 @@ def test_a_gpu_that_torch_cannot_use_is_told_once_and_trainings_take_the_cores(w
     done = snakemake("--dry-run", directory=workdir, path=workdir / "bin", snakefile=probe)
     assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout) == ["0", "1"], done.stdout
     assert done.stdout.count("warning: there is a GPU, but torch cannot use it") == 1
+    # else each would wait until the others have done with it
+    assert "GPUs of jobs: \n" in done.stdout
 
 
 @pytest.mark.parametrize(("given", "memory"), [((), 3000), (("--configfile", ROOT / "config/authors.yaml"), 12000)])
@@ -359,6 +362,14 @@ def test_a_training_asks_for_the_memory_of_the_configuration_and_a_limit_that_is
     # one training may always run
     assert f'Resource("mem_mb", {max(memory_mb(), memory)})' in done.stdout
     assert re.findall(r'Resource\("gpu", (\d)\)', done.stdout)[-1] == "3", done.stdout
+
+
+def test_a_job_on_a_cluster_gets_the_memory_that_it_asks_for_whatever_the_login_node_has(workdir):
+    probe = workdir / "probe.smk"
+    probe.write_text(PROBE.format(root=ROOT))
+    done = snakemake("--dry-run", "--cores", 1, "--jobs", 9, directory=workdir, snakefile=probe)
+    assert done.returncode == 0
+    assert 'all trainings together: Resource("mem_mb"' not in done.stdout
 
 
 @pytest.mark.parametrize(("method", "compared"), [("mine", [" --method mine "]), ("null", [])])

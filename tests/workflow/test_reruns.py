@@ -79,10 +79,12 @@ def test_a_moved_checkout_has_nothing_to_do(study, checkout, tmp_path):
 def test_models_of_other_settings_are_named_and_made_anew_though_snakemake_knows_nothing_of_them(
     study, checkout, tmp_path
 ):
-    """Results that were copied without .snakemake: those of the settings are taken for current, and no others."""
+    """Results that were copied without .snakemake: models of the settings are taken for current, and no others."""
     copied = shutil.copytree(
         study, tmp_path / "copied", copy_function=shutil.copy2, ignore=shutil.ignore_patterns(".snakemake")
     )
+    # of the tables nobody knows which models they should have
+    assert planned(*GIVEN, project=checkout, directory=copied) == AFTER_MODELS
     given = (*GIVEN, "--config", "students={mfd: {kind: mfd, lambda: 9}}")
     plan = snakemake("--dry-run", *given, project=checkout, directory=copied).stdout
     assert jobs_of(plan) == {"train_model": 1, "evaluate_model": 1} | AFTER_MODELS

@@ -78,7 +78,7 @@ def test_a_failure_in_the_first_run_is_one_line_and_the_last(workdir, checkout):
 
 def run_job(folder, checkout, *, run, last_failure="none", command="true"):
     script = f'source "{checkout}/workflow/job.sh"; job {last_failure} a.log -- {command}'
-    env = os.environ | {"FAIRDISTILL_RUN": run}
+    env = os.environ | {"FAIRDISTILL_RUN": run, "FAIRDISTILL_RESULTS": "results/a"}
     subprocess.run(["bash", "-c", script], cwd=folder, env=env, check=False)
     note = folder / ".snakemake/failed/a.log"
     return note.read_text().splitlines() if note.exists() else None
@@ -109,7 +109,7 @@ def test_a_job_that_outlived_its_snakemake_leaves_the_note_of_its_successor(tmp_
 )
 def test_a_process_that_is_killed_is_named_as_the_reason(tmp_path, checkout, signal, reason):
     script = f'source "{checkout}/workflow/job.sh"; job none logs/a.log -- bash -c "echo begun; kill -{signal} \\$\\$"'
-    env = os.environ | {"FAIRDISTILL_RUN": "1"}
+    env = os.environ | {"FAIRDISTILL_RUN": "1", "FAIRDISTILL_RESULTS": "results/a"}
     (tmp_path / "logs").mkdir()
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode != 0
@@ -153,7 +153,7 @@ def job_on(folder, checkout, *command, hours):
     (folder / "an input").touch()
     os.utime(folder / "an input", (then := time.time() + hours * 3600, then))
     script = f'source "{checkout}/workflow/job.sh"; job none a.log "an input" -- "$@"'
-    env = os.environ | {"FAIRDISTILL_RUN": "1"}
+    env = os.environ | {"FAIRDISTILL_RUN": "1", "FAIRDISTILL_RESULTS": "results/a"}
     done = subprocess.run(["bash", "-c", script, "bash", *command], cwd=folder, env=env, check=False)
     return done, (folder / "a.log").read_text().splitlines()
 

@@ -1,5 +1,6 @@
 # What was made with other settings, as by another configuration of the same `study`, is named before it is replaced.
 import sys
+from pathlib import Path
 
 from fairdistill.runtime.differences import some_of
 from fairdistill.settings.recorded import changed_settings
@@ -16,6 +17,22 @@ if CHANGED_SETTINGS:
         "--rerun-triggers mtime); to keep both, give this configuration another name as its `study`",
         file=sys.stderr,
     )
+
+
+def rerun_where_nothing_is_noted(output, inputs):
+    """Return the input function `inputs`, changed to make `output` again that Snakemake has not noted how it made.
+
+    Else it would take tables that were copied here for current, whatever models and settings they are of. They are made
+    within seconds, so nothing is compared; tables of tables follow by their times.
+    """
+
+    def of_job(wildcards):
+        path = output.format(**wildcards)
+        if Path(path).exists() and not is_noted(path):
+            force_job_of(path)
+        return inputs(wildcards)
+
+    return of_job
 
 
 def rerun_where_settings_changed(record, inputs):

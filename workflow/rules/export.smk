@@ -51,7 +51,7 @@ rule measure_model:
 
 rule make_model_card:
     input:
-        unpack(beside),
+        unpack(rerun_where_nothing_is_noted(CARD_FILES["markdown"], beside)),
         metrics=METRICS,
         record=EXPORT_FILES["record"],
         speed=SPEED,

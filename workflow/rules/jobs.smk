@@ -7,6 +7,7 @@ from fairdistill.runtime.devices import torch_can_use_them, visible_gpus
 from fairdistill.runtime.machine import memory_mb
 
 GPUS = visible_gpus() if STUDY.training.device != "cpu" else []
+HIDDEN_GPUS = {}
 if GPUS and STUDY.training.device == "auto" and is_called_by_the_user() and not torch_can_use_them():
     print(
         "warning: there is a GPU, but torch cannot use it (`python -c 'import torch; torch.zeros(1).cuda()'` says why): "
@@ -14,11 +15,13 @@ if GPUS and STUDY.training.device == "auto" and is_called_by_the_user() and not 
         file=sys.stderr,
     )
     GPUS = []
+    # else each training would wait until it has it
+    HIDDEN_GPUS = {"CUDA_VISIBLE_DEVICES": ""}
 # a limit of this machine alone: profiles/default makes `gpu` a resource that is counted on each machine, so that a
 # cluster's scheduler counts its own
 limit_resource("gpu", max(1, len(GPUS) * STUDY.training.gpu_slots))
-# so is this one; a job on a cluster has the memory that it asked for
-if is_called_by_the_user():
+# so is this one; Snakemake would cut by it what a job on a cluster asks for, be it one for each machine or not
+if is_called_by_the_user() and jobs_run_here():
     limit_resource("mem_mb", max(memory_mb(), STUDY.training.memory))
 
 if problem := next((mark for mark in "{}:" if mark in ROOT), None):
@@ -31,11 +34,13 @@ if problem := next((mark for mark in "{}:" if mark in ROOT), None):
 # changes no result. Jobs inherit them, so that no path of the user's is read by a shell as text, or is in a log.
 os.environ |= {
     "FAIRDISTILL_ROOT": ROOT,
+    "FAIRDISTILL_RESULTS": RESULTS,
     "FAIRDISTILL_GPU_SLOTS": str(STUDY.training.gpu_slots),
     # a file torch.py in the user's folder is not taken for torch
     "PYTHONSAFEPATH": "1",
     # that of a notebook need not be there
     "MPLBACKEND": "agg",
+    **HIDDEN_GPUS,
     **({"FAIRDISTILL_MIRROR": STUDY.data.mirror} if STUDY.data.mirror else {}),
 }
 # A conda environment takes PYTHONPATH away, so that it is set here. Snakemake formats this text like that of a rule:

@@ -10,9 +10,10 @@ METHODS = f"{TABLES}/methods.csv"
 CELLS = f"{TABLES}/cells.csv"
 
 
+# The first of the tables; all others, and so the figures, are made anew with it.
 rule aggregate_results:
     input:
-        paths(METRICS, MAIN_GRIDS),
+        rerun_where_nothing_is_noted(RUNS, lambda wildcards: paths(METRICS, MAIN_GRIDS)),
     output:
         runs=report(RUNS, caption="../report/runs.rst", category="Tables"),
         summary=report(SUMMARY, caption="../report/summary.rst", category="Tables"),
@@ -65,6 +66,8 @@ rule make_table:
 rule make_criteria:
     input:
         paths(METRICS, MAIN_GRIDS),
+        # not read
+        RUNS,
     output:
         report(CRITERIA, caption="../report/criteria.rst", category="Tables"),
     log:
@@ -84,6 +87,8 @@ rule make_features:
     input:
         paths(METRICS, MAIN_GRIDS),
         paths(FEATURES, MAIN_GRIDS),
+        # not read
+        RUNS,
     output:
         report(
             FEATURES_TABLE,
@@ -143,7 +148,7 @@ rule report_search:
 rule make_ablations:
     input:
         paths(METRICS, ALL_GRIDS),
-        # not read: where `--forcerun aggregate_results` makes the other tables anew, this one follows
+        # not read
         RUNS,
     output:
         csv=report(
@@ -173,7 +178,7 @@ rule make_ablations:
 rule rank_methods:
     input:
         paths(METRICS, MAIN_GRIDS),
-        # not read: where `--forcerun aggregate_results` makes the other tables anew, this one follows
+        # not read
         RUNS,
     output:
         csv=report(METHODS, caption="../report/methods.rst", category="Tables"),
@@ -340,6 +345,8 @@ rule plot_cells:
 rule plot_training_curves:
     input:
         histories_of,
+        # not read
+        RUNS,
     output:
         pdf=f"{FIGURES}/training_curves_{{dataset}}.pdf",
         png=report(

@@ -19,7 +19,11 @@
 #   planned trainings from it. Without it they do not say how far the run is.
 # - `workflow.is_main_process`. Without it the memory that trainings may have together is limited on a cluster's nodes too,
 #   and a second attempt, which asks for more, can be refused there.
-# - The same, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
+# - `workflow.resource_settings.nodes`, the number of jobs in a cluster's queue. Without it that memory is limited to the
+#   login node's for jobs on a cluster as well, which then do not get what they ask for.
+# - `workflow.persistence.metadata`, what Snakemake has noted of how a file was made. Without it, tables and cards of
+#   another configuration that were copied here without Snakemake's notes are taken for current.
+# - `workflow.is_main_process`, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
 #   fields of its log records (`event`, `jobid`, ...), which its logger plugins get too. With them
 #   fairdistill/runtime/terminal.py prints a line for each event in the place of Snakemake's own output. It also keeps
 #   back the warning "Cannot restore ...: no backup found.": where a job fails, Snakemake 9.27 prints it for each output
@@ -52,6 +56,16 @@ def replace_terminal_handler(make):
 def is_called_by_the_user():
     """Whether this is not the Snakemake that another starts for a job on a cluster."""
     return workflow.is_main_process
+
+
+def jobs_run_here():
+    """Whether jobs run on this machine: for those on a cluster the user says how many may be in its queue (--jobs)."""
+    return workflow.resource_settings.nodes is None
+
+
+def is_noted(path):
+    """Whether Snakemake has noted with which parameters a file was made. It is for input functions."""
+    return workflow.persistence.metadata(path) is not None
 
 
 def files_of_configuration():
