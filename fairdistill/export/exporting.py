@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,16 +34,17 @@ from fairdistill.export.preprocessor import describe
 from fairdistill.export.sessions import ExportedModel
 from fairdistill.networks import load_facts, load_method, load_network, save_network
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import replacing, sha256, write_text
+from fairdistill.runtime.files import replacing, sha256
 from fairdistill.runtime.progress import Progress, log
 from fairdistill.runtime.provenance import commit, hardware, versions
 from fairdistill.settings.checkpoints import ModelFacts
 from fairdistill.settings.methods import Method
 from fairdistill.settings.networks import Network
 
+# what int8 changes is said where its p-value is below
+SIGNIFICANT = 0.05
 # The largest difference of a probability that is rounding: a training's own predictions may be a GPU's. On one machine
 # differences are below 0.00001.
-SIGNIFICANT = 0.05
 TOLERANCE = 1e-3
 # images at a time: as many as stay in a processor's caches
 BATCH = 125
@@ -95,56 +97,58 @@ def export_model(
     predictor = Predictor(body, restored, facts)
     name = " ".join([training["run"][key] for key in ("dataset", "architecture", "method")])
     preprocessor = describe(facts, name=f"{name} seed {training['run']['seed']}", needs_group=restored.needs_group)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / RECORD).unlink(missing_ok=True)
-    write_text(output / PREPROCESSOR, preprocessor.to_text())
-    with replacing(output / WEIGHTS) as partial:
-        save_network(partial, body, network, method=state, facts=facts)
-    log(f"writing {MODEL}")
-    write_onnx(output / MODEL, predictor, preprocessor)
+    # All is written and tested before an earlier model's record goes, so that an error leaves that model whole. The files
+    # are renamed into place in the opposite order, the record last.
+    with replacing(output / RECORD) as record_file, ExitStack() as others:
+        partial = {
+            file: others.enter_context(replacing(output / file)) for file in (MODEL, INT8, WEIGHTS, PREPROCESSOR)
+        }
+        partial[PREPROCESSOR].write_text(preprocessor.to_text(), encoding="utf-8")
+        save_network(partial[WEIGHTS], body, network, method=state, facts=facts)
+        log(f"writing {MODEL}")
+        write_onnx(partial[MODEL], predictor, preprocessor)
 
-    rows, label, group = dataset.split("train")
-    chosen = choose_calibration(label, group, calibration_images)
-    log(f"writing {INT8}, with ranges from {len(chosen)} training images")
-    write_int8(output / INT8, output / MODEL, preprocessor, network_sees(dataset, rows[chosen], facts), group[chosen])
+        rows, label, group = dataset.split("train")
+        chosen = choose_calibration(label, group, calibration_images)
+        log(f"writing {INT8}, with ranges from {len(chosen)} training images")
+        seen = network_sees(dataset, rows[chosen], facts)
+        write_int8(partial[INT8], partial[MODEL], preprocessor, seen, group[chosen])
 
-    columns = [f"p{number}" for number in range(len(facts.classes))]
-    found = {file: predict_test(output / file, dataset, facts) for file in (MODEL, INT8)}
-    log("comparing accuracy and DEO of both on the test images")
-    agreement = compare(found[MODEL], predictions[columns].to_numpy(), where=str(output / MODEL))
-    metrics = {
-        file: evaluate(
-            # of a method whose labels are not drawn: the most probable class
-            predictions.drop(columns="prediction", errors="ignore").assign(**dict(zip(columns, p.T, strict=True))),
-            classes=facts.classes,
-            groups=facts.groups,
-            weighting=dataset.info["weighting"],
-        )
-        for file, p in found.items()
-    }
-    record = {
-        **{key: training[key] for key in ("run", "outputs", "classes", "groups")},
-        "needs_group": restored.needs_group,
-        "image_size": facts.network_sees,
-        "opset": OPSET,
-        "agreement": agreement,
-        "calibration_images": len(chosen),
-        "parameters": count_parameters(predictor),
-        "flops": count_flops(predictor, preprocessor),
-        "files": {
-            file: {"bytes": (output / file).stat().st_size, "sha256": sha256(output / file)}
-            for file in (MODEL, INT8, WEIGHTS, PREPROCESSOR)
-        },
-        "metrics": metrics,
-        "int8": what_int8_changes(metrics, classes=facts.classes, groups=facts.groups),
-        "code": code,
-        "commit": commit(),
-        "versions": versions() | {name: version(name) for name in ("onnx", "onnxruntime")},
-        "hardware": hardware(),
-    }
-    if said := [*record["int8"]["worse"], *record["int8"]["cautions"]]:
-        log(f"{output / INT8}: {'; '.join(said)}")
-    write_text(output / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        found = {file: predict_test(partial[file], dataset, facts, name=file) for file in (MODEL, INT8)}
+        log("comparing accuracy and DEO of both on the test images")
+        columns = [f"p{number}" for number in range(len(facts.classes))]
+        agreement = compare(found[MODEL], predictions[columns].to_numpy(), where=str(output / MODEL))
+        metrics = {
+            file: evaluate(
+                # of a method whose labels are not drawn: the most probable class
+                predictions.drop(columns="prediction", errors="ignore").assign(**dict(zip(columns, p.T, strict=True))),
+                classes=facts.classes,
+                groups=facts.groups,
+                weighting=dataset.info["weighting"],
+            )
+            for file, p in found.items()
+        }
+        record = {
+            **{key: training[key] for key in ("run", "outputs", "classes", "groups")},
+            "needs_group": restored.needs_group,
+            "image_size": facts.network_sees,
+            "opset": OPSET,
+            "agreement": agreement,
+            "calibration_images": len(chosen),
+            "parameters": count_parameters(predictor),
+            "flops": count_flops(predictor, preprocessor),
+            "files": {file: {"bytes": path.stat().st_size, "sha256": sha256(path)} for file, path in partial.items()},
+            "metrics": metrics,
+            "int8": what_int8_changes(metrics, classes=facts.classes, groups=facts.groups),
+            "code": code,
+            "commit": commit(),
+            "versions": versions() | {name: version(name) for name in ("onnx", "onnxruntime")},
+            "hardware": hardware(),
+        }
+        if said := [*record["int8"]["worse"], *record["int8"]["cautions"]]:
+            log(f"{output / INT8}: {'; '.join(said)}")
+        record_file.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (output / RECORD).unlink(missing_ok=True)
 
 
 def network_sees(dataset: ImageDataset, rows: NDArray[np.int64], facts: ModelFacts) -> NDArray[np.uint8]:
@@ -152,12 +156,12 @@ def network_sees(dataset: ImageDataset, rows: NDArray[np.int64], facts: ModelFac
     return np.stack([crop(dataset.images[row], facts) for row in rows])
 
 
-def predict_test(path: Path, dataset: ImageDataset, facts: ModelFacts) -> NDArray[np.float32]:
-    """Return the probabilities (n, classes) that an ONNX file gives the test images, in their order."""
+def predict_test(path: Path, dataset: ImageDataset, facts: ModelFacts, *, name: str) -> NDArray[np.float32]:
+    """Return the probabilities (n, classes) that an ONNX file, to be called `name`, gives the test images in turn."""
     model = ExportedModel(path, threads=int(os.environ.get("OMP_NUM_THREADS", "1")))
     rows, _, group = dataset.split("test")
-    log(f"testing {path.name} on {len(rows)} images")
-    progress = Progress(f"testing {path.name}", len(rows))
+    log(f"testing {name} on {len(rows)} images")
+    progress = Progress(f"testing {name}", len(rows))
     found = []
     for start in range(0, len(rows), BATCH):
         part = slice(start, start + BATCH)

@@ -77,7 +77,7 @@ def write_int8(
     images, group
         (n, size, size, 3) and (n,), of the training split: the calibration images, as the network sees them.
     """
-    with TemporaryDirectory(dir=path.parent) as folder, _quiet():
+    with TemporaryDirectory() as folder, _quiet():
         inferred, quantised = Path(folder, "inferred.onnx"), Path(folder, "quantised.onnx")
         # shapes alone; torch's exporter has simplified the graph
         quant_pre_process(model, inferred, skip_optimization=True, skip_symbolic_shape=True)

@@ -18,8 +18,8 @@ from fairdistill.settings.checkpoints import ModelFacts
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.reading import read_settings
 
-# what onnxruntime has read since 1.14 (2023), and phones and browsers do
-OPSET = 18
+# what onnxruntime has read since 1.14 (2023), and phones and browsers do: the operators, and the format of the file
+OPSET, IR_VERSION = 18, 8
 
 
 class Predictor(nn.Module):
@@ -118,6 +118,11 @@ def write_onnx(path: Path, predictor: Predictor, preprocessor: Preprocessor) -> 
 
 def write_model(path: Path, model: onnx.ModelProto, preprocessor: Preprocessor) -> None:
     """Check a model, add the preprocessor to its metadata, and write it."""
+    model.ir_version = IR_VERSION
+    # notes of torch's exporter: of a later format, and some of them are paths of this machine
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")
     onnx.helper.set_model_props(model, {KEY: preprocessor.to_text()})
     onnx.checker.check_model(model)
     with replacing(path) as partial:

@@ -54,6 +54,12 @@ class Imported(Method):
         expected = settings.preprocess
         if stated is not None:
             expected = _expected(settings, path, stated, facts_of(dataset, settings))
+        if expected is None and stated is None:
+            log(
+                f"warning: {path}: no `preprocess` is given, so that it gets images of mean 0 and standard deviation 1 "
+                "in each channel of this data set; give that of the program that trained it, or it predicts worse than "
+                "it can"
+            )
         if expected is not None:
             network.preprocess = Preprocess(expected, data_mean=dataset.mean.tolist(), data_std=dataset.std.tolist())
 

@@ -6,6 +6,7 @@ programs put before them. A file that does not fit is left as it is, and is neve
 its owner's only copy.
 """
 
+import argparse
 import errno
 import pickle
 import re
@@ -18,7 +19,7 @@ from typing import Any, NoReturn
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from torch.serialization import get_unsafe_globals_in_checkpoint
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from fairdistill.networks.checkpoints import METHOD, own_description
 from fairdistill.networks.classifier import Classifier
@@ -32,6 +33,9 @@ from fairdistill.settings.reading import read_settings
 PLACES = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params", "module")
 # the first byte of what torch.save writes: of a pickle, as long ago, or of a zip file
 PICKLE, ZIP = b"\x80", b"P"
+# What torchvision's and timm's programs save beside the weights: the options that they were started with. It is a holder
+# of named values, so that nothing is run where it is read; of what classes these may be, torch goes on to check.
+HOLDERS = [argparse.Namespace]
 SHOWN = 3  # names of weights that an error shows
 ADVICE = (
     "in the program that wrote it, save the weights alone, torch.save(model.state_dict(), ...) or "
@@ -192,7 +196,7 @@ def _read_torch(path: Path) -> object:
     try:
         if zipfile.is_zipfile(path):
             _require_weights_only(path)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), safe_globals(HOLDERS):
             # of pickles that it then refuses, or reads
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -233,7 +237,9 @@ def _require_weights_only(path: Path) -> None:
             raise UserError(
                 f"{path}: {changed} in it is not as it was written, by its checksum; compare the file with its source"
             )
-    if unsafe := get_unsafe_globals_in_checkpoint(path):
+    with safe_globals(HOLDERS):
+        unsafe = get_unsafe_globals_in_checkpoint(path)
+    if unsafe:
         raise UserError(
             f"{path}: holds objects of {_listed(unsafe)}, and to read them would run code, which this project does not "
             f"do; {ADVICE}"
@@ -395,6 +401,9 @@ def _require_fit(
                 f"{path}: {of_head[0]} is of {_shape(found[of_head[0]])}, inputs x outputs, so that it is transposed; "
                 "save the file again with it the other way round, as torch has it (weight.T)"
             )
+        if len(found[wrong[0]]) == len(wanted):
+            misfit = _misfit_of_head(settings.layout.head, found, wanted)
+            raise UserError(f"{path}: {misfit}; {_name_the_kind(weights) or 'name the network that it holds'}")
         raise UserError(
             f"{path}: the model has {_outputs(found[wrong[0]])}, and the data set {len(wanted)} classes; give a model "
             "with one output for each class"

@@ -465,7 +465,10 @@ def _check_sizes(study: Study) -> None:
             try:
                 study.networks[architecture].check_image_size(size, of=f"data.sets.{dataset}")
             except UserError as error:
-                what = f"{error}; choose another network for this data set, or change its image_size or crop"
+                mended = "change its image_size or crop"
+                if isinstance(study.method(name), Imported):
+                    mended = "resize its images for the model, by preprocess: {size: ...}"
+                what = f"{error}; choose another network for this data set, or {mended}"
                 raise UnreadableSettings("config", ("networks", architecture), what) from None
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -20,9 +21,9 @@ from fairdistill.data import load_dataset
 from fairdistill.data.facts import facts_of
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.evaluation.uncertainty import ABOVE, FAIR
-from fairdistill.export import speed
+from fairdistill.export import exporting, speed
 from fairdistill.export.exporting import compare, network_sees, what_int8_changes
-from fairdistill.export.files import INT8, MODEL, RECORD, WEIGHTS
+from fairdistill.export.files import INT8, MODEL, PREPROCESSOR, RECORD, WEIGHTS
 from fairdistill.export.int8 import choose_calibration
 from fairdistill.export.onnx_model import OPSET, Predictor, restore_method, write_onnx
 from fairdistill.export.preprocessor import KEY, describe
@@ -79,6 +80,11 @@ def test_the_onnx_file_is_what_its_record_says(exported):
     onnx.checker.check_model(model, full_check=True)
     assert [(each.domain, each.version) for each in model.opset_import] == [("", record["opset"])] == [("", OPSET)]
     assert {each.key for each in model.metadata_props} == {KEY}
+    # onnxruntime 1.15.1 refuses a format above 9
+    assert model.ir_version == 8
+    # of this machine
+    for file in (MODEL, INT8):
+        assert str(Path(__file__).parents[2]).encode() not in (exported / file).read_bytes()
     assert record["files"][MODEL] == {"bytes": (exported / MODEL).stat().st_size, "sha256": sha256(exported / MODEL)}
     # ResNet-18 for three classes
     assert record["parameters"] == 11_178_051
@@ -291,6 +297,18 @@ def test_probabilities_that_are_not_the_trainings_are_refused():
         compare(np.full((2, 2), np.nan), expected, where="m")
     # a tie may fall to either side
     assert compare(expected - np.array([[0, 0], [0.0009, 0]]), expected, where="m")["other_classes"] == 1
+
+
+def test_a_model_that_fails_its_test_leaves_the_earlier_export_as_it_was(trained, tiny_folder, tmp_path, monkeypatch):
+    files = (MODEL, INT8, WEIGHTS, PREPROCESSOR, RECORD)
+    for file in files:
+        (tmp_path / file).write_text("earlier")
+    monkeypatch.setattr(exporting, "write_onnx", lambda path, *_: path.write_text("wrong"))
+    monkeypatch.setattr(exporting, "write_int8", lambda path, *_: path.write_text("wrong"))
+    monkeypatch.setattr(exporting, "predict_test", lambda _, dataset, facts, name: np.ones((24, len(facts.classes))))
+    with pytest.raises(UserError, match="model.onnx"):
+        export(tiny_folder, trained, tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(files, "earlier")
 
 
 def test_a_model_whose_labels_are_drawn_is_refused(tiny_folder, trained, tmp_path):

@@ -4,6 +4,7 @@ import argparse
 import pickle
 import re
 import zipfile
+from pathlib import PurePosixPath
 
 import pytest
 import safetensors.torch
@@ -69,8 +70,26 @@ FORMS = {
         ["its weights were read from state_dict", "'model.' was taken off the names of its weights"],
     ),
     "of torchvision's references": (
-        lambda state: {"model": state, "optimizer": {"state": {0: {"step": torch.ones(1)}}}},
+        lambda state: {
+            "model": state,
+            "optimizer": {"state": {0: {"step": torch.ones(1)}}, "param_groups": [{"lr": 0.1, "params": [0]}]},
+            "lr_scheduler": {"last_epoch": 1},
+            "epoch": 1,
+            "args": argparse.Namespace(model="resnet18", lr=0.1, amp=False, clip=None, lr_steps=[30, 60]),
+        },
         ["its weights were read from model"],
+    ),
+    "of timm's CheckpointSaver": (
+        lambda state: {
+            "epoch": 1,
+            "arch": "resnet18",
+            "state_dict": state,
+            "optimizer": {"state": {0: {"step": torch.ones(1)}}, "param_groups": []},
+            "version": 2,
+            "args": argparse.Namespace(model="resnet18", mean=None, opt_betas=[0.9, 0.99]),
+            "metric": 0.9,
+        },
+        ["its weights were read from state_dict"],
     ),
     "compiled, with a backbone": (
         lambda state: {"model_state": {f"_orig_mod.backbone.{name}": value for name, value in state.items()}},
@@ -278,8 +297,8 @@ WRONG = {
     ),
     "a list": (lambda state: [state], "holds list, and no weights among it that are to be found; in the program that"),
     "settings of a program": (
-        lambda state: {"state_dict": state, "args": argparse.Namespace(lr=1)},
-        "holds objects of argparse.Namespace, and to read them would run code, which this project does not do; in the ",
+        lambda state: {"state_dict": state, "args": argparse.Namespace(data=PurePosixPath("images"))},
+        r"holds objects of pathlib\S+, and to read them would run code, which this project does not do; in the ",
     ),
     "a whole model": (
         lambda state: nn.Sequential(nn.Linear(2, 2)),
