@@ -97,8 +97,8 @@ def export_model(
     predictor = Predictor(body, restored, facts)
     name = " ".join([training["run"][key] for key in ("dataset", "architecture", "method")])
     preprocessor = describe(facts, name=f"{name} seed {training['run']['seed']}", needs_group=restored.needs_group)
-    # All is written and tested before an earlier model's record goes, so that an error leaves that model whole. The files
-    # are renamed into place in the opposite order, the record last.
+    # All is written and tested before an earlier model's record goes, so that an error leaves that model whole. The
+    # files are renamed into place in the opposite order, the record last.
     with replacing(output / RECORD) as record_file, ExitStack() as others:
         partial = {
             file: others.enter_context(replacing(output / file)) for file in (MODEL, INT8, WEIGHTS, PREPROCESSOR)

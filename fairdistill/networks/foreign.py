@@ -12,7 +12,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,9 +33,9 @@ from fairdistill.settings.reading import read_settings
 PLACES = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params", "module")
 # the first byte of what torch.save writes: of a pickle, as long ago, or of a zip file
 PICKLE, ZIP = b"\x80", b"P"
-# What torchvision's and timm's programs save beside the weights: the options that they were started with. It is a holder
-# of named values, so that nothing is run where it is read; of what classes these may be, torch goes on to check.
-HOLDERS = [argparse.Namespace]
+# What torchvision's and timm's programs save beside the weights: the options that they were started with. It is a
+# holder of named values, so that nothing is run where it is read; of what classes these may be, torch goes on to check.
+HOLDERS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [argparse.Namespace]
 SHOWN = 3  # names of weights that an error shows
 ADVICE = (
     "in the program that wrote it, save the weights alone, torch.save(model.state_dict(), ...) or "
