@@ -56,7 +56,7 @@ def without_password(text: str) -> str:
     return re.sub(r"(://[^?#\s]*\?)[^#\s]+", r"\1***", text)
 
 
-def _of_the_system(error: OSError) -> str:
+def refusal(error: OSError) -> str:
     """What the file system refused, and what to do."""
     if error.errno is None or error.filename is None:
         return str(error)
@@ -72,7 +72,7 @@ def run_script(main: Callable[[], None]) -> None:
     try:
         main()
     except (UserError, OSError) as error:
-        why = _of_the_system(error) if isinstance(error, OSError) else str(error)
+        why = refusal(error) if isinstance(error, OSError) else str(error)
         sys.exit(f"error: {printable(without_password(why))}")
     except MemoryError:
         sys.exit("error: the main memory is full; let fewer jobs run at a time, or take a machine with more")
