@@ -116,7 +116,9 @@ def _repacked(folder: str, archive: str, published: Published) -> list[str]:
         return []
     stem = archive.removesuffix(".tar.gz")
     names = [*(stem + ending for ending in OTHER_ENDINGS), *published.folders, OF_KAGGLE]
-    return [path for name in names if _at_home(path := f"{folder.rstrip('/')}/{name}").exists()]
+    paths = [f"{folder.rstrip('/')}/{name}" for name in names]
+    # no error where a folder may not be entered
+    return [path for path in paths if os.path.exists(_at_home(path))]
 
 
 def _at_home(path: str) -> Path:
@@ -134,7 +136,7 @@ def _published(archive: str) -> Published:
 
 def _take(source: Path, target: Path, published: Published) -> None:
     """Copy a file; of a folder that holds the published files, make a .tar."""
-    if not ((source.is_file() or source.is_dir()) and os.access(source, os.R_OK)):
+    if not ((os.path.isfile(source) or os.path.isdir(source)) and os.access(source, os.R_OK)):
         raise SourceError("no such file, or not readable")
     try:
         if source.is_file():

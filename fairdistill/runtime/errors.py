@@ -58,7 +58,7 @@ def without_password(text: str) -> str:
     return re.sub(r"(://[^?#\s]*\?)[^#\s]+", r"\1***", text)
 
 
-def _of_the_system(error: OSError) -> str:
+def refusal(error: OSError) -> str:
     """What the file system refused, and what to do."""
     if error.errno is None or error.filename is None:
         return str(error)
@@ -74,7 +74,7 @@ def run_script(main: Callable[[], None]) -> None:
     try:
         main()
     except (UserError, OSError) as error:
-        why = _of_the_system(error) if isinstance(error, OSError) else str(error)
+        why = refusal(error) if isinstance(error, OSError) else str(error)
         sys.exit(f"error: {printable(without_password(why))}")
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not NO_MAIN_MEMORY.search(str(error)):

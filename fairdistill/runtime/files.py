@@ -78,7 +78,7 @@ def _is_running(pid: int) -> bool:
 def no_folders(*paths: Path) -> list[Path]:
     """Return which of the paths, and of the folders that they are in, are there and are no folders."""
     places = {place for path in paths for place in (path, *path.parents)}
-    return sorted(place for place in places if os.path.lexists(place) and not place.is_dir())
+    return sorted(place for place in places if os.path.lexists(place) and not os.path.isdir(place))
 
 
 def sha256(path: Path | str) -> str:

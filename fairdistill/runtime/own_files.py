@@ -75,14 +75,15 @@ def content_of(paths: Sequence[Path], cache: Path, named: Named | None = None) -
     known = _read_cache(cache, names)
     files: dict[str, str] = {}
     for number, given in enumerate(paths):
-        if given.is_dir():
+        # not by the methods of a path, which raise an error where a folder above it may not be entered
+        if os.path.isdir(given):
             if Path.cwd().is_relative_to(given.resolve()):
                 raise UserError(
                     f"{given}: holds the working directory, which each run changes; put the images into a folder of "
                     "their own"
                 )
             files |= {f"{number}/{name}": str(given / name) for name in _images_in(given, named)}
-        elif given.is_file():
+        elif os.path.isfile(given):
             files[str(number)] = str(given)
         elif known.digest:
             return Content(known.digest, {})

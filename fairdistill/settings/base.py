@@ -79,6 +79,17 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def fits_file_systems(path: str) -> str:
+    """Return a path as it is; a PydanticCustomError says that no file system takes it."""
+    if (length := max(len(part.encode()) for part in path.split("/"))) > LONGEST_PART:
+        what = "has the name of a folder or file in it that has {length} bytes; a file system takes {most}: shorten it"
+        raise PydanticCustomError("long_part", what, {"length": length, "most": LONGEST_PART})
+    if (length := len(path.encode())) > LONGEST_PATH:
+        what = "is a path of {length} bytes; the system takes {most}: put the file where its path is shorter"
+        raise PydanticCustomError("long_path", what, {"length": length, "most": LONGEST_PATH})
+    return path
+
+
 def _distinct(values: list) -> list:
     if len(set(values)) < len(values):
         raise PydanticCustomError("distinct", "an entry comes twice")
@@ -90,6 +101,8 @@ Item = TypeVar("Item")
 LARGEST_NUMBER = 1e9
 # characters, as many as a path may have
 LONGEST_TEXT = 4096
+# bytes, of the names in a path and of the whole: beyond, the system refuses to look at it at all
+LONGEST_PART, LONGEST_PATH = 255, 4095
 
 # Bounds of the items of a list stand before the reading of text, as in `Annotated[int, Field(ge=0), READ_WHOLE]`: only
 # there do they get into the JSON schema.
@@ -105,7 +118,7 @@ Given = Annotated[str, Strict(), Field(max_length=LONGEST_TEXT), AfterValidator(
 # the name of a class, which YAML takes for a number where it looks like one
 Label = Annotated[Given, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 # a path as people write it in a configuration, where no shell puts the home folder in the place of ~
-OwnPath = Annotated[Given, AfterValidator(os.path.expanduser)]
+OwnPath = Annotated[Given, AfterValidator(os.path.expanduser), AfterValidator(fits_file_systems)]
 # where null is allowed; Snakemake's `--config` gives it as text
 OrNull = _reading(lambda text: {"null": None}[text])
 # Names become folders and, in commands, arguments: none begins with a dash. The names of log files have three of them,

@@ -8,34 +8,37 @@ from typing import Any
 
 import yaml
 
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.errors import UserError, refusal
 from fairdistill.runtime.files import parse_json
 
+YAML_TAG = "tag:yaml.org,2002:"  # which `!!` stands for
 # `<<: *anchor`, which may come several times
-MERGED = "tag:yaml.org,2002:merge"
+MERGED = f"{YAML_TAG}merge"
 DEEPEST = 50  # keys and numbers of items that lead to a value; settings have under 10
+LONGEST = 80  # characters of a value that an error shows
 
 
 def check_config_file(path: Path | str) -> None:
     """Raise a UserError unless a file holds settings as YAML or JSON in UTF-8, and names no key of a mapping twice.
 
-    YAML and JSON take the last of two equal keys, and say nothing.
+    YAML and JSON take the last of two equal keys, and say nothing. A file that is missing is a FileNotFoundError.
     """
     path = Path(path)
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; name a file of settings")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is no text in UTF-8 (at byte {error.start}); save it as UTF-8") from None
+    except FileNotFoundError:
+        raise
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; name a file of settings") from None
+    except OSError as error:
+        raise UserError(refusal(error)) from None
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         if not _is_json(text):
-            what = " ".join(str(error).split())
-            if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-                what = f"line {error.problem_mark.line + 1}: {error.problem}"
-            raise UserError(f"{path}: is not YAML ({what})") from None
+            raise UserError(f"{path}: is not YAML ({_problem(error)})") from None
         # it is indented with tabs, which YAML does not take
         json.loads(text, object_pairs_hook=partial(_refuse_repeated, path))
         return
@@ -46,10 +49,36 @@ def check_config_file(path: Path | str) -> None:
     for key, first, second in _repeated(path, root, (), {}):
         raise UserError(f"{path}: line {second}: the key {key!r} comes twice, first in line {first}; keep one of them")
     try:
-        yaml.SafeLoader("").construct_document(root)
-    except (ValueError, yaml.YAMLError) as error:
-        # such as a number of thousands of digits
-        raise UserError(f"{path}: a value cannot be read ({' '.join(str(error).split())})") from None
+        _Values("").construct_document(root)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: a value cannot be read ({_problem(error)})") from None
+
+
+class _Values(yaml.SafeLoader):
+    """Reads values as YAML's tags have them; of one that is none of its tag's it raises a YAMLError with its line.
+
+    PyYAML raises whatever it comes upon: a KeyError for `!!bool maybe`, an AttributeError for `!!timestamp x`, an
+    IndexError for `!!int ""`, a ValueError for a number of thousands of digits.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            tag = node.tag.replace(YAML_TAG, "!!")
+            what = f"{_shortened(str(node.value))} is no {tag}; put what is text in quotes, without a tag"
+            raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark) from None
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """What is wrong with the YAML of a file, and in which line, where that is known."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return " ".join(str(error).split())
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}...")
 
 
 def _refuse_repeated(path: Path, pairs: list[tuple[str, Any]]) -> dict:

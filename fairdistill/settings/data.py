@@ -251,7 +251,7 @@ class UTKFace(DataSet):
     @model_validator(mode="after")
     def _tests_fit(self) -> Self:
         if self.test_per_cell is None and self.folds == 1:
-            raise PydanticCustomError("folds", "tests all images, which takes several folds; set folds to 4, say")
+            raise PydanticCustomError("folds", "has test_per_cell null, which takes several folds; set folds to 4, say")
         if self.split == "authors" and (
             self.folds > 1 or self.test_per_cell != AUTHORS_TEST or self.duplicates != "keep"
         ):

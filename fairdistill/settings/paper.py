@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.errors import UserError, refusal
 from fairdistill.settings.base import Number, Settings, Text
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.study import Study
@@ -94,10 +94,10 @@ def judges_conclusions(study: Study, own: Path) -> bool:
 
 def _rows(path: Path | str) -> Iterator[tuple[int, dict]]:
     """The number and the fields of each row below the header."""
-    # utf-8-sig: spreadsheets put a byte order mark before the header
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        try:
+    try:
+        # utf-8-sig: spreadsheets put a byte order mark before the header
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
             if unknown := [name for name in header if name not in COLUMNS]:
                 raise UserError(f"{path}: row 1: column '{unknown[0]}' is not known; they are {', '.join(COLUMNS)}")
@@ -110,5 +110,7 @@ def _rows(path: Path | str) -> Iterator[tuple[int, dict]]:
                     raise UserError(f"{path}: row {number}: has {len(row)} values for {len(header)} columns")
                 if row:
                     yield number, dict(zip(header, map(str.strip, row), strict=True))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{path}: not readable as CSV ({error}); save it as CSV in UTF-8") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not readable as CSV ({error}); save it as CSV in UTF-8") from error
+    except OSError as error:
+        raise UserError(refusal(error)) from error

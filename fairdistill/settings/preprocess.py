@@ -63,6 +63,6 @@ class Preprocess(Settings):
     @model_validator(mode="after")
     def _on_the_scale(self) -> Self:
         if any(not 0 <= value <= 1 for value in self.mean) or any(not SMALLEST_STD <= value <= 1 for value in self.std):
-            what = "has a mean or standard deviation beyond the scale 0 to 1; divide those of pixels of 0 to 255 by 255"
+            what = "has a mean or std beyond the scale 0 to 1; divide those of pixels of 0 to 255 by 255"
             raise PydanticCustomError("scale", what)
         return self

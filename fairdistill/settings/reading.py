@@ -346,7 +346,7 @@ def _check_names(study: Study) -> None:
             _check_name((*where, "methods"), name, "students", study.students)
     for name in study.references or []:
         if name not in (TEACHER, *study.methods):
-            what = f"names {name!r}, which the main grid lacks; {_choice(name, [TEACHER, *study.methods])}"
+            what = f"names {name!r}, which the main grid lacks (methods); {_choice(name, [TEACHER, *study.methods])}"
             raise UnreadableSettings("config", ("references",), what)
     for name, method in study.students.items():
         if base := method.stands_on:
@@ -378,7 +378,9 @@ def _check_name(path: Keys, name: str, section: str, defined: Collection[str]) -
 def _check_single(path: Keys, name: str, sweeps: Mapping[str, Sweep]) -> None:
     """What has to be one model is not a sweep."""
     if name in sweeps:
-        what = f"names {name!r}, which is a sweep of several; choose one of {', '.join(sweeps[name])}"
+        models = sweeps[name]
+        over = " and ".join(next(iter(models.values())))
+        what = f"names {name!r}, which is a sweep over {over}; choose one of {', '.join(models)}"
         raise UnreadableSettings("config", path, what)
 
 
@@ -511,6 +513,7 @@ def _check_export(study: Study) -> None:
     for key, column in columns.items():
         known = list(dict.fromkeys(name for grid in study.all_grids for name in grid[column]))
         for name in getattr(study.export, key) or []:
+            _check_single(("export", key), name, study.sweeps(key))
             if name not in known:
                 what = f"names {name!r}, which no grid of the study has; {_choice(name, [str(one) for one in known])}"
                 raise UnreadableSettings("config", ("export", key), what)
@@ -522,7 +525,8 @@ def _check_export(study: Study) -> None:
             )
             raise UnreadableSettings("config", ("export", "methods"), what)
     if not study.exported:
-        what = "chooses no model: no grid of the study has these together; see what there is by leaving them out"
+        chosen = " and ".join(key for key in columns if getattr(study.export, key))
+        what = f"chooses no model: no grid of the study has its {chosen} together; leave some out, to see what there is"
         raise UnreadableSettings("config", ("export",), what)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import Number, Settings, Text, settings_of_kind
+from fairdistill.settings.base import LONGEST_NAME, Name, Number, Settings, Text, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, AnyMethod, Base
 from fairdistill.settings.networks import AnyNetwork
@@ -97,7 +97,7 @@ def expand(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[dict
     Raises
     ------
     UserError
-        One line, if two models would have one name, or a sweep has more than `MOST` models.
+        One line, if two models would have one name, a model one that is none, or a sweep more than `MOST` models.
     """
     expanded, sweeps = dict(config), {}
     for key, (path, union) in SECTIONS.items():
@@ -185,11 +185,22 @@ def _at(config: Any, path: tuple[str, ...]) -> Mapping[str, Any]:
 
 
 def _named(names: Any, sweeps: Mapping[str, Sweep]) -> Any:
-    """The names of a grid, with those of its models in the place of a sweep's."""
-    if not isinstance(names, list):
+    """The names of a grid, with those of its models in the place of a sweep's.
+
+    What is no list of names stays as it is: whoever reads the configuration finds each entry where the user wrote it.
+    """
+    if not isinstance(names, list) or not all(map(_is_name, names)):
         return names
-    models = [[*sweeps[name]] if isinstance(name, str) and name in sweeps else [name] for name in names]
+    models = [[*sweeps[name]] if name in sweeps else [name] for name in names]
     return [name for group in models for name in group]
+
+
+def _is_name(value: Any) -> bool:
+    try:
+        _adapter(Name).validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def _expand_section(where: str, entries: Mapping[str, Any], union: Any) -> tuple[dict[str, Sweep], dict[str, Any]]:
@@ -218,9 +229,16 @@ def _expand_section(where: str, entries: Mapping[str, Any], union: Any) -> tuple
                 break
             values = {key: _value(settings[key]) for key in swept[name]}
             of_model = "-".join([str(name), *(f"{key}{_label(value)}" for key, value in values.items())])
+            if not _is_name(of_model):
+                raise UserError(
+                    f"config: {where}.{name} has a model of the name {of_model[: 2 * LONGEST_NAME]!r}, by the values "
+                    f"of {' and '.join(swept[name])}; a name has letters, digits, _ and - alone, {LONGEST_NAME} of "
+                    "them at most"
+                )
             if of_model in models:
                 raise UserError(
-                    f"config: {where}.{name} has two models of the name {of_model!r}; leave one of the values out"
+                    f"config: {where}.{name} has two models of the name {of_model!r}; leave one of the values of "
+                    f"{' or '.join(swept[name])} out"
                 )
             if of_model in taken:
                 raise UserError(
@@ -251,8 +269,8 @@ def _swept(entry: Any, union: Any) -> dict[str, list]:
 
 
 @cache
-def _adapter(union: Any) -> TypeAdapter:
-    return TypeAdapter(union)
+def _adapter(kind: Any) -> TypeAdapter:
+    return TypeAdapter(kind)
 
 
 def _value(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a study has made, less the times that no two runs have in common."""
+"""What a study has made, less the times that no two runs have in common; and what it should not have left."""
 
 import csv
 import hashlib
@@ -11,22 +11,32 @@ TIMES = {"seconds", "cpu_seconds", "images_per_second", "peak_memory_mb", "peak_
 PLACES = {"hardware", "commit", "history.csv"}
 # columns and rows of tables that have them
 COSTS = ("cost", "seconds", "memory", "images_per_second")
+PARTIAL = ".partial"
+PASSING = (".resume", ".lock")
 
 
 def artefacts(results: Path) -> dict[str, str]:
     """Return the SHA-256 of each file of a study's results by its path in there.
 
-    Locks are left out: one stays where a process was killed, and holds no one up.
+    Pages are taken as they are: only methods.md and methods.tex, which the study of the campaign does not make, have
+    costs in them.
     """
-    files = (path for path in sorted(results.rglob("*")) if path.is_file() and path.suffix != ".lock")
+    files = (path for path in sorted(results.rglob("*")) if path.is_file())
     return {str(path.relative_to(results)): hashlib.sha256(_content(path)).hexdigest() for path in files}
+
+
+def leftovers(directory: Path) -> list[str]:
+    """Return the files in the folder of a run that are there only while it lasts.
+
+    These are partial files, the states of trainings that are not done, and the files of locks, which whoever held the
+    lock, or the next one to take it, removes; Snakemake's own locks are among them.
+    """
+    files = (path for path in sorted(directory.rglob("*")) if path.is_file())
+    return [str(path.relative_to(directory)) for path in files if PARTIAL in path.name or path.suffix in PASSING]
 
 
 def _content(path: Path) -> bytes:
     content = path.read_bytes()
-    if path.parent.name == "tables" and path.suffix != ".csv":
-        # Markdown and LaTeX of the tables, whose numbers are compared in the CSV
-        return b""
     try:
         if path.suffix == ".json":
             return json.dumps(_timeless(json.loads(content)), sort_keys=True).encode()

@@ -4,8 +4,8 @@ Each round runs a study in a folder of its own. In stages that are drawn (planni
 pages), one after the other, a process that is drawn (a script, its job's shell, Snakemake, the whole group) gets
 SIGKILL, SIGTERM or SIGINT, every third time twice in a row; the recovery is interrupted as well. At the end the study
 runs undisturbed. Then every artefact has to be that of a study that nobody interrupted, nothing may be left to do, and
-no process, state or partial file may be left. What a user would have to do by hand is counted: that is Snakemake's own
-`--unlock`, and nothing else.
+no process, state, lock or partial file may be left. What a user would have to do by hand is counted: that is
+Snakemake's own `--unlock`, and nothing else.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import psutil
-from artefacts import artefacts
+from artefacts import artefacts, leftovers
 from cluster import Cluster, why_not
 from running import copy_configuration, copy_project, running, snakemake
 from victims import STAGES, processes_in, stages_of, strike
@@ -55,7 +55,9 @@ class Campaign:
     def run(self, kills: int, minutes: float) -> None:
         """Run a study that nobody interrupts, and then rounds, until there are so many kills or the time is over."""
         started = time.monotonic()
-        self.expected = self._run_undisturbed(self._new("whole"))
+        whole = self._new("whole")
+        self.expected = self._run_undisturbed(whole)
+        self.wrong += [f"{whole.name}: {left} is left" for left in self._left(whole)]
         print(f"a study that nobody interrupts took {time.monotonic() - started:.0f} s", flush=True)
         while self.kills.total() < kills and time.monotonic() - started < 60 * minutes:
             self.round()
@@ -98,7 +100,6 @@ class Campaign:
             lines.append(f"  by {what}: {', '.join(f'{name} {count}' for name, count in by.most_common())}")
         lines.append(f"unlocked by hand, as Snakemake says: {self.counts['unlocked']}")
         lines.append(f"run once more though nobody had interrupted the run: {self.counts['run again']}")
-        lines.append(f"files of locks that killed processes had, which hold no one up: {self.counts['files of locks']}")
         lines.append(f"wrong: {len(self.wrong)}")
         return "\n".join(lines + [f"  {line}" for line in self.wrong])
 
@@ -174,14 +175,8 @@ class Campaign:
 
     def _left(self, directory: Path) -> list[str]:
         self._wait_for_the_others(directory)
-        left = [" ".join(process.cmdline()[:4]) for process in processes_in(directory)]
-        files = [path for path in directory.rglob("*") if path.is_file()]
-        left += [str(path.relative_to(directory)) for path in files if ".partial" in path.name]
-        left += [str(path.relative_to(directory)) for path in files if path.suffix == ".resume"]
-        # the file of a lock that a killed process had holds no one up, and goes with the next training
-        self.counts["files of locks"] += sum(path.suffix == ".lock" for path in files)
-        left += [str(path.relative_to(directory)) for path in (directory / ".snakemake" / "locks").glob("*")]
-        return left
+        processes = [" ".join(process.cmdline()[:4]) for process in processes_in(directory)]
+        return processes + leftovers(directory)
 
 
 def slurm_options(project: Path) -> tuple:

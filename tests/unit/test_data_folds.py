@@ -221,7 +221,10 @@ def test_the_authors_split_is_that_of_their_code(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "utkface", "test_per_cell": None}, "data tests all images, which takes several folds; set folds to"),
+        (
+            {"kind": "utkface", "test_per_cell": None},
+            "data has test_per_cell null, which takes several folds; set folds to",
+        ),
         ({"kind": "utkface", "split": "authors"}, "data has the authors' split, which takes folds 1, test_per_cell 1"),
         ({"kind": "utkface", "crop": 65}, "data crops to more pixels than its images have; lower crop or raise"),
         ({"kind": "cifar10s", "crop": 33}, "data crops to more pixels than its images have; lower crop or raise"),

@@ -454,9 +454,11 @@ def test_damaged_everywhere_leaves_the_earlier_file_and_no_other(server, output,
     assert names(output.parent) == [NAME]
 
 
-def test_no_source_says_what_to_fetch_and_where_to_put_it(genuine, output):
+# the system refuses to look at the last, as it does where a folder may not be entered
+@pytest.mark.parametrize("mirror", [None, "nowhere", "x" * 300])
+def test_no_source_says_what_to_fetch_and_where_to_put_it(genuine, output, mirror):
     with pytest.raises(UserError) as error:
-        download(NAME, output)
+        download(NAME, output, mirror)
     message = str(error.value)
     for part in (cifar10s.URL, str(output), "data.mirror", "FAIRDISTILL_MIRROR"):
         assert part in message

@@ -329,7 +329,7 @@ def test_squares_that_are_made_in_another_way_are_said(ours, tiny, capsys):
             "is a model of kind domain_independent, which has outputs for each group in place of one for each class; "
             "give one of a method that predicts by the network alone",
         ),
-        ({"mean": [2.0, 0.5, 0.5]}, {}, "its metadata has a mean or standard deviation beyond the scale 0 to 1;"),
+        ({"mean": [2.0, 0.5, 0.5]}, {}, "its metadata has a mean or std beyond the scale 0 to 1;"),
     ],
 )
 def test_what_contradicts_the_file_is_one_line(ours, tiny, facts, settings, message):

@@ -98,7 +98,7 @@ def test_weights_of_a_network_are_those_that_its_trainings_start_from():
         *(
             (
                 {"teacher": {**CHECKPOINT, "preprocess": wrong}},
-                "teacher.preprocess has a mean or standard deviation beyond",
+                "teacher.preprocess has a mean or std beyond",
             )
             for wrong in ({"mean": [123.7, 116.3, 103.5]}, {"std": [58.4, 57.1, 57.4]}, {"std": [1e-45] * 3})
         ),
@@ -172,7 +172,9 @@ def test_what_is_exported_are_models_of_the_study():
     assert exported(with_teacher(LARGE)) == {("small", "mfd")}
     assert exported(with_teacher(LARGE, export={"methods": ["teacher"]})) == {("large", "teacher")}
     assert exported(with_teacher(LARGE, export={"methods": ["teacher", "mfd"]})) == places(with_teacher(LARGE))
-    with pytest.raises(UserError, match=r"^config: export .*no grid of the study has these together"):
+    with pytest.raises(
+        UserError, match=r"^config: export .*no grid of the study has its architectures and methods together"
+    ):
         with_teacher(LARGE, export={"methods": ["mfd"], "architectures": ["large"]})
 
 

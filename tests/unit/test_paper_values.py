@@ -1,5 +1,6 @@
 """The file with a paper's numbers: what is read of it, and what it is refused for."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,8 @@ def test_the_papers_sentences_are_judged_of_its_own_grid_beside_its_own_numbers_
     copy.write_text(PAPER_VALUES.read_text(encoding="utf-8").replace("0.735", old), encoding="utf-8")
     study = complete({"paper_values": str(copy), "paper_method": "mfd"} | given)
     assert judges_conclusions(study, PAPER_VALUES) == judged
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=f"^{re.escape(str(tmp_path))}: Is a directory; it is a folder; give the path"):
+        read_paper_values(tmp_path)

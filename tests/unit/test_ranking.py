@@ -359,7 +359,7 @@ def test_methods_are_compared_with_erm_and_mfd_where_nothing_else_is_named(confi
 
 def test_a_reference_that_the_grid_lacks_is_one_line():
     with pytest.raises(
-        UserError, match=r"^config: references names 'kd', which the main grid lacks; choose one of tea"
+        UserError, match=r"^config: references names 'kd', which the main grid lacks \(methods\); choose one of tea"
     ):
         complete({"references": ["kd"]})
 

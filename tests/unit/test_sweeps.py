@@ -169,7 +169,7 @@ MISTAKES = [
     (sweep(layers=[[]]), "config: students.mfd.layers is empty; name at least one"),
     (
         sweep(**{"lambda": [1, 1.0]}),
-        "config: students.mfd has two models of the name 'mfd-lambda1'; leave one of the values out",
+        "config: students.mfd has two models of the name 'mfd-lambda1'; leave one of the values of lambda out",
     ),
     (
         {"students": {"mfd": {"kind": "mfd", "lambda": [1, 2]}, "mfd-lambda1": {"kind": "erm"}}},
@@ -182,7 +182,7 @@ MISTAKES = [
     ),
     (
         {"students": {"mfd": {"kind": "mfd", "lambda": [0, 1]}, "kd": {"kind": "kd", "base": "mfd"}}},
-        "config: students.kd.base names 'mfd', which is a sweep of several; choose one of mfd-lambda0, mfd-lambda1",
+        "config: students.kd.base names 'mfd', which is a sweep over lambda; choose one of mfd-lambda0, mfd-lambda1",
     ),
     (
         {
@@ -191,12 +191,16 @@ MISTAKES = [
             "students": {"kd": {"kind": "kd", "base": {"architecture": "r"}}},
             "methods": ["kd"],
         },
-        "config: students.kd.base.architecture names 'r', which is a sweep of several; choose one of r-stem_imagenet, "
+        "config: students.kd.base.architecture names 'r', which is a sweep over stem; choose one of r-stem_imagenet, "
         "r-stem_cifar",
     ),
     (
         sweep(**{"lambda": [0, 1]}) | {"paper_method": "mfd"},
-        "config: paper_method names 'mfd', which is a sweep of several; choose one of mfd-lambda0, mfd-lambda1",
+        "config: paper_method names 'mfd', which is a sweep over lambda; choose one of mfd-lambda0, mfd-lambda1",
+    ),
+    (
+        sweep(**{"lambda": [0, 1]}) | {"export": {"methods": ["mfd"]}},
+        "config: export.methods names 'mfd', which is a sweep over lambda; choose one of mfd-lambda0, mfd-lambda1",
     ),
     (
         {"teacher": {"kind": "erm", "sampling": ["plain", "balanced"]}},
@@ -230,6 +234,13 @@ MISTAKES = [
         'config: data.sets.c.folder is ["/a", "/b"]; it must be text',
     ),
     ({"search": ["mfd"]}, 'config: search is ["mfd"]; it must be a mapping'),
+    (
+        {"data": {"sets": {"f": {"kind": "folder", "images": "a", "labels": "b", "split": ["x", ":"]}}}},
+        "config: data.sets.f has a model of the name 'f-split_:', by the values of split; a name has letters, digits, "
+        "_ and - alone, 64 of them at most",
+    ),
+    # the number of an entry is that in what the user wrote
+    (sweep(**{"lambda": [0, 1]}) | {"methods": ["mfd", 3]}, "config: methods.1 is 3; it must be text"),
 ]
 
 

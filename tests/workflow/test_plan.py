@@ -400,13 +400,20 @@ def test_papers_numbers_that_are_not_understood_are_refused_in_one_line(workdir)
     assert error.startswith("error: config/paper_values.csv: row 2: value is ")
 
 
-def test_a_missing_file_of_papers_numbers_is_one_line(workdir):
-    done = snakemake("--dry-run", "--config", "paper_values=no.csv", directory=workdir)
+@pytest.mark.parametrize(
+    ("key", "path", "what"),
+    [
+        ("paper_values", "no.csv", "and there is no such file; give a CSV like config/paper_values.csv, or null"),
+        # the system refuses to look at the table in it, as it does where a folder may not be entered
+        ("published", "a/" * 2040, "which has no tables/summary.csv; name a study's folder"),
+    ],
+    ids=["paper_values", "published"],
+)
+def test_numbers_to_compare_with_that_are_not_there_are_one_line(workdir, key, path, what):
+    done = snakemake("--dry-run", "--config", f"{key}={path}", directory=workdir)
     assert done.returncode != 0
-    assert [text for text in done.stdout.splitlines() if not text.startswith(NOTES)] == [
-        "error: config: paper_values is no.csv, and there is no such file; "
-        "give a CSV like config/paper_values.csv, or null"
-    ]
+    notes = [text for text in done.stdout.splitlines() if not text.startswith(NOTES)]
+    assert notes == [f"error: config: {key} is {path}, {what}"]
 
 
 def test_the_next_major_version_of_snakemake_is_refused(workdir):

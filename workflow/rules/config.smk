@@ -1,6 +1,6 @@
 # The configuration, checked: STUDY has every setting as an attribute (fairdistill/settings/study.py).
+import os.path
 import sys
-from pathlib import Path
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.paper import read_paper_values
@@ -8,7 +8,7 @@ from fairdistill.settings.reading import complete
 
 try:
     STUDY = complete(config, GIVEN)
-    if STUDY.paper_values and not Path(STUDY.paper_values).is_file():
+    if STUDY.paper_values and not os.path.isfile(STUDY.paper_values):
         raise UserError(
             f"config: paper_values is {STUDY.paper_values}, and there is no such file; "
             "give a CSV like config/paper_values.csv, or null"

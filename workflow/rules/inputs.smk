@@ -1,4 +1,6 @@
-# What rules and targets take as input, as it follows from the configuration.
+# What rules and targets take as input, as it follows from the configuration. Of the user's own paths it is asked by
+# os.path whether they are there: where a folder may not be entered, pathlib's methods raise an error.
+import os.path
 import sys
 from itertools import product
 from pathlib import Path
@@ -31,10 +33,10 @@ def published_summary():
     A study is not compared with itself. The folder that config/config.yaml names may lack results, as in a working
     directory other than the checkout; one that the user names may not.
     """
-    if STUDY.published is None or Path(STUDY.published).resolve() == Path(RESULTS).resolve():
+    if STUDY.published is None or os.path.realpath(STUDY.published) == os.path.realpath(RESULTS):
         return None
     summary = f"{STUDY.published}/tables/summary.csv"
-    if Path(summary).is_file():
+    if os.path.isfile(summary):
         return summary
     if "published" in GIVEN:
         sys.exit(
@@ -55,11 +57,11 @@ def require_weights():
     for grid in ALL_GRIDS:
         for architecture, method in product(grid["architecture"], grid["method"]):
             file = STUDY.file_of(Place(architecture, method))
-            if file is None or Path(file).is_file():
+            if file is None or os.path.isfile(file):
                 continue
             models = [{**grid, "architecture": [architecture], "method": [method]}]
             made = zip(paths(METRICS, models), paths(MODEL_FILES["weights"], models))
-            if not all(Path(metrics).is_file() or Path(weights).is_file() for metrics, weights in made):
+            if not all(os.path.isfile(metrics) or os.path.isfile(weights) for metrics, weights in made):
                 key = next(key for key, path in STUDY.files.items() if path == file)
                 sys.exit(
                     f"error: config: {key} is {file}, and there is no such file; give the path of the weights, from "

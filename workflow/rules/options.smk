@@ -3,12 +3,13 @@
 import functools
 import hashlib
 import json
+import os.path
 import shlex
 import sys
 from pathlib import Path
 
 from fairdistill.runtime.csv_table import read_csv
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.errors import UserError, refusal
 from fairdistill.runtime.own_files import changes_since, content_of, note_content
 from fairdistill.runtime.provenance import code_version
 from fairdistill.settings.study import Place
@@ -62,7 +63,7 @@ def content_of_checkpoint(wildcards):
     Times alone do not tell: a file that takes the place of another, as by `mv` or `rsync -a`, may be the older one.
     """
     file = checkpoint_of(wildcards)
-    if not file or not Path(file).is_file():
+    if not file or not os.path.isfile(file):
         return ""
     return content_of_files(next(key for key, path in STUDY.files.items() if path == file), (file,))
 
@@ -83,7 +84,8 @@ def content_of_files(key, paths, named=None):
         if changes := changes_since(note, content, files):
             print(f"{key} has changed since the last run: {changes}", file=sys.stderr)
     except (UserError, OSError) as error:
-        sys.exit(f"error: config: {key}: {error}")
+        why = refusal(error) if isinstance(error, OSError) else error
+        sys.exit(f"error: config: {key}: {why}")
     OWN_CONTENT[note] = content
     return content.digest[:12]
 

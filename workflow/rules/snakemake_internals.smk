@@ -21,7 +21,7 @@
 #   and a second attempt, which asks for more, can be refused there.
 # - `workflow.resource_settings.nodes`, the number of jobs in a cluster's queue. Without it that memory is limited to the
 #   login node's for jobs on a cluster as well, which then do not get what they ask for.
-# - `workflow.persistence.metadata`, what Snakemake has noted of how a file was made. Without it, tables and cards of
+# - `workflow.persistence.metadata`, and the class of the paths that it takes: what Snakemake has noted of how a file was made. Without it, tables and cards of
 #   another configuration that were copied here without Snakemake's notes are taken for current.
 # - `workflow.is_main_process`, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
 #   fields of its log records (`event`, `jobid`, ...), which its logger plugins get too. With them
@@ -32,6 +32,8 @@
 import logging
 import sys
 from pathlib import Path
+
+from snakemake.io import IOFile
 
 ROOT = str(Path(str(workflow.current_basedir)).parents[1])
 sys.path.insert(0, ROOT)
@@ -65,7 +67,7 @@ def jobs_run_here():
 
 def is_noted(path):
     """Whether Snakemake has noted with which parameters a file was made. It is for input functions."""
-    return workflow.persistence.metadata(path) is not None
+    return workflow.persistence.metadata(IOFile(path)) is not None
 
 
 def files_of_configuration():
