@@ -23,11 +23,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairdistill.data.family_splits import draw_tests, draw_validation, join_families
-from fairdistill.data.folder_rows import read_rows
+from fairdistill.data.folder_rows import MANY_NUMBERS, different_numbers, read_rows
 from fairdistill.data.label_table import DOUBTFUL, read_label_table
 from fairdistill.data.near_copies import Description, describe, families_of
 from fairdistill.data.preparing import Prepared
-from fairdistill.data.problems import Problems
+from fairdistill.data.problems import IN_ERROR, Problems
 from fairdistill.data.reading import SPLITS
 from fairdistill.evaluation.power import ACCURACY, POWER, images_for, smallest_difference
 from fairdistill.runtime.errors import UserError, printable
@@ -40,7 +40,6 @@ from fairdistill.settings.data import Folder
 
 DESCRIBED_PX = 64  # at which images are compared
 LEAST_TESTED = 10  # images of a cell; with fewer not even a DEO of 0.5 is seen
-MANY_NUMBERS = 20  # different ones in a column; more are measurements, and no names
 # of copies in two splits the one in the first of these stays
 PRECEDENCE = ["test", "validation", "train"]
 IN_TWO_SPLITS = "copies of an image of another split"
@@ -81,7 +80,7 @@ def prepare(settings: Folder, images: Path, labels: Path) -> Prepared:
     table = read_label_table(labels, {column: f"the setting {name}" for column, name in given.items()})
     problems = Problems(labels, table.numbered, skip=settings.on_error == "skip")
     problems.of_rows("rows with more or fewer fields than the header", table.ragged, [""] * len(table.ragged))
-    rows, classes, groups, subjects = read_rows(table, settings, finder(images, files), problems)
+    rows, classes, groups, subjects = read_rows(table, settings, finder(images, files), _least(settings), problems)
     alone = {"the label": classes, f"the group ({', '.join(settings.group)})": groups}
     found = [f"{what} is always {names[0]}" for what, names in alone.items() if len(names) == 1]
     problems.of_data_set("columns with one value", found, "there have to be two classes and two groups at least")
@@ -107,10 +106,12 @@ def prepare(settings: Folder, images: Path, labels: Path) -> Prepared:
         _advise_bins(table.values, settings, problems)
         print(problems.report(), flush=True)
         problems.refuse()
+        log(f"warning: {problems.left_out(of=len(table.values) + len(table.ragged))}")
     samples = rows.assign(**splits)
     used = samples[(samples[list(splits)] != "").any(axis=1)]
     _note_doubtful(table.values.loc[used.index, list(given)[1:]], notes)
     counts = pd.concat([used[used[column] == "test"].groupby(["label", "group"]).size() for column in splits])
+    _warn_of_small_tests(counts, classes, groups, notes)
     notes["test_images_of_the_smallest_cell"] = int(counts.min())
     notes[f"smallest_deo_m_that_could_be_seen_(power_{POWER},_accuracy_{ACCURACY})"] = smallest_difference(
         int(counts.min()), groups=len(groups), classes=len(classes)
@@ -150,9 +151,31 @@ def _is_impossible(rows: pd.DataFrame, mendable: int, n_cells: int, settings: Fo
 
 
 def _least(settings: Folder) -> int:
-    """The images of a cell without which no test split is drawn."""
+    """The images of a cell without which no test split is drawn, or without which the table's splits lack it."""
+    if settings.split is not None:
+        return 2 + settings.has_validation
     per_cell, folds = settings.test_per_cell, settings.folds
     return per_cell * folds + 1 if per_cell else LEAST_TESTED * max(2, folds)
+
+
+def _warn_of_small_tests(counts: pd.Series, classes: list[str], groups: list[str], notes: dict) -> None:
+    """Say which cells have so few test images, by the user's own choice, that their accuracy shows next to nothing.
+
+    Parameters
+    ----------
+    counts
+        The number of test images by class and group, of each fold.
+    """
+    small = counts[counts < LEAST_TESTED].groupby(["label", "group"]).min()
+    if small.empty:
+        return
+    names = [printable(f"({classes[label]}, {groups[group]}) {n}") for (label, group), n in small.items()]
+    notes[f"cells_with_fewer_than_{LEAST_TESTED}_test_images"] = {"count": len(names), "names": names}
+    shown = ", ".join(names[:IN_ERROR] + ["..."] * (len(names) > IN_ERROR))
+    log(
+        f"warning: cells with fewer than {LEAST_TESTED} test images, of which a test shows next to nothing: "
+        f"{len(names)} ({shown})"
+    )
 
 
 def _people(subjects: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -170,11 +193,8 @@ def _look_at_images(images: Path, rows: pd.DataFrame, settings: Folder, problems
     """Return the rows whose images can be decoded, with the columns content, a digest, and copy, the family of it."""
     names = rows["image_id"].unique()
     log(f"reading {len(names)} images")
-    progress = Progress("reading images", len(names))
-    seen: dict[str, _Seen] = {}
-    for done, (name, one) in enumerate(zip(names, in_threads(lambda name: _see(images / name), names), strict=True), 1):
-        seen[name] = one
-        progress.step(done)
+    results = in_threads(lambda name: _see(images / name), names)
+    seen = dict(zip(names, Progress("reading images", len(names)).counting(results), strict=True))
     problem = rows["image_id"].map(lambda name: seen[name].problem)
     failing = rows.index[problem != ""]
     details = [f"{rows.at[row, 'image_id']} ({problem[row]})" for row in failing]
@@ -223,8 +243,7 @@ def _drawn_splits(
     rows = _without_repetitions(rows, problems, notes)
     names = _cells(classes, groups)
     cell = (rows["label"] * len(groups) + rows["group"]).to_numpy()
-    copies = rows.groupby("copy")
-    consistent = (copies[["label", "group"]].transform("nunique") == 1).all(axis=1)
+    consistent = _are_consistent(rows)
     family = join_families([rows["copy"].to_numpy(), *([rows["subject"].to_numpy()] if "subject" in rows else [])])
     # an image is tested once, and not at all where its copies contradict each other
     eligible = (consistent & ~rows["copy"].duplicated()).to_numpy()
@@ -259,6 +278,11 @@ def _drawn_splits(
         )
     _note_copies(rows, splits, settings, problems, notes)
     return rows, splits
+
+
+def _are_consistent(rows: pd.DataFrame) -> pd.Series:
+    """Whether all copies of each image have one class and group."""
+    return (rows.groupby("copy")[["label", "group"]].transform("nunique") == 1).all(axis=1)
 
 
 def _draw(
@@ -352,8 +376,11 @@ def _given_splits(
             split, cell, join_families(keys), share=settings.validation, fold=0, seed=settings.split_seed
         )
     _note_copies(rows, {}, settings, problems, notes)
+    contradicted = rows["image_id"][~_are_consistent(rows) & (rows["split"] == "test")]
+    if len(contradicted):
+        notes["test_images_of_which_copies_have_other_classes_or_groups"] = _named(contradicted)
     empty, _ = _lacking(split, cell, 1, _cells(classes, groups), settings)
-    ways = [f"change the column {settings.split}", *_another_validation(empty, settings)]
+    ways = [f"change the column {settings.split}", "join classes or groups", *_another_validation(empty, settings)]
     remedy = f"every (class, group) cell needs an image in each split: {', or '.join(ways)}"
     problems.of_data_set(EMPTY_CELLS, empty, remedy)
     return rows, {"split": split}
@@ -408,7 +435,7 @@ def _note_doubtful(values: pd.DataFrame, notes: dict) -> None:
 def _advise_bins(values: pd.DataFrame, settings: Folder, problems: Problems) -> None:
     """Say so where a column of many different numbers may be why cells are empty or small."""
     for column in (settings.label, *settings.group):
-        numbers = pd.to_numeric(values[column], errors="coerce").dropna().nunique()
+        numbers = different_numbers(values[column])
         if column not in settings.bins and numbers > MANY_NUMBERS:
             _advise_on_cells(f"give the column {column}, which has {numbers} different numbers, bins", problems)
 
@@ -426,7 +453,6 @@ def _cells(classes: list[str], groups: list[str]) -> list[str]:
 
 def _decoded(images: Path, rows: pd.DataFrame, size: int) -> Iterator[NDArray[np.uint8]]:
     """Yield the images of the rows, each (size, size, 3)."""
-    progress = Progress("writing images", len(rows))
 
     def decoded(row: tuple[str, str]) -> NDArray[np.uint8]:
         name, digest = row
@@ -436,6 +462,4 @@ def _decoded(images: Path, rows: pd.DataFrame, size: int) -> Iterator[NDArray[np
         return decode(content, size)
 
     pairs = zip(rows["image_id"], rows["content"], strict=True)
-    for done, image in enumerate(in_threads(decoded, pairs), 1):
-        progress.step(done)
-        yield image
+    yield from in_threads(decoded, pairs)

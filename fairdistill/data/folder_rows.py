@@ -20,6 +20,7 @@ SPLIT_NAMES = {
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+MANY_NUMBERS = 20  # different ones in a column; more are measurements, and no names
 # numbers as spreadsheets of many countries write them
 WITH_COMMA = r"[-+]?[\d.]*,\d+"
 
@@ -44,8 +45,18 @@ class Rows(NamedTuple):
     subjects: pd.DataFrame
 
 
-def read_rows(table: LabelTable, settings: Folder, find: Callable[[str], str | None], problems: Problems) -> Rows:
-    """Return what a table says of its images, and report the rows with a problem."""
+def read_rows(
+    table: LabelTable, settings: Folder, find: Callable[[str], str | None], least: int, problems: Problems
+) -> Rows:
+    """Return what a table says of its images, and report the rows with a problem.
+
+    Parameters
+    ----------
+    find
+        Returns the file that a path stands for: "" where it leads out of the folder, None where there is none.
+    least
+        The images without which a (class, group) cell cannot be split.
+    """
     values = table.values
     wrong = pd.Series(False, index=values.index)
 
@@ -79,6 +90,11 @@ def read_rows(table: LabelTable, settings: Folder, find: Callable[[str], str | N
     if settings.split is not None:
         rows["split"] = values[settings.split].str.lower().map(SPLIT_NAMES)
         refuse("splits other than train, validation and test", rows["split"].isna(), values[settings.split])
+    for column in (settings.label, *settings.group):
+        kind = f"values of {column} that fewer than {least} rows have"
+        if column not in settings.bins:
+            refuse(kind, _are_rare(values[column], least), values[column])
+            problems.advise(kind, "no cell can be made of them: where they are no mistakes, join them with others")
     rows, values = rows[~wrong], values[~wrong].copy()
     for column in (settings.label, *settings.group):
         if column not in settings.bins:
@@ -97,6 +113,24 @@ def _advise_on_missing(kind: str, columns: Sequence[str], table: LabelTable, pro
     """Say of what is written in columns that it was taken for a missing value."""
     if found := sorted({text for column in columns for text in table.missing[column]}):
         problems.advise(kind, f"{' and '.join(found)} counts as missing: write it otherwise where it is a name")
+
+
+def _are_rare(values: pd.Series, least: int) -> pd.Series:
+    """Whether fewer than `least` rows have the value of each, as a mistyped one; however it is written.
+
+    None are where that leaves fewer than two values: then there are too few images. Nor are numbers that are measured.
+    """
+    given = values[values != ""]
+    form = given.map({value: _form(value) for value in given.unique()})
+    rare = form.map(form.value_counts()) < least
+    if form[~rare].nunique() < 2 or different_numbers(values) > MANY_NUMBERS:
+        rare[:] = False
+    return rare.reindex(values.index, fill_value=False)
+
+
+def different_numbers(values: pd.Series) -> int:
+    """How many different numbers there are among the values."""
+    return pd.to_numeric(values, errors="coerce").dropna().nunique()
 
 
 def _written_alike(values: pd.Series, remedy: str, problems: Problems) -> pd.Series:

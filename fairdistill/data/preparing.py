@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fairdistill.data.reading import DESCRIPTION, SPLITS, dataset_digest, description_digest, split_columns
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
+from fairdistill.runtime.progress import Progress
 from fairdistill.settings.data import DataSet
 from fairdistill.settings.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
@@ -346,9 +347,10 @@ def _write_images(
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(train), size, size, 3)}
     total, squares = np.zeros((2, train.shape[1], 3))
     digest = hashlib.sha256()
+    progress = Progress("writing images", len(train))
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for image, in_training in zip(prepared.images, train, strict=True):
+        for image, in_training in zip(progress.counting(prepared.images), train, strict=True):
             pixels = np.ascontiguousarray(image)
             file.write(pixels)
             digest.update(pixels)

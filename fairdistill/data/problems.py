@@ -73,6 +73,12 @@ class Problems:
             return
         raise UserError(f"{self.table}: {BETWEEN.join(self._parts())}")
 
+    def left_out(self, of: int) -> str:
+        """Return how many rows were left out of so many, and for what, in one line."""
+        rows = {row for found in self.rows.values() for row, _ in found}
+        kinds = ", ".join(f"{kind}: {len(found)}" for kind, found in self.rows.items())
+        return f"{len(rows)} of {of} rows were left out: {kinds}"
+
     def notes(self) -> dict:
         """Return the rows that were left out, as the notes of a data set have them."""
         return {

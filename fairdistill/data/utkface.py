@@ -30,7 +30,8 @@ from fairdistill.data.near_copies import families
 from fairdistill.data.preparing import Prepared
 from fairdistill.data.reading import split_columns
 from fairdistill.data.splits import draw_tested, split_images
-from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.errors import UserError, printable
+from fairdistill.runtime.progress import Progress, log
 from fairdistill.settings.data import AUTHORS_TEST, UTKFace
 
 URLS = [
@@ -92,7 +93,23 @@ def verified_members(archive: Path) -> dict[str, bytes]:
     part = ", as crop_part1 is a part of them" * (PurePosixPath(name).name == PART)
     if len(members) != N_FILES:
         raise ArchiveError(archive, f"holds {len(members)} images in place of {N_FILES}{part}")
-    raise ArchiveError(archive, "an image has a wrong checksum")
+    published = _published()
+    others = sorted(name for name, content in members.items() if _number(name, content) not in published)
+    raise ArchiveError(
+        archive,
+        f"{len(others)} of the {N_FILES} images {'is' if len(others) == 1 else 'are'} not as published, by name or "
+        f"content ({printable(others[0])}{', ...' * (len(others) > 1)})",
+    )
+
+
+def _published() -> set[int]:
+    """The `_number` of each published image."""
+    return set(np.load(Path(__file__).with_name("utkface_files.npy")).tolist())
+
+
+def _number(name: str, content: bytes) -> int:
+    """A number of 64 bits for the name and content of an image."""
+    return int(digest_of_files([(name, content)])[:16], 16)
 
 
 ARCHIVES = {"UTKFace.tar.gz": Published(urls=URLS, page=URLS[0], verify=verified_members, folders=["UTKFace"])}
@@ -116,6 +133,7 @@ def prepare(settings: UTKFace, archive: Path) -> Prepared:
     UserError
         A cell has too few images for `test_per_cell` and `folds`.
     """
+    log(f"reading {archive}")
     members = verified_members(archive)
     faces, notes = _read_names(members)
     faces["family"] = faces["content"]
@@ -171,7 +189,8 @@ def _read_names(members: dict[str, bytes]) -> tuple[pd.DataFrame, dict]:
 
 def _families(archive: Path, members: dict[str, bytes], faces: pd.DataFrame, notes: dict) -> NDArray[np.int64]:
     """Number the families of near-identical faces, and note how many there are of several files."""
-    family = families(_decode(archive, members, faces["image_id"], FILE_SIZE))
+    progress = Progress("reading images", len(faces))
+    family = families(progress.counting(_decode(archive, members, faces["image_id"], FILE_SIZE)))
     sizes = np.bincount(family)
     notes["families_of_near_identical_files"] = int((sizes > 1).sum())
     notes["files_in_these_families"] = int(sizes[sizes > 1].sum())

@@ -21,14 +21,25 @@ def usable_cores() -> int:
         return os.cpu_count() or 1
 
 
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def threads_of_job() -> int:
+    """Return the number of threads that this process shall take: the cores that it may use, at most `MOST_THREADS`.
+
+    Snakemake says in OMP_NUM_THREADS how many of its `--cores` a job has, which may be fewer than the machine has.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return min(usable_cores(), MOST_THREADS, int(given) if given.isdecimal() and int(given) else MOST_THREADS)
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
+) -> Iterator[Result]:
     """Yield `function` of each item, in the order of the items; several are worked on at once.
 
     It gains where most of the time is spent in libraries that let other threads run meanwhile, as Pillow and NumPy do.
     However many items there are, few results wait in memory. An error of `function` is raised where its result would
-    come.
+    come. Without `threads` there are as many as `threads_of_job` says.
     """
-    threads = min(usable_cores(), MOST_THREADS)
+    threads = threads or threads_of_job()
     with ThreadPoolExecutor(threads) as pool:
         pending: deque[Future[Result]] = deque()
         for item in items:

@@ -3,9 +3,11 @@
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import SupportsFloat
+from typing import SupportsFloat, TypeVar
+
+Item = TypeVar("Item")
 
 # Two files for each run of Snakemake, named by its start in nanoseconds: RUN.planned has the log files of the trainings
 # that the run has planned, RUN.done the names of those that are done.
@@ -90,6 +92,12 @@ class Progress:
         self.said = now
         pace = (now - self.started) / done
         log(f"{self.doing}: {done} of {self.total}, {duration((self.total - done) * pace)} left")
+
+    def counting(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the items; each is done when the next one is asked for."""
+        for done, item in enumerate(items, 1):
+            yield item
+            self.step(done)
 
 
 def plan_trainings(run: str, logs: Sequence[str]) -> None:

@@ -1,6 +1,5 @@
 """Images of one's own: tables, paths, problems, classes and groups, splits."""
 
-import os
 import re
 import shutil
 import unicodedata
@@ -142,13 +141,19 @@ def test_paths_are_found_as_people_write_them(own):
 
 def test_a_read_only_folder_is_fine(own):
     folder, table = own
-    before = sorted(os.listdir(folder / "photos"))
-    (folder / "photos").chmod(0o555)
+    photos = folder / "photos"
+
+    def times():
+        """What is written to the folder, also for a moment, changes its own; root may write though it is read-only."""
+        return {path: path.stat().st_mtime_ns for path in (photos, *photos.rglob("*"))}
+
+    before = times()
+    photos.chmod(0o555)
     try:
         make(folder, table)
     finally:
-        (folder / "photos").chmod(0o755)
-    assert sorted(os.listdir(folder / "photos")) == before
+        photos.chmod(0o755)
+    assert times() == before
 
 
 PROBLEMS = [
@@ -364,6 +369,67 @@ def test_what_can_be_done_stands_beside_the_problem(own):
     )
 
 
+TYPED = [
+    ("label", "dgo", {}, 20),
+    ("group", "indors", {}, 20),
+    ("tail", "lnog", {"group": ["group", "tail"], "test_per_cell": 2}, 3),
+    ("label", "dgo", {"split": "part", "validation": 0}, 2),
+    ("label", "dgo", {"split": "part", "validation": 0.1}, 3),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "settings", "least"), TYPED)
+def test_a_mistyped_class_or_group_is_a_problem_of_its_row(own, capsys, column, value, settings, least):
+    folder, table = own
+    table["part"] = np.resize(["train", "test"], len(table))
+    table["tail"] = np.resize(["long", "long", "short", "short"], len(table))
+    table.loc[37, column] = value
+    # the report has what is wrong with the images, too
+    (folder / "photos" / table["image"][50]).write_bytes(b"no picture")
+    error = refused(folder, table, **settings)
+    assert f"values of {column} that fewer than {least} rows have: 1 (line 39: {value}); no cell can be made" in error
+    assert "files that cannot be decoded: 1 (line 52" in error
+    assert "cells" not in error
+    dataset = make(folder, table, on_error="skip", **settings)
+    assert value not in " ".join(dataset.classes + dataset.groups)
+    assert table["image"][37] not in set(dataset.samples["image_id"])
+    assert dataset.info["notes"][f"rows_left_out_for_values_of_{column}_that_fewer_than_{least}_rows_have"] == {
+        "count": 1,
+        "names": [f"line 39: {value}"],
+    }
+    assert (
+        f"warning: 2 of 88 rows were left out: values of {column} that fewer than {least} rows have: 1, files that "
+        "cannot be decoded: 1\n"
+    ) in capsys.readouterr().err
+
+
+def test_rows_of_a_class_that_have_another_problem_count_for_it(own):
+    """A class of which most images are missing is none that was mistyped; nor is one that is written in two ways."""
+    folder, table = own
+    table.loc[5:43, "image"] = "gone.png"
+    error = refused(folder, table, on_error="skip")
+    assert "fewer than" not in error
+    assert "empty cells: 1 ((cat, outdoors))" in error
+    table = own[1]
+    table.loc[table.index[-1], "label"] = "Dog"
+    assert "fewer than" not in refused(folder, table)
+
+
+def test_few_test_images_of_a_split_of_the_users_own_are_warned_of(own, capsys):
+    folder, table = own
+    table["part"] = np.resize(["train", "test"], len(table))
+    table.loc[1, "part"] = table.loc[3, "part"] = "train"
+    notes = make(folder, table, split="part", validation=0).info["notes"]
+    assert notes["cells_with_fewer_than_10_test_images"] == {"count": 1, "names": ["(cat, indoors) 9"]}
+    warning = "warning: cells with fewer than 10 test images, of which a test shows next to nothing: "
+    assert f"{warning}1 ((cat, indoors) 9)\n" in capsys.readouterr().err
+    make(folder, table, test_per_cell=2, folds=2)
+    named = "(cat, indoors) 2, (cat, outdoors) 2, (dog, indoors) 2, ..."
+    assert f"{warning}4 ({named})\n" in capsys.readouterr().err
+    make(folder, table)
+    assert warning not in capsys.readouterr().err
+
+
 def test_pictures_that_look_alike_are_said_to_be_why_cells_are_small(own):
     folder, table = own
     for name in table["image"][:10]:
@@ -565,6 +631,17 @@ def test_copies_within_a_split_of_the_table_are_noted(own):
     notes = make(folder, table, split="part", validation=0).info["notes"]
     copies = "images_that_are_copies_or_near-copies_of_others,_which_are_in_the_same_split_or_left_out"
     assert notes[copies] == {"count": 2, "names": ["cat 004.png", "cat 006.png = cat 004.png"]}
+
+
+def test_near_copies_of_two_classes_within_the_test_split_of_the_table_are_noted(own):
+    folder, table = own
+    table["part"] = np.resize(["train", "test"], len(table))
+    for copy, original in ((41, 1), (40, 2)):
+        with Image.open(folder / "photos" / table["image"][original]) as image:
+            image.convert("RGB").resize((60, 45)).save(folder / "photos" / table["image"][copy])
+    notes = make(folder, table, split="part", validation=0).info["notes"]
+    names = ["cat 001.png", "cat 041.png"]
+    assert notes["test_images_of_which_copies_have_other_classes_or_groups"] == {"count": 2, "names": names}
 
 
 def test_subjects_in_two_splits_are_named_or_left_out(own):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from fairdistill.data import cifar10s, utkface
+from fairdistill.data.archives import ArchiveError
 from fairdistill.data.preparing import prepare_dataset
 from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
 from fairdistill.settings.reading import read_settings
@@ -71,6 +72,14 @@ def test_utkface_names(utkface_members):
     by_group = faces.groupby(["group", "label"]).size().unstack().to_numpy()
     expected = [[2049, 3735, 4294], [336, 3116, 1074], [1025, 1856, 553], [638, 2221, 1116]]
     np.testing.assert_array_equal(by_group, expected)
+
+
+def test_an_altered_image_of_utkface_is_named(utkface_members, monkeypatch):
+    name = next(iter(utkface_members))
+    altered = {**utkface_members, name: b"another image"}
+    monkeypatch.setattr(utkface, "read_folders", lambda *_: {"UTKFace": altered})
+    with pytest.raises(ArchiveError, match=rf"1 of the 23708 images is not as published, .* \({name}\)"):
+        utkface.verified_members(Path("UTKFace"))
 
 
 def test_utkface_copies(utkface_members):

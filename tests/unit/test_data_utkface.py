@@ -12,6 +12,7 @@ from fairdistill.data import archives, load_dataset, utkface
 from fairdistill.data.archives import ArchiveError
 from fairdistill.data.preparing import prepare_dataset
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.progress import Progress
 from fairdistill.settings.data import AnyDataSet, UTKFace
 from fairdistill.settings.methods import Erm
 from fairdistill.settings.networks import ShuffleNetV2
@@ -259,6 +260,15 @@ def test_image_that_cannot_be_decoded_is_named(tmp_path, monkeypatch, content):
     assert not list((tmp_path / "d").iterdir())
 
 
+def test_how_far_it_is_can_be_seen(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Progress, "EVERY", 0)
+    archive = publish(tmp_path, monkeypatch, faces())
+    prepare_dataset(tmp_path / "d", UTKFace(kind="utkface", test_per_cell=1), [archive])
+    lines = capsys.readouterr().err
+    for line in (f"reading {archive}\n", "reading images: 59 of 60, ", "writing images: 47 of 48, "):
+        assert line in lines
+
+
 @pytest.mark.parametrize("test_per_cell", [4, 5])
 def test_cell_that_is_too_small_is_named(tmp_path, monkeypatch, test_per_cell):
     archive = publish(tmp_path, monkeypatch, faces(per_cell=4))
@@ -275,8 +285,12 @@ def test_altered_or_missing_file_is_found(tmp_path, monkeypatch):
     accept_faces(monkeypatch, members)
     first, second, *_ = members
     swapped = members | {first: members[second], second: members[first]}
-    with pytest.raises(ArchiveError, match="wrong checksum"):
+    named = rf"2 of the 60 images are not as published, by name or content \({min(first, second)}, \.\.\.\); put the"
+    with pytest.raises(ArchiveError, match=named):
         utkface.verified_members(pack(tmp_path / "a.tar.gz", list(swapped.items())))
+    renamed = {("1_0_0_1.jpg.chip.jpg" if name == second else name): content for name, content in members.items()}
+    with pytest.raises(ArchiveError, match=r"1 of the 60 images is not as published, .* \(1_0_0_1.jpg.chip.jpg\); put"):
+        utkface.verified_members(pack(tmp_path / "c.tar.gz", list(renamed.items())))
     with pytest.raises(ArchiveError, match="holds 59 images in place of 60"):
         utkface.verified_members(pack(tmp_path / "b.tar.gz", list(members.items())[1:]))
 

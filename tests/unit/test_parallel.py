@@ -1,7 +1,7 @@
 """Work in threads: the order of results, errors, and what waits in memory."""
 
 import time
-from threading import Lock
+from threading import Barrier, Lock
 
 import pytest
 
@@ -17,8 +17,30 @@ def test_results_come_in_the_order_of_the_items():
     assert list(in_threads(slow_at_first, range(200))) == [item * item for item in range(200)]
 
 
+@pytest.mark.parametrize(
+    ("cores", "given", "wanted"), [(64, "2", 2), (64, None, 8), (64, "64", 8), (2, "8", 2), (3, "0", 3), (3, "4,2", 3)]
+)
+def test_a_job_takes_no_more_threads_than_snakemake_gives_it(monkeypatch, cores, given, wanted):
+    monkeypatch.setattr(parallel, "usable_cores", lambda: cores)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    together, running, most = Barrier(wanted, timeout=20), set(), 0
+
+    def work(item):
+        nonlocal most
+        running.add(item)
+        most = max(most, len(running))
+        time.sleep(0.01)
+        together.wait()
+        running.remove(item)
+
+    assert len(list(in_threads(work, range(3 * wanted)))) == 3 * wanted
+    assert most <= wanted
+
+
 def test_few_results_wait(monkeypatch):
-    monkeypatch.setattr(parallel, "usable_cores", lambda: 2)
+    monkeypatch.setattr(parallel, "threads_of_job", lambda: 2)
     started, lock = [], Lock()
 
     def start(item):
@@ -43,20 +65,3 @@ def test_an_error_comes_where_its_result_would():
     assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="five"):
         next(results)
-
-
-def test_the_number_of_threads_has_a_bound(monkeypatch):
-    monkeypatch.setattr(parallel, "usable_cores", lambda: 64)
-    running, most, lock = 0, 0, Lock()
-
-    def work(item):
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        time.sleep(0.002)
-        with lock:
-            running -= 1
-
-    assert len(list(in_threads(work, range(200)))) == 200
-    assert 1 < most <= parallel.MOST_THREADS

@@ -34,7 +34,10 @@ def seed_option(wildcards):
 
 
 def threads_of_data(wildcards):
-    """The user's own images are decoded in several threads (fairdistill/runtime/parallel.py)."""
+    """The user's own images are decoded in several threads, as many as Snakemake says in OMP_NUM_THREADS.
+
+    See fairdistill/runtime/parallel.py.
+    """
     return 8 if STUDY.data.sets[wildcards.dataset].settings_of_paths else 1
 
 
