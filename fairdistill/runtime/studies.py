@@ -44,8 +44,8 @@ def newer_than_now(folder: Path) -> list[Path]:
     """Return the files in a folder and below whose time is in the future, as its file system has it."""
     times = {}
     for path in files_below(folder):
-        # another run may be at work, and remove its temporary files
-        with suppress(FileNotFoundError):
+        # another run may remove its temporary files meanwhile; what may not be looked at is told by whoever reads it
+        with suppress(OSError):
             times[path] = path.lstat().st_mtime_ns
     try:
         # the clock of a file server may not be that of this machine

@@ -10,7 +10,7 @@ METHODS = f"{TABLES}/methods.csv"
 CELLS = f"{TABLES}/cells.csv"
 
 
-# The first of the tables; all others, and so the figures, are made anew with it.
+# The first of the tables; most others, and so the figures, are made anew with it.
 rule aggregate_results:
     input:
         rerun_where_nothing_is_noted(RUNS, lambda wildcards: paths(METRICS, MAIN_GRIDS)),
@@ -65,9 +65,7 @@ rule make_table:
 
 rule make_criteria:
     input:
-        paths(METRICS, MAIN_GRIDS),
-        # not read
-        RUNS,
+        rerun_where_nothing_is_noted(CRITERIA, lambda wildcards: paths(METRICS, MAIN_GRIDS)),
     output:
         report(CRITERIA, caption="../report/criteria.rst", category="Tables"),
     log:
@@ -85,10 +83,8 @@ rule make_criteria:
 
 rule make_features:
     input:
-        paths(METRICS, MAIN_GRIDS),
+        rerun_where_nothing_is_noted(FEATURES_TABLE, lambda wildcards: paths(METRICS, MAIN_GRIDS)),
         paths(FEATURES, MAIN_GRIDS),
-        # not read
-        RUNS,
     output:
         report(
             FEATURES_TABLE,
@@ -148,7 +144,7 @@ rule report_search:
 rule make_ablations:
     input:
         paths(METRICS, ALL_GRIDS),
-        # not read
+        # not read: this one follows where `aggregate_results` makes the other tables anew
         RUNS,
     output:
         csv=report(
@@ -178,7 +174,7 @@ rule make_ablations:
 rule rank_methods:
     input:
         paths(METRICS, MAIN_GRIDS),
-        # not read
+        # not read: this one follows where `aggregate_results` makes the other tables anew
         RUNS,
     output:
         csv=report(METHODS, caption="../report/methods.rst", category="Tables"),
@@ -344,9 +340,7 @@ rule plot_cells:
 # The one figure that needs the models, and not their metrics alone.
 rule plot_training_curves:
     input:
-        histories_of,
-        # not read
-        RUNS,
+        rerun_where_nothing_is_noted(f"{FIGURES}/training_curves_{{dataset}}.pdf", histories_of),
     output:
         pdf=f"{FIGURES}/training_curves_{{dataset}}.pdf",
         png=report(
