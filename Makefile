@@ -31,12 +31,6 @@ export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 # by itself it asks no other index for a package that the first one has in whatever version
 export UV_INDEX_STRATEGY ?= unsafe-best-match
 endif
-ifdef PIP_FIND_LINKS
-export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
-endif
-ifdef PIP_NO_INDEX
-export UV_NO_INDEX ?= $(PIP_NO_INDEX)
-endif
 ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif

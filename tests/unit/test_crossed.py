@@ -188,14 +188,16 @@ def estimate(value, half, images=None):
     return Estimate(np.array([value]), by_images, trainings=4, **whole)
 
 
-def test_a_ratio_of_independent_normal_means_has_fiellers_interval():
+@pytest.mark.parametrize("correlation", [0.0, 0.6, -0.4])
+def test_a_ratio_of_normal_means_has_fiellers_interval(correlation):
     first, second = estimate(0.1, 0.03), estimate(0.4, 0.08)
-    gap = estimate(-0.3, np.hypot(0.03, 0.08))
+    covariance = correlation * 0.03 * 0.08
+    gap = estimate(-0.3, np.sqrt(0.03**2 + 0.08**2 - 2 * covariance))
 
     share, low, corrected, high = relative(first, second, gap)
 
-    # the roots of (x - r y)^2 = h_x^2 + r^2 h_y^2
-    roots = np.sort(np.roots([0.4**2 - 0.08**2, -2 * 0.1 * 0.4, 0.1**2 - 0.03**2]))
+    # the roots of (x - r y)^2 = h_x^2 - 2 r c + r^2 h_y^2
+    roots = np.sort(np.roots([0.4**2 - 0.08**2, -2 * (0.1 * 0.4 - covariance), 0.1**2 - 0.03**2]))
     assert (share, low, corrected, high) == pytest.approx((-0.75, roots[0] - 1, -0.75, roots[1] - 1))
 
 

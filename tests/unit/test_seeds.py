@@ -33,8 +33,9 @@ def test_the_sign_flip_test_counts_all_sign_patterns():
     assert seeds.sign_flip_p(DIFFERENCES) == np.mean(np.abs(means) >= abs(sum(DIFFERENCES)) - 1e-12)
 
 
-def test_one_seed_has_no_p():
+def test_one_seed_has_no_p_and_two_have_one():
     assert np.isnan(seeds.sign_flip_p([0.1]))
+    assert seeds.sign_flip_p([1, 2]) == 0.5
 
 
 def test_the_examples_in_the_docstrings_hold():
