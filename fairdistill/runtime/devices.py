@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -58,8 +59,10 @@ def _listed_by_nvidia_smi() -> list[str]:
     try:
         answer, errors = asked.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
-        # it is not waited for: where the driver holds it up, it does not end when it is killed
         asked.kill()
+        # not for long: where the driver holds it up, it does not end when it is killed
+        with suppress(subprocess.TimeoutExpired):
+            asked.communicate(timeout=PAUSE)
         log(f"warning: nvidia-smi did not answer within {PATIENCE:g} s")
         return []
     said = answer + errors

@@ -6,7 +6,6 @@ from typing import get_args
 
 import pytest
 from hypothesis import given as generated
-from hypothesis import settings as generation
 from hypothesis import strategies as st
 from test_config import STATED, merged
 
@@ -206,7 +205,6 @@ def test_there_is_every_kind_of_data_set_network_and_method():
         assert complete({"networks": {"other": {"kind": kind}}}).networks["other"].kind == kind
 
 
-@generation(deadline=None)
 @generated(st.sampled_from(PLACES), JSON, st.booleans())
 def test_any_value_in_any_place_is_read_or_the_place_is_named(path, value, over_stated):
     line = line_about(replaced(FULL, path, value), over_stated=over_stated)
@@ -221,7 +219,6 @@ def test_what_no_setting_is_gets_a_line_that_names_its_place():
             assert ".".join(map(str, key_of(path))) in without_values(line), (path, line)
 
 
-@generation(deadline=None)
 @generated(st.sampled_from(MAPPINGS), KEYS, JSON, st.booleans())
 def test_any_key_in_any_mapping_is_read_or_named(path, key, value, over_stated):
     line = line_about(replaced(FULL, path, value_at(path) | {key: value}), over_stated=over_stated)
@@ -272,7 +269,6 @@ VALID = {path: values for path, part in SINGLE if (values := allowed(part)) is n
 BY_ITSELF = ("it must be", "has the unknown key")
 
 
-@generation(deadline=None)
 @generated(st.data())
 def test_what_the_types_allow_is_read(data):
     path = data.draw(st.sampled_from(sorted(VALID, key=str)))

@@ -28,7 +28,7 @@ def answers(draw, copies):
 
 @pytest.mark.parametrize("copies", [False, True])
 @given(data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_correctness_come_back_from_json(copies, data):
     samples = data.draw(answers(copies))
     correctness = collect(**samples, shape=(2, 3))
@@ -48,7 +48,7 @@ def test_correctness_come_back_from_json(copies, data):
 
 
 @given(samples=answers(copies=True))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_copies_of_an_image_stand_at_one_place(samples):
     correctness = collect(**samples, shape=(2, 3))
     right = dict(zip(zip(samples["group"], samples["image_id"], strict=True), samples["right"], strict=True))

@@ -32,7 +32,7 @@ def flat(tensors):
 
 
 @given(seed=st.integers(0, 10_000), alpha=st.sampled_from([0.0, 0.5, 1.0, 7.0]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_gradient_is_that_of_equation_1_over_all_weights(seed, alpha):
     own, adversary = vectors(seed, (3, 2), (4,), ())
     g, h = flat(own), flat(adversary)

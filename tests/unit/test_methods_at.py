@@ -41,7 +41,7 @@ def loss(base, student):
     channels=st.tuples(st.integers(1, 7), st.integers(1, 7)),
     size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_equals_the_authors_loss_for_any_numbers_of_channels(seed, n, channels, size):
     base, student = (maps_of(seed + i, n, k, *size) for i, k in enumerate(channels))
     assert loss(base, student) == pytest.approx(by_numpy(base, student), rel=1e-9, abs=1e-14)

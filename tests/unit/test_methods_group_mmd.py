@@ -43,7 +43,7 @@ def by_loops(features, label, group, *, kernel, sigma=1.0, degree=2, offset=1.0)
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(2, 24), chosen=st.sampled_from(KERNELS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_it_is_the_sum_over_the_pairs_of_groups_of_each_class(seed, n, chosen):
     """In batches of any size, so that cells are empty, and classes too."""
     rng = np.random.default_rng(seed)

@@ -27,7 +27,7 @@ def loss(base, logits, temperature):
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 12), temperature=st.sampled_from([0.5, 1.0, 4.0, 20.0]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_equals_scipys_relative_entropy(seed, n, temperature):
     base, logits = logits_of(seed, n)
     p, q = (softmax(values / temperature, axis=1) for values in (base, logits))

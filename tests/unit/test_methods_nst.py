@@ -54,7 +54,7 @@ def loss(base, student, kernel, mmd=MMD):
     channels=st.tuples(st.integers(1, 7), st.integers(1, 7)),
     size=st.tuples(st.integers(1, 4), st.integers(2, 4)),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_equals_the_formula_for_any_numbers_of_neurons_and_pixels(mmd, kernel, seed, n, channels, size):
     base, student = (maps_of(seed + i, n, k, *size) for i, k in enumerate(channels))
     assert loss(base, student, kernel, mmd) == pytest.approx(by_loops(base, student, kernel), rel=1e-6, abs=1e-8)

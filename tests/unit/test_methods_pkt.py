@@ -45,7 +45,7 @@ def loss(base, student):
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(2, 12), widths=st.tuples(st.integers(2, 9), st.integers(2, 9)))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_equals_the_formula_for_any_widths(seed, n, widths):
     base, student = features_of(seed, n, widths)
     # of positive features, as those of a ReLU are, no probability is of the size of the epsilon

@@ -36,7 +36,7 @@ def mmd_by_loops(z, group, n_groups):
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 20), n_groups=st.integers(2, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_penalty_is_the_discrepancy_between_the_groups(seed, n, n_groups):
     """In batches of any size, so that groups are missing."""
     rng = np.random.default_rng(seed)

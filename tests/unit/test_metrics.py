@@ -26,7 +26,6 @@ with warnings.catch_warnings():
     from aif360.datasets import BinaryLabelDataset
     from aif360.metrics import ClassificationMetric
 
-PATIENT = settings(deadline=None)
 # fairlearn and AIF360 take hundredths of a second each time
 AGAINST_OTHERS = settings(PATIENT, max_examples=30)
 
@@ -160,7 +159,6 @@ def test_accuracies_are_those_of_fairlearns_metric_frame(case):
     assert sum(sum(row.values()) for row in result["cell_count"].values()) == result["n"] == len(case["label"])
 
 
-@PATIENT
 @given(classifications(), st.randoms())
 def test_deo_does_not_depend_on_the_order_of_samples_or_of_groups(case, random):
     order = random.sample(range(len(case["label"])), len(case["label"]))
@@ -170,7 +168,6 @@ def test_deo_does_not_depend_on_the_order_of_samples_or_of_groups(case, random):
     assert deo(shuffled | {"group": np.array(renamed)[shuffled["group"]]}) == deo(case)
 
 
-@PATIENT
 @given(classifications())
 def test_a_classifier_that_errs_alike_in_all_groups_has_no_deo(case):
     always_first = case | {"prediction": np.zeros_like(case["label"])}

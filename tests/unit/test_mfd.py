@@ -62,7 +62,7 @@ def loss(teacher, student, label, group, **options):
     return mfd_loss(teacher, student, label, group, n_classes=C, n_groups=G, **options)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10_000),
     n=st.integers(1, 30),
@@ -157,7 +157,7 @@ def test_no_gradient_reaches_the_teacher():
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_order_of_the_batch_does_not_matter(seed):
     teacher, student, label, group = sample(seed)
     order = torch.randperm(len(label), generator=torch.Generator().manual_seed(seed))
@@ -166,7 +166,7 @@ def test_order_of_the_batch_does_not_matter(seed):
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_is_never_negative(seed):
     assert loss(*sample(seed)).item() > -1e-10
 

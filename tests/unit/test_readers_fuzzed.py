@@ -97,7 +97,7 @@ def folder(tmp_path_factory):
 
 
 def fuzzed(test):
-    return settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])(
+    return settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])(
         given(damages=DAMAGES)(test)
     )
 
@@ -120,7 +120,6 @@ def test_a_damaged_picture_is_decoded_or_refused(kind, damages):
 
 
 @given(content=st.binary(max_size=400))
-@settings(deadline=None)
 def test_bytes_that_are_no_picture_are_refused(content):
     image, refused = outcome(lambda: decode(content, 8), UndecodableError)
     assert refused or image.shape == (8, 8, 3)
