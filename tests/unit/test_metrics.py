@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     from aif360.metrics import ClassificationMetric
 
 # fairlearn and AIF360 take hundredths of a second each time
-AGAINST_OTHERS = settings(PATIENT, max_examples=30)
+AGAINST_OTHERS = settings(max_examples=30)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -126,7 +126,7 @@ def test_with_two_classes_and_groups_deo_is_aif360s_equalized_odds_and_average_o
     assert deo_a == pytest.approx(expected.average_abs_odds_difference(), abs=1e-12)
 
 
-@settings(PATIENT, max_examples=5)
+@settings(max_examples=5)
 @given(classifications(max_classes=3))
 def test_each_gap_is_the_largest_of_aif360s_true_positive_rate_differences(case):
     pairs = list(combinations(range(case["n_groups"]), 2))
