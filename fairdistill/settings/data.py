@@ -66,8 +66,11 @@ class DataSet(Settings):
     terms_url: ClassVar[str] = ""
 
     def terms_of_use(self, of_own_images: str | None) -> str:
-        """Return what the images may be used for, with what the user says of images of their own, if anything."""
-        return self.terms if self.terms_url else of_own_images or self.terms
+        """Return what the images may be used for, with what the user says of images of their own, if anything.
+
+        It has no full stop at its end.
+        """
+        return self.terms if self.terms_url else (of_own_images or "").rstrip(" .") or self.terms
 
     kind: str
     validation: Number = Field(

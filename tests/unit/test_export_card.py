@@ -350,4 +350,4 @@ def test_terms_of_the_configuration_are_those_of_images_of_ones_own_alone(tiny_f
         found = json.loads(croissant_text(tiny_folder, info, settings, name="tiny", terms="ask me"))
         assert f"The images: {said}." in found["description"]
         assert found["license"] == (settings.terms_url or "ask me")
-        assert f"may be used for: {said}." in model_card(model, None, settings, Export(data_terms="ask me"))
+        assert f"may be used for: {said}." in model_card(model, None, settings, Export(data_terms="ask me."))
