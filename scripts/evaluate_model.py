@@ -18,7 +18,20 @@ from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import sha256, write_text
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import versions
-from fairdistill.settings.training_record import read_training
+from fairdistill.settings.training_record import TrainingRecord, read_training
+
+
+def what_to_do(training: TrainingRecord, model: Path) -> str:
+    """What may have gone wrong with a model, in that folder, that is at chance."""
+    if training.parameters.method.kind == "imported":
+        return (
+            "it was read from a file: see whether `classes` names its outputs in their order, and whether `preprocess` "
+            "is that of the program that trained it"
+        )
+    return (
+        f"look at the losses in {model}/history.csv: where they grew or are large, lower training.learning_rate or the "
+        "weight of the method's terms, and where they still fall, train for more epochs"
+    )
 
 
 def main() -> None:
@@ -46,9 +59,7 @@ def main() -> None:
         if found["deo_m"]["verdict"] == AT_CHANCE:
             log(
                 f"warning: at chance on the {split} split: its accuracy, {record[field]['accuracy']:.3f}, is no higher "
-                "than that of naming the largest class for every image; look at the losses in "
-                f"{args.training.parent}/history.csv: where they grew or are large, lower training.learning_rate or "
-                "the weight of the method's terms"
+                f"than that of naming the largest class for every image; {what_to_do(training, args.training.parent)}"
             )
     record |= {"evaluation_code": args.code, "evaluation_versions": versions()}
     write_text(args.output, json.dumps(record, indent=2, sort_keys=True) + "\n")

@@ -363,8 +363,8 @@ def _size(model: Measured, base: Measured | None) -> Iterator[str]:
     if base and (of_base := _measured(base)) != measured:
         measured += f", and of {escape(base.name)} that of {of_base}"
     yield (
-        "FLOPs count a multiplication and an addition as two. Latency is the shortest of many runs, without reading "
-        f"files: that of {measured}."
+        "FLOPs count a multiplication and an addition as two. Latency is the shortest of several runs, without "
+        f"reading files, and as good as the machine was idle: that of {measured}."
     )
 
 

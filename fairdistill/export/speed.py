@@ -10,13 +10,13 @@ import numpy as np
 from fairdistill.export.sessions import ExportedModel
 
 BATCHES = (1, 64)
-LEAST_RUNS, LEAST_SECONDS = 3, 1.0
+LEAST_RUNS, LEAST_SECONDS = 10, 1.0
 
 
 def measure(path: Path, threads: int) -> list[dict[str, float]]:
     """Return the latency of an ONNX file in ms, for each batch size, on one thread and on `threads`.
 
-    Each is the shortest of the runs of one second, or of three where these take longer: other programs only lengthen a
+    Each is the shortest of the runs of one second, or of ten where these take longer: other programs only lengthen a
     run. The images are noise, as no layer's time depends on what is in an image. Reading and resizing files is not part
     of it.
     """

@@ -118,6 +118,12 @@ def require_columns(path: Path, columns: Mapping[str, str], known: Sequence[str]
         if list(known).count(name) > 1:
             raise UserError(f"{path}: has two columns {name!r}; rename one of them")
         if name not in known:
+            other = next((mark for mark in SEPARATORS if mark in known[0]), "") if len(known) == 1 else ""
+            if other and path.suffix.lower() in TABULATED:
+                raise UserError(
+                    f"{path}: its header has {other!r} in it and no tabulator, where the columns of such a file end; "
+                    "name it .csv"
+                )
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}? It" if close else "it"
             raise UserError(

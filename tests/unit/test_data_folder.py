@@ -105,6 +105,13 @@ def test_other_formats_of_the_table_give_the_same(own, name):
     assert found["source"]["images"] == wanted["source"]["images"]
 
 
+def test_a_tsv_whose_columns_end_with_commas_is_told_so(own):
+    folder, table = own
+    path = folder / "labels.tsv"
+    table.to_csv(path, index=False)
+    assert "labels.tsv: its header has ',' in it and no tabulator" in refused(folder, path)
+
+
 def test_a_spreadsheets_csv_is_read(own):
     """With a byte order mark, semicolons, blanks around values, an empty line and a line break in a field."""
     folder, table = own

@@ -317,18 +317,23 @@ def test_the_script_adds_the_validation_split_where_there_is_one(tmp_path, monke
     assert [record[field]["n"] for field in ("metrics", "validation")] == [240, 60]
 
 
-def test_the_script_warns_of_a_model_at_chance(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("kind", "advice"), [("mfd", "look at the losses in {}/history.csv"), ("imported", "see whether `classes` names")]
+)
+def test_the_script_warns_of_a_model_at_chance(tmp_path, monkeypatch, capsys, kind, advice):
     """On the test split it is; on the validation split, as in all other tests, it is not."""
     splits = [make_predictions(accuracy=0.1), make_predictions(seed=1, n=60, split="validation")]
     pd.concat(splits).to_parquet(tmp_path / "predictions.parquet")
-    (tmp_path / "training.json").write_text(json.dumps(make_training() | outputs_in(tmp_path)))
+    training = make_training() | outputs_in(tmp_path)
+    training["parameters"]["method"] = {"kind": kind, "sampling": "plain"}
+    (tmp_path / "training.json").write_text(json.dumps(training))
 
     record = json.loads(evaluate(monkeypatch, tmp_path).read_text())
 
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     start = f"warning: at chance on the test split: its accuracy, {record['metrics']['accuracy']:.3f}, is no higher"
     assert [line.startswith(start) for line in warnings] == [True]
-    assert f"{tmp_path}/history.csv" in warnings[0]
+    assert advice.format(tmp_path) in warnings[0]
 
 
 def test_the_published_probabilities_are_those_of_the_predictions_in_half_precision(tmp_path, monkeypatch):
