@@ -196,7 +196,7 @@ def _parts(model: Measured, base: Measured | None, data: DataSet, told: Export) 
     yield _size(model, base)
     yield _limits(model)
     yield _time(model, base, told)
-    yield _reproduce(model)
+    yield _reproduce(model, base)
 
 
 def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
@@ -424,18 +424,23 @@ def _time(model: Measured, base: Measured | None, told: Export) -> Iterator[str]
     )
 
 
-def _reproduce(model: Measured) -> Iterator[str]:
+def _reproduce(model: Measured, base: Measured | None) -> Iterator[str]:
     yield "## How to reproduce"
     record = model.training
     run = record.run
     made = "Trained"
     if model.trained_elsewhere:
         made = f"Imported from a file (SHA-256 {record.inputs.checkpoint})"
+    stands_on = ""
+    if base and run.base and base.trained_elsewhere:
+        # another file in its place would be another teacher
+        stands_on = f" {base.name} was imported from a file (SHA-256 {base.training.inputs.checkpoint})."
     yield (
         f"{made} with fairdistill at commit {record.commit or 'unknown'}, version of the training code "
         f"{record.code or 'unknown'}, Python {record.versions.get('python', 'unknown')}, torch "
         f"{record.versions.get('torch', 'unknown')}; data set {record.inputs.dataset[:16]} (SHA-256, the "
-        "beginning). With the configuration of the study in the place of YOURS.yaml, this makes it again:"
+        f"beginning).{escape(stands_on)} With the configuration of the study in the place of YOURS.yaml, this makes it "
+        "again:"
     )
     # of the grids of the study, which stay as they are, this model alone
     keys = {"datasets": "dataset", "architectures": "architecture", "methods": "method", "seeds": "seed"}

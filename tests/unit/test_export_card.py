@@ -225,9 +225,11 @@ def test_what_is_not_known_of_a_model_from_elsewhere_is_not_stated(model):
     teacher = as_teacher(model)
     teacher.training["parameters"]["method"] = {"kind": "imported", "sampling": "plain"}
     teacher.training["inputs"]["checkpoint"] = "0123abcd" * 8
+    model.training["run"]["base"] = {"architecture": "resnet", "method": "teacher"}
     beside = model_card(model, teacher, DATA, told)
     assert beside.count(" by the clock") == 1
     assert "resnet teacher was trained elsewhere; what that took is not known." in beside
+    assert f"resnet teacher was imported from a file (SHA-256 {'0123abcd' * 8}). With the" in beside
     text = model_card(teacher, None, DATA, told)
     assert "co2_eq_emissions" not in ModelCard(text).data.to_dict()
     assert "not stated, as the model was trained elsewhere" in text
