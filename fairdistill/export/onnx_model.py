@@ -13,7 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from fairdistill.export.preprocessor import GROUP, IMAGES, KEY, PROBABILITIES, Preprocessor
 from fairdistill.methods.base import Method, Task, method_class
 from fairdistill.networks import Classifier, freeze
-from fairdistill.runtime.files import replacing
 from fairdistill.settings.checkpoints import ModelFacts
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.reading import read_settings
@@ -125,8 +124,7 @@ def write_model(path: Path, model: onnx.ModelProto, preprocessor: Preprocessor) 
         part.ClearField("metadata_props")
     onnx.helper.set_model_props(model, {KEY: preprocessor.to_text()})
     onnx.checker.check_model(model)
-    with replacing(path) as partial:
-        onnx.save(model, partial)
+    onnx.save(model, path)
 
 
 def count_parameters(predictor: Predictor) -> int:
