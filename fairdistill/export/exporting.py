@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from fairdistill.export.preprocessor import describe
 from fairdistill.export.sessions import ExportedModel
 from fairdistill.networks import load_facts, load_method, load_network, save_network
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import replacing, sha256
+from fairdistill.runtime.files import replacing_together, sha256
 from fairdistill.runtime.progress import Progress, log
 from fairdistill.runtime.provenance import commit, hardware, versions
 from fairdistill.settings.checkpoints import ModelFacts
@@ -97,12 +96,8 @@ def export_model(
     predictor = Predictor(body, restored, facts)
     name = " ".join([training["run"][key] for key in ("dataset", "architecture", "method")])
     preprocessor = describe(facts, name=f"{name} seed {training['run']['seed']}", needs_group=restored.needs_group)
-    # All is written and tested before an earlier model's record goes, so that an error leaves that model whole. The
-    # files are renamed into place in the opposite order, the record last.
-    with replacing(output / RECORD) as record_file, ExitStack() as others:
-        partial = {
-            file: others.enter_context(replacing(output / file)) for file in (MODEL, INT8, WEIGHTS, PREPROCESSOR)
-        }
+    files = (MODEL, INT8, WEIGHTS, PREPROCESSOR)
+    with replacing_together(output, files, RECORD) as partial:
         partial[PREPROCESSOR].write_text(preprocessor.to_text(), encoding="utf-8")
         save_network(partial[WEIGHTS], body, network, method=state, facts=facts)
         log(f"writing {MODEL}")
@@ -137,7 +132,7 @@ def export_model(
             "calibration_images": len(chosen),
             "parameters": count_parameters(predictor),
             "flops": count_flops(predictor, preprocessor),
-            "files": {file: {"bytes": path.stat().st_size, "sha256": sha256(path)} for file, path in partial.items()},
+            "files": {file: {"bytes": partial[file].stat().st_size, "sha256": sha256(partial[file])} for file in files},
             "metrics": metrics,
             "int8": what_int8_changes(metrics, classes=facts.classes, groups=facts.groups),
             "code": code,
@@ -147,8 +142,7 @@ def export_model(
         }
         if said := [*record["int8"]["worse"], *record["int8"]["cautions"]]:
             log(f"{output / INT8}: {'; '.join(said)}")
-        record_file.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        (output / RECORD).unlink(missing_ok=True)
+        partial[RECORD].write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def network_sees(dataset: ImageDataset, rows: NDArray[np.int64], facts: ModelFacts) -> NDArray[np.uint8]:

@@ -58,9 +58,9 @@ def without_password(text: str) -> str:
     return re.sub(r"(://[^?#\s]*\?)[^#\s]+", r"\1***", text)
 
 
-def refusal(error: OSError) -> str:
-    """What the file system refused, and what to do."""
-    if error.errno is None or error.filename is None:
+def refusal(error: UserError | OSError) -> str:
+    """What was refused, by this project or by the file system, and what to do."""
+    if isinstance(error, UserError) or error.errno is None or error.filename is None:
         return str(error)
     text = f"{error.filename}: {error.strerror}"
     return f"{text}; {REMEDIES[error.errno]}" if error.errno in REMEDIES else text
@@ -74,8 +74,7 @@ def run_script(main: Callable[[], None]) -> None:
     try:
         main()
     except (UserError, OSError) as error:
-        why = refusal(error) if isinstance(error, OSError) else str(error)
-        sys.exit(f"error: {printable(without_password(why))}")
+        sys.exit(f"error: {printable(without_password(refusal(error)))}")
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not NO_MAIN_MEMORY.search(str(error)):
             raise

@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,18 @@ def replacing(path: Path | str) -> Iterator[Path]:
         # the error of a full disk does not name the file
         error.filename = error.filename or str(path)
         raise
+
+
+@contextmanager
+def replacing_together(folder: Path, names: Sequence[str], record: str) -> Iterator[dict[str, Path]]:
+    """Yield, by their names, temporary siblings of files of a folder and of `record`, the file that says what they are.
+
+    All are written before an earlier record goes, so that an error leaves the earlier files whole. They are renamed
+    into place in the opposite order, the record last: where there is one, the files are those that it names.
+    """
+    with replacing(folder / record) as last, ExitStack() as others:
+        yield {name: others.enter_context(replacing(folder / name)) for name in names} | {record: last}
+        (folder / record).unlink(missing_ok=True)
 
 
 @contextmanager

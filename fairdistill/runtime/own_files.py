@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json, replacing, sha256
 from fairdistill.runtime.folders import files_in, is_picture
-from fairdistill.runtime.parallel import MOST_THREADS, in_threads, usable_cores
+from fairdistill.runtime.parallel import in_threads, threads_of_machine
 from fairdistill.runtime.progress import Progress
 
 # A file may change once more within the tick of the file system's clock in which it was read.
@@ -103,7 +103,7 @@ def content_of(paths: Sequence[Path], cache: Path, named: Named | None = None) -
             changed.append(path)
     progress = Progress("comparing the content of files", len(changed))
     # Snakemake asks before it has any job, so that no job's share of the cores is the bound
-    digests = in_threads(_digest_of, changed, threads=min(usable_cores(), MOST_THREADS))
+    digests = in_threads(_digest_of, changed, threads=threads_of_machine())
     for path, read in zip(changed, progress.counting(digests), strict=True):
         found[path] = found[path]._replace(digest=read)
     contents = {name: found[file].digest for name, file in sorted(files.items())}

@@ -21,13 +21,18 @@ def usable_cores() -> int:
         return os.cpu_count() or 1
 
 
+def threads_of_machine() -> int:
+    """Return the number of threads that gain: the cores that this process may use, at most `MOST_THREADS`."""
+    return min(usable_cores(), MOST_THREADS)
+
+
 def threads_of_job() -> int:
-    """Return the number of threads that this process shall take: the cores that it may use, at most `MOST_THREADS`.
+    """Return the number of threads that this process shall take: those that gain, as far as its job has the cores.
 
     Snakemake says in OMP_NUM_THREADS how many of its `--cores` a job has, which may be fewer than the machine has.
     """
     given = os.environ.get("OMP_NUM_THREADS", "")
-    return min(usable_cores(), MOST_THREADS, int(given) if given.isdecimal() and int(given) else MOST_THREADS)
+    return min(threads_of_machine(), int(given) if given.isdecimal() and int(given) else MOST_THREADS)
 
 
 def in_threads(

@@ -3,7 +3,6 @@
 import functools
 import json
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from fairdistill.data.reading import view_digest
 from fairdistill.methods.base import method_class
 from fairdistill.networks import Classifier, load_network, save_network
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.files import parse_json, replacing, sha256, write_text
+from fairdistill.runtime.files import parse_json, replacing_together, sha256, write_text
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_memory_mb, peak_memory_mb, versions
@@ -127,11 +126,8 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         resume=resume,
     )
 
-    # All is written before an earlier model's record goes, so that an error leaves that model whole. The files are
-    # renamed into place in the opposite order, the record last.
     lock.check()
-    with replacing(job.output / RECORD) as record_file, ExitStack() as outputs:
-        partial = {name: outputs.enter_context(replacing(job.output / name)) for name in OUTPUTS}
+    with replacing_together(job.output, OUTPUTS, RECORD) as partial:
         weights = partial["weights.safetensors"]
         facts = facts_of(dataset, job.method)
         save_network(weights, trained.network, job.network, method=trained.method.prediction_state(), facts=facts)
@@ -155,9 +151,8 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
             "hardware": hardware(),
             **provenance,
         }
-        record_file.write_text(_as_text(record), encoding="utf-8")
+        partial[RECORD].write_text(_as_text(record), encoding="utf-8")
         lock.check()
-        (job.output / RECORD).unlink(missing_ok=True)
     _finish(job, resume)
 
 

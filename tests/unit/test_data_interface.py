@@ -462,26 +462,30 @@ def test_script_refuses_bad_settings_in_one_line(tmp_path, monkeypatch, settings
     assert not (tmp_path / "d").exists()
 
 
+@pytest.fixture
+def refused_option(monkeypatch, capsys):
+    """Return the last line of what the script says to options that it refuses."""
+
+    def call(*given):
+        monkeypatch.setattr("sys.argv", ["prepare_dataset", *given])
+        with pytest.raises(SystemExit) as stopped:
+            run_script(prepare_dataset_script.main)
+        assert stopped.value.code == 2
+        return capsys.readouterr().err.splitlines()[-1]
+
+    return call
+
+
 @pytest.mark.parametrize("below", ["", "/d"])
-def test_script_refuses_to_write_to_what_is_no_folder(tmp_path, monkeypatch, capsys, below):
+def test_script_refuses_to_write_to_what_is_no_folder(tmp_path, refused_option, below):
     (tmp_path / "file").touch()
-    given = ["--settings", '{"kind": "digits_s"}', "--output", f"{tmp_path}/file{below}"]
-    monkeypatch.setattr("sys.argv", ["prepare_dataset", *given])
-    with pytest.raises(SystemExit) as stopped:
-        run_script(prepare_dataset_script.main)
-    assert stopped.value.code == 2
-    wanted = f"argument --output: is to be a folder, and {tmp_path}/file is none: {tmp_path}/file{below}"
-    assert capsys.readouterr().err.splitlines()[-1].endswith(wanted)
+    line = refused_option("--settings", '{"kind": "digits_s"}', "--output", f"{tmp_path}/file{below}")
+    assert line.endswith(f"argument --output: is to be a folder, and {tmp_path}/file is none: {tmp_path}/file{below}")
 
 
 @pytest.mark.parametrize("seed", ["-1", "one", "1.0", "", str(2**62)])
-def test_script_refuses_what_is_no_seed(tmp_path, monkeypatch, capsys, seed):
+def test_script_refuses_what_is_no_seed(tmp_path, refused_option, seed):
     settings = '{"kind": "digits_s", "image_size": 8, "per_seed": ["split"]}'
-    given = ["--settings", settings, "--seed", seed, "--output", str(tmp_path / "d")]
-    monkeypatch.setattr("sys.argv", ["prepare_dataset", *given])
-    with pytest.raises(SystemExit) as stopped:
-        run_script(prepare_dataset_script.main)
-    assert stopped.value.code == 2
-    wanted = f"argument --seed: must be a whole number from 0 to {2**62 - 1}: {seed}"
-    assert capsys.readouterr().err.splitlines()[-1].endswith(wanted)
+    line = refused_option("--settings", settings, "--seed", seed, "--output", str(tmp_path / "d"))
+    assert line.endswith(f"argument --seed: must be a whole number from 0 to {2**62 - 1}: {seed}")
     assert not (tmp_path / "d").exists()

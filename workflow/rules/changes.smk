@@ -19,20 +19,25 @@ if CHANGED_SETTINGS:
     )
 
 
+def rerun_where(is_outdated, output, inputs):
+    """Return the input function `inputs`, changed to make `output` again where `is_outdated` says so of its path."""
+
+    def of_job(wildcards):
+        path = output.format(**wildcards)
+        if is_outdated(path):
+            force_job_of(path)
+        return inputs(wildcards)
+
+    return of_job
+
+
 def rerun_where_nothing_is_noted(output, inputs):
     """Return the input function `inputs`, changed to make `output` again that Snakemake has not noted how it made.
 
     Else it would take tables that were copied here for current, whatever models and settings they are of. They are made
     within seconds, so nothing is compared; tables of tables follow by their times.
     """
-
-    def of_job(wildcards):
-        path = output.format(**wildcards)
-        if Path(path).exists() and not is_noted(path):
-            force_job_of(path)
-        return inputs(wildcards)
-
-    return of_job
+    return rerun_where(lambda path: Path(path).exists() and not is_noted(path), output, inputs)
 
 
 def rerun_where_settings_changed(record, inputs):
@@ -41,13 +46,4 @@ def rerun_where_settings_changed(record, inputs):
     Snakemake does so by itself where it has noted the job's parameters, but not of results that were copied here
     without .snakemake: these it would take for current. `record` is the path of the file that has the settings.
     """
-    if not CHANGED_SETTINGS:
-        return inputs
-
-    def of_job(wildcards):
-        path = record.format(**wildcards)
-        if path in CHANGED_SETTINGS:
-            force_job_of(path)
-        return inputs(wildcards)
-
-    return of_job
+    return rerun_where(CHANGED_SETTINGS.__contains__, record, inputs) if CHANGED_SETTINGS else inputs

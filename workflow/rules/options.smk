@@ -87,8 +87,7 @@ def content_of_files(key, paths, named=None):
         if changes := changes_since(note, content, files):
             print(f"{key} has changed since the last run: {changes}", file=sys.stderr)
     except (UserError, OSError) as error:
-        why = refusal(error) if isinstance(error, OSError) else error
-        sys.exit(f"error: config: {key}: {why}")
+        sys.exit(f"error: config: {key}: {refusal(error)}")
     OWN_CONTENT[note] = content
     return content.digest[:12]
 

@@ -17,13 +17,14 @@
 #   without Snakemake's notes are named, but are taken for current.
 # - `workflow.dag.needrun_jobs()`, the jobs of the plan. `make watch` and the lines about progress get the number of
 #   planned trainings from it. Without it they do not say how far the run is.
+# - `workflow.resource_settings.nodes`, the number of jobs in a cluster's queue. Without it the memory that trainings may
+#   have together is that of the login node for jobs on a cluster as well, which then do not get what they ask for.
+# - `workflow.persistence.metadata`, what Snakemake has noted of how a file was made, and `IOFile`, the class of the paths
+#   that it takes. Without them, tables and cards of another configuration that were copied here without Snakemake's notes
+#   are taken for current.
 # - `workflow.is_main_process`. Without it the memory that trainings may have together is limited on a cluster's nodes too,
 #   and a second attempt, which asks for more, can be refused there.
-# - `workflow.resource_settings.nodes`, the number of jobs in a cluster's queue. Without it that memory is limited to the
-#   login node's for jobs on a cluster as well, which then do not get what they ask for.
-# - `workflow.persistence.metadata`, and the class of the paths that it takes: what Snakemake has noted of how a file was made. Without it, tables and cards of
-#   another configuration that were copied here without Snakemake's notes are taken for current.
-# - `workflow.is_main_process`, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
+# - The same, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
 #   fields of its log records (`event`, `jobid`, ...), which its logger plugins get too. With them
 #   fairdistill/runtime/terminal.py prints a line for each event in the place of Snakemake's own output. It also keeps
 #   back the warning "Cannot restore ...: no backup found.": where a job fails, Snakemake 9.27 prints it for each output
