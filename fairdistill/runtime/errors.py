@@ -55,7 +55,8 @@ def without_password(text: str) -> str:
     before a port begins none.
     """
     text = re.sub(r"://(?:[^/?#\s:@]*:(?!\d+(?:[/?#]|$))\S*|[^/?#\s@]*)@", "://***@", text)
-    return re.sub(r"(://[^?#\s]*\?)[^#\s]+", r"\1***", text)
+    # the errors of requests have the path by itself
+    return re.sub(r"((?:://|url: )[^?#\s]*\?)[^#\s]+", r"\1***", text)
 
 
 def refusal(error: UserError | OSError) -> str:

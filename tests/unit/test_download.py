@@ -155,6 +155,15 @@ def test_no_password_of_a_mirror_is_shown(genuine, output, capsys, user, address
     assert (escape in said) == (("#" in user or "/" in user) and address.startswith("http:"))
 
 
+def test_no_token_of_a_mirror_is_shown(genuine, output, capsys):
+    """Nor in what requests says, which has the address in two parts."""
+    with pytest.raises(UserError) as error:
+        download(NAME, output, "http://127.0.0.1:9/x?token=s3cr3t")
+    said = capsys.readouterr().out + str(error.value)
+    assert "with url: /x?***" in said
+    assert "s3cr3t" not in said
+
+
 def test_no_token_behind_an_address_is_shown():
     text = "https://host/a?token=s3cr3t&x=/b is tried, then http://me:s3@host/c?s3#d"
     assert without_password(text) == "https://host/a?*** is tried, then http://***@host/c?***#d"
