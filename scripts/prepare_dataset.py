@@ -35,6 +35,12 @@ def main() -> None:
         type=seed_argument,
         help="seed of the models that the data set is for, where its settings have draws `per_seed`",
     )
+    parser.add_argument(
+        "--content-cache",
+        type=Path,
+        metavar="FILE",
+        help="where the digests of the user's own files are kept; with it, dataset.json records what these held",
+    )
     parser.add_argument("--output", type=folder_argument, required=True, help="folder to write to")
     arguments = parser.parse_args()
     try:
@@ -42,7 +48,10 @@ def main() -> None:
     except ValueError as error:
         raise UserError(f"--settings: not JSON ({error})") from error
     settings = read_settings(AnyDataSet, given, where="data")
-    print(describe(prepare_dataset(arguments.output, settings, arguments.archives, arguments.seed)))
+    info = prepare_dataset(
+        arguments.output, settings, arguments.archives, arguments.seed, content_cache=arguments.content_cache
+    )
+    print(describe(info))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from fairdistill.data.reading import DESCRIPTION, SPLITS, dataset_digest, description_digest, split_columns
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
+from fairdistill.runtime.own_files import content_of, images_named_in
 from fairdistill.runtime.progress import Progress
-from fairdistill.settings.data import DataSet
+from fairdistill.settings.data import OWN_FILES, DataSet
 from fairdistill.settings.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 CHANNELS = ("red", "green", "blue")
@@ -73,7 +75,11 @@ class Prepared:
 
 
 def prepare_dataset(
-    folder: Path | str, settings: DataSet, archives: Sequence[Path] = (), seed: int | None = None
+    folder: Path | str,
+    settings: DataSet,
+    archives: Sequence[Path] = (),
+    seed: int | None = None,
+    content_cache: Path | None = None,
 ) -> dict:
     """Make a data set, draw its validation splits, and write it to a folder.
 
@@ -88,6 +94,8 @@ def prepare_dataset(
         `settings.settings_of_paths`.
     seed
         The seed of the models that the data set is for, where the settings make draws depend on it.
+    content_cache
+        The cache of `content_of` for the user's own files; dataset.json says what these held where it is given.
 
     Returns
     -------
@@ -98,7 +106,7 @@ def prepare_dataset(
     ------
     UserError
         An archive or a seed that is needed is missing, an archive is not the published one, or a (class, group) cell of
-        a split would be empty.
+        a split would be empty; or the user's own files changed meanwhile.
     """
     made_from = settings.archives or settings.settings_of_paths
     if len(archives) != len(made_from):
@@ -110,9 +118,28 @@ def prepare_dataset(
     if settings.per_seed and seed is None:
         raise UserError("data: the settings draw a data set for each seed of the models; give that seed as --seed")
     drawn = settings.drawn_for(seed)
+    content = content_cache and partial(_content, settings, archives, content_cache)
+    before = content() if content else None
     prepared = import_module(settings.implementation).prepare(drawn, *archives)
+    if content and before:
+        images = _unless_changed(prepared.images, before, content, name=Path(folder).name)
+        prepared = replace(prepared, source={**prepared.source, OWN_FILES: before}, images=images)
     prepared = set_aside_validation(prepared, drawn.validation, drawn.split_seed, name=Path(folder).name)
     return write_dataset(folder, prepared, settings.to_json(), seed=seed if settings.per_seed else None)
+
+
+def _content(settings: DataSet, own_files: Sequence[Path], cache: Path) -> str:
+    named = images_named_in(*settings.own_table) if settings.own_table else None
+    return content_of(own_files, cache, named).digest
+
+
+def _unless_changed(
+    images: Iterable[NDArray[np.uint8]], before: str, content: Callable[[], str], *, name: str
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the images, and raise an error where the user's own files hold something else after the last."""
+    yield from images
+    if content() != before:
+        raise UserError(f"data: the files that {name} is made from were changed meanwhile; run the same command again")
 
 
 def set_aside_validation(prepared: Prepared, share: float | None, seed: int, *, name: str) -> Prepared:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
+from fairdistill.runtime.csv_table import read_csv
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json, replacing, sha256
 from fairdistill.runtime.folders import files_in, is_picture
@@ -114,6 +115,16 @@ def content_of(paths: Sequence[Path], cache: Path, named: Named | None = None) -
         with replacing(cache) as partial:
             partial.write_text(json.dumps(_Known(names, digest, settled)._asdict()), encoding="utf-8")
     return Content(digest, contents)
+
+
+def cache_of_content(paths: Sequence[str]) -> Path:
+    """The file, from the working directory of a study, in which `content_of` keeps the digests for some paths."""
+    return Path(".snakemake", "own_files", f"{hashlib.sha256(chr(0).join(paths).encode()).hexdigest()[:12]}.json")
+
+
+def images_named_in(table: str, column: str) -> Named:
+    """Return what reads the paths of images in a column of a CSV, for `content_of`."""
+    return lambda: [row.values[0] for row in read_csv(Path(table), {column: "the setting image"}) if row.values]
 
 
 def _images_in(folder: Path, named: Named | None) -> list[str]:

@@ -43,7 +43,9 @@ PACKAGES = (
 
 @functools.cache
 def code_version(*modules: str) -> str:
-    """Digest of the logic of `modules` and of every project module that they import, directly or not, less `NEUTRAL`.
+    """Digest of the logic of `modules` and of all project modules that they import, directly or not, less `NEUTRAL`.
+
+    What only modules of these packages import does not count either.
 
     It is taken over the syntax trees without their docstrings: comments, docstrings and layout do not change it, nor do
     the folder that the project lies in and the version of Python. Imports inside functions count. A module that is
@@ -78,7 +80,10 @@ def is_neutral(module: str) -> bool:
 
 
 def project_modules(modules: Iterable[str]) -> set[str]:
-    """`modules`, the project modules that they import, directly or not, and the packages that hold them."""
+    """`modules`, the project modules that they import, directly or not, and the packages that hold them.
+
+    Imports of those in `NEUTRAL` are not followed.
+    """
     found: set[str] = set()
     queue = list(modules)
     for module in queue:
@@ -87,7 +92,8 @@ def project_modules(modules: Iterable[str]) -> set[str]:
         module = queue.pop()
         if module not in found and _source(module):
             found.add(module)
-            queue += imported_names(module)
+            # what alters no result calls nothing that does
+            queue += () if is_neutral(module) else imported_names(module)
             queue.append(module.rpartition(".")[0])
     return found
 

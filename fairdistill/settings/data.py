@@ -25,6 +25,8 @@ from fairdistill.settings.training import MAX_SEED
 CIFAR_SIZE = 32  # pixels
 LARGEST = 1024  # pixels; an image has 3 MB then
 AUTHORS_TEST = 100
+# the key in `source` of dataset.json for the digest of all that the user's own files hold, as `content_of` computes it
+OWN_FILES = "own_files"
 
 
 def name_draw(per_seed: Sequence[str], seed: int | str) -> str:
@@ -43,8 +45,6 @@ class DataSet(Settings):
         File names of the archives that the data set is made from; empty where nothing has to be downloaded.
     settings_of_paths
         The settings that name the user's own files, where the data set is made from these and from no archive.
-    settings_of_table
-        Of these the one with the table that names the images, and the setting with its column; empty where none does.
     framing
         How an image becomes a square of `image_size` pixels, which new images have to become in the same way:
         `stretch` resizes both edges, `centre` cuts the central square out first.
@@ -59,7 +59,6 @@ class DataSet(Settings):
     implementation: ClassVar[str]
     archives: ClassVar[tuple[str, ...]] = ()
     settings_of_paths: ClassVar[tuple[str, ...]] = ()
-    settings_of_table: ClassVar[tuple[str, ...]] = ()
     framing: ClassVar[Literal["stretch", "centre"]] = "stretch"
     origin: ClassVar[str] = "images of the user's own"
     terms: ClassVar[str] = "not known here: ask who made the images, and who is shown in them"
@@ -131,6 +130,11 @@ class DataSet(Settings):
     def own_files(self) -> list[str]:
         """Paths of the user's own files that the data set is made from; empty where archives are downloaded."""
         return [path for name in self.settings_of_paths if (path := getattr(self, name))]
+
+    @property
+    def own_table(self) -> tuple[str, str] | None:
+        """The table of `own_files` that names the images, and the column in which it does; None without one."""
+        return None
 
     @property
     def has_validation(self) -> bool:
@@ -397,7 +401,6 @@ class Folder(DataSet):
 
     implementation: ClassVar[str] = "fairdistill.data.folder"
     settings_of_paths: ClassVar[tuple[str, ...]] = ("images", "labels")
-    settings_of_table: ClassVar[tuple[str, ...]] = ("labels", "image")
     framing: ClassVar[Literal["stretch", "centre"]] = "centre"
 
     kind: Literal["folder"]
@@ -479,6 +482,11 @@ class Folder(DataSet):
         description="The edge of the square images, in pixels, to which the central square of each is resized; the "
         "cost of training grows with its square.",
     )
+
+    @property
+    def own_table(self) -> tuple[str, str] | None:
+        """The table of labels, and its column of images."""
+        return (self.labels, self.image) if self.labels else None
 
     @property
     def has_validation(self) -> bool:

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,8 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         start = functools.partial(
             kind.start_from, job.method, job.checkpoint, network_settings=job.network, dataset=dataset
         )
-        inputs["checkpoint"] = sha256(job.checkpoint)
+        inputs["checkpoint"] = digest = sha256(job.checkpoint)
+        start = functools.partial(_start_from, start, job.checkpoint, digest)
     elif job.method.needs_checkpoint:
         raise UserError(
             f"method {job.method.kind} reads its model from a file, and none was given; name it with --checkpoint"
@@ -184,6 +185,13 @@ def _require_size(job: Job, dataset: ImageDataset) -> None:
         raise UserError(
             f"network {job.network.kind} {error}; choose another network, or prepare other images"
         ) from None
+
+
+def _start_from(start: Callable[[Classifier], None], checkpoint: Path, digest: str, network: Classifier) -> None:
+    """Load a checkpoint into a network, and raise an error where it is not the one that is recorded any more."""
+    start(network)
+    if sha256(checkpoint) != digest:
+        raise UserError(f"{checkpoint}: was changed while it was read; run the same command again")
 
 
 def _load_base(path: Path, network: Network | None, dataset: ImageDataset) -> Classifier:

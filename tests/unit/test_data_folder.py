@@ -10,11 +10,13 @@ import pytest
 from own_images import write_images, write_picture, write_table
 from PIL import Image
 
+from fairdistill.data import folder as folder_kind
 from fairdistill.data import load_dataset
 from fairdistill.data.preparing import describe, prepare_dataset
 from fairdistill.evaluation import power
 from fairdistill.evaluation.power import images_for, smallest_difference
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.own_files import content_of
 from fairdistill.runtime.pictures import decode
 from fairdistill.settings.data import Folder
 
@@ -956,3 +958,24 @@ def test_what_was_left_out_as_a_copy_takes_no_one_with_it(own):
     used = set(made.samples["image_id"])
     assert table.loc[copy, "image"] not in used
     assert {table.loc[sibling, "image"], table.loc[tested, "image"]} <= used
+
+
+def test_what_the_users_own_files_held_is_recorded(own, monkeypatch):
+    """So the next plan sees where the job has read something else than the plan before it."""
+    folder, table = own
+    paths = [folder / "photos", write_table(folder, table)]
+    settings = Folder(kind="folder", labels="labels.csv", image_size=8)
+    cache = folder / "cache.json"
+    info = prepare_dataset(folder / "made", settings, paths, content_cache=cache)
+    assert info["source"]["own_files"] == content_of(paths, cache).digest
+    made = (folder / "made" / "dataset.json").read_bytes()
+    read_rows = folder_kind.read_rows
+
+    def changed_meanwhile(*arguments):
+        paths[1].write_text(paths[1].read_text() + "\n")
+        return read_rows(*arguments)
+
+    monkeypatch.setattr(folder_kind, "read_rows", changed_meanwhile)
+    with pytest.raises(UserError, match="the files that made is made from were changed meanwhile; run the same"):
+        prepare_dataset(folder / "made", settings, paths, content_cache=cache)
+    assert (folder / "made" / "dataset.json").read_bytes() == made

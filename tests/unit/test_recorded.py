@@ -52,10 +52,13 @@ def write_records(folder, made, seeds=(0, 1)):
 def found(tmp_path):
     """Returns what of the study GIVEN was made with other settings than those of another configuration."""
     write_records(tmp_path, study())
-    return lambda **given: {
-        path.removeprefix(f"{tmp_path}/"): changes
-        for path, changes in changed_settings(study(**given), f"{tmp_path}/{DATA}", f"{tmp_path}/{MODEL}").items()
-    }
+    return lambda **given: changes_in(tmp_path, study(**given))
+
+
+def changes_in(folder, study, own_files=lambda dataset: None, weights=lambda file: None):
+    """What `changed_settings` finds, by paths from `folder`."""
+    found = changed_settings(study, f"{folder}/{DATA}", f"{folder}/{MODEL}", own_files, weights)
+    return {path.removeprefix(f"{folder}/"): changes for path, changes in found.items()}
 
 
 def models(*methods, seeds=(0, 1)):
@@ -106,6 +109,27 @@ def test_a_study_that_goes_on_with_more_has_nothing_of_other_settings(found):
 def test_what_was_made_with_other_settings_is_named_with_what_differs(found, given, records, change):
     assert found(**given).keys() == records
     assert all(change in changes for changes in found(**given).values())
+
+
+def test_what_was_made_of_other_content_of_the_users_own_files_is_named(tmp_path):
+    """As where a file changed between the plan and the job that read it, and was changed back."""
+    own = study(teacher={"kind": "imported", "checkpoint": "teacher.pt"})
+    data, teacher = DATA.format(dataset="digits", draw=""), models("teacher", seeds=[0]).pop()
+    for name, record in {
+        data: {"source": {"own_files": "a" * 64}},
+        teacher: {"inputs": {"checkpoint": "b" * 64}},
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(record))
+    same = {"own_files": {"digits": "a" * 64}.get, "weights": {"teacher.pt": "b" * 64}.get}
+    assert changes_in(tmp_path, own, **same) == {}
+    # files that are not there any more tell nothing
+    assert changes_in(tmp_path, own) == {}
+    other = {"own_files": {"digits": "c" * 64}.get, "weights": {"teacher.pt": "c" * 64}.get}
+    assert changes_in(tmp_path, own, **other) == {
+        data: ["another content of the files of data.sets.digits"],
+        teacher: ["another content of teacher.pt"],
+    }
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"settings": {}, "parameters": null}', None])

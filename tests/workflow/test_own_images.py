@@ -1,5 +1,6 @@
 """A data set of the user's own images: when it is made anew, and paths that are missing."""
 
+import json
 import os
 
 from own_images import write_images, write_picture, write_table
@@ -24,6 +25,11 @@ def test_a_data_set_is_made_anew_after_a_change_of_the_users_own_files(workdir, 
     (workdir / "photos").rename(workdir / "moved")
     assert planned(MADE, *given, **where) == {}
     (workdir / "moved").rename(workdir / "photos")
+    # as where an image changes between the plan and the job that reads it, and is changed back
+    record = json.loads((workdir / MADE).read_text())
+    (workdir / MADE).write_text(json.dumps(record | {"source": record["source"] | {"own_files": "0" * 64}}))
+    assert planned(MADE, *given, **where) == {"prepare_dataset": 1}
+    (workdir / MADE).write_text(json.dumps(record))
     write_picture(workdir / "photos" / table["image"][0], 999)
     changed = snakemake("--dry-run", MADE, *given, **where).stdout
     assert jobs_of(changed) == {"prepare_dataset": 1}

@@ -1,18 +1,21 @@
-# What was made with other settings, as by another configuration of the same `study`, is named before it is replaced.
+# What was made with other settings, as by another configuration of the same `study`, or of other content of the user's own
+# files, is named before it is replaced.
 import sys
 from pathlib import Path
 
 from fairdistill.runtime.differences import some_of
 from fairdistill.settings.recorded import changed_settings
 
-# By the record of a data set or model that is there: which of its settings are not those of this run.
+# By the record of a data set or model that is there: which of its settings and files are not those of this run.
 CHANGED_SETTINGS = {}
 if is_called_by_the_user():
-    CHANGED_SETTINGS = changed_settings(STUDY, DATA_FILES["info"], MODEL_FILES["training"])
+    CHANGED_SETTINGS = changed_settings(
+        STUDY, DATA_FILES["info"], MODEL_FILES["training"], digest_of_own_files, digest_of_weights
+    )
 if CHANGED_SETTINGS:
     differing = dict.fromkeys(change for changes in CHANGED_SETTINGS.values() for change in changes)
     print(
-        f"warning: {RESULTS} has data sets or models of other settings, {len(CHANGED_SETTINGS)} in all: "
+        f"warning: {RESULTS} has data sets or models of other settings or files, {len(CHANGED_SETTINGS)} in all: "
         f"{some_of(list(differing))}; where this run needs them, they are made anew in their place (not with "
         "--rerun-triggers mtime); to keep both, give this configuration another name as its `study`",
         file=sys.stderr,

@@ -36,8 +36,9 @@ rule prepare_dataset:
         settings=lambda wildcards: as_json(STUDY.data.sets[wildcards.dataset].to_json()),
         archives=archives_option,
         seed=seed_option,
+        content=content_option,
         folder=subpath(output.info, parent=True),
         code=code_of_data,
     shell:
         "job {params.last_failure} {log} {input:q} --"
-        " python -m scripts.prepare_dataset --settings {params.settings:q} {params.archives} {params.seed} --output {params.folder}"
+        " python -m scripts.prepare_dataset --settings {params.settings:q} {params.archives} {params.seed} {params.content} --output {params.folder}"

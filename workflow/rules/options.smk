@@ -1,16 +1,11 @@
 # Options of the scripts, as they follow from the configuration. What holds text of the user's is a function where a rule
 # has it as a parameter: in a text, Snakemake would take braces for wildcards.
 import functools
-import hashlib
 import json
-import os.path
 import shlex
-import sys
 from pathlib import Path
 
-from fairdistill.runtime.csv_table import read_csv
-from fairdistill.runtime.errors import UserError, refusal
-from fairdistill.runtime.own_files import changes_since, content_of, note_content
+from fairdistill.runtime.own_files import cache_of_content
 from fairdistill.runtime.provenance import code_version
 from fairdistill.settings.study import Place
 
@@ -44,62 +39,20 @@ def threads_of_data(wildcards):
 def code_of_data(wildcards):
     """Version of the code that makes a data set, and of the user's own files, where it is made from these."""
     code = code_version("scripts.prepare_dataset", STUDY.data.sets[wildcards.dataset].implementation)
-    return code + content_of_own_files(wildcards.dataset)
+    content = content_of_own_files(wildcards.dataset)
+    return code + f"-{content.digest[:12]}" * bool(content)
 
 
-# What the user's own files of the planned jobs hold, by the file in which the last run has noted it.
-OWN_CONTENT = {}
-
-
-@functools.cache
-def content_of_own_files(dataset):
-    """A digest of the user's own files that a data set is made from; empty where there are none."""
-    settings = STUDY.data.sets[dataset]
-    if not settings.own_files:
-        return ""
-    return f"-{content_of_files(f'data.sets.{dataset}', tuple(settings.own_files), named_images(settings))}"
+def content_option(wildcards):
+    """Names the file by which the job finds what is in the user's own files, as the plan has found it."""
+    settings = STUDY.data.sets[wildcards.dataset]
+    return f"--content-cache {cache_of_content(settings.own_files)}" if settings.own_files else ""
 
 
 def content_of_checkpoint(wildcards):
-    """A digest of the file that `checkpoint_of` returns; empty without one, and where it is no longer there.
-
-    Times alone do not tell: a file that takes the place of another, as by `mv` or `rsync -a`, may be the older one.
-    """
+    """The first digits of the SHA-256 of a model's `checkpoint_of`; empty without one, and where it is not there."""
     file = checkpoint_of(wildcards)
-    if not file or not os.path.isfile(file):
-        return ""
-    return content_of_files(next(key for key, path in STUDY.files.items() if path == file), (file,))
-
-
-@functools.cache
-def content_of_files(key, paths, named=None):
-    """A digest of files and folders that the configuration names under `key`; `named` as for `content_of`.
-
-    Says what has changed in them since the last run, as Snakemake's reason to do a job anew has only digests.
-    """
-    files = [Path(path) for path in paths]
-    # several studies in one folder may name other files under one key
-    name = f"{key}-{hashlib.sha256(chr(0).join(paths).encode()).hexdigest()[:12]}.json"
-    folder = Path(".snakemake", "own_files")
-    try:
-        content = content_of(files, folder / name, named)
-        note = folder / f"{STUDY.study}.{name}"
-        if changes := changes_since(note, content, files):
-            print(f"{key} has changed since the last run: {changes}", file=sys.stderr)
-    except (UserError, OSError) as error:
-        sys.exit(f"error: config: {key}: {refusal(error)}")
-    OWN_CONTENT[note] = content
-    return content.digest[:12]
-
-
-def named_images(settings):
-    """What reads the paths that the table of a data set gives its images, if it is a CSV; None without a table."""
-    if not settings.settings_of_table:
-        return None
-    table, column = (getattr(settings, name) for name in settings.settings_of_table)
-    return lambda: [
-        row.values[0] for row in read_csv(Path(table), {column: "the setting image"}) if row.values
-    ]
+    return (file and digest_of_weights(file) or "")[:12]
 
 
 @functools.cache
