@@ -6,9 +6,8 @@ to be kept, a study goes on with more seeds and methods, and data sets and model
 Metrics without their models are taken as they are: those of published studies are of older defaults.
 """
 
-import os.path
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +20,10 @@ from fairdistill.settings.study import Place, Study, name_folds
 
 
 class Recorded(NamedTuple):
-    """A part of the settings: the keys that lead to it in a record, its name in the configuration, and its JSON."""
+    """A part of a record: the keys that lead to it, its name in the configuration, and the JSON that it should have.
+
+    That of the user's own files is what returns it.
+    """
 
     keys: tuple[str, ...]
     name: str
@@ -54,7 +56,7 @@ def changed_settings(
     """
     found = {}
     of_datasets = _of_datasets(study, dataset_record, own_files)
-    for path, settings in dict([*of_datasets, *_of_models(study, model_record, weights)]).items():
+    for path, settings in dict([*of_datasets, *_of_models(study, model_record, own_files, weights)]).items():
         if changes := list(_changes(Path(path), settings)):
             found[path] = changes
     return found
@@ -63,38 +65,36 @@ def changed_settings(
 def _of_datasets(study: Study, pattern: str, own_files: Digest) -> Iterator[tuple[str, list[Recorded]]]:
     for grid in study.all_grids:
         for dataset in grid["dataset"]:
-            name, value = _of_dataset(study, dataset)
             for draw in dict.fromkeys(name_draw(study.data.sets[dataset].per_seed, seed) for seed in grid["seed"]):
-                path = pattern.format(dataset=dataset, draw=draw)
-                settings = [Recorded(("settings",), name, value)]
-                # not before there is something to compare with: to read all images takes a while
-                if os.path.exists(path) and (digest := own_files(dataset)):
-                    settings.append(Recorded(("source", OWN_FILES), f"content of the files of {name}", digest))
-                yield path, settings
+                yield pattern.format(dataset=dataset, draw=draw), _of_dataset(study, dataset, (), own_files)
 
 
-def _of_models(study: Study, pattern: str, weights: Digest) -> Iterator[tuple[str, list[Recorded]]]:
+def _of_models(study: Study, pattern: str, own_files: Digest, weights: Digest) -> Iterator[tuple[str, list[Recorded]]]:
     for grid in study.all_grids:
         for dataset, architecture, method in product(grid["dataset"], grid["architecture"], grid["method"]):
             name = TEACHER if method == TEACHER else f"students.{method}"
             base = study.base(Place(architecture, method))
             settings = [
-                Recorded(("data", "settings"), *_of_dataset(study, dataset)),
+                *_of_dataset(study, dataset, ("data",), own_files),
                 Recorded(("parameters", "network"), f"networks.{architecture}", study.networks[architecture].to_json()),
                 Recorded(("parameters", "method"), name, study.method(method).parameters()),
                 Recorded(("parameters", "training"), "training", study.training.to_json()),
                 Recorded(("run", "base"), f"{name}.base", base and base._asdict()),
             ]
-            file = study.file_of(Place(architecture, method))
-            if digest := file and weights(file):
-                settings.append(Recorded(("inputs", "checkpoint"), f"content of {file}", digest))
+            if file := study.file_of(Place(architecture, method)):
+                settings.append(Recorded(("inputs", "checkpoint"), f"content of {file}", partial(weights, file)))
             for seed, fold in product(grid["seed"], name_folds(grid["fold"])):
                 names = {"dataset": dataset, "architecture": architecture, "method": method, "seed": seed}
                 yield pattern.format(**names, fold=fold), settings
 
 
-def _of_dataset(study: Study, dataset: str) -> tuple[str, Any]:
-    return f"data.sets.{dataset}", study.data.sets[dataset].to_json()
+def _of_dataset(study: Study, dataset: str, within: tuple[str, ...], own_files: Digest) -> list[Recorded]:
+    """What is recorded of a data set; `within` are the keys of the part of the record that is about it."""
+    name, settings = f"data.sets.{dataset}", study.data.sets[dataset].to_json()
+    return [
+        Recorded((*within, "settings"), name, settings),
+        Recorded((*within, "source", OWN_FILES), f"content of the files of {name}", partial(own_files, dataset)),
+    ]
 
 
 def _changes(path: Path, settings: list[Recorded]) -> Iterator[str]:
@@ -104,7 +104,12 @@ def _changes(path: Path, settings: list[Recorded]) -> Iterator[str]:
         return
     for keys, name, value in settings:
         then = record
-        with suppress(LookupError, TypeError):
+        try:
             for key in keys:
                 then = then[key]
-            yield from differences(then, value, name, shared=True)
+        except (LookupError, TypeError):
+            continue
+        # not before there is something to compare with: to read all images takes a while
+        now = value() if callable(value) else value
+        if now is not None or not callable(value):
+            yield from differences(then, now, name, shared=True)

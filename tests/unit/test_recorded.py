@@ -117,7 +117,7 @@ def test_what_was_made_of_other_content_of_the_users_own_files_is_named(tmp_path
     data, teacher = DATA.format(dataset="digits", draw=""), models("teacher", seeds=[0]).pop()
     for name, record in {
         data: {"source": {"own_files": "a" * 64}},
-        teacher: {"inputs": {"checkpoint": "b" * 64}},
+        teacher: {"data": {"source": {"own_files": "a" * 64}}, "inputs": {"checkpoint": "b" * 64}},
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(json.dumps(record))
@@ -128,7 +128,7 @@ def test_what_was_made_of_other_content_of_the_users_own_files_is_named(tmp_path
     other = {"own_files": {"digits": "c" * 64}.get, "weights": {"teacher.pt": "c" * 64}.get}
     assert changes_in(tmp_path, own, **other) == {
         data: ["another content of the files of data.sets.digits"],
-        teacher: ["another content of teacher.pt"],
+        teacher: ["another content of the files of data.sets.digits", "another content of teacher.pt"],
     }
 
 

@@ -52,7 +52,8 @@ JUDGES_CONCLUSIONS = judges_conclusions(STUDY, Path(ROOT, "config/paper_values.c
 def require_weights():
     """Stop where the file that a model starts from is missing, unless the model or its metrics are there already.
 
-    So a study that was computed elsewhere has its tables and figures without the files.
+    So a study that was computed elsewhere has its tables and figures without the files. A model of other settings is
+    not there: it would stay as it is, and what stands on it be made anew.
     """
     for grid in ALL_GRIDS:
         for architecture, method in product(grid["architecture"], grid["method"]):
@@ -60,8 +61,12 @@ def require_weights():
             if file is None or os.path.isfile(file):
                 continue
             models = [{**grid, "architecture": [architecture], "method": [method]}]
-            made = zip(paths(METRICS, models), paths(MODEL_FILES["weights"], models))
-            if not all(os.path.isfile(metrics) or os.path.isfile(weights) for metrics, weights in made):
+            files = (METRICS, MODEL_FILES["weights"], MODEL_FILES["training"])
+            made = zip(*(paths(pattern, models) for pattern in files))
+            if not all(
+                (os.path.isfile(metrics) or os.path.isfile(weights)) and record not in CHANGED_SETTINGS
+                for metrics, weights, record in made
+            ):
                 key = next(key for key, path in STUDY.files.items() if path == file)
                 sys.exit(
                     f"error: config: {key} is {file}, and there is no such file; give the path of the weights, from "

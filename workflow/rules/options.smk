@@ -40,7 +40,7 @@ def code_of_data(wildcards):
     """Version of the code that makes a data set, and of the user's own files, where it is made from these."""
     code = code_version("scripts.prepare_dataset", STUDY.data.sets[wildcards.dataset].implementation)
     content = content_of_own_files(wildcards.dataset)
-    return code + f"-{content.digest[:12]}" * bool(content)
+    return f"{code}-{content.digest[:12]}" if content else code
 
 
 def content_option(wildcards):

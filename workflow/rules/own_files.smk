@@ -7,7 +7,13 @@ import sys
 from pathlib import Path
 
 from fairdistill.runtime.errors import UserError, refusal
-from fairdistill.runtime.own_files import cache_of_content, changes_since, content_of, images_named_in, note_content
+from fairdistill.runtime.own_files import (
+    cache_of_content,
+    changes_since,
+    content_of,
+    images_named_in,
+    note_content,
+)
 
 # By the file in which the next plan finds what has changed since.
 OWN_CONTENT = {}
@@ -35,7 +41,9 @@ def digest_of_weights(file):
     """The SHA-256 of a file of weights that the configuration names; None where it is not there."""
     if not os.path.isfile(file):
         return None
-    return content_of_files(next(key for key, path in STUDY.files.items() if path == file), (file,)).files["0"]
+    return content_of_files(next(key for key, path in STUDY.files.items() if path == file), (file,)).files[
+        "0"
+    ]
 
 
 @functools.cache
