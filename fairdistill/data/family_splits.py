@@ -1,10 +1,13 @@
 """Draw test and validation splits of whole families: images of one person, or copies of one image.
 
 No family is on two sides, whatever its size, and each split has the wanted number of images of each (class, group)
-cell, as far as whole families allow.
+cell, as far as whole families allow. What is drawn depends on the names of the images, and neither on their order nor,
+but for where a split is full, on which others there are.
 """
 
+import os
 from collections.abc import Iterable
+from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,9 @@ from scipy.sparse.csgraph import connected_components
 
 from fairdistill.data.preparing import VALIDATION_DRAW
 from fairdistill.data.reading import split_columns
+
+# of the images that are not tested though others of their families are: independent of the draw of the families
+SURPLUS_DRAW = VALIDATION_DRAW - 1
 
 
 def join_families(keys: Iterable[NDArray]) -> NDArray[np.int64]:
@@ -29,12 +35,21 @@ def join_families(keys: Iterable[NDArray]) -> NDArray[np.int64]:
 
 
 def draw_tests(
-    cell: NDArray, family: NDArray, eligible: NDArray[np.bool_], *, per_cell: int, folds: int, seed: int
+    names: NDArray[np.str_],
+    cell: NDArray,
+    family: NDArray,
+    eligible: NDArray[np.bool_],
+    *,
+    per_cell: int,
+    folds: int,
+    seed: int,
 ) -> dict[str, NDArray[np.str_]]:
     """Draw a balanced test split for each fold.
 
     Parameters
     ----------
+    names
+        (n,) the name of each image, which no other has.
     cell
         (n,) the number of each image's (class, group) cell, from 0.
     family
@@ -53,10 +68,11 @@ def draw_tests(
     free = np.ones(len(cell), dtype=bool)
     wanted = np.full(cell.max() + 1, per_cell)
     for fold, name in enumerate(split_columns(folds)):
-        rng = np.random.default_rng([seed, fold])
-        drawn = draw_families(cell, family, eligible & free, wanted, rng)
+        order = random_order(names, family, seed, fold)
+        drawn = draw_families(cell, family, eligible & free, wanted, order)
         # a family may have brought more images of another cell than that needs
-        shuffled = rng.permutation(np.flatnonzero(drawn & eligible))
+        shuffled = np.flatnonzero(drawn & eligible)
+        shuffled = shuffled[np.argsort(random_order(names[shuffled], shuffled, seed, SURPLUS_DRAW, fold))]
         rank = pd.Series(cell[shuffled]).groupby(cell[shuffled]).cumcount().to_numpy()
         tested = np.zeros(len(cell), dtype=bool)
         tested[shuffled[rank < per_cell]] = True
@@ -68,24 +84,46 @@ def draw_tests(
 
 
 def draw_validation(
-    split: NDArray[np.str_], cell: NDArray, family: NDArray, *, share: float, fold: int, seed: int
+    names: NDArray[np.str_],
+    split: NDArray[np.str_],
+    cell: NDArray,
+    family: NDArray,
+    *,
+    share: float,
+    fold: int,
+    seed: int,
 ) -> NDArray[np.str_]:
     """Return the splits (n,) after a share of the training images of each cell has become "validation"."""
     training = split == "train"
     wanted = np.round(share * np.bincount(cell[training], minlength=cell.max() + 1)).astype(int)
-    rng = np.random.default_rng([seed, VALIDATION_DRAW, fold])
-    drawn = draw_families(cell, family, training, wanted, rng)
+    order = random_order(names, family, seed, VALIDATION_DRAW, fold)
+    drawn = draw_families(cell, family, training, wanted, order)
     return np.where(drawn & training, "validation", split)
 
 
+def random_order(names: NDArray[np.str_], family: NDArray, *seed: int) -> NDArray[np.uint64]:
+    """Return a number (n,) for each image that says when its family is drawn: the same for all images of a family.
+
+    It is a hash of the seed and of the first, by the alphabet, of the family's names (n,). So a large family comes as
+    early as a small one.
+    """
+    first = pd.Series(names).groupby(family).min()
+    drawn = [int.from_bytes(blake2b(os.fsencode(f"{seed} {name}"), digest_size=8).digest()) for name in first]
+    return pd.Series(np.array(drawn, dtype=np.uint64), index=first.index)[family].to_numpy()
+
+
 def draw_families(
-    cell: NDArray, family: NDArray, counted: NDArray[np.bool_], wanted: NDArray[np.int64], rng: np.random.Generator
+    cell: NDArray,
+    family: NDArray,
+    counted: NDArray[np.bool_],
+    wanted: NDArray[np.int64],
+    order: NDArray[np.uint64],
 ) -> NDArray[np.bool_]:
     """Draw families until each cell has as many images among them as are wanted.
 
     The cells come in the order of their number of images, the smallest first. For each, families with an image in it
-    are drawn at random, of those that bring no cell above what it needs; and where these do not suffice, of the others
-    those first that bring the fewest images too many.
+    are drawn in their order, of those that bring no cell above what it needs; and where these do not suffice, of the
+    others those first that bring the fewest images too many.
 
     Parameters
     ----------
@@ -95,6 +133,8 @@ def draw_families(
         (n,) the images that count, in families that may be drawn.
     wanted
         (cells,)
+    order
+        (n,) of `random_order`.
 
     Returns
     -------
@@ -105,6 +145,7 @@ def draw_families(
     of_family, of_cell = np.divmod(pairs, n_cells)
     # the part of these arrays that a family has
     families, first = np.unique(of_family, return_index=True)
+    turn = dict(zip(family.tolist(), order.tolist(), strict=True))
     parts = dict(zip(families.tolist(), map(slice, first, [*first[1:], len(pairs)]), strict=True))
     have = np.zeros(n_cells, dtype=int)
     drawn: set[int] = set()
@@ -119,7 +160,7 @@ def draw_families(
 
     for target in np.argsort(np.bincount(cell[counted], minlength=n_cells), kind="stable"):
         left = []
-        for one in rng.permutation(of_family[of_cell == target]).tolist():
+        for one in sorted(of_family[of_cell == target].tolist(), key=turn.__getitem__):
             if have[target] >= wanted[target]:
                 break
             if one in drawn:

@@ -245,9 +245,9 @@ def _drawn_splits(
     cell = (rows["label"] * len(groups) + rows["group"]).to_numpy()
     consistent = _are_consistent(rows)
     family = join_families([rows["copy"].to_numpy(), *([rows["subject"].to_numpy()] if "subject" in rows else [])])
-    # an image is tested once, and not at all where its copies contradict each other
-    eligible = (consistent & ~rows["copy"].duplicated()).to_numpy()
-    draw = partial(_draw, cell, family, eligible, names, settings)
+    # an image is tested once, whatever the order of the rows, and not at all where its copies contradict each other
+    eligible = (consistent & ~rows.sort_values("image_id")["copy"].duplicated().reindex(rows.index)).to_numpy()
+    draw = partial(_draw, rows["image_id"].to_numpy(dtype=str), cell, family, eligible, names, settings)
     folds = settings.folds
     supply = np.bincount(cell[eligible], minlength=len(names))
     smallest = int(supply.min())
@@ -286,16 +286,23 @@ def _are_consistent(rows: pd.DataFrame) -> pd.Series:
 
 
 def _draw(
-    cell: NDArray, family: NDArray, eligible: NDArray, names: list[str], settings: Folder, per_cell: int
+    images: NDArray,
+    cell: NDArray,
+    family: NDArray,
+    eligible: NDArray,
+    names: list[str],
+    settings: Folder,
+    per_cell: int,
 ) -> tuple[dict[str, NDArray], list[str], list[str]]:
     """Return the splits of each fold with so many test images of each cell, and what `_lacking` says of all of them."""
-    splits = draw_tests(cell, family, eligible, per_cell=per_cell, folds=settings.folds, seed=settings.split_seed)
+    seed = settings.split_seed
+    splits = draw_tests(images, cell, family, eligible, per_cell=per_cell, folds=settings.folds, seed=seed)
     empty: list[str] = []
     small: list[str] = []
     for fold, column in enumerate(splits):
         if settings.validation:
             splits[column] = draw_validation(
-                splits[column], cell, family, share=settings.validation, fold=fold, seed=settings.split_seed
+                images, splits[column], cell, family, share=settings.validation, fold=fold, seed=seed
             )
         of_fold = f"fold {fold}: " if settings.folds > 1 else ""
         for found, of_this in zip(
@@ -373,7 +380,13 @@ def _given_splits(
     if settings.validation:
         keys = [rows[key].to_numpy() for key in keys]
         split = draw_validation(
-            split, cell, join_families(keys), share=settings.validation, fold=0, seed=settings.split_seed
+            rows["image_id"].to_numpy(dtype=str),
+            split,
+            cell,
+            join_families(keys),
+            share=settings.validation,
+            fold=0,
+            seed=settings.split_seed,
         )
     _note_copies(rows, {}, settings, problems, notes)
     contradicted = rows["image_id"][~_are_consistent(rows) & (rows["split"] == "test")]

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairdistill.data.label_table import LabelTable
-from fairdistill.data.problems import Problems
+from fairdistill.data.problems import LONGEST, Problems
 from fairdistill.settings.data import Folder
 
 SPLIT_NAMES = {
@@ -73,6 +73,9 @@ def read_rows(
     refuse("missing files", path.isna(), name)
     refuse("empty classes", values[settings.label] == "", name)
     refuse("empty groups", (values[settings.group] == "").any(axis=1), name)
+    for column in (settings.label, *settings.group):
+        # such as a description, or what a quotation mark that is not closed has taken in
+        refuse(f"values of {column} of more than {LONGEST} characters", values[column].str.len() > LONGEST, name)
     _advise_on_missing("empty classes", [settings.label], table, problems)
     _advise_on_missing("empty groups", settings.group, table, problems)
     for column in settings.bins:

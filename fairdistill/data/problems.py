@@ -7,6 +7,7 @@ from fairdistill.runtime.errors import UserError, printable
 
 SHOWN = 20  # of each kind in the report
 IN_ERROR = 3  # of each kind in the error, which is one line
+LONGEST = 200  # characters of a name or value
 # between the kinds in the error, whose own text has commas and semicolons
 BETWEEN = " | "
 # between the ways to mend one kind
@@ -103,4 +104,5 @@ class Problems:
         return {**rows, **self.whole}
 
     def _of_row(self, row: int, detail: str) -> str:
-        return f"{self.numbered} {row}" + (f": {printable(detail)}" if detail else "")
+        shown = detail if len(detail) <= LONGEST else f"{detail[:LONGEST]}..."
+        return f"{self.numbered} {row}" + (f": {printable(shown)}" if shown else "")

@@ -15,10 +15,12 @@ from markdown_it import MarkdownIt
 
 from fairdistill.evaluation.criteria import MEASURES
 from fairdistill.evaluation.crossed import Trainings, difference
+from fairdistill.evaluation.power import ACCURACY, POWER, smallest_difference
 from fairdistill.evaluation.records import Interval, Record, Scores
 from fairdistill.evaluation.uncertainty import AT_CHANCE, wilson_interval
 from fairdistill.export.files import INT8, MODEL
 from fairdistill.export.records import ExportRecord, SpeedRecord
+from fairdistill.runtime.errors import printable
 from fairdistill.settings.data import DataSet
 from fairdistill.settings.export import Export
 
@@ -391,6 +393,14 @@ def _limits(model: Measured) -> Iterator[str]:
         "It is one training: the intervals hold for other test images, and say nothing of other trainings. The tables "
         "of the study do.",
     ]
+    classes, groups = model.export.classes, model.export.groups
+    smallest = int(metrics.answers(classes=classes, groups=groups).count.min())
+    shown = smallest_difference(smallest, groups=len(groups), classes=len(classes))
+    limits.append(
+        f"Its smallest cell of a class and group has {smallest} test images. Where all have so many, a difference of "
+        f"{shown:g} between the accuracies of two groups in one class is found with a probability of {POWER:g}, at an "
+        f"accuracy of {ACCURACY:g} elsewhere; smaller ones may well be missed."
+    )
     if subject := model.training.data.settings.to_json().get("subject"):
         limits.append(
             f"The intervals take test images as independent, which several of one {escape(subject)} are not: they are "
@@ -503,4 +513,4 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, escaped: bo
 
 def escape(text: str) -> str:
     """Return a text that Markdown takes as it is, such as the name of a class."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", " ".join(str(text).split()))
+    return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", printable(" ".join(str(text).split())))

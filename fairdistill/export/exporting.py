@@ -18,7 +18,7 @@ from fairdistill.evaluation.criteria import MEASURES
 from fairdistill.evaluation.crossed import Trainings, difference
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.evaluation.uncertainty import ABOVE
-from fairdistill.export.files import INT8, MODEL, PREPROCESSOR, RECORD, WEIGHTS
+from fairdistill.export.files import CARD, INT8, MODEL, PAGE, PREPROCESSOR, RECORD, SPEED, WEIGHTS
 from fairdistill.export.int8 import choose_calibration, write_int8
 from fairdistill.export.onnx_model import (
     OPSET,
@@ -97,7 +97,8 @@ def export_model(
     name = " ".join([training["run"][key] for key in ("dataset", "architecture", "method")])
     preprocessor = describe(facts, name=f"{name} seed {training['run']['seed']}", needs_group=restored.needs_group)
     files = (MODEL, INT8, WEIGHTS, PREPROCESSOR)
-    with replacing_together(output, files, RECORD) as partial:
+    # a card of another model never lies beside this one
+    with replacing_together(output, files, RECORD, outdated=(SPEED, CARD, PAGE)) as partial:
         partial[PREPROCESSOR].write_text(preprocessor.to_text(), encoding="utf-8")
         save_network(partial[WEIGHTS], body, network, method=state, facts=facts)
         log(f"writing {MODEL}")

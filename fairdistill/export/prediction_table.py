@@ -73,8 +73,13 @@ def check_output(path: Path | None, model: Path, images: Sequence[Path], items: 
 def writing(path: Path | None) -> Iterator[TextIO]:
     """Open the file to write, which is there when it is whole, or stdout, whatever encoding the terminal has."""
     if path is None or _is_stdout(path):
-        with open(STDOUT, "w", encoding="utf-8", newline="", closefd=False) as file:
-            yield file
+        try:
+            with open(STDOUT, "w", encoding="utf-8", newline="", closefd=False) as file:
+                yield file
+        except OSError as error:
+            # Python does not say which file is closed, or is on a disk that is full
+            error.filename = error.filename or "stdout"
+            raise
         return
     with ExitStack() as files:
         try:

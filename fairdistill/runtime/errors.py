@@ -20,6 +20,8 @@ from collections.abc import Callable
 
 # That torch could not allocate main memory is a RuntimeError like any other, and its text alone tells.
 NO_MAIN_MEMORY = re.compile("DefaultCPUAllocator")
+# the classes of the characters that override or isolate a direction of writing, and of those that end it
+DIRECTIONS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 # what to do where the file system refuses something
 REMEDIES = {
     errno.ENOENT: "give the path of one that is there",
@@ -28,6 +30,7 @@ REMEDIES = {
     errno.EACCES: "get the right to it, or give another path",
     errno.EPERM: "get the right to it, or give another path",
     errno.EROFS: "give a path that can be written to",
+    errno.EBADF: "it is closed; open it, or name a file",
     errno.ENOSPC: "make room, and give the same command again",
     errno.EDQUOT: "make room, and give the same command again",
 }
@@ -38,14 +41,16 @@ class UserError(Exception):
 
 
 def printable(text: str) -> str:
-    """Text in one line of UTF-8: line breaks, control characters and bytes that are no text become escapes as `\\n`.
+    """Text in one line of UTF-8, in which what is no text of its own has become escapes as `\\n`.
 
-    The names of files may hold all of them.
+    That are line breaks, control characters, bytes that are no text, and the characters that turn the direction in
+    which others are shown. The names of files may hold all of them.
     """
-    escaped = ("Cc", "Cs", "Zl", "Zp")
-    return "".join(
-        one.encode("unicode_escape").decode() if unicodedata.category(one) in escaped else one for one in text
-    )
+    return "".join(one.encode("unicode_escape").decode() if _is_no_text(one) else one for one in text)
+
+
+def _is_no_text(one: str) -> bool:
+    return unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(one) in DIRECTIONS
 
 
 def without_password(text: str) -> str:

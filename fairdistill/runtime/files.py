@@ -43,15 +43,19 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_together(folder: Path, names: Sequence[str], record: str) -> Iterator[dict[str, Path]]:
+def replacing_together(
+    folder: Path, names: Sequence[str], record: str, outdated: Sequence[str] = ()
+) -> Iterator[dict[str, Path]]:
     """Yield, by their names, temporary siblings of files of a folder and of `record`, the file that says what they are.
 
     All are written before an earlier record goes, so that an error leaves the earlier files whole. They are renamed
-    into place in the opposite order, the record last: where there is one, the files are those that it names.
+    into place in the opposite order, the record last: where there is one, the files are those that it names. With the
+    earlier record go the `outdated` files of the folder, those that were made from the earlier ones.
     """
     with replacing(folder / record) as last, ExitStack() as others:
         yield {name: others.enter_context(replacing(folder / name)) for name in names} | {record: last}
-        (folder / record).unlink(missing_ok=True)
+        for name in (record, *outdated):
+            (folder / name).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from fairdistill.evaluation.metrics import evaluate
 from fairdistill.evaluation.uncertainty import ABOVE, FAIR
 from fairdistill.export import exporting, speed
 from fairdistill.export.exporting import compare, network_sees, what_int8_changes
-from fairdistill.export.files import INT8, MODEL, PREPROCESSOR, RECORD, WEIGHTS
+from fairdistill.export.files import CARD, INT8, MODEL, PREPROCESSOR, RECORD, WEIGHTS
 from fairdistill.export.int8 import choose_calibration
 from fairdistill.export.onnx_model import OPSET, Predictor, restore_method, write_onnx
 from fairdistill.export.preprocessor import KEY, describe
@@ -300,7 +300,7 @@ def test_probabilities_that_are_not_the_trainings_are_refused():
 
 
 def test_a_model_that_fails_its_test_leaves_the_earlier_export_as_it_was(trained, tiny_folder, tmp_path, monkeypatch):
-    files = (MODEL, INT8, WEIGHTS, PREPROCESSOR, RECORD)
+    files = (MODEL, INT8, WEIGHTS, PREPROCESSOR, RECORD, CARD)
     for file in files:
         (tmp_path / file).write_text("earlier")
     monkeypatch.setattr(exporting, "write_onnx", lambda path, *_: path.write_text("wrong"))

@@ -18,6 +18,7 @@ from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
 from fairdistill.evaluation.metrics import evaluate_file
+from fairdistill.evaluation.power import smallest_difference
 from fairdistill.evaluation.records import Record
 from fairdistill.export import card
 from fairdistill.export.card import Measured, escape, html_page
@@ -176,6 +177,15 @@ def test_models_at_chance_are_named_at_the_top_as_their_deo_would_look_fair(mode
         opening, _, _ = model_card(model, base, DATA, Export()).partition("## Intended use")
         assert re.findall(r"^> \*\*(.*) is at chance:\*\*", opening, flags=re.MULTILINE) == expected
         model.export["metrics"][MODEL]["uncertainty"]["deo_m"]["verdict"] = "above fair baseline"
+
+
+def test_the_smallest_difference_that_the_test_would_find_is_said(model):
+    text = model_card(model, None, DATA, Export())
+    found = re.search(r"smallest cell of a class and group has (\d+) test images.* a difference of (\S+) between", text)
+    count = min(n for row in model.export["metrics"][MODEL]["cell_count"].values() for n in row.values())
+    groups, classes = len(model.export["groups"]), len(model.export["classes"])
+    assert int(found[1]) == count
+    assert float(found[2]) == smallest_difference(count, groups=groups, classes=classes)
 
 
 def test_images_of_one_subject_are_said_not_to_be_independent(model):

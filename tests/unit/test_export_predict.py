@@ -421,6 +421,15 @@ def test_stdout_is_utf_8_and_may_be_named_as_a_file(exported, pictures, tmp_path
     assert (tmp_path / "stdout").is_symlink()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_where_stdout_cannot_be_written_it_is_named(exported, pictures):
+    with open("/dev/full", "w") as full:
+        process = start(exported, pictures, stdout=full)
+        said = process.communicate()[1]
+    assert process.returncode == 1
+    assert said == "error: stdout: No space left on device; make room, and give the same command again\n"
+
+
 def test_a_reader_that_has_seen_enough_ends_it_quietly(exported, pictures):
     reading, writing = os.pipe()
     os.close(reading)

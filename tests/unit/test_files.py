@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.runtime.files import no_folders, parse_json, replacing, write_text
+from fairdistill.runtime.files import no_folders, parse_json, replacing, replacing_together, write_text
 
 
 def test_a_write_that_fails_leaves_the_earlier_file_whole_and_names_it(tmp_path):
@@ -24,6 +24,28 @@ def test_a_write_that_fails_leaves_the_earlier_file_whole_and_names_it(tmp_path)
         fail_halfway()
     assert path.read_text() == "earlier"
     assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_files_of_one_record_are_replaced_with_it_and_what_was_made_of_the_earlier_ones_goes(tmp_path):
+    for name in ("a.txt", "record.json", "card.md"):
+        write_text(tmp_path / name, "earlier")
+
+    def replace(*, fail):
+        with replacing_together(tmp_path, ["a.txt"], "record.json", outdated=["card.md"]) as partial:
+            for path in partial.values():
+                path.write_text("later")
+            if fail:
+                raise UserError("no")
+
+    with pytest.raises(UserError):
+        replace(fail=True)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("a.txt", "record.json", "card.md"), "earlier"
+    )
+    replace(fail=False)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("a.txt", "record.json"), "later"
+    )
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
@@ -147,11 +169,12 @@ def test_a_folder_is_refused_before_anything_is_written(tmp_path):
 
 def test_an_error_is_one_line_whatever_a_name_has_in_it():
     def main():
-        raise UserError("a\nb\x1b\udcff ü\u202f.png: there is no such file")
+        # what turns the direction of writing would show another ending; joiners are part of words
+        raise UserError("a\nb\x1b\udcff ü\u202f\u200d\u202egnp.exe: there is no such file")
 
     with pytest.raises(SystemExit) as exit_:
         run_script(main)
-    assert str(exit_.value) == "error: a\\nb\\x1b\\udcff ü\u202f.png: there is no such file"
+    assert str(exit_.value) == "error: a\\nb\\x1b\\udcff ü\u202f\u200d\\u202egnp.exe: there is no such file"
 
 
 @pytest.mark.parametrize("value", ["[1, NaN]", '{"a": "\\udce4.png"}', "7", "[[], {}]", "[" * 150 + "]" * 150])

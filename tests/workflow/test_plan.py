@@ -201,6 +201,12 @@ def test_a_teacher_from_outside_is_read_from_its_file_which_is_an_input(workdir)
     # what was computed elsewhere does without the file
     write_metrics(workdir, "resnet/teacher")
     assert planned("results/tiny/tables/runs.csv", *given, directory=workdir) == {"aggregate_results": 1}
+    # but not where the model is of other settings: the students would be made anew, and it would stay
+    record = workdir / "results/tiny/models/digits_s/resnet/teacher/seed0/training.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"data": {"settings": {"image_size": 32}}}))
+    stale = snakemake("--dry-run", "results/tiny/tables/runs.csv", *given, directory=workdir)
+    assert error in stale.stdout.splitlines()
     (workdir / name).touch()
     target = "results/tiny/models/digits_s/shufflenet/mfd/seed0/weights.safetensors"
     done = snakemake("--dry-run", "--printshellcmds", target, *given, directory=workdir)
