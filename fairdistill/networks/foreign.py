@@ -156,10 +156,10 @@ def order_outputs(network: Classifier, outputs: Sequence[str], classes: Sequence
     unknown = [name for name in outputs if name not in classes]
     missing = [name for name in classes if name not in outputs]
     if unknown or missing:
-        parts = [f"{_listed(unknown)}, which the data set lacks"] * bool(unknown)
-        parts += [f"not {_listed(missing)}, which the data set has"] * bool(missing)
+        parts = [f"names {_listed(unknown)}, which the data set does not have"] * bool(unknown)
+        parts += [f"does not name {_listed(missing)}, which the data set has"] * bool(missing)
         raise UserError(
-            f"{where} names {' and '.join(parts)}; the classes of the data set are {', '.join(classes)}; name them as "
+            f"{where} {', and '.join(parts)}; the classes of the data set are {', '.join(classes)}; name them as "
             "`classes`, in the order of the model's outputs"
         )
     rows = torch.tensor([list(outputs).index(name) for name in classes])

@@ -502,8 +502,12 @@ class Folder(DataSet):
                 raise PydanticCustomError("columns", what, {"column": column})
         for column in self.bins:
             if column not in (self.label, *self.group):
-                what = "has bins of the column {column}, which is neither the label nor a group; leave them out"
-                raise PydanticCustomError("bins", what, {"column": column})
+                known = ", ".join(filter(None, (self.label, *self.group)))
+                what = (
+                    "has bins of the column {column}, which is neither the label nor a group ({known}); name one of "
+                    "these, or leave the bins out"
+                )
+                raise PydanticCustomError("bins", what, {"column": column, "known": known})
         return self
 
     @model_validator(mode="after")

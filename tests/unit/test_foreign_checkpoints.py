@@ -411,10 +411,10 @@ def test_outputs_are_put_in_the_order_of_the_classes():
     [
         (
             ["cat", "dgo", "ant"],
-            "names dgo, which the data set lacks and not dog, which the data set has; the classes of",
+            "names dgo, which the data set does not have, and does not name dog, which the data set has; the",
         ),
         (["cat", "cat", "dog"], "names 'cat' twice; name each output of the model once"),
-        (["cat", "dog"], "names not ant, which the data set has; the classes of the data set are ant, cat, dog"),
+        (["cat", "dog"], "does not name ant, which the data set has; the classes of the data set are ant, cat, dog"),
     ],
 )
 def test_names_that_are_not_those_of_the_classes_are_said(outputs, message):

@@ -134,7 +134,8 @@ def test_after_classes_or_groups_were_renamed_a_model_is_made_anew(tiny_folder, 
     rename("groups")
     record = record_of(output)
     assert record["groups"] == read_facts(output / "weights.safetensors").groups == info["groups"]
-    with pytest.raises(UserError, match="classes names c, a, b, which the data set lacks and not a of now, b of now"):
+    unknown = "classes names c, a, b, which the data set does not have, and does not name a of now, b of now"
+    with pytest.raises(UserError, match=unknown):
         rename("classes")
     assert record_of(output) == record
 
@@ -197,7 +198,7 @@ def test_a_training_starts_from_the_weights_of_a_file(tiny_folder, checkpoint, t
         ({"network": SHUFFLENET}, r"model\.pth: does not hold the network shufflenet_v2_x0_5: it lacks "),
         (
             {"method": '{"kind": "imported", "classes": ["a", "b", "d"]}'},
-            r"model\.pth: classes names d, which the data set lacks and not c, which the data set has",
+            r"model\.pth: classes names d, which the data set does not have, and does not name c, which the data set",
         ),
         (
             {"network": '{"kind": "vit_b_16"}'},
@@ -304,8 +305,8 @@ def test_squares_that_are_made_in_another_way_are_said(ours, tiny, capsys):
         (
             {"classes": ["a", "b", "d"]},
             {},
-            "its metadata names d, which the data set lacks and not c, which the data set has; the classes of the data "
-            "set are a, b, c; name them as `classes`, in the order of the model's outputs",
+            "its metadata names d, which the data set does not have, and does not name c, which the data set has; the "
+            "classes of the data set are a, b, c; name them as `classes`, in the order of the model's outputs",
         ),
         (
             {},
