@@ -29,7 +29,7 @@ OPTIONS = {kind: {"aux_logits": False, "init_weights": False} for kind in ("goog
 IMAGES, CLASSES = 2, 5
 HEADER = '''"""The classifiers of torchvision that have no class of their own among the settings of networks.
 
-Written by `python -m scripts.describe_networks` from torchvision {version}; a test compares it with the networks.
+Written by `python -m scripts.describe_networks` from the installed torchvision; a test compares it with the networks.
 """
 
 from typing import Literal
@@ -142,15 +142,9 @@ def _stages(network: nn.Module, size: int) -> tuple[tuple[str, ...], bool]:
 
 def content(layouts: dict[str, Layout]) -> str:
     """The content of the file."""
-    from torchvision import __version__
-
     names = "".join(f'    "{kind}",\n' for kind in layouts)
     rows = "".join(f'    "{kind}": Layout(\n{_fields(layout)}    ),\n' for kind, layout in layouts.items())
-    version = ".".join(__version__.split(".")[:2])
-    return (
-        f"{HEADER.format(version=version)}TorchVisionKind = Literal[\n{names}]\n\n"
-        f"LAYOUTS: dict[str, Layout] = {{\n{rows}}}\n"
-    )
+    return f"{HEADER}TorchVisionKind = Literal[\n{names}]\n\nLAYOUTS: dict[str, Layout] = {{\n{rows}}}\n"
 
 
 def _fields(layout: Layout) -> str:

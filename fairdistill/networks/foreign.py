@@ -31,8 +31,8 @@ from fairdistill.settings.reading import read_settings
 
 # where programs keep the weights in a checkpoint, the first that is there
 PLACES = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params", "module")
-# the first byte of what torch.save writes: of a pickle, as long ago, or of a zip file
-PICKLE, ZIP = b"\x80", b"P"
+# how what torch.save writes begins: a pickle, as long ago, or a zip file
+PICKLE, ZIP = b"\x80", b"PK\x03\x04"
 # What torchvision's and timm's programs save beside the weights: the options that they were started with. It is a
 # holder of named values, so that nothing is run where it is read; of what classes these may be, torch goes on to check.
 HOLDERS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [argparse.Namespace]
@@ -67,7 +67,7 @@ def read_weights(path: Path | str) -> tuple[dict[str, Tensor], list[str]]:
         raise UserError(
             f"{path}: is a pointer of Git LFS, and not the checkpoint; fetch the file itself by `git lfs pull`"
         )
-    if start[:1] not in (PICKLE, ZIP):
+    if not start.startswith((PICKLE, ZIP)):
         raise UserError(f"{path}: is no checkpoint that torch can read{KINDS}")
     return _find_weights(path, _read_torch(path))
 

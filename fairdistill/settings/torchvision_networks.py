@@ -1,6 +1,6 @@
 """The classifiers of torchvision that have no class of their own among the settings of networks.
 
-Written by `python -m scripts.describe_networks` from torchvision 0.28; a test compares it with the networks.
+Written by `python -m scripts.describe_networks` from the installed torchvision; a test compares it with the networks.
 """
 
 from typing import Literal

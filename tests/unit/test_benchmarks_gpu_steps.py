@@ -41,7 +41,11 @@ def test_kernels_are_counted_for_a_step_the_slowest_first_and_none_twice():
 
 def test_the_averages_of_torchs_profiler_have_what_is_read_of_them():
     activities = [torch.profiler.ProfilerActivity.CPU]
-    with torch.profiler.profile(activities=activities) as profiler, torch.profiler.record_function("marked"):
+    # without acc_events torch 2.11 warns of what matters to several cycles alone
+    with (
+        torch.profiler.profile(activities=activities, acc_events=True) as profiler,
+        torch.profiler.record_function("marked"),
+    ):
         torch.ones(3) + 1
     found = {average.key: average for average in profiler.key_averages()}
     assert found["marked"].is_user_annotation
