@@ -497,12 +497,39 @@ def test_results_of_the_future_are_refused_in_one_line_which_says_how_to_mend_th
     assert snakemake("--dry-run", directory=workdir).returncode == 0
 
 
+IN_THE_WAY = """import sys; from pathlib import Path
+include: "{root}/Snakefile"
+for place in {places}:
+    path = Path(place)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    print("in the way:", *files_in_the_way(list(files_below(Path(RESULTS)))))
+    path.unlink()
+"""
+
+
+def test_a_file_in_the_place_of_any_folder_is_found_before_snakemake_comes_upon_it(workdir):
+    of_models = ["", "/utkface", "/utkface/resnet", "/utkface/resnet/mfd"]
+    parts = [f"{part}{name}" for part in ("models", "metrics") for name in of_models]
+    parts += ["data", "data/utkface", "tables", "models/utkface/resnet/mfd/seed4"]
+    study = [f"results/reproduction/{part}" for part in parts]
+    logs = ["logs/reproduction", "logs/reproduction/train_model", "logs/reproduction/plot_comparison"]
+    notes = [f".snakemake/{name}" for name in ("own_files", "trainings", *(f"failed/{log}" for log in logs))]
+    places = ["results", *study, "logs", "logs/download_dataset", *logs, "resources", *notes]
+    # and some that no folder is to be at
+    free = [f"results/reproduction/models/{name}" for name in ("notes.txt", "utkface/resnet/mfd/seed0.lock")]
+    probe = workdir / "probe.smk"
+    probe.write_text(IN_THE_WAY.format(root=ROOT, places=[*places, *free]))
+    done = snakemake("--dry-run", directory=workdir, snakefile=probe)
+    assert re.findall(r"in the way: ?(.*)", done.stdout) == places + [""] * len(free), done.stdout
+
+
 def test_a_file_in_the_place_of_a_folder_is_one_line(workdir):
-    (workdir / "results").touch()
+    (workdir / ".snakemake").touch()
     done = snakemake("--dry-run", directory=workdir)
     assert done.returncode != 0
     assert [text for text in done.stdout.splitlines() if not text.startswith(NOTES)] == [
-        "error: results: results or logs go into a folder of this name, and it is none; move it, or remove it"
+        "error: .snakemake: results, logs or notes go into a folder of this name, and it is none; move it, or remove it"
     ]
 
 

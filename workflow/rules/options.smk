@@ -47,6 +47,7 @@ def code_of_data(wildcards):
     return code + content_of_own_files(wildcards.dataset)
 
 
+OWN_FILES = Path(".snakemake", "own_files")
 # What the user's own files of the planned jobs hold, by the file in which the last run has noted it.
 OWN_CONTENT = {}
 
@@ -80,10 +81,9 @@ def content_of_files(key, paths, named=None):
     files = [Path(path) for path in paths]
     # several studies in one folder may name other files under one key
     name = f"{key}-{hashlib.sha256(chr(0).join(paths).encode()).hexdigest()[:12]}.json"
-    folder = Path(".snakemake", "own_files")
     try:
-        content = content_of(files, folder / name, named)
-        note = folder / f"{STUDY.study}.{name}"
+        content = content_of(files, OWN_FILES / name, named)
+        note = OWN_FILES / f"{STUDY.study}.{name}"
         if changes := changes_since(note, content, files):
             print(f"{key} has changed since the last run: {changes}", file=sys.stderr)
     except (UserError, OSError) as error:
