@@ -1,11 +1,12 @@
 """The settings that the data sets and models of a study were made with, compared with those of its configuration.
 
 Each has a record of them: dataset.json and training.json. So nothing else has to be kept, a study goes on with more
-seeds and methods, and data sets and models are known wherever they were copied to. Metrics without their models are
-taken as they are: those of published studies are of older defaults.
+seeds and methods, and data sets and models are known wherever they were copied to. Metrics have the record of their
+model. Without it they are taken as they are, as those of published studies are of older defaults.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
@@ -39,8 +40,30 @@ def changed_settings(study: Study, dataset_record: str, model_record: str) -> di
     model_record
         That of a model's, with `dataset`, `architecture`, `method`, `seed` and `fold`.
     """
+    models = [(model_record.format(**names), settings) for names, settings in _of_models(study)]
+    return _changed([*_of_datasets(study, dataset_record), *models])
+
+
+def changed_metrics(study: Study, metrics: str, model_record: str) -> dict[str, list[str]]:
+    """Return which metrics, whose models are not there, are of other settings than the study's, and what differs.
+
+    Parameters
+    ----------
+    metrics
+        The path of a model's metrics, with `dataset`, `architecture`, `method`, `seed` and `fold` in braces.
+    model_record
+        That of its record.
+    """
+    return _changed(
+        (metrics.format(**names), settings)
+        for names, settings in _of_models(study)
+        if not os.path.exists(model_record.format(**names))
+    )
+
+
+def _changed(settings_of: Iterable[tuple[str, list[Recorded]]]) -> dict[str, list[str]]:
     found = {}
-    for path, settings in dict([*_of_datasets(study, dataset_record), *_of_models(study, model_record)]).items():
+    for path, settings in dict(settings_of).items():
         if changes := list(_changes(Path(path), settings)):
             found[path] = changes
     return found
@@ -54,7 +77,7 @@ def _of_datasets(study: Study, pattern: str) -> Iterator[tuple[str, list[Recorde
                 yield pattern.format(dataset=dataset, draw=draw), settings
 
 
-def _of_models(study: Study, pattern: str) -> Iterator[tuple[str, list[Recorded]]]:
+def _of_models(study: Study) -> Iterator[tuple[dict[str, Any], list[Recorded]]]:
     for grid in study.all_grids:
         for dataset, architecture, method in product(grid["dataset"], grid["architecture"], grid["method"]):
             name = TEACHER if method == TEACHER else f"students.{method}"
@@ -68,7 +91,7 @@ def _of_models(study: Study, pattern: str) -> Iterator[tuple[str, list[Recorded]
             ]
             for seed, fold in product(grid["seed"], name_folds(grid["fold"])):
                 names = {"dataset": dataset, "architecture": architecture, "method": method, "seed": seed}
-                yield pattern.format(**names, fold=fold), settings
+                yield names | {"fold": fold}, settings
 
 
 def _of_dataset(study: Study, dataset: str) -> tuple[str, Any]:

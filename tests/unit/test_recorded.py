@@ -6,7 +6,7 @@ import pytest
 
 from fairdistill.runtime.differences import differences, some_of
 from fairdistill.settings.reading import complete
-from fairdistill.settings.recorded import changed_settings
+from fairdistill.settings.recorded import changed_metrics, changed_settings
 from fairdistill.settings.study import Place
 
 DATA = "{dataset}{draw}/dataset.json"
@@ -106,6 +106,18 @@ def test_a_study_that_goes_on_with_more_has_nothing_of_other_settings(found):
 def test_what_was_made_with_other_settings_is_named_with_what_differs(found, given, records, change):
     assert found(**given).keys() == records
     assert all(change in changes for changes in found(**given).values())
+
+
+def test_metrics_are_compared_where_their_models_are_gone(tmp_path):
+    write_records(tmp_path, study())
+    patterns = [f"{tmp_path}/{{dataset}}/{{architecture}}/{{method}}/{name}" for name in ("metrics{seed}.json", "gone")]
+    gone = tmp_path / "digits/resnet/mfd"
+    for folder in (gone, tmp_path / "digits/resnet/teacher"):
+        (folder / "seed0/training.json").rename(folder / "metrics0.json")
+    (tmp_path / "digits/resnet/teacher/gone").touch()
+    changed = changed_metrics(study(training={"epochs": 5}), *patterns)
+    assert changed == {f"{gone}/metrics0.json": ["training.epochs was 20 and is now 5"]}
+    assert changed_metrics(study(), *patterns) == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"settings": {}, "parameters": null}', None])

@@ -58,9 +58,20 @@ def test_the_papers_grid(papers_plan):
     assert jobs_of(papers_plan) == PAPER
 
 
-def test_the_command_line_narrows_the_grid(workdir):
+def test_the_command_line_narrows_the_grid_and_pages_of_a_wider_one_are_named(workdir):
+    pages = ["figures/cells_utkface_resnet.png", "figures/fig2_resnet_deo.pdf", "tables/methods.csv"]
+    # what this grid makes, too, what no rule makes, and what is no page
+    others = ["figures/fig4_shufflenet_deo.pdf", "tables/runs.csv", "tables/splits.csv", "metrics/methods.csv"]
+    for name in (*pages, *others):
+        path = workdir / "results" / "reproduction" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     narrowed = ("seeds=[0, 1, 2]", "datasets=[cifar10s]", "architectures=[shufflenet]")
-    assert planned("--config", *narrowed, directory=workdir) == PAPER | {
+    done = snakemake("--dry-run", "--config", *narrowed, directory=workdir)
+    what = "tables or figures that this configuration does not make, 3 in all"
+    (line,) = re.findall(r"^warning: .*", done.stdout, flags=re.MULTILINE)
+    assert line.startswith(f"warning: results/reproduction has {what}: {', '.join(pages)}; they stay ")
+    assert jobs_of(done.stdout) == PAPER | {
         "download_dataset": 1,
         "prepare_dataset": 1,
         "train_model": 6,

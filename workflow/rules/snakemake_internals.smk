@@ -23,7 +23,7 @@
 #   that it takes. Without them, tables and cards of another configuration that were copied here without Snakemake's notes
 #   are taken for current.
 # - `workflow.rules`, and the names of the folders that Snakemake keeps its own notes in. Without them a file in the place of
-#   a folder ends in Snakemake's traceback.
+#   a folder ends in Snakemake's traceback, and tables and figures of another configuration are not named.
 # - `workflow.is_main_process`. Without it the memory that trainings may have together is limited on a cluster's nodes too,
 #   and a second attempt, which asks for more, can be refused there.
 # - The same, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
@@ -79,15 +79,15 @@ def files_of_configuration():
     return [Path(path) for path in workflow.configfiles]
 
 
-def folders_of_rules():
-    """The folders of the outputs, logs and benchmarks of all rules that were read, with wildcards in braces."""
+def files_of_rules():
+    """The outputs, logs and benchmarks of all rules that were read, with wildcards in braces."""
     files = [
         path
         for rule in workflow.rules
         for path in (*rule.output, *rule.log, rule.benchmark)
         if path is not None
     ]
-    return {os.path.dirname(strip_wildcard_constraints(path)) for path in files}
+    return {strip_wildcard_constraints(path) for path in files}
 
 
 def folders_of_notes():
