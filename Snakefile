@@ -28,7 +28,6 @@ configfile: "config/config.yaml"
 
 include: "workflow/rules/config.smk"
 include: "workflow/rules/paths.smk"
-include: "workflow/rules/results_folder.smk"
 include: "workflow/rules/own_files.smk"
 include: "workflow/rules/changes.smk"
 include: "workflow/rules/inputs.smk"
@@ -39,6 +38,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/results_folder.smk"
 
 
 onstart:

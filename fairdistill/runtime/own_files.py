@@ -22,6 +22,8 @@ from fairdistill.runtime.progress import Progress
 
 # A file may change once more within the tick of the file system's clock in which it was read.
 SETTLED = 2 * 10**9  # nanoseconds
+# from the working directory of a study
+NOTES = Path(".snakemake", "own_files")
 # what returns paths
 Named = Callable[[], Iterable[str]]
 
@@ -118,8 +120,8 @@ def content_of(paths: Sequence[Path], cache: Path, named: Named | None = None) -
 
 
 def cache_of_content(paths: Sequence[str]) -> Path:
-    """The file, from the working directory of a study, in which `content_of` keeps the digests for some paths."""
-    return Path(".snakemake", "own_files", f"{hashlib.sha256(chr(0).join(paths).encode()).hexdigest()[:12]}.json")
+    """The file in which `content_of` keeps the digests for some paths of a study."""
+    return NOTES / f"{hashlib.sha256(chr(0).join(paths).encode()).hexdigest()[:12]}.json"
 
 
 def images_named_in(table: str, column: str) -> Named:

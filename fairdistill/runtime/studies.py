@@ -4,7 +4,7 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,10 +40,10 @@ def megabytes(folder: Path) -> float:
     return sum(path.lstat().st_size for path in files_below(folder)) / 1e6
 
 
-def newer_than_now(folder: Path) -> list[Path]:
-    """Return the files in a folder and below whose time is in the future, as its file system has it."""
+def newer_than_now(folder: Path, files: Iterable[Path]) -> list[Path]:
+    """Return which files in a folder and below have a time in the future, as its file system has it."""
     times = {}
-    for path in files_below(folder):
+    for path in files:
         # another run may remove its temporary files meanwhile; what may not be looked at is told by whoever reads it
         with suppress(OSError):
             times[path] = path.lstat().st_mtime_ns

@@ -1,6 +1,8 @@
 """What a run of the workflow shows on the terminal: a line for each event that a person waits for."""
 
 import logging
+import re
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -30,8 +32,11 @@ INTERRUPTED = ("Terminating processes on user request", "Will exit after finishi
 # back, that those of a rerun were brought back, and that the failed jobs are listed above.
 NO_NEWS = ("Cannot restore ", "Restored previous version of ", "Exiting because a job execution failed")
 NO_ENVIRONMENT = "add --use-conda to the command, or use the environment of make env"
-# the command of a failed job, which says less than its log
-COMMAND_FAILED = ("returned non-zero exit status", "died with <Signals.")
+# how the command of a failed job ended, which says less than its log: with a status, or by a signal
+COMMAND_FAILED = re.compile(r"returned non-zero exit status (\d+)|died with <Signals\.SIG(\w+)")
+# the name of each signal, by the status with which a shell says that it ended a program
+SIGNALS = {128 + one: one.name.removeprefix("SIG") for one in signal.Signals}
+SILENT = "it ended without saying why"
 SOME_JOBS_FAILED = "At least one job did not complete successfully"
 
 
@@ -58,6 +63,7 @@ class Terminal(logging.Handler):
         self.total = self.done = 0
         self.jobs: dict[int, tuple[str, float]] = {}  # name and start of each job, by Snakemake's number
         self.failed: dict[int, str] = {}
+        self.ends: list[tuple[str, str]] = []  # command and end of each job that failed
         self.pushed_up = False  # whether other lines came after that of a failure
         self.events = {
             "workflow_started": self._workflow_started,
@@ -94,7 +100,10 @@ class Terminal(logging.Handler):
             self._print_failures()
             shown = False
         else:
-            shown = not text.startswith(NO_NEWS) and not any(words in text for words in COMMAND_FAILED)
+            ended = COMMAND_FAILED.search(text)
+            if ended:
+                self.ends.append((text, how_it_ended(ended)))
+            shown = not text.startswith(NO_NEWS) and not ended
         if shown:
             self.snakemakes.handle(record)
             self.pushed_up |= bool(self.failed)
@@ -151,7 +160,9 @@ class Terminal(logging.Handler):
         if self.interrupted and not why:
             self._print(f"stop   {name}")
             return
-        why = why or "it ended without saying why; a process that is killed may have needed more memory"
+        # the log of a job is in its command; on a cluster Snakemake does not say how that ended
+        ends = [end for command, end in self.ends if logs and logs[0] in command]
+        why = why or (ends[-1] if ends else f"{SILENT}; where it was killed, it may have needed more memory")
         line = f"error: {name}: {why} (log: {', '.join(logs)})"
         # Snakemake 9.20 says it twice
         if self.failed.get(jobid) != line:
@@ -170,6 +181,19 @@ def job_name(rule: str, logs: list[str]) -> str:
     """A job's name on the terminal: its rule and, where the rule has more jobs than one, the name of its log file."""
     name = Path(logs[0]).stem if logs else rule
     return rule if name == rule else f"{rule} {name}"
+
+
+def how_it_ended(end: re.Match[str]) -> str:
+    """Why a job failed whose log does not say, from what `COMMAND_FAILED` has found.
+
+    That a training was killed is in its log: of a long job this is about the shell alone.
+    """
+    status, name = end.groups()
+    name = name or SIGNALS.get(int(status))
+    if name is None:
+        return f"{SILENT} (exit status {status}); what it printed may stand above"
+    left = "the same command goes on from there, and waits for a training that still runs"
+    return f"it was killed by the signal {name}; {left}"
 
 
 def reason(logs: list[str]) -> str:

@@ -47,14 +47,19 @@ def add_figure_options(parser: argparse.ArgumentParser) -> None:
 
 
 def folder_argument(text: str) -> Path:
-    """Return the path of a folder to write to, which need not be there yet.
+    """Return the path of a folder to write to, which need not be there yet; it ends in the folder's name.
 
     Raises
     ------
     argparse.ArgumentTypeError
-        The path, or that of a folder that it would be in, is there and is no folder.
+        The path is empty or that of the root, or it, or a folder that it would be in, is there and is no folder.
     """
     path = Path(text)
+    # a training has files beside its folder, under the name of that
+    if path.name in ("", ".."):
+        path = path.resolve()
+    if not text or not path.name:
+        raise argparse.ArgumentTypeError(f"is to be a folder that has a name: {text!r}")
     if in_the_way := no_folders(path):
         raise argparse.ArgumentTypeError(f"is to be a folder, and {in_the_way[0]} is none: {text}")
     return path

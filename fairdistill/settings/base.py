@@ -90,6 +90,16 @@ def fits_file_systems(path: str) -> str:
     return path
 
 
+def _fits_a_source(source: str) -> str:
+    """Return a folder or URL as it is; a PydanticCustomError says that it is longer than either may be."""
+    if not source.startswith(("http://", "https://")):
+        fits_file_systems(source)
+    elif len(source) > LONGEST_URL:
+        what = "is an address of {length} characters; servers take {most}: give the folder that holds the files"
+        raise PydanticCustomError("long_url", what, {"length": len(source), "most": LONGEST_URL})
+    return source
+
+
 def _distinct(values: list) -> list:
     if len(set(values)) < len(values):
         raise PydanticCustomError("distinct", "an entry comes twice")
@@ -103,6 +113,8 @@ LARGEST_NUMBER = 1e9
 LONGEST_TEXT = 4096
 # bytes, of the names in a path and of the whole: beyond, the system refuses to look at it at all
 LONGEST_PART, LONGEST_PATH = 255, 4095
+# characters that every server and proxy takes
+LONGEST_URL = 2000
 
 # Bounds of the items of a list stand before the reading of text, as in `Annotated[int, Field(ge=0), READ_WHOLE]`: only
 # there do they get into the JSON schema.
@@ -119,6 +131,8 @@ Given = Annotated[str, Strict(), Field(max_length=LONGEST_TEXT), AfterValidator(
 Label = Annotated[Given, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 # a path as people write it in a configuration, where no shell puts the home folder in the place of ~
 OwnPath = Annotated[Given, AfterValidator(os.path.expanduser), AfterValidator(fits_file_systems)]
+# a folder or a URL
+Source = Annotated[Given, AfterValidator(_fits_a_source)]
 # where null is allowed; Snakemake's `--config` gives it as text
 OrNull = _reading(lambda text: {"null": None}[text])
 # Names become folders and, in commands, arguments: none begins with a dash. The names of log files have three of them,

@@ -1,6 +1,7 @@
 """The files of a configuration, before their settings are read: whether they are YAML, with each key once."""
 
 import json
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,9 @@ def check_config_file(path: Path | str) -> None:
     YAML and JSON take the last of two equal keys, and say nothing. A file that is missing is a FileNotFoundError.
     """
     path = Path(path)
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        # one may be read without an end, or hold nothing any more, as Snakemake has read it
+        raise UserError(f"{path}: is a pipe or a device; save the settings in a file")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

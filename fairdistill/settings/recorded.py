@@ -3,10 +3,12 @@
 Each has a record of them: dataset.json and training.json. It has digests of the user's own files too, which may have
 changed between the plan of a run and the job that read them, or after the results were copied here. So nothing else has
 to be kept, a study goes on with more seeds and methods, and data sets and models are known wherever they were copied.
-Metrics without their models are taken as they are: those of published studies are of older defaults.
+Metrics have the record of their model. Without it they are taken as they are, as those of published studies are of
+older defaults.
 """
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -54,9 +56,34 @@ def changed_settings(
     weights
         Returns the SHA-256 of a file that models start from.
     """
+    models = [(model_record.format(**names), settings) for names, settings in _of_models(study, own_files, weights)]
+    return _changed([*_of_datasets(study, dataset_record, own_files), *models])
+
+
+def changed_metrics(
+    study: Study, metrics: str, model_record: str, own_files: Digest, weights: Digest
+) -> dict[str, list[str]]:
+    """Return which metrics, whose models are not there, are of other settings or files than the study's, and how.
+
+    Parameters
+    ----------
+    metrics
+        The path of a model's metrics, with `dataset`, `architecture`, `method`, `seed` and `fold` in braces.
+    model_record
+        That of its record.
+    own_files, weights
+        As for `changed_settings`.
+    """
+    return _changed(
+        (metrics.format(**names), settings)
+        for names, settings in _of_models(study, own_files, weights)
+        if not os.path.exists(model_record.format(**names))
+    )
+
+
+def _changed(settings_of: Iterable[tuple[str, list[Recorded]]]) -> dict[str, list[str]]:
     found = {}
-    of_datasets = _of_datasets(study, dataset_record, own_files)
-    for path, settings in dict([*of_datasets, *_of_models(study, model_record, own_files, weights)]).items():
+    for path, settings in dict(settings_of).items():
         if changes := list(_changes(Path(path), settings)):
             found[path] = changes
     return found
@@ -69,7 +96,7 @@ def _of_datasets(study: Study, pattern: str, own_files: Digest) -> Iterator[tupl
                 yield pattern.format(dataset=dataset, draw=draw), _of_dataset(study, dataset, (), own_files)
 
 
-def _of_models(study: Study, pattern: str, own_files: Digest, weights: Digest) -> Iterator[tuple[str, list[Recorded]]]:
+def _of_models(study: Study, own_files: Digest, weights: Digest) -> Iterator[tuple[dict[str, Any], list[Recorded]]]:
     for grid in study.all_grids:
         for dataset, architecture, method in product(grid["dataset"], grid["architecture"], grid["method"]):
             name = TEACHER if method == TEACHER else f"students.{method}"
@@ -85,7 +112,7 @@ def _of_models(study: Study, pattern: str, own_files: Digest, weights: Digest) -
                 settings.append(Recorded(("inputs", "checkpoint"), f"content of {file}", partial(weights, file)))
             for seed, fold in product(grid["seed"], name_folds(grid["fold"])):
                 names = {"dataset": dataset, "architecture": architecture, "method": method, "seed": seed}
-                yield pattern.format(**names, fold=fold), settings
+                yield names | {"fold": fold}, settings
 
 
 def _of_dataset(study: Study, dataset: str, within: tuple[str, ...], own_files: Digest) -> list[Recorded]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, PrivateAttr
 
-from fairdistill.settings.base import AtLeastOne, Flag, Given, Name, OrNull, OwnPath, Settings
+from fairdistill.settings.base import AtLeastOne, Flag, Name, OrNull, OwnPath, Settings, Source
 from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
 from fairdistill.settings.export import Export
 from fairdistill.settings.methods import (
@@ -32,7 +32,7 @@ Seeds = AtLeastOne[Seed]
 class Data(Settings):
     """Where the archives come from, and how each data set is made from them."""
 
-    mirror: Annotated[Given | None, OrNull] = Field(
+    mirror: Annotated[Source | None, OrNull] = Field(
         None,
         description="A folder or URL that holds the archives (`cifar-10-python.tar.gz`, `UTKFace.tar.gz`, the three "
         "files of CelebA), tried before the public addresses; in a folder the first two may be unpacked, or packed in "

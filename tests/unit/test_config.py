@@ -182,6 +182,21 @@ def test_a_path_that_no_file_system_takes_is_refused_when_it_is_read(settings, k
             complete(settings(path) | architectures)
 
 
+@pytest.mark.parametrize(
+    ("mirror", "what"),
+    [
+        ("a" * 300, "has the name of a folder or file in it that has 300 bytes"),
+        ("/b" * 2040 + "/" * 16, "is a path of 4096 bytes"),
+        (f"https://a.example/{'c' * 1983}", "is an address of 2001 characters; servers take 2000: "),
+    ],
+)
+def test_a_mirror_that_is_longer_than_paths_or_addresses_may_be_is_refused(mirror, what):
+    with pytest.raises(UserError, match=f"^config: data.mirror {re.escape(what)}"):
+        complete({"data": {"mirror": mirror}})
+    # a token in an address may be longer than a name
+    complete({"data": {"mirror": f"https://a.example/?{'t' * 1900}"}})
+
+
 def test_the_given_config_is_left_as_it_is():
     given = {"training": {"epochs": 3}, "students": {"mfd": {"kind": "scratch"}}}
     before = copy.deepcopy(given)
@@ -641,6 +656,17 @@ def test_a_file_that_may_not_be_read_is_one_line_and_one_that_is_missing_is_know
     monkeypatch.setattr(Path, "read_text", Mock(side_effect=error))
     with pytest.raises(UserError, match=f"^{re.escape(str(path))}: Permission denied; get the right to it, or"):
         check_config_file(path)
+
+
+def test_a_pipe_or_a_device_in_the_place_of_a_config_file_is_not_read(tmp_path):
+    path = tmp_path / "config.yaml"
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        make(path)
+        with pytest.raises(
+            UserError, match=f"^{re.escape(str(path))}: is a pipe or a device; save the settings in a file"
+        ):
+            check_config_file(path)
+        path.unlink()
 
 
 @pytest.mark.parametrize("text", ["{}", '{\n\t"study": "x"\n}', "study: x"])

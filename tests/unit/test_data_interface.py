@@ -17,6 +17,7 @@ from fairdistill.data import load_dataset
 from fairdistill.data.preparing import Prepared, describe, prepare_dataset, write_dataset
 from fairdistill.data.reading import description_digest
 from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.settings.arguments import folder_argument
 from fairdistill.settings.base import kinds
 from fairdistill.settings.data import AnyDataSet, Cifar10S, DigitsS
 from scripts import prepare_dataset as prepare_dataset_script
@@ -481,6 +482,19 @@ def test_script_refuses_to_write_to_what_is_no_folder(tmp_path, refused_option, 
     (tmp_path / "file").touch()
     line = refused_option("--settings", '{"kind": "digits_s"}', "--output", f"{tmp_path}/file{below}")
     assert line.endswith(f"argument --output: is to be a folder, and {tmp_path}/file is none: {tmp_path}/file{below}")
+
+
+@pytest.mark.parametrize("nameless", ["", "/", "//"])
+def test_script_refuses_to_write_to_what_has_no_name(refused_option, nameless):
+    line = refused_option("--settings", '{"kind": "digits_s"}', "--output", nameless)
+    assert line.endswith(f"argument --output: is to be a folder that has a name: {nameless!r}")
+
+
+@pytest.mark.parametrize(("given", "folder"), [(".", "a/b"), ("..", "a"), ("c/..", "a/b"), ("c", "c")])
+def test_a_folder_to_write_to_has_a_name_that_files_beside_it_can_have(tmp_path, monkeypatch, given, folder):
+    (tmp_path / "a/b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a/b")
+    assert folder_argument(given) == (Path(folder) if given == folder else tmp_path / folder)
 
 
 @pytest.mark.parametrize("seed", ["-1", "one", "1.0", "", str(2**62)])

@@ -1,6 +1,7 @@
 """Which Python `make` takes for the environment, which study and seeds for the figures, and how much it prints."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -132,6 +133,13 @@ def test_uv_trusts_what_pip_is_told_to_trust(monkeypatch):
     show = ["--eval", "show: ; @echo $$SSL_CERT_FILE $$UV_INSECURE_HOST", "show"]
     environment = {"PIP_CERT": "/ours.pem", "PIP_TRUSTED_HOST": "one.example two.example"}
     assert made(*show, **environment).stdout == "/ours.pem one.example two.example\n"
+
+
+def test_the_docs_name_what_of_pips_is_handed_on_to_uv():
+    handed_on = re.findall(r"^ifdef (PIP_\w+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    page = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    assert handed_on
+    assert [name for name in handed_on if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("fails", ["*pip*uv==*", "pip*"], ids=["pip", "uv"])

@@ -6,7 +6,7 @@ import pytest
 
 from fairdistill.runtime.differences import differences, some_of
 from fairdistill.settings.reading import complete
-from fairdistill.settings.recorded import changed_settings
+from fairdistill.settings.recorded import changed_metrics, changed_settings
 from fairdistill.settings.study import Place
 
 DATA = "{dataset}{draw}/dataset.json"
@@ -130,6 +130,19 @@ def test_what_was_made_of_other_content_of_the_users_own_files_is_named(tmp_path
         data: ["another content of the files of data.sets.digits"],
         teacher: ["another content of the files of data.sets.digits", "another content of teacher.pt"],
     }
+
+
+def test_metrics_are_compared_where_their_models_are_gone(tmp_path):
+    write_records(tmp_path, study())
+    patterns = [f"{tmp_path}/{{dataset}}/{{architecture}}/{{method}}/{name}" for name in ("metrics{seed}.json", "gone")]
+    gone = tmp_path / "digits/resnet/mfd"
+    for folder in (gone, tmp_path / "digits/resnet/teacher"):
+        (folder / "seed0/training.json").rename(folder / "metrics0.json")
+    (tmp_path / "digits/resnet/teacher/gone").touch()
+    unknown = {"own_files": lambda dataset: None, "weights": lambda file: None}
+    changed = changed_metrics(study(training={"epochs": 5}), *patterns, **unknown)
+    assert changed == {f"{gone}/metrics0.json": ["training.epochs was 20 and is now 5"]}
+    assert changed_metrics(study(), *patterns, **unknown) == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"settings": {}, "parameters": null}', None])

@@ -8,7 +8,7 @@ import pytest
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.locks import WriterLock
-from fairdistill.runtime.studies import newer_than_now
+from fairdistill.runtime.studies import files_below, newer_than_now
 from scripts import clean_study, show_studies
 
 MODEL = "models/digits_s/resnet/mfd/seed0"
@@ -67,7 +67,7 @@ def test_files_of_the_future_are_found(folder, mode):
         os.utime(path, (time.time() + 60, time.time() + 60))
     study.chmod(mode)
     before = files(folder)
-    assert newer_than_now(study) == ahead
+    assert newer_than_now(study, files_below(study)) == ahead
     assert files(folder) == before
 
 

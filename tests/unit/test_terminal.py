@@ -10,7 +10,8 @@ from fairdistill.runtime import progress
 from fairdistill.runtime.terminal import NO_ENVIRONMENT, Terminal
 
 LOG = "logs/s/train_model/d.a.mfd.seed0.log"
-SILENT = "it ended without saying why; a process that is killed may have needed more memory"
+SILENT = "it ended without saying why; where it was killed, it may have needed more memory"
+KILLED = "it was killed by the signal KILL; the same command goes on from there, and waits for a training"
 
 
 class SnakemakesHandler(logging.Handler):
@@ -131,6 +132,7 @@ def test_warnings_and_errors_of_snakemake_are_shown(snakemake, capsys):
             "Traceback (most recent call last):\n  File\nModuleNotFoundError: No module named 'numpy'\n",
             f"ModuleNotFoundError: No module named 'numpy'; {NO_ENVIRONMENT}",
         ),
+        # on a cluster, where nothing is known of the command but that it failed
         ("epoch 1/2  loss 1\n", SILENT),
     ],
 )
@@ -144,6 +146,26 @@ def test_a_failure_is_one_line_and_the_last(snakemake, tmp_path, capsys, said, w
     snakemake(text="Cannot restore results/weights: no backup found.", level=logging.WARNING)
     end(snakemake)
     assert shown(capsys) == [f"error: train_model d.a.mfd.seed0: {why} (log: {LOG})"]
+
+
+@pytest.mark.parametrize(
+    ("ended", "why"),
+    [
+        # the shell of a job, before or beside its script
+        ("returned non-zero exit status 1.", "it ended without saying why (exit status 1); what it printed "),
+        ("returned non-zero exit status 255.", "it ended without saying why (exit status 255); what it "),
+        ("died with <Signals.SIGKILL: 9>.", KILLED),
+        # a script without a shell function around it
+        ("returned non-zero exit status 137.", KILLED),
+    ],
+)
+def test_of_a_job_that_says_nothing_it_is_told_how_it_ended(snakemake, capsys, ended, why):
+    snakemake("workflow_started")
+    for log, end in ((LOG, ended), (LOG.replace("mfd", "kd"), "returned non-zero exit status 2.")):
+        snakemake("error", f"RuleException:\nCommand 'job none {log} -- python' {end}", logging.ERROR)
+    fail(snakemake)
+    (line,) = shown(capsys)
+    assert line.startswith(f"error: train_model d.a.mfd.seed0: {why}")
 
 
 def test_two_failures_in_a_row_are_not_repeated(snakemake, tmp_path, capsys):

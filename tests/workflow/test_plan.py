@@ -58,9 +58,20 @@ def test_the_papers_grid(papers_plan):
     assert jobs_of(papers_plan) == PAPER
 
 
-def test_the_command_line_narrows_the_grid(workdir):
+def test_the_command_line_narrows_the_grid_and_pages_of_a_wider_one_are_named(workdir):
+    pages = ["figures/cells_utkface_resnet.png", "figures/fig2_resnet_deo.pdf", "tables/methods.csv"]
+    # what this grid makes, too, what no rule makes, and what is no page
+    others = ["figures/fig4_shufflenet_deo.pdf", "tables/runs.csv", "tables/splits.csv", "metrics/methods.csv"]
+    for name in (*pages, *others):
+        path = workdir / "results" / "reproduction" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     narrowed = ("seeds=[0, 1, 2]", "datasets=[cifar10s]", "architectures=[shufflenet]")
-    assert planned("--config", *narrowed, directory=workdir) == PAPER | {
+    done = snakemake("--dry-run", "--config", *narrowed, directory=workdir)
+    what = "tables or figures that this configuration does not make, 3 in all"
+    (line,) = re.findall(r"^warning: .*", done.stdout, flags=re.MULTILINE)
+    assert line.startswith(f"warning: results/reproduction has {what}: {', '.join(pages)}; they stay ")
+    assert jobs_of(done.stdout) == PAPER | {
         "download_dataset": 1,
         "prepare_dataset": 1,
         "train_model": 6,
@@ -503,12 +514,39 @@ def test_results_of_the_future_are_refused_in_one_line_which_says_how_to_mend_th
     assert snakemake("--dry-run", directory=workdir).returncode == 0
 
 
+IN_THE_WAY = """import sys; from pathlib import Path
+include: "{root}/Snakefile"
+for place in {places}:
+    path = Path(place)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    print("in the way:", *files_in_the_way(list(files_below(Path(RESULTS)))))
+    path.unlink()
+"""
+
+
+def test_a_file_in_the_place_of_any_folder_is_found_before_snakemake_comes_upon_it(workdir):
+    of_models = ["", "/utkface", "/utkface/resnet", "/utkface/resnet/mfd"]
+    parts = [f"{part}{name}" for part in ("models", "metrics") for name in of_models]
+    parts += ["data", "data/utkface", "tables", "models/utkface/resnet/mfd/seed4"]
+    study = [f"results/reproduction/{part}" for part in parts]
+    logs = ["logs/reproduction", "logs/reproduction/train_model", "logs/reproduction/plot_comparison"]
+    notes = [f".snakemake/{name}" for name in ("own_files", "trainings", *(f"failed/{log}" for log in logs))]
+    places = ["results", *study, "logs", "logs/download_dataset", *logs, "resources", *notes]
+    # and some that no folder is to be at
+    free = [f"results/reproduction/models/{name}" for name in ("notes.txt", "utkface/resnet/mfd/seed0.lock")]
+    probe = workdir / "probe.smk"
+    probe.write_text(IN_THE_WAY.format(root=ROOT, places=[*places, *free]))
+    done = snakemake("--dry-run", directory=workdir, snakefile=probe)
+    assert re.findall(r"in the way: ?(.*)", done.stdout) == places + [""] * len(free), done.stdout
+
+
 def test_a_file_in_the_place_of_a_folder_is_one_line(workdir):
-    (workdir / "results").touch()
+    (workdir / ".snakemake").touch()
     done = snakemake("--dry-run", directory=workdir)
     assert done.returncode != 0
     assert [text for text in done.stdout.splitlines() if not text.startswith(NOTES)] == [
-        "error: results: results or logs go into a folder of this name, and it is none; move it, or remove it"
+        "error: .snakemake: results, logs or notes go into a folder of this name, and it is none; move it, or remove it"
     ]
 
 

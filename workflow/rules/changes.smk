@@ -4,22 +4,37 @@ import sys
 from pathlib import Path
 
 from fairdistill.runtime.differences import some_of
-from fairdistill.settings.recorded import changed_settings
+from fairdistill.settings.recorded import changed_metrics, changed_settings
 
 # By the record of a data set or model that is there: which of its settings and files are not those of this run.
 CHANGED_SETTINGS = {}
-if is_called_by_the_user():
-    CHANGED_SETTINGS = changed_settings(
-        STUDY, DATA_FILES["info"], MODEL_FILES["training"], digest_of_own_files, digest_of_weights
-    )
-if CHANGED_SETTINGS:
-    differing = dict.fromkeys(change for changes in CHANGED_SETTINGS.values() for change in changes)
+
+
+def warn_of(what, changed, then):
+    """Say on the terminal that there are some things of other settings, what differs, and what comes of it."""
+    differing = dict.fromkeys(change for changes in changed.values() for change in changes)
     print(
-        f"warning: {RESULTS} has data sets or models of other settings or files, {len(CHANGED_SETTINGS)} in all: "
-        f"{some_of(list(differing))}; where this run needs them, they are made anew in their place (not with "
-        "--rerun-triggers mtime); to keep both, give this configuration another name as its `study`",
+        f"warning: {RESULTS} has {what} of other settings or files, {len(changed)} in all: {some_of(list(differing))}; {then}; "
+        "to keep both, give this configuration another name as its `study`",
         file=sys.stderr,
     )
+
+
+if is_called_by_the_user():
+    DIGESTS = (digest_of_own_files, digest_of_weights)
+    CHANGED_SETTINGS = changed_settings(STUDY, DATA_FILES["info"], MODEL_FILES["training"], *DIGESTS)
+    if CHANGED_SETTINGS:
+        warn_of(
+            "data sets or models",
+            CHANGED_SETTINGS,
+            "where this run needs them, they are made anew in their place (not with --rerun-triggers mtime)",
+        )
+    if changed := changed_metrics(STUDY, METRICS, MODEL_FILES["training"], *DIGESTS):
+        warn_of(
+            "metrics",
+            changed,
+            "as their models are not here, tables are made of them as they are, until the models are trained anew",
+        )
 
 
 def rerun_where(is_outdated, output, inputs):

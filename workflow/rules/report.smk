@@ -8,6 +8,7 @@ VALIDATION = f"{TABLES}/validation.csv"
 FEATURES_TABLE = f"{TABLES}/features.csv"
 METHODS = f"{TABLES}/methods.csv"
 CELLS = f"{TABLES}/cells.csv"
+CONCLUSIONS = f"{TABLES}/paper_conclusions.csv"
 
 
 # The first of the tables; most others, and so the figures, are made anew with it.
@@ -207,7 +208,7 @@ rule compare_with_paper:
             category="Tables",
         ),
         markdown=f"{TABLES}/paper_vs_reproduced.md",
-        conclusions=f"{TABLES}/paper_conclusions.csv" if JUDGES_CONCLUSIONS else [],
+        conclusions=CONCLUSIONS if JUDGES_CONCLUSIONS else [],
     log:
         f"{LOGS}/compare_with_paper.log",
     conda:

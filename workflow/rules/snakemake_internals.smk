@@ -22,6 +22,8 @@
 # - `workflow.persistence.metadata`, what Snakemake has noted of how a file was made, and `IOFile`, the class of the paths
 #   that it takes. Without them, tables and cards of another configuration that were copied here without Snakemake's notes
 #   are taken for current.
+# - `workflow.rules`, and the names of the folders that Snakemake keeps its own notes in. Without them a file in the place of
+#   a folder ends in Snakemake's traceback, and tables and figures of another configuration are not named.
 # - `workflow.is_main_process`. Without it the memory that trainings may have together is limited on a cluster's nodes too,
 #   and a second attempt, which asks for more, can be refused there.
 # - The same, `workflow.output_settings`, the handler "DefaultStreamHandler" of Snakemake's logger, and the
@@ -31,10 +33,11 @@
 #   marked by `update()` that had no earlier version, and so before the line that says why the job failed. Without the
 #   handler, Snakemake's output is shown as it is; without the others, remove `replace_terminal_handler` for the same.
 import logging
+import os.path
 import sys
 from pathlib import Path
 
-from snakemake.io import IOFile
+from snakemake.io import IOFile, strip_wildcard_constraints
 
 ROOT = str(Path(str(workflow.current_basedir)).parents[1])
 sys.path.insert(0, ROOT)
@@ -74,6 +77,33 @@ def is_noted(path):
 def files_of_configuration():
     """The files that the configuration was read from."""
     return [Path(path) for path in workflow.configfiles]
+
+
+def files_of_rules():
+    """The outputs, logs and benchmarks of all rules that were read, with wildcards in braces."""
+    files = [
+        path
+        for rule in workflow.rules
+        for path in (*rule.output, *rule.log, rule.benchmark)
+        if path is not None
+    ]
+    return {strip_wildcard_constraints(path) for path in files}
+
+
+def folders_of_notes():
+    """The folders that Snakemake makes for its own notes."""
+    names = [
+        "auxiliary",
+        "conda",
+        "conda-archive",
+        "incomplete",
+        "iocache",
+        "locks",
+        "metadata",
+        "shadow",
+        "singularity",
+    ]
+    return [f".snakemake/{name}" for name in names]
 
 
 def limit_resource(name, limit):
