@@ -6,7 +6,7 @@ from pathlib import Path
 from fairdistill.runtime.errors import UserError, printable
 
 SHOWN = 20  # of each kind in the report
-IN_ERROR = 3  # of each kind in the error, which is one line
+IN_ERROR = 3  # of each kind in the error or the warning, which is one line
 LONGEST = 200  # characters of a name or value
 # between the kinds in the error, whose own text has commas and semicolons
 BETWEEN = " | "
@@ -75,9 +75,9 @@ class Problems:
         raise UserError(f"{self.table}: {BETWEEN.join(self._parts())}")
 
     def left_out(self, of: int) -> str:
-        """Return how many rows were left out of so many, and for what, in one line."""
+        """Return how many rows were left out of so many, for what, and the first of each kind, in one line."""
         rows = {row for found in self.rows.values() for row, _ in found}
-        kinds = ", ".join(f"{kind}: {len(found)}" for kind, found in self.rows.items())
+        kinds = ", ".join(_counted(kind, details) for kind, details in self._described().items())
         return f"{len(rows)} of {of} rows were left out: {kinds}"
 
     def notes(self) -> dict:
@@ -93,11 +93,10 @@ class Problems:
     def _parts(self) -> Iterator[str]:
         """Each kind with its remedies in one line; behind those of rows, what goes for all of them."""
         for number, (kind, details) in enumerate(self._described().items(), 1):
-            shown = ", ".join(details[:IN_ERROR] + ["..."] * (len(details) > IN_ERROR))
             remedies = OR.join(self._remedies.get(kind, []))
             if number == len(self.rows) and not self.skip:
                 remedies += ", or else " * bool(remedies) + "mend these rows, or set on_error to skip to leave them out"
-            yield "; ".join(filter(None, [f"{kind}: {len(details)} ({shown})", remedies]))
+            yield "; ".join(filter(None, [_counted(kind, details), remedies]))
 
     def _described(self) -> dict[str, list[str]]:
         rows = {kind: [self._of_row(*one) for one in sorted(found)] for kind, found in self.rows.items()}
@@ -106,3 +105,9 @@ class Problems:
     def _of_row(self, row: int, detail: str) -> str:
         shown = detail if len(detail) <= LONGEST else f"{detail[:LONGEST]}..."
         return f"{self.numbered} {row}" + (f": {printable(shown)}" if shown else "")
+
+
+def _counted(kind: str, details: Sequence[str]) -> str:
+    """How many problems of a kind there are, and the first of them."""
+    shown = ", ".join([*details[:IN_ERROR], *["..."] * (len(details) > IN_ERROR)])
+    return f"{kind}: {len(details)} ({shown})"

@@ -416,8 +416,8 @@ def test_a_mistyped_class_or_group_is_a_problem_of_its_row(own, capsys, column, 
         "names": [f"line 39: {value}"],
     }
     assert (
-        f"warning: 2 of 88 rows were left out: values of {column} that fewer than {least} rows have: 1, files that "
-        "cannot be decoded: 1\n"
+        f"warning: 2 of 88 rows were left out: values of {column} that fewer than {least} rows have: 1 "
+        f"(line 39: {value}), files that cannot be decoded: 1 (line 52: "
     ) in capsys.readouterr().err
 
 
