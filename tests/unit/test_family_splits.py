@@ -48,11 +48,13 @@ def test_families_that_fit_are_preferred_to_large_ones(seed):
     assert np.bincount(cell[drawn]).tolist() == [40] * 3
 
 
-def test_where_no_family_fits_the_one_with_the_fewest_images_too_many_is_drawn():
-    cell = np.repeat([0, 0, 0, 1], [3, 4, 5, 20])
-    family = np.repeat([0, 1, 2, 3], [3, 4, 5, 20])
-    drawn = draw_families(cell, family, np.ones(32, dtype=bool), np.array([2, 0]), random_order(names(32), family, 0))
-    assert np.flatnonzero(drawn).tolist() == [0, 1, 2]
+@pytest.mark.parametrize("sizes", [(3, 4, 5, 20), (5, 4, 3, 20)])
+def test_where_no_family_fits_the_one_with_the_fewest_images_too_many_is_drawn(sizes):
+    cell = np.repeat([0, 0, 0, 1], sizes)
+    family = np.repeat([0, 1, 2, 3], sizes)
+    order = random_order(names(32), family, 0)
+    drawn = draw_families(cell, family, np.ones(32, dtype=bool), np.array([2, 0]), order)
+    assert np.unique(family[drawn]).tolist() == [sizes.index(3)]
 
 
 def test_a_test_split_is_balanced_though_families_bring_more():
@@ -133,3 +135,27 @@ def test_neither_the_order_of_the_rows_nor_another_image_draws_anew():
     after = drawn(np.delete(np.arange(400), int(gone.removesuffix(".png"))), cell)
     assert before - after == {gone}
     assert len(after - before) == 1
+
+
+def test_no_image_is_tested_in_two_folds():
+    cell = np.arange(120) % 2
+    everyone = np.ones(120, dtype=bool)
+    splits = draw_tests(names(120), cell, np.arange(120), everyone, per_cell=15, folds=4, seed=0)
+    assert (sum(split == "test" for split in splits.values()) == 1).all()
+
+
+def validated(seed, fold=0):
+    cell = np.arange(400) % 4
+    split = np.full(400, "train", dtype="<U10")
+    return draw_validation(names(400), split, cell, np.arange(400), share=0.2, fold=fold, seed=seed) == "validation"
+
+
+def test_each_seed_and_fold_draws_other_validation_images_and_no_seed_those_of_the_test():
+    """Of 80 in 400, two independent draws share 16, with a standard deviation of 3.2."""
+    one = validated(0)
+    tested = draw_tests(
+        names(400), np.arange(400) % 4, np.arange(400), np.ones(400, dtype=bool), per_cell=20, folds=1, seed=0
+    )
+    for other in (validated(1), validated(0, fold=1), tested["split"] == "test"):
+        assert other.sum() == one.sum() == 80
+        assert (one & other).sum() < 16 + 4 * 3.2

@@ -427,14 +427,17 @@ def test_of_equally_good_epochs_the_earliest_is_kept():
     assert (network.weight.item(), method.weight.item()) == (2, -2)
 
 
-def test_the_history_has_the_validation_accuracy_where_there_is_such_a_split(tiny_with_validation):
-    trained = run(tiny_with_validation, settings=with_(SETTINGS, evaluate_every=2))
+@pytest.mark.parametrize(
+    ("every", "evaluated"), [(0, [False, False, True]), (1, [True, True, True]), (2, [False, True, True])]
+)
+def test_the_history_has_the_validation_accuracy_where_there_is_such_a_split(tiny_with_validation, every, evaluated):
+    trained = run(tiny_with_validation, settings=with_(SETTINGS, evaluate_every=every))
     history = trained.history
     right = trained.probabilities["validation"].argmax(1) == tiny_with_validation.split("validation")[1]
     assert history["validation_accuracy"].iloc[-1] == pytest.approx(right.mean())
     # as often as the test accuracy
-    assert history["validation_accuracy"].notna().tolist() == [False, True, True]
-    assert history["test_accuracy"].notna().tolist() == [False, True, True]
+    assert history["validation_accuracy"].notna().tolist() == evaluated
+    assert history["test_accuracy"].notna().tolist() == evaluated
 
 
 def test_to_keep_the_best_epoch_without_a_validation_split_is_refused(tiny):
