@@ -17,6 +17,7 @@ from fairdistill.reporting.labels import method_numbers, printed
 from fairdistill.reporting.ranking import pareto_front
 from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE, styled
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.methods import TEACHER
 
 COLOURS = {
     "plain training": PALETTE[7],
@@ -144,12 +145,14 @@ def _draw_points(ax: Axes, methods: pd.DataFrame, deo: str) -> None:
 def _limits(methods: pd.DataFrame, metric: str, *, fenced: bool) -> tuple[float, float]:
     """The range of the points, and of intervals of the usual length: that of two seeds may be wider than the panel.
 
-    Where it is fenced, it is that of the points that are not far off.
+    Where it is fenced, it is that of the points that are not far off, and of the teacher.
     """
     if fenced:
         lower, upper = methods[metric].quantile([0.25, 0.75])
         beyond = FENCE * (upper - lower)
-        methods = methods[methods[metric].between(lower - beyond, upper + beyond)]
+        near = methods[metric].between(lower - beyond, upper + beyond)
+        # the teacher is what all others are looked at beside
+        methods = methods[near | (methods["method"] == TEACHER)]
     least, most = methods[metric].min(), methods[metric].max()
     low, high = methods[f"{metric}_low"], methods[f"{metric}_high"]
     beyond = max(0.25 * (most - least), 0.75 * (high - low).median())

@@ -100,6 +100,10 @@ def test_in_a_crowd_a_point_that_is_far_off_is_at_the_border_and_says_where_it_b
         (text,) = (text.get_text() for text in texts_of(ax) if "(" in text.get_text())
         assert text == f"7 ({0.9 if 'A' in ax.get_xlabel() else table['deo_m'][7]:.2f}, 0.10)"
 
+    # the teacher is always shown where it is
+    table.loc[0, "accuracy"] = 0.3
+    assert plot_tradeoff(table, "cifar10s").axes[0].get_ylim()[0] < 0.3
+
     # few are shown as they are
     few = ranked(4)
     few.loc[3, "accuracy"] = 0.1
