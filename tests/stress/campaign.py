@@ -203,6 +203,8 @@ def main() -> None:
     if args.slurm and (reason := why_not()):
         sys.exit(f"error: --slurm: {reason}")
     seed = random.SystemRandom().randrange(10**6) if args.seed is None else args.seed
+    if args.folder:
+        args.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="stress-", dir=args.folder)).resolve()
     # SLURM's daemons run as other users too
     folder.chmod(0o755)
