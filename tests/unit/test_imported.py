@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 
 from fairdistill.data.facts import facts_of
 from fairdistill.data.reading import DESCRIPTION, description_digest
+from fairdistill.methods import imported as implementation
 from fairdistill.methods.imported import Imported
 from fairdistill.networks import build_network, load_network, save_network
 from fairdistill.networks.foreign import read_facts
@@ -155,6 +156,31 @@ def test_outputs_in_the_order_of_the_data_set_stay_there(
     assert torch.equal(load_network(tmp_path / "weights.safetensors").head.weight, theirs.fc.weight)
     # there the outputs are the same in another order
     assert torch.equal(load_network(teacher / "weights.safetensors").head.weight, theirs.fc.weight[[1, 2, 0]])
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tiny_folder, checkpoint, tmp_path, monkeypatch):
+    """Else the record could have the checksum of another file than the one that was read."""
+    own = shutil.copy(checkpoint, tmp_path / "teacher.pth")
+    load = implementation.load_weights
+
+    def change_meanwhile(path, *arguments, **options):
+        notes = load(path, *arguments, **options)
+        path.write_bytes(path.read_bytes() + b"\0")
+        return notes
+
+    monkeypatch.setattr(implementation, "load_weights", change_meanwhile)
+    with pytest.raises(UserError, match=r"teacher\.pth: was changed while it was read; run the same command again"):
+        start(tiny_folder, tmp_path / "model", checkpoint=own)
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_record_counts_the_training_images_of_each_cell(teacher, tiny_folder):
+    info = json.loads((tiny_folder / "dataset.json").read_text())
+    counts = np.array(info["folds"][0]["counts"]["train"])
+    assert record_of(teacher)["training_images"] == {
+        group: dict(zip(info["classes"], counts[:, number].tolist(), strict=True))
+        for number, group in enumerate(info["groups"])
+    }
 
 
 @pytest.mark.parametrize("method", ["kd", "mfd", "at"])
