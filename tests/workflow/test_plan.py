@@ -472,6 +472,16 @@ def test_a_checkout_in_a_folder_of_a_name_that_cannot_work_is_refused_in_one_lin
     assert line.startswith(f"error: {str(project)!r}: this folder has a {mark!r} in its name")
 
 
+def test_rules_without_the_code_of_their_jobs_are_refused_in_one_line(workdir):
+    project = workdir / "fetched"
+    project.mkdir()
+    for name in ("Snakefile", "workflow"):
+        (project / name).symlink_to(ROOT / name)
+    done = snakemake("--dry-run", project=project, snakefile="workflow/Snakefile", directory=workdir)
+    (line,) = [text for text in done.stdout.splitlines() if not text.startswith(NOTES)]
+    assert line.startswith(f"error: {project}: the package fairdistill is not beside the Snakefile")
+
+
 def test_garbage_is_collected_where_jobs_run_but_not_while_they_are_planned(papers_plan, one_job):
     assert "collects: False" in papers_plan.splitlines()
     *_, printed = one_job

@@ -40,6 +40,12 @@ from pathlib import Path
 from snakemake.io import IOFile, strip_wildcard_constraints
 
 ROOT = str(Path(str(workflow.current_basedir)).parents[1])
+# as where a module's `snakefile` is the address of a repository: Snakemake then fetches the rules alone
+if not Path(ROOT, "fairdistill").is_dir():
+    sys.exit(
+        f"error: {ROOT}: the package fairdistill is not beside the Snakefile, where the jobs look for their code; clone "
+        "the whole repository, and run snakemake there, or give a module's `snakefile` the path of the clone"
+    )
 sys.path.insert(0, ROOT)
 
 
