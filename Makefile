@@ -95,7 +95,7 @@ status: $(READY)  ## show what each study takes on the disk, and which trainings
 	@$(BIN)/python -m scripts.show_studies
 
 figures: $(READY)  ## make the published tables and figures anew from their metrics; trains nothing
-	$(REDRAW) --config study=paper $(call seeds,paper)
+	$(REDRAW) --config study=paper 'data={sets: {utkface: {duplicates: drop}}}' $(call seeds,paper)
 	$(REDRAW) --configfile config/paper_h100.yaml
 	$(REDRAW) --configfile config/utkface_folds.yaml
 	$(REDRAW) --configfile config/sweeps_digits.yaml

@@ -1,8 +1,8 @@
 """Draw test and validation splits of whole families: images of one person, or copies of one image.
 
 No family is on two sides, whatever its size, and each split has the wanted number of images of each (class, group)
-cell, as far as whole families allow. What is drawn depends on the names of the images, and neither on their order nor,
-but for where a split is full, on which others there are.
+cell, as far as whole families allow. What is drawn follows from the names of the images, and not from their order. An
+image that is added or removed changes few of the others' places, unless it changes the wanted numbers.
 """
 
 import os

@@ -49,13 +49,15 @@ def replacing_together(
     """Yield, by their names, temporary siblings of files of a folder and of `record`, the file that says what they are.
 
     All are written before an earlier record goes, so that an error leaves the earlier files whole. They are renamed
-    into place in the opposite order, the record last: where there is one, the files are those that it names. With the
-    earlier record go the `outdated` files of the folder, those that were made from the earlier ones.
+    into place in the opposite order, the record last: where there is one, the files are those that it names. With an
+    earlier record go the `outdated` files of the folder, those that were made from the earlier ones; without one, files
+    of these names are somebody else's.
     """
     with replacing(folder / record) as last, ExitStack() as others:
         yield {name: others.enter_context(replacing(folder / name)) for name in names} | {record: last}
-        for name in (record, *outdated):
-            (folder / name).unlink(missing_ok=True)
+        if (folder / record).exists():
+            for name in (record, *outdated):
+                (folder / name).unlink(missing_ok=True)
 
 
 @contextmanager

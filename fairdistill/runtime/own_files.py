@@ -17,11 +17,13 @@ from fairdistill.runtime.csv_table import read_csv
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json, replacing, sha256
 from fairdistill.runtime.folders import files_in, is_picture
-from fairdistill.runtime.parallel import in_threads, threads_of_machine
+from fairdistill.runtime.parallel import in_threads
 from fairdistill.runtime.progress import Progress
 
 # A file may change once more within the tick of the file system's clock in which it was read.
 SETTLED = 2 * 10**9  # nanoseconds
+# in the place of the digest of a file that cannot be read
+UNREADABLE = "unreadable"
 # from the working directory of a study
 NOTES = Path(".snakemake", "own_files")
 # what returns paths
@@ -44,7 +46,9 @@ class Content(NamedTuple):
     files: dict[str, str]
 
 
-def content_of(paths: Sequence[Path], cache: Path, named: Named | None = None) -> Content:
+def content_of(
+    paths: Sequence[Path], cache: Path, named: Named | None = None, *, threads: int | None = None
+) -> Content:
     """Return a digest of the names and contents of files, and of the images in folders.
 
     It changes when a file changes, is added, removed or renamed, and not when one is touched, or when all are moved
@@ -60,6 +64,8 @@ def content_of(paths: Sequence[Path], cache: Path, named: Named | None = None) -
     named
         Returns the paths by which the images are named, and is asked where there are other files than pictures. Where
         it raises a UserError or an OSError, all of these count.
+    threads
+        That read; None for those that the job has. Snakemake asks before it has any job, and may take all cores.
 
     Returns
     -------
@@ -102,26 +108,33 @@ def content_of(paths: Sequence[Path], cache: Path, named: Named | None = None) -
         if times and before and before[:3] == times:
             found[path] = before
         else:
-            found[path] = _File(*(times or (0, now, now)), "unreadable")
+            found[path] = _File(*(times or (0, now, now)), UNREADABLE)
             changed.append(path)
     progress = Progress("comparing the content of files", len(changed))
-    # Snakemake asks before it has any job, so that no job's share of the cores is the bound
-    digests = in_threads(_digest_of, changed, threads=threads_of_machine())
+    digests = in_threads(_digest_of, changed, threads)
     for path, read in zip(changed, progress.counting(digests), strict=True):
         found[path] = found[path]._replace(digest=read)
     contents = {name: found[file].digest for name, file in sorted(files.items())}
     lines = "".join(f"{name}\0{content}\0" for name, content in contents.items())
     digest = hashlib.sha256(os.fsencode(lines)).hexdigest()
     if (digest, found) != (known.digest, known.files):
-        settled = {path: file for path, file in found.items() if max(file.modified, file.changed) < now - SETTLED}
+        # what cannot be read now may be readable the next time
+        settled = {
+            path: file
+            for path, file in found.items()
+            if max(file.modified, file.changed) < now - SETTLED and file.digest != UNREADABLE
+        }
         with replacing(cache) as partial:
             partial.write_text(json.dumps(_Known(names, digest, settled)._asdict()), encoding="utf-8")
     return Content(digest, contents)
 
 
-def cache_of_content(paths: Sequence[str]) -> Path:
-    """The file in which `content_of` keeps the digests for some paths of a study."""
-    return NOTES / f"{hashlib.sha256(chr(0).join(paths).encode()).hexdigest()[:12]}.json"
+def cache_of_content(key: str, paths: Sequence[str]) -> Path:
+    """The file in which `content_of` keeps the digests of files and folders that a configuration names under `key`.
+
+    Several studies in one folder may name other files under one key.
+    """
+    return NOTES / f"{key}-{hashlib.sha256(chr(0).join(paths).encode()).hexdigest()[:12]}.json"
 
 
 def images_named_in(table: str, column: str) -> Named:
@@ -193,7 +206,7 @@ def _digest_of(path: str) -> str:
     try:
         return sha256(path)
     except OSError:
-        return "unreadable"
+        return UNREADABLE
 
 
 class _File(NamedTuple):

@@ -186,13 +186,13 @@ def job_name(rule: str, logs: list[str]) -> str:
 def how_it_ended(end: re.Match[str]) -> str:
     """Why a job failed whose log does not say, from what `COMMAND_FAILED` has found.
 
-    That a training was killed is in its log: of a long job this is about the shell alone.
+    A training or another long job that is killed says so in its log. This is for jobs whose shell was killed.
     """
     status, name = end.groups()
     name = name or SIGNALS.get(int(status))
     if name is None:
         return f"{SILENT} (exit status {status}); what it printed may stand above"
-    left = "the same command goes on from there, and waits for a training that still runs"
+    left = "the same command goes on from there; where the job was a training and still runs, it is waited for"
     return f"it was killed by the signal {name}; {left}"
 
 

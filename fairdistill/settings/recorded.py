@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 from fairdistill.runtime.differences import differences
 from fairdistill.runtime.files import parse_json
 from fairdistill.settings.data import OWN_FILES, name_draw
-from fairdistill.settings.methods import TEACHER
+from fairdistill.settings.methods import TEACHER, Imported
 from fairdistill.settings.study import Place, Study, name_folds
 
 
 class Recorded(NamedTuple):
     """A part of a record: the keys that lead to it, its name in the configuration, and the JSON that it should have.
 
-    That of the user's own files is what returns it.
+    For the user's own files, `value` is a function that returns it.
     """
 
     keys: tuple[str, ...]
@@ -101,11 +101,15 @@ def _of_models(study: Study, own_files: Digest, weights: Digest) -> Iterator[tup
         for dataset, architecture, method in product(grid["dataset"], grid["architecture"], grid["method"]):
             name = TEACHER if method == TEACHER else f"students.{method}"
             base = study.base(Place(architecture, method))
+            training = [Recorded(("parameters", "training"), "training", study.training.to_json())]
+            if isinstance(study.method(method), Imported):
+                # it was trained elsewhere
+                training = []
             settings = [
                 *_of_dataset(study, dataset, ("data",), own_files),
                 Recorded(("parameters", "network"), f"networks.{architecture}", study.networks[architecture].to_json()),
                 Recorded(("parameters", "method"), name, study.method(method).parameters()),
-                Recorded(("parameters", "training"), "training", study.training.to_json()),
+                *training,
                 Recorded(("run", "base"), f"{name}.base", base and base._asdict()),
             ]
             if file := study.file_of(Place(architecture, method)):

@@ -89,10 +89,14 @@ def trained(tiny_folder, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def exported(tiny_folder, trained, tmp_path_factory):
-    """The same, exported."""
+    """The same, exported over an earlier model and its card."""
     from exported_models import export
 
-    return export(tiny_folder, trained, tmp_path_factory.mktemp("exported") / "erm")
+    folder = tmp_path_factory.mktemp("exported") / "erm"
+    folder.mkdir()
+    for name in ("export.json", "README.md"):
+        (folder / name).write_text("of an earlier model")
+    return export(tiny_folder, trained, folder)
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,10 @@ def test_a_checkpoint_whose_facts_are_wrong_is_one_line(tmp_path, tiny):
         load_facts(tmp_path / "w")
 
 
+def test_no_card_of_an_earlier_model_stays_beside_it(exported):
+    assert not (exported / CARD).exists()
+
+
 def test_the_onnx_file_is_what_its_record_says(exported):
     model, record = onnx.load(exported / MODEL), read_json(exported / RECORD)
     onnx.checker.check_model(model, full_check=True)

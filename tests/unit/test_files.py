@@ -46,6 +46,11 @@ def test_files_of_one_record_are_replaced_with_it_and_what_was_made_of_the_earli
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
         ("a.txt", "record.json"), "later"
     )
+    # without a record it is nobody's card
+    (tmp_path / "record.json").unlink()
+    write_text(tmp_path / "card.md", "mine")
+    replace(fail=False)
+    assert (tmp_path / "card.md").read_text() == "mine"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

@@ -11,7 +11,7 @@ from fairdistill.runtime.terminal import NO_ENVIRONMENT, Terminal
 
 LOG = "logs/s/train_model/d.a.mfd.seed0.log"
 SILENT = "it ended without saying why; where it was killed, it may have needed more memory"
-KILLED = "it was killed by the signal KILL; the same command goes on from there, and waits for a training"
+KILLED = "it was killed by the signal KILL; the same command goes on from there; where"
 
 
 class SnakemakesHandler(logging.Handler):

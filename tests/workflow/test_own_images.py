@@ -27,6 +27,7 @@ def test_a_data_set_is_made_anew_after_a_change_of_the_users_own_files(workdir, 
     (workdir / "moved").rename(workdir / "photos")
     # as where an image changes between the plan and the job that reads it, and is changed back
     record = json.loads((workdir / MADE).read_text())
+    assert len(record["source"]["own_files"]) == 64
     (workdir / MADE).write_text(json.dumps(record | {"source": record["source"] | {"own_files": "0" * 64}}))
     assert planned(MADE, *given, **where) == {"prepare_dataset": 1}
     (workdir / MADE).write_text(json.dumps(record))

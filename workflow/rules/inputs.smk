@@ -67,10 +67,11 @@ def require_weights():
                 (os.path.isfile(metrics) or os.path.isfile(weights)) and record not in CHANGED_SETTINGS
                 for metrics, weights, record in made
             ):
-                key = next(key for key, path in STUDY.files.items() if path == file)
+                of_others = any(record in CHANGED_SETTINGS for record in paths(files[-1], models))
+                why = ", and what was read from it is of other settings or images" if of_others else ""
                 sys.exit(
-                    f"error: config: {key} is {file}, and there is no such file; give the path of the weights, from "
-                    "the folder that snakemake runs in"
+                    f"error: config: {key_of_weights(file)} is {file}, and there is no such file{why}; give the path of "
+                    "the weights, from the folder that snakemake runs in"
                 )
 
 

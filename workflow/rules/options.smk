@@ -2,6 +2,7 @@
 # has it as a parameter: in a text, Snakemake would take braces for wildcards.
 import functools
 import json
+import os.path
 import shlex
 from pathlib import Path
 
@@ -39,20 +40,22 @@ def threads_of_data(wildcards):
 def code_of_data(wildcards):
     """Version of the code that makes a data set, and of the user's own files, where it is made from these."""
     code = code_version("scripts.prepare_dataset", STUDY.data.sets[wildcards.dataset].implementation)
-    content = content_of_own_files(wildcards.dataset)
+    content = planned_content_of_own_files(wildcards.dataset)
     return f"{code}-{content.digest[:12]}" if content else code
 
 
 def content_option(wildcards):
     """Names the file by which the job finds what is in the user's own files, as the plan has found it."""
-    settings = STUDY.data.sets[wildcards.dataset]
-    return f"--content-cache {cache_of_content(settings.own_files)}" if settings.own_files else ""
+    files = STUDY.data.sets[wildcards.dataset].own_files
+    return f"--content-cache {cache_of_content(f'data.sets.{wildcards.dataset}', files)}" if files else ""
 
 
 def content_of_checkpoint(wildcards):
     """The first digits of the SHA-256 of a model's `checkpoint_of`; empty without one, and where it is not there."""
     file = checkpoint_of(wildcards)
-    return (file and digest_of_weights(file) or "")[:12]
+    if not file or not os.path.isfile(file):
+        return ""
+    return planned_content(key_of_weights(file), (file,)).files.get("0", "")[:12]
 
 
 @functools.cache

@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+from fairdistill.runtime.differences import some_of
 from fairdistill.runtime.files import no_folders
 from fairdistill.runtime.own_files import NOTES
 from fairdistill.runtime.progress import TRAININGS
@@ -69,10 +70,12 @@ if is_called_by_the_user():
             f"{len(from_the_future)}), so that Snakemake would throw away what is made from it; set the clock right, "
             f"or type: find -H {RESULTS} -newermt now -exec touch -h -t $(date +%Y%m%d%H%M.%S) {{}} +"
         )
-    if others := other_pages(FOUND):
+    # a published study has no models, and pages that were made by several configurations
+    others = other_pages(FOUND) if os.path.isdir(f"{RESULTS}/models") else []
+    if others:
         print(
             f"warning: {RESULTS} has tables or figures that this configuration does not make, {len(others)} in all: "
-            f"{', '.join(os.path.relpath(path, RESULTS) for path in others)}; they stay as another configuration has left "
+            f"{some_of([os.path.relpath(path, RESULTS) for path in others])}; they stay as another configuration has left "
             "them; where that misleads, remove them, or give this one another name as its `study`",
             file=sys.stderr,
         )

@@ -85,11 +85,16 @@ def files_of_configuration():
     return [Path(path) for path in workflow.configfiles]
 
 
+# of a Snakefile that includes ours
+RULES_OF_OTHERS = {rule.name for rule in workflow.rules}
+
+
 def files_of_rules():
-    """The outputs, logs and benchmarks of all rules that were read, with wildcards in braces."""
+    """The outputs, logs and benchmarks of the rules of this project that were read, with wildcards in braces."""
     files = [
         path
         for rule in workflow.rules
+        if rule.name not in RULES_OF_OTHERS
         for path in (*rule.output, *rule.log, rule.benchmark)
         if path is not None
     ]
