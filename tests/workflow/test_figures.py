@@ -109,7 +109,7 @@ def test_make_figures_redraws_all_and_nothing_else_after_a_run_that_was_stopped(
     for part in ("data", "models/digits_s/shufflenet/teacher"):
         shutil.copytree(study / "results" / "tiny" / part, clone / "results" / "tiny" / part)
     set_times(clone, newest)
-    assert studies[0] == "--config study=paper $(call seeds,paper)"
+    assert studies[0].startswith("--config study=paper ")
     assert len(studies) == 5
     args = redraw.replace("$(PAGES)", pages).split()
     assert planned(*args, *GIVEN, project=checkout, directory=clone) == PAGES

@@ -90,7 +90,7 @@ def test_models_of_other_settings_are_named_and_made_anew_though_snakemake_knows
     assert jobs_of(plan) == {"train_model": 1, "evaluate_model": 1} | AFTER_MODELS
     warnings = [line for line in plan.splitlines() if line.startswith("warning: ")]
     assert [line.split("; ")[0] for line in warnings] == [
-        "warning: results/tiny has data sets or models of other settings, 1 in all: "
+        "warning: results/tiny has data sets or models of other settings or files, 1 in all: "
         "students.mfd.lambda was 3.0 and is now 9.0"
     ]
 
