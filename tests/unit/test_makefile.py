@@ -169,7 +169,7 @@ def test_figures_are_of_the_published_studies_and_their_seeds(tmp_path, publishe
     )  # fmt: skip
     paper, *others = (line.rstrip() for line in done.stdout.splitlines())
     assert " figures " in paper
-    assert paper.endswith(" --config study=paper" + " seeds='[2,10]'" * published)
+    assert paper.endswith(" --config study=paper 'data={sets: {utkface: {duplicates: drop}}}'" + " seeds='[2,10]'" * published)
     assert [line.split("--configfile ")[1] for line in others] == [
         "config/paper_h100.yaml",
         "config/utkface_folds.yaml",
