@@ -169,7 +169,8 @@ def test_figures_are_of_the_published_studies_and_their_seeds(tmp_path, publishe
     )  # fmt: skip
     paper, *others = (line.rstrip() for line in done.stdout.splitlines())
     assert " figures " in paper
-    assert paper.endswith(" --config study=paper 'data={sets: {utkface: {duplicates: drop}}}'" + " seeds='[2,10]'" * published)
+    given = " --config study=paper 'data={sets: {utkface: {duplicates: drop}}}'"
+    assert paper.endswith(given + " seeds='[2,10]'" * published)
     assert [line.split("--configfile ")[1] for line in others] == [
         "config/paper_h100.yaml",
         "config/utkface_folds.yaml",
