@@ -43,7 +43,7 @@ class UserError(Exception):
 def printable(text: str) -> str:
     """Text in one line of UTF-8, in which what is no text of its own has become escapes as `\\n`.
 
-    That are line breaks, control characters, bytes that are no text, and the characters that turn the direction in
+    These are line breaks, control characters, bytes that are no text, and the characters that turn the direction in
     which others are shown. The names of files may hold all of them.
     """
     return "".join(one.encode("unicode_escape").decode() if _is_no_text(one) else one for one in text)

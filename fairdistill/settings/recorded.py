@@ -101,15 +101,13 @@ def _of_models(study: Study, own_files: Digest, weights: Digest) -> Iterator[tup
         for dataset, architecture, method in product(grid["dataset"], grid["architecture"], grid["method"]):
             name = TEACHER if method == TEACHER else f"students.{method}"
             base = study.base(Place(architecture, method))
-            training = [Recorded(("parameters", "training"), "training", study.training.to_json())]
-            if isinstance(study.method(method), Imported):
-                # it was trained elsewhere
-                training = []
+            training = Recorded(("parameters", "training"), "training", study.training.to_json())
             settings = [
                 *_of_dataset(study, dataset, ("data",), own_files),
                 Recorded(("parameters", "network"), f"networks.{architecture}", study.networks[architecture].to_json()),
                 Recorded(("parameters", "method"), name, study.method(method).parameters()),
-                *training,
+                # an imported model was trained elsewhere
+                *([] if isinstance(study.method(method), Imported) else [training]),
                 Recorded(("run", "base"), f"{name}.base", base and base._asdict()),
             ]
             if file := study.file_of(Place(architecture, method)):

@@ -62,12 +62,12 @@ def require_weights():
                 continue
             models = [{**grid, "architecture": [architecture], "method": [method]}]
             files = (METRICS, MODEL_FILES["weights"], MODEL_FILES["training"])
-            made = zip(*(paths(pattern, models) for pattern in files))
+            made = list(zip(*(paths(pattern, models) for pattern in files)))
             if not all(
                 (os.path.isfile(metrics) or os.path.isfile(weights)) and record not in CHANGED_SETTINGS
                 for metrics, weights, record in made
             ):
-                of_others = any(record in CHANGED_SETTINGS for record in paths(files[-1], models))
+                of_others = any(record in CHANGED_SETTINGS for *_, record in made)
                 why = ", and what was read from it is of other settings or images" if of_others else ""
                 sys.exit(
                     f"error: config: {key_of_weights(file)} is {file}, and there is no such file{why}; give the path of "
