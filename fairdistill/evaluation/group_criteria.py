@@ -53,6 +53,8 @@ from fairdistill.evaluation.uncertainty import ENDS, RESAMPLES, SEED, TAIL, deo_
 BINS = 15
 # these criteria need every image in each resample
 FEWER_RESAMPLES = 2000
+# images that are drawn at a time, which take about a gigabyte of memory
+MOST_AT_ONCE = 2**25
 # the least and the largest value, where they are not 0 and 1
 RANGES = {"bias_amplification": (-1.0, 1.0), "brier": (0.0, 2.0)}
 
@@ -126,12 +128,14 @@ def assess_criteria(
     observed = np.empty((*correctness.count.shape, of_image.shape[1]))
     drawn = np.empty((draws, *observed.shape))
     for together, y in correctness.strata:
-        n = len(values[together[0], y])
-        chosen = rng.integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
-        times = np.bincount(chosen.ravel(), minlength=draws * n).reshape(draws, n) / n
         for a in together:
             observed[a, y] = values[a, y].mean(axis=0)
-            drawn[:, a, y] = times @ values[a, y]
+        n = len(values[together[0], y])
+        for some in np.array_split(np.arange(draws), -(-draws * n // MOST_AT_ONCE)):
+            chosen = rng.integers(n, size=(len(some), n)) + n * np.arange(len(some))[:, None]
+            times = np.bincount(chosen.ravel(), minlength=chosen.size).reshape(chosen.shape) / n
+            for a in together:
+                drawn[some, a, y] = times @ values[a, y]
     found = _criteria(_cells(observed, n_classes), _cells(drawn, n_classes), correctness.share, groups, training_images)
     if correctness.paired:
         chosen_class = [

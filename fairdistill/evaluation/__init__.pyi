@@ -1,0 +1,1 @@
+from fairdistill.evaluation.fairness_report import report as report

@@ -1,0 +1,112 @@
+"""Report how accurate and how fair the predictions in a table are, with intervals and the fair baseline.
+
+The table (CSV, TSV or Parquet) has a row for each image, with its true class, its predicted class and its group. What
+`python -m scripts.predict` writes has no true classes and no groups; `--labels` names the table that has them, whose
+rows are found by the paths of the images. Prints the report, and writes it where --csv and --markdown say.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from fairdistill.data.label_table import read_label_table
+from fairdistill.evaluation.fairness_report import FairnessReport, report
+from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.tables import markdown
+from fairdistill.runtime.errors import UserError, printable, run_script
+from fairdistill.runtime.files import write_text
+from fairdistill.runtime.progress import log
+
+# the column of the images' paths in what `scripts.predict` writes
+PATH = "path"
+
+
+def read(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+    """Return columns of a table, none of whose values is missing; `columns` is as for `read_label_table`."""
+    table = read_label_table(path, columns)
+    if table.ragged:
+        raise UserError(f"{path}: line {table.ragged[0]} has more or fewer fields than the header; mend it")
+    for name, values in table.values.items():
+        if (missing := values == "").any():
+            where = f"{table.numbered} {missing.idxmax()}"
+            raise UserError(f"{path}: {where} has no value in the column {name!r}; give it one, or remove the row")
+    return table.values.reset_index(drop=True)
+
+
+def read_labels(labels: Path, predictions: Path, *, key: str, columns: dict[str, str]) -> pd.DataFrame:
+    """Return columns of the table `labels` for each image of the table of predictions, in the order of the latter."""
+    known = read(labels, {key: "--column"} | columns)
+    known[key] = known[key].map(printable)
+    paths = read(predictions, {PATH: "--predictions"})[PATH]
+    for file, values in {labels: known[key], predictions: paths}.items():
+        if (twice := values.duplicated()).any():
+            raise UserError(f"{file}: has two rows of {values[twice.idxmax()]!r}; keep one of them")
+    found = known.set_index(key).reindex(paths)
+    if (lacking := found.isna().any(axis=1)).any():
+        raise UserError(f"{labels}: has no row of {lacking.idxmax()!r}, which {predictions} has; add it")
+    if left := len(known) - len(paths):
+        log(f"{left} of the {len(known)} images of {labels} have no prediction and are left out")
+    return found.reset_index(drop=True)
+
+
+def in_order(texts: pd.Series) -> list[str]:
+    """The distinct texts: numbers by their size, all else by its characters."""
+    names = sorted(set(texts))
+    numbers = pd.to_numeric(pd.Series(names), errors="coerce")
+    return names if numbers.isna().any() else [names[i] for i in numbers.argsort(kind="stable")]
+
+
+def report_markdown(predictions: Path, found: FairnessReport) -> str:
+    """The report as a page."""
+    parts = [f"# Fairness of {predictions.name}", found.summary]
+    for title, table in found.tables().items():
+        # a bar would end the cell
+        texts = table.rename(columns=escaped).map(escaped)
+        parts += [f"## {title}", markdown(texts)]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    return str(text).replace("|", "\\|")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--predictions", type=Path, required=True, help="table of predictions")
+    parser.add_argument("--target", required=True, help="column of the true classes")
+    parser.add_argument("--group", required=True, help="column of the groups")
+    parser.add_argument("--prediction", default="prediction", help="column of the predicted classes (%(default)s)")
+    parser.add_argument(
+        "--probabilities",
+        metavar="PREFIX",
+        help="what the columns of probabilities begin with, before the class: p_ in what scripts.predict writes; "
+        "without it there is no calibration",
+    )
+    parser.add_argument("--labels", type=Path, help="table that has --target and --group, where another has them")
+    parser.add_argument("--column", default=PATH, help="column of the paths in --labels (%(default)s)")
+    parser.add_argument("--csv", type=Path, help="write all numbers as one table (CSV)")
+    parser.add_argument("--markdown", type=Path, help="write the report as a page (Markdown)")
+    args = parser.parse_args()
+
+    columns = {args.target: "--target", args.group: "--group"}
+    if args.labels is None:
+        labels = read(args.predictions, columns)
+    else:
+        labels = read_labels(args.labels, args.predictions, key=args.column, columns=columns)
+    predicted = read(args.predictions, {args.prediction: "--prediction"})[args.prediction]
+    classes = in_order(labels[args.target])
+    probabilities = None
+    if args.probabilities is not None:
+        probabilities = read(args.predictions, {f"{args.probabilities}{name}": "--probabilities" for name in classes})
+    groups = pd.Categorical(labels[args.group], in_order(labels[args.group]))
+    found = report(labels[args.target], predicted, groups, probabilities=probabilities, classes=classes)
+    print(found)
+    if args.csv:
+        write_csv(args.csv, found.to_frame())
+    if args.markdown:
+        write_text(args.markdown, report_markdown(args.predictions, found))
+
+
+if __name__ == "__main__":
+    run_script(main)
