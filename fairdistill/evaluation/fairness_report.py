@@ -135,7 +135,7 @@ class FairnessReport:
 
     def _cells(self, field: str) -> pd.DataFrame:
         rows = [list(self.scores[field][group].values()) for group in self.groups]
-        return pd.DataFrame(rows, pd.Index(self.groups, name="group"), pd.Index(self.classes, name="class"))
+        return pd.DataFrame(rows, _index(self.groups, "group"), _index(self.classes, "class"))
 
     @property
     def accuracy_per_group(self) -> pd.Series:
@@ -149,7 +149,7 @@ class FairnessReport:
 
     def _series(self, field: str, name: str) -> pd.Series:
         found = self.scores[field]
-        return pd.Series(list(found.values()), pd.Index(list(found), name=name), name="accuracy")
+        return pd.Series(list(found.values()), _index(found, name), name="accuracy")
 
     @property
     def gaps(self) -> pd.DataFrame:
@@ -161,7 +161,7 @@ class FairnessReport:
         table = pd.DataFrame(
             {"value": list(self.scores["deo_per_class"].values())} | self.scores["uncertainty"]["deo_per_class"]
         )
-        return table.set_axis(pd.Index(self.classes, name="class"))
+        return table.set_axis(_index(self.classes, "class"))
 
     @property
     def criteria(self) -> pd.DataFrame:
@@ -345,6 +345,8 @@ def _column(name: str, values: Iterable) -> pd.Series:
     column = pd.Series(values).reset_index(drop=True)
     if not len(column):
         raise UserError(f"{name} is empty; give one value for each image")
+    if not column.map(pd.api.types.is_hashable).all():
+        raise UserError(f"{name} holds several values for an image; give one for each")
     if (missing := column.isna()).any():
         raise UserError(
             f"{name} lacks {missing.sum()} of {len(column)} values, the first at position {missing.argmax()}; give "
@@ -361,8 +363,8 @@ def _codes(name: str, column: pd.Series, known: list) -> np.ndarray:
     """The place of each value among those that are known."""
     code = pd.Index(known, dtype=object).get_indexer(column.astype(object))
     if (code < 0).any():
-        unknown = column[int(np.argmax(code < 0))]
-        raise UserError(f"{name} holds {unknown!r}, which is none of the classes: {', '.join(map(repr, known))}")
+        unknown = column.tolist()[np.argmax(code < 0)]
+        raise UserError(f"{name} holds {unknown!r}, which is none of the classes {', '.join(map(repr, known))}")
     return code
 
 
@@ -376,6 +378,11 @@ def _probabilities(values: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     if not ((p >= 0) & (p <= 1)).all() or (np.abs(p.sum(axis=1) - 1) > ROUNDED).any():
         raise UserError("probabilities are not numbers in 0..1 that add up to 1 for each image")
     return p
+
+
+def _index(labels: Iterable[Hashable], name: str) -> pd.Index:
+    """An index of one level, also where labels are tuples."""
+    return pd.Index(list(labels), name=name, tupleize_cols=False)
 
 
 def _range(found: Accuracy | FairBaseline | Deo) -> str:

@@ -21,13 +21,22 @@ MODULES = [
     "fairdistill",
     *(
         f"fairdistill.evaluation.{name}"
-        for name in ("criteria", "correctness", "crossed", "metrics", "records", "seeds", "uncertainty")
+        for name in (
+            "criteria",
+            "correctness",
+            "crossed",
+            "fairness_report",
+            "metrics",
+            "records",
+            "seeds",
+            "uncertainty",
+        )
     ),
     *(f"fairdistill.reporting.{name}" for name in ("ablations", "figures", "models", "published", "tables")),
     *(f"fairdistill.reporting.paper.{name}" for name in ("comparison", "conclusions", "diagram")),
     *(f"scripts.{name}" for name in ("evaluate_model", "aggregate_results", "make_table", "make_ablations")),
     *(f"scripts.{name}" for name in ("compare_with_paper", "compare_with_published", "verify_results")),
-    *(f"scripts.{name}" for name in ("plot_architecture", "plot_comparison")),
+    *(f"scripts.{name}" for name in ("fairness_report", "plot_architecture", "plot_comparison")),
 ]
 
 
