@@ -97,7 +97,7 @@ def test_the_wheel_has_the_library_alone_and_its_license(wheel):
         metadata = archive.read(next(name for name in names if name.endswith("/METADATA"))).decode()
     assert {name.split("/")[0] for name in names} == {"fairdistill", f"fairdistill-{fairdistill.__version__}.dist-info"}
     assert {path.name for path in (ROOT / "fairdistill" / "data").glob("*.npy")} <= {Path(name).name for name in names}
-    assert "fairdistill/py.typed" in names
+    assert {"fairdistill/py.typed", "fairdistill/evaluation/__init__.pyi"} <= set(names)
     assert sum(name.endswith("/licenses/LICENSE") for name in names) == 1
     assert "License-Expression: MIT" in metadata
     assert "Provides-Extra: train" in metadata
