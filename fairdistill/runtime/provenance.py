@@ -49,7 +49,8 @@ def code_version(*modules: str) -> str:
 
     It is taken over the syntax trees without their docstrings: comments, docstrings and layout do not change it, nor do
     the folder that the project lies in and the version of Python. Imports inside functions count. A module that is
-    loaded by its name, as those are that the settings call an `implementation`, is not seen and has to be given.
+    loaded by its name, as those are that the settings call an `implementation`, is not seen and has to be given. Nor is
+    a module's own `__getattr__`, which loads what is asked for by name.
 
     Parameters
     ----------
@@ -134,7 +135,9 @@ def _tree(module: str) -> ast.Module:
 
 @functools.cache
 def _logic(module: str) -> str:
-    return repr(_outline(_tree(module)))
+    tree = _tree(module)
+    body = [node for node in tree.body if not (isinstance(node, ast.FunctionDef) and node.name == "__getattr__")]
+    return repr(_outline(ast.Module(body, tree.type_ignores)))
 
 
 def _outline(node: object) -> object:

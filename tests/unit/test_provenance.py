@@ -72,6 +72,7 @@ def version(*modules):
         ("fairdistill/loop.py", '"""The loop."""\n\n', ""),
         ("fairdistill/loop.py", "x + 1", "(x  +  1)"),
         ("fairdistill/__init__.py", '"1"', '"2"'),
+        ("fairdistill/loop.py", "\nclass", "\ndef __getattr__(name):\n    return name\n\nclass"),
         ("fairdistill/methods/mfd.py", "1", "2"),
         ("fairdistill/reporting/figures.py", "red", "blue"),
         ("fairdistill/runtime/files.py", "utf-8", "utf-16"),
@@ -88,6 +89,8 @@ def test_what_does_not_touch_the_logic_keeps_the_version(project, name, old, new
     [
         ("fairdistill/loop.py", "x + 1", "x + 2"),
         ("fairdistill/loop.py", "x + 1", "x - 1"),
+        # of a class, it decides what its attributes are
+        ("fairdistill/loop.py", "    rate", "    def __getattr__(self, name):\n        return name\n    rate"),
         # the default of a setting
         ("fairdistill/loop.py", "0.1", "0.2"),
         ("fairdistill/late.py", "1", "2"),
@@ -124,6 +127,20 @@ def test_a_neutral_package_hides_no_other():
         assert {name for name in reached if not provenance.is_neutral(name)} - set(provenance.COUNTED) == {
             "fairdistill"
         }
+
+
+def test_the_version_does_not_change_with_the_report_of_others_predictions(copy):
+    """It is offered by the package of what evaluates models."""
+
+    def versions():
+        forget()
+        making = ("scripts.prepare_dataset", "fairdistill.data.folder")
+        return [provenance.code_version(*making), provenance.code_version("scripts.evaluate_model")]
+
+    before = versions()
+    (copy / "fairdistill/evaluation/fairness_report.py").write_text("ANOTHER = 1\n", encoding="utf-8")
+    (copy / "fairdistill/evaluation/__init__.py").write_text("", encoding="utf-8")
+    assert versions() == before
 
 
 OF_OWN_FILES = [name for name in provenance.COUNTED if name.startswith("fairdistill.runtime.")]
