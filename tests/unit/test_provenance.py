@@ -139,7 +139,7 @@ def test_the_version_does_not_change_with_the_report_of_others_predictions(copy)
 
     before = versions()
     (copy / "fairdistill/evaluation/fairness_report.py").write_text("ANOTHER = 1\n", encoding="utf-8")
-    (copy / "fairdistill/evaluation/__init__.py").write_text("", encoding="utf-8")
+    (copy / "fairdistill/evaluation/__init__.py").write_text('"""Of predictions."""\n', encoding="utf-8")
     assert versions() == before
 
 
