@@ -237,7 +237,10 @@ class FairnessReport:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        parts = (f"<h4>{title}</h4>{table.to_html(index=False, border=0)}" for title, table in self.tables().items())
+        parts = (
+            f"<h4>{title}</h4>{table.to_html(index=False, border=0, justify='left')}"
+            for title, table in self.tables().items()
+        )
         return f"<p>{html.escape(self.summary)}</p>{''.join(parts)}"
 
 
