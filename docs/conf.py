@@ -4,22 +4,19 @@ Sphinx reads the whole checkout, so that a link between two pages is the same re
 on the site.
 """
 
-import os
 import re
-from pathlib import Path
 
-from docutils import nodes
 from sphinx.application import Sphinx
-
-ROOT = Path(__file__).parents[1]
 
 project = "fairdistill"
 author = "The fairdistill authors"
 copyright = author
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "config/README.md", "benchmarks/NOTES.md", "*.md"]
-# the front page of the site is docs/index.md
-exclude_patterns = ["README.md", ".*", "build", "results", "resources", "logs"]
+PUBLISHED = ("paper", "paper_h100", "utkface_folds", "utkface_folds_cpu", "sweeps_digits", "methods_digits", "bench")
+include_patterns = ["docs/*.md", "config/README.md", "benchmarks/NOTES.md"]
+include_patterns += ["CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md"]
+include_patterns += [f"results/{study}/**.md" for study in PUBLISHED]
+exclude_patterns = [".*", "build", "logs", "resources"]
 
 extensions = [
     "myst_parser",
@@ -32,10 +29,13 @@ extensions = [
 ]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
+# a folder is no page: a link to one shows its text alone
+nitpick_ignore_regex = [("myst", r"[\w/.]*/\w+")]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = False
+napoleon_use_ivar = True
 napoleon_use_rtype = False
 
 html_theme = "pydata_sphinx_theme"
@@ -50,13 +50,21 @@ html_theme_options = {
 }
 
 
-def show_titles(app: Sphinx, page: str, source: list[str]) -> None:
-    """Show the title of a block of code above it."""
+def prepare_page(app: Sphinx, page: str, source: list[str]) -> None:
+    """Show the title of a block of code above it, and let tables of results be reached by links alone."""
     source[0] = re.sub(
         r'^```(\w+) title="([^"]+)".*$', r"```{code-block} \1\n:caption: \2\n", source[0], flags=re.MULTILINE
     )
+    if page.startswith("results/"):
+        source[0] = f"---\norphan: true\n---\n\n{source[0]}"
+
+
+def leave_out_fields(app: Sphinx, what: str, name: str, value: object, skip: bool, options: object) -> bool | None:
+    """Leave the fields of a NamedTuple to the docstring of its class."""
+    return True if type(value).__name__ == "_tuplegetter" else None
 
 
 def setup(app: Sphinx) -> None:
     """Register what this site adds to Sphinx."""
-    app.connect("source-read", show_titles)
+    app.connect("source-read", prepare_page)
+    app.connect("autodoc-skip-member", leave_out_fields)

@@ -396,7 +396,7 @@ def _ascending(edges: list[float]) -> list[float]:
 class Folder(DataSet):
     """Images of one's own: a folder of files, and a table that has the class and the group of each.
 
-    What a row of the table may hold, what is refused, and how images are split is in docs/own_images.md.
+    What a row of the table may hold, what is refused, and how images are split is in docs/folder_data_sets.md.
     """
 
     implementation: ClassVar[str] = "fairdistill.data.folder"

@@ -137,7 +137,7 @@ def test_uv_trusts_what_pip_is_told_to_trust(monkeypatch):
 
 def test_the_docs_name_what_of_pips_is_handed_on_to_uv():
     handed_on = re.findall(r"^ifdef (PIP_\w+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    page = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     assert handed_on
     assert [name for name in handed_on if f"`{name}`" not in page] == []
 
