@@ -5,8 +5,14 @@ on the site.
 """
 
 import re
+from pathlib import Path
+from typing import Any
 
+from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+ROOT = Path(__file__).parents[1]
 
 project = "fairdistill"
 author = "The fairdistill authors"
@@ -29,17 +35,20 @@ extensions = [
 ]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
-# a folder is no page: a link to one shows its text alone
-nitpick_ignore_regex = [("myst", r"[\w/.]*/\w+")]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+add_module_names = False
+# what docstrings put between single backticks
+default_role = "code"
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = project
+# the address of the site itself leads to its first page
+html_extra_path = ["front"]
 html_show_sourcelink = False
 html_show_copyright = False
 html_theme_options = {
@@ -64,7 +73,27 @@ def leave_out_fields(app: Sphinx, what: str, name: str, value: object, skip: boo
     return True if type(value).__name__ == "_tuplegetter" else None
 
 
+def escape_bars(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Take the bars of an absolute value in a docstring for themselves, and not for reStructuredText's substitutions."""
+    lines[:] = [line.replace("|", r"\|") for line in lines]
+
+
+class Folders(SphinxPostTransform):
+    """Show a link to a folder, which the site has no page of, as its text."""
+
+    default_priority = 5  # before MyST resolves its links
+
+    def run(self, **options: Any) -> None:
+        """Replace each such link of a page."""
+        here = (ROOT / self.env.docname).parent
+        for link in list(self.document.findall(addnodes.pending_xref)):
+            if link["reftype"] == "myst" and (here / link["reftarget"]).is_dir():
+                link.replace_self(link.children)
+
+
 def setup(app: Sphinx) -> None:
     """Register what this site adds to Sphinx."""
     app.connect("source-read", prepare_page)
     app.connect("autodoc-skip-member", leave_out_fields)
+    app.connect("autodoc-process-docstring", escape_bars, priority=1000)
+    app.add_post_transform(Folders)
