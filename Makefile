@@ -51,7 +51,7 @@ PAGES := aggregate_results make_table make_ablations rank_methods choose_setting
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
-.PHONY: help env anew demo paper watch status figures bench verify unlock test longtest stress lint format docs lock clean
+.PHONY: help env anew demo paper watch status figures bench verify unlock test longtest stress lint format docs site lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -142,6 +142,10 @@ format: $(READY)  ## rewrite the code in the project's style
 
 docs: $(READY)  ## write the JSON schema and the tables of config/README.md from the settings
 	$(BIN)/python -m scripts.describe_settings
+
+site: $(READY)  ## build the documentation as a site in build/site; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -c docs . build/site
+	@echo "The site: build/site/index.html"
 
 unlock: $(READY)  ## take away the lock that a Snakemake left that was killed; never while one is running
 	$(SNAKEMAKE) --unlock
