@@ -51,7 +51,8 @@ PAGES := aggregate_results make_table make_ablations rank_methods choose_setting
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
-.PHONY: help env anew demo paper watch status figures bench verify unlock test longtest stress lint format docs site lock clean
+.PHONY: help env anew demo paper watch status figures bench verify unlock test longtest stress lint format docs site \
+	lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets

@@ -1,7 +1,7 @@
 """The documentation site: `make site` builds it from the pages in docs/, config/ and the project's folder.
 
-Sphinx reads the whole checkout, so that a link between two pages is the same relative path in a checkout, on a forge and
-on the site.
+Sphinx reads the whole checkout, so that a link between two pages is the same relative path in a checkout, on a forge
+and on the site.
 """
 
 import re
@@ -22,18 +22,17 @@ PUBLISHED = ("paper", "paper_h100", "utkface_folds", "utkface_folds_cpu", "sweep
 include_patterns = ["docs/*.md", "config/README.md", "benchmarks/NOTES.md"]
 include_patterns += ["CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md"]
 include_patterns += [f"results/{study}/**.md" for study in PUBLISHED]
-exclude_patterns = [".*", "build", "logs", "resources"]
+exclude_patterns = [".*", "build", "logs", "resources", "results/*/data", "results/*/export", "results/*/models"]
 
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
 ]
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 
 autodoc_member_order = "bysource"
@@ -74,7 +73,7 @@ def leave_out_fields(app: Sphinx, what: str, name: str, value: object, skip: boo
 
 
 def escape_bars(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
-    """Take the bars of an absolute value in a docstring for themselves, and not for reStructuredText's substitutions."""
+    """Take bars in a docstring, as of an absolute value, for themselves and not for substitutions."""
     lines[:] = [line.replace("|", r"\|") for line in lines]
 
 

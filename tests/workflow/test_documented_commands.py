@@ -19,7 +19,7 @@ FOLLOWED = {
 }
 PLANNED = "<!-- planned by a test -->"
 NOT_RUN = re.compile(r"<!-- not run by a test: \S.* -->")
-BLOCK = re.compile(r"^(.*)\n```(?:bash|console|sh|shell)\b.*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^([^\n]*)\n```(?:bash|console|sh|shell)\b[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def commands(text):
@@ -68,7 +68,7 @@ def test_a_command_is_planned(page, words, workdir):
 
 def test_targets_of_make_and_scripts_that_pages_name_are_there():
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    texts = [page.read_text(encoding="utf-8") for page in PAGES if page.name != "CHANGELOG.md"]
     named = {name for text in texts for name in re.findall(r"`make ([a-z]+)", text)}
     assert named <= targets
     assert named >= {"demo", "paper", "site", "test"}

@@ -22,7 +22,7 @@ def without_decimals(text):
 
 @pytest.fixture(scope="module")
 def followed(checkout, tmp_path_factory):
-    """A copy of the project in which the page was followed, and what each command printed before what the page shows."""
+    """A copy of the project in which the page was followed; each block that shows something, and what was printed."""
     folder = copy_project(tmp_path_factory.mktemp("first") / "project", origin=checkout)
     (folder / "mine").mkdir()
     printed, shown = "", []
