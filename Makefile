@@ -145,7 +145,7 @@ docs: $(READY)  ## write the JSON schema and the tables of config/README.md from
 	$(BIN)/python -m scripts.describe_settings
 
 site: $(READY)  ## build the documentation as a site in build/site; a warning is an error
-	$(BIN)/python -m sphinx -W --keep-going -q -b html -c docs . build/site
+	$(BIN)/python -m sphinx -E -W --keep-going -q -b html -c docs . build/site
 	@echo "The site: build/site/index.html"
 
 unlock: $(READY)  ## take away the lock that a Snakemake left that was killed; never while one is running

@@ -59,10 +59,15 @@ html_theme_options = {
 
 
 def prepare_page(app: Sphinx, page: str, source: list[str]) -> None:
-    """Show the title of a block of code above it, and let tables of results be reached by links alone."""
+    """Adapt the text of a page, which is written for a checkout and for a forge, to the site.
+
+    The title of a block of code stands above it, a link that has the name of a page as its text gets the title of that
+    page or heading, and tables of results are reached by links alone.
+    """
     source[0] = re.sub(
         r'^```(\w+) title="([^"]+)".*$', r"```{code-block} \1\n:caption: \2\n", source[0], flags=re.MULTILINE
     )
+    source[0] = re.sub(r"\[[\w/]+\.md\](?=\([\w./]+\.md[#)])", "[]", source[0])
     if page.startswith("results/"):
         source[0] = f"---\norphan: true\n---\n\n{source[0]}"
 

@@ -30,7 +30,7 @@ def site(tmp_path_factory):
 
 def test_make_site_builds_what_the_test_builds():
     recipe = re.search(r"^site:.*\n\t(.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert recipe[1] == "$(BIN)/python -m sphinx -W --keep-going -q -b html -c docs . build/site"
+    assert recipe[1] == "$(BIN)/python -m sphinx -E -W --keep-going -q -b html -c docs . build/site"
 
 
 def test_the_search_finds_a_word_on_its_page(site):
