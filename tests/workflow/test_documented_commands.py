@@ -14,6 +14,7 @@ from running import ROOT, planned
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "config" / "README.md"])
 FOLLOWED = {
     "docs/adding_a_method.md": "tests/unit/test_adding_a_method.py",
+    "docs/fairness_report.md": "tests/unit/test_fairness_report.py",
     "docs/first_student.md": "tests/workflow/test_first_student.py",
     "docs/walkthrough.md": "tests/workflow/test_walkthrough.py",
 }
@@ -55,7 +56,7 @@ def test_every_block_of_commands_is_run_or_says_that_it_is_not():
 def test_a_page_is_followed_by_its_test(page, test):
     text = (ROOT / test).read_text(encoding="utf-8")
     assert f'"docs" / "{Path(page).name}"' in text
-    assert "blocks(PAGE)" in text
+    assert re.search(r"blocks(\(PAGE\)| = .*```bash)", text)
 
 
 @pytest.mark.parametrize(("page", "words"), TO_PLAN, ids=[f"{page}: {' '.join(words)[:60]}" for page, words in TO_PLAN])
