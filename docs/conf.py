@@ -13,6 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 ROOT = Path(__file__).parents[1]
+COLON = "\N{RATIO}"
 
 project = "fairdistill"
 author = "The fairdistill authors"
@@ -41,7 +42,8 @@ add_module_names = False
 # what docstrings put between single backticks
 default_role = "code"
 napoleon_google_docstring = False
-napoleon_use_ivar = True
+# one entry may have several names, as in "low, high"
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 
 html_theme = "pydata_sphinx_theme"
@@ -77,9 +79,15 @@ def leave_out_fields(app: Sphinx, what: str, name: str, value: object, skip: boo
     return True if type(value).__name__ == "_tuplegetter" else None
 
 
-def escape_bars(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
-    """Take bars in a docstring, as of an absolute value, for themselves and not for substitutions."""
-    lines[:] = [line.replace("|", r"\|") for line in lines]
+def hide_colon(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Hide a colon in the first line of a property from napoleon, which would take what is before it for a type."""
+    if what == "property":
+        lines[0] = lines[0].replace(":", COLON)
+
+
+def finish_docstring(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Take bars in a docstring, as of an absolute value, for themselves, and show hidden colons."""
+    lines[:] = [line.replace("|", r"\|").replace(COLON, ":") for line in lines]
 
 
 class Folders(SphinxPostTransform):
@@ -99,5 +107,6 @@ def setup(app: Sphinx) -> None:
     """Register what this site adds to Sphinx."""
     app.connect("source-read", prepare_page)
     app.connect("autodoc-skip-member", leave_out_fields)
-    app.connect("autodoc-process-docstring", escape_bars, priority=1000)
+    app.connect("autodoc-process-docstring", hide_colon, priority=100)  # napoleon has 500
+    app.connect("autodoc-process-docstring", finish_docstring, priority=1000)
     app.add_post_transform(Folders)

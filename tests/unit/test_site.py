@@ -66,6 +66,9 @@ def test_the_api_has_the_parameters_of_a_docstring(site):
     text = re.sub(r"<[^>]+>", "", (site / "docs" / "api.html").read_text(encoding="utf-8"))
     assert "mfd_loss(" in text
     assert "integer arrays, shape (n,)" in text
+    # several attributes of one description, and a property whose first line has a colon
+    assert re.search(r"low, high \W The ends of its 95 % interval\.", text)
+    assert "The gap of each class: value, low, corrected and high." in text
 
 
 def test_each_page_is_in_one_section():
