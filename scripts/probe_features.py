@@ -3,9 +3,11 @@ alike.
 
 Reads the model's weights, its predictions, the record of its training and the prepared data set. Computes the features
 of some of the test images, on the CPU, and writes one JSON file: a two-sample test of each class and pair of groups,
-and the consistency of the predictions. Features are what the model's classifier sees: those before the network's head,
-or the code where the method has a classifier of its own on one. The predictions are those of the model, which need not
-be the largest of the network's logits. A model whose method trained nothing has the features of its base.
+and the consistency of the predictions. The features of a part of these images, in the plane in which those of their
+class vary most, go into a second file, to be drawn. Features are what the model's classifier sees: those before the
+network's head, or the code where the method has a classifier of its own on one. The predictions are those of the model,
+which need not be the largest of the network's logits. A model whose method trained nothing has the features of its
+base.
 """
 
 import argparse
@@ -19,13 +21,14 @@ import torch
 
 from fairdistill.data import ImageDataset
 from fairdistill.data.trained import read_tested
+from fairdistill.evaluation import projections
 from fairdistill.evaluation.correctness import collect
 from fairdistill.evaluation.metrics import cell_accuracy, predicted
 from fairdistill.evaluation.probes import choose_images, probe
 from fairdistill.methods.base import method_class
 from fairdistill.networks import load_method, load_network
 from fairdistill.runtime.errors import run_script
-from fairdistill.runtime.files import write_text
+from fairdistill.runtime.files import replacing, write_text
 from fairdistill.runtime.provenance import versions
 from fairdistill.settings.methods import Method
 from fairdistill.settings.training_record import read_training
@@ -41,6 +44,7 @@ def main() -> None:
     parser.add_argument("--predictions", type=Path, required=True, help="predictions.parquet of the model")
     parser.add_argument("--training", type=Path, required=True, help="training.json of the model")
     parser.add_argument("--output", type=Path, required=True, help="file to write (JSON)")
+    parser.add_argument("--projection", type=Path, required=True, help="file of projected features to write (parquet)")
     parser.add_argument("--code", help="version of this code, written as the field code")
     args = parser.parse_args()
 
@@ -53,9 +57,11 @@ def main() -> None:
     prediction = predicted(predictions, len(training.classes))
     cells, _ = cell_accuracy(label=label, group=group, prediction=prediction, **names)
     paired = collect(right=prediction == label, label=label, group=group, image_id=image_id, shape=cells.shape).paired
-    chosen = choose_images(label=label, group=group, image_id=image_id, paired=paired)
+    images = {"label": label, "group": group, "image_id": image_id, "paired": paired}
+    chosen = choose_images(**images)
+    features = features_of(args.weights, training.parameters.method, dataset, rows[chosen])
     found = probe(
-        features=features_of(args.weights, training.parameters.method, dataset, rows[chosen]),
+        features=features,
         prediction=prediction[chosen],
         label=label[chosen],
         group=group[chosen],
@@ -63,9 +69,15 @@ def main() -> None:
         paired=paired,
         **names,
     )
+    drawn = np.isin(chosen, choose_images(**images, limit=projections.LIMIT))
+    plane = projections.project(
+        features=features[drawn], label=label[chosen[drawn]], group=group[chosen[drawn]], **names
+    )
     kept = {name: record[name] for name in ("run", "inputs", "outputs", "classes", "groups")}
     result = {**kept, "features": found, "code": args.code, "versions": versions()}
     write_text(args.output, json.dumps(result, indent=2, sort_keys=True) + "\n")
+    with replacing(args.projection) as partial:
+        plane.to_parquet(partial, index=False)
 
 
 def features_of(weights: Path, method: Method, dataset: ImageDataset, rows: np.ndarray) -> np.ndarray:

@@ -21,8 +21,10 @@ LIMIT = 300
 PER_TEST = 40
 
 
-def choose_images(*, label: np.ndarray, group: np.ndarray, image_id: np.ndarray, paired: bool) -> np.ndarray:
-    """Return the positions, in ascending order, of the images that are probed.
+def choose_images(
+    *, label: np.ndarray, group: np.ndarray, image_id: np.ndarray, paired: bool, limit: int = LIMIT
+) -> np.ndarray:
+    """Return the positions, in ascending order, of the images that are probed, at most `limit` of each cell.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ def choose_images(*, label: np.ndarray, group: np.ndarray, image_id: np.ndarray,
         picked = None
         for a in range(group.max() + 1):
             if picked is None or not paired:
-                picked = rng.permutation(len(cells[a, y]))[:LIMIT]
+                picked = rng.permutation(len(cells[a, y]))[:limit]
             chosen.append(cells[a, y][picked])
     return np.sort(np.concatenate(chosen))
 

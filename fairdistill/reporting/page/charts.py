@@ -1,0 +1,290 @@
+"""The charts of a study's page, as Vega-Lite specifications that filter and answer in the browser.
+
+Each is drawn as SVG, so that the page's style sheet gives text and lines the colours of a light or a dark page and of
+print. The choices of a chart are put into the element `#<name>-choices`, above it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import seaborn as sns
+
+from fairdistill.reporting.columns import DEO, MEASURED, PLACE
+from fairdistill.reporting.labels import printed
+from fairdistill.reporting.page.contents import Contents, name_model
+from fairdistill.reporting.tradeoff import COLOURS, FENCE
+
+# up to so many methods have a colour each; of more, families have
+MOST_COLOURS = 8
+PALETTE = sns.color_palette("colorblind").as_hex()
+# reads on a light and on a dark page
+TEACHER = "#808080"
+MEANS, ALL_SEEDS = "means and 95 % intervals", "all seeds"
+ALL_IMAGES = "all images"
+# of text within a cell of the heat map, by the cell's accuracy: the scale is dark at its low end
+DARK_BELOW = 0.65
+CRITERIA = {
+    "ece": "Expected calibration error",
+    "brier": "Brier score",
+    "accuracy": "Accuracy",
+    "worst_group_accuracy": "Accuracy of the worst group",
+    "overall_accuracy_equality": "Overall accuracy equality (difference)",
+    "statistical_parity_a": "Statistical parity, mean over classes",
+    "statistical_parity_m": "Statistical parity, worst class",
+    "predictive_parity_a": "Predictive parity, mean over classes",
+    "predictive_parity_m": "Predictive parity, worst class",
+    "equal_opportunity": "Equal opportunity",
+    "equalized_odds_difference": "Equalized odds difference (fairlearn)",
+    "bias_amplification": "Bias amplification",
+    "counterfactual_flip_rate": "Counterfactual flip rate",
+}
+
+
+def tradeoff(contents: Contents) -> dict:
+    """Return accuracy against DEO: a point per model, or per training, filtered by data set, architecture and seed."""
+    table = _tradeoff_rows(contents)
+    colour, scale = _colours(contents.points)
+    dataset = _choice("dataset", "Data set", table["Data set"].unique(), "tradeoff")
+    architectures = [*table["Architecture"].unique()]
+    several = ["all", *architectures] if len(architectures) > 1 else architectures
+    architecture = _choice("architecture", "Architecture", several, "tradeoff")
+    measure = _choice("measure", "Measure", [printed(deo) for deo in DEO], "tradeoff")
+    method = _choice("method", "Method", ["all", *table.loc[table["Role"] == "student", "Method"].unique()], "tradeoff")
+    near = "without those far off" if table["far"].any() else "all"
+    extent = _choice("extent", "Models", [*dict.fromkeys([near, "all"])], "tradeoff")
+    seeds = [f"seed {seed}" for seed in sorted(contents.runs["seed"].unique())]
+    shown = _choice("shown", "Points", [MEANS, *([ALL_SEEDS, *seeds] if len(seeds) > 1 else [])], "tradeoff")
+    picked = alt.selection_point(name="picked", fields=[colour], bind="legend")
+    zoomed = alt.selection_interval(name="zoomed", bind="scales", zoom="wheel![event.shiftKey]")
+    base = (
+        alt.Chart(table)
+        .add_params(dataset, architecture, method, measure, shown, extent)
+        .transform_filter("datum['Data set'] == dataset")
+        .transform_filter("architecture == 'all' || datum.Architecture == architecture")
+        .transform_filter("method == 'all' || datum.Role == 'teacher' || datum.Method == method")
+        .transform_filter("extent == 'all' || !datum.far")
+        .transform_filter(f"shown == datum.shown || (shown == '{ALL_SEEDS}' && datum.shown != '{MEANS}')")
+        .transform_calculate(
+            deo=f"measure == '{printed(DEO[0])}' ? datum.deo_a : datum.deo_m",
+            low=f"measure == '{printed(DEO[0])}' ? datum.deo_a_low : datum.deo_m_low",
+            high=f"measure == '{printed(DEO[0])}' ? datum.deo_a_high : datum.deo_m_high",
+        )
+    )
+    scale_of_data, few = alt.Scale(zero=False, nice=True), alt.Axis(tickCount=8)
+    x = alt.X("deo:Q", title="DEO (lower is fairer)", scale=scale_of_data, axis=few)
+    y = alt.Y("accuracy:Q", title="Accuracy", scale=scale_of_data, axis=few)
+    marked = alt.Color(f"{colour}:N", scale=scale, legend=_legend(scale))
+    opacity = alt.condition(picked, alt.value(1), alt.value(0.12))
+    lines = {"strokeWidth": 1, "opacity": 0.5}
+    across = base.mark_rule(**lines).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=marked, opacity=opacity)
+    upright = base.mark_rule(**lines).encode(
+        x=x, y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q", color=marked, opacity=opacity
+    )
+    tips = ["Data set", "Architecture", "Method", "Of", "Accuracy", "DEO_A", "DEO_M", "Fair baseline of DEO_A", "Note"]
+    points = base.mark_point(filled=True, size=90, stroke="black", strokeWidth=0.5).encode(
+        x=x,
+        y=y,
+        color=marked,
+        opacity=opacity,
+        shape=alt.Shape("Architecture:N", legend=alt.Legend(orient="top") if len(architectures) > 1 else None),
+        tooltip=[alt.Tooltip(f"{name}:N") for name in tips],
+    )
+    return _spec(alt.layer(across, upright, points.add_params(picked, zoomed)), height=420)
+
+
+def heat_map(contents: Contents, first: str) -> dict:
+    """Return the accuracy of each class and group of a model, above those of its base; `first` is shown at first."""
+    cells = contents.cells
+    cells = cells.assign(model=[name_model(*names) for names in cells[PLACE].itertuples(index=False)])
+    beside = cells[["model", "base"]].drop_duplicates().query("base != ''")
+    below = beside.merge(cells.drop(columns="base"), left_on="base", right_on="model", suffixes=("", "_of"))
+    rows = pd.concat([cells.assign(side="model"), below.assign(side="base")], ignore_index=True)
+    rows["row"] = rows["side"] + ", " + rows["group"]
+    rows["of"] = rows["model_of"].fillna(rows["model"])
+    order = [f"{side}, {group}" for side in ("model", "base") for group in cells["group"].unique()]
+    model = _choice("model", "Model", cells["model"].unique(), "cells", first)
+    base = (
+        alt.Chart(rows[["model", "row", "of", "group", "class", "accuracy"]])
+        .add_params(model)
+        .transform_filter("datum.model == model")
+        .transform_calculate(percent="100 * datum.accuracy")
+        .encode(
+            x=alt.X("class:N", title="Class", sort=None, axis=alt.Axis(labelAngle=0, labelLimit=90)),
+            y=alt.Y("row:N", title=None, sort=order),
+        )
+    )
+    boxes = base.mark_rect().encode(
+        color=alt.Color(
+            "percent:Q",
+            title="Accuracy, %",
+            scale=alt.Scale(scheme="viridis", domain=[0, 100]),
+            legend=alt.Legend(orient="bottom", gradientLength=220),
+        ),
+        tooltip=["of:N", "group:N", "class:N", alt.Tooltip("accuracy:Q", format=".1%")],
+    )
+    texts = base.mark_text(fontSize=11).encode(
+        text=alt.Text("percent:Q", format=".0f"),
+        # a fixed colour, which the style sheet leaves alone
+        color=alt.condition(f"datum.accuracy < {DARK_BELOW}", alt.value("#ffffff"), alt.value("#000000")),
+    )
+    return _spec(alt.layer(boxes, texts), height=alt.Step(30))
+
+
+def criteria(contents: Contents) -> dict:
+    """Return each criterion, calibration first, of the models of a data set and architecture that are chosen."""
+    table = contents.criteria
+    known = [name for name in CRITERIA if name in set(table["criterion"])]
+    known += [name for name in table["criterion"].unique() if name not in known]
+    rows = table.assign(
+        place=[f"{printed(d)}, {printed(a)}" for d, a in zip(table["dataset"], table["architecture"], strict=True)],
+        criterion=table["criterion"].map(lambda name: CRITERIA.get(name, name)),
+        group=table["group"].where(table["group"] != "", ALL_IMAGES),
+    )[["place", "method", "criterion", "group", "mean", "low", "high", "n"]]
+    groups = [ALL_IMAGES, *(name for name in rows["group"].unique() if name != ALL_IMAGES)]
+    place = _choice("place", "Models", rows["place"].unique(), "criteria")
+    criterion = _choice("criterion", "Criterion", [CRITERIA.get(name, name) for name in known], "criteria")
+    base = (
+        alt.Chart(rows.round(4))
+        .add_params(place, criterion)
+        .transform_filter("datum.place == place && datum.criterion == criterion")
+        .encode(
+            y=alt.Y("method:N", title=None, sort=None),
+            yOffset=alt.YOffset("group:N", sort=groups),
+            color=alt.Color(
+                "group:N",
+                title="Group",
+                sort=groups,
+                scale=alt.Scale(range=[TEACHER, *PALETTE]),
+                legend=alt.Legend(orient="top"),
+            ),
+        )
+    )
+    value = alt.X(
+        "mean:Q",
+        title="Mean and 95 % interval",
+        axis=alt.Axis(tickCount=8),
+        scale=alt.Scale(zero=True),
+    )
+    intervals = base.mark_rule(opacity=0.6).encode(x=alt.X("low:Q"), x2="high:Q")
+    points = base.mark_point(filled=True, size=45).encode(
+        x=value, tooltip=["method:N", "group:N", "mean:Q", "low:Q", "high:Q", alt.Tooltip("n:Q", title="seeds")]
+    )
+    return _spec(alt.layer(intervals, points), height=alt.Step(10))
+
+
+def features(contents: Contents, name: str, first: str) -> dict:
+    """Return a model's features of the images of a class, coloured by group; `first` is the model at first."""
+    rows = contents.projections
+    model = _choice("model", "Model", rows["model"].unique(), name, first)
+    label = _choice("label", "Class", rows["class"].unique(), name)
+    # the page holds the images' values once for all of these charts
+    chart = (
+        alt.Chart(alt.NamedData(name="projections"))
+        .add_params(model, label)
+        .transform_filter("datum.model == model && datum.class == label")
+        .mark_point(filled=True, size=28, opacity=0.7)
+        .encode(
+            x=alt.X("x:Q", title="First principal component", scale=alt.Scale(zero=False)),
+            y=alt.Y("y:Q", title="Second principal component", scale=alt.Scale(zero=False)),
+            color=alt.Color("group:N", title="Group", scale=alt.Scale(range=PALETTE), legend=alt.Legend(orient="top")),
+            tooltip=["group:N", "class:N"],
+        )
+    )
+    return _spec(chart, height=300)
+
+
+def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
+    """The points of the trade-off: models, and the trainings of each, with texts for whom points at them."""
+    families = contents.points.set_index(PLACE)["family"]
+    means = contents.points.assign(shown=MEANS, Of=contents.points["n"].map(lambda n: f"{n} seed{'s' * (n != 1)}"))
+    runs = contents.runs.assign(
+        shown=[f"seed {seed}" for seed in contents.runs["seed"]],
+        Of=[
+            f"seed {seed}, fold {fold}" for seed, fold in zip(contents.runs["seed"], contents.runs["fold"], strict=True)
+        ],
+        family=[families[tuple(names)] for names in contents.runs[PLACE].itertuples(index=False)],
+    )
+    if contents.runs["fold"].nunique() == 1:
+        runs["Of"] = runs["shown"]
+    ends = [f"{metric}_{end}" for metric in MEASURED for end in ("low", "high")]
+    kept = [*PLACE, "role", "family", "shown", "Of", *MEASURED]
+    table = pd.concat([means[[*kept, *ends, "at_chance", "deo_a_fair"]], runs[kept]], ignore_index=True)
+    table["far"] = _far_off(table)
+    table = table.rename(columns={"method": "Method", "role": "Role", "family": "Family"})
+    table["Data set"], table["Architecture"] = table.pop("dataset").map(printed), table.pop("architecture").map(printed)
+    for metric in MEASURED:
+        texts = table[metric].map("{:.3f}".format)
+        interval = (
+            " [" + table[f"{metric}_low"].map("{:.3f}".format) + ", " + table[f"{metric}_high"].map("{:.3f}".format)
+        )
+        table[printed(metric)] = texts + (interval + "]").where(table[f"{metric}_low"].notna(), "")
+    table["Fair baseline of DEO_A"] = table.pop("deo_a_fair").map("{:.3f}".format, na_action="ignore").fillna("")
+    chance = table.pop("at_chance").eq(True)
+    table["Note"] = chance.map({True: "at chance: its DEO says nothing", False: ""})
+    return table.round(5)
+
+
+def _far_off(table: pd.DataFrame) -> pd.Series:
+    """Which models, and their trainings, are so far from most of their data set that these would be in a corner.
+
+    They are those beyond the outer fences of Tukey, as in the figure. Few models are all shown, and so are the teachers
+    beside students of their architecture.
+    """
+    means = table[table["shown"] == MEANS]
+    far = pd.Series(False, index=means.index)
+    for _, found in means.groupby("dataset"):
+        if len(found) > MOST_COLOURS:
+            for metric in MEASURED:
+                lower, upper = found[metric].quantile([0.25, 0.75])
+                beyond = FENCE * (upper - lower)
+                far |= ~found[metric].between(lower - beyond, upper + beyond).reindex(far.index, fill_value=True)
+    beside_students = (means["role"] == "student").groupby([means["dataset"], means["architecture"]]).transform("any")
+    far &= ~((means["role"] == "teacher") & beside_students)
+    of_model = dict(zip(means[PLACE].itertuples(index=False, name=None), far, strict=True))
+    return pd.Series([of_model[names] for names in table[PLACE].itertuples(index=False, name=None)], index=table.index)
+
+
+def _colours(points: pd.DataFrame) -> tuple[str, alt.Scale]:
+    """What a colour stands for, the method or its family, and the colours."""
+    methods = [*points.loc[points["role"] == "student", "method"].unique()]
+    teachers = [*points.loc[points["role"] == "teacher", "method"].unique()]
+    if len(methods) <= MOST_COLOURS:
+        return "Method", alt.Scale(
+            domain=[*methods, *teachers], range=[*PALETTE[: len(methods)], *[TEACHER] * len(teachers)]
+        )
+    known = sns.color_palette([colour for family, colour in COLOURS.items() if family]).as_hex()
+    of_families = {
+        **dict(zip([name for name in COLOURS if name], known, strict=True)),
+        "": "#ffffff",
+        "teacher": TEACHER,
+    }
+    families = [name for name in of_families if name in set(points["family"])]
+    return "Family", alt.Scale(domain=families, range=[of_families[name] for name in families])
+
+
+def _legend(scale: alt.Scale) -> alt.Legend:
+    # two columns fit a phone
+    return alt.Legend(orient="bottom", columns=2, symbolLimit=60, title="Click a name to see it alone")
+
+
+def _choice(name: str, title: str, options: Sequence, chart: str, first: Any = None) -> alt.Parameter:
+    """A drop-down list above a chart, where there is anything to choose."""
+    values = list(map(str, options))
+    value = values[0] if first is None else first
+    if len(values) == 1:
+        return alt.param(name=name, value=value)
+    return alt.param(
+        name=name,
+        value=value,
+        bind=alt.binding_select(options=values, name=f"{title} ", element=f"#{chart}-choices"),
+    )
+
+
+def _spec(chart: alt.LayerChart | alt.Chart, height: int | alt.Step) -> dict:
+    """A chart as wide as the page, as a specification."""
+    size = alt.AutoSizeParams(type="fit-x", contains="padding")
+    chart = chart.properties(width="container", height=height, background="transparent", autosize=size)
+    chart = chart.configure_view(stroke=None).configure_axis(labelFontSize=11, titleFontSize=12)
+    return chart.configure_legend(labelFontSize=11).to_dict()

@@ -1,0 +1,130 @@
+"""What the page of a study is made from, read from its tables and metrics."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from fairdistill.reporting.columns import BASE, DEO, IDENTITY, MEASURED, METRICS, OVER_SEEDS, PLACE
+from fairdistill.reporting.criteria import criteria_table
+from fairdistill.reporting.labels import printed
+from fairdistill.reporting.models import Models
+from fairdistill.reporting.summaries import read_summary
+from fairdistill.runtime.errors import UserError
+from fairdistill.settings.base import settings_of_kind
+from fairdistill.settings.methods import TEACHER, AnyMethod
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The numbers of a study, as the charts and tables of its page show them.
+
+    Attributes
+    ----------
+    points
+        One row per model (`PLACE`, and role): the mean over seeds of each of `MEASURED`, with `_low` and `_high`;
+        family, of its method; at_chance; n, the number of seeds; seeds.
+    runs
+        One row per training, see `fairdistill.reporting.runs`.
+    cells
+        One row per model, group and class: `PLACE`, group, class and accuracy, a mean over seeds; base, the name of
+        the model that it is shown beside (as `name_model` has it), empty for one that stands alone.
+    criteria
+        See `fairdistill.reporting.criteria.criteria_table`.
+    projections
+        One row per image that is drawn and model: see `fairdistill.reporting.page.projections`. Empty where the models
+        are not at hand.
+    """
+
+    points: pd.DataFrame
+    runs: pd.DataFrame
+    cells: pd.DataFrame
+    criteria: pd.DataFrame
+    projections: pd.DataFrame
+
+
+def name_model(dataset: str, architecture: str, method: str) -> str:
+    """Return the name of a model on the page: 'CIFAR-10S, ResNet: mfd'."""
+    return f"{printed(dataset)}, {printed(architecture)}: {method}"
+
+
+def gather(models: Models, summary: Path, projections: pd.DataFrame) -> Contents:
+    """Return what the page shows of the models of a study.
+
+    Parameters
+    ----------
+    models
+        See `fairdistill.reporting.models.read_models`.
+    summary
+        summary.csv of the same models.
+    projections
+        See `Contents`.
+
+    Raises
+    ------
+    UserError
+        If the summary is of other models than the metrics.
+    """
+    runs = models.runs
+    table = read_summary(summary)
+    if set(table[PLACE].itertuples(index=False)) != set(runs[PLACE].itertuples(index=False)):
+        raise UserError(f"{summary}: its models are not those of the metrics; make it anew with aggregate_results")
+    return Contents(
+        points=_students_first(_points(table, models)),
+        runs=runs[[*IDENTITY[1:], *BASE, *METRICS, "epochs", "seconds"]],
+        cells=_students_first(_cells(models)),
+        criteria=_students_first(criteria_table(models.criteria, models.answers)),
+        projections=projections,
+    )
+
+
+def _students_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of models, those of architectures that have teachers alone behind the others."""
+    students = (table["method"] != TEACHER).groupby([table["dataset"], table["architecture"]]).transform("any")
+    return table.loc[(~students).sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def bases(runs: pd.DataFrame) -> dict[tuple[str, str, str], tuple[str, str, str]]:
+    """Return, for each student, the model that it is shown beside: its base, else its teacher, if there is one."""
+    known = set(runs[PLACE].itertuples(index=False, name=None))
+    found = {}
+    for run in runs[runs["role"] == "student"].drop_duplicates(PLACE).to_dict("records"):
+        dataset, architecture, method = (run[name] for name in PLACE)
+        base = (dataset, run["base_architecture"] or architecture, run["base_method"] or TEACHER)
+        if base in known:
+            found[dataset, architecture, method] = base
+    return found
+
+
+def _points(summary: pd.DataFrame, models: Models) -> pd.DataFrame:
+    kinds = models.trained.drop_duplicates(PLACE).set_index(PLACE)["kind"]
+    rows = []
+    for names, found in summary.groupby(OVER_SEEDS, sort=False):
+        row = dict(zip(OVER_SEEDS, names, strict=True))
+        of_metric = found.set_index("metric")
+        for metric in MEASURED:
+            row |= {metric: of_metric.loc[metric, "mean"]}
+            row |= {f"{metric}_{end}": of_metric.loc[metric, end] for end in ("low", "high")}
+        row |= {f"{deo}_fair": of_metric.loc[deo, "fair_baseline"] for deo in DEO}
+        settings = settings_of_kind(AnyMethod, kinds[tuple(row[name] for name in PLACE)])
+        row |= {"family": "teacher" if row["role"] == "teacher" else settings.family if settings else ""}
+        row |= {name: of_metric[name].iloc[0] for name in ("at_chance", "n", "seeds")}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _cells(models: Models) -> pd.DataFrame:
+    beside: Mapping = bases(models.runs)
+    rows: list[Sequence] = []
+    for place, trainings in models.runs.groupby(PLACE, sort=False):
+        model = models.answers.of(trainings)
+        accuracy = model.over_folds(model.cells).mean(axis=0)
+        groups, classes = models.cells[place[0]]
+        base = name_model(*beside[place]) if place in beside else ""
+        rows += [
+            [*place, base, group, label, accuracy[a, y]]
+            for a, group in enumerate(groups)
+            for y, label in enumerate(classes)
+        ]
+    return pd.DataFrame(rows, columns=[*PLACE, "base", "group", "class", "accuracy"])

@@ -1,0 +1,41 @@
+"""The projected features of a study's models, see `fairdistill.evaluation.projections`."""
+
+import pandas as pd
+from pyarrow import ArrowInvalid
+
+from fairdistill.evaluation.projections import COLUMNS
+from fairdistill.reporting.columns import NAMES, PLACE
+from fairdistill.reporting.models import path_of_model
+from fairdistill.reporting.page.contents import name_model
+from fairdistill.runtime.errors import UserError
+
+MAKER = "scripts.probe_features"
+
+
+def read_projections(pattern: str | None, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the projections of the first training of each model, one row per image, with the column model.
+
+    Parameters
+    ----------
+    pattern
+        Path of a model's file, see `fairdistill.reporting.models.read_models`; None where there are none.
+    runs
+        One row per training, see `fairdistill.reporting.runs`.
+
+    Raises
+    ------
+    UserError
+        One line that names the file, if one is missing or damaged.
+    """
+    found = [pd.DataFrame(columns=["model", *COLUMNS])]
+    for run in runs.drop_duplicates(PLACE).to_dict("records") if pattern else []:
+        folds = sorted(set(runs.loc[runs["dataset"] == run["dataset"], "fold"]))
+        path = path_of_model(pattern, [run[name] for name in NAMES], folds)
+        try:
+            table = pd.read_parquet(path, columns=COLUMNS)
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file; make it with {MAKER}") from None
+        except (ArrowInvalid, KeyError, OSError, ValueError) as error:
+            raise UserError(f"{path}: no table of projected features; make it again with {MAKER}") from error
+        found.append(table.assign(model=name_model(*(run[name] for name in PLACE))))
+    return pd.concat(found[1:] or found, ignore_index=True)

@@ -1,0 +1,174 @@
+"""Writing a study's page: its charts, tables and figures in one HTML file that loads nothing from elsewhere."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import jinja2
+import pandas as pd
+import vl_convert
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from fairdistill.reporting.columns import MEASURED, PLACE
+from fairdistill.reporting.labels import printed
+from fairdistill.reporting.page import charts
+from fairdistill.reporting.page.claims import claim, evidence
+from fairdistill.reporting.page.contents import Contents, name_model
+from fairdistill.settings.methods import TEACHER
+
+# as vl-convert has it: without the last of its three numbers
+VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
+# of the page's tables that are made as Markdown: where each stands, and its heading there; in this order
+TABLES = {
+    "table1.md": ("results", "Table I"),
+    "paper_vs_reproduced.md": ("paper", "The paper's numbers and ours"),
+    "methods.md": ("methods", "All methods compared"),
+    "search.md": ("methods", "The choice of settings"),
+    "ablations.md": ("methods", "Models that differ in one part"),
+    "paired.md": ("results", "Students and their bases"),
+    "published_vs_own.md": ("paper", "The published numbers and these"),
+}
+FIGURES = {
+    "fig1_architecture": "What the method does, as the paper draws it.",
+    "tradeoff_": "Accuracy against DEO with 95 % intervals; the dashed line is the Pareto front.",
+    "cells_": "Accuracy of each class and group by method.",
+    "training_curves_": "Accuracy and loss over the epochs of each training.",
+    "worst_cells_": "Test images of the cells that the models recognise worst, with what was predicted.",
+    "paired_": "Each student beside the model that it stands on, a line for each seed.",
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a page is made of, beside the numbers of its charts.
+
+    Attributes
+    ----------
+    name
+        Of the study.
+    method
+        The students that the claim is about.
+    paired
+        See `fairdistill.reporting.pairs.pair_with_bases`.
+    tables
+        Markdown, by the name of the file; those of `TABLES` are shown.
+    figures
+        PNG files, in the order in which they are shown.
+    """
+
+    name: str
+    method: str
+    paired: pd.DataFrame
+    tables: Mapping[str, str]
+    figures: Sequence[Path] = field(default_factory=list)
+
+
+def render(study: Study, contents: Contents) -> str:
+    """Return the page as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("fairdistill.reporting.page", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    specs = _charts(study, contents)
+    projections = contents.projections
+    return environment.get_template("page.html").render(
+        study=study,
+        claim=_inline(claim(study.paired, study.method)),
+        evidence=evidence(study.paired, study.method),
+        datasets=[printed(name) for name in contents.points["dataset"].unique()],
+        models=len(contents.points),
+        trainings=len(contents.runs),
+        tables=_tables(study.tables),
+        figures=[_figure(path) for path in study.figures],
+        runs=_runs(contents.runs),
+        charts=[*specs],
+        specs=_as_json(specs),
+        projections=_as_json(projections.round(4).to_dict("records")),
+        script=Markup(vl_convert.javascript_bundle(vl_version=VEGA_LITE)),
+    )
+
+
+def _charts(study: Study, contents: Contents) -> dict[str, dict]:
+    names = [name_model(*names) for names in contents.points[PLACE].itertuples(index=False)]
+    of_method = [name for name in names if name.endswith(f": {study.method}")]
+    first = (of_method or names)[0]
+    found = {
+        "tradeoff": charts.tradeoff(contents),
+        "cells": charts.heat_map(contents, first),
+    }
+    if not contents.criteria.empty:
+        found["criteria"] = charts.criteria(contents)
+    if not contents.projections.empty:
+        drawn = list(contents.projections["model"].unique())
+        base = next((name for name in drawn if name.endswith(f": {TEACHER}")), drawn[0])
+        found["features-one"] = charts.features(contents, "features-one", base)
+        found["features-other"] = charts.features(contents, "features-other", first if first in drawn else drawn[-1])
+    return found
+
+
+def _tables(texts: Mapping[str, str]) -> dict[str, list[tuple[str, Markup]]]:
+    """The Markdown tables as HTML, by the section that they stand in."""
+    found: dict[str, list[tuple[str, Markup]]] = {section: [] for section, _ in TABLES.values()}
+    for name, (section, heading) in TABLES.items():
+        if name in texts:
+            found[section].append((heading, _markdown(texts[name])))
+    return found
+
+
+def _markdown(text: str) -> Markup:
+    """Markdown as HTML: its title is left out, other headings go down by two, and its tables scroll."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(text)
+    if tokens and tokens[0].tag == "h1":
+        # the opening, the text and the end
+        tokens = tokens[3:]
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
+    html = parser.renderer.render(tokens, parser.options, {})
+    html = html.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
+    return Markup(html)
+
+
+def _inline(text: str) -> Markup:
+    return Markup(MarkdownIt("commonmark", {"html": False}).renderInline(text))
+
+
+def _figure(path: Path) -> dict[str, str]:
+    """A figure with what is written below it, and its content as a data address."""
+    words = next((text for start, text in FIGURES.items() if path.stem.startswith(start)), "")
+    content = base64.b64encode(path.read_bytes()).decode()
+    return {"name": path.stem, "words": words, "source": f"data:image/png;base64,{content}"}
+
+
+def _runs(runs: pd.DataFrame) -> dict[str, list]:
+    """The table of trainings: its headings, whether each column is of numbers, and its rows of texts."""
+    table = runs[["dataset", "architecture", "method", "seed", "fold"]].copy()
+    table[["dataset", "architecture"]] = table[["dataset", "architecture"]].map(printed)
+    for metric in [*MEASURED, "worst_group_accuracy"]:
+        table[metric] = runs[metric].map("{:.4f}".format)
+    table["epochs"], table["seconds"] = runs["epochs"], runs["seconds"].map("{:.0f}".format, na_action="ignore")
+    if (table["fold"] == 0).all():
+        table = table.drop(columns="fold")
+    headings = {"dataset": "Data set", "worst_group_accuracy": "Worst group", "seconds": "Seconds of training"}
+    table = table.rename(columns={name: headings.get(name, printed(name).capitalize()) for name in table})
+    table = table.rename(columns={"Deo_a": "DEO_A", "Deo_m": "DEO_M"})
+    numeric = [name not in ("Data set", "Architecture", "Method") for name in table]
+    return {
+        "headings": list(zip(table.columns, numeric, strict=True)),
+        "rows": table.fillna("").astype(str).to_numpy().tolist(),
+    }
+
+
+def _as_json(value: Any) -> Markup:
+    """JSON that may stand within a script element: no text in it ends that."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))

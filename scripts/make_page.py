@@ -1,0 +1,58 @@
+"""Make the page of a study: one HTML file with its charts, tables and figures, which loads nothing from elsewhere.
+
+Reads the metrics files of the models that --grids names, the tables and the figures that are given, and no other file.
+"""
+
+import argparse
+from pathlib import Path
+
+from fairdistill.reporting.models import read_grids, read_models
+from fairdistill.reporting.page.contents import gather
+from fairdistill.reporting.page.projections import read_projections
+from fairdistill.reporting.page.writing import Study, render
+from fairdistill.reporting.pairs import read_paired
+from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.files import write_text
+from fairdistill.settings.arguments import add_model_options
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_model_options(parser, order="data sets, architectures and methods keep this order")
+    parser.add_argument("--study", required=True, help="name of the study, the title of the page")
+    parser.add_argument("--method", required=True, help="the students that the sentence at the top is about")
+    parser.add_argument("--summary", type=Path, required=True, help="summary.csv of the same models")
+    parser.add_argument("--paired", type=Path, required=True, help="paired.csv of the same models")
+    parser.add_argument(
+        "--tables",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="tables to show, as Markdown (table1.md, ...)",
+    )
+    parser.add_argument(
+        "--figures", type=Path, nargs="*", default=[], metavar="FILE", help="figures to show (PNG), in this order"
+    )
+    parser.add_argument(
+        "--projections",
+        metavar="PATTERN",
+        help="path of the projected features of a model, such as --metrics has of its metrics; without, none are shown",
+    )
+    parser.add_argument("--html", type=Path, required=True, help="page to write")
+    args = parser.parse_args()
+
+    models = read_models(args.metrics, read_grids(args.grids))
+    study = Study(
+        name=args.study,
+        method=args.method,
+        paired=read_paired(args.paired),
+        tables={path.name: path.read_text(encoding="utf-8") for path in args.tables},
+        figures=args.figures,
+    )
+    contents = gather(models, args.summary, read_projections(args.projections, models.runs))
+    write_text(args.html, render(study, contents))
+
+
+if __name__ == "__main__":
+    run_script(main)
