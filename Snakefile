@@ -63,6 +63,7 @@ rule all:
         tables(),
         figures(),
         training_curves(),
+        PAGE,
 
 
 # Starts from the metrics where they are there, and then needs neither torch nor the data.
@@ -70,6 +71,12 @@ rule figures:
     input:
         tables(),
         figures(),
+
+
+# The page of the study to look at in a browser. Like `figures` it starts from the metrics.
+rule pages:
+    input:
+        PAGE,
 
 
 # Models to take away: see docs/export.md.

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
+from fairdistill.evaluation.records import PROJECTED
+
 # images of each (class, group) cell that are drawn
 LIMIT = 50
-COLUMNS = ["class", "group", "x", "y", "share"]
 
 
 def project(
@@ -42,4 +43,4 @@ def project(
         plane[:, :components] = pca.transform(features[rows]) / np.sqrt(pca.explained_variance_[0])
         table.loc[rows, ["x", "y"]] = plane
         table.loc[rows, "share"] = pca.explained_variance_ratio_.sum()
-    return table.dropna().reset_index(drop=True)[COLUMNS]
+    return table.dropna().reset_index(drop=True)[PROJECTED]

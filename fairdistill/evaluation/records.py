@@ -24,6 +24,9 @@ from fairdistill.settings.training_record import (
     read_written,
 )
 
+# columns of the projected features of a model, see `fairdistill.evaluation.projections`
+PROJECTED = ["class", "group", "x", "y", "share"]
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Verdict = Literal["above fair baseline", "not distinguishable from fair", "at chance"]
 

@@ -30,7 +30,8 @@ rule probe_features:
         predictions=MODEL_FILES["predictions"],
         training=MODEL_FILES["training"],
     output:
-        update(FEATURES),
+        features=update(FEATURES),
+        projection=update(PROJECTION),
     log:
         f"{LOGS}/probe_features/{MODEL_NAME}.log",
     conda:
@@ -46,4 +47,4 @@ rule probe_features:
         "job {params.last_failure} {log} {input:q} --"
         " python -m scripts.probe_features --data {params.folder} --weights {input.weights}"
         " --predictions {input.predictions} --training {input.training}"
-        " --code {params.code} --output {output}"
+        " --code {params.code} --output {output.features} --projection {output.projection}"

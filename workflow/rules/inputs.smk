@@ -180,6 +180,33 @@ def training_curves():
     )
 
 
+def has_models():
+    """Whether the models of the study are here, or are to be trained: not where there are metrics alone."""
+    files = zip(*(paths(pattern, MAIN_GRIDS) for pattern in (METRICS, MODEL_FILES["weights"])))
+    return all(os.path.isfile(weights) or not os.path.isfile(metrics) for metrics, weights in files)
+
+
+HAS_MODELS = has_models()
+
+
+def drawn_projections():
+    """The projected features of the first training of each model, where features are probed."""
+    firsts = [grid | {"seed": grid["seed"][:1], "fold": name_folds(grid["fold"])[:1]} for grid in MAIN_GRIDS]
+    return [path for grid in firsts for path in expand(PROJECTION, **grid)] if STUDY.probe_features else []
+
+
+def inputs_of_page():
+    """What the page shows beside the metrics. Without the models, what is made from them may be here all the same."""
+    shown = {
+        "tables": [path for path in tables() if path.endswith(".md")],
+        "figures": [path for path in figures() if path.endswith(".png")],
+    }
+    if HAS_MODELS:
+        shown["figures"] += [path for path in training_curves() if path.endswith(".png")]
+        shown["projections"] = drawn_projections()
+    return shown
+
+
 def histories_of(wildcards):
     """The histories of the main grid's models on a data set, and of their bases."""
     grids = [

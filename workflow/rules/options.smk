@@ -139,5 +139,23 @@ def paper_method_option():
     return f"--method {STUDY.paper_method}" if STUDY.paper_method else ""
 
 
+def page_options(wildcards, input):
+    """Names what the page of a study shows.
+
+    Without the models, no rule makes what is made from them: what is here, as in a fresh clone, is shown as it is.
+    """
+    figures, projections = [*input.figures], drawn_projections()
+    if not HAS_MODELS:
+        figures += [path for path in training_curves() if path.endswith(".png") and os.path.isfile(path)]
+        projections = projections if all(map(os.path.isfile, projections)) else []
+    words = ["--study", STUDY.study, "--tables", *input.tables, "--figures", *figures]
+    # the method of the paper, or the first
+    for method in [STUDY.paper_method or next(iter(STUDY.methods), None)]:
+        words += ["--method", method] if method else []
+    if projections:
+        words += ["--projections", PROJECTION]
+    return shlex.join(words)
+
+
 def paper_values_option(wildcards, input):
     return f"--paper-values {shlex.quote(str(input.paper_values))}" if input.paper_values else ""

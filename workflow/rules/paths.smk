@@ -24,6 +24,8 @@ MODEL_FILES = {
 METRICS = f"{RESULTS}/metrics/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}.json"
 PROBABILITIES = METRICS.replace(".json", ".parquet")
 FEATURES = f"{RESULTS}/features/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}.json"
+# of some images, to be drawn
+PROJECTION = FEATURES.replace(".json", ".parquet")
 # what is to be taken away
 EXPORTED = f"{RESULTS}/export/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}"
 EXPORT_FILES = {
@@ -40,6 +42,7 @@ CROISSANT = f"{DATA}/croissant.json"
 MODEL_NAME = "{dataset}.{architecture}.{method}.seed{seed}{fold}"
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
+PAGE = f"{RESULTS}/page.html"
 
 
 wildcard_constraints:

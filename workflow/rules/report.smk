@@ -389,3 +389,26 @@ rule plot_sweep:
         "python -m scripts.plot_sweep --summary {input.summary} --setting {params.setting}"
         " --lines {params.lines:q} --architectures {params.architectures}"
         " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+
+
+# All of the above in one file. It reads the metrics too, for what no table has.
+rule make_page:
+    input:
+        paths(METRICS, MAIN_GRIDS),
+        **inputs_of_page(),
+        summary=SUMMARY,
+        paired=PAIRED,
+    output:
+        report(PAGE, caption="../report/page.rst", category="Page"),
+    log:
+        f"{LOGS}/make_page.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        metrics=lambda wildcards: METRICS,
+        grids=lambda wildcards: as_json(MAIN_GRIDS),
+        options=page_options,
+        code=code_version("scripts.make_page"),
+    shell:
+        "python -m scripts.make_page --metrics {params.metrics:q} --grids {params.grids:q} {params.options}"
+        " --summary {input.summary} --paired {input.paired} --html {output} > {log} 2>&1"

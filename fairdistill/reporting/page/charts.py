@@ -129,7 +129,7 @@ def heat_map(contents: Contents, first: str) -> dict:
         # a fixed colour, which the style sheet leaves alone
         color=alt.condition(f"datum.accuracy < {DARK_BELOW}", alt.value("#ffffff"), alt.value("#000000")),
     )
-    return _spec(alt.layer(boxes, texts), height=alt.Step(30))
+    return _spec(alt.layer(boxes, texts), height=30 * len(order))
 
 
 def criteria(contents: Contents) -> dict:
@@ -143,6 +143,7 @@ def criteria(contents: Contents) -> dict:
         group=table["group"].where(table["group"] != "", ALL_IMAGES),
     )[["place", "method", "criterion", "group", "mean", "low", "high", "n"]]
     groups = [ALL_IMAGES, *(name for name in rows["group"].unique() if name != ALL_IMAGES)]
+    most = rows.groupby("place")["method"].nunique().max()
     place = _choice("place", "Models", rows["place"].unique(), "criteria")
     criterion = _choice("criterion", "Criterion", [CRITERIA.get(name, name) for name in known], "criteria")
     base = (
@@ -171,7 +172,7 @@ def criteria(contents: Contents) -> dict:
     points = base.mark_point(filled=True, size=45).encode(
         x=value, tooltip=["method:N", "group:N", "mean:Q", "low:Q", "high:Q", alt.Tooltip("n:Q", title="seeds")]
     )
-    return _spec(alt.layer(intervals, points), height=alt.Step(10))
+    return _spec(alt.layer(intervals, points), height=most * (10 * len(groups) + 8))
 
 
 def features(contents: Contents, name: str, first: str) -> dict:
@@ -282,7 +283,7 @@ def _choice(name: str, title: str, options: Sequence, chart: str, first: Any = N
     )
 
 
-def _spec(chart: alt.LayerChart | alt.Chart, height: int | alt.Step) -> dict:
+def _spec(chart: alt.LayerChart | alt.Chart, height: int) -> dict:
     """A chart as wide as the page, as a specification."""
     size = alt.AutoSizeParams(type="fit-x", contains="padding")
     chart = chart.properties(width="container", height=height, background="transparent", autosize=size)

@@ -3,7 +3,7 @@
 import pandas as pd
 from pyarrow import ArrowInvalid
 
-from fairdistill.evaluation.projections import COLUMNS
+from fairdistill.evaluation.records import PROJECTED
 from fairdistill.reporting.columns import NAMES, PLACE
 from fairdistill.reporting.models import path_of_model
 from fairdistill.reporting.page.contents import name_model
@@ -27,12 +27,12 @@ def read_projections(pattern: str | None, runs: pd.DataFrame) -> pd.DataFrame:
     UserError
         One line that names the file, if one is missing or damaged.
     """
-    found = [pd.DataFrame(columns=["model", *COLUMNS])]
+    found = [pd.DataFrame(columns=["model", *PROJECTED])]
     for run in runs.drop_duplicates(PLACE).to_dict("records") if pattern else []:
         folds = sorted(set(runs.loc[runs["dataset"] == run["dataset"], "fold"]))
         path = path_of_model(pattern, [run[name] for name in NAMES], folds)
         try:
-            table = pd.read_parquet(path, columns=COLUMNS)
+            table = pd.read_parquet(path, columns=PROJECTED)
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; make it with {MAKER}") from None
         except (ArrowInvalid, KeyError, OSError, ValueError) as error:
