@@ -162,6 +162,8 @@ def figures():
                 f"fig{2 * number}_{architecture}_deo",
                 f"fig{2 * number + 1}_{architecture}_accuracy",
             ]
+    if STUDY.methods:
+        names += expand("paired_{dataset}", dataset=STUDY.datasets)
     if HAS_METHODS:
         names += expand("tradeoff_{dataset}", dataset=STUDY.datasets)
         names += expand(

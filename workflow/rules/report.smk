@@ -292,6 +292,29 @@ rule plot_comparison:
         " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
 
 
+rule plot_slopes:
+    input:
+        paired=PAIRED,
+        summary=SUMMARY,
+    output:
+        pdf=f"{FIGURES}/paired_{{dataset}}.pdf",
+        png=report(
+            f"{FIGURES}/paired_{{dataset}}.png",
+            caption="../report/slopes.rst",
+            category="Figures",
+            labels={"data set": "{dataset}"},
+        ),
+    log:
+        f"{LOGS}/plot_slopes/{{dataset}}.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        code=code_version("scripts.plot_slopes"),
+    shell:
+        "python -m scripts.plot_slopes --paired {input.paired} --summary {input.summary}"
+        " --dataset {wildcards.dataset} --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+
+
 rule plot_tradeoff:
     input:
         methods=METHODS,
