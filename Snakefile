@@ -62,7 +62,7 @@ rule all:
         FEATURES_TABLE if STUDY.probe_features else [],
         tables(),
         figures(),
-        training_curves(),
+        from_models(),
         PAGE,
 
 

@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_model_options(parser, order="data sets, architectures and methods keep this order")
     parser.add_argument("--study", required=True, help="name of the study, the title of the page")
-    parser.add_argument("--method", help="the students that the sentence at the top is about; without, it has none")
+    parser.add_argument("--method", required=True, help="the students that the sentence at the top is about")
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv of the same models")
     parser.add_argument("--paired", type=Path, required=True, help="paired.csv of the same models")
     parser.add_argument(

@@ -132,6 +132,12 @@ class Study(Settings):
         "`tables/features.csv`: a two-sample test between the groups of each class, and consistency. It takes some "
         "seconds for each model, and its weights.",
     )
+    example_images: list[Name] = Field(
+        [],
+        description="The data sets of the main grid whose test images may be shown: those of the classes and groups "
+        "that a model recognises worst become a figure, which is on the study's page too. Name only those whose terms, "
+        "and the people on the images, allow it: not CIFAR-10, UTKFace or CelebA where you publish the page.",
+    )
     paper_values: Annotated[OwnPath | None, OrNull] = Field(
         None,
         description="A CSV file with the numbers of a paper, which are compared with the study's; `null` for none.",

@@ -17,6 +17,7 @@ CONDA_NAMES = {
     "pydantic_core": "pydantic",
     "sklearn": "scikit-learn",
     "torch": "pytorch",
+    "vl_convert": "vl-convert-python",
     "yaml": "pyyaml",
 }
 # the newest versions that conda-forge was seen to have, by its names

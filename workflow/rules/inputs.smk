@@ -162,8 +162,7 @@ def figures():
                 f"fig{2 * number}_{architecture}_deo",
                 f"fig{2 * number + 1}_{architecture}_accuracy",
             ]
-    if STUDY.methods:
-        names += expand("paired_{dataset}", dataset=STUDY.datasets)
+    names += expand("paired_{dataset}", dataset=STUDY.datasets)
     if HAS_METHODS:
         names += expand("tradeoff_{dataset}", dataset=STUDY.datasets)
         names += expand(
@@ -174,12 +173,20 @@ def figures():
 
 
 def training_curves():
-    """The figures that are made from the models, and not from their metrics."""
     return expand(
         f"{FIGURES}/training_curves_{{dataset}}.{{ext}}",
         dataset=STUDY.datasets if HAS_METHODS else [],
         ext=["pdf", "png"],
     )
+
+
+# the students that the page is about first of all
+PAGE_METHOD = STUDY.paper_method if STUDY.paper_method in STUDY.methods else STUDY.methods[0]
+
+
+def from_models():
+    """The figures that are made from the models, and not from their metrics alone."""
+    return training_curves() + example_figures()
 
 
 def has_models():
@@ -204,9 +211,35 @@ def inputs_of_page():
         "figures": [path for path in figures() if path.endswith(".png")],
     }
     if HAS_MODELS:
-        shown["figures"] += [path for path in training_curves() if path.endswith(".png")]
+        shown["figures"] += [path for path in from_models() if path.endswith(".png")]
         shown["projections"] = drawn_projections()
     return shown
+
+
+def example_figures():
+    """The figures with images, of data sets that may be shown."""
+    return expand(
+        f"{FIGURES}/worst_cells_{{dataset}}_{{architecture}}.{{ext}}",
+        dataset=STUDY.example_images,
+        # a model from elsewhere is of one architecture
+        architecture=[name for name in STUDY.architectures if STUDY.home(PAGE_METHOD) in (None, name)],
+        ext=["pdf", "png"],
+    )
+
+
+def models_of_examples(wildcards):
+    """The data set, and the predictions of the page's student and of its base, of the first seed and fold."""
+    names = {"dataset": wildcards.dataset, "seed": STUDY.seeds[0]}
+    names["fold"] = name_folds(range(STUDY.data.sets[wildcards.dataset].folds))[0]
+    student = Place(wildcards.architecture, PAGE_METHOD)
+    base = STUDY.base(student) or Place(STUDY.home(TEACHER) or student.architecture, TEACHER)
+    models = dict.fromkeys([base, student])
+    draw = name_draw(STUDY.data.sets[wildcards.dataset].per_seed, names["seed"])
+    data = {name: path.format(dataset=wildcards.dataset, draw=draw) for name, path in DATA_FILES.items()}
+    return data | {
+        name: [MODEL_FILES[file].format(**names, **model._asdict()) for model in models]
+        for name, file in (("trainings", "training"), ("predictions", "predictions"))
+    }
 
 
 def histories_of(wildcards):

@@ -146,12 +146,18 @@ def page_options(wildcards, input):
     """
     figures, projections = [*input.figures], drawn_projections()
     if not HAS_MODELS:
-        figures += [path for path in training_curves() if path.endswith(".png") and os.path.isfile(path)]
+        figures += [path for path in from_models() if path.endswith(".png") and os.path.isfile(path)]
         projections = projections if all(map(os.path.isfile, projections)) else []
-    words = ["--study", STUDY.study, "--tables", *input.tables, "--figures", *figures]
-    # the method of the paper, or the first
-    for method in [STUDY.paper_method or next(iter(STUDY.methods), None)]:
-        words += ["--method", method] if method else []
+    words = [
+        "--study",
+        STUDY.study,
+        "--method",
+        PAGE_METHOD,
+        "--tables",
+        *input.tables,
+        "--figures",
+        *figures,
+    ]
     if projections:
         words += ["--projections", PROJECTION]
     return shlex.join(words)

@@ -386,6 +386,31 @@ rule plot_training_curves:
         " --dataset {wildcards.dataset} --pdf {output.pdf} --png {output.png} > {log} 2>&1"
 
 
+# The only figure with images of a data set: of those that the configuration names.
+rule plot_examples:
+    input:
+        unpack(models_of_examples),
+    output:
+        pdf=f"{FIGURES}/worst_cells_{{dataset}}_{{architecture}}.pdf",
+        png=report(
+            f"{FIGURES}/worst_cells_{{dataset}}_{{architecture}}.png",
+            caption="../report/examples.rst",
+            category="Figures",
+            labels={"data set": "{dataset}", "architecture": "{architecture}"},
+        ),
+    log:
+        f"{LOGS}/plot_examples/{{dataset}}_{{architecture}}.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        folder=subpath(input.info, parent=True),
+        code=code_version("scripts.plot_examples"),
+    shell:
+        "python -m scripts.plot_examples --data {params.folder} --trainings {input.trainings}"
+        " --predictions {input.predictions} --dataset {wildcards.dataset}"
+        " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+
+
 rule plot_sweep:
     input:
         summary=SUMMARY,

@@ -45,7 +45,7 @@ def other_pages(found):
     made = {
         *tables(),
         *figures(),
-        *training_curves(),
+        *from_models(),
         CRITERIA,
         *([FEATURES_TABLE] if STUDY.probe_features else []),
     }

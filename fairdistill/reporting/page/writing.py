@@ -52,7 +52,7 @@ class Study:
     name
         Of the study.
     method
-        The students that the claim is about; None where there is none.
+        The students that the claim is about.
     paired
         See `fairdistill.reporting.pairs.pair_with_bases`.
     tables
@@ -62,7 +62,7 @@ class Study:
     """
 
     name: str
-    method: str | None
+    method: str
     paired: pd.DataFrame
     tables: Mapping[str, str]
     figures: Sequence[Path] = field(default_factory=list)
