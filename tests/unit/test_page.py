@@ -1,0 +1,257 @@
+"""The page of a study: what it says, and that it holds all that it needs."""
+
+import base64
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from studies_with_pages import METHODS, make_studys_page, write_projections
+from synthetic_results import pattern
+
+from fairdistill.evaluation.projections import project
+from fairdistill.evaluation.records import PROJECTED
+from fairdistill.reporting.page import writing
+from fairdistill.reporting.page.claims import claim, evidence
+from fairdistill.reporting.page.projections import read_projections
+from fairdistill.runtime.errors import UserError
+
+pytestmark = pytest.mark.usefixtures("rough_intervals")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, rough_intervals):
+    return make_studys_page(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="module")
+def text(page):
+    return page.read_text(encoding="utf-8")
+
+
+def specs_of(text):
+    (found,) = re.findall(r"^const specs = (.*);$", text, re.MULTILINE)
+    return json.loads(found)
+
+
+def rows_of(spec, **wanted):
+    """The data of a chart that have the wanted values."""
+    rows = [row for rows in spec["datasets"].values() for row in rows]
+    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+def paired(**columns):
+    """A table of pairs, all of one method, a row for each value; all else is that of a fair and accurate student."""
+    n = len(next(iter(columns.values())))
+    table = pd.DataFrame({"dataset": ["utkface"] * n, "architecture": ["resnet"] * n, "method": ["mfd"] * n} | columns)
+    known = {"base": 0.2, "student": 0.1, "difference": -0.1, "low": -0.12, "high": -0.08, "n": 3, "at_chance": False}
+    return table.assign(**{name: value for name, value in known.items() if name not in table})
+
+
+def test_the_claim_is_a_word_for_each_side_of_zero():
+    table = paired(metric=["deo_a", "accuracy"], low=[-0.1, -0.01], high=[-0.05, 0.01])
+    assert claim(table, "mfd") == (
+        "Compared with the models that they stand on, `mfd` students are fairer by DEO_A and undecided by accuracy."
+    )
+    table = paired(metric=["deo_a", "accuracy"], low=[0.01, 0.002], high=[0.05, 0.01])
+    assert "are less fair by DEO_A and better by accuracy." in claim(table, "mfd")
+    assert "are fairer by DEO_A and worse by accuracy." in claim(paired(metric=["deo_a", "accuracy"]), "mfd")
+    # zero at an end is within the interval
+    table = paired(metric=["deo_a", "accuracy"], low=[-0.1, 0.0], high=[0.0, 0.1])
+    assert "are undecided by DEO_A and undecided by accuracy." in claim(table, "mfd")
+
+
+def test_the_claim_counts_data_sets_and_architectures():
+    table = paired(
+        dataset=["a", "a", "b", "b", "c", "c"],
+        metric=["deo_a", "accuracy"] * 3,
+        low=[-0.1, -0.1, -0.1, 0.01, -0.1, -0.1],
+        high=[-0.05, 0.1, 0.05, 0.02, -0.05, 0.1],
+    )
+    assert claim(table, "mfd").endswith(
+        "in 3 combinations of data set and architecture, `mfd` students do as follows: by DEO_A they are fairer in 2 "
+        "and undecided in 1; by accuracy they are better in 1 and undecided in 2."
+    )
+
+
+def test_the_deo_of_a_model_at_chance_is_not_judged():
+    table = paired(metric=["deo_a", "accuracy"], at_chance=[True, True])
+    assert "not judged, as a model is at chance, by DEO_A and worse by accuracy" in claim(table, "mfd")
+
+
+def test_a_method_without_pairs_claims_nothing():
+    assert claim(paired(metric=["deo_a", "accuracy"]), "kd") == ""
+    assert evidence(paired(metric=["deo_a", "accuracy"]), "kd") == []
+
+
+def test_the_evidence_has_the_numbers():
+    table = paired(metric=["deo_a", "deo_m", "accuracy"], student=[0.1, 0.15, 0.25], difference=[-0.1, -0.05, 0.05])
+    assert evidence(table, "mfd") == [
+        "UTKFace, ResNet (3 seeds): DEO_A 0.200 to 0.100 (-0.100, 95 % -0.120 to -0.080), DEO_M 0.200 to 0.150 "
+        "(-0.050, 95 % -0.120 to -0.080) and accuracy 0.200 to 0.250 (+0.050, 95 % -0.120 to -0.080)."
+    ]
+    (sentence,) = evidence(table.assign(n=1, at_chance=True), "mfd")
+    assert sentence.startswith("UTKFace, ResNet (one seed)")
+    assert sentence.endswith("A model is at chance, so that DEO says nothing.")
+
+
+def test_the_tradeoff_has_the_means_of_the_summary(page, text):
+    summary = pd.read_csv(page.parent / "summary.csv").set_index(["dataset", "architecture", "method", "metric"])
+    wanted = {"Data set": "UTKFace", "Architecture": "ResNet", "Method": "mfd"}
+    (row,) = rows_of(specs_of(text)["tradeoff"], **wanted, shown="means and 95 % intervals")
+    for metric in ("accuracy", "deo_a", "deo_m"):
+        expected = summary.loc[("utkface", "resnet", "mfd", metric)]
+        assert [row[metric], row[f"{metric}_low"], row[f"{metric}_high"]] == pytest.approx(
+            expected[["mean", "low", "high"]].tolist(), abs=1e-5
+        )
+    runs = pd.read_csv(page.parent / "runs.csv").set_index(["dataset", "architecture", "method", "seed"])
+    (row,) = rows_of(specs_of(text)["tradeoff"], **wanted, shown="seed 1")
+    assert row["deo_a"] == pytest.approx(runs.loc[("utkface", "resnet", "mfd", 1), "deo_a"], abs=1e-5)
+
+
+def test_the_heat_map_has_the_cells_of_a_model_and_of_its_base(page, text):
+    cells = pd.read_csv(page.parent / "cells.csv").set_index(["dataset", "architecture", "method", "group", "class"])
+    chosen = {"model": "UTKFace, ResNet: mfd", "class": "old", "group": "Black"}
+    (own,) = rows_of(specs_of(text)["cells"], **chosen, row="model, Black")
+    (base,) = rows_of(specs_of(text)["cells"], **chosen, row="base, Black")
+    for row, method in ((own, "mfd"), (base, "teacher")):
+        expected = cells.loc[("utkface", "resnet", method, "Black", "old"), "accuracy"]
+        assert row["accuracy"] == pytest.approx(expected, abs=1e-9)
+    assert base["of"] == "UTKFace, ResNet: teacher"
+    assert not rows_of(specs_of(text)["cells"], model="UTKFace, ResNet: teacher", row="base, Black")
+
+
+def test_the_criteria_have_calibration_first(text):
+    spec = specs_of(text)["criteria"]
+    (choice,) = [param for param in spec["params"] if param["name"] == "criterion"]
+    assert choice["value"] == "Expected calibration error"
+    groups = {row["group"] for row in rows_of(spec, criterion="Brier score", method="mfd")}
+    assert groups == {"all images", "White", "Black"}
+
+
+def test_tables_and_figures_are_in_the_page(page, text):
+    (row,) = re.findall(r"^\| 1 .*$", (page.parent / "table1.md").read_text(), re.MULTILINE)
+    for value in filter(None, map(str.strip, row.split("|"))):
+        assert value in text
+    image = base64.b64encode((page.parent / "tradeoff_utkface.png").read_bytes()).decode()
+    assert f"data:image/png;base64,{image}" in text
+    # a heading of a table is no title of the page
+    assert text.count("<h1>") == 1
+
+
+def test_the_page_names_nothing_to_load(text):
+    page = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)|url\(|@import""", page)
+
+
+def test_names_cannot_end_a_script_or_begin_an_element():
+    found = writing._as_json({"a": "</script><b>\u2028"})
+    assert "<" not in found
+    assert json.loads(found) == {"a": "</script><b>\u2028"}
+    assert writing._markdown("# T\n\n| a |\n| --- |\n| <b>x</b> |\n").count("<b>") == 0
+
+
+def test_a_title_is_left_out_and_headings_go_down():
+    assert writing._markdown("# Title\n\n## Part\n\ntext\n") == "<h4>Part</h4>\n<p>text</p>\n"
+    assert writing._markdown("text\n") == "<p>text</p>\n"
+
+
+def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_first(text):
+    from fairdistill.reporting.page import charts
+    from fairdistill.reporting.page.contents import Contents
+
+    n = 12
+    points = pd.DataFrame(
+        {
+            "dataset": "utkface",
+            "architecture": "resnet",
+            "method": ["teacher", *(f"m{i}" for i in range(n - 1))],
+            "role": ["teacher", *["student"] * (n - 1)],
+            "family": ["teacher", *["MFD", "distillation"] * 5, "in-processing"],
+            "accuracy": np.linspace(0.7, 0.8, n),
+            "deo_a": [0.9, *np.linspace(0.1, 0.2, n - 2), 0.8],
+            "deo_m": 0.3,
+            "deo_a_fair": 0.01,
+            "at_chance": False,
+            "n": 1,
+        }
+    )
+    points = points.assign(
+        **{f"{name}_{end}": points[name] for name in ("accuracy", "deo_a", "deo_m") for end in ("low", "high")}
+    )
+    runs = points[["dataset", "architecture", "method", "role", "accuracy", "deo_a", "deo_m"]].assign(seed=0, fold=0)
+    spec = charts.tradeoff(Contents(points, runs, pd.DataFrame(), pd.DataFrame(), pd.DataFrame()))
+    # the teacher is what the others are looked at beside
+    assert {row["Method"] for row in rows_of(spec, far=True)} == {"m10"}
+    (extent,) = [param for param in spec["params"] if param["name"] == "extent"]
+    assert extent["value"] == "without those far off"
+    assert spec["layer"][0]["encoding"]["color"]["field"] == "Family"
+    # few methods have a colour each, and nothing to choose
+    assert specs_of(text)["tradeoff"]["layer"][0]["encoding"]["color"]["field"] == "Method"
+    assert not any(row["far"] for row in rows_of(specs_of(text)["tradeoff"]))
+
+
+def test_a_study_of_one_method_has_no_page_of_methods_and_no_features_without_projections(tmp_path):
+    text = make_studys_page(tmp_path, methods=("mfd",), projected=False).read_text(encoding="utf-8")
+    assert 'id="methods"' not in text
+    assert 'id="features"' not in text
+    assert set(specs_of(text)) == {"tradeoff", "cells", "criteria"}
+
+
+def test_a_summary_of_other_models_is_refused(page, tmp_path):
+    from fairdistill.reporting.models import read_models
+    from fairdistill.reporting.page.contents import gather
+
+    grids = [{"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd"], "seed": [0, 1]}]
+    models = read_models(pattern(page.parent / "metrics"), grids)
+    with pytest.raises(UserError, match=r"summary.csv: its models are not those of the metrics; make it anew with"):
+        gather(models, page.parent / "summary.csv", pd.DataFrame())
+
+
+def test_projections_that_are_damaged_or_missing_are_named(page, tmp_path):
+    write_projections(tmp_path, METHODS)
+    runs = pd.read_csv(page.parent / "runs.csv")
+    where = pattern(tmp_path / "features").replace(".json", ".parquet")
+    found = read_projections(where, runs)
+    assert len(found) == 12 * 60
+    assert found["model"].nunique() == 12
+    assert read_projections(None, runs).empty
+    path = tmp_path / "features/utkface/resnet/mfd/seed0.parquet"
+    content = path.read_bytes()
+    for damaged in (b"", content[: len(content) // 2], b"no parquet"):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"mfd/seed0.parquet: no table of projected features; make it again with"):
+            read_projections(where, runs)
+    pd.DataFrame({"x": [1.0]}).to_parquet(path)
+    with pytest.raises(UserError, match="no table of projected features"):
+        read_projections(where, runs)
+    path.unlink()
+    with pytest.raises(UserError, match=r"mfd/seed0.parquet: no such file; make it with scripts.probe_features"):
+        read_projections(where, runs)
+
+
+def test_a_projection_is_where_the_features_of_a_class_vary_most():
+    rng = np.random.default_rng(0)
+    along, across = rng.normal(size=(2, 200))
+    turn = np.array([[0.6, 0.8], [-0.8, 0.6]])
+    features = np.column_stack([5 * along, 0.5 * across]) @ turn
+    label = np.repeat([0, 1], 100)
+    found = project(features=features, label=label, group=label * 0, classes=["a", "b"], groups=["g"])
+    assert list(found) == PROJECTED
+    for y, name in enumerate("ab"):
+        of_class = found[found["class"] == name]
+        assert abs(np.corrcoef(of_class["x"], along[label == y])[0, 1]) > 0.999
+        assert of_class["x"].std() == pytest.approx(1)
+        assert of_class["y"].std() == pytest.approx(0.1, abs=0.03)
+        # in the plane there is all of two dimensions
+        assert of_class["share"].unique() == pytest.approx(1)
+
+
+def test_a_class_whose_features_do_not_differ_is_left_out():
+    features = np.array([[1.0, 2.0], [1.0, 2.0], [0.0, 1.0], [1.0, 3.0], [9.0, 9.0]])
+    label = np.array([0, 0, 1, 1, 2])
+    found = project(features=features, label=label, group=label * 0, classes=["a", "b", "c"], groups=["g"])
+    assert found["class"].unique().tolist() == ["b"]
+    one = project(features=np.array([[1.0], [3.0]]), label=label[:2], group=label[:2], classes=["a"], groups=["g"])
+    assert one["y"].tolist() == [0, 0]
