@@ -79,6 +79,12 @@ rule pages:
         PAGE,
 
 
+# The study in one file, for a data repository such as Zenodo.
+rule archive:
+    input:
+        ARCHIVE,
+
+
 # Models to take away: see docs/export.md.
 rule export:
     input:

@@ -43,7 +43,9 @@ def opened(browser, address):
         page.on("request", lambda request: seen["requests"].append(request.url))
         page.goto(address)
         for chart in CHARTS:
-            page.wait_for_selector(f"#{chart} svg.marks .mark-symbol path, #{chart} svg.marks .mark-rect path", state="attached")
+            page.wait_for_selector(
+                f"#{chart} svg.marks .mark-symbol path, #{chart} svg.marks .mark-rect path", state="attached"
+            )
         return page
 
     yield open_page

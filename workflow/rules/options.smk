@@ -163,5 +163,11 @@ def page_options(wildcards, input):
     return shlex.join(words)
 
 
+def config_to_publish():
+    """The configuration, less what is of this machine: the address of a mirror, which may hold a password."""
+    data = {name: value for name, value in config.get("data", {}).items() if name != "mirror"}
+    return {**config, "data": data}
+
+
 def paper_values_option(wildcards, input):
     return f"--paper-values {shlex.quote(str(input.paper_values))}" if input.paper_values else ""

@@ -43,6 +43,7 @@ MODEL_NAME = "{dataset}.{architecture}.{method}.seed{seed}{fold}"
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
 PAGE = f"{RESULTS}/page.html"
+ARCHIVE = f"{RESULTS}/{STUDY.study}.zip"
 
 
 wildcard_constraints:

@@ -460,3 +460,27 @@ rule make_page:
     shell:
         "python -m scripts.make_page --metrics {params.metrics:q} --grids {params.grids:q} {params.options}"
         " --summary {input.summary} --paired {input.paired} --html {output} > {log} 2>&1"
+
+
+# For a data repository: one file, without weights and data sets.
+rule archive_study:
+    input:
+        paths(METRICS, ALL_GRIDS),
+        files=[*tables(), *figures(), PAGE],
+    output:
+        ARCHIVE,
+    log:
+        f"{LOGS}/archive_study.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        metrics=lambda wildcards: METRICS,
+        grids=lambda wildcards: as_json(ALL_GRIDS),
+        config=lambda wildcards: as_ordered_json(config_to_publish()),
+        study=STUDY.study,
+        folder=RESULTS,
+        code=code_version("scripts.archive_study"),
+    shell:
+        "python -m scripts.archive_study --metrics {params.metrics:q} --grids {params.grids:q}"
+        " --config {params.config:q} --study {params.study} --folder {params.folder} --files {input.files}"
+        " --archive {output} > {log} 2>&1"

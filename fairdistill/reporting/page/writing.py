@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,17 @@ TABLES = {
     "paired.md": ("results", "Students and their bases"),
     "published_vs_own.md": ("paper", "The published numbers and these"),
 }
+# what is written below a figure, by the form of its name
 FIGURES = {
-    "fig1_architecture": "What the method does, as the paper draws it.",
-    "tradeoff_": "Accuracy against DEO with 95 % intervals; the dashed line is the Pareto front.",
-    "cells_": "Accuracy of each class and group by method.",
-    "training_curves_": "Accuracy and loss over the epochs of each training.",
-    "worst_cells_": "Test images of the cells that the models recognise worst, with what was predicted.",
-    "paired_": "Each student beside the model that it stands on, a line for each seed.",
+    "fig1_architecture": "What MFD does: the student's features of each class and group are drawn to the teacher's.",
+    "fig*_deo": "DEO of teachers and students, and that of a classifier without bias on as many images.",
+    "fig*_accuracy": "Accuracy of teachers and students.",
+    "paired_*": "Each student beside the model that it stands on, a line for each seed.",
+    "tradeoff_*": "Accuracy against DEO with 95 % intervals; the dashed line is the Pareto front.",
+    "cells_*": "Accuracy of each class and group by method.",
+    "*_sweep": "Accuracy and DEO against a setting, with 95 % intervals.",
+    "training_curves_*": "Accuracy and loss over the epochs of each training.",
+    "worst_cells_*": "Test images of the classes and groups that a model recognises worst, with what was predicted.",
 }
 
 
@@ -144,7 +149,7 @@ def _inline(text: str) -> Markup:
 
 def _figure(path: Path) -> dict[str, str]:
     """A figure with what is written below it, and its content as a data address."""
-    words = next((text for start, text in FIGURES.items() if path.stem.startswith(start)), "")
+    words = next((text for form, text in FIGURES.items() if fnmatchcase(path.stem, form)), "")
     content = base64.b64encode(path.read_bytes()).decode()
     return {"name": path.stem, "words": words, "source": f"data:image/png;base64,{content}"}
 

@@ -1,0 +1,111 @@
+"""The archive of a study: what is in it, that it checks itself, and that it tells nothing of the machine."""
+
+import hashlib
+import json
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from studies_with_pages import run
+from synthetic_results import make_study, pattern
+
+from fairdistill.reporting.archive import MANIFEST, code_files, write_archive
+from fairdistill.runtime.errors import UserError
+from scripts import archive_study
+
+ROOT = Path(__file__).parents[2]
+GRIDS = [{"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd"], "seed": [0, 1]}]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "results" / "made-up"
+    make_study(folder / "metrics", datasets=("utkface",), architectures=("resnet",), seeds=(0, 1))
+    (folder / "tables").mkdir()
+    (folder / "tables" / "runs.csv").write_text("a,b\n1,2\n")
+    (folder / "page.html").write_text("<p>page</p>")
+    (folder / "metrics/utkface/resnet/mfd/seed0.parquet").write_bytes(b"probabilities")
+    return folder
+
+
+def archive(folder, target):
+    run(
+        archive_study,
+        metrics=pattern(folder / "metrics"),
+        grids=json.dumps(GRIDS),
+        study="made-up",
+        config=json.dumps({"study": "made-up", "methods": ["mfd"], "seeds": [0, 1]}),
+        folder=folder,
+        files=[folder / "tables" / "runs.csv", folder / "page.html"],
+        archive=target,
+    )
+    return target
+
+
+def test_it_holds_results_records_configuration_and_code(folder, tmp_path):
+    with zipfile.ZipFile(archive(folder, tmp_path / "made-up.zip")) as found:
+        names = set(found.namelist())
+        models = pd.read_csv(found.open("made-up/models.csv"))
+        config = yaml.safe_load(found.read("made-up/config.yaml"))
+        assert found.read("made-up/metrics/utkface/resnet/mfd/seed0.parquet") == b"probabilities"
+    assert {
+        f"made-up/metrics/utkface/resnet/{method}/seed{seed}.json" for method in ("teacher", "mfd") for seed in (0, 1)
+    } < names
+    assert {"made-up/tables/runs.csv", "made-up/page.html", "made-up/README.md"} < names
+    assert {f"made-up/code/{name}" for name in ("Snakefile", "fairdistill/methods/mfd.py", "requirements.lock")} < names
+    assert config == {"study": "made-up", "methods": ["mfd"], "seeds": [0, 1]}
+    assert models[["method", "seed"]].values.tolist() == [["teacher", 0], ["teacher", 1], ["mfd", 0], ["mfd", 1]]
+    record = json.loads((folder / "metrics/utkface/resnet/mfd/seed1.json").read_text())
+    last = models.iloc[-1]
+    assert last["weights_sha256"] == record["outputs"]["weights.safetensors"]
+    assert last["dataset_sha256"] == record["inputs"]["dataset"]
+    assert last["code"] == record["code"]
+
+
+def test_its_manifest_is_of_every_file_as_sha256sum_reads_it(folder, tmp_path):
+    target = archive(folder, tmp_path / "made-up.zip")
+    with zipfile.ZipFile(target) as found:
+        found.extractall(tmp_path / "out")
+        lines = dict(reversed(line.split("  ")) for line in found.read(f"made-up/{MANIFEST}").decode().splitlines())
+        assert {f"made-up/{name}" for name in lines} == set(found.namelist()) - {f"made-up/{MANIFEST}"}
+        for name, digest in lines.items():
+            assert hashlib.sha256(found.read(f"made-up/{name}")).hexdigest() == digest
+    check = ["sha256sum", "--check", "--quiet", MANIFEST]
+    assert subprocess.run(check, cwd=tmp_path / "out" / "made-up", capture_output=True).returncode == 0
+    (tmp_path / "out/made-up/page.html").write_text("another")
+    assert subprocess.run(check, cwd=tmp_path / "out" / "made-up", capture_output=True).returncode == 1
+
+
+def test_the_same_files_give_the_same_bytes(folder, tmp_path):
+    first = archive(folder, tmp_path / "one.zip").read_bytes()
+    (folder / "page.html").touch()
+    assert archive(folder, tmp_path / "other.zip").read_bytes() == first
+    (folder / "page.html").write_text("another")
+    assert archive(folder, tmp_path / "other.zip").read_bytes() != first
+
+
+def test_without_a_models_metrics_it_is_refused_and_an_earlier_archive_stays(folder, tmp_path):
+    target = archive(folder, tmp_path / "made-up.zip")
+    before = target.read_bytes()
+    (folder / "metrics/utkface/resnet/mfd/seed1.json").write_text("{")
+    with pytest.raises(UserError, match=r"mfd/seed1.json"):
+        archive(folder, target)
+    assert target.read_bytes() == before
+
+
+def test_the_code_is_whole_and_has_nothing_that_was_made_from_it():
+    found = code_files(ROOT)
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "fairdistill").rglob("*.py")} <= {
+        name.removeprefix("code/") for name in found
+    }
+    assert not [name for name in found if "__pycache__" in name or name.endswith(".pyc")]
+
+
+def test_texts_and_files_are_written_alike(tmp_path):
+    (tmp_path / "a").write_text("é\n")
+    write_archive(tmp_path / "x.zip", "f", {"a": tmp_path / "a", "b": "é\n"})
+    with zipfile.ZipFile(tmp_path / "x.zip") as found:
+        assert found.read("f/a") == found.read("f/b") == "é\n".encode()
