@@ -49,10 +49,11 @@ PAGES := aggregate_results make_table make_ablations rank_methods choose_setting
 	compare_with_published plot_architecture plot_comparison plot_slopes plot_tradeoff plot_cells plot_sweep
 # one process more than cores, as some mostly wait
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
+PAGE = $(SNAKEMAKE) pages --allowed-rules pages make_page $(PAGES)
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
-.PHONY: help env anew demo paper watch status figures bench verify unlock test longtest stress lint format docs site \
-	lock clean
+.PHONY: help env anew demo paper watch status figures pages report bench verify unlock test longtest stress lint format \
+	docs site lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -101,6 +102,16 @@ figures: $(READY)  ## make the published tables and figures anew from their metr
 	$(REDRAW) --configfile config/utkface_folds.yaml
 	$(REDRAW) --configfile config/sweeps_digits.yaml
 	$(REDRAW) --configfile config/methods.yaml config/methods_digits.yaml --config $(call seeds,methods_digits)
+
+pages: $(READY)  ## make the page of each published study, results/<study>/page.html, from its metrics; trains nothing
+	$(PAGE) --config study=paper 'data={sets: {utkface: {duplicates: drop}}}' $(call seeds,paper)
+	$(PAGE) --configfile config/paper_h100.yaml
+	$(PAGE) --configfile config/utkface_folds.yaml
+	$(PAGE) --configfile config/sweeps_digits.yaml
+	$(PAGE) --configfile config/methods.yaml config/methods_digits.yaml --config $(call seeds,methods_digits)
+
+report: $(READY)  ## Snakemake's report of a finished study, as in make report CONFIG=config/demo.yaml: report.zip
+	$(SNAKEMAKE) $(if $(CONFIG),--configfile $(CONFIG)) --report report.zip
 
 bench: $(READY)  ## measure speed and memory, and whether the engines agree: an hour of an idle machine
 	$(BIN)/python -m benchmarks.training

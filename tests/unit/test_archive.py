@@ -48,16 +48,14 @@ def archive(folder, target):
 def test_it_holds_results_records_configuration_and_code(folder, tmp_path):
     with zipfile.ZipFile(archive(folder, tmp_path / "made-up.zip")) as found:
         names = set(found.namelist())
-        models = pd.read_csv(found.open("made-up/models.csv"))
+        models = pd.read_csv(found.open("made-up/models.csv"), dtype=str)
         config = yaml.safe_load(found.read("made-up/config.yaml"))
         assert found.read("made-up/metrics/utkface/resnet/mfd/seed0.parquet") == b"probabilities"
-    assert {
-        f"made-up/metrics/utkface/resnet/{method}/seed{seed}.json" for method in ("teacher", "mfd") for seed in (0, 1)
-    } < names
+    assert {f"made-up/metrics/utkface/resnet/{name}.json" for name in ("teacher/seed0", "mfd/seed1")} < names
     assert {"made-up/tables/runs.csv", "made-up/page.html", "made-up/README.md"} < names
     assert {f"made-up/code/{name}" for name in ("Snakefile", "fairdistill/methods/mfd.py", "requirements.lock")} < names
     assert config == {"study": "made-up", "methods": ["mfd"], "seeds": [0, 1]}
-    assert models[["method", "seed"]].values.tolist() == [["teacher", 0], ["teacher", 1], ["mfd", 0], ["mfd", 1]]
+    assert (models["method"] + models["seed"]).tolist() == ["teacher0", "teacher1", "mfd0", "mfd1"]
     record = json.loads((folder / "metrics/utkface/resnet/mfd/seed1.json").read_text())
     last = models.iloc[-1]
     assert last["weights_sha256"] == record["outputs"]["weights.safetensors"]
