@@ -345,9 +345,7 @@ def _check_names(study: Study) -> None:
         for name in grid.methods or []:
             _check_name((*where, "methods"), name, "students", study.students)
     for name in study.example_images:
-        if name not in study.datasets:
-            what = f"names {name!r}, which the main grid lacks (datasets); {_choice(name, study.datasets)}"
-            raise UnreadableSettings("config", ("example_images",), what)
+        _check_name(("example_images",), name, "data.sets", study.data.sets)
     for name in study.references or []:
         if name not in (TEACHER, *study.methods):
             what = f"names {name!r}, which the main grid lacks (methods); {_choice(name, [TEACHER, *study.methods])}"

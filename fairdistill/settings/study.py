@@ -134,9 +134,9 @@ class Study(Settings):
     )
     example_images: list[Name] = Field(
         [],
-        description="The data sets of the main grid whose test images may be shown: those of the classes and groups "
-        "that a model recognises worst become a figure, which is on the study's page too. Name only those whose terms, "
-        "and the people on the images, allow it: not CIFAR-10, UTKFace or CelebA where you publish the page.",
+        description="The data sets, names from `data.sets`, whose test images may be shown: those of the classes and "
+        "groups that a model recognises worst become a figure, which is on the study's page too. Name only those whose "
+        "terms, and the people on the images, allow it: not CIFAR-10, UTKFace or CelebA where you publish the page.",
     )
     paper_values: Annotated[OwnPath | None, OrNull] = Field(
         None,

@@ -80,7 +80,7 @@ MIXED = Study(
     data=Data(mirror="mirror"),
     search={"mfd": Search()},
     probe_features=True,
-    example_images=["digits_s"],
+    example_images=["folder"],
     paper_values="values.csv",
     paper_method="kd",
     published="results/paper",

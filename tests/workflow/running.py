@@ -88,7 +88,8 @@ def jobs_of(plan):
     """How many jobs of each rule the output of a dry run names, less the targets that only collect."""
     stats = plan.split("Job stats:")[1].split("\n\n")[0]
     jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", stats, flags=re.MULTILINE)}
-    return {name: count for name, count in jobs.items() if name not in ("all", "figures", "export", "total")}
+    targets = ("all", "figures", "pages", "archive", "export", "total")
+    return {name: count for name, count in jobs.items() if name not in targets}
 
 
 def copy_configuration(to):

@@ -6,7 +6,7 @@ import shutil
 import sys
 
 import pytest
-from running import ROOT, TINY, planned, snakemake
+from running import ROOT, TINY, jobs_of, planned, snakemake
 
 PAGES = {
     "aggregate_results": 1,
@@ -18,6 +18,7 @@ PAGES = {
     "plot_comparison": 2,
     "plot_tradeoff": 1,
     "plot_cells": 1,
+    "plot_slopes": 1,
 }
 GIVEN = ("--configfile", TINY)
 RUNNER = """
@@ -72,8 +73,9 @@ def test_tables_and_figures_are_redrawn_from_the_metrics_without_torch(study, cl
     (clone / "pandas.py").write_text("raise ImportError('not the real one')\n")
     assert planned("figures", *GIVEN, project=checkout, directory=clone) == PAGES
     where = {"project": checkout, "directory": clone, "path": python_without_torch(tmp_path / "bin")}
-    done = snakemake("--cores", 2, "figures", *GIVEN, **where)
+    done = snakemake("--cores", 2, "figures", "pages", *GIVEN, **where)
     assert done.returncode == 0, done.stdout
+    assert 'id="tradeoff"' in (clone / "results" / "tiny" / "page.html").read_text(encoding="utf-8")
     tables = {path.name: path for path in (study / "results" / "tiny" / "tables").iterdir()}
     # older metrics lack the criteria, so that this table alone is not made from tracked metrics
     del tables["criteria.csv"]
@@ -81,8 +83,8 @@ def test_tables_and_figures_are_redrawn_from_the_metrics_without_torch(study, cl
     for path in tables.values():
         assert (clone / "results" / "tiny" / "tables" / path.name).read_bytes() == path.read_bytes()
     drawn = {path.name: path for path in (study / "results" / "tiny" / "figures").glob("*.png")}
-    # the one figure that needs the models
-    del drawn["training_curves_digits_s.png"]
+    # these need the models
+    del drawn["training_curves_digits_s.png"], drawn["worst_cells_digits_s_shufflenet.png"]
     assert {path.name for path in (clone / "results" / "tiny" / "figures").glob("*.png")} == set(drawn)
     for path in drawn.values():
         assert (clone / "results" / "tiny" / "figures" / path.name).read_bytes() == path.read_bytes()
@@ -92,6 +94,19 @@ def test_tables_and_figures_are_redrawn_from_the_metrics_without_torch(study, cl
 def test_the_times_that_a_clone_gives_its_files_train_nothing(clone, checkout, newest):
     set_times(clone, newest)
     assert set(planned("figures", *GIVEN, project=checkout, directory=clone)) <= set(PAGES)
+
+
+def test_the_page_of_a_clone_shows_the_figures_that_are_there_and_trains_nothing(clone, checkout):
+    done = snakemake("--dry-run", "--printshellcmds", "pages", *GIVEN, project=checkout, directory=clone)
+    jobs = jobs_of(done.stdout)
+    assert jobs["make_page"] == 1
+    assert set(jobs) <= {*PAGES, "make_page"}
+    (options,) = re.findall(r"scripts\.make_page .*", done.stdout)
+    assert "results/tiny/figures/training_curves_digits_s.png results/tiny/figures/worst_cells" in options
+    (clone / "results/tiny/figures/training_curves_digits_s.png").unlink()
+    done = snakemake("--dry-run", "--printshellcmds", "pages", *GIVEN, project=checkout, directory=clone)
+    assert jobs_of(done.stdout)["make_page"] == 1
+    assert "training_curves" not in done.stdout
 
 
 def test_the_whole_workflow_trains_though_a_clone_has_all_metrics(clone, checkout):

@@ -26,6 +26,8 @@ PAPER = {
     "compare_with_paper": 1,
     "plot_architecture": 1,
     "plot_comparison": 4,
+    "plot_slopes": 2,
+    "make_page": 1,
 }
 
 # what Snakemake says before it reads the rules
@@ -79,6 +81,7 @@ def test_the_command_line_narrows_the_grid_and_pages_of_a_wider_one_are_named(wo
         "train_model": 6,
         "evaluate_model": 6,
         "plot_comparison": 2,
+        "plot_slopes": 1,
     }
 
 
@@ -151,6 +154,29 @@ def test_features_are_probed_where_the_configuration_says_so(workdir):
     # they need the models, unlike all other tables
     pages = planned("figures", "--configfile", TINY, "--config", "probe_features=true", directory=workdir)
     assert not {"probe_features", "make_features"} & set(pages)
+
+
+def test_the_page_shows_features_where_they_are_probed(workdir):
+    words = ("pages", "--printshellcmds", "--configfile", TINY)
+    done = snakemake("--dry-run", *words, "--config", "probe_features=true", "seeds=[3, 4]", directory=workdir)
+    jobs = jobs_of(done.stdout)
+    # of the first seed: the main grid's three models and the teacher of another architecture
+    assert (jobs["probe_features"], jobs["make_page"]) == (4, 1)
+    (options,) = re.findall(r"scripts\.make_page .*", done.stdout)
+    pattern = "results/tiny/features/{dataset}/{architecture}/{method}/seed{seed}{fold}.parquet"
+    assert f"--projections '{pattern}'" in options
+    assert "--study tiny --method mfd --tables results/tiny/tables/paired.md results/tiny/tables/table1.md" in options
+    assert "--projections" not in snakemake("--dry-run", *words, directory=workdir).stdout
+
+
+def test_an_archive_has_the_configuration_but_not_the_address_of_a_mirror(workdir):
+    words = ("archive", "--printshellcmds", "--configfile", TINY, "--config", "data={mirror: 'https://me:secret@host'}")
+    done = snakemake("--dry-run", *words, directory=workdir)
+    (options,) = re.findall(r"scripts\.archive_study .*", done.stdout)
+    assert '"study": "tiny"' in options
+    assert "--folder results/tiny --files results/tiny/tables/runs.csv " in options
+    assert "mirror" not in options
+    assert "secret" not in options
 
 
 def test_the_whole_plan_of_a_study_on_celeba(workdir):

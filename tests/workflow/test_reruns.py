@@ -21,7 +21,10 @@ AFTER_MODELS = {
     "plot_comparison": 2,
     "plot_tradeoff": 1,
     "plot_cells": 1,
+    "plot_slopes": 1,
     "plot_training_curves": 1,
+    "plot_examples": 1,
+    "make_page": 1,
 }
 CONDA = """#!/bin/sh
 case "$1" in
@@ -108,9 +111,9 @@ def test_what_does_not_touch_a_result_reruns_nothing(study, project):
     assert planned(*GIVEN, project=project, directory=study) == {}
 
 
-def test_an_edited_plot_reruns_only_that_plot(study, project):
+def test_an_edited_plot_reruns_only_that_plot_and_the_page_that_shows_it(study, project):
     edit(project, "fairdistill/reporting/figures.py", "def plot_comparison", "ANOTHER = 1\n\n\ndef plot_comparison")
-    assert planned(*GIVEN, project=project, directory=study) == {"plot_comparison": 2}
+    assert planned(*GIVEN, project=project, directory=study) == {"plot_comparison": 2, "make_page": 1}
 
 
 def test_a_changed_loss_retrains_only_the_students_that_use_it(study, project):

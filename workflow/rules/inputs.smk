@@ -220,7 +220,7 @@ def example_figures():
     """The figures with images, of data sets that may be shown."""
     return expand(
         f"{FIGURES}/worst_cells_{{dataset}}_{{architecture}}.{{ext}}",
-        dataset=STUDY.example_images,
+        dataset=[name for name in STUDY.datasets if name in STUDY.example_images],
         # a model from elsewhere is of one architecture
         architecture=[name for name in STUDY.architectures if STUDY.home(PAGE_METHOD) in (None, name)],
         ext=["pdf", "png"],

@@ -142,7 +142,7 @@ def paper_method_option():
 def page_options(wildcards, input):
     """Names what the page of a study shows.
 
-    Without the models, no rule makes what is made from them: what is here, as in a fresh clone, is shown as it is.
+    Without the models, figures that are made from them are shown as they are here, as in a fresh clone.
     """
     figures, projections = [*input.figures], drawn_projections()
     if not HAS_MODELS:

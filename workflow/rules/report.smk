@@ -389,7 +389,11 @@ rule plot_training_curves:
 # The only figure with images of a data set: of those that the configuration names.
 rule plot_examples:
     input:
-        unpack(models_of_examples),
+        unpack(
+            rerun_where_nothing_is_noted(
+                f"{FIGURES}/worst_cells_{{dataset}}_{{architecture}}.pdf", models_of_examples
+            )
+        ),
     output:
         pdf=f"{FIGURES}/worst_cells_{{dataset}}_{{architecture}}.pdf",
         png=report(
@@ -478,7 +482,7 @@ rule archive_study:
         grids=lambda wildcards: as_json(ALL_GRIDS),
         config=lambda wildcards: as_ordered_json(config_to_publish()),
         study=STUDY.study,
-        folder=RESULTS,
+        folder=subpath(output[0], parent=True),
         code=code_version("scripts.archive_study"),
     shell:
         "python -m scripts.archive_study --metrics {params.metrics:q} --grids {params.grids:q}"
