@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from math import ceil
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,8 +15,8 @@ from fairdistill.reporting.summaries import values_of
 from fairdistill.runtime.errors import UserError
 
 METRICS = {"deo_a": "DEO$_A$", "accuracy": "Accuracy"}
-# a student with a lower DEO than its base, or a higher accuracy, has this colour, and the other way round that
-BETTER, WORSE = PALETTE[0], PALETTE[1]
+# the colour of a student with a lower DEO than its base or a higher accuracy, of the contrary, and of no difference
+BETTER, WORSE, EQUAL = PALETTE[0], PALETTE[1], PALETTE[7]
 MOST_COLUMNS = 5
 FONT = 7
 
@@ -93,6 +94,8 @@ def _draw(ax: Axes, student: Mapping, values: Mapping[tuple, pd.Series], dataset
 
 
 def _colour(base: float, own: float, metric: str) -> tuple[float, float, float]:
+    if np.isclose(base, own):
+        return EQUAL
     return BETTER if (own < base) == (metric == "deo_a") else WORSE
 
 
