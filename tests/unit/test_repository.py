@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -68,6 +70,20 @@ def test_the_hooks_are_what_make_lint_runs():
     recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     commands = re.findall(r"\$\(BIN\)/(ruff \w+|[\w-]+)", recipe[1])
     assert {command.replace(" ", "-") for command in commands} <= set(dict(hooks()))
+
+
+SCHEMAS = [
+    *(("github-workflows", path) for path in WORKFLOWS),
+    *(("github-issue-config" if path.stem == "config" else "github-issue-forms", path) for path in FORMS),
+    ("citation-file-format", ROOT / "CITATION.cff"),
+]
+
+
+@pytest.mark.parametrize(("schema", "path"), SCHEMAS, ids=[path.name for _, path in SCHEMAS])
+def test_what_others_read_is_as_their_schema_says(schema, path):
+    check = ["-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(path)]
+    done = subprocess.run([sys.executable, *check], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=[path.name for path in WORKFLOWS])
