@@ -46,7 +46,8 @@ seeds = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") 
 	results/$(1)/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, - | sed "s/..*/seeds='[&]'/")
 # the rules that make tables and figures from the metrics; `make figures` runs no other
 PAGES := aggregate_results make_table make_ablations rank_methods choose_settings report_search compare_with_paper \
-	compare_with_published plot_architecture plot_comparison plot_slopes plot_tradeoff plot_cells plot_sweep
+	compare_with_published plot_architecture plot_comparison plot_paper_bars plot_slopes \
+	plot_tradeoff plot_cells plot_sweep
 # one process more than cores, as some mostly wait
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
 PAGE = $(SNAKEMAKE) pages --allowed-rules pages make_page $(PAGES)

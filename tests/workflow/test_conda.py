@@ -28,8 +28,16 @@ pytestmark = pytest.mark.long
 STAND_IN = Path(__file__).with_name("conda_stand_in") / "bin"
 GIVEN = ("--configfile", TINY, "--config", "methods=[mfd, balanced]")
 SPELLINGS = [["--use-conda"], ["--sdm", "conda"]]
-# rules of which this study has no job: searches, sweeps, probes and archives
-ON_REQUEST = {"choose_settings", "report_search", "plot_sweep", "probe_features", "make_features", "archive_study"}
+# rules of which this study has no job: searches, sweeps, probes, archives and the paper's grid
+ON_REQUEST = {
+    "choose_settings",
+    "report_search",
+    "plot_sweep",
+    "probe_features",
+    "make_features",
+    "archive_study",
+    "plot_paper_bars",
+}
 # a downloaded data set beside the embedded one that the study is on, and one exported model
 TARGETS = (
     "all",

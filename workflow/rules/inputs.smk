@@ -158,10 +158,10 @@ def figures():
     names = ["fig1_architecture"]
     for number, architecture in enumerate(STUDY.networks, start=1):
         if architecture in STUDY.architectures and len(STUDY.methods) <= MOST_BARS:
-            names += [
-                f"fig{2 * number}_{architecture}_deo",
-                f"fig{2 * number + 1}_{architecture}_accuracy",
-            ]
+            of_paper = [f"fig{2 * number}_{architecture}_deo", f"fig{2 * number + 1}_{architecture}_accuracy"]
+            names += of_paper
+            if JUDGES_CONCLUSIONS:
+                names += [f"{name}_as_in_paper" for name in of_paper]
     names += expand("paired_{dataset}", dataset=STUDY.datasets)
     if HAS_METHODS:
         names += expand("tradeoff_{dataset}", dataset=STUDY.datasets)
@@ -175,7 +175,7 @@ def figures():
 def training_curves():
     return expand(
         f"{FIGURES}/training_curves_{{dataset}}.{{ext}}",
-        dataset=STUDY.datasets if HAS_METHODS else [],
+        dataset=STUDY.datasets,
         ext=["pdf", "png"],
     )
 

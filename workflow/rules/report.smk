@@ -292,6 +292,29 @@ rule plot_comparison:
         " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
 
 
+rule plot_paper_bars:
+    input:
+        summary=SUMMARY,
+    output:
+        pdf=f"{FIGURES}/fig{{number}}_{{architecture}}_{{metric}}_as_in_paper.pdf",
+        png=report(
+            f"{FIGURES}/fig{{number}}_{{architecture}}_{{metric}}_as_in_paper.png",
+            caption="../report/paper_bars.rst",
+            category="Figures",
+            labels={"architecture": "{architecture}", "metric": "{metric}"},
+        ),
+    log:
+        f"{LOGS}/plot_paper_bars/fig{{number}}_{{architecture}}_{{metric}}.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        method=STUDY.paper_method,
+        code=code_version("scripts.plot_paper_bars"),
+    shell:
+        "python -m scripts.plot_paper_bars --summary {input.summary} --architecture {wildcards.architecture}"
+        " --metric {wildcards.metric} --method {params.method} --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+
+
 rule plot_slopes:
     input:
         paired=PAIRED,

@@ -39,6 +39,7 @@ FIGURES = {
     "fig1_architecture": "What MFD does: the student's features of each class and group are drawn to the teacher's.",
     "fig*_deo": "DEO of teachers and students, and that of a classifier without bias on as many images.",
     "fig*_accuracy": "Accuracy of teachers and students.",
+    "fig*_as_in_paper": "The same in the paper's form, without uncertainty; DEO is DEO_M.",
     "paired_*": "Each student beside the model that it stands on, a line for each seed.",
     "tradeoff_*": "Accuracy against DEO with 95 % intervals; the dashed line is the Pareto front.",
     "cells_*": "Accuracy of each class and group by method.",
