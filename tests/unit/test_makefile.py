@@ -152,8 +152,9 @@ def test_an_index_that_is_not_reached_is_told_in_one_line(tmp_path, fails):
     assert done.stdout.splitlines()[-1].startswith("error: the packages could not be installed, for the reason above; ")
 
 
+@pytest.mark.parametrize("target", ["figures", "pages"])
 @pytest.mark.parametrize("published", [True, False])
-def test_figures_are_of_the_published_studies_and_their_seeds(tmp_path, published):
+def test_figures_and_pages_are_of_the_published_studies_and_their_seeds(tmp_path, published, target):
     shutil.copy(ROOT / "Makefile", tmp_path)
     tables = {
         "paper": "study,seed,accuracy\npaper,10,0.5\npaper,2,0.5\npaper,2,0.6\n",
@@ -164,11 +165,14 @@ def test_figures_are_of_the_published_studies_and_their_seeds(tmp_path, publishe
         path.parent.mkdir(parents=True)
         path.write_text(table)
     done = subprocess.run(
-        ["make", "--no-print-directory", "--dry-run", "figures", "READY=", f"BIN={Path(sys.executable).parent}"],
+        ["make", "--no-print-directory", "--dry-run", target, "READY=", f"BIN={Path(sys.executable).parent}"],
         cwd=tmp_path, env=os.environ | {"MAKEFLAGS": ""}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     paper, *others = (line.rstrip() for line in done.stdout.splitlines())
-    assert " figures " in paper
+    assert f" {target} " in paper
+    # what trains a model is none of the rules
+    assert f"--allowed-rules {target} " in paper
+    assert "train_model" not in done.stdout
     given = " --config study=paper 'data={sets: {utkface: {duplicates: drop}}}'"
     assert paper.endswith(given + " seeds='[2,10]'" * published)
     assert [line.split("--configfile ")[1] for line in others] == [
@@ -178,6 +182,17 @@ def test_figures_are_of_the_published_studies_and_their_seeds(tmp_path, publishe
         "config/methods.yaml config/methods_digits.yaml --config" + " seeds='[0]'" * published,
     ]
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "option"), [([], ""), (["CONFIG=config/demo.yaml"], " --configfile config/demo.yaml")]
+)
+def test_the_report_is_of_the_configuration_that_is_named(given, option):
+    done = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "report", "READY=", *given],
+        cwd=ROOT, env=os.environ | {"MAKEFLAGS": ""}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert re.search(rf"--cores \d+{option} --report report.zip$", done.stdout.strip())
 
 
 @pytest.mark.parametrize(("given", "verbose"), [([], ""), (["VERBOSE=1"], "1")])
