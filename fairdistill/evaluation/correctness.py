@@ -45,6 +45,18 @@ class Correctness:
         return np.array([[cell.mean() for cell in row] for row in self.right])
 
     @property
+    def is_certain(self) -> np.ndarray:
+        """Whether the answers of each cell are all right or all wrong, shape (n_groups, n_classes)."""
+        return (self.accuracy == 0) | (self.accuracy == 1)
+
+    @property
+    def is_alike(self) -> np.ndarray:
+        """Whether all copies of each image are answered alike, right or wrong, in each class, shape (n_classes,)."""
+        first, *others = self.right
+        alike = [all(np.array_equal(row[y], cell) for row in others) for y, cell in enumerate(first)]
+        return np.array(alike) & self.paired
+
+    @property
     def share(self) -> np.ndarray:
         """The weight of each cell in the accuracy over all images, shape (n_groups, n_classes); they add up to 1."""
         count = self.count

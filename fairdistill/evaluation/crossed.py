@@ -53,6 +53,8 @@ from fairdistill.evaluation.uncertainty import (
     mean_deo_interval,
     mover,
     pulled_together,
+    smoothed,
+    without_noise,
 )
 
 DRAWS = 4000
@@ -393,7 +395,8 @@ def draw_errors(tests: Sequence[Correctness], draws: int) -> np.ndarray:
     """Return errors of cells over test images, shape (draws, trainings, n_groups, n_classes).
 
     They are normal, with the covariances of the answers: images that trainings were both tested on, and copies of an
-    image, have their answers drawn together. The same numbers are drawn on every machine and by every version of numpy.
+    image, have their answers drawn together. A training that errs nowhere has errors all the same, see `_blocks`. The
+    same numbers are drawn on every machine and by every version of numpy.
     """
     # those of a Generator may change with the version of numpy
     half = np.random.RandomState(SEED).standard_normal((draws // 2, len(tests), *tests[0].count.shape))
@@ -410,14 +413,24 @@ def draw_errors(tests: Sequence[Correctness], draws: int) -> np.ndarray:
 
 
 def _blocks(tests: Sequence[Correctness]) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
-    """Yield the cells whose accuracies depend on each other, as indices, and their covariance over test images."""
+    """Yield the cells whose accuracies depend on each other, as indices, and their covariance over test images.
+
+    A test in which no gap has noise (`without_noise`) has errors of the size of `unseen_errors`, in each cell by
+    itself; half of their variance is common to all such trainings, as how often they would err together is not known.
+    """
     for digest in dict.fromkeys(test.images for test in tests):
         together = [i for i, test in enumerate(tests) if test.images == digest]
+        silent = np.array([without_noise(tests[i]).all() for i in together])
+        unseen = np.outer(silent, silent) * (1 + np.eye(len(together))) / 2
         for groups, y in tests[together[0]].strata:
             right = np.array([tests[i].right[a][y] for i in together for a in groups], dtype=float)
-            right -= right.mean(axis=1, keepdims=True)
             n = right.shape[1]
-            yield np.ix_(together, groups, [y]), right @ right.T / (n * max(1, n - 1))
+            p = float(smoothed(np.array(1.0), np.array(n)))
+            right -= right.mean(axis=1, keepdims=True)
+            covariance = right @ right.T / (n * max(1, n - 1))
+            if silent.any():
+                covariance += np.kron(unseen, np.eye(len(groups))) * p * (1 - p) / n
+            yield np.ix_(together, groups, [y]), covariance
 
 
 def _of_accuracy(models: Sequence[Trainings]) -> np.ndarray:

@@ -10,6 +10,8 @@ Therefore
   surprising. Its lower end allows for groups that tie;
 - the *corrected* DEO is the true one under which half of all models would score above the observed DEO. It is as often
   too large as too small, but too large on average where the truth is near zero, because it cannot be negative;
+- no interval is narrower than the images allow: groups that tie exactly are taken to be one image apart, and cells
+  without any error, or of copies that are always answered alike, are drawn with the errors that might have been;
 - the interval of a *gap* between two models joins their two intervals (MOVER; near zero, the plain difference).
 
 Intervals and fair baseline of a model come from one bootstrap over test images, stratified by (class, group), in which
@@ -21,7 +23,9 @@ Sources: Efron and Tibshirani, An Introduction to the Bootstrap, 1993 (bootstrap
 Econometrica 68, 2000 (why it fails at a boundary); Chuang and Lai, Statistica Sinica 10, 2000 (inverting simulated
 tests over a one-parameter family: hybrid resampling); Feldman and Cousins, Physical Review D 57, 1998 (tails that
 become one-sided at a boundary); Andrews and Soares, Econometrica 78, 2010 (what noise may set apart is treated as
-equal; here smoothly, with a constant factor); Zou and Donner, Statistics in Medicine 27, 2008 (MOVER).
+equal; here smoothly, with a constant factor); Cowan, Cranmer, Gross and Vitells, arXiv:1105.3166, 2011 (an upper end
+that is not below what a fair model's lucky draw would give); Agresti and Coull, The American Statistician 52, 1998
+(cells without an error); Zou and Donner, Statistics in Medicine 27, 2008 (MOVER).
 `docs/statistics.md` says what was chosen and how well it covers.
 """
 
@@ -62,19 +66,34 @@ def assess(correctness: Correctness, *, resamples: int = RESAMPLES) -> dict:
     DEO tells nothing; "above fair baseline" where the observed DEO exceeds the baseline's high; else "not
     distinguishable from fair". deo_per_class has low, corrected and high of each class's gap, in lists in the order of
     the classes. Where a cell has fewer than `FEW` images there is a `caution` that says so.
+
+    A cell `without_noise` has the errors of `unseen_errors` in the interval of its class's gap, and where all cells are
+    such in those of deo_a and deo_m, too. Where only some are, deo_a and deo_m are left as the bootstrap has them: of
+    many cells, such errors would more often leave the truth out. Where no cell has both right and wrong answers, the
+    interval of accuracy is Wilson's.
     """
     rng = np.random.default_rng(SEED)
     observed, share = correctness.accuracy, correctness.share
     drawn = resample(correctness, resamples=resamples, rng=rng)
     fair = resample_fair(correctness, resamples=resamples, rng=rng)
+    accuracy = np.quantile(overall(drawn, share), [TAIL, 1 - TAIL])
+    error, unseen = drawn - observed, unseen_errors(correctness, resamples=resamples)
+    # of one class the maximum over classes is its own gap
+    of_classes = np.swapaxes(error + unseen, 1, 2)[..., None]
+    image = one_image(correctness.count)
+    ends = deo_interval(observed.T[..., None], of_classes, measure="deo_m", resolution=image[:, None])
+    if correctness.is_certain.all():
+        # as of independent images, of which copies are one, that count as those of the least certain cells do
+        n = min(correctness.count[groups[0], y] / share[groups, y].sum() for groups, y in correctness.strata)
+        accuracy = np.array(wilson_interval(float(overall(observed, share)), n))
+    if without_noise(correctness).all():
+        error = unseen
     result = {
         "level": LEVEL,
         "resamples": resamples,
         "seed": SEED,
-        "accuracy": _named(np.quantile(overall(drawn, share), [TAIL, 1 - TAIL]), ["low", "high"]),
+        "accuracy": _named(accuracy, ["low", "high"]),
     }
-    # of one class the maximum over classes is its own gap
-    ends = deo_interval(observed.T[..., None], np.swapaxes(drawn - observed, 1, 2)[..., None], measure="deo_m")
     if (fewest := int(correctness.count.min())) < FEW:
         result["caution"] = (
             f"a (class, group) cell has only {fewest} images: 95 % intervals of DEO may hold the truth less often, in "
@@ -83,7 +102,7 @@ def assess(correctness: Correctness, *, resamples: int = RESAMPLES) -> dict:
     at_chance = is_at_chance(float(overall(observed, share)), share)
     result["deo_per_class"] = dict(zip(ENDS, (end.tolist() for end in ends), strict=True))
     for name, measure in MEASURES.items():
-        low, corrected, high = deo_interval(observed, drawn - observed, measure=name)
+        low, corrected, high = deo_interval(observed, error, measure=name, resolution=image)
         baseline = measure(fair)
         top = np.quantile(baseline, 1 - TAIL)
         result[name] = {
@@ -197,7 +216,49 @@ def resample_fair(correctness: Correctness, *, resamples: int, rng: np.random.Ge
     return accuracy
 
 
-def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tuple[np.ndarray, ...]:
+def unseen_errors(correctness: Correctness, *, resamples: int) -> np.ndarray:
+    """Return errors that no resample has, shape (resamples, n_groups, n_classes), and 0 where resamples have errors.
+
+    They are those of cells `without_noise`: of answers that are wrong at the rate that `smoothed` gives where none was
+    seen, for each group by itself.
+    """
+    count = correctness.count
+    p = np.where(without_noise(correctness), smoothed(np.round(correctness.accuracy), count), 0)
+    # not with the seed of the bootstrap, whose draws these would follow
+    rng = np.random.default_rng([SEED, 1])
+    return rng.binomial(count, p, size=(resamples, *count.shape)) / count - p
+
+
+def without_noise(correctness: Correctness) -> np.ndarray:
+    """Return whether no resample changes what a cell adds to the gap of its class, shape (n_groups, n_classes).
+
+    Such are cells with only right, or only wrong, answers, and those of a class in which all copies of each image are
+    answered alike.
+    """
+    return correctness.is_certain | correctness.is_alike
+
+
+def smoothed(share: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Return the middle of Wilson's 95 % intervals of shares of n images, see `wilson_interval`.
+
+    It has two answers more of either kind, about, than were seen (Agresti and Coull 1998).
+    """
+    squared = special.ndtri(TAIL) ** 2
+    return (share * n + squared / 2) / (n + squared)
+
+
+def one_image(count: np.ndarray) -> np.ndarray:
+    """Return the gap that one image makes in each class, shape (n_classes,), from `count`, (n_groups, n_classes).
+
+    Of groups of unequal size it is an image of the second smallest: whatever gap the answers of the smallest leave,
+    those of all others can close it to this.
+    """
+    return 1 / np.sort(count, axis=0)[:2][-1]
+
+
+def deo_interval(
+    accuracy: np.ndarray, error: np.ndarray, *, measure: str, resolution: np.ndarray | float = 0.0
+) -> tuple[np.ndarray, ...]:
     """Return the ends of the 95 % test-set interval of a model's DEO and its corrected value, (low, corrected, high).
 
     See `mean_deo_interval`, of which this is the case of one training.
@@ -209,11 +270,14 @@ def deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tu
     error : shape (resamples, ..., n_groups, n_classes)
         Bootstrapped minus observed.
     measure : "deo_a" or "deo_m"
+    resolution : shape (..., n_classes), optional
     """
-    return mean_deo_interval(accuracy[None], error[:, None], measure=measure)
+    return mean_deo_interval(accuracy[None], error[:, None], measure=measure, resolution=resolution)
 
 
-def mean_deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) -> tuple[np.ndarray, ...]:
+def mean_deo_interval(
+    accuracy: np.ndarray, error: np.ndarray, *, measure: str, resolution: np.ndarray | float = 0.0
+) -> tuple[np.ndarray, ...]:
     """Return the ends of the 95 % test-set interval of the mean DEO of trainings, and its corrected value.
 
     The result is (low, corrected, high), of shape (...). The trainings are those that there are; what others could have
@@ -239,6 +303,11 @@ def mean_deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) 
     from nearly nothing at t = 0 to 2.5 % where the scores lie apart from a fair model's. It is 2.5 % times the
     probability that a fair model scores below all but the smallest 2.5 % of them.
 
+    For the upper end, an observed DEO that is smaller than all but 2.5 % of a fair model's counts as that quantile
+    (Cowan and others, power-constrained limits): a lucky draw does not show that a model is fairer than fair. And
+    accuracies are whole numbers of images, so that gaps of exactly zero are observed, but at nearly every t never
+    simulated. Where no class has a gap of one image, the observed DEO counts as that of such gaps in all.
+
     Parameters
     ----------
     accuracy : shape (trainings, ..., n_groups, n_classes)
@@ -246,6 +315,8 @@ def mean_deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) 
     error : shape (resamples, trainings, ..., n_groups, n_classes)
         Drawn minus observed.
     measure : "deo_a" or "deo_m"
+    resolution : shape (..., n_classes), optional
+        The gap that one image makes in each class, see `one_image`; 0 where errors are not of whole images.
     """
     observed = MEASURES[measure](accuracy).mean(axis=0)
     # groups and classes first: this is fast because it passes over whole arrays
@@ -286,6 +357,10 @@ def mean_deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) 
 
     fair = -gap.max(axis=(0, 1)) if measure == "deo_a" else largest.mean(axis=0) - largest.max(axis=0)
     fair_scores = scores(fair, as_observed)
+    over_classes = np.mean if measure == "deo_a" else np.max
+    image = np.moveaxis(np.broadcast_to(resolution, accuracy[..., 0, :].shape), -1, 0)
+    tied = np.all(gap < image - ROUNDING, axis=(0, 1))
+    least = np.maximum(np.quantile(fair_scores, TAIL, axis=0), tied * over_classes(image, axis=0).mean(axis=0))
 
     def small(drawn: np.ndarray) -> np.ndarray:
         return TAIL * np.mean(fair_scores <= np.quantile(drawn, TAIL, axis=0), axis=0)
@@ -295,7 +370,7 @@ def mean_deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) 
         return np.mean(drawn >= observed - ROUNDING, axis=0) < 2 * TAIL - small(drawn)
 
     def not_too_large(drawn: np.ndarray) -> np.ndarray:
-        return np.mean(drawn <= observed + ROUNDING, axis=0) >= small(drawn)
+        return np.mean(drawn <= np.maximum(observed, least) + ROUNDING, axis=0) >= small(drawn)
 
     def below_median(drawn: np.ndarray) -> np.ndarray:
         return np.mean(drawn > observed, axis=0) + np.mean(drawn == observed, axis=0) / 2 < 0.5
@@ -312,7 +387,6 @@ def mean_deo_interval(accuracy: np.ndarray, error: np.ndarray, *, measure: str) 
     # of the brackets of both ends, the outer bounds
     low, corrected = border(too_small, moved)[0], border(below_median, as_observed)[0]
     found = np.minimum(low, corrected), corrected, border(not_too_large, as_observed)[1]
-    over_classes = np.mean if measure == "deo_a" else np.max
     return tuple(over_classes(gaps(t), axis=0).mean(axis=0) for t in found)
 
 

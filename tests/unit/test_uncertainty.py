@@ -160,6 +160,143 @@ def test_cells_of_few_images_are_cautioned_about():
     assert "only 49 images" in uncertainty.assess(unpaired(right[..., :49]), resamples=50)["caution"]
 
 
+def counted(n, *right):
+    """Correctness of one class with so many right answers of n in each group."""
+    return unpaired(np.stack([np.arange(n) < k for k in right])[:, None])
+
+
+def gap_of(n, *right, resamples=2000):
+    found = uncertainty.assess(counted(n, *right), resamples=resamples)["deo_per_class"]
+    return tuple(found[end][0] for end in ("low", "corrected", "high"))
+
+
+def test_the_gap_of_groups_that_tie_is_as_uncertain_as_that_of_one_image():
+    tie, image = gap_of(200, 180, 180), gap_of(200, 180, 179)
+
+    # a tie is a little likelier than 2.5 % where the true gap is two standard deviations
+    assert tie[:2] == (0, 0)
+    assert tie[2] == pytest.approx(2.4 * np.sqrt(2 * 0.9 * 0.1 / 200), abs=0.01)
+    assert tie[2] == pytest.approx(image[2], abs=0.005)
+
+
+def test_the_gap_of_groups_without_an_error_has_about_the_rule_of_three():
+    low, corrected, high = gap_of(200, 200, 200)
+
+    # of 200 images none is wrong in 2.5 % of studies at an error of 0.0183; the smoothed noise adds an image
+    assert (low, corrected) == (0, 0)
+    assert 0.0183 < high < 0.0183 + 2 / 200
+
+
+@pytest.mark.parametrize("n", [7, 20, 40])
+def test_no_interval_is_of_zero_width_and_none_jumps_where_groups_tie(n):
+    high = {}
+    for k in range(n + 1):
+        for other in range(max(0, k - 1), k + 1):
+            found = uncertainty.assess(counted(n, k, other), resamples=1999)
+            ends = [found[name] for name in ("accuracy", "deo_a", "deo_m")]
+            ends.append({end: found["deo_per_class"][end][0] for end in ("low", "high")})
+            assert min(one["high"] - one["low"] for one in ends) > 0.2 / n
+            high[k, other] = found["deo_per_class"]["high"][0]
+
+    jumps = [abs(high[k, k] - high[k, k - 1]) * n for k in range(1, n + 1)]
+    assert max(jumps) < 2.5
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 5])
+@pytest.mark.parametrize("n_classes", [1, 3, 10])
+@pytest.mark.parametrize("right", [0, 18, 20])
+def test_no_deo_of_cells_that_all_tie_is_known_to_much_less_than_an_image(n_groups, n_classes, right):
+    bits = np.broadcast_to(np.arange(20) < right, (n_groups, n_classes, 20))
+    for correctness in (unpaired(bits), unpaired(bits[..., : right or 20])):
+        found = uncertainty.assess(correctness, resamples=499)
+
+        for measure in criteria.MEASURES:
+            assert found[measure]["low"] == found[measure]["corrected"] == 0
+            # a mean over classes is less uncertain than a maximum
+            assert found[measure]["high"] > 0.7 / 20
+        assert min(found["deo_per_class"]["high"]) > 0.99 / 20
+
+
+def test_a_tie_of_groups_of_unequal_size_is_one_to_an_image_of_the_second_smallest():
+    count = np.array([[20, 400], [50, 100], [200, 100]])
+
+    assert uncertainty.one_image(count).tolist() == [1 / 50, 1 / 100]
+    assert uncertainty.one_image(count[:1]).tolist() == [1 / 20, 1 / 400]
+
+
+def test_a_model_without_an_error_has_wilsons_interval_of_its_accuracy():
+    bits = np.ones((2, 3, 50), dtype=bool)
+    for answers, n in [(unpaired(bits), 300), (paired(bits), 150)]:
+        found = uncertainty.assess(answers, resamples=99)["accuracy"]
+        assert (found["low"], found["high"]) == pytest.approx(uncertainty.wilson_interval(1.0, n))
+
+
+def test_cells_without_an_error_have_errors_of_their_own_and_no_other_cell_has():
+    correctness = counted(50, 50, 49, 0)
+
+    errors = uncertainty.unseen_errors(correctness, resamples=20_000)[..., 0]
+
+    low, high = uncertainty.wilson_interval(1.0, 50)
+    middle = (low + high) / 2
+    assert uncertainty.smoothed(np.array(1.0), np.array(50)) == pytest.approx(middle)
+    assert errors[:, 1].tolist() == [0.0] * 20_000
+    for cell in (0, 2):
+        assert errors[:, cell].mean() == pytest.approx(0, abs=0.001)
+        assert errors[:, cell].std() == pytest.approx(np.sqrt(middle * (1 - middle) / 50), rel=0.03)
+    # nor do they follow the draws of the bootstrap
+    drawn = uncertainty.resample(correctness, resamples=20_000, rng=np.random.default_rng(uncertainty.SEED))
+    assert np.corrcoef(errors[:, 0], drawn[:, 1, 0])[0, 1] == pytest.approx(0, abs=0.03)
+
+
+def test_copies_that_are_always_answered_alike_may_differ_in_other_images():
+    right = np.broadcast_to(np.arange(100) < np.array([90, 80])[:, None], (2, 2, 100)).copy()
+    alike = uncertainty.assess(paired(right), resamples=2000)
+    perfect = uncertainty.assess(paired(np.ones_like(right)), resamples=2000)
+    right[0, 0, 99] = True
+    one_differs = paired(right)
+
+    # of 100 pairs none differs in 2.5 % of studies where 0.0362 do; smoothed noise is larger, and an image is added
+    for found in (alike, perfect):
+        for high in found["deo_per_class"]["high"]:
+            assert 0.0362 < high < 0.0362 + 3 / 100
+        assert min(found[measure]["high"] for measure in criteria.MEASURES) > 0.02
+    assert uncertainty.without_noise(one_differs).tolist() == [[False, True], [False, True]]
+    # independent images that are answered alike by chance have noise
+    assert not uncertainty.without_noise(unpaired(right)).any()
+
+
+def test_where_not_all_cells_are_without_an_error_deo_is_the_bootstraps():
+    correctness = counted(50, 50, 45)
+    found = uncertainty.assess(correctness, resamples=999)
+    drawn = uncertainty.resample(correctness, resamples=999, rng=np.random.default_rng(uncertainty.SEED))
+
+    plain = uncertainty.deo_interval(correctness.accuracy, drawn - correctness.accuracy, measure="deo_m")
+
+    assert tuple(found["deo_m"][end] for end in ("low", "corrected", "high")) == tuple(map(float, plain))
+    assert found["deo_per_class"]["high"][0] > found["deo_m"]["high"]
+
+
+@pytest.mark.parametrize("n", [20, 50, 200])
+@pytest.mark.parametrize("accuracy", [0.9, 0.97, 1.0])
+@pytest.mark.parametrize("gap", [0, 0.05])
+def test_the_interval_of_a_gap_near_an_accuracy_of_1_covers_94_percent(n, accuracy, gap):
+    """Of all counts of right answers that are likely, each with its probability."""
+    chance = np.multiply.outer(*(stats.binom.pmf(np.arange(n + 1), n, p) for p in (accuracy, accuracy - gap)))
+    right = np.array(np.nonzero(chance > 1e-4))
+    rng = np.random.default_rng(15)
+    observed = right / n
+    # as in `assess`: the bootstrap, and the errors of cells without any in it
+    p = np.where((right == 0) | (right == n), uncertainty.smoothed(observed, np.array(n)), observed)
+    error = rng.binomial(n, p, size=(299, *right.shape)) / n - p
+
+    low, _, high = uncertainty.deo_interval(
+        observed.T[..., None], np.swapaxes(error, 1, 2)[..., None], measure="deo_m", resolution=1 / n
+    )
+
+    held = (low <= gap + 1e-9) & (gap <= high + 1e-9)
+    assert chance[tuple(right)][held].sum() / chance[tuple(right)].sum() > 0.94
+
+
 def errors_of(rng, shape, sd, resamples=2000):
     """Bootstrapped minus observed cells, of exact standard deviation `sd` and no correlation between groups."""
     drawn = np.linalg.qr(rng.standard_normal((resamples, shape[0])))[0]
