@@ -50,7 +50,7 @@ PAGES := aggregate_results make_table make_ablations rank_methods choose_setting
 	plot_tradeoff plot_cells plot_sweep
 # one process more than cores, as some mostly wait
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
-PAGE = $(SNAKEMAKE) pages --allowed-rules pages make_page $(PAGES)
+PAGE = $(SNAKEMAKE) pages --allowed-rules pages make_page
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
 .PHONY: help env anew demo paper watch status figures pages report bench verify unlock test longtest stress lint format \
@@ -104,7 +104,7 @@ figures: $(READY)  ## make the published tables and figures anew from their metr
 	$(REDRAW) --configfile config/sweeps_digits.yaml
 	$(REDRAW) --configfile config/methods.yaml config/methods_digits.yaml --config $(call seeds,methods_digits)
 
-pages: $(READY)  ## make the page of each published study, results/<study>/page.html, from its metrics; trains nothing
+pages: $(READY)  ## make the page of each published study, results/<study>/page.html, from its tables
 	$(PAGE) --config study=paper 'data={sets: {utkface: {duplicates: drop}}}' $(call seeds,paper)
 	$(PAGE) --configfile config/paper_h100.yaml
 	$(PAGE) --configfile config/utkface_folds.yaml
