@@ -66,9 +66,7 @@ def test_everything_is_drawn_and_nothing_is_wider_than_the_page(opened, width, s
         assert box["x"] + box["width"] <= width
     ink = page.evaluate("getComputedStyle(document.querySelector('#tradeoff .role-axis-label text')).fill")
     assert (ink == page.evaluate("getComputedStyle(document.body).color")) is True
-    image = page.locator("figure img")
-    image.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('figure img').naturalWidth > 0")
+    assert page.evaluate("document.querySelector('figure img').naturalWidth") > 0
 
 
 def points(page, chart="tradeoff"):

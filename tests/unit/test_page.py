@@ -88,8 +88,8 @@ def test_a_method_without_pairs_claims_nothing():
 def test_the_evidence_has_the_numbers():
     table = paired(metric=["deo_a", "deo_m", "accuracy"], student=[0.1, 0.15, 0.25], difference=[-0.1, -0.05, 0.05])
     assert evidence(table, "mfd") == [
-        "UTKFace, ResNet (3 seeds): DEO_A 0.200 to 0.100 (-0.100, 95 % -0.120 to -0.080), DEO_M 0.200 to 0.150 "
-        "(-0.050, 95 % -0.120 to -0.080) and accuracy 0.200 to 0.250 (+0.050, 95 % -0.120 to -0.080)."
+        "UTKFace, ResNet (3 seeds): DEO_A from 0.200 to 0.100 (-0.100, 95 % -0.120 to -0.080), DEO_M from 0.200 to "
+        "0.150 (-0.050, 95 % -0.120 to -0.080) and accuracy from 0.200 to 0.250 (+0.050, 95 % -0.120 to -0.080)."
     ]
     (sentence,) = evidence(table.assign(n=1, at_chance=True), "mfd")
     assert sentence.startswith("UTKFace, ResNet (one seed)")

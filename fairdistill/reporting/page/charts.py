@@ -104,6 +104,9 @@ def heat_map(contents: Contents, first: str) -> dict:
     rows["row"] = rows["side"] + ", " + rows["group"]
     rows["of"] = rows["model_of"].fillna(rows["model"])
     order = [f"{side}, {group}" for side in ("model", "base") for group in cells["group"].unique()]
+    # what is not a few letters would not fit a phone
+    angle = -45 if cells["class"].str.len().max() > 3 else 0
+    most = 2 * cells.groupby("dataset")["group"].nunique().max()
     model = _choice("model", "Model", cells["model"].unique(), "cells", first)
     base = (
         alt.Chart(rows[["model", "row", "of", "group", "class", "accuracy"]])
@@ -111,7 +114,7 @@ def heat_map(contents: Contents, first: str) -> dict:
         .transform_filter("datum.model == model")
         .transform_calculate(percent="100 * datum.accuracy")
         .encode(
-            x=alt.X("class:N", title="Class", sort=None, axis=alt.Axis(labelAngle=0, labelLimit=90)),
+            x=alt.X("class:N", title="Class", sort=None, axis=alt.Axis(labelAngle=angle, labelLimit=90)),
             y=alt.Y("row:N", title=None, sort=order),
         )
     )
@@ -129,7 +132,7 @@ def heat_map(contents: Contents, first: str) -> dict:
         # a fixed colour, which the style sheet leaves alone
         color=alt.condition(f"datum.accuracy < {DARK_BELOW}", alt.value("#ffffff"), alt.value("#000000")),
     )
-    return _spec(alt.layer(boxes, texts), height=30 * len(order))
+    return _spec(alt.layer(boxes, texts), height=30 * int(most))
 
 
 def criteria(contents: Contents) -> dict:
@@ -172,7 +175,7 @@ def criteria(contents: Contents) -> dict:
     points = base.mark_point(filled=True, size=45).encode(
         x=value, tooltip=["method:N", "group:N", "mean:Q", "low:Q", "high:Q", alt.Tooltip("n:Q", title="seeds")]
     )
-    return _spec(alt.layer(intervals, points), height=most * (10 * len(groups) + 8))
+    return _spec(alt.layer(intervals, points), height=int(most) * (10 * len(groups) + 8))
 
 
 def features(contents: Contents, name: str, first: str) -> dict:

@@ -71,4 +71,4 @@ def _judged(rows: pd.DataFrame, below: str, above: str, neither: str) -> dict[st
 def _change(row: pd.Series) -> str:
     base, student = numbers([row["base"], row["student"]], "{:.3f}")
     gap, low, high = numbers([row["difference"], row["low"], row["high"]], "{:+.3f}")
-    return f"{base} to {student} ({gap}, 95 % {low} to {high})"
+    return f"from {base} to {student} ({gap}, 95 % {low} to {high})"
