@@ -14,8 +14,9 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple
+from typing import Literal, NamedTuple
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.folders import files_in
@@ -27,7 +28,11 @@ MAX_HEADER = 2**16  # bytes of all that a .tar says of one file, its name above 
 MAX_MEMBERS = 2**18  # of a .tar; UTKFace with all of its copies has 81,000
 SHOWN = 100  # characters of a name in a message
 # how files begin that are compressed as a whole
-COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+COMPRESSED: dict[bytes, Callable[[Path, Literal["rb"]], io.BufferedIOBase]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
 # The methods of compression in a .zip whose reader unpacks no more than it is asked for.
 IN_ZIP = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What damaged or hostile bytes make the readers raise. RuntimeError is zipfile's for a password or a compression that
@@ -131,7 +136,7 @@ def _files(archive: Path) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():
                 if not info.is_dir():
-                    yield info.filename, info.file_size, lambda info=info: _read_zipped(packed, info)
+                    yield info.filename, info.file_size, partial(_read_zipped, packed, info)
     else:
         compressed = (unpack for start, unpack in COMPRESSED.items() if _begins_with(archive, start))
         with next(compressed, open)(archive, "rb") as file:
@@ -151,12 +156,12 @@ def _tarred_files(archive: Path, file: "_Bounded") -> Iterator[tuple[str, int, C
         for number, member in enumerate(iter(tar.next, None)):
             if number == MAX_MEMBERS:
                 raise ArchiveError(archive, f"holds over {MAX_MEMBERS} files and folders")
-            # tarfile keeps a list of all members that it has read
-            tar.members.clear()
+            # tarfile keeps a list of all members that it has read, of which its types do not know
+            tar.members.clear()  # type: ignore[attr-defined]
             file.header = 0
             _refuse_hostile(archive, member)
             if member.isreg():
-                yield member.name, member.size, lambda member=member: file.content(member.offset_data, member.size)
+                yield member.name, member.size, partial(file.content, member.offset_data, member.size)
 
 
 class _Bounded(io.RawIOBase):
@@ -171,7 +176,7 @@ class _Bounded(io.RawIOBase):
         The bytes that were read for the next member.
     """
 
-    def __init__(self, archive: Path, file: BinaryIO):
+    def __init__(self, archive: Path, file: io.BufferedIOBase):
         self.archive, self.file, self.header = archive, file, 0
 
     def tell(self) -> int:

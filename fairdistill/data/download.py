@@ -11,6 +11,7 @@ import tarfile
 import time
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import requests
 from urllib3.exceptions import HTTPError as TransferError
@@ -22,7 +23,7 @@ from fairdistill.runtime.files import replacing
 from fairdistill.runtime.folders import files_in
 from fairdistill.runtime.progress import duration
 from fairdistill.settings.base import kinds
-from fairdistill.settings.data import AnyDataSet
+from fairdistill.settings.data import AnyDataSet, DataSet
 
 MIRROR_VARIABLE = "FAIRDISTILL_MIRROR"
 ATTEMPTS = 3
@@ -128,7 +129,9 @@ def _at_home(path: str) -> Path:
 
 def _published(archive: str) -> Published:
     """Return what the module of its data set knows of an archive."""
-    modules = {name: kind.implementation for kind in kinds(AnyDataSet) for name in kind.archives}
+    # `kinds` takes any union of settings, so its type does not say of which
+    data_sets = cast("list[type[DataSet]]", kinds(AnyDataSet))
+    modules = {name: kind.implementation for kind in data_sets for name in kind.archives}
     if archive not in modules:
         raise UserError(f"--archive: {archive!r} is unknown; choose one of {', '.join(modules)}")
     return import_module(modules[archive]).ARCHIVES[archive]
@@ -169,6 +172,7 @@ def _fetch(url: str, output: Path) -> Path:
     key = hashlib.sha256(url.encode()).hexdigest()[:12]
     partial = output.with_name(f".{output.name}.{key}.partial")
     validator = partial.with_name(f"{partial.name}.validator")
+    problem: Exception
     wait = 0.0
     for attempt in range(ATTEMPTS):
         time.sleep(max(wait, PAUSE * 2 ** (attempt - 1)) if attempt else 0)

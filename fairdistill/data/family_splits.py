@@ -109,7 +109,8 @@ def random_order(names: NDArray[np.str_], family: NDArray, *seed: int) -> NDArra
     """
     first = pd.Series(names).groupby(family).min()
     drawn = [int.from_bytes(blake2b(os.fsencode(f"{seed} {name}"), digest_size=8).digest()) for name in first]
-    return pd.Series(np.array(drawn, dtype=np.uint64), index=first.index)[family].to_numpy()
+    order: pd.Series = pd.Series(np.array(drawn, dtype=np.uint64), index=first.index)
+    return order[family].to_numpy()
 
 
 def draw_families(

@@ -13,7 +13,7 @@ The steps, each of which adds to one report of problems:
 import bisect
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -169,7 +169,10 @@ def _warn_of_small_tests(counts: pd.Series, classes: list[str], groups: list[str
     small = counts[counts < LEAST_TESTED].groupby(["label", "group"]).min()
     if small.empty:
         return
-    names = [printable(f"({classes[label]}, {groups[group]}) {n}") for (label, group), n in small.items()]
+    names = [
+        printable(f"({classes[label]}, {groups[group]}) {n}")
+        for (label, group), n in zip(small.index, small, strict=True)
+    ]
     notes[f"cells_with_fewer_than_{LEAST_TESTED}_test_images"] = {"count": len(names), "names": names}
     shown = ", ".join(names[:IN_ERROR] + ["..."] * (len(names) > IN_ERROR))
     log(
@@ -197,11 +200,11 @@ def _look_at_images(images: Path, rows: pd.DataFrame, settings: Folder, problems
     seen = dict(zip(names, Progress("reading images", len(names)).counting(results), strict=True))
     problem = rows["image_id"].map(lambda name: seen[name].problem)
     failing = rows.index[problem != ""]
-    details = [f"{rows.at[row, 'image_id']} ({problem[row]})" for row in failing]
+    details = [f"{rows['image_id'][row]} ({problem[row]})" for row in failing]
     problems.of_rows("files that cannot be decoded", failing, details)
     rows = rows.drop(index=failing)
     content = rows["image_id"].map(lambda name: seen[name].content)
-    copy: Sequence | NDArray = content
+    copy: pd.Series | NDArray[np.int64] = content
     if settings.duplicates == "drop_near":
         copy = families_of(seen[name].description for name in rows["image_id"])
     elif settings.duplicates == "keep":
@@ -229,7 +232,7 @@ def _without_contradictions(rows: pd.DataFrame, problems: Problems) -> pd.DataFr
     first, last = number.transform("min"), number.transform("max")
     wrong = rows.index[contradict]
     details = [
-        f"{rows.at[row, 'image_id']} is as in {problems.numbered} {first[row] if row > first[row] else last[row]}"
+        f"{rows['image_id'][row]} is as in {problems.numbered} {first[row] if row > first[row] else last[row]}"
         for row in wrong
     ]
     problems.of_rows("images with two classes or groups", wrong, details)
@@ -255,7 +258,8 @@ def _drawn_splits(
     per_cell = settings.test_per_cell or min(wanted, smallest // max(2, folds))
     least = _least(settings)
     if (supply < least).any():
-        splits, empty = {}, []
+        splits: dict[str, NDArray] = {}
+        empty: list[str] = []
         without = [name for name, n in zip(names, supply, strict=True) if n == 0]
         problems.of_data_set(EMPTY_CELLS, without, "every (class, group) cell needs images: join classes or groups")
         small = [f"{name} {n}" for name, n in zip(names, supply, strict=True) if 0 < n < least]
@@ -366,7 +370,7 @@ def _given_splits(
         number = pd.Series(rows.index, index=rows.index).where(rank == leading)
         other = number.groupby(rows[key]).transform("min")
         details = [
-            f"{rows.at[row, 'image_id']} is in {rows.at[row, 'split']}, and {problems.numbered} {other[row]:.0f} in "
+            f"{rows['image_id'][row]} is in {rows['split'][row]}, and {problems.numbered} {other[row]:.0f} in "
             f"{PRECEDENCE[int(leading[row])]}"
             for row in rows.index[wrong]
         ]
@@ -378,12 +382,11 @@ def _given_splits(
     cell = (rows["label"] * len(groups) + rows["group"]).to_numpy()
     split = rows["split"].to_numpy(dtype=str)
     if settings.validation:
-        keys = [rows[key].to_numpy() for key in keys]
         split = draw_validation(
             rows["image_id"].to_numpy(dtype=str),
             split,
             cell,
-            join_families(keys),
+            join_families(rows[key].to_numpy() for key in keys),
             share=settings.validation,
             fold=0,
             seed=settings.split_seed,
@@ -433,7 +436,7 @@ def _another_validation(empty: list[str], settings: Folder) -> list[str]:
 
 def _note_doubtful(values: pd.DataFrame, notes: dict) -> None:
     """Note the values that were taken for names of classes, groups and subjects, and may stand for missing ones."""
-    found = {column: values.loc[values[column].str.casefold().isin(DOUBTFUL), column] for column in values}
+    found = {column: values.loc[values[column].str.casefold().isin(DOUBTFUL), column] for column in values.columns}
     if any(map(len, found.values())):
         notes["values_taken_for_names,_which_may_stand_for_missing_ones"] = {
             "count": sum(map(len, found.values())),

@@ -21,6 +21,8 @@ MISSING = ("nan", "-nan", "na", "n/a", "<na>", "#na", "#n/a", "null")
 DOUBTFUL = ("none", "nil", "nat", "undefined", "unknown", "missing", "-", "--", "?", ".")
 # up to here a float is a whole number, and not the nearest one that there is
 EXACT = 2**53
+# Arrow's names of the floats that have fewer digits than Python's
+SHORT: dict[str, type[np.floating]] = {"float": np.float32, "halffloat": np.float16}
 
 
 class LabelTable(NamedTuple):
@@ -69,7 +71,7 @@ def read_label_table(path: Path, columns: Mapping[str, str]) -> LabelTable:
 def _label_table(texts: pd.DataFrame, numbered: str, ragged: list[int]) -> LabelTable:
     """The table with "" for what is written of missing values."""
     missing = {}
-    for column in texts:
+    for column in texts.columns:
         where = texts[column].str.casefold().isin(MISSING)
         missing[column] = sorted(texts.loc[where, column].unique())
         texts.loc[where, column] = ""
@@ -100,7 +102,7 @@ def _read_parquet(path: Path, columns: Mapping[str, str]) -> LabelTable:
     for name in columns:
         kind = table.schema.field(name).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        short = {"float": np.float32, "halffloat": np.float16}.get(str(kind))
+        short = SHORT.get(str(kind))
         texts[name] = [_as_text(path, name, value, short) for value in table[name].to_pylist()]
     return _label_table(pd.DataFrame(texts, index=pd.RangeIndex(1, len(table) + 1), dtype=object), "row", [])
 

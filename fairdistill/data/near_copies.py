@@ -90,7 +90,7 @@ def families_of(descriptions: Iterable[Description], *, threshold: int = THRESHO
     family = np.arange(len(gray))
     progress = Progress("comparing images", len(gray))
 
-    def near_in_rows(start: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    def near_in_rows(start: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         rows = slice(start, start + ROWS)
         found = []
         # the median makes the two ways to mirror a pair differ in a few bits, so all pairs are compared both ways
@@ -115,11 +115,11 @@ def _tables(descriptions: Iterable[Description]) -> tuple[NDArray, NDArray, NDAr
     parts = list(zip(*descriptions, strict=True)) or [(), (), ()]
     hashes, mirrored, gray = (b"".join(part) for part in parts)
     # word by word, as they are compared
-    words = (
+    words, mirrored_words = (
         np.ascontiguousarray(np.frombuffer(bits, dtype=np.uint64).reshape(-1, HASH_SIZE**2 // 64).T)
         for bits in (hashes, mirrored)
     )
-    return *words, np.frombuffer(gray, dtype=np.uint8).reshape(-1, COMPARED_PX, COMPARED_PX)
+    return words, mirrored_words, np.frombuffer(gray, dtype=np.uint8).reshape(-1, COMPARED_PX, COMPARED_PX)
 
 
 def _hash(small: Image.Image, image: NDArray[np.uint8]) -> bytes:
@@ -133,20 +133,21 @@ def _hash(small: Image.Image, image: NDArray[np.uint8]) -> bytes:
 
 def _near(
     hashes: NDArray, others: NDArray, gray: NDArray, other_gray: NDArray, threshold: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the positions i, j of the near-identical pairs of `hashes` (4, m) and `others` (4, n)."""
     distance = np.zeros((hashes.shape[1], others.shape[1]), dtype=np.uint16)
     for word, other in zip(hashes, others, strict=True):
         distance += np.bitwise_count(word[:, None] ^ other)
     if distance.min() > max(threshold, CANDIDATE):
         # of most parts of the table; without a further look at each pair
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
     near = distance <= threshold
     rows, columns = (np.flatnonzero((distance <= CANDIDATE).any(axis=axis)) for axis in (1, 0))
     block = np.ix_(rows, columns)
     correlation = _standardised(gray[rows]) @ _standardised(other_gray[columns]).T
     near[block] |= (correlation > CORRELATION) & (distance[block] <= CANDIDATE)
-    return np.nonzero(near)
+    i, j = np.nonzero(near)
+    return i, j
 
 
 def _standardised(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -157,7 +158,7 @@ def _standardised(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
 
 
-def _join(family: NDArray[np.int64], i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.int64]:
+def _join(family: NDArray[np.int64], i: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.int64]:
     """Return the families (n,) after those of the images i and j have become one, pair by pair."""
     if np.array_equal(family[i], family[j]):
         return family

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -179,7 +180,9 @@ def set_aside_validation(prepared: Prepared, share: float | None, seed: int, *, 
     for fold, column in enumerate(prepared.split_columns):
         training = samples[samples[column] == "train"]
         moved = np.zeros(len(samples), dtype=bool)
-        for (label, group), cell in training.groupby(["label", "group"]):
+        for key, cell in training.groupby(["label", "group"]):
+            # the types of pandas say no more of a key than that it can be hashed
+            label, group = cast("tuple[int, int]", key)
             wanted = round(share * len(cell))
             candidates = cell.index[~has_copy[cell.index]].to_numpy()
             if len(candidates) < wanted:
@@ -379,8 +382,8 @@ def _write_images(
         np.lib.format.write_array_header_1_0(file, header)
         for image, in_training in zip(progress.counting(prepared.images), train, strict=True):
             pixels = np.ascontiguousarray(image)
-            file.write(pixels)
-            digest.update(pixels)
+            file.write(pixels.data)
+            digest.update(pixels.data)
             if in_training.any():
                 values = pixels.reshape(-1, 3).astype(np.float64)
                 total[in_training] += values.sum(axis=0)

@@ -33,7 +33,7 @@ def draw_tested(
     -------
     (n,) the fold, from 0 on; -1 where an image is not tested.
     """
-    shuffled = pd.Series(np.asarray(cell)).loc[np.random.default_rng(seed).permutation(len(cell))]
+    shuffled = pd.Series(np.asarray(cell)).iloc[np.random.default_rng(seed).permutation(len(cell))]
     shuffled = shuffled[np.asarray(eligible)[shuffled.index]]
     number = shuffled.groupby(shuffled).cumcount()
     fold = number % folds if per_cell is None else number // per_cell

@@ -142,7 +142,9 @@ def prepare(settings: UTKFace, archive: Path) -> Prepared:
     faces["consistent"] = (faces.groupby("family")[["label", "group"]].transform("nunique") == 1).all(axis=1)
     samples = faces[faces["group"] != OTHERS].reset_index(drop=True)
     tested = _tested_by_authors(samples) if settings.split == "authors" else _tested(samples, settings)
-    splits = split_images(tested, samples["family"], folds=settings.folds, drop=settings.duplicates != "keep")
+    splits = split_images(
+        tested, samples["family"].to_numpy(), folds=settings.folds, drop=settings.duplicates != "keep"
+    )
     samples = samples.assign(**splits)
     _require_test_images(samples, settings)
     used = (samples[list(splits)] != "").any(axis=1)
@@ -200,8 +202,8 @@ def _families(archive: Path, members: dict[str, bytes], faces: pd.DataFrame, not
 def _tested(faces: pd.DataFrame, settings: UTKFace) -> NDArray[np.int64]:
     """The fold in which each face is tested, -1 for none."""
     return draw_tested(
-        faces["label"] * len(GROUPS) + faces["group"],
-        faces["consistent"] & ~faces["family"].duplicated(),
+        (faces["label"] * len(GROUPS) + faces["group"]).to_numpy(),
+        (faces["consistent"] & ~faces["family"].duplicated()).to_numpy(),
         folds=settings.folds,
         per_cell=settings.test_per_cell,
         seed=settings.split_seed,
@@ -214,7 +216,8 @@ def _tested_by_authors(faces: pd.DataFrame) -> NDArray[np.int64]:
     def natural(name: str) -> list[str | int]:
         return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
-    order = sorted(faces.index, key=lambda row: natural(faces.at[row, "image_id"]))
+    names = faces["image_id"]
+    order = sorted(faces.index, key=lambda row: natural(names[row]))
     random.Random(1).shuffle(order)
     last = faces.loc[order[::-1]].groupby(["label", "group"]).head(AUTHORS_TEST)
     return np.where(faces.index.isin(last.index), 0, -1)
