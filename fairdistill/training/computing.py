@@ -58,8 +58,8 @@ def be_deterministic(threads: int) -> None:
     # read by cuBLAS when it starts
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_deterministic_debug_mode("error")
-    # nothing here reads memory that it has not written
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    # nothing here reads memory that it has not written; torch's types do not know the setting
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     # where the precision is fp32, a GPU's convolutions are not to be rounded to ten bits, which is torch's default
     torch.backends.cudnn.allow_tf32 = False

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fairdistill.data import ImageDataset
@@ -346,13 +347,15 @@ def train_epoch(
     torch.manual_seed(int(rng.integers(2**63)))
     batch_size = min(settings.batch_size, len(order))
     steps = len(order) // batch_size  # the incomplete batch is left to another epoch's shuffle
-    order, flips, offsets = (
-        None if values is None else torch.from_numpy(values[: steps * batch_size]).to(images.device)
-        for values in (order, flips, offsets)
-    )
+
+    def on_device(values: NDArray) -> Tensor:
+        return torch.from_numpy(values[: steps * batch_size]).to(images.device)
+
+    mirrored = None if flips is None else on_device(flips)
+    corners = None if offsets is None else on_device(offsets)
     totals: dict[str, Tensor] = {}
     progress = EpochProgress(epoch + 1, epochs, steps, batch_size)
-    for number, batch in enumerate(images.batches(order, flips, batch_size, offsets)):
+    for number, batch in enumerate(images.batches(on_device(order), mirrored, batch_size, corners)):
         factor = learning_rate_factor(settings.schedule, (epoch - span.start + number / steps) / len(span))
         for optimizer in optimizers.values():
             _scale_learning_rate(optimizer, factor)

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import torch
 
@@ -45,7 +45,8 @@ class ResumeState:
             file.write(self._header(_sha256(self.identity, b"")))
             content = _Hashed(file, self.identity)
             try:
-                torch.save(state, content)
+                # of a file, it takes no more than these two methods
+                torch.save(state, cast("BinaryIO", content))
             except RuntimeError as error:
                 # torch does not say that the disk is full
                 raise content.error or error from None

@@ -17,7 +17,8 @@ class ChannelsLastAdam(torch.optim.Adam):
         self.weights = list(weights)
         super().__init__([_in_memory_order(w.detach(), w) for w in self.weights], fused=True, **options)
 
-    def step(self) -> None:
+    # no closure, which would compute the gradients after they are read here
+    def step(self) -> None:  # type: ignore[override]
         for weight, view in zip(self.weights, self.param_groups[0]["params"], strict=True):
             view.grad = None if weight.grad is None else _in_memory_order(weight.grad, weight)
         super().step()

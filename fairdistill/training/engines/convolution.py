@@ -35,6 +35,9 @@ class SmallMapConv2d(nn.Conv2d):
     It has no bias and no dilation, and pads with zeros. Elsewhere it is what it was.
     """
 
+    # not the name of a padding, which `nn.Conv2d` takes too
+    padding: tuple[int, ...]
+
     def forward(self, images: Tensor) -> Tensor:
         windows = self._windows(*images.shape[2:])
         if windows is None:

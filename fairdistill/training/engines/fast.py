@@ -35,17 +35,19 @@ class Images(base_engine.Images):
 
     def __init__(self, dataset: ImageDataset, split: str, device: torch.device):
         super().__init__(dataset, split, device)
-        self.mapped = dataset.images.base
-        self.pixels, self.rows = torch.from_numpy(dataset.images), torch.from_numpy(self.rows)
+        # numpy's types do not know that it may be a mapped file
+        self.mapped: object = dataset.images.base
+        # the images, and where among them those of the split are
+        self.pixels, self.places = torch.from_numpy(dataset.images), torch.from_numpy(self.rows)
         if device.type != "cpu":
-            self.pixels = self.pixels[self.rows].to(device)
-            self.rows = torch.arange(len(self), device=device)
+            self.pixels = self.pixels[self.places].to(device)
+            self.places = torch.arange(len(self), device=device)
         mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (dataset.mean, dataset.std))
         self.scale, self.shift = 1 / (255 * std), -mean / std
 
     def batch(self, positions: Tensor, flip: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
         """Normalised images (B, 3, size, size), channels last in memory, as `batches` has them."""
-        pixels = self._of_size(self.rows[positions], offsets)
+        pixels = self._of_size(self.places[positions], offsets)
         if flip is not None:
             pixels = torch.where(flip[:, None, None, None], pixels.flip(2), pixels)
         return (pixels * self.scale + self.shift).permute(0, 3, 1, 2)
@@ -69,7 +71,8 @@ class Images(base_engine.Images):
         pixels = self.pixels[rows]
         if self.whole:
             images = (Image.fromarray(image) for image in pixels.cpu().numpy())
-            small = np.stack([image.resize((self.size, self.size), Image.Resampling.BILINEAR) for image in images])
+            edges = self.size, self.size
+            small = np.stack([np.asarray(image.resize(edges, Image.Resampling.BILINEAR)) for image in images])
             return torch.from_numpy(small).to(self.device)
         edge = round(self.margin / 2)
         return pixels[:, edge : edge + self.size, edge : edge + self.size]
@@ -105,7 +108,8 @@ def _fast(network: Classifier, device: torch.device) -> Classifier:
     if device.type == "cpu":
         keep_freed_memory()
         use_small_map_convolutions(network)
-    return network.to(device, memory_format=torch.channels_last)
+    # torch's types do not know that a network's layout can be set
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 class BaseOutputs:

@@ -53,8 +53,9 @@ class RecordedStep:
         if self.graph is None or _shapes(inputs) != _shapes(self.inputs):
             self._record(inputs)
         for kept, value in zip(self.inputs, inputs, strict=True):
-            if kept is not None:
+            if kept is not None and value is not None:
                 kept.copy_(value)
+        assert self.graph is not None
         self.graph.replay()
         return self.outputs
 

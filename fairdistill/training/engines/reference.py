@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import Compose, Normalize, ToTensor
 from torchvision.transforms.functional import center_crop, crop, hflip, resize
 
@@ -22,7 +22,7 @@ WORKERS = 2
 BF16_PAYS = ()
 
 
-class Images(base.Images):
+class Images(base.Images, Dataset[tuple[int, bool, Tensor]]):
     """Images behind a DataLoader."""
 
     def __init__(self, dataset: ImageDataset, split: str, device: torch.device):
