@@ -106,7 +106,7 @@ def trainings(root: Path) -> pd.DataFrame:
                 continue
             model = path.split("/metrics/")[1]
             # equal models that took equally long, to the hundredth of a second, are one training
-            row = {"study": path.split("/")[1], "state": state}
+            row: dict[str, str | float] = {"study": path.split("/")[1], "state": state}
             if spent.device == "cuda":
                 row |= {"cpu": 0.0, "gpu": spent.seconds}
             else:

@@ -71,7 +71,9 @@ def splits(results: Path, name: str) -> list[dict]:
     drawn = results / "data" / f"{names['dataset']}.seed{names['seed']}"
     dataset = load_dataset(drawn if drawn.is_dir() else drawn.with_name(names["dataset"]), names["fold"])
     device = choose_device("auto")
-    network = load_network(folder / "weights.safetensors").to(device, memory_format=torch.channels_last)
+    network = load_network(folder / "weights.safetensors")
+    # torch's types do not know that a network's layout can be set
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     rows = []
     for split in SPLITS:
         images = Images(dataset, split, device)

@@ -41,7 +41,7 @@ def read_labels(labels: Path, predictions: Path, *, key: str, columns: dict[str,
     paths = read(predictions, {PATH: "--predictions"})[PATH]
     for file, values in {labels: known[key], predictions: paths}.items():
         if (twice := values.duplicated()).any():
-            raise UserError(f"{file}: has two rows of {values[twice.idxmax()]!r}; keep one of them")
+            raise UserError(f"{file}: has two rows of {values[twice].iat[0]!r}; keep one of them")
     found = known.set_index(key).reindex(paths)
     if (lacking := found.isna().any(axis=1)).any():
         raise UserError(f"{labels}: has no row of {lacking.idxmax()!r}, which {predictions} has; add it")

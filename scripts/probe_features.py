@@ -86,7 +86,8 @@ def features_of(weights: Path, method: Method, dataset: ImageDataset, rows: np.n
     # no other image is classified
     split = dataset.samples["split"].where(np.isin(np.arange(len(dataset.samples)), rows), "")
     images = Images(replace(dataset, samples=dataset.samples.assign(split=split)), "test", torch.device("cpu"))
-    network = load_network(weights).to(memory_format=torch.channels_last)
+    # torch's types do not know that a network's layout can be set
+    network = load_network(weights).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     represent = partial(method_class(method).representation, method, state=load_method(weights))
     return torch.cat([represent(output, group) for output, _, group in infer(network, images)]).numpy()
 

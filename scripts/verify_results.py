@@ -166,7 +166,11 @@ def configuration(files: list[Path], runs: pd.DataFrame) -> Study:
     config = read_settings_file(ROOT / "config" / "config.yaml")
     update_config(config, given)
     study = complete(config, given)
-    known = {"dataset": study.data.sets, "architecture": study.networks, "method": ["teacher", *study.students]}
+    known: dict[str, Collection[str]] = {
+        "dataset": study.data.sets,
+        "architecture": study.networks,
+        "method": ["teacher", *study.students],
+    }
     for column, names in known.items():
         for name in runs[column].unique():
             if name not in names:
@@ -209,7 +213,7 @@ def tables(
     if len(study.methods) > 1:
         texts |= methods_tables(replace(models, runs=runs), study)
     if study.paper_values:
-        texts |= paper_tables(summary, paired, study)
+        texts |= paper_tables(summary, paired, study, Path(study.paper_values))
     # there only where the published study was, when the tables were made
     if "published_vs_own.csv" in published and study.published:
         comparison = compare_studies(read_summary(Path(study.published, "tables", "summary.csv")), summary)
@@ -252,9 +256,9 @@ def ablation_tables(models: Models, published: Path, study: Study) -> dict[str, 
     return dict(zip(ABLATIONS, [csv_text(table), ablations_markdown(table), ablations_latex(table)], strict=True))
 
 
-def paper_tables(summary: pd.DataFrame, paired: pd.DataFrame, study: Study) -> dict[str, str]:
+def paper_tables(summary: pd.DataFrame, paired: pd.DataFrame, study: Study, paper_values: Path) -> dict[str, str]:
     """Make the comparison with the paper again; its conclusions are those of the project's own values alone."""
-    paper_values, method, verdicts, texts = Path(study.paper_values), study.paper_method, None, {}
+    method, verdicts, texts = study.paper_method, None, {}
     if judges_conclusions(study, ROOT / "config" / "paper_values.csv"):
         verdicts = judge(paired, method=method)
         texts["paper_conclusions.csv"] = csv_text(verdicts)
@@ -272,7 +276,7 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
     drawn = ROUNDING if record["evaluation_versions"].get("numpy") == np.__version__ else DRAWN
     folder = folder_of(path, results)
     again = {field: score(from_metrics(record[field], **names), **names) for field in fields_of(record)}
-    sources = [("the correctness", again)]
+    sources: list[tuple[Path | str, dict]] = [("the correctness", again)]
     others = differences_of_model(path, record, folder) if (results / "models").is_dir() else []
     if (predictions := folder / PREDICTIONS).is_file() and sha256(predictions) == record["outputs"].get(PREDICTIONS):
         options = {"weighting": record.get("weighting", "images"), "training_images": record.get("training_images")}

@@ -6,6 +6,7 @@ seed; or, where a study has one teacher of another architecture, trained elsewhe
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -140,7 +141,7 @@ def runs_of(pair: Mapping) -> tuple[Mapping, Mapping]:
     return pair, {name: pair.get(f"{name}{OTHER}", value) for name, value in pair.items()}
 
 
-def read_paired(path: Path | str) -> pd.DataFrame:
+def read_paired(path: Path | str | IO[str]) -> pd.DataFrame:
     """Return the table that `aggregate_results` wrote as paired.csv; a UserError says what is wrong with it."""
     key = [*PAIR, "metric"]
     # it has no rows where a study has no students

@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 
@@ -195,7 +195,7 @@ def judge(candidates: Sequence[Mapping], rule: Search) -> list[dict]:
     ]
 
 
-def read_search(path: Path | str) -> pd.DataFrame:
+def read_search(path: Path | str | IO[str]) -> pd.DataFrame:
     """Return the table that `choose_settings` wrote as search.csv; a UserError says what is wrong with it."""
     texts = ["sweep", "rule", "metric", "accuracy_of", *PLACE, *BASE, "why"]
     flags = ["at_chance", "within_margin", "chosen"]

@@ -6,6 +6,7 @@ All intervals are at 95 % and say what other trainings and other test images cou
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=SUMMARY).fillna({"verdict": ""})
 
 
-def read_summary(path: Path | str) -> pd.DataFrame:
+def read_summary(path: Path | str | IO[str]) -> pd.DataFrame:
     """Return the table that `aggregate_results` wrote as summary.csv; a UserError says what is wrong with it."""
     texts, key = [*OVER_SEEDS, "metric", "verdict", *SEEDS, "test_images"], [*PLACE, "metric"]
     table = read_table(path, SUMMARY, texts=texts, whole=COUNTS, flags=["at_chance"], key=key)
