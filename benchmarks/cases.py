@@ -1,6 +1,6 @@
 """What is measured: the paper's grid, and the parts of a step."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from fairdistill.settings.methods import Erm, Mfd
 
@@ -19,7 +19,8 @@ DATASETS = {"cifar10s": Dataset(32, 10, 2, 50_000, 20_000), "utkface": Dataset(6
 KINDS = ["resnet18", "shufflenet_v2_x1_0"]
 # of each role; the settings are the defaults, and so those of config/config.yaml
 METHODS = {"teacher": Erm(kind="erm"), "student": Mfd(kind="mfd")}
-ENGINES = ("reference", "fast")
+Engine = Literal["reference", "fast"]
+ENGINES: tuple[Engine, ...] = ("reference", "fast")
 PARTS = ["data", "teacher", "forward", "backward", "loss", "optimiser"]
 # as in config/config.yaml
 BATCH_SIZE = 128

@@ -108,7 +108,8 @@ def compare(pairs: pd.DataFrame) -> pd.DataFrame:
         p, low, high = 1.0, 0.0, 0.0
         if difference.any():
             test = stats.ttest_1samp(difference, 0)
-            p, low, high = test.pvalue, *test.confidence_interval()
+            p = test.pvalue
+            low, high = test.confidence_interval()
         # over seeds, on average over architectures and roles
         noise = np.sqrt(pairs["reference", metric].groupby(level=["architecture", "role"]).var().mean())
         rows.append({"metric": metric, "n": len(difference), "difference": difference.mean()})

@@ -20,9 +20,9 @@ PAGES = 8
 
 def training_seconds(rows: pd.DataFrame, dataset: str, kind: str, role: str) -> float:
     """One of our trainings in its process: epochs, the teacher's features, and the tests on the way."""
-    row = rows.loc[(dataset, kind, role, "fast")]
+    row = rows.loc[(dataset, kind, role, "fast"), :]
     # the feature pass goes over each image twice
-    inference = rows.loc[(dataset, kind, "student", "fast"), "feature_ms_per_image"] / 2e3
+    inference = rows["feature_ms_per_image"][dataset, kind, "student", "fast"] / 2e3
     machine_seconds = EPOCHS * row["epoch_seconds"] + EVALUATIONS * DATASETS[dataset].n_test * inference
     return machine_seconds * row["processes"]
 

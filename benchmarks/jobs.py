@@ -46,7 +46,7 @@ def tiny_study(folder: Path) -> dict:
     options = ["--cores", "1", "--configfile", str(ROOT / "config" / "demo.yaml"), "--config", *TINY]
     planning, _ = snakemake(folder, "--dry-run", *options)
     seconds, output = snakemake(folder, *options)
-    jobs = int(re.search(r"^total +(\d+)", output, flags=re.MULTILINE)[1]) - 1  # the target does nothing
+    jobs = int(re.findall(r"^total +(\d+)", output, flags=re.MULTILINE)[0]) - 1  # the target does nothing
     records = [json.loads(path.read_text()) for path in folder.rglob("training.json")]
     walls = [pd.read_csv(path, sep="\t")["s"].iloc[0] for path in (folder / "logs").rglob("*.tsv")]
     training = sum(record["seconds"] for record in records)

@@ -51,7 +51,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     table = speed.loc[runs["method"].unique(), [*ENGINES]]
     table["ratio"] = table["fast"] / table["reference"]
     for engine in ENGINES:
-        table[f"cost_{engine}"] = table.loc[PLAIN, engine] / table[engine]
+        table[f"cost_{engine}"] = table[engine][PLAIN] / table[engine]
     return table.reset_index()
 
 

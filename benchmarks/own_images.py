@@ -93,9 +93,9 @@ def main() -> None:
     text = f"# Images of one's own\n\n{machine.describe()}\n\nJPEGs of {PIXELS[0]} x {PIXELS[1]} px, at 64 px. "
     text += "Every step has Snakemake's start and plan in it.\n\n"
     text += "| images | classes x groups | step | seconds | CPU seconds | memory, MB |\n|--:|---|---|--:|--:|--:|\n"
-    for row in table.itertuples():
-        numbers = " | ".join(f"{value:.0f}" for value in (row.elapsed, row.seconds, row.memory_mb))
-        text += f"| {row.images:,} | {row.cells} | {row.step} | {numbers} |\n"
+    for row in rows:
+        numbers = " | ".join(f"{row[name]:.0f}" for name in ("elapsed", "seconds", "memory_mb"))
+        text += f"| {row['images']:,} | {row['cells']} | {row['step']} | {numbers} |\n"
     (args.output / "own_images.md").write_text(text, encoding="utf-8")
     print(text)
 

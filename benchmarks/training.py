@@ -23,7 +23,7 @@ from benchmarks.training_table import summarise, to_markdown
 
 def run(engine: str, dataset: str, kind: str, *what: str, steps: int, on_gpu: bool) -> list[dict]:
     """The results of the processes that fill the machine; `what` is the option that says what they train."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     processes, threads = (1, cores) if engine == "reference" or on_gpu else (cores, 1)
     command = [sys.executable, "-m", "benchmarks.training_worker", "--engine", engine, "--dataset", dataset]
     command += ["--kind", kind, *what, "--steps", str(steps), "--threads", str(threads)]

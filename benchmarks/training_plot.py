@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ def draw(runs: pd.DataFrame, path: Path) -> None:
     ]
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     ax = figure.subplots()
-    left = 0
+    left = np.zeros(len(rows))
     for part, colour in zip(PARTS, sns.color_palette("colorblind", len(PARTS)), strict=True):
         width = rows[f"{part}_ms"].to_numpy() / BATCH_SIZE
         ax.barh(labels, width, left=left, color=colour, label=part)

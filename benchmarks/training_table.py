@@ -47,7 +47,8 @@ def medians(runs: pd.DataFrame) -> pd.DataFrame:
     rows = rows.join(runs.groupby(keys)[["precision", "device"]].first())
     seconds = rows["epoch_seconds"].unstack("role")
     cost = pd.DataFrame({"student": seconds["student"] / seconds["teacher"] - 1}).rename_axis(columns="role").stack()
-    rows["distillation_cost"] = cost.reorder_levels(keys).reindex(rows.index)
+    # the types of pandas know the levels of a series by their numbers alone
+    rows["distillation_cost"] = cost.reorder_levels(keys).reindex(rows.index)  # type: ignore[arg-type]
     return rows
 
 

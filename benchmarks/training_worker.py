@@ -9,7 +9,8 @@ import multiprocessing
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -19,9 +20,10 @@ import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.cases import BATCH_SIZE, DATASETS, EPOCHS, METHODS, PARTS
+from benchmarks.cases import BATCH_SIZE, DATASETS, EPOCHS, METHODS, PARTS, Engine
 from fairdistill.data import ImageDataset
 from fairdistill.methods.base import Batch, Method, Task, method_class
+from fairdistill.methods.mfd import MFD
 from fairdistill.networks import Classifier, build_network
 from fairdistill.runtime.provenance import peak_memory_mb
 from fairdistill.settings.methods import AnyMethod
@@ -135,7 +137,7 @@ class Subject(NamedTuple):
 
 
 def set_up(
-    engine_name: str, dataset_name: str, kind: str, method_settings: MethodSettings, *, steps: int, threads: int
+    engine_name: Engine, dataset_name: str, kind: str, method_settings: MethodSettings, *, steps: int, threads: int
 ) -> Subject:
     """Make everything that the steps of a training need, with as many random images as `window` takes."""
     settings = Training(epochs=1, batch_size=BATCH_SIZE, threads=threads, engine=engine_name)
@@ -163,7 +165,7 @@ def set_up(
     return Subject(engine, device, settings, images, network, method, ask_base, clock.seconds if kept else 0.0)
 
 
-def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps: int, threads: int) -> dict:
+def measure(engine_name: Engine, dataset_name: str, kind: str, role: str, *, steps: int, threads: int) -> dict:
     """Train for `steps` steps and return what they cost."""
     method_settings = METHODS[role]
     subject = set_up(engine_name, dataset_name, kind, method_settings, steps=steps, threads=threads)
@@ -184,22 +186,22 @@ def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps:
             clock.stop()
             workers.append(workers_memory_mb())
 
-        images.batches = window(batches, steps, clock.start, end)
+        images.batches = window(batches, steps, clock.start, end)  # type: ignore[method-assign]
         take_step = make_step(network, method, optimizers, images, ask_base, STAGE)
         if record:
             take_step = engine.record(take_step, device)
-        numbers = {"span": range(1), "epoch": 0, "epochs": 1}
-        train_epoch(network, method, optimizers, images, take_step, settings, **numbers, rng=np.random.default_rng(0))
+        rng = np.random.default_rng(0)
+        train_epoch(network, method, optimizers, images, take_step, settings, span=range(1), epoch=0, epochs=1, rng=rng)
 
     seconds = None
     if device.type == "cuda":
         # where each part is waited for, nothing can be recorded, and the whole takes longer
         epoch(plain_batches, ask_base, record=method.fixed_step)
         seconds = clock.seconds / steps
-    network.forward = clock.timed("forward", network.forward)
-    method.loss = clock.timed("loss", method.loss)
+    network.forward = clock.timed("forward", network.forward)  # type: ignore[method-assign]
+    method.loss = clock.timed("loss", method.loss)  # type: ignore[method-assign]
     for optimizer in optimizers.values():
-        optimizer.step = clock.timed("optimiser", optimizer.step)
+        optimizer.step = clock.timed("optimiser", optimizer.step)  # type: ignore[method-assign]
     timed_base = clock.timed("teacher", ask_base) if ask_base else None
     epoch(clock.timed_batches(plain_batches), timed_base, record=False)
     seconds = seconds or clock.seconds / steps
@@ -216,12 +218,12 @@ def measure(engine_name: str, dataset_name: str, kind: str, role: str, *, steps:
         "device": device.type,
         "memory_mb": peak_memory_mb() + max(workers) + (0 if on_gpu else of_other_images),
         "gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20 + of_other_images if on_gpu else None,
-        "mfd_loss_ms": mfd_loss_ms(method, network.width, device) if method_settings.kind == "mfd" else None,
+        "mfd_loss_ms": mfd_loss_ms(method, network.width, device) if isinstance(method, MFD) else None,
     }
 
 
 def measure_method(
-    engine_name: str, dataset_name: str, kind: str, method_settings: MethodSettings, *, steps: int, threads: int
+    engine_name: Engine, dataset_name: str, kind: str, method_settings: MethodSettings, *, steps: int, threads: int
 ) -> dict:
     """Return the milliseconds of an average step of a whole training by a method, over all of its stages.
 
@@ -235,12 +237,12 @@ def measure_method(
     stages = [stage for stage in method.stages(EPOCHS) if stage.epochs]
     for stage in stages:
         optimizers = subject.optimizers(stage.name)
-        images.batches = window(plain_batches, steps, clock.start, clock.stop)
+        images.batches = window(plain_batches, steps, clock.start, clock.stop)  # type: ignore[method-assign]
         take_step = make_step(network, method, optimizers, images, ask_base, stage.name)
         if method.fixed_step:
             take_step = engine.record(take_step, device)
-        numbers = {"span": range(1), "epoch": 0, "epochs": 1}
-        train_epoch(network, method, optimizers, images, take_step, settings, **numbers, rng=np.random.default_rng(0))
+        rng = np.random.default_rng(0)
+        train_epoch(network, method, optimizers, images, take_step, settings, span=range(1), epoch=0, epochs=1, rng=rng)
         spent += clock.seconds / steps * stage.epochs / EPOCHS
     base_seconds = feature_seconds / len(images) * BATCH_SIZE / EPOCHS
     return {"step_ms": 1e3 * (spent + base_seconds), "base_ms": 1e3 * base_seconds, "device": device.type}
@@ -278,22 +280,22 @@ def flops_of_step(network: Classifier, method: Method, images: Images, ask_base:
         base = ask_base(positions, flip, pixels) if ask_base else {}
         batch = Batch(pixels, images.label[positions], images.group[positions], positions, base)
         terms = method.loss(batch, network(pixels, method.layers), STAGE)
-        sum(terms.values()).backward()
+        reduce(add, terms.values()).backward()
     return counter.get_total_flops()
 
 
-def mfd_loss_ms(method: Method, width: int, device: torch.device, repeats: int = 20) -> float:
+def mfd_loss_ms(method: MFD, width: int, device: torch.device, repeats: int = 20) -> float:
     """Return the time of the MFD loss alone, forward and backward, on features (batch, width) of one batch."""
     teacher, student = torch.randn(2, BATCH_SIZE, width, device=device).unbind()
     student.requires_grad_()
-    sizes = {"n_classes": method.n_classes, "n_groups": method.n_groups}
+    n_classes, n_groups = method.n_classes, method.n_groups
     sample = torch.arange(BATCH_SIZE, device=device)
-    label, group = sample % method.n_classes, sample // method.n_classes % method.n_groups
+    label, group = sample % n_classes, sample // n_classes % n_groups
     clock = Clock(device)
     for repeat in range(repeats + 1):
         if repeat == 1:
             clock.start()
-        method.discrepancy(teacher, student, label, group, **sizes).backward()
+        method.discrepancy(teacher, student, label, group, n_classes=n_classes, n_groups=n_groups).backward()
     clock.stop()
     return 1e3 * clock.seconds / repeats
 

@@ -131,14 +131,15 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         results = Path(folder)
         rows = [plan(args.trainings, results), aggregate(args.trainings, results), bootstrap(20_000, results)]
-        rows = pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
     args.output.mkdir(parents=True, exist_ok=True)
-    rows.to_csv(args.output / "workflow.csv", index=False, float_format="%.4g")
+    table.to_csv(args.output / "workflow.csv", index=False, float_format="%.4g")
     text = f"# The scale of the workflow\n\n{machine.describe()}\n\n"
     text += "| what | CPU seconds | a plain chain of as many jobs | memory, MB | goal |\n|---|--:|--:|--:|---|\n"
-    for row in rows.itertuples():
-        cells = (f"{value:.1f}" if pd.notna(value) else "" for value in (row.seconds, row.plain, row.memory_mb))
-        text += f"| {row.what} | {' | '.join(cells)} | {row.goal} |\n"
+    for row in table.to_dict("records"):
+        numbers = row["seconds"], row["plain"], row["memory_mb"]
+        cells = (f"{value:.1f}" if pd.notna(value) else "" for value in numbers)
+        text += f"| {row['what']} | {' | '.join(cells)} | {row['goal']} |\n"
     (args.output / "workflow.md").write_text(text, encoding="utf-8")
     print(text, end="")
 
