@@ -97,10 +97,13 @@ def ablations(
     compared = pd.concat([changes[~with_base], gaps]).rename(columns={"difference": "estimate"})
     means = means.assign(part="model", minus="")
     table = pd.concat([means, compared.assign(seeds="")])[COLUMNS]
-    # of the base of another architecture, by its method
-    ranks = {column: (lambda name, places=places: places[name.split(" ")[-1]]) for column, places in rank.items()}
-    by = ["part", *PLACE, "minus"]
-    return table.sort_values(by, key=lambda names: names.map(ranks[names.name]), kind="stable", ignore_index=True)
+
+    def places(names: pd.Series) -> pd.Series:
+        place = rank[str(names.name)]
+        # of the base of another architecture, by its method
+        return names.map(lambda name: place[name.split(" ")[-1]])
+
+    return table.sort_values(["part", *PLACE, "minus"], key=places, kind="stable", ignore_index=True)
 
 
 def compared_runs(path: Path | str) -> pd.DataFrame:
@@ -167,8 +170,10 @@ def _shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     shared = runs[runs.groupby([*place, "seed"])["method"].transform("nunique") == methods]
     for names, found in runs.groupby(place):
         if names not in set(shared[place].itertuples(index=False, name=None)):
-            methods = ", ".join(found["method"].unique())
-            raise UserError(f"no seed on {' '.join(names)} that all its methods ({methods}) have; train them on one")
+            have = ", ".join(found["method"].unique())
+            raise UserError(
+                f"no seed on {' '.join(map(str, names))} that all its methods ({have}) have; train them on one"
+            )
     return shared.reset_index(drop=True)
 
 

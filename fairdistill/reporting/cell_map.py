@@ -63,7 +63,7 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
             ax.axvline(edge, color="white", lw=2.5)
         ax.set_title(f"{printed(dataset)}, {printed(architecture)}: methods by rank")
         ax.set(xlabel="", ylabel="")
-        ax.set_xticks(np.arange(grid.shape[1]) + 0.5, [group for _, group in grid.columns], rotation=90, fontsize=6.5)
+        ax.set_xticks(np.arange(grid.shape[1]) + 0.5, grid.columns.get_level_values(1), rotation=90, fontsize=6.5)
         ax.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0)
         ax.tick_params(length=0)
         above = ax.secondary_xaxis("top")

@@ -3,6 +3,8 @@
 For the criteria, their sources and the interval of one training see `fairdistill.evaluation.group_criteria`.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy import special
@@ -36,7 +38,7 @@ def criteria_table(criteria: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     rows = []
     for names, trainings in criteria.groupby([*OVER_SEEDS, "criterion", "group"], sort=False):
         found = answers.apart(trainings)
-        row = dict(zip([*OVER_SEEDS, "criterion", "group"], names, strict=True))
+        row: dict[str, Any] = dict(zip([*OVER_SEEDS, "criterion", "group"], names, strict=True))
         values = found.groupby("seed")["value"].mean().round(12)
         centre = found["corrected"].fillna(found["value"])
         # test images of folds are others, and those of seeds the same

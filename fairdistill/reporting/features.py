@@ -99,7 +99,7 @@ def read_features(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Features
     for path in paths:
         found = read_probed(path)
         model = {name: getattr(found.run, name) for name in IDENTITY}
-        if isinstance(paths, Mapping) and (names := tuple(model[name] for name in NAMES)) != paths[path]:
+        if isinstance(paths, Mapping) and (names := tuple(model[name] for name in NAMES)) != paths[str(path)]:
             raise UserError(f"{path}: is of the model {' '.join(map(str, names))}; probe the features of its own again")
         tests += [model | test.to_json() for test in found.features.two_sample]
         consistency.append(model | {"criterion": "consistency", "group": ""} | found.features.consistency.to_json())

@@ -4,9 +4,11 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -174,8 +176,9 @@ def _panels(summary: pd.DataFrame, methods: Sequence[str]) -> list[Panel]:
 
 
 def _draw_bars(ax: Axes, models: pd.DataFrame, panel: Panel, styles: dict[str, dict]) -> None:
+    rows = models.to_dict("index")
     for (dataset, method), x in panel.place.items():
-        row = models.loc[(dataset, method)]
+        row = rows[dataset, method]
         values = values_of(row)
         ax.bar(x, row["mean"], panel.width, edgecolor="black", linewidth=0.6, **styles[method])
         # one value may be of several trainings, one in each fold, and several of one, that of an imported model
@@ -183,7 +186,7 @@ def _draw_bars(ax: Axes, models: pd.DataFrame, panel: Panel, styles: dict[str, d
             # beside each other, in the order of the seeds: equal values would cover each other
             at = x - panel.width / 4 + panel.width * np.linspace(-0.12, 0.12, len(values))
             ax.plot(at, values, "o", ms=3, mfc="black", mec="white", mew=0.4, label=ONE_SEED)
-        line = {"fmt": "none", "ecolor": "black", "label": INTERVAL}
+        line: dict[str, Any] = {"fmt": "none", "ecolor": "black", "label": INTERVAL}
         if row["trainings"] == 1:
             line |= {"capsize": 2, "capthick": 1, "label": ALONE}
         # its middle is not the bar's end: a DEO is too large on average
@@ -193,7 +196,7 @@ def _draw_bars(ax: Axes, models: pd.DataFrame, panel: Panel, styles: dict[str, d
 
 def _draw_fair_baseline(ax: Axes, models: pd.DataFrame, panel: Panel) -> None:
     for model, x in panel.place.items():
-        mean, low, high = models.loc[model, BASELINE]
+        mean, low, high = (models[name][model] for name in BASELINE)
         edges = [x - panel.width / 2, x + panel.width / 2]
         # above the bars, below the whiskers and marks
         ax.fill_between(edges, low, high, fc="0.75", ec="black", alpha=0.85, lw=0.5, zorder=1.5, label=FAIR)
@@ -201,11 +204,11 @@ def _draw_fair_baseline(ax: Axes, models: pd.DataFrame, panel: Panel) -> None:
 
 
 def _mark_paper(ax: Axes, claims: pd.DataFrame, panel: Panel, method: str | None) -> None:
-    for claim in claims.itertuples():
-        dataset, *others = PAPER_DATASETS.get(claim.dataset, [claim.dataset])
-        x = panel.place.get((dataset, TEACHER if claim.role == "teacher" else method))
+    for claim in claims.to_dict("records"):
+        dataset, *others = PAPER_DATASETS.get(claim["dataset"], [claim["dataset"]])
+        x = panel.place.get((dataset, TEACHER if claim["role"] == "teacher" else method or ""))
         if x is not None and not others:
-            ax.plot(x + panel.width / 4, claim.value, "D", ms=5, mfc="white", mec="black", label=PAPER)
+            ax.plot(x + panel.width / 4, claim["value"], "D", ms=5, mfc="white", mec="black", label=PAPER)
 
 
 def _mark_chance(ax: Axes, models: pd.DataFrame, panel: Panel) -> None:
@@ -228,7 +231,7 @@ def _mark_chance(ax: Axes, models: pd.DataFrame, panel: Panel) -> None:
 
 def add_legend(figure: Figure, models: Sequence[str]) -> None:
     """Put one legend above the panels, in as few rows as the width of the figure allows."""
-    found = {}
+    found: dict[str, Artist] = {}
     for ax in figure.axes:
         handles, labels = ax.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))

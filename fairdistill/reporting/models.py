@@ -168,15 +168,18 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         See `read_models`; also where there is no file, two are of one model, or a model lacks one of the folds that its
         data set has.
     """
-    source, runs, validation, correctness, parts, settings_of = {}, [], [], {}, {}, {}
+    runs, validation, correctness, parts, settings_of = [], [], {}, {}, {}
     criteria, trained, groups_and_classes, files = [], [], {}, {}
+    source: dict[tuple, Path | str] = {}
     data: dict[tuple, tuple[Path | str, dict]] = {}
     for path in paths:
         record = read_record(path)
         row = _row(record, record.metrics)
         run = tuple(row[name] for name in IDENTITY)
-        if isinstance(paths, Mapping) and (names := tuple(row[name] for name in NAMES)) != paths[path]:
-            raise UserError(f"{path}: is of the model {_words(names)}, where that of {_words(paths[path])} belongs")
+        if isinstance(paths, Mapping) and (names := tuple(row[name] for name in NAMES)) != paths[str(path)]:
+            raise UserError(
+                f"{path}: is of the model {_words(names)}, where that of {_words(paths[str(path)])} belongs"
+            )
         if run in source:
             raise UserError(f"{path}: the same model as {source[run]} ({', '.join(map(str, run))}); keep one")
         source[run] = path

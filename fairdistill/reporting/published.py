@@ -46,8 +46,8 @@ def compare_studies(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
     both = sides["published"]["n"].notna() & sides["own"]["n"].notna()
     same = sides["published"]["test_images"] == sides["own"]["test_images"]
     table["test_images"] = np.where(~both, "", np.where(same, SAME_IMAGES, OTHER_IMAGES))
-    trainings = [found["trainings"].fillna(0) for found in sides.values()]
-    table["trainings"] = np.maximum(*trainings).astype(int)
+    of_published, of_own = (found["trainings"].fillna(0) for found in sides.values())
+    table["trainings"] = np.maximum(of_published, of_own).astype(int)
     table["difference"] = table["own"] - table["published"]
     of_both = zip(*(found.to_dict("records") for found in sides.values()), strict=True)
     table["noise"] = np.where(table["difference"].isna(), np.nan, [noise_between(*rows) for rows in of_both])

@@ -5,6 +5,7 @@ docs/methods.md has the rules that the comparison follows, and docs/statistics.m
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from fairdistill.reporting.runs import at_chance, read_table
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import settings_of_kind
-from fairdistill.settings.methods import TEACHER, AnyMethod
+from fairdistill.settings.methods import TEACHER, AnyMethod, Method
 
 MAKER = "scripts.rank_methods"
 # what training costs is given as a multiple of this method's, or of the teacher's where the study lacks it
@@ -112,7 +113,7 @@ def cells_table(models: Models) -> pd.DataFrame:
     for names, trainings in shown.groupby([*PLACE, "role"], sort=False):
         model = models.answers.of(trainings)
         accuracy = model.over_folds(model.cells).mean(axis=0)
-        groups, classes = models.cells[names[0]]
+        groups, classes = models.cells[trainings["dataset"].iloc[0]]
         rows += [
             [*names, group, label, accuracy[a, y]] for a, group in enumerate(groups) for y, label in enumerate(classes)
         ]
@@ -123,7 +124,7 @@ def pareto_front(accuracy: ArrayLike, deo: ArrayLike) -> np.ndarray:
     """Return, for each method, whether no other is at least as accurate and as fair, and better in one of the two."""
     good = np.column_stack([accuracy, -np.asarray(deo)])
     as_good = (good[:, None] >= good).all(axis=2)
-    return ~(as_good & (good[:, None] > good).any(axis=2)).any(axis=0)
+    return np.asarray(~(as_good & (good[:, None] > good).any(axis=2)).any(axis=0))
 
 
 def read_ranking(path: Path | str) -> pd.DataFrame:
@@ -207,7 +208,8 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     whole = whole.assign(of_all=[seconds(chain(run)) for run in whole.to_dict("records")], base=_bases(whole))
     rows = []
     for place, found in whole.groupby(PLACE, sort=False):
-        settings = settings_of_kind(AnyMethod, found["kind"].iloc[0])
+        # `settings_of_kind` takes any union of settings, so its type does not say of which
+        settings = cast("type[Method] | None", settings_of_kind(AnyMethod, found["kind"].iloc[0]))
         of_seeds = found.groupby("seed")[["cost", "of_all"]].sum(min_count=1, skipna=False).mean(skipna=False)
         rows.append(
             dict(zip(PLACE, place, strict=True))

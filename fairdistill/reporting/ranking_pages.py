@@ -75,7 +75,7 @@ def _places(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each data set and architecture in words, with its methods."""
     for names, methods in table.groupby(PLACE[:2], sort=False):
         seeds = int(methods["n"].max())
-        yield f"{', '.join(map(printed, names))}, {seeds} seed{'s' * (seeds > 1)}", methods
+        yield f"{', '.join(map(printed, map(str, names)))}, {seeds} seed{'s' * (seeds > 1)}", methods
 
 
 def _ranking(methods: pd.DataFrame) -> pd.DataFrame:

@@ -143,7 +143,7 @@ def _is_one_of(known: Collection[str]) -> Callable[[pd.Series], pd.Series]:
 def _is_number(values: pd.Series) -> pd.Series:
     # by way of text, as True is no number
     found = pd.to_numeric(values.astype(str), errors="coerce").astype(float)
-    return np.isfinite(found) | values.isna()
+    return (found.abs() < np.inf) | values.isna()
 
 
 def _is_whole(values: pd.Series) -> pd.Series:

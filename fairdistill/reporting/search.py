@@ -176,6 +176,8 @@ def judge(candidates: Sequence[Mapping], rule: Search) -> list[dict]:
     able = [i for i, row in enumerate(candidates) if not row["at_chance"]]
     near, some_at_chance = [i for i in able if within[i]], len(able) < len(candidates)
     margin = f"within {rule.margin:g} of the base's accuracy"
+    among: Sequence[int]
+    score: str
     if rule.rule == "smallest_deo" and near:
         among, score, sign = near, rule.metric, -1
         reason = f"smallest {printed(rule.metric)} of the {len(near)} {margin}" + " and not at chance" * some_at_chance
@@ -247,14 +249,11 @@ def _curve(search: pd.DataFrame) -> pd.DataFrame:
         texts = [f"{mean}{sd}" for mean, sd in parts]
         page[heading] = marked(texts, search.assign(metric=metric))
     rows = search.to_dict("records")
-    return page.assign(
-        **{
-            "smallest cell": search["smallest_cell"],
-            "a fair one's DEO": numbers([row[f"{row['metric']}_fair_baseline"] for row in rows], "{:.3f}"),
-            "base": numbers([row[f"base_{ACCURACY[row['accuracy_of']]}"] for row in rows], "{:.3f}"),
-            "chosen as": search["why"],
-        }
-    )
+    page["smallest cell"] = search["smallest_cell"]
+    page["a fair one's DEO"] = numbers([row[f"{row['metric']}_fair_baseline"] for row in rows], "{:.3f}")
+    page["base"] = numbers([row[f"base_{ACCURACY[row['accuracy_of']]}"] for row in rows], "{:.3f}")
+    page["chosen as"] = search["why"]
+    return page
 
 
 def _on_test(models: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What all figures of models have in common: type, colours, and the names of what is measured."""
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 
 import matplotlib.style
 import seaborn as sns
@@ -34,6 +34,6 @@ PALETTE = sns.color_palette("colorblind")
 HALO = [withStroke(linewidth=2.4, foreground="white")]
 
 
-def styled(style: Mapping) -> AbstractContextManager:
+def styled(style: dict[str, Any]) -> AbstractContextManager:
     """Matplotlib's defaults, changed by `style`: what a user's own matplotlibrc says has no part in a figure."""
     return matplotlib.style.context(["default", style])

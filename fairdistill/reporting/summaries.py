@@ -6,7 +6,7 @@ All intervals are at 95 % and say what other trainings and other test images cou
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
         chance = bool(at_chance(own).any())
         baselines = _fair_baselines(own, model)
         for metric in METRICS:
-            row = dict(zip(OVER_SEEDS, names, strict=True)) | {"metric": metric}
+            row: dict[str, Any] = dict(zip(OVER_SEEDS, names, strict=True)) | {"metric": metric}
             if metric in model.mean:
                 row |= columns_of(model.mean[metric], own)
             else:

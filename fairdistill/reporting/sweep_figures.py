@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from math import log10
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ def plot_sweep(summary: pd.DataFrame, *, setting: str, lines: Sequence[Line], ar
     axis = Axis([value for line in lines for value in line.values.values()])
     models = summary.set_index([*PLACE, "metric"])
     drawn = summary["method"].isin(lines[0].values) & summary["architecture"].isin(architectures)
-    places = [*summary[drawn].groupby(PLACE[:2], sort=False).groups]
+    places = list(summary.loc[drawn, PLACE[:2]].drop_duplicates().itertuples(index=False, name=None))
     for dataset, architecture in places:
         for name in (name for line in lines for name in line.values):
             if (dataset, architecture, name, MEASURED[0]) not in models.index:
@@ -90,9 +91,9 @@ def plot_sweep(summary: pd.DataFrame, *, setting: str, lines: Sequence[Line], ar
         for ax in panels[-1]:
             axis.draw(ax)
             ax.set_xlabel(setting)
-        drawn = dict.fromkeys(label for ax in figure.axes for label in ax.get_legend_handles_labels()[1])
+        entries = dict.fromkeys(label for ax in figure.axes for label in ax.get_legend_handles_labels()[1])
         labels = [line.label for line in lines]
-        add_legend(figure, [*labels, *(label for label in drawn if label not in (*labels, *COMMON))])
+        add_legend(figure, [*labels, *(label for label in entries if label not in (*labels, *COMMON))])
     return figure
 
 
@@ -115,20 +116,21 @@ class Axis:
 
     def __init__(self, values: Sequence[float | str]):
         self.is_of_names = any(isinstance(value, str) for value in values)
-        distinct = list(dict.fromkeys(map(as_text, values) if self.is_of_names else sorted(values)))
-        positive = [value for value in distinct if not self.is_of_names and value > 0]
-        self.gap = None
+        numbers = sorted({value for value in values if not isinstance(value, str)})
+        positive = [value for value in numbers if value > 0]
+        self.gap: tuple[float, float] | None = None
+        self._position: dict[float | str, float]
         if self.is_of_names:
-            self._position = {value: float(i) for i, value in enumerate(distinct)}
-        elif len(positive) > 1 and distinct[0] >= 0 and positive[-1] > LONG * positive[0]:
+            self._position = {value: float(i) for i, value in enumerate(dict.fromkeys(map(as_text, values)))}
+        elif len(positive) > 1 and numbers[0] >= 0 and positive[-1] > LONG * positive[0]:
             self._position = {value: log10(value) for value in positive}
-            if distinct[0] == 0:
+            if numbers[0] == 0:
                 # as far as the others are from each other, on average
                 step = (log10(positive[-1]) - log10(positive[0])) / (len(positive) - 1)
                 self._position[0] = log10(positive[0]) - step
                 self.gap = self._position[0], log10(positive[0])
         else:
-            self._position = {value: float(value) for value in distinct}
+            self._position = {value: float(value) for value in numbers}
         self.ticks = {position: as_text(value) for value, position in sorted(self._position.items(), key=itemgetter(1))}
 
     def at(self, value: float | str) -> float:
@@ -139,17 +141,20 @@ class Axis:
         """Draw the ticks, and the break that parts zero from a logarithmic axis."""
         labels = [textwrap.fill(text, 14) for text in self.ticks.values()]
         # names beside each other would run into each other
-        slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, labels)) > 24 else {}
+        slanted: dict[str, Any] = (
+            {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, labels)) > 24 else {}
+        )
         ax.set_xticks([*self.ticks], labels, **slanted)
         first, *_, last = self.ticks
         margin = 0.5 * (last - first) / (len(self.ticks) - 1)
         ax.set_xlim(first - margin, last + margin)
         if self.gap:
             middle = sum(self.gap) / 2
-            style = {"color": "black", "clip_on": False, "zorder": 5, "transform": ax.get_xaxis_transform()}
+            across = ax.get_xaxis_transform()
             for shift in (-0.02, 0.02):
                 x = middle + shift * (last - first)
-                ax.plot([x - 0.012 * (last - first), x + 0.012 * (last - first)], [-0.025, 0.025], lw=0.8, **style)
+                ends = [x - 0.012 * (last - first), x + 0.012 * (last - first)]
+                ax.plot(ends, [-0.025, 0.025], color="black", lw=0.8, clip_on=False, zorder=5, transform=across)
 
 
 def _draw_line(ax: Axes, models: pd.DataFrame, line: Line, axis: Axis, number: int, count: int) -> None:
@@ -190,8 +195,9 @@ def _draw_references(ax: Axes, models: pd.DataFrame, lines: Sequence[Line], arch
     for number, line in enumerate(lines):
         place = architecture if line.base.architecture == SAME else line.base.architecture
         bases.setdefault((place, line.base.method), number)
+    rows = models.to_dict("index")
     for (place, method), number in bases.items():
-        row = models.loc[(place, method)]
+        row = rows[place, method]
         colour = _look(number)[0] if len(bases) > 1 else TEACHER_STYLE["color"]
         label = " ".join([*([printed(place)] if place != architecture else []), method])
         ax.axhline(row["mean"], color=colour, ls="--", lw=1, zorder=0.9, label=label)

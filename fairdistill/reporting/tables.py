@@ -64,16 +64,17 @@ def table1(summary: pd.DataFrame) -> pd.DataFrame:
     architectures = list(summary["architecture"].unique())
     # stable: the students of an architecture stay in the order of the runs
     models = sorted(
-        average.index.droplevel("metric").unique(),
+        average.reset_index("metric").index.unique(),
         key=lambda names: (architectures.index(names[0]), names[1] == "teacher"),
     )
+    scores = average.to_dict("index")
     several = len(set(summary.loc[summary["role"] == "student", "method"])) > 1
     rows = []
     for number, (architecture, role, method) in enumerate(models, start=1):
         model_type = f"Student ({method})" if several and role == "student" else role.capitalize()
         row = {"#": number, "Model": printed(architecture), "Model Type": model_type}
         for metric, (heading, decimals, factor, _) in COLUMNS.items():
-            found = average.loc[(architecture, role, method, metric)]
+            found = scores[architecture, role, method, metric]
             values = {f"{heading} {name}": found[name] for name in ("sd", "low", "high")}
             values = {heading: found["mean"]} | values
             row |= {name: round(_halves_up(factor * value), decimals) for name, value in values.items()}
@@ -235,7 +236,8 @@ def _require_complete_grid(summary: pd.DataFrame) -> None:
     seeds = summary.query("metric == 'accuracy'")
     seeds = seeds.assign(seed=seeds["seeds"].str.split()).explode("seed")
     grid = seeds.pivot(index=["architecture", "method"], columns=["dataset", "seed"], values="mean").isna()
-    for (architecture, method), missing in grid.iterrows():
+    for architecture, method in grid.index:
+        missing = grid.T[architecture, method]
         for dataset, seed in missing.index[missing][:1]:
             raise UserError(
                 f"Table I averages over data sets and seeds, but {architecture} {method} has no run on "

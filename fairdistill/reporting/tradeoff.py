@@ -135,7 +135,7 @@ def _draw_points(ax: Axes, methods: pd.DataFrame, deo: str) -> None:
     for row in methods.to_dict("records"):
         look = _marker(row)
         colour = "0.4" if look["mfc"] == "white" else look["mfc"]
-        line = {"color": colour, "linewidth": 0.7, "alpha": 0.45, "zorder": 2}
+        line: dict[str, Any] = {"color": colour, "linewidth": 0.7, "alpha": 0.45, "zorder": 2}
         ax.plot([row[f"{deo}_low"], row[f"{deo}_high"]], [row["accuracy"]] * 2, **line)
         ax.plot([row[deo]] * 2, [row["accuracy_low"], row["accuracy_high"]], **line)
         ((x, y),) = _held(ax, np.array([[row[deo], row["accuracy"]]]))
@@ -176,7 +176,7 @@ def _label(ax: Axes, points: np.ndarray, texts: Sequence[str]) -> None:
     """Write each text near its point, where it covers no point and no other text; a line leads to one further off."""
     scale = ax.figure.dpi / 72
     at = ax.transData.transform(points)
-    panel = ax.bbox.extents[None]
+    panel = np.asarray(ax.bbox.extents)[None]
     # boxes as arrays of x0, y0, x1, y1
     taken = np.hstack([at - SIZE * scale / 2, at + SIZE * scale / 2])
     # those in a crowd have the least choice
@@ -192,7 +192,7 @@ def _label(ax: Axes, points: np.ndarray, texts: Sequence[str]) -> None:
         offsets = np.array(
             [(d * np.cos(a) + wide * np.sign(np.cos(a).round(6)), d * np.sin(a)) for d, a in product(DISTANCES, ANGLES)]
         )
-        boxes = box.padded(1).extents + scale * np.tile(offsets, 2)
+        boxes = np.asarray(box.padded(1).extents) + scale * np.tile(offsets, 2)
         outside = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - _covered(boxes, panel)
         best = int(np.argmin((_covered(boxes, taken) + outside).round(6)))
         taken = np.vstack([taken, boxes[best]])
@@ -210,7 +210,7 @@ def _covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def _add_legend(figure: Figure, table: pd.DataFrame, *, far_off: bool) -> None:
     """What colours, marks and lines mean, above the panels."""
-    point = {"linestyle": "none", "ms": SIZE, "mec": "black", "mew": 0.5}
+    point: dict[str, Any] = {"linestyle": "none", "ms": SIZE, "mec": "black", "mew": 0.5}
     students = table[table["role"] == "student"]
     handles = {
         family: Line2D([], [], marker=MARKER, mfc=colour, **point)
@@ -240,7 +240,7 @@ def _add_key(figure: Figure, table: pd.DataFrame, labels: dict[str, str]) -> Non
         for name in labels
     ]
     texts = [f"{number}  {name}" for name, number in labels.items()]
-    small = {"fontsize": FONT, "handletextpad": 0.1, "columnspacing": 0.8}
+    small: dict[str, Any] = {"fontsize": FONT, "handletextpad": 0.1, "columnspacing": 0.8}
     columns = _add_fitting(figure, handles, texts, loc="outside lower center", **small)
     figure.set_figheight(figure.get_figheight() + 0.155 * ceil(len(texts) / columns))
 

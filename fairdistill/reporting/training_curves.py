@@ -82,7 +82,7 @@ def plot_training_curves(histories: pd.DataFrame, *, dataset: str) -> Figure:
             above, below = (axes[2 * (number // columns) + i, number % columns] for i in range(2))
             for _, history in trainings.groupby("training", sort=False):
                 _draw(above, below, history, shown)
-            above.set_title(f"{method}\n{printed(architecture)}" if several else method)
+            above.set_title(f"{method}\n{printed(str(architecture))}" if several else method)
             above.set_ylim(lowest - 0.02, 1.01)
             below.set_yscale("log" if (trainings["loss"] > 0).all() else "symlog")
             if number % columns == 0:

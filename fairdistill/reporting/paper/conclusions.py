@@ -6,8 +6,9 @@ other, else `within noise`. The intervals are those of `fairdistill.evaluation.c
 count as independent. A sentence about the DEO of a model at chance is not judged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -115,17 +116,17 @@ def judge(paired: pd.DataFrame, *, method: str | None, conclusions: Sequence[Con
         The method whose students are compared with the paper's; those that do not stand on a teacher are left out.
     """
     gaps = paired[(paired["method"] == method) & (paired["base_method"] == TEACHER)]
-    gaps = gaps.set_index(["dataset", "architecture", "metric"])
+    by_place = gaps.set_index(["dataset", "architecture", "metric"]).to_dict("index")
     rows = []
     for conclusion in conclusions:
         for measure in DEO if conclusion.metric == "deo" else [conclusion.metric]:
-            found = [(weight, *place, measure) for weight, *place in conclusion.terms]
-            row = {"source": conclusion.source, "sentence": conclusion.sentence, "measure": measure}
+            found = [(weight, (*place, measure)) for weight, *place in conclusion.terms]
+            row: dict[str, Any] = {"source": conclusion.source, "sentence": conclusion.sentence, "measure": measure}
             row |= {"value": np.nan, "low": np.nan, "high": np.nan}
             row["claim"] = f"{'above' if conclusion.above else 'below'} {conclusion.threshold:g}"
             row |= {"verdict": "", "n": 0, "trainings": 0}
-            if all(tuple(key) in gaps.index for _, *key in found):
-                row |= _contrast([(weight, gaps.loc[tuple(key)]) for weight, *key in found], conclusion)
+            if all(key in by_place for _, key in found):
+                row |= _contrast([(weight, by_place[key]) for weight, key in found], conclusion)
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -147,7 +148,7 @@ def conclusions_markdown(verdicts: pd.DataFrame) -> str:
     return f"{markdown(table)}\n\n{rule}"
 
 
-def _contrast(terms: Sequence[tuple[float, pd.Series]], conclusion: Conclusion) -> dict:
+def _contrast(terms: Sequence[tuple[float, Mapping]], conclusion: Conclusion) -> dict:
     """Sum the gaps, as independent estimates."""
     at_chance = conclusion.metric == "deo" and any(gap["at_chance"] for _, gap in terms)
     of_terms = [(weight, _share(gap) if conclusion.relative else gap) for weight, gap in terms]
@@ -163,9 +164,6 @@ def _contrast(terms: Sequence[tuple[float, pd.Series]], conclusion: Conclusion) 
     return row | {"value": found["mean"], "low": found["low"], "high": found["high"], "verdict": verdict}
 
 
-def _share(gap: pd.Series) -> pd.Series:
+def _share(gap: Mapping) -> dict:
     """A gap as a share of the teacher's value. No part of its interval is known but the ends."""
-    share = gap.copy()
-    share["difference"] = gap["share"]
-    share["low"], share["corrected"], share["high"] = gap[["share_low", "share_corrected", "share_high"]]
-    return share
+    return {**gap, "difference": gap["share"], **{name: gap[f"share_{name}"] for name in ("low", "corrected", "high")}}

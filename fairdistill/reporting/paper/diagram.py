@@ -1,5 +1,7 @@
 """Figure 1: a biased, frozen teacher's features guide a fairer student; drawn from shapes and text alone."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -119,7 +121,7 @@ def _box(
 
 def _arrow(ax: Axes, *points: tuple[float, float], arrowstyle: str = "-|>", **line) -> None:
     """Draw a line through `points` that ends in an arrow head."""
-    line = {"lw": 1, "color": "black"} | line
-    ax.plot(*zip(*points[:-1], strict=True), **line)
+    look: dict[str, Any] = {"lw": 1, "color": "black"} | line
+    ax.plot(*zip(*points[:-1], strict=True), **look)
     style = {"arrowstyle": arrowstyle, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 8}
-    ax.annotate("", points[-1], points[-2], arrowprops=style | line)
+    ax.annotate("", points[-1], points[-2], arrowprops=style | look)
