@@ -15,6 +15,7 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ def main() -> None:
     prediction = predicted(predictions, len(training.classes))
     cells, _ = cell_accuracy(label=label, group=group, prediction=prediction, **names)
     paired = collect(right=prediction == label, label=label, group=group, image_id=image_id, shape=cells.shape).paired
-    images = {"label": label, "group": group, "image_id": image_id, "paired": paired}
+    images: dict[str, Any] = {"label": label, "group": group, "image_id": image_id, "paired": paired}
     chosen = choose_images(**images)
     features = features_of(args.weights, training.parameters.method, dataset, rows[chosen])
     found = probe(

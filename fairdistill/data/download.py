@@ -129,8 +129,7 @@ def _at_home(path: str) -> Path:
 
 def _published(archive: str) -> Published:
     """Return what the module of its data set knows of an archive."""
-    # `kinds` takes any union of settings, so its type does not say of which
-    data_sets = cast("list[type[DataSet]]", kinds(AnyDataSet))
+    data_sets = cast(list[type[DataSet]], kinds(AnyDataSet))
     modules = {name: kind.implementation for kind in data_sets for name in kind.archives}
     if archive not in modules:
         raise UserError(f"--archive: {archive!r} is unknown; choose one of {', '.join(modules)}")

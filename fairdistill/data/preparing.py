@@ -182,7 +182,7 @@ def set_aside_validation(prepared: Prepared, share: float | None, seed: int, *, 
         moved = np.zeros(len(samples), dtype=bool)
         for key, cell in training.groupby(["label", "group"]):
             # the types of pandas say no more of a key than that it can be hashed
-            label, group = cast("tuple[int, int]", key)
+            label, group = cast(tuple[int, int], key)
             wanted = round(share * len(cell))
             candidates = cell.index[~has_copy[cell.index]].to_numpy()
             if len(candidates) < wanted:

@@ -208,8 +208,7 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     whole = whole.assign(of_all=[seconds(chain(run)) for run in whole.to_dict("records")], base=_bases(whole))
     rows = []
     for place, found in whole.groupby(PLACE, sort=False):
-        # `settings_of_kind` takes any union of settings, so its type does not say of which
-        settings = cast("type[Method] | None", settings_of_kind(AnyMethod, found["kind"].iloc[0]))
+        settings = cast(type[Method] | None, settings_of_kind(AnyMethod, found["kind"].iloc[0]))
         of_seeds = found.groupby("seed")[["cost", "of_all"]].sum(min_count=1, skipna=False).mean(skipna=False)
         rows.append(
             dict(zip(PLACE, place, strict=True))

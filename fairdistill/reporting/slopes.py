@@ -1,6 +1,6 @@
 """The figure of paired slopes: each student beside the model that it stands on, a line for each seed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import ceil
 
 import numpy as np
@@ -99,7 +99,7 @@ def _colour(base: float, own: float, metric: str) -> tuple[float, float, float]:
     return BETTER if (own < base) == (metric == "deo_a") else WORSE
 
 
-def _share_scale(axes: list[Axes], least: float | None) -> None:
+def _share_scale(axes: Iterable[Axes], least: float | None) -> None:
     drawn = [ax for ax in axes if ax.lines]
     low, high = min(ax.get_ylim()[0] for ax in drawn), max(ax.get_ylim()[1] for ax in drawn)
     room = 0.05 * (high - low)

@@ -26,12 +26,15 @@ class Settings(BaseModel):
 
 
 def kinds(union: Any) -> list[type[Settings]]:
-    """The classes of a union of settings, such as `AnyMethod`, in which a `kind` tells them apart."""
+    """The classes of a union of settings, such as `AnyMethod`, in which a `kind` tells them apart.
+
+    Who knows the union casts them to the class that they have in common.
+    """
     return list(get_args(get_args(union)[0]))
 
 
 def settings_of_kind(union: Any, kind: object) -> type[Settings] | None:
-    """The class of a union of settings that has a `kind`; None where none has it."""
+    """The class of a union of settings that has a `kind`, see `kinds`; None where none has it."""
     return next((one for one in kinds(union) if kind in get_args(one.model_fields["kind"].annotation)), None)
 
 

@@ -46,7 +46,7 @@ class ResumeState:
             content = _Hashed(file, self.identity)
             try:
                 # of a file, it takes no more than these two methods
-                torch.save(state, cast("BinaryIO", content))
+                torch.save(state, cast(BinaryIO, content))
             except RuntimeError as error:
                 # torch does not say that the disk is full
                 raise content.error or error from None

@@ -4,7 +4,7 @@ Each is drawn as SVG, so that the page's style sheet gives text and lines the co
 print. The choices of a chart are put into the element `#<name>-choices`, above it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import altair as alt
@@ -77,7 +77,7 @@ def tradeoff(contents: Contents) -> dict:
     y = alt.Y("accuracy:Q", title="Accuracy", scale=scale_of_data, axis=few)
     marked = alt.Color(f"{colour}:N", scale=scale, legend=_legend(scale))
     opacity = alt.condition(picked, alt.value(1), alt.value(0.12))
-    lines = {"strokeWidth": 1, "opacity": 0.5}
+    lines: dict[str, Any] = {"strokeWidth": 1, "opacity": 0.5}
     across = base.mark_rule(**lines).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=marked, opacity=opacity)
     upright = base.mark_rule(**lines).encode(
         x=x, y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q", color=marked, opacity=opacity
@@ -273,7 +273,7 @@ def _legend(scale: alt.Scale) -> alt.Legend:
     return alt.Legend(orient="bottom", columns=2, symbolLimit=60, title="Click a name to see it alone")
 
 
-def _choice(name: str, title: str, options: Sequence, chart: str, first: Any = None) -> alt.Parameter:
+def _choice(name: str, title: str, options: Iterable, chart: str, first: Any = None) -> alt.Parameter:
     """A drop-down list above a chart, where there is anything to choose."""
     values = list(map(str, options))
     value = values[0] if first is None else first
@@ -286,7 +286,7 @@ def _choice(name: str, title: str, options: Sequence, chart: str, first: Any = N
     )
 
 
-def _spec(chart: alt.LayerChart | alt.Chart, height: int) -> dict:
+def _spec(chart: alt.LayerChart | alt.FacetChart | alt.Chart, height: int) -> dict:
     """A chart as wide as the page, as a specification."""
     size = alt.AutoSizeParams(type="fit-x", contains="padding")
     chart = chart.properties(width="container", height=height, background="transparent", autosize=size)

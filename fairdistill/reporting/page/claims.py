@@ -1,5 +1,7 @@
 """What a study shows, in sentences: the students of one method beside their teachers."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from fairdistill.reporting.labels import listed, printed
@@ -47,12 +49,14 @@ def evidence(paired: pd.DataFrame, method: str) -> list[str]:
     sentences = []
     rows = paired[paired["method"] == method]
     for (dataset, architecture), found in rows.groupby(["dataset", "architecture"], sort=False):
-        of_metric = found.set_index("metric")
-        parts = [f"{name} {_change(of_metric.loc[metric])}" for metric, name in NAMES.items()]
-        seeds = int(of_metric["n"].iloc[0])
+        of_metric = found.set_index("metric").to_dict("index")
+        parts = [f"{name} {_change(of_metric[metric])}" for metric, name in NAMES.items()]
+        seeds = int(found["n"].iloc[0])
         count = "one seed" if seeds == 1 else f"{seeds} seeds"
-        at_chance = " A model is at chance, so that DEO says nothing." if of_metric["at_chance"].any() else ""
-        sentences.append(f"{printed(dataset)}, {printed(architecture)} ({count}): {listed(parts)}.{at_chance}")
+        at_chance = " A model is at chance, so that DEO says nothing." if found["at_chance"].any() else ""
+        sentences.append(
+            f"{printed(str(dataset))}, {printed(str(architecture))} ({count}): {listed(parts)}.{at_chance}"
+        )
     return sentences
 
 
@@ -68,7 +72,7 @@ def _judged(rows: pd.DataFrame, below: str, above: str, neither: str) -> dict[st
     return {word: n for word, n in found.items() if n}
 
 
-def _change(row: pd.Series) -> str:
+def _change(row: Mapping) -> str:
     base, student = numbers([row["base"], row["student"]], "{:.3f}")
     gap, low, high = numbers([row["difference"], row["low"], row["high"]], "{:+.3f}")
     return f"from {base} to {student} ({gap}, 95 % {low} to {high})"

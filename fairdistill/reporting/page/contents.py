@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 
@@ -13,7 +14,7 @@ from fairdistill.reporting.models import Models
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import settings_of_kind
-from fairdistill.settings.methods import TEACHER, AnyMethod
+from fairdistill.settings.methods import TEACHER, AnyMethod, Method
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,13 @@ def _points(summary: pd.DataFrame, models: Models) -> pd.DataFrame:
     kinds = models.trained.drop_duplicates(PLACE).set_index(PLACE)["kind"]
     rows = []
     for names, found in summary.groupby(OVER_SEEDS, sort=False):
-        row = dict(zip(OVER_SEEDS, names, strict=True))
+        row: dict[str, Any] = dict(zip(OVER_SEEDS, names, strict=True))
         of_metric = found.set_index("metric")
         for metric in MEASURED:
             row |= {metric: of_metric.loc[metric, "mean"]}
             row |= {f"{metric}_{end}": of_metric.loc[metric, end] for end in ("low", "high")}
         row |= {f"{deo}_fair": of_metric.loc[deo, "fair_baseline"] for deo in DEO}
-        settings = settings_of_kind(AnyMethod, kinds[tuple(row[name] for name in PLACE)])
+        settings = cast(type[Method] | None, settings_of_kind(AnyMethod, kinds[tuple(row[name] for name in PLACE)]))
         row |= {"family": "teacher" if row["role"] == "teacher" else settings.family if settings else ""}
         row |= {name: of_metric[name].iloc[0] for name in ("at_chance", "n", "seeds")}
         rows.append(row)
@@ -120,7 +121,7 @@ def _cells(models: Models) -> pd.DataFrame:
     for place, trainings in models.runs.groupby(PLACE, sort=False):
         model = models.answers.of(trainings)
         accuracy = model.over_folds(model.cells).mean(axis=0)
-        groups, classes = models.cells[place[0]]
+        groups, classes = models.cells[trainings["dataset"].iloc[0]]
         base = name_model(*beside[place]) if place in beside else ""
         rows += [
             [*place, base, group, label, accuracy[a, y]]

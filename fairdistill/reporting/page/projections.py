@@ -27,8 +27,10 @@ def read_projections(pattern: str | None, runs: pd.DataFrame) -> pd.DataFrame:
     UserError
         One line that names the file, if one is missing or damaged.
     """
-    found = [pd.DataFrame(columns=["model", *PROJECTED])]
-    for run in runs.drop_duplicates(PLACE).to_dict("records") if pattern else []:
+    if not pattern:
+        return pd.DataFrame(columns=["model", *PROJECTED])
+    found = []
+    for run in runs.drop_duplicates(PLACE).to_dict("records"):
         folds = sorted(set(runs.loc[runs["dataset"] == run["dataset"], "fold"]))
         path = path_of_model(pattern, [run[name] for name in NAMES], folds)
         try:
@@ -38,4 +40,4 @@ def read_projections(pattern: str | None, runs: pd.DataFrame) -> pd.DataFrame:
         except (ArrowInvalid, KeyError, OSError, ValueError) as error:
             raise UserError(f"{path}: no table of projected features; make it again with {MAKER}") from error
         found.append(table.assign(model=name_model(*(run[name] for name in PLACE))))
-    return pd.concat(found[1:] or found, ignore_index=True)
+    return pd.concat(found, ignore_index=True)

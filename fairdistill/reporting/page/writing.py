@@ -98,7 +98,8 @@ def render(study: Study, contents: Contents) -> str:
         charts=[*specs],
         specs=_as_json(specs),
         projections=_as_json(projections.round(4).to_dict("records")),
-        script=Markup(vl_convert.javascript_bundle(vl_version=VEGA_LITE)),
+        # its types do not know that the snippet may be left out
+        script=Markup(vl_convert.javascript_bundle(vl_version=VEGA_LITE)),  # type: ignore[call-arg]
     )
 
 
@@ -165,7 +166,7 @@ def _runs(runs: pd.DataFrame) -> dict[str, list]:
     if (table["fold"] == 0).all():
         table = table.drop(columns="fold")
     headings = {"dataset": "Data set", "worst_group_accuracy": "Worst group", "seconds": "Seconds of training"}
-    table = table.rename(columns={name: headings.get(name, printed(name).capitalize()) for name in table})
+    table = table.rename(columns={name: headings.get(name, printed(name).capitalize()) for name in table.columns})
     table = table.rename(columns={"Deo_a": "DEO_A", "Deo_m": "DEO_M"})
     numeric = [name not in ("Data set", "Architecture", "Method") for name in table]
     return {
