@@ -186,6 +186,7 @@ def measure(engine_name: Engine, dataset_name: str, kind: str, role: str, *, ste
             clock.stop()
             workers.append(workers_memory_mb())
 
+        # methods are replaced to time what they do, here and below
         images.batches = window(batches, steps, clock.start, end)  # type: ignore[method-assign]
         take_step = make_step(network, method, optimizers, images, ask_base, STAGE)
         if record:
@@ -237,6 +238,7 @@ def measure_method(
     stages = [stage for stage in method.stages(EPOCHS) if stage.epochs]
     for stage in stages:
         optimizers = subject.optimizers(stage.name)
+        # replaced to time the steps
         images.batches = window(plain_batches, steps, clock.start, clock.stop)  # type: ignore[method-assign]
         take_step = make_step(network, method, optimizers, images, ask_base, stage.name)
         if method.fixed_step:
