@@ -22,9 +22,9 @@ PER_TEST = 40
 
 
 def choose_images(
-    *, label: np.ndarray, group: np.ndarray, image_id: np.ndarray, paired: bool, limit: int = LIMIT
+    *, label: np.ndarray, group: np.ndarray, image_id: np.ndarray, paired: bool, limit: int | None = None
 ) -> np.ndarray:
-    """Return the positions, in ascending order, of the images that are probed, at most `limit` of each cell.
+    """Return the positions, in ascending order, of the images that are probed: of each cell at most `limit`, or `LIMIT`.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def choose_images(
         Whether every image of a class is there once in each group: then the same images are taken of all groups.
     """
     rng = np.random.RandomState(SEED)
-    cells = _cells(label, group, image_id)
+    cells, limit = _cells(label, group, image_id), limit or LIMIT
     chosen = []
     for y in range(label.max() + 1):
         picked = None

@@ -40,6 +40,9 @@ PACKAGES = (
     "scipy",
 )
 
+# the fields of syntax trees that hold the types of a function's parameters and of what it returns; they run nothing
+TYPES = {ast.arg: "annotation", ast.FunctionDef: "returns", ast.AsyncFunctionDef: "returns"}
+
 
 @functools.cache
 def code_version(*modules: str) -> str:
@@ -47,10 +50,11 @@ def code_version(*modules: str) -> str:
 
     What only modules of these packages import does not count either.
 
-    It is taken over the syntax trees without their docstrings: comments, docstrings and layout do not change it, nor do
-    the folder that the project lies in and the version of Python. Imports inside functions count. A module that is
-    loaded by its name, as those are that the settings call an `implementation`, is not seen and has to be given. Nor is
-    a module's own `__getattr__`, which loads what is asked for by name.
+    It is taken over the syntax trees without docstrings and without the types of functions' parameters and results:
+    these, comments and layout do not change it, nor do the folder that the project lies in and the version of Python.
+    Imports inside functions count. A module that is loaded by its name, as those are that the settings call an
+    `implementation`, is not seen and has to be given. Nor is a module's own `__getattr__`, which loads what is asked
+    for by name.
 
     Parameters
     ----------
@@ -141,15 +145,16 @@ def _logic(module: str) -> str:
 
 
 def _outline(node: object) -> object:
-    """What a syntax tree says, without positions, docstrings and the values of names like `__version__`.
+    """What a syntax tree says, without positions, docstrings, types of parameters and the values of `__version__` etc.
 
     Unlike `ast.dump`, it leaves out what is empty, and with it the fields that only some Pythons have.
     """
     if isinstance(node, list):
         return [_outline(child) for child in node if not _is_ignored(child)]
     if isinstance(node, ast.AST):
+        of_types = TYPES.get(type(node))
         fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
-        return type(node).__name__, *((name, _outline(value)) for name, value in fields)
+        return type(node).__name__, *((name, _outline(value)) for name, value in fields if name != of_types)
     return node
 
 

@@ -20,6 +20,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 METRICS = ROOT / "results" / "paper" / "metrics" / "cifar10s" / "resnet" / "mfd" / "seed0.json"
 TRAIN = {"fairlearn", "safetensors", "torch", "torchvision"}
 EXPORT = {"huggingface-hub", "markdown-it-py", "mlcroissant", "onnx", "onnxruntime", "onnxscript"}
+PAGES = {"altair", "jinja2", "markdown-it-py", "markupsafe", "vl-convert-python"}
 # modules whose distribution has another name
 DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -27,6 +28,7 @@ DISTRIBUTIONS = {
     "markdown_it": "markdown-it-py",
     "pydantic_core": "pydantic",
     "sklearn": "scikit-learn",
+    "vl_convert": "vl-convert-python",
     "yaml": "pyyaml",
 }
 # behind what is imported: pandas reads and writes parquet with the one, torch exports with the other
@@ -127,15 +129,15 @@ EXTRAS = {name: requirements(lines) for name, lines in PYPROJECT["project"]["opt
 
 def test_the_package_names_what_it_imports_and_nothing_else():
     found = imported(ROOT / "fairdistill")
-    assert {name: set(extra) for name, extra in EXTRAS.items()} == {"train": TRAIN, "export": EXPORT}
-    assert found | NOT_IMPORTED >= TRAIN | EXPORT
-    assert set(NEEDED) == (found | NOT_IMPORTED) - TRAIN - EXPORT
+    assert {name: set(extra) for name, extra in EXTRAS.items()} == {"train": TRAIN, "export": EXPORT, "pages": PAGES}
+    assert found | NOT_IMPORTED >= TRAIN | EXPORT | PAGES
+    assert set(NEEDED) == (found | NOT_IMPORTED) - TRAIN - EXPORT - PAGES
 
 
 def test_every_dependency_has_the_bounds_of_requirements_in():
     lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
     developed = requirements(line for line in lines if not line.startswith("#"))
-    needed = NEEDED | EXTRAS["train"] | EXTRAS["export"]
+    needed = NEEDED | EXTRAS["train"] | EXTRAS["export"] | EXTRAS["pages"]
     assert all(bounds.startswith(">=") for bounds in needed.values())
     assert needed.items() <= developed.items()
 

@@ -10,8 +10,9 @@ from method_trainings import fit, method_settings, network_settings
 from synthetic_results import CLASSES, GROUPS, make_study, make_training, pattern
 
 from fairdistill.data import load_dataset
-from fairdistill.evaluation import probes
+from fairdistill.evaluation import probes, projections
 from fairdistill.evaluation.probes import choose_images, probe
+from fairdistill.evaluation.records import PROJECTED
 from fairdistill.evaluation.seeds import holm
 from fairdistill.networks import build_network, freeze, save_network
 from fairdistill.runtime.errors import UserError
@@ -135,7 +136,8 @@ def model(tiny_folder, tmp_path):
     (folder / "training.json").write_text(json.dumps(record))
     files = {"weights": "weights.safetensors", "predictions": "predictions.parquet", "training": "training.json"}
     options = {name: folder / file for name, file in files.items()}
-    return options | {"data": tiny_folder, "output": tmp_path / "features.json"}
+    outputs = {"output": tmp_path / "features.json", "projection": tmp_path / "features.parquet"}
+    return options | {"data": tiny_folder} | outputs
 
 
 def run(script, options, monkeypatch):
@@ -167,6 +169,17 @@ def test_of_a_code_with_a_classifier_of_its_own_the_features_are_the_code(tiny, 
     with torch.no_grad():
         predicted = trained.method.classifier(torch.from_numpy(code)).softmax(1)
     np.testing.assert_allclose(predicted, trained.probabilities["test"], atol=1e-5)
+
+
+def test_the_features_of_some_images_are_kept_in_a_plane(model, monkeypatch):
+    monkeypatch.setattr(projections, "LIMIT", 3)
+    run(probe_features, model, monkeypatch)
+    table = pd.read_parquet(model["projection"])
+    assert list(table) == PROJECTED
+    assert table.groupby(["class", "group"]).size().tolist() == [3] * 6
+    before = model["projection"].read_bytes()
+    run(probe_features, model, monkeypatch)
+    assert model["projection"].read_bytes() == before
 
 
 def test_one_file_is_written_of_a_model(model, monkeypatch):

@@ -71,6 +71,7 @@ def version(*modules):
         ("fairdistill/loop.py", "One step.", "One step, described anew."),
         ("fairdistill/loop.py", '"""The loop."""\n\n', ""),
         ("fairdistill/loop.py", "x + 1", "(x  +  1)"),
+        ("fairdistill/loop.py", "x: int) -> int:", "x: float):"),
         ("fairdistill/__init__.py", '"1"', '"2"'),
         ("fairdistill/loop.py", "\nclass", "\ndef __getattr__(name):\n    return name\n\nclass"),
         ("fairdistill/methods/mfd.py", "1", "2"),
