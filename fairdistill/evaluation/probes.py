@@ -24,7 +24,7 @@ PER_TEST = 40
 def choose_images(
     *, label: np.ndarray, group: np.ndarray, image_id: np.ndarray, paired: bool, limit: int | None = None
 ) -> np.ndarray:
-    """Return the positions, in ascending order, of the images that are probed: of each cell at most `limit`, or `LIMIT`.
+    """Return the positions, in ascending order, of the images that are probed, at most `limit` or `LIMIT` of each cell.
 
     Parameters
     ----------
