@@ -1,5 +1,7 @@
 """The spread of the trainings of many methods: Smyth's moments, and how often simulated studies are decided wrongly."""
 
+import statistics
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -117,3 +119,29 @@ def test_two_trainings_of_many_methods_rarely_differ_by_chance(name):
 def test_two_trainings_show_a_difference_that_is_many_times_their_spread():
     """Without the other methods, hardly one in twenty such studies would show any."""
     assert family_wise(30, 2, SPREADS["alike"], effect=14.0, images=0.5) > 0.8
+
+
+def test_d0_of_few_variances_is_that_of_the_scatter_of_their_logarithms():
+    logarithms, freedom = [-2.0, -1.0, 0.0, 1.0, 2.5], 4
+
+    d0 = prior_freedom(np.exp(logarithms), freedom)
+
+    # the variances of the logarithms of gamma variables
+    chance, between = stats.loggamma(freedom / 2).var(), stats.loggamma(d0 / 2).var()
+    assert chance + between == pytest.approx(statistics.variance(logarithms))
+    assert d0 < MOST_BORROWED
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-2, 1e-7])
+def test_a_variance_of_nothing_counts_as_a_thousandth_of_the_median_on_any_scale(scale):
+    differences = np.arange(-4.0, 5.0)
+    scores = scale * np.column_stack([differences, np.zeros(9)])
+
+    found = common_spread(scores)
+
+    # the squares of 0 to 4, of which the median is 4
+    logarithms = np.log([16, 9, 4, 1, 0.004, 1, 4, 9, 16])
+    between = statistics.variance(logarithms) - stats.loggamma(0.5).var()
+    assert stats.loggamma(found.freedom / 2).var() == pytest.approx(between)
+    # two residuals of different methods differ as much as two of different trainings do
+    assert found.variance == pytest.approx(scale**2 * statistics.variance(differences))

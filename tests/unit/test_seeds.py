@@ -38,6 +38,25 @@ def test_one_seed_has_no_p_and_two_have_one():
     assert seeds.sign_flip_p([1, 2]) == 0.5
 
 
+def test_up_to_sixteen_differences_all_sign_patterns_are_tried():
+    # of the 2^16 patterns, all plus and all minus have as large a mean
+    assert seeds.sign_flip_p(np.full(16, 0.1)) == 2 / 2**16
+
+
+def test_of_more_differences_the_same_9999_patterns_are_drawn_each_time():
+    differences = np.arange(17) - 6.0
+    sums = np.array([0])
+    for one in differences:
+        sums = np.concatenate([sums - one, sums + one])
+
+    p = seeds.sign_flip_p(differences)
+
+    assert p == pytest.approx(np.mean(np.abs(sums) >= differences.sum()), abs=0.03)
+    # twice the tail of the patterns that were drawn, and of the one that was observed
+    assert p * 10_000 / 2 == pytest.approx(round(p * 10_000 / 2), abs=1e-9)
+    assert {seeds.sign_flip_p(differences) for _ in range(3)} == {p}
+
+
 def test_the_examples_in_the_docstrings_hold():
     failed, tried = doctest.testmod(seeds)
 
