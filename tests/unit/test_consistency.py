@@ -79,3 +79,24 @@ def test_too_few_images_are_refused():
     features, prediction, image = images(7, n=3, copies=2)
     with pytest.raises(UserError, match=r"^6 test images are too few for 5 neighbours of each; prepare more$"):
         consistency(features, prediction, image)
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_so_many_images_as_there_are_neighbours_and_copies_are_enough(k):
+    features, prediction, image = images(8, n=3, copies=2)
+    few = slice(0, k + 2)
+    found = consistency(features[few], prediction[few], image[few], neighbours=k)
+    assert found["value"] == pytest.approx(plain(features[few], prediction[few], k))
+    with pytest.raises(UserError, match=f"^{k + 1} test images are too few for {k} neighbours"):
+        consistency(features[: k + 1], prediction[: k + 1], image[: k + 1], neighbours=k)
+
+
+def test_the_jackknife_leaves_out_images_of_one_copy_and_of_three():
+    features, prediction, image = images(9, n=40, copies=3)
+    some = np.ones(120, dtype=bool)
+    # of every other image, one copy is left
+    some[0::6] = some[1::6] = False
+    features, prediction, image = features[some], prediction[some], image[some]
+    values = np.array([plain(features[image != one], prediction[image != one]) for one in range(40)])
+    error = np.sqrt(39 / 40 * np.square(values - values.mean()).sum())
+    assert consistency(features, prediction, image)["standard_error"] == pytest.approx(error, rel=1e-9)

@@ -5,7 +5,7 @@ import pytest
 from statsmodels.stats.proportion import power_proportions_2indep
 
 from fairdistill.evaluation.correctness import Correctness
-from fairdistill.evaluation.power import ACCURACY, LEVEL, POWER, images_for, power, smallest_difference
+from fairdistill.evaluation.power import ACCURACY, LEVEL, MOST, POWER, images_for, power, smallest_difference
 from fairdistill.evaluation.uncertainty import ABOVE, assess
 
 
@@ -49,3 +49,26 @@ def test_more_groups_and_classes_take_more_images():
 
 def test_one_image_shows_nothing():
     assert smallest_difference(1, groups=2, classes=2) == 1.0
+
+
+@pytest.mark.parametrize("least", [1, 2, 3, 37, 1000, MOST])
+def test_the_least_number_of_images_with_the_power_is_found(monkeypatch, least):
+    # exactly the power is enough
+    monkeypatch.setattr("fairdistill.evaluation.power.power", lambda _, images, *of: POWER - 0.01 * (images < least))
+
+    assert images_for(0.1, groups=2, classes=2) == least
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 36, 37, 38, 117, 200])
+def test_the_smallest_difference_with_the_power_is_found(monkeypatch, steps):
+    monkeypatch.setattr(
+        "fairdistill.evaluation.power.power", lambda difference, *of: POWER - 0.01 * (difference < 0.005 * steps - 1e-9)
+    )
+
+    assert smallest_difference(100, groups=2, classes=2) == pytest.approx(0.005 * steps)
+
+
+def test_one_image_less_than_the_advised_number_has_too_little_power():
+    images = images_for(0.3, groups=3, classes=2)
+
+    assert power(0.3, images - 1, 3, 2) < POWER <= power(0.3, images, 3, 2)

@@ -112,6 +112,24 @@ def test_a_cell_of_one_image_is_not_tested():
     assert [one["class"] for one in result["two_sample"]] == ["c1"]
 
 
+def test_a_cell_of_two_images_is_tested():
+    test = split(10, paired=False)
+    kept = np.ones(80, dtype=bool)
+    kept[np.flatnonzero((test["label"] == 0) & (test["group"] == 1))[2:]] = False
+    test = {name: values[kept] for name, values in test.items()}
+    result = found(test, np.random.default_rng(11).normal(size=(kept.sum(), 2)), paired=False)
+    assert [(one["class"], one["n"], one["n_other"]) for one in result["two_sample"]] == [("c0", 20, 2), ("c1", 20, 20)]
+
+
+def test_the_smallest_p_value_is_that_of_the_number_of_permutations_in_the_file(monkeypatch):
+    monkeypatch.setattr(probes, "PERMUTATIONS", 199)
+    test = split(12, paired=False)
+    features = np.random.default_rng(13).normal(size=(80, 2)) + 10 * test["group"][:, None]
+    result = found(test, features, paired=False)
+    assert [one["p"] for one in result["two_sample"]] == [1 / 200, 1 / 200]
+    assert (result["permutations"], result["limit"], result["seed"]) == (199, 300, 0)
+
+
 # of a model
 
 
