@@ -31,7 +31,8 @@ def answers(draw, copies):
 @settings(max_examples=30)
 def test_correctness_come_back_from_json(copies, data):
     samples = data.draw(answers(copies))
-    correctness = collect(**samples, shape=(2, 3))
+    weighting = data.draw(st.sampled_from(["images", "cells"]))
+    correctness = collect(**samples, shape=(2, 3), weighting=weighting)
     count = {
         g: dict(zip(NAMES["classes"], row, strict=True))
         for g, row in zip("gh", correctness.count.tolist(), strict=True)
@@ -41,6 +42,7 @@ def test_correctness_come_back_from_json(copies, data):
     again = from_metrics(stored, **NAMES)
 
     assert (again.paired, again.images) == (correctness.paired, correctness.images)
+    assert again.weighting == weighting
     assert correctness.paired == copies or set(correctness.count.ravel()) == {1}
     for row, other in zip(correctness.right, again.right, strict=True):
         for cell, same in zip(row, other, strict=True):

@@ -388,3 +388,113 @@ def test_metrics_of_before_there_were_criteria_are_named(tmp_path, monkeypatch):
     paths[0].write_text(json.dumps(record))
     with pytest.raises(UserError, match=r"^--metrics: a metrics file has no criteria; evaluate the models again$"):
         written(tmp_path, monkeypatch)
+
+
+# at the edges
+
+
+def test_a_bin_has_its_upper_end_and_the_first_and_last_have_0_and_1():
+    """One image after the other: its confidence, and whether it is right."""
+    rows = [
+        *((0.0, 1), (1 / 15, 0)),
+        (0.1, 0),
+        (3 / 15, 1),
+        (0.21, 0),
+        *((0.9, 1), (14 / 15, 1)),
+        *((0.95, 1), (1.0, 0)),
+    ]
+    sure, right = np.array(rows * 4).T
+    n = len(sure)
+    label, group = np.arange(n) // len(rows) % 2, np.arange(n) // len(rows) // 2
+    prediction = np.where(right > 0, label, 1 - label)
+    p = np.where(prediction[:, None] == np.arange(2), sure[:, None], 1 - sure[:, None])
+    table = pd.DataFrame({"image_id": np.arange(n).astype(str), "label": label, "group": group})
+    table = table.assign(p0=p[:, 0], p1=p[:, 1], prediction=prediction)
+
+    found = criteria(table)
+
+    of_bins = [1 - 1 / 15, 0.1, 0.8, 0.21, 0.1 + 1 / 15, abs(0.05 - 1)]
+    for one in (found["ece"], *found["ece_per_group"].values()):
+        assert one["value"] == pytest.approx(sum(of_bins) / len(rows))
+
+
+def answered(*cells):
+    """A table of sure predictions, from (label, group, prediction, images)."""
+    label, group, prediction = (np.repeat([cell[i] for cell in cells], [cell[3] for cell in cells]) for i in range(3))
+    table = pd.DataFrame({"image_id": np.arange(len(label)).astype(str), "label": label, "group": group})
+    return table.assign(p0=1.0 * (prediction == 0), p1=1.0 * (prediction == 1))
+
+
+def test_gaps_that_are_large_have_the_normal_interval():
+    """Groups of accuracy 0.6 and 0.85 in both classes, one of which is predicted by a share of 0.5 and of 0.25."""
+    table = answered(
+        *((0, 0, 0, 600), (0, 0, 1, 400), (1, 0, 1, 600), (1, 0, 0, 400)),
+        *((0, 1, 0, 1700), (0, 1, 1, 300), (1, 1, 1, 680), (1, 1, 0, 120)),
+    )
+    found = criteria(table, resamples=2000)
+    error = np.sqrt(0.6 * 0.4 / 2000 + 0.85 * 0.15 / 2800)
+    accuracy = found["overall_accuracy_equality"]
+    assert accuracy["value"] == pytest.approx(0.25)
+    assert accuracy["corrected"] == pytest.approx(0.25, abs=0.1 * error)
+    assert (accuracy["low"], accuracy["high"]) == pytest.approx((0.25 - 1.96 * error, 0.25 + 1.96 * error), abs=0.003)
+    # both classes are answered as well, so that the error of the rate of predictions is that of the accuracy
+    parity, value = found["statistical_parity_m"], (1700 + 120) / 2800 - 0.5
+    assert parity["value"] == pytest.approx(value)
+    assert (parity["low"], parity["high"]) == pytest.approx((value - 1.96 * error, value + 1.96 * error), abs=0.003)
+    # by the delta method, of right and wrong predictions of the first class; those of the second differ less
+    variances = [(400**2 * 240 + 600**2 * 240) / 1000**4, (120**2 * 255 + 1700**2 * 102) / 1820**4]
+    precision, value, error = found["predictive_parity_m"], 1700 / 1820 - 0.6, np.sqrt(sum(variances))
+    assert precision["value"] == pytest.approx(value)
+    ends = value - 1.96 * error, value + 1.96 * error
+    assert (precision["low"], precision["high"]) == pytest.approx(ends, abs=0.004)
+    # of the first group, by both tails of two groups at once
+    worst, half = found["worst_group_accuracy"], stats.norm.ppf(1 - 0.025 / 2) * np.sqrt(0.6 * 0.4 / 2000)
+    assert (worst["low"], worst["high"]) == pytest.approx((0.6 - half, 0.6 + half), abs=0.004)
+
+
+def redrawn(table, statistic, resamples=2000):
+    """The 2.5 % and 97.5 % quantiles of a statistic of the rows, drawn again within each (class, group) cell."""
+    rng = np.random.default_rng(20)
+    cells = [np.flatnonzero(cell) for cell in by_cell(table)]
+    drawn = [statistic(np.concatenate([rng.choice(cell, len(cell)) for cell in cells])) for _ in range(resamples)]
+    return tuple(np.quantile(drawn, [0.025, 0.975]))
+
+
+def by_cell(table):
+    return [(table["label"] == y) & (table["group"] == a) for y, a in product(range(3), range(2))]
+
+
+def test_intervals_of_bias_amplification_and_brier_scores_are_those_of_a_plain_bootstrap():
+    table = predictions(21, n=300)
+    p, label, group = probabilities(table), table["label"].to_numpy(), table["group"].to_numpy()
+    prediction, wrong = p.argmax(1), np.square(p - np.eye(3)[label]).sum(1)
+    # in training, the first group has more of the first class, and less of the second
+    sign = np.array([[1, -1, 0], [-1, 1, 0]])
+    training = {"g0": {"c0": 30, "c1": 10, "c2": 20}, "g1": {"c0": 10, "c1": 30, "c2": 20}}
+    found = criteria(table, resamples=2000, training_images=training)
+
+    def amplification(rows):
+        follows = sign[group[rows], prediction[rows]] - sign[group[rows], label[rows]]
+        return sum(follows[group[rows] == a].mean() for a in range(2)) / 6
+
+    for one, statistic in {
+        "bias_amplification": amplification,
+        "brier": lambda rows: wrong[rows].mean(),
+        "g0": lambda rows: wrong[rows[group[rows] == 0]].mean(),
+        "g1": lambda rows: wrong[rows[group[rows] == 1]].mean(),
+    }.items():
+        ends = found[one] if one in found else found["brier_per_group"][one]
+        low, high = redrawn(table, statistic)
+        assert (ends["low"], ends["high"]) == pytest.approx((low, high), abs=0.12 * (high - low)), one
+
+
+def test_the_precision_of_a_class_that_a_resample_never_predicts_is_as_observed():
+    """Once in the second group, and rightly: a third of all resamples are without it."""
+    always_right = ((1, 0, 1, 50), (1, 1, 1, 1))
+    table = answered(*always_right, (0, 0, 0, 50), (0, 1, 0, 50), (1, 1, 0, 49))
+    found = criteria(table, resamples=1000)
+    # that of the other class: 1 in the first group, 50 of 99 in the second
+    assert found["predictive_parity_m"]["value"] == pytest.approx(49 / 99)
+    assert found["predictive_parity_a"]["value"] == pytest.approx(49 / 198)
+    assert found["predictive_parity_m"]["low"] > 0.45
+    assert found["predictive_parity_a"]["low"] > 0.22
