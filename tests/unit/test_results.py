@@ -453,6 +453,14 @@ def empty_cell(split):
     return json.dumps(record | {split: scores})
 
 
+def unequal_copies():
+    """The text of a metrics file of copies of images, of which the last group lacks one."""
+    scores = json.loads(json.dumps(make_record()["metrics"]))
+    scores["correctness"]["paired"] = True
+    scores["cell_count"]["Black"]["old"] -= 1
+    return other("metrics", scores)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -486,6 +494,18 @@ def empty_cell(split):
         (
             other("validation", make_record()["metrics"] | {"cell_count": {}}),
             r" has validation\.cell_count that is not of its classes and groups",
+        ),
+        (
+            without("metrics", "cell_accuracy", "White"),
+            r" has metrics\.cell_accuracy that is not of its classes and groups",
+        ),
+        (
+            without("metrics", "accuracy_per_group", "Black"),
+            r" has metrics\.accuracy_per_group that is not of its groups",
+        ),
+        (
+            unequal_copies(),
+            r" has metrics\.correctness\.paired, but groups of different numbers of images",
         ),
         (
             without("metrics", "correctness", "right", "White"),

@@ -58,6 +58,19 @@ def test_the_fair_baseline_is_what_direct_simulation_of_a_fair_classifier_gives(
         assert (measure(fair).mean(), measure(fair).std()) == pytest.approx((mean, sd), abs=0.0015)
 
 
+def test_the_fair_baseline_is_the_same_each_time():
+    right = np.broadcast_to(np.arange(100) < 75, (4, 3, 100))
+    direct = np.random.default_rng(2).binomial(100, 0.75, (100_000, 4, 3)) / 100
+
+    found = uncertainty.fair_baseline(unpaired(right))
+
+    for name, measure in criteria.MEASURES.items():
+        drawn = measure(direct)
+        # one step of DEO_A, three classes of 100 images in each group, is 0.0033
+        assert found[name] == pytest.approx([drawn.mean(), *np.quantile(drawn, [0.025, 0.975])], abs=0.0034)
+    assert uncertainty.fair_baseline(unpaired(right)) == found
+
+
 def test_the_fair_baseline_of_cifar10s_is_lower_where_copies_err_together():
     rng = np.random.default_rng(2)
     right = copies(rng, np.full((2, 10), 0.92), 1000, agreement=0)
