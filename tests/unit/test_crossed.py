@@ -9,7 +9,7 @@ from simulated_studies import CIFAR10S_STRONG, FAIR, STRONG, Design, coverage, s
 
 from fairdistill.evaluation import criteria, crossed
 from fairdistill.evaluation.correctness import Correctness
-from fairdistill.evaluation.crossed import Estimate, Trainings, difference, relative
+from fairdistill.evaluation.crossed import Estimate, Spread, Trainings, difference, relative
 from fairdistill.evaluation.uncertainty import assess, smoothed
 
 
@@ -392,3 +392,109 @@ def test_folds_of_unequal_size_and_equal_accuracy_do_not_count_as_spread():
     found = Trainings([[fold(number, n) for number, n in enumerate((50, 45, 40, 100))]], draws=200).mean
     assert found["accuracy"].between == found["deo_m"].between == 0
     assert found["accuracy"].values[0] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(("n", "share", "stricter"), [(2, 0.25, 1 / 16), (3, 0.5, 1 / 4), (5, 1.0, 1 / 2)])
+@pytest.mark.parametrize("times", [1, 4, 1 / 4])
+def test_at_smaller_levels_less_of_a_spread_is_believed(n, share, stricter, times):
+    """At a fourth of the level, a share of the images' noise that is smaller by a power of it; at four times none."""
+    share, tail = share * (stricter if times < 1 else 1), crossed.TAIL * times
+    t, z = stats.t.ppf(tail, n - 1), stats.norm.ppf(tail)
+
+    assert Spread(share, 1.0, n).half_width(tail) == 0
+    above = Spread(share * 1.0001, 1.0, n).half_width(tail)
+    assert above == pytest.approx(np.sqrt(t**2 * share * 1.0001 - z**2))
+
+
+def test_the_difference_of_two_deos_has_the_interval_that_joins_theirs():
+    rng = np.random.default_rng(13)
+    better = np.array([[0.9, 0.8], [0.85, 0.8], [0.75, 0.65]])
+    first = trainings(rng.random((1, 3, 2, 150)) < better[None, ..., None] - [[0.0], [0.2]])
+    second = Trainings([[correctness(rng.random((3, 2, 150)) < better[..., None], images="other")]])
+
+    found = difference(first, second)
+
+    for measure in criteria.MEASURES:
+        one, other = first.by_images[measure], second.by_images[measure]
+        # none of the two is cut off by zero
+        assert min(one["low"] / one["high"], other["low"] / other["high"]) > 0.1
+        value = one["corrected"] - other["corrected"]
+        down = np.hypot(one["corrected"] - one["low"], other["high"] - other["corrected"])
+        up = np.hypot(one["high"] - one["corrected"], other["corrected"] - other["low"])
+        assert found[measure].corrected == pytest.approx(value)
+        # the correlation, of draws, is only about nothing
+        assert (found[measure].low, found[measure].high) == pytest.approx((value - down, value + up), abs=0.004)
+        assert found[measure].values[0] != pytest.approx(value, abs=0.005)
+
+
+def uneven(low, corrected, high, images=0.0, between=0.0):
+    """An estimate whose interval reaches further to one side, of ten trainings."""
+    spread = Spread((between / stats.t.ppf(0.975, 9)) ** 2, 0.0, 10)
+    by_images = {"low": low, "corrected": corrected, "high": high}
+    return Estimate(np.array([corrected]), by_images, 10, images, images, 0.0, (spread,), -1.0)
+
+
+def test_a_ratio_of_estimates_that_reach_further_up_has_donner_and_zous_interval():
+    model, other = uneven(0.08, 0.1, 0.15, images=0.03), uneven(0.35, 0.4, 0.5, images=0.07)
+    # of the correlation 0.5
+    gap = uneven(-0.4, -0.3, -0.2, images=np.sqrt(0.03**2 + 0.07**2 - 0.03 * 0.07))
+
+    share, low, corrected, high = relative(model, other, gap)
+
+    def roots(of_model, of_other):
+        """Of the square of x - r y less that of the reach of x - r y, which MOVER joins of the two."""
+        middle = -2 * (0.1 * 0.4 - 0.5 * of_model * of_other)
+        return np.sort(np.roots([0.4**2 - of_other**2, middle, 0.1**2 - of_model**2]))
+
+    assert (share, corrected) == pytest.approx((-0.75, -0.75))
+    assert low == pytest.approx(roots(0.02, 0.1)[0] - 1)
+    assert high == pytest.approx(roots(0.05, 0.05)[1] - 1)
+
+
+def test_the_correlation_in_a_ratio_is_of_the_parts_of_images_and_trainings():
+    model, other = uneven(0.1, 0.1, 0.1, between=0.03), uneven(0.4, 0.4, 0.4, between=0.08)
+
+    # of trainings alone as of images alone
+    for half in (0.05, 0.07, 0.1):
+        found = relative(model, other, uneven(-0.3, -0.3, -0.3, between=half))
+        assert found == pytest.approx(relative(estimate(0.1, 0.03), estimate(0.4, 0.08), estimate(-0.3, half)))
+
+
+@pytest.mark.parametrize(("half", "possible"), [(0.0, 0.05), (0.2, 0.11)])
+def test_no_correlation_is_beyond_1(half, possible):
+    """Of means of half-widths 0.03 and 0.08, a difference has 0.05 to 0.11."""
+    of = estimate(0.1, 0.03), estimate(0.4, 0.08)
+
+    assert relative(*of, estimate(-0.3, half)) == pytest.approx(relative(*of, estimate(-0.3, possible)))
+
+
+def test_an_estimate_without_noise_of_images_has_no_correlation():
+    model, other, gap = estimate(0.1, 0.03, images=0.0), estimate(0.4, 0.08), estimate(-0.3, 0.08)
+
+    assert relative(model, other, gap) == pytest.approx(
+        relative(estimate(0.1, 0.03), other, estimate(-0.3, np.hypot(0.03, 0.08)))
+    )
+
+
+def test_shares_of_small_deos_are_those_of_large_ones():
+    large = relative(estimate(0.1, 0.03), estimate(0.4, 0.08), estimate(-0.3, 0.08))
+    small = relative(estimate(0.01, 0.003), estimate(0.04, 0.008), estimate(-0.03, 0.008))
+
+    assert small == pytest.approx(large)
+
+
+@pytest.mark.parametrize(
+    ("model", "other"), [((0.0, 0.05), (0.4, 0.08)), ((-0.01, 0.05), (0.4, 0.08)), ((0.1, 0.03), (0.0, 0.0))]
+)
+def test_nothing_has_no_share_and_is_the_share_of_nothing(model, other):
+    assert np.isnan(relative(estimate(*model), estimate(*other), estimate(0.1, 0.1))).all()
+
+
+@pytest.mark.parametrize("high", [0.25, 0.3, 0.4])
+def test_a_share_of_a_deo_that_may_be_twice_as_large_has_no_interval(high):
+    share, low, corrected, end = relative(estimate(0.1, 0.03), uneven(0.1, 0.125, high), estimate(0.0, 0.1))
+
+    assert (share, corrected) == pytest.approx((-0.2, -0.2))
+    assert np.isnan([low, end]).all()
+    almost = relative(estimate(0.1, 0.03), uneven(0.1, 0.125, 0.2499), estimate(0.0, 0.1))
+    assert almost[1] < -0.2 < almost[3]
