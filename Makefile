@@ -68,8 +68,8 @@ $(READY): requirements.lock pyproject.toml $(if $(INTACT),,anew)
 	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || \
 		{ echo "error: $(VENV) is there and no virtual environment; remove it, or say make VENV=/another/folder"; exit 1; }
 	test "$(INTACT)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { $(NO_PACKAGES); }
-	$(UV) pip sync --python $(BIN)/python requirements.lock || { $(NO_PACKAGES); }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { $(NO_PACKAGES); }
+	@$(UV) pip sync --python $(BIN)/python requirements.lock || { $(NO_PACKAGES); }
 	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	printf '%s\n' "$$VENV_PATH" > $@
 
@@ -81,7 +81,8 @@ demo: $(READY)  ## the whole workflow on handwritten digits, in minutes on a CPU
 	@echo "The table compares teachers, trained on digits whose tint almost gives them away, with the students that MFD"
 	@echo "distilled from them. DEO is the bias: the gap in accuracy between the tints, 0 where there is none. A student"
 	@echo "should have a lower DEO than its teacher at about the same accuracy."
-	@echo "Figures: results/demo/figures/, all tables: results/demo/tables/, settings: config/demo.yaml"
+	@echo "To look at in a browser: results/demo/page.html; figures: results/demo/figures/, all tables:"
+	@echo "results/demo/tables/, settings: config/demo.yaml"
 
 paper: $(READY)  ## the paper's grid on CIFAR-10S and UTKFace, into results/reproduction
 	$(SNAKEMAKE)

@@ -14,6 +14,7 @@ from fairdistill import __version__
 from fairdistill.reporting.archive import code_files, list_models, write_archive
 from fairdistill.reporting.models import model_paths, read_grids
 from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import ROOT
 from fairdistill.settings.arguments import add_model_options
 
@@ -28,7 +29,7 @@ Results of a study made with fairdistill {version}, a Snakemake pipeline for fai
 | the scores of each model, and the record of its training | `metrics/` |
 | the checksums of each model's weights, predictions and data set; its code, hardware and packages | `models.csv` |
 | the configuration | `config.yaml` |
-| the code, and the versions of the packages (`requirements.lock`) | `code/` |
+| the code as git has it, and the versions of the packages (`requirements.lock`) | `code/` |
 | the SHA-256 of each file | `manifest-sha256.txt` |
 
 To check the files: `sha256sum --check manifest-sha256.txt`, in this folder.
@@ -37,10 +38,11 @@ To make the tables and figures again from the metrics, without training: copy `m
 in `code/`, and say there
 
     make env
-    .venv/bin/snakemake --cores 1 figures --configfile ../config.yaml
+    export PATH="$PWD/.venv/bin:$PATH"
+    snakemake --cores 1 figures --configfile ../config.yaml
 
-Weights and images are not here; with the data, `.venv/bin/snakemake --cores 8 --configfile ../config.yaml` trains the
-models again.
+Weights and data sets are not here. With the data, `snakemake --cores 8 --configfile ../config.yaml` trains the models
+again.
 """
 
 
@@ -69,7 +71,10 @@ def main() -> None:
     contents["README.md"] = README.format(study=args.study, version=__version__)
     contents["config.yaml"] = yaml.safe_dump(json.loads(args.config), sort_keys=False, allow_unicode=True)
     contents["models.csv"] = list_models(metrics)
-    write_archive(args.archive, args.study, contents | code_files(ROOT))
+    code = code_files(ROOT)
+    if not code:
+        log("the code is no git checkout, and is left out: the archive names its version alone")
+    write_archive(args.archive, args.study, contents | code)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ rows are found by the paths of the images. Prints the report, and writes it wher
 """
 
 import argparse
+import html
 from pathlib import Path
 
 import pandas as pd
@@ -61,14 +62,14 @@ def report_markdown(predictions: Path, found: FairnessReport) -> str:
     """The report as a page."""
     parts = [f"# Fairness of {predictions.name}", found.summary]
     for title, table in found.tables().items():
-        # a bar would end the cell
         texts = table.rename(columns=escaped).map(escaped)
         parts += [f"## {title}", markdown(texts)]
     return "\n\n".join(parts) + "\n"
 
 
 def escaped(text: str) -> str:
-    return str(text).replace("|", "\\|")
+    """A name as it may stand in a cell of a Markdown table, which a bar would end."""
+    return html.escape(printable(str(text)), quote=False).replace("|", "\\|")
 
 
 def main() -> None:
@@ -89,7 +90,12 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="write the report as a page (Markdown)")
     args = parser.parse_args()
 
+    files = [file.resolve() for file in (args.predictions, args.labels, args.csv, args.markdown) if file]
+    if len(set(files)) < len(files):
+        raise UserError("--predictions, --labels, --csv and --markdown name a file twice; give each its own")
     columns = {args.target: "--target", args.group: "--group"}
+    if args.labels and args.column in columns:
+        raise UserError(f"--column is {args.column!r}, and so is {columns[args.column]}; name the column of the paths")
     if args.labels is None:
         labels = read(args.predictions, columns)
     else:
@@ -101,7 +107,7 @@ def main() -> None:
         probabilities = read(args.predictions, {f"{args.probabilities}{name}": "--probabilities" for name in classes})
     groups = pd.Categorical(labels[args.group], in_order(labels[args.group]))
     found = report(labels[args.target], predicted, groups, probabilities=probabilities, classes=classes)
-    print(found)
+    print("\n".join(map(printable, str(found).splitlines())))
     if args.csv:
         write_csv(args.csv, found.to_frame())
     if args.markdown:

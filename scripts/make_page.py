@@ -10,10 +10,17 @@ from fairdistill.reporting.models import read_grids, read_models
 from fairdistill.reporting.page.contents import gather
 from fairdistill.reporting.page.projections import read_projections
 from fairdistill.reporting.page.writing import Study, render
-from fairdistill.reporting.pairs import read_paired
-from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.settings.arguments import add_model_options
+
+
+def read_page(path: Path) -> str:
+    """Return a table that was made as Markdown."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is no text in UTF-8; make the table again") from None
 
 
 def main() -> None:
@@ -43,14 +50,10 @@ def main() -> None:
     args = parser.parse_args()
 
     models = read_models(args.metrics, read_grids(args.grids))
-    study = Study(
-        name=args.study,
-        method=args.method,
-        paired=read_paired(args.paired),
-        tables={path.name: path.read_text(encoding="utf-8") for path in args.tables},
-        figures=args.figures,
-    )
-    contents = gather(models, args.summary, read_projections(args.projections, models.runs))
+    projections = read_projections(args.projections, models.runs)
+    contents, paired = gather(models, args.summary, args.paired, projections)
+    tables = {path.name: read_page(path) for path in args.tables}
+    study = Study(name=args.study, method=args.method, paired=paired, tables=tables, figures=args.figures)
     write_text(args.html, render(study, contents))
 
 

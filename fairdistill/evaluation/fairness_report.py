@@ -22,6 +22,8 @@ from fairdistill.runtime.errors import UserError
 
 # how far from 1 probabilities may add up to, as those do that were rounded
 ROUNDED = 0.01
+# the resamples of the criteria take memory that grows with the square of their number: 0.9 GB for 150
+MOST_CLASSES = 300
 WIDTH = 100  # of the printed report's sentences
 COLUMNS = ["measure", "group", "class", "value", "low", "corrected", "high"]
 BASELINE = ["fair_baseline_mean", "fair_baseline_low", "fair_baseline_high"]
@@ -314,10 +316,17 @@ def report(
     class_names: list[Any] = _distinct(truth) if classes is None else list(classes)
     group_names = _distinct(group)
     for argument, names, what in [("y_true", class_names, "classes"), ("groups", group_names, "groups")]:
+        if not names:
+            raise UserError("classes names none; give at least two, or leave it out")
         if len(set(names)) < len(names):
             raise UserError(f"classes names {next(name for name in names if names.count(name) > 1)!r} twice")
         if len(names) < 2:
             raise UserError(f"{argument} holds {names[0]!r} alone; DEO compares at least two {what}")
+    if len(class_names) > MOST_CLASSES:
+        raise UserError(
+            f"y_true has {len(class_names)} classes; the criteria of more than {MOST_CLASSES} take more memory than "
+            "most machines have: join classes, or report on some of them"
+        )
     table = pd.DataFrame(
         {
             "image_id": np.arange(len(truth)).astype(str) if copies is None else copies.astype(str),

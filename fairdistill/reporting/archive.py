@@ -5,6 +5,7 @@ bytes, so that two archives of a study can be compared.
 """
 
 import hashlib
+import subprocess
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 
 from fairdistill.evaluation.records import read_record
 from fairdistill.reporting.columns import NAMES
+from fairdistill.reporting.models import read_files
 from fairdistill.reporting.runs import csv_text
 from fairdistill.runtime.files import replacing
 
@@ -40,8 +42,9 @@ def list_models(files: Mapping[str, tuple]) -> str:
     Raises
     ------
     UserError
-        If a metrics file is missing or damaged.
+        If a metrics file is missing, damaged or of another model.
     """
+    read_files(files)
     rows = []
     for path, names in files.items():
         record = read_record(path)
@@ -57,15 +60,22 @@ def list_models(files: Mapping[str, tuple]) -> str:
 
 
 def code_files(root: Path) -> dict[str, Path]:
-    """Return the files of the code below a checkout, by their names in an archive."""
-    found: dict[str, Path] = {}
-    for name in CODE:
-        place = root / name
-        files = sorted(place.rglob("*")) if place.is_dir() else [place]
-        for file in files:
-            if file.is_file() and not {"__pycache__", ".ipynb_checkpoints"}.intersection(file.parts):
-                found[f"code/{file.relative_to(root).as_posix()}"] = file
-    return found
+    """Return the files of the code below a checkout, by their names in an archive.
+
+    They are those that git tracks: what else lies in these folders, as a configuration with a password, is the user's
+    own. Without git, or in a copy that is no checkout, there are none.
+    """
+    try:
+        listed = subprocess.run(
+            ["git", "-C", str(root), "ls-files", "-z", "--", *CODE], capture_output=True, text=True, check=True
+        ).stdout
+        # within another project's checkout, git would list nothing or that project's files
+        if not (root / ".git").exists():
+            return {}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    files = {name: root / name for name in listed.split("\0") if name}
+    return {f"code/{name}": file for name, file in files.items() if file.is_file() and not file.is_symlink()}
 
 
 def write_archive(path: Path, folder: str, contents: Mapping[str, Path | str]) -> None:

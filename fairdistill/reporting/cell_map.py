@@ -45,7 +45,7 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
     grid = grid.loc[methods["method"], [(label, group) for label in classes for group in groups]]
     names = [f"{name}  {numbers[name]}" if name in numbers else name for name in methods["method"]]
     width = 7 - 0.3 - 0.065 * max(map(len, names))
-    with styled(STYLE | {"axes.grid": False}):
+    with styled(STYLE | {"axes.grid": False, "text.parse_math": False}):
         figure = Figure(figsize=(7, 1.5 + ROW * len(names)), layout="constrained")
         ax = figure.subplots()
         sns.heatmap(
@@ -56,6 +56,8 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
             fmt=".0f",
             annot_kws={"fontsize": 6},
             cbar_kws={"label": "Accuracy (%)", "pad": 0.01, "aspect": 30},
+            # names of groups may have dollars, which seaborn's labels would take for formulas
+            xticklabels=False,
             linewidths=0.3,
             linecolor="white",
         )

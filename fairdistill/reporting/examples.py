@@ -70,7 +70,7 @@ def plot_examples(dataset: ImageDataset, predictions: Mapping[str, np.ndarray], 
     rows, label, group = dataset.split("test")
     cells = worst_cells(dataset, next(iter(predictions.values())))
     place = {row: position for position, row in enumerate(rows)}
-    with styled(STYLE | {"axes.grid": False}):
+    with styled(STYLE | {"axes.grid": False, "text.parse_math": False}):
         height = 0.75 + 0.11 * len(predictions)
         figure = Figure(figsize=(7, 0.5 + height * len(cells)), layout="constrained")
         figure.suptitle(f"{printed(name)}: the cells that {next(iter(predictions))} recognises worst", fontsize=9)

@@ -94,12 +94,26 @@ def test_without_a_models_metrics_it_is_refused_and_an_earlier_archive_stays(fol
     assert target.read_bytes() == before
 
 
-def test_the_code_is_whole_and_has_nothing_that_was_made_from_it():
-    found = code_files(ROOT)
-    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "fairdistill").rglob("*.py")} <= {
-        name.removeprefix("code/") for name in found
-    }
-    assert not [name for name in found if "__pycache__" in name or name.endswith(".pyc")]
+def test_metrics_in_the_place_of_another_models_are_refused(folder, tmp_path):
+    other = folder / "metrics/utkface/resnet/teacher/seed1.json"
+    (folder / "metrics/utkface/resnet/mfd/seed0.json").write_bytes(other.read_bytes())
+    with pytest.raises(UserError, match=r"mfd/seed0.json: is of the model"):
+        archive(folder, tmp_path / "made-up.zip")
+
+
+def test_the_code_is_what_git_tracks_and_nothing_else(tmp_path):
+    found = {name.removeprefix("code/") for name in code_files(ROOT)}
+    assert {"Snakefile", "fairdistill/methods/mfd.py", "config/config.yaml", "requirements.lock"} < found
+    assert not [name for name in found if name.startswith((".", "results", "tests", "docs")) or name.endswith(".pyc")]
+    for name in ("config/config.yaml", "config/mine.yaml", "scripts/.swap", "fairdistill/a.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a password, perhaps")
+    (tmp_path / "config/link.yaml").symlink_to("/etc/hostname")
+    # no checkout, of which nobody knows what belongs to the project
+    assert code_files(tmp_path) == {}
+    for command in (["init", "-q"], ["add", "config/config.yaml", "config/link.yaml", "fairdistill/a.py"]):
+        subprocess.run(["git", "-C", tmp_path, *command], check=True)
+    assert sorted(code_files(tmp_path)) == ["code/config/config.yaml", "code/fairdistill/a.py"]
 
 
 def test_texts_and_files_are_written_alike(tmp_path):

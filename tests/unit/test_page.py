@@ -14,6 +14,7 @@ from fairdistill.evaluation.projections import project
 from fairdistill.evaluation.records import PROJECTED
 from fairdistill.reporting.page import writing
 from fairdistill.reporting.page.claims import claim, evidence
+from fairdistill.reporting.page.contents import in_browser
 from fairdistill.reporting.page.projections import read_projections
 from fairdistill.runtime.errors import UserError
 
@@ -205,8 +206,41 @@ def test_a_summary_of_other_models_is_refused(page, tmp_path):
 
     grids = [{"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd"], "seed": [0, 1]}]
     models = read_models(pattern(page.parent / "metrics"), grids)
-    with pytest.raises(UserError, match=r"summary.csv: its models are not those of the metrics; make it anew with"):
-        gather(models, page.parent / "summary.csv", pd.DataFrame())
+    tables = [page.parent / f"{name}.csv" for name in ("summary", "paired")]
+    other = (
+        r"csv: its models or metrics are not those of the metrics files; make it anew with scripts.aggregate_results"
+    )
+    with pytest.raises(UserError, match=f"summary.{other}"):
+        gather(models, *tables, pd.DataFrame())
+    # of these models alone
+    for table in tables:
+        found = pd.read_csv(table)
+        place = (found["dataset"] == "utkface") & (found["architecture"] == "resnet") & (found["method"] != "balanced")
+        found[place].to_csv(tmp_path / table.name, index=False)
+    own = [tmp_path / table.name for table in tables]
+    gather(models, *own, pd.DataFrame())
+    with pytest.raises(UserError, match=f"paired.{other}"):
+        gather(models, own[0], tables[1], pd.DataFrame())
+    for table in own:
+        whole = pd.read_csv(table)
+        for damaged in (whole[whole["metric"] != "deo_a"], whole.assign(low=np.nan)):
+            damaged.to_csv(table, index=False)
+            with pytest.raises(UserError, match=f"{table.stem}.{other}"):
+                gather(models, *own, pd.DataFrame())
+        whole.to_csv(table, index=False)
+
+
+def test_names_that_objects_of_a_browser_have_are_told_from_them():
+    names = pd.Series(["constructor", "__proto__", "toString", "cat", "proto"])
+    assert in_browser(names).tolist() == ["constructor\u200b", "__proto__\u200b", "toString\u200b", "cat", "proto"]
+
+
+def test_a_figure_that_is_not_whole_is_named(page, tmp_path):
+    content = (page.parent / "tradeoff_utkface.png").read_bytes()
+    for damaged in (b"", b"no figure", content[:-10]):
+        (tmp_path / "x.png").write_bytes(damaged)
+        with pytest.raises(UserError, match=r"x.png: is no whole PNG; make the figure again"):
+            writing._figure(tmp_path / "x.png")
 
 
 def test_projections_that_are_damaged_or_missing_are_named(page, tmp_path):
@@ -223,9 +257,11 @@ def test_projections_that_are_damaged_or_missing_are_named(page, tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(UserError, match=r"mfd/seed0.parquet: no table of projected features; make it again with"):
             read_projections(where, runs)
-    pd.DataFrame({"x": [1.0]}).to_parquet(path)
-    with pytest.raises(UserError, match="no table of projected features"):
-        read_projections(where, runs)
+    whole = pd.DataFrame({"class": ["a"], "group": ["b"], "x": [1.0], "y": [1.0], "share": [1.0]})
+    for table in (whole[["x"]], whole.assign(x=np.nan), whole.assign(y=np.inf), whole.assign(group=1)):
+        table.to_parquet(path)
+        with pytest.raises(UserError, match="no table of projected features"):
+            read_projections(where, runs)
     path.unlink()
     with pytest.raises(UserError, match=r"mfd/seed0.parquet: no such file; make it with scripts.probe_features"):
         read_projections(where, runs)

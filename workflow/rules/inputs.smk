@@ -180,8 +180,15 @@ def training_curves():
     )
 
 
-# the students that the page is about first of all
-PAGE_METHOD = STUDY.paper_method if STUDY.paper_method in STUDY.methods else STUDY.methods[0]
+def method_of_page():
+    """The students that the page is about first of all: the paper's, else the first whose loss has a weight."""
+    if STUDY.paper_method in STUDY.methods:
+        return STUDY.paper_method
+    weighted = [name for name in STUDY.methods if STUDY.method(name).parameters().get("lambda") != 0]
+    return next((name for name in weighted if STUDY.method(name).kind == "mfd"), STUDY.methods[0])
+
+
+PAGE_METHOD = method_of_page()
 
 
 def from_models():
@@ -240,6 +247,12 @@ def models_of_examples(wildcards):
         name: [MODEL_FILES[file].format(**names, **model._asdict()) for model in models]
         for name, file in (("trainings", "training"), ("predictions", "predictions"))
     }
+
+
+def made_with_models():
+    """What an archive has beside tables and figures that follow from the metrics, where the models are here."""
+    tables = ["criteria.csv", *(["features.csv"] if STUDY.probe_features else [])]
+    return [*(f"{TABLES}/{name}" for name in tables), *from_models()] if HAS_MODELS else []
 
 
 def histories_of(wildcards):

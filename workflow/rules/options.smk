@@ -164,9 +164,15 @@ def page_options(wildcards, input):
 
 
 def config_to_publish():
-    """The configuration, less what is of this machine: the address of a mirror, which may hold a password."""
-    data = {name: value for name, value in config.get("data", {}).items() if name != "mirror"}
-    return {**config, "data": data}
+    """What the user gave as configuration, but for the address of a mirror, which may hold a password.
+
+    Laid over config/config.yaml, which is in the archive, it is the same study again.
+    """
+    data = {name: value for name, value in GIVEN.get("data", {}).items() if name != "mirror"}
+    return {
+        **{name: value for name, value in GIVEN.items() if name != "data"},
+        **({"data": data} if data else {}),
+    }
 
 
 def paper_values_option(wildcards, input):

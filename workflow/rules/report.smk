@@ -493,7 +493,7 @@ rule make_page:
 rule archive_study:
     input:
         paths(METRICS, ALL_GRIDS),
-        files=[*tables(), *figures(), PAGE],
+        files=[*tables(), *figures(), *made_with_models(), PAGE],
     output:
         ARCHIVE,
     log:

@@ -138,14 +138,16 @@ def heat_map(contents: Contents, first: str) -> dict:
 def criteria(contents: Contents) -> dict:
     """Return each criterion, calibration first, of the models of a data set and architecture that are chosen."""
     table = contents.criteria
+    # a group may have that name
+    everywhere = ALL_IMAGES if ALL_IMAGES not in set(table["group"]) else f"{ALL_IMAGES} of all groups"
     known = [name for name in CRITERIA if name in set(table["criterion"])]
     known += [name for name in table["criterion"].unique() if name not in known]
     rows = table.assign(
         place=[f"{printed(d)}, {printed(a)}" for d, a in zip(table["dataset"], table["architecture"], strict=True)],
         criterion=table["criterion"].map(lambda name: CRITERIA.get(name, name)),
-        group=table["group"].where(table["group"] != "", ALL_IMAGES),
+        group=table["group"].where(table["group"] != "", everywhere),
     )[["place", "method", "criterion", "group", "mean", "low", "high", "n"]]
-    groups = [ALL_IMAGES, *(name for name in rows["group"].unique() if name != ALL_IMAGES)]
+    groups = [everywhere, *(name for name in rows["group"].unique() if name != everywhere)]
     most = rows.groupby("place")["method"].nunique().max()
     place = _choice("place", "Models", rows["place"].unique(), "criteria")
     criterion = _choice("criterion", "Criterion", [CRITERIA.get(name, name) for name in known], "criteria")

@@ -11,10 +11,18 @@ from fairdistill.reporting.columns import BASE, DEO, IDENTITY, MEASURED, METRICS
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.models import Models
+from fairdistill.reporting.pairs import read_paired
+from fairdistill.reporting.runs import AGGREGATE
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import settings_of_kind
 from fairdistill.settings.methods import TEACHER, AnyMethod, Method
+
+# what each object of JavaScript has
+OF_OBJECTS = {
+    *("constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString"),
+    *("valueOf", "__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"),
+}
 
 
 @dataclass(frozen=True)
@@ -45,39 +53,65 @@ class Contents:
     projections: pd.DataFrame
 
 
+def in_browser(names: pd.Series) -> pd.Series:
+    """Return names of classes or groups, changed where Vega would take them for properties that all objects have.
+
+    Such a name, as `constructor`, gets a space of no width behind it.
+    """
+    return names.map(lambda name: f"{name}\u200b" if name in OF_OBJECTS else name)
+
+
 def name_model(dataset: str, architecture: str, method: str) -> str:
     """Return the name of a model on the page: 'CIFAR-10S, ResNet: mfd'."""
     return f"{printed(dataset)}, {printed(architecture)}: {method}"
 
 
-def gather(models: Models, summary: Path, projections: pd.DataFrame) -> Contents:
-    """Return what the page shows of the models of a study.
+def gather(models: Models, summary: Path, paired: Path, projections: pd.DataFrame) -> tuple[Contents, pd.DataFrame]:
+    """Return what the page shows of the models of a study, and the table of pairs.
 
     Parameters
     ----------
     models
         See `fairdistill.reporting.models.read_models`.
-    summary
-        summary.csv of the same models.
+    summary, paired
+        summary.csv and paired.csv of the same models.
     projections
         See `Contents`.
 
     Raises
     ------
     UserError
-        If the summary is of other models than the metrics.
+        If one of the tables is of other models than the metrics, or lacks a metric of one.
     """
     runs = models.runs
     table = read_summary(summary)
-    if set(table[PLACE].itertuples(index=False)) != set(runs[PLACE].itertuples(index=False)):
-        raise UserError(f"{summary}: its models are not those of the metrics; make it anew with aggregate_results")
-    return Contents(
+    known = set(runs[PLACE].itertuples(index=False, name=None))
+    _require_all(table, known, summary)
+    pairs = read_paired(paired)
+    _require_all(pairs, {tuple(names) for names in pairs[PLACE].itertuples(index=False)} & known, paired)
+    contents = Contents(
         points=_students_first(_points(table, models)),
         runs=runs[[*IDENTITY[1:], *BASE, *METRICS, "epochs", "seconds"]],
-        cells=_students_first(_cells(models)),
-        criteria=_students_first(criteria_table(models.criteria, models.answers)),
-        projections=projections,
+        cells=_for_browser(_students_first(_cells(models))),
+        criteria=_for_browser(_students_first(criteria_table(models.criteria, models.answers))),
+        projections=_for_browser(projections),
     )
+    return contents, pairs
+
+
+def _for_browser(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(**{name: in_browser(table[name]) for name in ("class", "group") if name in table})
+
+
+def _require_all(table: pd.DataFrame, models: set[tuple], path: Path) -> None:
+    """The table has each metric with an interval of each of the models, and no other model."""
+    wanted = {(*names, metric) for names in models for metric in MEASURED}
+    measured = table[table["metric"].isin(MEASURED)]
+    found = set(measured[[*PLACE, "metric"]].itertuples(index=False, name=None))
+    if found != wanted or measured[["low", "high"]].isna().any(axis=None):
+        raise UserError(
+            f"{path}: its models or metrics are not those of the metrics files; make it anew with {AGGREGATE}"
+        )
 
 
 def _students_first(table: pd.DataFrame) -> pd.DataFrame:

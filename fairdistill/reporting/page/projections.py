@@ -1,5 +1,6 @@
 """The projected features of a study's models, see `fairdistill.evaluation.projections`."""
 
+import numpy as np
 import pandas as pd
 from pyarrow import ArrowInvalid
 
@@ -35,9 +36,12 @@ def read_projections(pattern: str | None, runs: pd.DataFrame) -> pd.DataFrame:
         path = path_of_model(pattern, [run[name] for name in NAMES], folds)
         try:
             table = pd.read_parquet(path, columns=PROJECTED)
+            named = table[["class", "group"]].map(lambda name: isinstance(name, str)).all(axis=None)
+            if not named or not np.isfinite(table[["x", "y", "share"]].to_numpy(dtype=float)).all():
+                raise ValueError
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; make it with {MAKER}") from None
-        except (ArrowInvalid, KeyError, OSError, ValueError) as error:
+        except (ArrowInvalid, KeyError, OSError, TypeError, ValueError) as error:
             raise UserError(f"{path}: no table of projected features; make it again with {MAKER}") from error
         found.append(table.assign(model=name_model(*(run[name] for name in PLACE))))
     return pd.concat(found, ignore_index=True)

@@ -20,6 +20,7 @@ from fairdistill.reporting.labels import printed
 from fairdistill.reporting.page import charts
 from fairdistill.reporting.page.claims import claim, evidence
 from fairdistill.reporting.page.contents import Contents, name_model
+from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 
 # as vl-convert has it: without the last of its three numbers
@@ -152,8 +153,10 @@ def _inline(text: str) -> Markup:
 def _figure(path: Path) -> dict[str, str]:
     """A figure with what is written below it, and its content as a data address."""
     words = next((text for form, text in FIGURES.items() if fnmatchcase(path.stem, form)), "")
-    content = base64.b64encode(path.read_bytes()).decode()
-    return {"name": path.stem, "words": words, "source": f"data:image/png;base64,{content}"}
+    content = path.read_bytes()
+    if not content.startswith(b"\x89PNG") or content[-8:-4] != b"IEND":
+        raise UserError(f"{path}: is no whole PNG; make the figure again")
+    return {"name": path.stem, "words": words, "source": f"data:image/png;base64,{base64.b64encode(content).decode()}"}
 
 
 def _runs(runs: pd.DataFrame) -> dict[str, list]:
