@@ -80,6 +80,10 @@ class Line(Settings):
     base: Base
 
 
+# a key that names data sets, and is none of a grid
+EXAMPLES = "example_images"
+
+
 def expand(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[dict[str, Any], Sweeps]:
     """Return a configuration with single models in the place of sweeps, and the models of each sweep.
 
@@ -112,6 +116,8 @@ def expand(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[dict
             place = place[parent]
         place[last] = single
         expanded[key] = _named(config.get(key, defaults[key]), sweeps[key])
+        if key == "datasets" and EXAMPLES in config:
+            expanded[EXAMPLES] = _named(config[EXAMPLES], sweeps[key])
         if isinstance(grids := expanded.get("ablations"), list):
             expanded["ablations"] = [
                 {**grid, key: _named(grid[key], sweeps[key])} if isinstance(grid, Mapping) and key in grid else grid

@@ -89,13 +89,14 @@ def test_networks_and_data_sets_can_be_sweeps():
             "architectures": ["resnet"],
             "data": {"sets": {"d": {"kind": "digits_s", "skew": [0.5, 0.95]}}},
             "datasets": ["d"],
+            "example_images": ["d"],
         }
     )
     assert study.architectures == ["resnet-stem_imagenet", "resnet-stem_cifar"]
     assert "resnet" not in study.networks
     skews = {name: settings.skew for name, settings in study.data.sets.items() if name in study.datasets}
     assert skews == {"d-skew0p5": 0.5, "d-skew0p95": 0.95}
-    assert study.datasets == ["d-skew0p5", "d-skew0p95"]
+    assert study.datasets == study.example_images == ["d-skew0p5", "d-skew0p95"]
 
 
 def test_each_swept_setting_has_lines_of_the_models_that_differ_in_it_alone():

@@ -181,11 +181,14 @@ def training_curves():
 
 
 def method_of_page():
-    """The students that the page is about first of all: the paper's, else the first whose loss has a weight."""
+    """The students that the page is about first of all: the paper's, else the first of the paper's family."""
     if STUDY.paper_method in STUDY.methods:
         return STUDY.paper_method
-    weighted = [name for name in STUDY.methods if STUDY.method(name).parameters().get("lambda") != 0]
-    return next((name for name in weighted if STUDY.method(name).kind == "mfd"), STUDY.methods[0])
+    settings = {name: STUDY.method(name) for name in STUDY.methods}
+    of_family = (name for name in settings if settings[name].family == "MFD")
+    # where its weight is zero, a loss has no effect
+    weighted = (name for name in of_family if settings[name].parameters().get("lambda") != 0)
+    return next(weighted, STUDY.methods[0])
 
 
 PAGE_METHOD = method_of_page()
