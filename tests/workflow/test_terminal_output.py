@@ -25,8 +25,8 @@ def test_a_run_is_a_line_for_each_event(study):
     counts = {name: sum(bool(re.fullmatch(pattern, line)) for line in lines) for name, pattern in LINES.items()}
     assert len(lines) == sum(counts.values()), "\n".join(lines)
     assert counts.pop("chance") <= 5
-    assert counts == {"profile": 1, "plan": 1, "start": 6, "epoch": 5, "done": 23}, "\n".join(lines)
-    assert "[23 of 23 jobs]" in lines[-1]
+    assert counts == {"profile": 1, "plan": 1, "start": 6, "epoch": 5, "done": 26}, "\n".join(lines)
+    assert "[26 of 26 jobs]" in lines[-1]
 
 
 def test_the_rest_is_in_the_log_files(study):
