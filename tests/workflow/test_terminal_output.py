@@ -11,12 +11,12 @@ from running import TINY, snakemake
 
 LINES = {
     "profile": r"Using workflow specific profile .*",
-    "plan": r"23 jobs: .*\b5 train_model\b.*",
+    "plan": r"26 jobs: .*\b5 train_model\b.*",
     "start": r"start  (?:prepare_dataset|train_model) \S+",
     "epoch": r" +\S+ \| epoch 1/1  .* left",
     # after one epoch some models are no better than a guess, and which they are depends on the processor
     "chance": r" +\S+ \| warning: at chance on the test split: .*",
-    "done": r"done   \w+(?: \S+)? in \d+ (?:s|min) \[\d+ of 23 jobs(?:; \d of 5 trainings done(?:, about .* left)?)?\]",
+    "done": r"done   \w+(?: \S+)? in \d+ (?:s|min) \[\d+ of 26 jobs(?:; \d of 5 trainings done(?:, about .* left)?)?\]",
 }
 
 
