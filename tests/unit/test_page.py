@@ -46,14 +46,23 @@ def paired(**columns):
     """A table of pairs, all of one method, a row for each value; all else is that of a fair and accurate student."""
     n = len(next(iter(columns.values())))
     table = pd.DataFrame({"dataset": ["utkface"] * n, "architecture": ["resnet"] * n, "method": ["mfd"] * n} | columns)
-    known = {"base": 0.2, "student": 0.1, "difference": -0.1, "low": -0.12, "high": -0.08, "n": 3, "at_chance": False}
+    known = {
+        "base": 0.2,
+        "student": 0.1,
+        "difference": -0.1,
+        "low": -0.12,
+        "high": -0.08,
+        "n": 3,
+        "trainings": 3,
+        "at_chance": False,
+    }
     return table.assign(**{name: value for name, value in known.items() if name not in table})
 
 
 def test_the_claim_is_a_word_for_each_side_of_zero():
     table = paired(metric=["deo_a", "accuracy"], low=[-0.1, -0.01], high=[-0.05, 0.01])
     assert claim(table, "mfd") == (
-        "Compared with the models that they stand on, `mfd` students are fairer by DEO_A and undecided by accuracy."
+        "Compared with their bases, `mfd` students are fairer by DEO_A and undecided by accuracy."
     )
     table = paired(metric=["deo_a", "accuracy"], low=[0.01, 0.002], high=[0.05, 0.01])
     assert "are less fair by DEO_A and better by accuracy." in claim(table, "mfd")
@@ -92,7 +101,9 @@ def test_the_evidence_has_the_numbers():
         "UTKFace, ResNet (3 seeds): DEO_A from 0.200 to 0.100 (-0.100, 95 % -0.120 to -0.080), DEO_M from 0.200 to "
         "0.150 (-0.050, 95 % -0.120 to -0.080) and accuracy from 0.200 to 0.250 (+0.050, 95 % -0.120 to -0.080)."
     ]
-    (sentence,) = evidence(table.assign(n=1, at_chance=True), "mfd")
+    (sentence,) = evidence(table.assign(trainings=12), "mfd")
+    assert sentence.startswith("UTKFace, ResNet (3 seeds, 12 trainings): ")
+    (sentence,) = evidence(table.assign(n=1, trainings=1, at_chance=True), "mfd")
     assert sentence.startswith("UTKFace, ResNet (one seed)")
     assert sentence.endswith("A model is at chance, so that DEO says nothing.")
 

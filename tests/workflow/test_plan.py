@@ -163,10 +163,12 @@ def test_features_are_probed_where_the_configuration_says_so(workdir):
 
 def test_the_page_shows_features_where_they_are_probed(workdir):
     words = ("pages", "--printshellcmds", "--configfile", TINY)
-    done = snakemake("--dry-run", *words, "--config", "probe_features=true", "seeds=[3, 4]", directory=workdir)
+    done = snakemake("--dry-run", *words, "--config", "probe_features=true", "seeds=[4, 3]", directory=workdir)
     jobs = jobs_of(done.stdout)
     # of the first seed: the main grid's three models and the teacher of another architecture
     assert (jobs["probe_features"], jobs["make_page"]) == (4, 1)
+    # the tables are in the order of the numbers
+    assert "mfd/seed3.parquet" in done.stdout
     (options,) = re.findall(r"scripts\.make_page .*", done.stdout)
     pattern = "results/tiny/features/{dataset}/{architecture}/{method}/seed{seed}{fold}.parquet"
     assert f"--projections '{pattern}'" in options

@@ -210,7 +210,9 @@ HAS_MODELS = has_models()
 
 def drawn_projections():
     """The projected features of the first training of each model, where features are probed."""
-    firsts = [grid | {"seed": grid["seed"][:1], "fold": name_folds(grid["fold"])[:1]} for grid in MAIN_GRIDS]
+    firsts = [
+        grid | {"seed": [min(grid["seed"])], "fold": name_folds(grid["fold"])[:1]} for grid in MAIN_GRIDS
+    ]
     return [path for grid in firsts for path in expand(PROJECTION, **grid)] if STUDY.probe_features else []
 
 

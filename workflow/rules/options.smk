@@ -6,6 +6,7 @@ import os.path
 import shlex
 from pathlib import Path
 
+from fairdistill.runtime.files import sha256
 from fairdistill.runtime.own_files import cache_of_content
 from fairdistill.runtime.provenance import code_version
 from fairdistill.settings.study import Place
@@ -137,6 +138,12 @@ def reference_options():
 def paper_method_option():
     """Names the students that stand beside the paper's; the teachers alone are compared where there are none."""
     return f"--method {STUDY.paper_method}" if STUDY.paper_method else ""
+
+
+def code_of_page():
+    """Version of the code that makes a page, and of the file that it fills in."""
+    template = sha256(Path(ROOT, "fairdistill/reporting/page/page.html"))
+    return f"{code_version('scripts.make_page')}-{template[:12]}"
 
 
 def page_options(wildcards, input):

@@ -483,7 +483,7 @@ rule make_page:
         metrics=lambda wildcards: METRICS,
         grids=lambda wildcards: as_json(MAIN_GRIDS),
         options=page_options,
-        code=code_version("scripts.make_page"),
+        code=code_of_page(),
     shell:
         "python -m scripts.make_page --metrics {params.metrics:q} --grids {params.grids:q} {params.options}"
         " --summary {input.summary} --paired {input.paired} --html {output} > {log} 2>&1"

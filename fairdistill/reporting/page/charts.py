@@ -75,6 +75,7 @@ def tradeoff(contents: Contents) -> dict:
     scale_of_data, few = alt.Scale(zero=False, nice=True), alt.Axis(tickCount=8)
     x = alt.X("deo:Q", title="DEO (lower is fairer)", scale=scale_of_data, axis=few)
     y = alt.Y("accuracy:Q", title="Accuracy", scale=scale_of_data, axis=few)
+    shapes = alt.Legend(orient="top", symbolFillColor=TEACHER, symbolStrokeColor=TEACHER)
     marked = alt.Color(f"{colour}:N", scale=scale, legend=_legend(scale))
     opacity = alt.condition(picked, alt.value(1), alt.value(0.12))
     lines: dict[str, Any] = {"strokeWidth": 1, "opacity": 0.5}
@@ -88,7 +89,7 @@ def tradeoff(contents: Contents) -> dict:
         y=y,
         color=marked,
         opacity=opacity,
-        shape=alt.Shape("Architecture:N", legend=alt.Legend(orient="top") if len(architectures) > 1 else None),
+        shape=alt.Shape("Architecture:N", legend=shapes if len(architectures) > 1 else None),
         tooltip=[alt.Tooltip(f"{name}:N") for name in tips],
     )
     return _spec(alt.layer(across, upright, points.add_params(picked, zoomed)), height=420)

@@ -16,7 +16,8 @@ WORDS = {"deo_a": ("fairer", "less fair", "undecided"), "accuracy": ("worse", "b
 def claim(paired: pd.DataFrame, method: str) -> str:
     """Return in a sentence or two what the students of a method are beside the models that they are paired with.
 
-    A word other than "undecided" needs a 95 % interval on one side of zero; intervals are not corrected for how many
+    A base is the model that a student stands on; of a method that stands on none it is the teacher. A word other than
+    "undecided" needs a 95 % interval on one side of zero; intervals are not corrected for how many
     they are. DEO is not judged where a model is at chance.
 
     Parameters
@@ -33,13 +34,13 @@ def claim(paired: pd.DataFrame, method: str) -> str:
     places = len(rows.drop_duplicates(["dataset", "architecture"]))
     if places == 1:
         found = listed([f"{next(iter(words))} by {NAMES[metric]}" for metric, words in judged.items()])
-        return f"Compared with the models that they stand on, `{method}` students are {found}."
+        return f"Compared with their bases, `{method}` students are {found}."
     found = "; ".join(
         f"by {NAMES[metric]} they are {listed([f'{word} in {n}' for word, n in words.items()])}"
         for metric, words in judged.items()
     )
     return (
-        f"Compared with the models that they stand on, in {places} combinations of data set and architecture, "
+        f"Compared with their bases, in {places} combinations of data set and architecture, "
         f"`{method}` students do as follows: {found}."
     )
 
@@ -53,6 +54,8 @@ def evidence(paired: pd.DataFrame, method: str) -> list[str]:
         parts = [f"{name} {_change(of_metric[metric])}" for metric, name in NAMES.items()]
         seeds = int(found["n"].iloc[0])
         count = "one seed" if seeds == 1 else f"{seeds} seeds"
+        trainings = int(found["trainings"].iloc[0])
+        count += f", {trainings} trainings" if trainings > seeds else ""
         at_chance = " A model is at chance, so that DEO says nothing." if found["at_chance"].any() else ""
         sentences.append(
             f"{printed(str(dataset))}, {printed(str(architecture))} ({count}): {listed(parts)}.{at_chance}"
