@@ -76,7 +76,7 @@ def tradeoff(contents: Contents) -> dict:
     x = alt.X("deo:Q", title="DEO (lower is fairer)", scale=scale_of_data, axis=few)
     y = alt.Y("accuracy:Q", title="Accuracy", scale=scale_of_data, axis=few)
     shapes = alt.Legend(orient="top", symbolFillColor=TEACHER, symbolStrokeColor=TEACHER)
-    marked = alt.Color(f"{colour}:N", scale=scale, legend=_legend(scale))
+    marked = alt.Color(f"{colour}:N", scale=scale, legend=_legend())
     opacity = alt.condition(picked, alt.value(1), alt.value(0.12))
     lines: dict[str, Any] = {"strokeWidth": 1, "opacity": 0.5}
     across = base.mark_rule(**lines).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=marked, opacity=opacity)
@@ -271,7 +271,7 @@ def _colours(points: pd.DataFrame) -> tuple[str, alt.Scale]:
     return "Family", alt.Scale(domain=families, range=[of_families[name] for name in families])
 
 
-def _legend(scale: alt.Scale) -> alt.Legend:
+def _legend() -> alt.Legend:
     # two columns fit a phone
     return alt.Legend(orient="bottom", columns=2, symbolLimit=60, title="Click a name to see it alone")
 

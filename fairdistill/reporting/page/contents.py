@@ -92,7 +92,7 @@ def gather(models: Models, summary: Path, paired: Path, projections: pd.DataFram
     contents = Contents(
         points=_students_first(_points(table, models)),
         runs=runs[[*IDENTITY[1:], *BASE, *METRICS, "epochs", "seconds"]],
-        cells=_for_browser(_students_first(_cells(models))),
+        cells=_for_browser(_students_first(_cells(models, pairs))),
         criteria=_for_browser(_students_first(criteria_table(models.criteria, models.answers))),
         projections=_for_browser(projections),
     )
@@ -120,18 +120,6 @@ def _students_first(table: pd.DataFrame) -> pd.DataFrame:
     return table.loc[(~students).sort_values(kind="stable").index].reset_index(drop=True)
 
 
-def bases(runs: pd.DataFrame) -> dict[tuple[str, str, str], tuple[str, str, str]]:
-    """Return, for each student, the model that it is shown beside: its base, else its teacher, if there is one."""
-    known = set(runs[PLACE].itertuples(index=False, name=None))
-    found = {}
-    for run in runs[runs["role"] == "student"].drop_duplicates(PLACE).to_dict("records"):
-        dataset, architecture, method = (run[name] for name in PLACE)
-        base = (dataset, run["base_architecture"] or architecture, run["base_method"] or TEACHER)
-        if base in known:
-            found[dataset, architecture, method] = base
-    return found
-
-
 def _points(summary: pd.DataFrame, models: Models) -> pd.DataFrame:
     kinds = models.trained.drop_duplicates(PLACE).set_index(PLACE)["kind"]
     rows = []
@@ -149,14 +137,18 @@ def _points(summary: pd.DataFrame, models: Models) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _cells(models: Models) -> pd.DataFrame:
-    beside: Mapping = bases(models.runs)
+def _base(pair: Mapping) -> str:
+    return name_model(pair["dataset"], pair["base_architecture"], pair["base_method"])
+
+
+def _cells(models: Models, pairs: pd.DataFrame) -> pd.DataFrame:
+    beside = {tuple(row[name] for name in PLACE): _base(row) for row in pairs.to_dict("records")}
     rows: list[Sequence] = []
     for place, trainings in models.runs.groupby(PLACE, sort=False):
         model = models.answers.of(trainings)
         accuracy = model.over_folds(model.cells).mean(axis=0)
         groups, classes = models.cells[trainings["dataset"].iloc[0]]
-        base = name_model(*beside[place]) if place in beside else ""
+        base = beside.get(place, "")
         rows += [
             [*place, base, group, label, accuracy[a, y]]
             for a, group in enumerate(groups)
