@@ -110,8 +110,13 @@ def test_the_page_of_a_clone_shows_the_figures_that_are_there_and_trains_nothing
 
 
 def test_the_whole_workflow_trains_though_a_clone_has_all_metrics(clone, checkout):
-    jobs = planned(*GIVEN, project=checkout, directory=clone)
+    (clone / "results/tiny/figures/training_curves_digits_s.png").unlink()
+    done = snakemake("--dry-run", "--printshellcmds", *GIVEN, project=checkout, directory=clone)
+    jobs = jobs_of(done.stdout)
     assert (jobs["train_model"], jobs["evaluate_model"]) == (5, 5)
+    # after the trainings, whose figures the page shows: it would be made a second time otherwise
+    (options,) = re.findall(r"scripts\.make_page .*", done.stdout)
+    assert "results/tiny/figures/training_curves_digits_s.png" in options
 
 
 @pytest.mark.parametrize("newest", ["data", "teacher"])

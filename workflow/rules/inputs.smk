@@ -1,5 +1,6 @@
 # What rules and targets take as input, as it follows from the configuration. Of the user's own paths it is asked by
 # os.path whether they are there: where a folder may not be entered, pathlib's methods raise an error.
+import functools
 import os.path
 import sys
 from itertools import product
@@ -199,13 +200,16 @@ def from_models():
     return training_curves() + example_figures()
 
 
+@functools.cache
 def has_models():
-    """Whether the models of the study are here, or are to be trained: not where there are metrics alone."""
+    """Whether the models of the study are here, or will be: not where there are metrics alone and those are enough.
+
+    It is for functions that Snakemake calls when it plans, as the target `all` asks for the models themselves.
+    """
     files = zip(*(paths(pattern, MAIN_GRIDS) for pattern in (METRICS, MODEL_FILES["weights"])))
-    return all(os.path.isfile(weights) or not os.path.isfile(metrics) for metrics, weights in files)
-
-
-HAS_MODELS = has_models()
+    return is_target("all") or all(
+        os.path.isfile(weights) or not os.path.isfile(metrics) for metrics, weights in files
+    )
 
 
 def drawn_projections():
@@ -216,13 +220,13 @@ def drawn_projections():
     return [path for grid in firsts for path in expand(PROJECTION, **grid)] if STUDY.probe_features else []
 
 
-def inputs_of_page():
+def inputs_of_page(wildcards):
     """What the page shows beside the metrics. Without the models, what is made from them may be here all the same."""
     shown = {
         "tables": [path for path in tables() if path.endswith(".md")],
         "figures": [path for path in figures() if path.endswith(".png")],
     }
-    if HAS_MODELS:
+    if has_models():
         shown["figures"] += [path for path in from_models() if path.endswith(".png")]
         shown["projections"] = drawn_projections()
     return shown
@@ -254,10 +258,11 @@ def models_of_examples(wildcards):
     }
 
 
-def made_with_models():
-    """What an archive has beside tables and figures that follow from the metrics, where the models are here."""
-    tables = ["criteria.csv", *(["features.csv"] if STUDY.probe_features else [])]
-    return [*(f"{TABLES}/{name}" for name in tables), *from_models()] if HAS_MODELS else []
+def inputs_of_archive(wildcards):
+    """What an archive has beside the metrics; what is made from the models only where these are here."""
+    tables_of_models = ["criteria.csv", *(["features.csv"] if STUDY.probe_features else [])]
+    of_models = [*(f"{TABLES}/{name}" for name in tables_of_models), *from_models()] if has_models() else []
+    return [*tables(), *figures(), *of_models, PAGE]
 
 
 def histories_of(wildcards):

@@ -152,7 +152,7 @@ def page_options(wildcards, input):
     Without the models, figures that are made from them are shown as they are here, as in a fresh clone.
     """
     figures, projections = [*input.figures], drawn_projections()
-    if not HAS_MODELS:
+    if not has_models():
         figures += [path for path in from_models() if path.endswith(".png") and os.path.isfile(path)]
         projections = projections if all(map(os.path.isfile, projections)) else []
     words = [

@@ -470,7 +470,7 @@ rule plot_sweep:
 rule make_page:
     input:
         paths(METRICS, MAIN_GRIDS),
-        **inputs_of_page(),
+        unpack(inputs_of_page),
         summary=SUMMARY,
         paired=PAIRED,
     output:
@@ -493,7 +493,7 @@ rule make_page:
 rule archive_study:
     input:
         paths(METRICS, ALL_GRIDS),
-        files=[*tables(), *figures(), *made_with_models(), PAGE],
+        files=inputs_of_archive,
     output:
         ARCHIVE,
     log:

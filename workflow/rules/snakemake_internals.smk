@@ -15,6 +15,8 @@
 #   trainings that the cores allow start at once, and most wait for a GPU: right, but each takes its memory meanwhile.
 # - `workflow.dag.forcefiles` and `workflow.rerun_triggers`. Without them, models of other settings that were copied here
 #   without Snakemake's notes are named, but are taken for current.
+# - `workflow.dag.targetrules`, the rules that the user asks for. Without it the target `all`, in a folder that has metrics
+#   without their models, makes the page before the training curves, and a second time after them.
 # - `workflow.dag.needrun_jobs()`, the jobs of the plan. `make watch` and the lines about progress get the number of
 #   planned trainings from it. Without it they do not say how far the run is.
 # - `workflow.resource_settings.nodes`, the number of jobs in a cluster's queue. Without it the memory that trainings may
@@ -130,6 +132,13 @@ def force_job_of(path):
     """
     if "PARAMS" in {trigger.name for trigger in workflow.rerun_triggers}:
         workflow.dag.forcefiles.add(path)
+
+
+def is_target(rule):
+    """Whether the user asks for a rule of this project, by name or by default. It is for input functions."""
+    return any(
+        target.name == rule and target.name not in RULES_OF_OTHERS for target in workflow.dag.targetrules
+    )
 
 
 def logs_of_planned(rule):
