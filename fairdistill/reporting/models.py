@@ -82,6 +82,13 @@ class Models:
     trained: pd.DataFrame
     cells: dict[str, tuple[list[str], list[str]]]
 
+    def mean_cells(self, trainings: pd.DataFrame) -> list[tuple[str, str, float]]:
+        """Return group, class and accuracy of each cell, a mean over seeds, of the rows of one model in `runs`."""
+        model = self.answers.of(trainings)
+        accuracy = model.over_folds(model.cells).mean(axis=0)
+        groups, classes = self.cells[trainings["dataset"].iloc[0]]
+        return [(group, label, accuracy[a, y]) for a, group in enumerate(groups) for y, label in enumerate(classes)]
+
 
 def read_grids(text: str) -> list[dict[str, list]]:
     """Return the grids that the option --grids gives as JSON; a UserError names what is wrong with them."""

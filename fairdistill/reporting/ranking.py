@@ -17,7 +17,7 @@ from fairdistill.reporting.columns import BASE, COUNTS, DEO, IDENTITY, MEASURED,
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import differences, teachers_of
 from fairdistill.reporting.runs import at_chance, read_table
-from fairdistill.reporting.summaries import summarise
+from fairdistill.reporting.summaries import beside_each_other, summarise
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import settings_of_kind
 from fairdistill.settings.methods import TEACHER, AnyMethod, Method
@@ -91,7 +91,7 @@ def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
             f"--reference: there is no model of the method '{unknown[0]}'; choose one of {', '.join(known)}"
         )
     shown, titles = _shown(models)
-    table = _means(summarise(shown, models.answers)).merge(_traits(shown, models.trained), on=PLACE)
+    table = beside_each_other(summarise(shown, models.answers)).merge(_traits(shown, models.trained), on=PLACE)
     table = _relative_costs(_titled(table, titles))
     table = table.sort_values(["at_chance", "deo_a", "accuracy"], ascending=[True, True, False], kind="stable")
     ranks = table[table["role"] == "student"].groupby(PLACE[:2]).cumcount() + 1
@@ -111,12 +111,7 @@ def cells_table(models: Models) -> pd.DataFrame:
     rows = []
     shown, titles = _shown(models)
     for names, trainings in shown.groupby([*PLACE, "role"], sort=False):
-        model = models.answers.of(trainings)
-        accuracy = model.over_folds(model.cells).mean(axis=0)
-        groups, classes = models.cells[trainings["dataset"].iloc[0]]
-        rows += [
-            [*names, group, label, accuracy[a, y]] for a, group in enumerate(groups) for y, label in enumerate(classes)
-        ]
+        rows += [[*names, *cell] for cell in models.mean_cells(trainings)]
     return _titled(pd.DataFrame(rows, columns=CELLS), titles)
 
 
@@ -171,16 +166,6 @@ def _titled(table: pd.DataFrame, titles: pd.DataFrame) -> pd.DataFrame:
     """A table of models with the places and names that they are shown in and as, in place of their own."""
     table = table.merge(titles, on=PLACE)
     return table.assign(architecture=table.pop("shown_in"), method=table.pop("shown_as"))
-
-
-def _means(summary: pd.DataFrame) -> pd.DataFrame:
-    """Each metric's mean, sd and interval beside each other."""
-    first = summary[summary["metric"] == MEASURED[0]][[*PLACE, "role", *COUNTS, "at_chance"]]
-    for metric in MEASURED:
-        parts = {"mean": metric, "sd": f"{metric}_sd"} | {end: f"{metric}_{end}" for end in ENDS}
-        of_metric = summary[summary["metric"] == metric].rename(columns=parts)
-        first = first.merge(of_metric[[*PLACE, *parts.values()]], on=PLACE)
-    return first
 
 
 def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from fairdistill.evaluation.correctness import pool
 from fairdistill.evaluation.crossed import Trainings
 from fairdistill.evaluation.uncertainty import fair_baseline, verdict
 from fairdistill.reporting.answers import Answers, columns_of, digest, for_all_seeds, values_of
-from fairdistill.reporting.columns import BASELINE, COUNTS, DEO, METRICS, OVER_SEEDS, PLACE, SEEDS, SUMMARY
+from fairdistill.reporting.columns import BASELINE, COUNTS, DEO, MEASURED, METRICS, OVER_SEEDS, PLACE, SEEDS, SUMMARY
 from fairdistill.reporting.runs import AGGREGATE, at_chance, read_table
 from fairdistill.runtime.errors import UserError
 
@@ -53,6 +53,20 @@ def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
                 row["verdict"] = verdict(row["mean"], row["fair_baseline_high"], at_chance=chance)
             rows.append(row)
     return pd.DataFrame(rows, columns=SUMMARY).fillna({"verdict": ""})
+
+
+def beside_each_other(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the metrics of a summary in columns, one row per model.
+
+    Columns: `OVER_SEEDS`, `COUNTS`, at_chance and seeds; and of each metric M of `MEASURED`: M, its mean, and M_sd,
+    M_low, M_high and M_fair_baseline, which is missing for accuracy.
+    """
+    table = summary.loc[summary["metric"] == MEASURED[0], [*OVER_SEEDS, *COUNTS, "at_chance", "seeds"]]
+    for metric in MEASURED:
+        parts = {"mean": metric} | {part: f"{metric}_{part}" for part in ("sd", "low", "high", "fair_baseline")}
+        of_metric = summary[summary["metric"] == metric].rename(columns=parts)
+        table = table.merge(of_metric[[*PLACE, *parts.values()]], on=PLACE)
+    return table
 
 
 def read_summary(path: Path | str | IO[str]) -> pd.DataFrame:

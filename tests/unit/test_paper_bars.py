@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from figure_texts import cut_texts
 from studies_with_pages import run
 
 from fairdistill.reporting.paper.bars import plot_paper_bars
@@ -31,12 +32,14 @@ def summary():
     [("deo", ["0.42", "0.28"], ["0.36", "0.15"]), ("accuracy", ["0.81", "0.76"], ["0.82", "0.77"])],
 )
 def test_the_data_sets_are_in_the_papers_order_with_their_values(summary, metric, teacher, student):
-    (ax,) = plot_paper_bars(summary, architecture="resnet", metric=metric, method="mfd").axes
+    figure = plot_paper_bars(summary, architecture="resnet", metric=metric, method="mfd")
+    assert cut_texts(figure) == []
+    (ax,) = figure.axes
     assert [label.get_text() for label in ax.get_xticklabels()] == ["UTKFace", "CIFAR-10S"]
     heights = [[f"{bar.get_height():.2f}" for bar in bars] for bars in ax.containers]
     assert heights == [teacher, student]
     assert [text.get_text() for text in ax.texts] == teacher + student
-    assert ax.get_title().startswith("ResNet Teacher vs. Student: ")
+    assert ax.get_title().startswith("ResNet Teacher vs. Student:\n")
 
 
 def test_a_data_set_that_lacks_a_model_is_left_out_and_without_any_it_is_said(summary):

@@ -14,6 +14,7 @@ import seaborn as sns
 from fairdistill.reporting.columns import DEO, MEASURED, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.page.contents import Contents, name_model
+from fairdistill.reporting.tables import AT_CHANCE
 from fairdistill.reporting.tradeoff import COLOURS, FENCE
 
 # up to so many methods have a colour each; of more, families have
@@ -22,9 +23,14 @@ PALETTE = sns.color_palette("colorblind").as_hex()
 # reads on a light and on a dark page
 TEACHER = "#808080"
 MEANS, ALL_SEEDS = "means and 95 % intervals", "all seeds"
+NEAR = "without those far off"
 ALL_IMAGES = "all images"
 # of text within a cell of the heat map, by the cell's accuracy: the scale is dark at its low end
 DARK_BELOW = 0.65
+# where there are more classes, the heat map is wider than the page and has no numbers
+MOST_NUMBERED = 20
+# pixels of a class then
+NARROW = 14
 CRITERIA = {
     "ece": "Expected calibration error",
     "brier": "Brier score",
@@ -52,7 +58,7 @@ def tradeoff(contents: Contents) -> dict:
     architecture = _choice("architecture", "Architecture", several, "tradeoff")
     measure = _choice("measure", "Measure", [printed(deo) for deo in DEO], "tradeoff")
     method = _choice("method", "Method", ["all", *table.loc[table["Role"] == "student", "Method"].unique()], "tradeoff")
-    near = "without those far off" if table["far"].any() else "all"
+    near = NEAR if table["far"].any() else "all"
     extent = _choice("extent", "Models", [*dict.fromkeys([near, "all"])], "tradeoff")
     seeds = [f"seed {seed}" for seed in sorted(contents.runs["seed"].unique())]
     shown = _choice("shown", "Points", [MEANS, *([ALL_SEEDS, *seeds] if len(seeds) > 1 else [])], "tradeoff")
@@ -83,7 +89,8 @@ def tradeoff(contents: Contents) -> dict:
     upright = base.mark_rule(**lines).encode(
         x=x, y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q", color=marked, opacity=opacity
     )
-    tips = ["Data set", "Architecture", "Method", "Of", "Accuracy", "DEO_A", "DEO_M", "Fair baseline of DEO_A", "Note"]
+    tips = ["Data set", "Architecture", "Method", "Of", "Accuracy"]
+    tips += [name for deo in DEO for name in (printed(deo), f"Fair baseline of {printed(deo)}")] + ["Note"]
     points = base.mark_point(filled=True, size=90, stroke="black", strokeWidth=0.5).encode(
         x=x,
         y=y,
@@ -92,7 +99,9 @@ def tradeoff(contents: Contents) -> dict:
         shape=alt.Shape("Architecture:N", legend=shapes if len(architectures) > 1 else None),
         tooltip=[alt.Tooltip(f"{name}:N") for name in tips],
     )
-    return _spec(alt.layer(across, upright, points.add_params(picked, zoomed)), height=420)
+    marks = base.transform_filter("datum.Note").mark_text(text=AT_CHANCE, dx=9, dy=-7).encode(x=x, y=y, opacity=opacity)
+    chart = alt.layer(across, upright, points.add_params(picked, zoomed), marks)
+    return _spec(chart, height=420, description="Accuracy against DEO of each model")
 
 
 def heat_map(contents: Contents, first: str) -> dict:
@@ -108,6 +117,7 @@ def heat_map(contents: Contents, first: str) -> dict:
     # what is not a few letters would not fit a phone
     angle = -45 if cells["class"].str.len().max() > 3 else 0
     most = 2 * cells.groupby("dataset")["group"].nunique().max()
+    classes = int(cells.groupby("dataset")["class"].nunique().max())
     model = _choice("model", "Model", cells["model"].unique(), "cells", first)
     base = (
         alt.Chart(rows[["model", "row", "of", "group", "class", "accuracy"]])
@@ -115,7 +125,9 @@ def heat_map(contents: Contents, first: str) -> dict:
         .transform_filter("datum.model == model")
         .transform_calculate(percent="100 * datum.accuracy")
         .encode(
-            x=alt.X("class:N", title="Class", sort=None, axis=alt.Axis(labelAngle=angle, labelLimit=90)),
+            x=alt.X(
+                "class:N", title="Class", sort=None, axis=alt.Axis(labelAngle=angle, labelLimit=90, labelOverlap=True)
+            ),
             y=alt.Y("row:N", title=None, sort=order),
         )
     )
@@ -133,7 +145,14 @@ def heat_map(contents: Contents, first: str) -> dict:
         # a fixed colour, which the style sheet leaves alone
         color=alt.condition(f"datum.accuracy < {DARK_BELOW}", alt.value("#ffffff"), alt.value("#000000")),
     )
-    return _spec(alt.layer(boxes, texts), height=30 * int(most))
+    chart = alt.layer(boxes) if classes > MOST_NUMBERED else alt.layer(boxes, texts)
+    width = NARROW * classes if classes > MOST_NUMBERED else None
+    return _spec(
+        chart,
+        height=30 * int(most),
+        width=width,
+        description="Accuracy of each class and group of a model",
+    )
 
 
 def criteria(contents: Contents) -> dict:
@@ -178,7 +197,8 @@ def criteria(contents: Contents) -> dict:
     points = base.mark_point(filled=True, size=45).encode(
         x=value, tooltip=["method:N", "group:N", "mean:Q", "low:Q", "high:Q", alt.Tooltip("n:Q", title="seeds")]
     )
-    return _spec(alt.layer(intervals, points), height=int(most) * (10 * len(groups) + 8))
+    height = int(most) * (10 * len(groups) + 8)
+    return _spec(alt.layer(intervals, points), height=height, description="A criterion of each model and group")
 
 
 def features(contents: Contents, name: str, first: str) -> dict:
@@ -187,38 +207,43 @@ def features(contents: Contents, name: str, first: str) -> dict:
     model = _choice("model", "Model", rows["model"].unique(), name, first)
     label = _choice("label", "Class", rows["class"].unique(), name)
     # the page holds the images' values once for all of these charts
-    chart = (
+    base = (
         alt.Chart(alt.NamedData(name="projections"))
         .add_params(model, label)
         .transform_filter("datum.model == model && datum.class == label")
-        .mark_point(filled=True, size=28, opacity=0.7)
-        .encode(
-            x=alt.X("x:Q", title="First principal component", scale=alt.Scale(zero=False)),
-            y=alt.Y("y:Q", title="Second principal component", scale=alt.Scale(zero=False)),
-            color=alt.Color("group:N", title="Group", scale=alt.Scale(range=PALETTE), legend=alt.Legend(orient="top")),
-            tooltip=["group:N", "class:N"],
-        )
     )
-    return _spec(chart, height=300)
+    points = base.mark_point(filled=True, size=28, opacity=0.7).encode(
+        x=alt.X("x:Q", title="First principal component", scale=alt.Scale(zero=False)),
+        y=alt.Y("y:Q", title="Second principal component", scale=alt.Scale(zero=False)),
+        color=alt.Color("group:N", title="Group", scale=alt.Scale(range=PALETTE), legend=alt.Legend(orient="top")),
+        tooltip=["group:N", "class:N"],
+    )
+    share = (
+        base.transform_aggregate(share="mean(share)")
+        .transform_calculate(text="format(datum.share, '.0%') + ' of the variance'")
+        .mark_text(align="right", baseline="top")
+        .encode(text="text:N", x=alt.value("width"), y=alt.value(4))
+    )
+    return _spec(alt.layer(points, share), height=300, description="Features of a model's test images, by group")
 
 
 def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
     """The points of the trade-off: models, and the trainings of each, with texts for whom points at them."""
-    families = contents.points.set_index(PLACE)["family"]
     means = contents.points.assign(shown=MEANS, Of=contents.points["n"].map(lambda n: f"{n} seed{'s' * (n != 1)}"))
     runs = contents.runs.assign(
         shown=[f"seed {seed}" for seed in contents.runs["seed"]],
         Of=[
             f"seed {seed}, fold {fold}" for seed, fold in zip(contents.runs["seed"], contents.runs["fold"], strict=True)
         ],
-        family=[families[tuple(names)] for names in contents.runs[PLACE].itertuples(index=False)],
     )
     if contents.runs["fold"].nunique() == 1:
         runs["Of"] = runs["shown"]
     ends = [f"{metric}_{end}" for metric in MEASURED for end in ("low", "high")]
-    kept = [*PLACE, "role", "family", "shown", "Of", *MEASURED]
-    table = pd.concat([means[[*kept, *ends, "at_chance", "deo_a_fair"]], runs[kept]], ignore_index=True)
-    table["far"] = _far_off(table)
+    kept = [*PLACE, "at_chance", "shown", "Of", *MEASURED]
+    baselines = {f"{deo}_fair_baseline": f"Fair baseline of {printed(deo)}" for deo in DEO}
+    table = pd.concat([means[[*kept, *ends, *baselines]], runs[kept]], ignore_index=True)
+    of_models = contents.points.assign(far=far_off(contents.points))
+    table = table.merge(of_models[[*PLACE, "role", "family", "far"]], on=PLACE)
     table = table.rename(columns={"method": "Method", "role": "Role", "family": "Family"})
     table["Data set"], table["Architecture"] = table.pop("dataset").map(printed), table.pop("architecture").map(printed)
     for metric in MEASURED:
@@ -227,30 +252,34 @@ def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
             " [" + table[f"{metric}_low"].map("{:.3f}".format) + ", " + table[f"{metric}_high"].map("{:.3f}".format)
         )
         table[printed(metric)] = texts + (interval + "]").where(table[f"{metric}_low"].notna(), "")
-    table["Fair baseline of DEO_A"] = table.pop("deo_a_fair").map("{:.3f}".format, na_action="ignore").fillna("")
-    chance = table.pop("at_chance").eq(True)
-    table["Note"] = chance.map({True: "at chance: its DEO says nothing", False: ""})
+    for name, text in baselines.items():
+        table[text] = table.pop(name).map("{:.3f}".format, na_action="ignore").fillna("")
+    table["Note"] = table.pop("at_chance").map({True: "at chance: its DEO says nothing"}).fillna("")
     return table.round(5)
 
 
-def _far_off(table: pd.DataFrame) -> pd.Series:
-    """Which models, and their trainings, are so far from most of their data set that these would be in a corner.
+def far_off(points: pd.DataFrame) -> pd.Series:
+    """Return which models are so far from most of their data set that these would be in a corner of the chart.
 
     They are those beyond the outer fences of Tukey, as in the figure. Few models are all shown, and so are the teachers
     beside students of their architecture.
+
+    Parameters
+    ----------
+    points
+        See `fairdistill.reporting.page.contents.Contents`.
     """
-    means = table[table["shown"] == MEANS]
-    far = pd.Series(False, index=means.index)
-    for _, found in means.groupby("dataset"):
+    far = pd.Series(False, index=points.index)
+    for _, found in points.groupby("dataset"):
         if len(found) > MOST_COLOURS:
             for metric in MEASURED:
                 lower, upper = found[metric].quantile([0.25, 0.75])
                 beyond = FENCE * (upper - lower)
                 far |= ~found[metric].between(lower - beyond, upper + beyond).reindex(far.index, fill_value=True)
-    beside_students = (means["role"] == "student").groupby([means["dataset"], means["architecture"]]).transform("any")
-    far &= ~((means["role"] == "teacher") & beside_students)
-    of_model = dict(zip(means[PLACE].itertuples(index=False, name=None), far, strict=True))
-    return pd.Series([of_model[names] for names in table[PLACE].itertuples(index=False, name=None)], index=table.index)
+    beside_students = (
+        (points["role"] == "student").groupby([points["dataset"], points["architecture"]]).transform("any")
+    )
+    return far & ~((points["role"] == "teacher") & beside_students)
 
 
 def _colours(points: pd.DataFrame) -> tuple[str, alt.Scale]:
@@ -289,9 +318,10 @@ def _choice(name: str, title: str, options: Iterable, chart: str, first: Any = N
     )
 
 
-def _spec(chart: alt.LayerChart | alt.FacetChart | alt.Chart, height: int) -> dict:
-    """A chart as wide as the page, as a specification."""
-    size = alt.AutoSizeParams(type="fit-x", contains="padding")
-    chart = chart.properties(width="container", height=height, background="transparent", autosize=size)
+def _spec(chart: alt.LayerChart | alt.FacetChart, height: int, description: str, width: int | None = None) -> dict:
+    """A chart as a specification, as wide as the page or as `width` says; the description is for screen readers."""
+    size = alt.AutoSizeParams(type="fit-x" if width is None else "pad", contains="padding")
+    chart = chart.properties(width=width or "container", height=height, background="transparent", autosize=size)
+    chart = chart.properties(description=description)
     chart = chart.configure_view(stroke=None).configure_axis(labelFontSize=11, titleFontSize=12)
     return chart.configure_legend(labelFontSize=11).to_dict()

@@ -1,19 +1,19 @@
 """What the page of a study is made from, read from its tables and metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pandas as pd
 
-from fairdistill.reporting.columns import BASE, DEO, IDENTITY, MEASURED, METRICS, OVER_SEEDS, PLACE
+from fairdistill.reporting.columns import BASE, IDENTITY, MEASURED, METRICS, PLACE
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import read_paired
-from fairdistill.reporting.runs import AGGREGATE
-from fairdistill.reporting.summaries import read_summary
+from fairdistill.reporting.runs import AGGREGATE, at_chance
+from fairdistill.reporting.summaries import beside_each_other, read_summary
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import settings_of_kind
 from fairdistill.settings.methods import TEACHER, AnyMethod, Method
@@ -32,10 +32,9 @@ class Contents:
     Attributes
     ----------
     points
-        One row per model (`PLACE`, and role): the mean over seeds of each of `MEASURED`, with `_low` and `_high`;
-        family, of its method; at_chance; n, the number of seeds; seeds.
+        One row per model, see `fairdistill.reporting.summaries.beside_each_other`, with family, that of its method.
     runs
-        One row per training, see `fairdistill.reporting.runs`.
+        One row per training, see `fairdistill.reporting.runs`, with at_chance, whether it is.
     cells
         One row per model, group and class: `PLACE`, group, class and accuracy, a mean over seeds; base, the name of
         the model that it is shown beside (as `name_model` has it), empty for one that stands alone.
@@ -91,7 +90,7 @@ def gather(models: Models, summary: Path, paired: Path, projections: pd.DataFram
     _require_all(pairs, {tuple(names) for names in pairs[PLACE].itertuples(index=False)} & known, paired)
     contents = Contents(
         points=_students_first(_points(table, models)),
-        runs=runs[[*IDENTITY[1:], *BASE, *METRICS, "epochs", "seconds"]],
+        runs=runs.assign(at_chance=at_chance(runs))[[*IDENTITY[1:], *BASE, *METRICS, "at_chance", "epochs", "seconds"]],
         cells=_for_browser(_students_first(_cells(models, pairs))),
         criteria=_for_browser(_students_first(criteria_table(models.criteria, models.answers))),
         projections=_for_browser(projections),
@@ -121,20 +120,14 @@ def _students_first(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _points(summary: pd.DataFrame, models: Models) -> pd.DataFrame:
+    table = beside_each_other(summary)
     kinds = models.trained.drop_duplicates(PLACE).set_index(PLACE)["kind"]
-    rows = []
-    for names, found in summary.groupby(OVER_SEEDS, sort=False):
-        row: dict[str, Any] = dict(zip(OVER_SEEDS, names, strict=True))
-        of_metric = found.set_index("metric")
-        for metric in MEASURED:
-            row |= {metric: of_metric.loc[metric, "mean"]}
-            row |= {f"{metric}_{end}": of_metric.loc[metric, end] for end in ("low", "high")}
-        row |= {f"{deo}_fair": of_metric.loc[deo, "fair_baseline"] for deo in DEO}
+
+    def family(row: Mapping) -> str:
         settings = cast(type[Method] | None, settings_of_kind(AnyMethod, kinds[tuple(row[name] for name in PLACE)]))
-        row |= {"family": "teacher" if row["role"] == "teacher" else settings.family if settings else ""}
-        row |= {name: of_metric[name].iloc[0] for name in ("at_chance", "n", "seeds")}
-        rows.append(row)
-    return pd.DataFrame(rows)
+        return "teacher" if row["role"] == "teacher" else settings.family if settings else ""
+
+    return table.assign(family=[family(row) for row in table.to_dict("records")])
 
 
 def _base(pair: Mapping) -> str:
@@ -143,15 +136,9 @@ def _base(pair: Mapping) -> str:
 
 def _cells(models: Models, pairs: pd.DataFrame) -> pd.DataFrame:
     beside = {tuple(row[name] for name in PLACE): _base(row) for row in pairs.to_dict("records")}
-    rows: list[Sequence] = []
-    for place, trainings in models.runs.groupby(PLACE, sort=False):
-        model = models.answers.of(trainings)
-        accuracy = model.over_folds(model.cells).mean(axis=0)
-        groups, classes = models.cells[trainings["dataset"].iloc[0]]
-        base = beside.get(place, "")
-        rows += [
-            [*place, base, group, label, accuracy[a, y]]
-            for a, group in enumerate(groups)
-            for y, label in enumerate(classes)
-        ]
+    rows = [
+        [*place, beside.get(place, ""), *cell]
+        for place, trainings in models.runs.groupby(PLACE, sort=False)
+        for cell in models.mean_cells(trainings)
+    ]
     return pd.DataFrame(rows, columns=[*PLACE, "base", "group", "class", "accuracy"])

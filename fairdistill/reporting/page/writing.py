@@ -2,6 +2,7 @@
 
 import base64
 import json
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -16,7 +17,8 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from fairdistill.reporting.columns import MEASURED, PLACE
-from fairdistill.reporting.labels import printed
+from fairdistill.reporting.figure_files import DPI
+from fairdistill.reporting.labels import listed, printed
 from fairdistill.reporting.page import charts
 from fairdistill.reporting.page.claims import claim, evidence
 from fairdistill.reporting.page.contents import Contents, name_model
@@ -35,6 +37,10 @@ TABLES = {
     "paired.md": ("results", "Students and their bases"),
     "published_vs_own.md": ("paper", "The published numbers and these"),
 }
+# models whose names a sentence has
+MOST_NAMED = 8
+# of figures, pixels of the page: one as wide as a printed page is as wide as a line of text here
+PER_INCH = 105
 # what is written below a figure, by the form of its name
 FIGURES = {
     "fig1_architecture": "What MFD does: the student's features of each class and group are drawn to the teacher's.",
@@ -95,6 +101,8 @@ def render(study: Study, contents: Contents) -> str:
         trainings=len(contents.runs),
         tables=_tables(study.tables),
         figures=[_figure(path) for path in study.figures],
+        far_off=_far_off(contents.points),
+        missing=_missing(study, contents),
         runs=_runs(contents.runs),
         charts=[*specs],
         specs=_as_json(specs),
@@ -127,12 +135,12 @@ def _tables(texts: Mapping[str, str]) -> dict[str, list[tuple[str, Markup]]]:
     found: dict[str, list[tuple[str, Markup]]] = {section: [] for section, _ in TABLES.values()}
     for name, (section, heading) in TABLES.items():
         if name in texts:
-            found[section].append((heading, _markdown(texts[name])))
+            found[section].append((heading, _markdown(texts[name], heading)))
     return found
 
 
-def _markdown(text: str) -> Markup:
-    """Markdown as HTML: its title is left out, other headings go down by two, and its tables scroll."""
+def _markdown(text: str, name: str) -> Markup:
+    """Markdown as HTML: its title is left out, other headings go down by two, and its tables, called `name`, scroll."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(text)
     if tokens and tokens[0].tag == "h1":
@@ -142,21 +150,43 @@ def _markdown(text: str) -> Markup:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
     html = parser.renderer.render(tokens, parser.options, {})
-    html = html.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
-    return Markup(html)
+    opening = Markup('<div class="scroll" tabindex="0" role="region" aria-label="{}"><table>').format(name)
+    return Markup(html.replace("<table>", opening).replace("</table>", "</table></div>"))
+
+
+def _far_off(points: pd.DataFrame) -> str:
+    """The models that the chart of all models leaves out at first, as they are far from the others."""
+    names = [name_model(*names) for names in points.loc[charts.far_off(points), PLACE].itertuples(index=False)]
+    if len(names) > MOST_NAMED:
+        names = [*names[: MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} more"]
+    return listed(names) if names else ""
+
+
+def _missing(study: Study, contents: Contents) -> str:
+    """What the page of another study has, and this one lacks as its models are not at hand or it was not asked for."""
+    names = [path.stem for path in study.figures]
+    found = {
+        "training curves": any(name.startswith("training_curves") for name in names),
+        "features": not contents.projections.empty,
+        "example images": any(name.startswith("worst_cells") for name in names),
+    }
+    parts = [part for part, is_here in found.items() if not is_here]
+    return listed(parts) if parts else ""
 
 
 def _inline(text: str) -> Markup:
     return Markup(MarkdownIt("commonmark", {"html": False}).renderInline(text))
 
 
-def _figure(path: Path) -> dict[str, str]:
-    """A figure with what is written below it, and its content as a data address."""
-    words = next((text for form, text in FIGURES.items() if fnmatchcase(path.stem, form)), "")
+def _figure(path: Path) -> dict[str, Any]:
+    """A figure with what is written below it, its content as a data address, and its size on the page in pixels."""
+    words = next((text for form, text in FIGURES.items() if fnmatchcase(path.stem, form)), path.stem)
     content = path.read_bytes()
     if not content.startswith(b"\x89PNG") or content[-8:-4] != b"IEND":
         raise UserError(f"{path}: is no whole PNG; make the figure again")
-    return {"name": path.stem, "words": words, "source": f"data:image/png;base64,{base64.b64encode(content).decode()}"}
+    width, height = (round(pixels * PER_INCH / DPI) for pixels in struct.unpack(">II", content[16:24]))
+    source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    return {"name": path.stem, "words": words, "source": source, "width": width, "height": height}
 
 
 def _runs(runs: pd.DataFrame) -> dict[str, list]:

@@ -52,7 +52,8 @@ def plot_paper_bars(summary: pd.DataFrame, *, architecture: str, metric: str, me
                 at, values.loc[order, name], WIDTH, label=text, color=colour, edgecolor="black", linewidth=0.6
             )
             ax.bar_label(bars, fmt="{:.2f}", fontsize=7, padding=1)
-        ax.set(title=f"{printed(architecture)} Teacher vs. Student: {title}", ylabel=label)
+        # in one line it would be wider than the figure
+        ax.set(title=f"{printed(architecture)} Teacher vs. Student:\n{title}", ylabel=label)
         ax.set_xticks(range(len(order)), map(printed, order))
         ax.tick_params(axis="x", length=0)
         ax.margins(y=0.12)
