@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from figure_texts import cut_texts
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from fairdistill.reporting.cell_map import plot_cells
@@ -40,6 +41,7 @@ def texts_of(ax):
 @pytest.mark.parametrize("students", [4, 30])
 def test_labels_lie_neither_on_each_other_nor_on_points_nor_outside(students):
     figure = plot_tradeoff(ranked(students, ("resnet", "shufflenet")), "cifar10s")
+    assert cut_texts(figure) == []
     FigureCanvasAgg(figure).draw()
 
     assert len(figure.axes) == 4
@@ -157,6 +159,7 @@ def test_the_heat_map_has_a_row_per_method_by_rank_and_a_column_per_class_and_gr
     table = ranked(4)
 
     figure = plot_cells(cells(table), methods=table[::-1], dataset="cifar10s", architecture="resnet")
+    assert cut_texts(figure) == []
 
     ax = figure.axes[0]
     assert [text.get_text() for text in ax.get_yticklabels()] == [
@@ -181,6 +184,7 @@ def test_a_method_has_one_number_in_all_figures_of_a_data_set():
 
     key = [text.get_text() for text in plot_tradeoff(table, "cifar10s").legends[1].get_texts()]
     figure = plot_cells(cells(table), methods=table, dataset="cifar10s", architecture="shufflenet")
+    assert cut_texts(figure) == []
 
     assert key == [*(f"{i}  a_method_{i}" for i in ranks), f"{len(ranks) + 1}  alone"]
     rows = [text.get_text() for text in figure.axes[0].get_yticklabels()]
@@ -217,6 +221,7 @@ def histories(tmp_path):
 
 def test_training_curves_have_a_line_per_training_and_the_epochs_that_were_evaluated(histories):
     figure = plot_training_curves(read_histories(histories), dataset="cifar10s")
+    assert cut_texts(figure) == []
 
     accuracies, losses = figure.axes[:2], figure.axes[2:]
     assert [ax.get_title() for ax in accuracies] == ["erm", "kd"]

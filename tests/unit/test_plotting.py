@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from figure_texts import cut_texts
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import BarContainer, ErrorbarContainer
 from synthetic_results import make_constant, make_study
@@ -122,9 +123,7 @@ def check_texts(figure):
         texts += [ax.title, ax.yaxis.label, *ax.get_xticklabels(), *ax.get_yticklabels()]
     boxes = [text.get_window_extent() for text in texts if text.get_visible() and text.get_text()]
     assert 2.6 <= figure.get_figwidth() <= 7
-    for box in boxes:
-        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
-        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+    assert cut_texts(figure) == []
     assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
     assert min(text.get_fontsize() for text in texts) >= 8
 
@@ -287,7 +286,5 @@ def test_no_text_of_the_diagram_is_clipped_or_overlaps():
     boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
 
     assert len(boxes) > 15
-    for box in boxes:
-        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
-        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+    assert cut_texts(figure) == []
     assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
