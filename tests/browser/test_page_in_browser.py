@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from studies_with_pages import DATASETS, SEEDS, make_studys_page
+from studies_with_pages import SEEDS, make_studys_page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -75,6 +75,12 @@ def points(page, chart="tradeoff"):
     return [found.nth(i).get_attribute("transform") for i in range(found.count())]
 
 
+def descriptions(page):
+    """What a screen reader says of the points of the chart of all models."""
+    found = page.locator("#tradeoff svg.marks .mark-symbol.role-mark path")
+    return [found.nth(i).get_attribute("aria-label") for i in range(found.count())]
+
+
 def choose(page, chart, name, option):
     label = page.locator(f"#{chart}-choices label").filter(has=page.get_by_text(name, exact=True))
     label.locator("select").select_option(option, timeout=5000)
@@ -97,9 +103,10 @@ def test_the_choices_filter_the_points(opened):
     assert len(points(page)) == 2 * len(SEEDS)
     choose(page, "tradeoff", "Points", "seed 1")
     assert len(points(page)) == 2
-    before = points(page)
-    choose(page, "tradeoff", "Data set", "CIFAR-10S" if DATASETS[0] == "utkface" else "UTKFace")
+    assert all("Data set: CIFAR-10S" in name for name in descriptions(page))
+    choose(page, "tradeoff", "Data set", "UTKFace")
     assert len(points(page)) == 2
+    assert all("Data set: UTKFace" in name and "seed 1" in name for name in descriptions(page))
 
 
 def test_the_heat_map_shows_the_model_that_is_chosen(opened):
@@ -109,6 +116,11 @@ def test_the_heat_map_shows_the_model_that_is_chosen(opened):
     choose(page, "cells", "Model", "UTKFace, ResNet: teacher")
     # a teacher stands on nothing
     assert page.locator(texts).count() == 2 * 3
+    # the numbers are in the table below it as well
+    page.locator("#cells-section summary").filter(has_text="table").click()
+    rows = [row.split("\t") for row in page.locator("#cells-table tbody tr").all_inner_texts()]
+    assert {row[0] for row in rows} == {"UTKFace, ResNet: teacher"}
+    assert [f"{100 * float(row[3]):.0f}" for row in rows] == page.locator(texts).all_text_contents()
 
 
 def test_criteria_and_features_can_be_chosen(opened):
@@ -116,6 +128,9 @@ def test_criteria_and_features_can_be_chosen(opened):
     before = points(page, "criteria")
     choose(page, "criteria", "Criterion", "Brier score")
     assert points(page, "criteria") != before
+    rows = page.locator("#criteria-table tbody tr")
+    # a row for each point: three models, all images and two groups
+    assert rows.count() == 3 * 3 == len(points(page, "criteria"))
     before = points(page, "features-one")
     assert len(before) == 20
     choose(page, "features-one", "Class", "old")

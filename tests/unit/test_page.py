@@ -161,12 +161,12 @@ def test_names_cannot_end_a_script_or_begin_an_element():
     found = writing._as_json({"a": "</script><b>\u2028"})
     assert "<" not in found
     assert json.loads(found) == {"a": "</script><b>\u2028"}
-    assert writing._markdown("# T\n\n| a |\n| --- |\n| <b>x</b> |\n").count("<b>") == 0
+    assert writing._markdown("# T\n\n| a |\n| --- |\n| <b>x</b> |\n", "Name").count("<b>") == 0
 
 
 def test_a_title_is_left_out_and_headings_go_down():
-    assert writing._markdown("# Title\n\n## Part\n\ntext\n") == "<h4>Part</h4>\n<p>text</p>\n"
-    assert writing._markdown("text\n") == "<p>text</p>\n"
+    assert writing._markdown("# Title\n\n## Part\n\ntext\n", "Name") == "<h4>Part</h4>\n<p>text</p>\n"
+    assert writing._markdown("text\n", "Name") == "<p>text</p>\n"
 
 
 def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_first(text):
@@ -184,24 +184,74 @@ def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_f
             "accuracy": np.linspace(0.7, 0.8, n),
             "deo_a": [0.9, *np.linspace(0.1, 0.2, n - 2), 0.8],
             "deo_m": 0.3,
-            "deo_a_fair": 0.01,
-            "at_chance": False,
+            "deo_a_fair_baseline": 0.01,
+            "deo_m_fair_baseline": 0.02,
+            "at_chance": [*[False] * (n - 2), True, False],
             "n": 1,
         }
     )
     points = points.assign(
         **{f"{name}_{end}": points[name] for name in ("accuracy", "deo_a", "deo_m") for end in ("low", "high")}
     )
-    runs = points[["dataset", "architecture", "method", "role", "accuracy", "deo_a", "deo_m"]].assign(seed=0, fold=0)
+    names = ["dataset", "architecture", "method", "role", "accuracy", "deo_a", "deo_m", "at_chance"]
+    runs = points[names].assign(seed=0, fold=0)
     spec = charts.tradeoff(Contents(points, runs, pd.DataFrame(), pd.DataFrame(), pd.DataFrame()))
     # the teacher is what the others are looked at beside
     assert {row["Method"] for row in rows_of(spec, far=True)} == {"m10"}
     (extent,) = [param for param in spec["params"] if param["name"] == "extent"]
     assert extent["value"] == "without those far off"
     assert spec["layer"][0]["encoding"]["color"]["field"] == "Family"
+    assert writing._far_off(points) == "UTKFace, ResNet: m10"
+    # and one at chance has a mark beside it
+    assert {row["Method"] for row in rows_of(spec, Note="at chance: its DEO says nothing")} == {"m9"}
+    assert [layer["mark"]["text"] for layer in spec["layer"] if layer["mark"]["type"] == "text"] == ["†"]
     # few methods have a colour each, and nothing to choose
     assert specs_of(text)["tradeoff"]["layer"][0]["encoding"]["color"]["field"] == "Method"
     assert not any(row["far"] for row in rows_of(specs_of(text)["tradeoff"]))
+    assert "Not shown at first" not in text
+
+
+def test_many_names_are_counted():
+    points = pd.DataFrame({"dataset": "utkface", "architecture": "resnet", "method": [f"m{i}" for i in range(60)]})
+    points = points.assign(role="student", accuracy=0.8, deo_a=[0.1] * 50 + [0.9] * 10, deo_m=0.3)
+    assert writing._far_off(points).endswith("UTKFace, ResNet: m56 and 3 more")
+
+
+def test_a_heat_map_of_many_classes_is_wider_than_the_page_and_has_no_numbers():
+    from fairdistill.reporting.page import charts
+    from fairdistill.reporting.page.contents import Contents
+
+    def heat_map(classes):
+        cells = pd.DataFrame({"class": [f"c{i}" for i in range(classes)], "accuracy": 0.5, "group": "g", "base": ""})
+        cells = cells.assign(dataset="utkface", architecture="resnet", method="mfd")
+        contents = Contents(pd.DataFrame(), pd.DataFrame(), cells, pd.DataFrame(), pd.DataFrame())
+        return charts.heat_map(contents, "UTKFace, ResNet: mfd")
+
+    assert (heat_map(200)["width"], len(heat_map(200)["layer"])) == (14 * 200, 1)
+    assert (heat_map(20)["width"], len(heat_map(20)["layer"])) == ("container", 2)
+
+
+def test_both_fair_baselines_stand_beside_their_deo(page, text):
+    summary = pd.read_csv(page.parent / "summary.csv").set_index(["dataset", "architecture", "method", "metric"])
+    wanted = {"Data set": "UTKFace", "Architecture": "ResNet", "Method": "mfd", "shown": "means and 95 % intervals"}
+    (row,) = rows_of(specs_of(text)["tradeoff"], **wanted)
+    for metric, name in (("deo_a", "DEO_A"), ("deo_m", "DEO_M")):
+        expected = summary.loc[("utkface", "resnet", "mfd", metric), "fair_baseline"]
+        assert row[f"Fair baseline of {name}"] == f"{expected:.3f}"
+    tips = [
+        tip["field"] for layer in specs_of(text)["tradeoff"]["layer"] for tip in layer["encoding"].get("tooltip", [])
+    ]
+    assert "Fair baseline of DEO_M" in tips
+
+
+def test_what_a_page_lacks_is_said(text):
+    assert "Not on this page: training curves and example images." in text
+
+
+def test_figures_are_as_wide_as_in_print(page):
+    # two inches at 100 dots to the inch, drawn as if there were 300
+    found = writing._figure(page.parent / "tradeoff_utkface.png")
+    assert (found["width"], found["height"]) == (70, 35)
 
 
 def test_a_study_of_one_method_has_no_page_of_methods_and_no_features_without_projections(tmp_path):
