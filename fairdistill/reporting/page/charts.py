@@ -182,7 +182,7 @@ def criteria(contents: Contents) -> dict:
                 "group:N",
                 title="Group",
                 sort=groups,
-                scale=alt.Scale(range=[TEACHER, *PALETTE]),
+                scale=alt.Scale(range=[TEACHER, *_of_groups(len(groups) - 1)]),
                 legend=alt.Legend(orient="top"),
             ),
         )
@@ -206,6 +206,7 @@ def features(contents: Contents, name: str, first: str) -> dict:
     rows = contents.projections
     model = _choice("model", "Model", rows["model"].unique(), name, first)
     label = _choice("label", "Class", rows["class"].unique(), name)
+    groups = _of_groups(rows["group"].nunique())
     # the page holds the images' values once for all of these charts
     base = (
         alt.Chart(alt.NamedData(name="projections"))
@@ -215,7 +216,7 @@ def features(contents: Contents, name: str, first: str) -> dict:
     points = base.mark_point(filled=True, size=28, opacity=0.7).encode(
         x=alt.X("x:Q", title="First principal component", scale=alt.Scale(zero=False)),
         y=alt.Y("y:Q", title="Second principal component", scale=alt.Scale(zero=False)),
-        color=alt.Color("group:N", title="Group", scale=alt.Scale(range=PALETTE), legend=alt.Legend(orient="top")),
+        color=alt.Color("group:N", title="Group", scale=alt.Scale(range=groups), legend=alt.Legend(orient="top")),
         tooltip=["group:N", "class:N"],
     )
     share = (
@@ -298,6 +299,11 @@ def _colours(points: pd.DataFrame) -> tuple[str, alt.Scale]:
     }
     families = [name for name in of_families if name in set(points["family"])]
     return "Family", alt.Scale(domain=families, range=[of_families[name] for name in families])
+
+
+def _of_groups(n: int) -> list[str]:
+    """As many colours as there are groups; only the first ten can be told apart by all who see."""
+    return PALETTE if n <= len(PALETTE) else sns.color_palette("husl", n).as_hex()
 
 
 def _legend() -> alt.Legend:
