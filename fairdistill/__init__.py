@@ -1,3 +1,3 @@
 """MMD-based fair feature distillation (MFD): the library that the pipeline's scripts share."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
