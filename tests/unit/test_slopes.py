@@ -1,15 +1,19 @@
 """The figure of paired slopes: each line leads from a base to its student."""
 
+from itertools import pairwise
+
 import pandas as pd
 import pytest
+from figure_texts import cut_texts
 from studies_with_pages import run
 from synthetic_results import make_study, pattern
 
 from fairdistill.reporting import slopes
 from fairdistill.reporting.models import read_models
 from fairdistill.reporting.pairs import pair_with_bases
-from fairdistill.reporting.slopes import BETTER, EQUAL, WORSE, plot_slopes
+from fairdistill.reporting.slopes import BETTER, HEIGHT, MOST_PANELS, NEITHER, WIDTH, WORSE, plot_slopes
 from fairdistill.reporting.summaries import summarise
+from fairdistill.reporting.tables import AT_CHANCE, AT_CHANCE_NOTE
 from fairdistill.runtime.errors import UserError
 from scripts import plot_slopes as script
 
@@ -65,12 +69,95 @@ def test_all_panels_of_a_metric_have_one_scale_that_holds_all_lines(tables):
         (0.1, 0.2, "deo_a", WORSE),
         (0.8, 0.9, "accuracy", BETTER),
         (0.9, 0.8, "accuracy", WORSE),
-        (0.2, 0.2, "deo_a", EQUAL),
-        (0.8, 0.8, "accuracy", EQUAL),
+        (0.2, 0.2, "deo_a", NEITHER),
+        (0.8, 0.8, "accuracy", NEITHER),
     ],
 )
 def test_colours_tell_better_from_worse(base, own, metric, colour):
-    assert slopes._colour(base, own, metric) == colour
+    assert slopes._colour({"at_chance": False}, base, own, metric) == colour
+
+
+def students(tables, number):
+    """The tables with the student mfd under other names, of both architectures in turn."""
+    of_mfd, own = (table[table["method"] == "mfd"] for table in tables)
+    names = [f"copy{i}" for i in range(number // 2)]
+    return (
+        pd.concat([of_mfd.assign(method=name) for name in names], ignore_index=True),
+        pd.concat([tables[1], *(own.assign(method=name) for name in names)], ignore_index=True),
+    )
+
+
+@pytest.mark.parametrize("number", [4, 20])
+def test_the_deo_of_a_pair_at_chance_is_neither_better_nor_worse_and_is_marked(tables, number):
+    paired, summary = students(tables, number)
+    plain = plot_slopes(paired, summary, "utkface")
+    chance = (paired["architecture"] == "resnet") & (paired["method"] == "copy1")
+    figure = plot_slopes(paired.assign(at_chance=chance), summary, "utkface")
+
+    def texts(figure):
+        names = [ax.get_title() for ax in figure.axes] + [t.get_text() for t in figure.axes[0].get_yticklabels()]
+        return [name for name in names if name.endswith(AT_CHANCE)]
+
+    def colours(figure):
+        """Those of the pair, of DEO and of accuracy."""
+        if number == 4:
+            # the axes of a block are a row of DEO and a row of accuracy, and the pair is the second column of four
+            return [{line.get_color() for line in figure.axes[i].lines} for i in (place, place + 4)]
+        inside = [[line for line in ax.lines if round(line.get_ydata()[0]) == row] for ax in figure.axes]
+        return [{line.get_color() for line in lines} for lines in inside]
+
+    drawn = paired[paired["metric"] == "deo_a"].reset_index(drop=True)
+    place = row = int(((drawn["architecture"] == "resnet") & (drawn["method"] == "copy1")).to_numpy().argmax())
+    assert texts(plain) == []
+    assert texts(figure) == [f"ResNet\ncopy1 {AT_CHANCE}" if number == 4 else f"ResNet copy1 {AT_CHANCE}"]
+    assert colours(figure)[0] == {NEITHER}
+    assert colours(plain)[0] != {NEITHER}
+    assert colours(figure)[1] == colours(plain)[1]
+    assert [figure.legends[0].get_title().get_text().replace("\n", " ") for figure in (plain, figure)] == [
+        "",
+        AT_CHANCE_NOTE,
+    ]
+    assert cut_texts(figure) == []
+
+
+@pytest.mark.parametrize("number", [16, 40, 90])
+def test_more_students_than_have_panels_have_a_row_each_on_one_page(tables, number):
+    paired, summary = students(tables, number)
+    figure = plot_slopes(paired, summary, "utkface")
+    width, height = figure.get_size_inches()
+    assert number > MOST_PANELS
+    assert (width <= WIDTH, height <= HEIGHT) == (True, True)
+    assert cut_texts(figure) == []
+    labels = figure.axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels][:2] == ["ResNet copy0", "ShuffleNet copy0"]
+    boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.y0)
+    assert len(boxes) == number
+    assert all(below.y1 <= above.y0 + 1 for below, above in pairwise(boxes))
+
+
+def test_a_row_leads_from_the_bases_values_to_the_students(tables):
+    paired, summary = students(tables, 20)
+    figure = plot_slopes(paired, summary, "utkface")
+    values = summary.set_index(["architecture", "method", "metric"])["values"].str.split()
+    for ax, metric in zip(figure.axes, ("deo_a", "accuracy"), strict=True):
+        bases, own = (list(map(float, values["resnet", name, metric])) for name in ("teacher", "copy0"))
+        *seeds, means, base = (line.get_xdata() for line in ax.lines[:5])
+        assert [line[0] for line in seeds] == pytest.approx(bases)
+        assert [line[1] for line in seeds] == pytest.approx(own)
+        assert means == pytest.approx([sum(bases) / 3, sum(own) / 3])
+        assert base == pytest.approx([sum(bases) / 3])
+        low, high = ax.get_xlim()
+        assert all(low <= x <= high for line in ax.lines for x in line.get_xdata())
+
+
+def test_a_row_names_a_base_that_is_not_the_teacher_of_the_architecture():
+    def name(alone, **base):
+        return slopes._name({"architecture": "resnet", "method": "mfd"} | base, alone=alone)
+
+    assert name(True, base_architecture="resnet", base_method="teacher") == "mfd"
+    assert name(False, base_architecture="resnet", base_method="teacher") == "ResNet mfd"
+    assert name(True, base_architecture="resnet", base_method="erm") == "mfd\nfrom erm"
+    assert name(False, base_architecture="shufflenet", base_method="teacher") == "ResNet mfd\nfrom ShuffleNet teacher"
 
 
 def test_only_the_seeds_that_both_have_are_drawn(tables):
@@ -90,7 +177,7 @@ def test_many_students_go_on_in_further_rows(tables):
     copies = [f"copy{i}" for i in range(7)]
     of_mfd, own = paired[paired["method"] == "mfd"], summary[summary["method"] == "mfd"]
     many = pd.concat([of_mfd.assign(method=name) for name in copies])
-    figure = plot_slopes(many, pd.concat([summary, *(own.assign(method=name) for name in copies)]), "utkface")
+    figure = plot_slopes(many, pd.concat([tables[1], *(own.assign(method=name) for name in copies)]), "utkface")
     assert sum(bool(ax.get_title()) for ax in figure.axes) == 2 * 7
     width, height = figure.get_size_inches()
     assert (width, height > width) == (7, True)
