@@ -2,18 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from fairdistill.data import ImageDataset
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.style import PALETTE, STYLE, styled
+from fairdistill.reporting.style import STYLE, styled
 from fairdistill.runtime.errors import UserError
 
 CELLS, IMAGES = 4, 8
 SEED = 0
-RIGHT, WRONG = ("✓", PALETTE[0]), ("✗", PALETTE[1])
+# In no colour: the images have colours of their own, which may be those of groups.
+RIGHT: tuple[str, dict[str, Any]] = ("✓", {"color": "black"})
+WRONG: tuple[str, dict[str, Any]] = (
+    "✗",
+    {"color": "white", "bbox": {"boxstyle": "square,pad=0.12", "fc": "black", "ec": "black", "lw": 0.4}},
+)
 FONT = 6.5
 
 
@@ -52,8 +58,8 @@ def worst_cells(dataset: ImageDataset, prediction: np.ndarray) -> list[Cell]:
 def plot_examples(dataset: ImageDataset, predictions: Mapping[str, np.ndarray], *, name: str) -> Figure:
     """Draw test images of the cells that the first model recognises worst, a row for each cell.
 
-    Below each image is what each model takes it for, with a tick where that is right; beside each row how often each
-    model recognises the images of the cell.
+    Below each image is what each model takes it for, with a tick where that is right, and white on black with a cross
+    where it is wrong; beside each row how often each model recognises the images of the cell.
 
     Parameters
     ----------
@@ -71,7 +77,7 @@ def plot_examples(dataset: ImageDataset, predictions: Mapping[str, np.ndarray], 
     cells = worst_cells(dataset, next(iter(predictions.values())))
     place = {row: position for position, row in enumerate(rows)}
     with styled(STYLE | {"axes.grid": False, "text.parse_math": False}):
-        height = 0.75 + 0.11 * len(predictions)
+        height = 0.75 + 0.13 * len(predictions)
         figure = Figure(figsize=(7, 0.5 + height * len(cells)), layout="constrained")
         figure.suptitle(f"{printed(name)}: the cells that {next(iter(predictions))} recognises worst", fontsize=9)
         axes = figure.subplots(len(cells), IMAGES + 1, squeeze=False, width_ratios=[2.2, *[1] * IMAGES])
@@ -86,15 +92,20 @@ def plot_examples(dataset: ImageDataset, predictions: Mapping[str, np.ndarray], 
                 panel.imshow(dataset.images[row], interpolation="nearest")
                 for line, found in enumerate(predictions.values()):
                     taken_for = found[place[row]]
-                    mark, colour = RIGHT if taken_for == cell.label else WRONG
+                    mark, look = RIGHT if taken_for == cell.label else WRONG
                     panel.text(
                         0.5,
-                        -0.06 - 0.17 * line,
+                        -0.07 - 0.19 * line,
                         f"{dataset.classes[taken_for]} {mark}",
                         transform=panel.transAxes,
                         ha="center",
                         va="top",
                         fontsize=FONT,
-                        color=colour,
+                        **look,
                     )
+        figure.supxlabel(
+            f"Below an image: what each model takes it for, in the order on the left; {RIGHT[0]} right, "
+            f"{WRONG[0]} and white on black: wrong",
+            fontsize=FONT,
+        )
     return figure

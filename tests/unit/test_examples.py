@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from figure_texts import cut_texts
+from matplotlib.colors import to_hex
 from studies_with_pages import run
 
 from fairdistill.reporting.examples import CELLS, IMAGES, plot_examples, worst_cells
@@ -43,6 +45,16 @@ def test_each_image_has_what_each_model_takes_it_for(tiny):
     wrong, right = (text.get_text() for text in panel.texts)
     assert wrong == f"{tiny.classes[2 % len(tiny.classes)]} ✗"
     assert right == f"{tiny.classes[1]} ✓"
+    # told apart in grey print and by the colour-blind, whatever colours the images have
+    boxes = [text.get_bbox_patch() for text in panel.texts]
+    assert boxes[1] is None
+    assert [to_hex(colour) for colour in (panel.texts[0].get_color(), boxes[0].get_facecolor())] == [
+        "#ffffff",
+        "#000000",
+    ]
+    assert to_hex(panel.texts[1].get_color()) == "#000000"
+    assert "✓ right, ✗ and white on black: wrong" in figure.get_supxlabel()
+    assert cut_texts(figure) == []
     cell = worst_cells(tiny, first)[0]
     assert np.array_equal(panel.images[0].get_array(), tiny.images[cell.rows[0]])
 
