@@ -10,40 +10,12 @@ from pathlib import Path
 
 import yaml
 
-from fairdistill import __version__
-from fairdistill.reporting.archive import code_files, list_models, write_archive
+from fairdistill.reporting.archive import code_files, list_models, readme, write_archive
 from fairdistill.reporting.models import model_paths, read_grids
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.progress import log
-from fairdistill.runtime.provenance import ROOT
+from fairdistill.runtime.provenance import tracked_state
 from fairdistill.settings.arguments import add_model_options
-
-README = """# {study}
-
-Results of a study made with fairdistill {version}, a Snakemake pipeline for fair image classification by distillation.
-
-| what | where |
-| --- | --- |
-| the results, to look at in a browser | `page.html` |
-| tables and figures | `tables/`, `figures/` |
-| the scores of each model, and the record of its training | `metrics/` |
-| the checksums of each model's weights, predictions and data set; its code, hardware and packages | `models.csv` |
-| the configuration | `config.yaml` |
-| the code as git has it, and the versions of the packages (`requirements.lock`) | `code/` |
-| the SHA-256 of each file | `manifest-sha256.txt` |
-
-To check the files: `sha256sum --check manifest-sha256.txt`, in this folder.
-
-To make the tables and figures again from the metrics, without training: copy `metrics/` to `results/{study}/metrics/`
-in `code/`, and say there
-
-    make env
-    export PATH="$PWD/.venv/bin:$PATH"
-    snakemake --cores 1 figures --configfile ../config.yaml
-
-Weights and data sets are not here. With the data, `snakemake --cores 8 --configfile ../config.yaml` trains the models
-again.
-"""
 
 
 def main() -> None:
@@ -68,12 +40,17 @@ def main() -> None:
     # what has the probabilities of a metrics file, where it has any
     files += [path for path in (Path(name).with_suffix(".parquet") for name in metrics) if path.is_file()]
     contents: dict[str, Path | str] = {path.relative_to(args.folder).as_posix(): path for path in files}
-    contents["README.md"] = README.format(study=args.study, version=__version__)
     contents["config.yaml"] = yaml.safe_dump(json.loads(args.config), sort_keys=False, allow_unicode=True)
     contents["models.csv"] = list_models(metrics)
-    code = code_files(ROOT)
+    code = code_files()
     if not code:
         log("the code is no git checkout, and is left out: the archive names its version alone")
+    contents["README.md"] = readme(
+        args.study,
+        state=tracked_state(),
+        has_code=bool(code),
+        is_compared="tables/published_vs_own.csv" in contents,
+    )
     write_archive(args.archive, args.study, contents | code)
 
 

@@ -5,27 +5,54 @@ bytes, so that two archives of a study can be compared.
 """
 
 import hashlib
-import subprocess
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from fairdistill import __version__
 from fairdistill.evaluation.records import read_record
 from fairdistill.reporting.columns import NAMES
-from fairdistill.reporting.models import read_files
+from fairdistill.reporting.models import gather
 from fairdistill.reporting.runs import csv_text
+from fairdistill.runtime import provenance
 from fairdistill.runtime.files import replacing
 
 MANIFEST = "manifest-sha256.txt"
 # of ZIP's times the first
 BEGINNING = (1980, 1, 1, 0, 0, 0)
-# what a study is made with, beside the packages
-CODE = (
-    *("Snakefile", "fairdistill", "scripts", "workflow", "envs", "config", "profiles", "notebooks"),
-    *("Makefile", "pyproject.toml", "requirements.in", "requirements.lock", "LICENSE", "CITATION.cff", "README.md"),
-)
+README = """# {study}
+
+Results of a study made with fairdistill {version}, a Snakemake pipeline for fair image classification by distillation.
+
+| what | where |
+| --- | --- |
+| the results, to look at in a browser | `page.html` |
+| tables and figures | `tables/`, `figures/` |
+| the scores of each model, and the record of its training | `metrics/` |
+| the checksums of each model's weights, predictions and data set; its code, hardware and packages | `models.csv` |
+| the configuration | `config.yaml` |
+| {code} |
+| the SHA-256 of each file | `manifest-sha256.txt` |
+
+To check the files: `sha256sum --check manifest-sha256.txt`, in this folder.
+
+To make the tables and figures again from the metrics, without training: copy `metrics/` to `results/{study}/metrics/`
+in {where}, and say there
+
+    make env
+    export PATH="$PWD/.venv/bin:$PATH"
+    snakemake --cores 1 figures --configfile {config}
+
+{compared}Weights and data sets are not here. With the data, `snakemake --cores 8 --configfile {config}` trains the
+models again.
+"""
+COMPARED = """`tables/published_vs_own.*` cannot be made from this archive alone: the study that they compare this one
+with is not here. Where it is missing they are left out; if `config.yaml` names it, as `published`, take that line out
+first.
+
+"""
 MODELS = [*NAMES, "role", "dataset_sha256", "weights_sha256", "predictions_sha256", "code", "commit"]
 MODELS += ["precision", "device", "cpu", "gpu", "packages"]
 
@@ -44,10 +71,11 @@ def list_models(files: Mapping[str, tuple]) -> str:
     UserError
         If a metrics file is missing, damaged or of another model.
     """
-    read_files(files)
+    records = {path: read_record(path) for path in files}
+    gather(records.items(), names_of=files)
     rows = []
     for path, names in files.items():
-        record = read_record(path)
+        record = records[path]
         rows.append(
             dict(zip(NAMES, names, strict=True))
             | {"role": record.run.role, "dataset_sha256": record.inputs.dataset}
@@ -59,23 +87,41 @@ def list_models(files: Mapping[str, tuple]) -> str:
     return csv_text(pd.DataFrame(rows, columns=MODELS))
 
 
-def code_files(root: Path) -> dict[str, Path]:
-    """Return the files of the code below a checkout, by their names in an archive.
+def code_files() -> dict[str, Path]:
+    """Return the files of the code, by their names in an archive; none where the code is no git checkout.
 
     They are those that git tracks: what else lies in these folders, as a configuration with a password, is the user's
-    own. Without git, or in a copy that is no checkout, there are none.
+    own.
     """
-    try:
-        listed = subprocess.run(
-            ["git", "-C", str(root), "ls-files", "-z", "--", *CODE], capture_output=True, text=True, check=True
-        ).stdout
-        # within another project's checkout, git would list nothing or that project's files
-        if not (root / ".git").exists():
-            return {}
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-    files = {name: root / name for name in listed.split("\0") if name}
-    return {f"code/{name}": file for name, file in files.items() if file.is_file() and not file.is_symlink()}
+    files = {f"code/{name}": provenance.ROOT / name for name in provenance.tracked_files()}
+    return {name: file for name, file in files.items() if file.is_file() and not file.is_symlink()}
+
+
+def readme(study: str, *, state: str | None, has_code: bool, is_compared: bool) -> str:
+    """Return the README.md of an archive: what is in it, and how it is checked and drawn anew.
+
+    Parameters
+    ----------
+    state
+        Of the code, see `fairdistill.runtime.provenance.tracked_state`.
+    has_code
+        Whether the code is in the archive.
+    is_compared
+        Whether the study is compared with a published one.
+    """
+    commit, _, changes = (state or "").partition("-modified-")
+    of_commit = f", commit `{commit}`" if commit else ""
+    if changes:
+        of_commit += f" with changes that are in no commit (their digest: {changes})"
+    code = f"the code as git has it{of_commit}, and the versions of the packages (`requirements.lock`) | `code/`"
+    return README.format(
+        study=study,
+        version=__version__,
+        code=code if has_code else f"the code of fairdistill {__version__} | not here, as it was no git checkout",
+        where="`code/`" if has_code else f"the code of fairdistill {__version__}",
+        config="../config.yaml" if has_code else "/path/to/config.yaml",
+        compared=COMPARED if is_compared else "",
+    )
 
 
 def write_archive(path: Path, folder: str, contents: Mapping[str, Path | str]) -> None:

@@ -175,17 +175,28 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
         See `read_models`; also where there is no file, two are of one model, or a model lacks one of the folds that its
         data set has.
     """
+    names_of = paths if isinstance(paths, Mapping) else None
+    return gather(((path, read_record(path)) for path in paths), names_of=names_of)
+
+
+def gather(records: Iterable[tuple[Path | str, Record]], *, names_of: Mapping[str, tuple] | None = None) -> Models:
+    """Return the models of some records, which name the files that these were read from; see `read_files`.
+
+    Parameters
+    ----------
+    names_of
+        By its path, the values of `NAMES` of the model that each record has to be of; any where left out.
+    """
     runs, validation, correctness, parts, settings_of = [], [], {}, {}, {}
     criteria, trained, groups_and_classes, files = [], [], {}, {}
     source: dict[tuple, Path | str] = {}
     data: dict[tuple, tuple[Path | str, dict]] = {}
-    for path in paths:
-        record = read_record(path)
+    for path, record in records:
         row = _row(record, record.metrics)
         run = tuple(row[name] for name in IDENTITY)
-        if isinstance(paths, Mapping) and (names := tuple(row[name] for name in NAMES)) != paths[str(path)]:
+        if names_of and (names := tuple(row[name] for name in NAMES)) != names_of[str(path)]:
             raise UserError(
-                f"{path}: is of the model {_words(names)}, where that of {_words(paths[str(path)])} belongs"
+                f"{path}: is of the model {_words(names)}, where that of {_words(names_of[str(path)])} belongs"
             )
         if run in source:
             raise UserError(f"{path}: the same model as {source[run]} ({', '.join(map(str, run))}); keep one")

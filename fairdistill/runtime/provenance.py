@@ -14,6 +14,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ("fairdistill", "scripts")
+# What a study is made with, beside the packages: the code of its archive.
+CODE = (
+    *("Snakefile", "fairdistill", "scripts", "workflow", "envs", "config", "profiles", "notebooks"),
+    *("Makefile", "pyproject.toml", "requirements.in", "requirements.lock", "LICENSE", "CITATION.cff", "README.md"),
+)
 # Packages that are left out of a version. A change in `runtime` alters how an error reads, how a file gets to its
 # place, which GPU is taken or what is noted beside a result, but no result. A change in `settings` alters a result
 # through the values of the settings, and those are recorded and compared by themselves. (Attributes of a class that are
@@ -194,17 +199,42 @@ def packages() -> dict[str, str]:
 def commit() -> str | None:
     """The git commit of the checkout, with "-modified" where the code differs from it; None outside a checkout."""
 
-    def git(*arguments: str) -> str:
-        command = ["git", "--no-optional-locks", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    if not (ROOT / ".git").exists():
-        return None
     try:
-        modified = git("status", "--porcelain", "--", *PROJECT, "workflow", "Snakefile")
-        return git("rev-parse", "HEAD") + ("-modified" if modified else "")
+        modified = _git("status", "--porcelain", "--", *PROJECT, "workflow", "Snakefile")
+        return _git("rev-parse", "HEAD").decode().strip() + ("-modified" if modified else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def tracked_state() -> str | None:
+    """The git commit of the checkout; where tracked files of `CODE` differ from it, with "-modified-" and 12 digits.
+
+    These are a digest of the differences, so that other code has another state. Files that git does not track are no
+    part of it. None outside a checkout, and where there is no commit or no git.
+    """
+    try:
+        differences = _git("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary", "HEAD", "--", *CODE)
+        digest = hashlib.sha256(differences).hexdigest()[:12]
+        return _git("rev-parse", "HEAD").decode().strip() + (f"-modified-{digest}" if differences else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def tracked_files() -> list[str]:
+    """Paths, within the checkout, of the files of `CODE` that git tracks; none outside a checkout or without git."""
+    try:
+        listed = _git("ls-files", "-z", "--", *CODE)
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return [name for name in os.fsdecode(listed).split("\0") if name]
+
+
+def _git(*arguments: str) -> bytes:
+    """What git prints of the checkout, whose root is `ROOT`: within another project's it would speak of that one."""
+    if not (ROOT / ".git").exists():
+        raise FileNotFoundError(f"{ROOT} is no checkout")
+    command = ["git", "--no-optional-locks", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 # what tells generations of processors apart, on x86 and on ARM

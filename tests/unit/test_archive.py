@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import zipfile
 from pathlib import Path
@@ -12,8 +13,13 @@ import yaml
 from studies_with_pages import run
 from synthetic_results import make_study, pattern
 
-from fairdistill.reporting.archive import MANIFEST, code_files, write_archive
+import fairdistill.reporting.archive
+import fairdistill.reporting.models
+from fairdistill.evaluation.records import read_record
+from fairdistill.reporting.archive import MANIFEST, code_files, readme, write_archive
+from fairdistill.runtime import provenance
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.provenance import tracked_state
 from scripts import archive_study
 
 ROOT = Path(__file__).parents[2]
@@ -101,19 +107,93 @@ def test_metrics_in_the_place_of_another_models_are_refused(folder, tmp_path):
         archive(folder, tmp_path / "made-up.zip")
 
 
-def test_the_code_is_what_git_tracks_and_nothing_else(tmp_path):
-    found = {name.removeprefix("code/") for name in code_files(ROOT)}
+def git(folder, *arguments):
+    who = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
+    done = subprocess.run(["git", "-C", folder, *who, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """Another folder in the place of the project's, with a file of its code and others, and no checkout yet."""
+    copy = tmp_path / "copy"
+    for name in ("config/config.yaml", "config/mine.yaml", "scripts/.swap", "fairdistill/a.py", "docs/a.md"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("a password, perhaps\n")
+    (copy / "config/link.yaml").symlink_to("/etc/hostname")
+    monkeypatch.setattr(provenance, "ROOT", copy)
+    return copy
+
+
+def test_the_code_is_what_git_tracks_and_nothing_else():
+    found = {name.removeprefix("code/") for name in code_files()}
     assert {"Snakefile", "fairdistill/methods/mfd.py", "config/config.yaml", "requirements.lock"} < found
     assert not [name for name in found if name.startswith((".", "results", "tests", "docs")) or name.endswith(".pyc")]
-    for name in ("config/config.yaml", "config/mine.yaml", "scripts/.swap", "fairdistill/a.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("a password, perhaps")
-    (tmp_path / "config/link.yaml").symlink_to("/etc/hostname")
-    # no checkout, of which nobody knows what belongs to the project
-    assert code_files(tmp_path) == {}
-    for command in (["init", "-q"], ["add", "config/config.yaml", "config/link.yaml", "fairdistill/a.py"]):
-        subprocess.run(["git", "-C", tmp_path, *command], check=True)
-    assert sorted(code_files(tmp_path)) == ["code/config/config.yaml", "code/fairdistill/a.py"]
+
+
+def test_of_a_copy_that_is_no_checkout_nobody_knows_what_belongs_to_the_project(copy, monkeypatch):
+    assert (code_files(), tracked_state()) == ({}, None)
+    # nor within the checkout of another project
+    git(copy.parent, "init", "-q")
+    assert (code_files(), tracked_state()) == ({}, None)
+    git(copy, "init", "-q")
+    git(copy, "add", "config/config.yaml", "config/link.yaml", "fairdistill/a.py", "docs/a.md")
+    assert sorted(code_files()) == ["code/config/config.yaml", "code/fairdistill/a.py"]
+    # without a commit
+    assert tracked_state() is None
+    monkeypatch.setenv("PATH", str(copy))
+    assert (code_files(), tracked_state()) == ({}, None)
+
+
+def test_the_state_of_the_code_is_its_commit_and_what_differs_from_it(copy):
+    git(copy, "init", "-q")
+    git(copy, "add", "config/config.yaml", "fairdistill/a.py", "docs/a.md")
+    git(copy, "commit", "-q", "-m", "First")
+    commit = git(copy, "rev-parse", "HEAD")
+    # neither what git does not track nor what is no code counts
+    (copy / "scripts/.swap").write_text("another")
+    (copy / "docs/a.md").write_text("another")
+    (copy / "fairdistill/a.py").touch()
+    assert tracked_state() == commit
+    states = []
+    for text in ("one", "two"):
+        (copy / "fairdistill/a.py").write_text(text)
+        states.append(tracked_state())
+    assert all(re.fullmatch(rf"{commit}-modified-[0-9a-f]{{12}}", state) for state in states)
+    assert states[0] != states[1]
+    git(copy, "commit", "-q", "-a", "-m", "Second")
+    assert tracked_state() == git(copy, "rev-parse", "HEAD") != commit
+
+
+def test_its_readme_names_the_commit_of_the_code_and_what_it_cannot_make_again(folder, tmp_path):
+    with zipfile.ZipFile(archive(folder, tmp_path / "made-up.zip")) as found:
+        text = found.read("made-up/README.md").decode()
+    assert f"commit `{git(ROOT, 'rev-parse', 'HEAD')}`" in text
+    assert "published_vs_own" not in text
+    plain, changed, compared, alone = (
+        readme("made-up", state=state, has_code=has_code, is_compared=is_compared)
+        for state, has_code, is_compared in [
+            ("abc", True, False),
+            ("abc-modified-0123", True, False),
+            ("abc", True, True),
+            (None, False, False),
+        ]
+    )
+    assert "the code as git has it, commit `abc`, and the versions" in plain
+    assert "commit `abc` with changes that are in no commit (their digest: 0123), and" in changed
+    assert "`tables/published_vs_own.*` cannot be made from this archive alone" in compared
+    assert "in `code/`, and say there" in plain
+    assert "| not here, as it was no git checkout |" in alone
+    assert "`code/`" not in alone
+    assert not [text for text in (plain, changed, compared, alone) if "{" in text or "None" in text]
+
+
+def test_each_metrics_file_is_read_once(folder, tmp_path, monkeypatch):
+    read = []
+    for module in (fairdistill.reporting.archive, fairdistill.reporting.models):
+        monkeypatch.setattr(module, "read_record", lambda path: read.append(path) or read_record(path))
+    archive(folder, tmp_path / "made-up.zip")
+    assert len(read) == len(set(read)) == 4
 
 
 def test_texts_and_files_are_written_alike(tmp_path):

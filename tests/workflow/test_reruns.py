@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,31 @@ def test_a_whole_run_leaves_every_table_figure_and_model(study):
 
 def test_a_second_run_has_nothing_to_do(study, checkout):
     assert planned(*GIVEN, project=checkout, directory=study) == {}
+
+
+def test_an_archive_is_made_anew_of_other_code_or_another_commit(study, project, tmp_path):
+    def git(*arguments):
+        who = ("-c", "user.name=A", "-c", "user.email=a@b.c")
+        subprocess.run(["git", "-C", project, *who, *arguments], check=True)
+
+    copied = shutil.copytree(study, tmp_path / "study", copy_function=shutil.copy2)
+    where = {"project": project, "directory": copied}
+    git("init", "-q")
+    git("add", "scripts", "fairdistill")
+    git("commit", "-q", "-m", "First")
+    done = snakemake("archive", "--cores", 1, *GIVEN, **where)
+    assert done.returncode == 0, done.stdout
+    assert planned("archive", *GIVEN, **where) == {}
+    # a comment changes no result
+    edit(project, "scripts/train_model.py", "import argparse\n", "import argparse  # a comment\n")
+    assert planned("archive", *GIVEN, **where) == {"archive_study": 1}
+    done = snakemake("archive", "--cores", 1, *GIVEN, **where)
+    assert done.returncode == 0, done.stdout
+    assert planned("archive", *GIVEN, **where) == {}
+    git("commit", "-q", "-a", "-m", "Second")
+    assert planned("archive", *GIVEN, **where) == {"archive_study": 1}
+    shutil.rmtree(project / ".git")
+    assert planned("archive", *GIVEN, **where) == {"archive_study": 1}
 
 
 def test_a_moved_checkout_has_nothing_to_do(study, checkout, tmp_path):

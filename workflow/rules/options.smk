@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fairdistill.runtime.files import sha256
 from fairdistill.runtime.own_files import cache_of_content
-from fairdistill.runtime.provenance import code_version
+from fairdistill.runtime.provenance import code_version, tracked_state
 from fairdistill.settings.study import Place
 
 

@@ -507,6 +507,8 @@ rule archive_study:
         study=STUDY.study,
         folder=subpath(output[0], parent=True),
         code=code_version("scripts.archive_study"),
+        # not given to the script: of other code, or another commit of it, the archive is made anew
+        state=lambda wildcards: tracked_state() or "",
     shell:
         "python -m scripts.archive_study --metrics {params.metrics:q} --grids {params.grids:q}"
         " --config {params.config:q} --study {params.study} --folder {params.folder} --files {input.files}"
