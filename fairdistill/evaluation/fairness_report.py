@@ -8,7 +8,7 @@ corrected value, the fair baseline and the verdict).
 
 import html
 import textwrap
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -282,8 +282,9 @@ def report(
     Raises
     ------
     UserError
-        One line, where an argument has another length or a missing value; there are fewer than two classes or groups; a
-        predicted class is none of the true ones; a class has no image of a group; or probabilities are none.
+        One line, where an argument is no list of values, has another length or a missing value; there are fewer than
+        two classes or groups; a predicted class is none of the true ones; a class has no image of a group; or
+        probabilities are none, or those of a table whose columns are the classes in another order.
 
     Examples
     --------
@@ -313,11 +314,9 @@ def report(
     for name, column in {"y_pred": predicted, "groups": group, "images": copies}.items():
         if column is not None and len(column) != len(truth):
             raise UserError(f"{name} has {len(column)} values and y_true {len(truth)}; give one for each image")
-    class_names: list[Any] = _distinct(truth) if classes is None else list(classes)
-    group_names = _distinct(group)
+    class_names = _distinct("y_true", truth) if classes is None else _class_names(classes)
+    group_names = _distinct("groups", group)
     for argument, names, what in [("y_true", class_names, "classes"), ("groups", group_names, "groups")]:
-        if not names:
-            raise UserError("classes names none; give at least two, or leave it out")
         if len(set(names)) < len(names):
             raise UserError(f"classes names {next(name for name in names if names.count(name) > 1)!r} twice")
         if len(names) < 2:
@@ -338,7 +337,7 @@ def report(
     if probabilities is None:
         p = np.eye(len(class_names))[table["prediction"]]
     else:
-        p = _probabilities(probabilities, (len(truth), len(class_names)))
+        p = _probabilities(probabilities, len(truth), class_names)
     scores = evaluate(
         pd.concat([table, pd.DataFrame(p).add_prefix("p")], axis=1), classes=class_names, groups=group_names
     )
@@ -352,13 +351,9 @@ def report(
 
 def _column(name: str, values: Iterable) -> pd.Series:
     """Values, one for each image, none of which is missing."""
-    if (dimensions := getattr(values, "ndim", 1)) != 1:
-        raise UserError(f"{name} has {dimensions} dimensions; give one value for each image")
-    column = pd.Series(values).reset_index(drop=True)
+    column = _series(name, values, "one value for each image")
     if not len(column):
         raise UserError(f"{name} is empty; give one value for each image")
-    if not column.map(pd.api.types.is_hashable).all():
-        raise UserError(f"{name} holds several values for an image; give one for each")
     if (missing := column.isna()).any():
         raise UserError(
             f"{name} lacks {missing.sum()} of {len(column)} values, the first at position {missing.argmax()}; give "
@@ -367,8 +362,38 @@ def _column(name: str, values: Iterable) -> pd.Series:
     return column
 
 
-def _distinct(column: pd.Series) -> list:
-    return pd.factorize(column, sort=True)[1].tolist()
+def _class_names(classes: Sequence[Hashable]) -> list[Any]:
+    column = _series("classes", classes, "each class once")
+    if not len(column):
+        raise UserError("classes names none; give at least two, or leave it out")
+    if column.isna().any():
+        raise UserError("classes names a missing value, which is no class")
+    return column.tolist()
+
+
+def _series(name: str, values: Iterable, what: str) -> pd.Series:
+    """Values as a Series whose index counts them; `what` they are to be."""
+    if (dimensions := getattr(values, "ndim", 1)) != 1:
+        raise UserError(f"{name} has {dimensions} dimensions; give {what}")
+    # a text would be one value, and a mapping and a set have an order of their own
+    unordered = isinstance(values, str | bytes | Mapping | Set)
+    if unordered or not isinstance(values, Iterable):
+        raise UserError(f"{name} is of the type {type(values).__name__}; give {what}, as a list, an array or a Series")
+    try:
+        column = pd.Series(values).reset_index(drop=True)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise UserError(f"{name} cannot be read as one column ({error}); give {what}") from None
+    if not all(map(pd.api.types.is_hashable, column)):
+        several = "several values for an image" if name != "classes" else "a class of several values"
+        raise UserError(f"{name} holds {several}; give {what}")
+    return column
+
+
+def _distinct(name: str, column: pd.Series) -> list[Any]:
+    try:
+        return pd.factorize(column, sort=True)[1].tolist()
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{name} holds values that cannot be put in order ({error}); give numbers or texts") from None
 
 
 def _codes(name: str, column: pd.Series, known: list) -> np.ndarray:
@@ -380,13 +405,20 @@ def _codes(name: str, column: pd.Series, known: list) -> np.ndarray:
     return code
 
 
-def _probabilities(values: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+def _probabilities(values: ArrayLike, n: int, classes: list[Any]) -> np.ndarray:
     try:
+        # a mask and an imaginary part would be dropped without a word
+        if np.ma.is_masked(values) or np.iscomplexobj(values):
+            raise TypeError
         p = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise UserError("probabilities are not numbers; give those of each class for each image") from None
-    if p.shape != shape:
-        raise UserError(f"probabilities have the shape {p.shape}; {shape[0]} images of {shape[1]} classes need {shape}")
+    if p.shape != (shape := (n, len(classes))):
+        raise UserError(f"probabilities have the shape {p.shape}; {n} images of {len(classes)} classes need {shape}")
+    columns = values.columns.tolist() if isinstance(values, pd.DataFrame) else classes
+    if columns != classes and set(columns) == set(classes):
+        wanted, found = (", ".join(map(repr, names)) for names in (classes, columns))
+        raise UserError(f"probabilities has columns in the order {found}; give them in that of the classes, {wanted}")
     if not ((p >= 0) & (p <= 1)).all() or (np.abs(p.sum(axis=1) - 1) > ROUNDED).any():
         raise UserError("probabilities are not numbers in 0..1 that add up to 1 for each image")
     return p

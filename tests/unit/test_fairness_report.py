@@ -136,6 +136,24 @@ Y, P, G = [0, 1] * 10, [0, 1, 1, 1] * 5, ["a", "a", "b", "b"] * 5
         (([], [], []), "y_true is empty; give one value for each image"),
         ((Y, np.reshape(P, (10, 2)), G), "y_pred has 2 dimensions; give one value for each image"),
         (([[0], [1]], [0, 1], ["a", "b"]), "y_true holds several values for an image"),
+        (([[0], [1, 0]], [0, 1], ["a", "b"]), "y_true holds several values for an image"),
+        ((Y, P, [{}] * 20), "groups holds several values for an image"),
+        (
+            (Y, None, G),
+            "y_pred is of the type NoneType; give one value for each image, as a list, an array or a Series",
+        ),
+        ((Y, P, "ab" * 10), "groups is of the type str; give one value for each image, "),
+        ((bytes(Y), P, G), "y_true is of the type bytes; "),
+        ((dict(enumerate(Y)), P, G), "y_true is of the type dict; "),
+        (({*Y}, P, G), "y_true is of the type set; "),
+        ((len, P, G), "y_true is of the type builtin_function_or_method; "),
+        ((np.array(1), P, G), "y_true has 0 dimensions; give one value for each image"),
+        ((pd.DataFrame({"y": Y}), P, G), "y_true has 2 dimensions; give one value for each image"),
+        ((np.zeros(20, dtype=[("a", int)]), P, G), "y_true cannot be read as one column ("),
+        ((pd.MultiIndex.from_arrays([Y, Y]), P, G), "y_true cannot be read as one column ("),
+        ((Y, P, [object() for _ in Y]), "groups holds values that cannot be put in order ("),
+        ((np.ma.masked_array(Y, [1] + [0] * 19), P, G), "y_true lacks 1 of 20 values, the first at position 0; "),
+        ((pd.Categorical([None, *Y[1:]]), P, G), "y_true lacks 1 of 20 values, the first at position 0; "),
         ((Y, [0.3] * 20, G), "y_pred holds 0.3, which is none of the classes 0, 1"),
         ((Y, list(map(str, P)), G), "y_pred holds '0', which is none of the classes 0, 1"),
         ((Y, P, ["a", "b"] * 10), "no image of class '1' in group 'a': DEO needs at least one in every"),
@@ -155,6 +173,23 @@ def test_what_cannot_be_scored_is_said_in_one_line(arguments, message):
         ({"probabilities": [[1.5, -0.5]] * 20}, "probabilities are not numbers in 0..1 that add up to 1"),
         ({"probabilities": [[0.5, np.nan]] * 20}, "probabilities are not numbers in 0..1 that add up to 1"),
         ({"probabilities": [["half", "half"]] * 20}, "probabilities are not numbers; "),
+        ({"probabilities": [[1.0], [0.5, 0.5]] * 10}, "probabilities are not numbers; "),
+        ({"probabilities": {0: [0.5] * 20, 1: [0.5] * 20}}, "probabilities are not numbers; "),
+        ({"probabilities": np.full((20, 2), 0.5 + 0.5j)}, "probabilities are not numbers; "),
+        (
+            {"probabilities": np.ma.masked_array(np.full((20, 2), 0.5), np.eye(20, 2))},
+            "probabilities are not numbers; ",
+        ),
+        (
+            {"probabilities": pd.DataFrame({1: [0.4] * 20, 0: [0.6] * 20})},
+            "probabilities has columns in the order 1, 0; give them in that of the classes, 0, 1",
+        ),
+        ({"classes": []}, "classes names none; give at least two, or leave it out"),
+        ({"classes": 2}, "classes is of the type int; give each class once, as a list, an array or a Series"),
+        ({"classes": {0, 1}}, "classes is of the type set; "),
+        ({"classes": "01"}, "classes is of the type str; "),
+        ({"classes": [[0], [1]]}, "classes holds a class of several values; give each class once"),
+        ({"classes": [0, 1, None]}, "classes names a missing value, which is no class"),
         ({"classes": [0, 1, 0]}, "classes names 0 twice"),
         ({"classes": [0, 2]}, "y_true holds 1, which is none of the classes 0, 2"),
         ({"images": [1, 2, 3]}, "images has 3 values and y_true 20"),
@@ -163,6 +198,27 @@ def test_what_cannot_be_scored_is_said_in_one_line(arguments, message):
 def test_options_that_do_not_fit_are_said_in_one_line(options, message):
     with pytest.raises(UserError, match="^" + re.escape(message)):
         report(Y, P, G, **options)
+
+
+@pytest.mark.usefixtures("rough_ends")
+@pytest.mark.parametrize(
+    ("truth", "predicted", "classes"),
+    [
+        (iter(Y), (p for p in P), (0, 1)),
+        (pd.array(Y, dtype="Int8"), list(map(float, P)), (0, 1)),
+        (pd.arrays.SparseArray(Y), np.array(P, dtype="uint8"), (0, 1)),
+        (pd.Series(Y, index=range(20, 0, -1)), pd.Index(P), (0, 1)),
+        ([bool(y) for y in Y], P, (False, True)),
+        ([bytes([y]) for y in Y], [bytes([p]) for p in P], (b"\0", b"\1")),
+        ([(y, "") for y in Y], [(p, "") for p in P], ((0, ""), (1, ""))),
+        (pd.Categorical(Y, [1, 0, 2]), pd.Categorical(P), (1, 0)),
+        (pd.cut(Y, [-1, 0, 1]), pd.cut(P, [-1, 0, 1]), (pd.Interval(-1, 0), pd.Interval(0, 1))),
+    ],
+)
+def test_labels_of_many_types_are_taken(truth, predicted, classes):
+    found = report(truth, predicted, pd.array(G, dtype="string"))
+    assert (found.classes, found.groups, found.n) == (classes, ("a", "b"), 20)
+    assert found.accuracy.value == np.mean(np.equal(Y, P))
 
 
 @pytest.mark.usefixtures("rough_ends")
