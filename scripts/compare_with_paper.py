@@ -14,6 +14,7 @@ from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.settings.arguments import student_argument
 from fairdistill.settings.paper import read_paper_values
 
 
@@ -22,7 +23,9 @@ def main() -> None:
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv, the means over seeds")
     parser.add_argument("--paired", type=Path, required=True, help="paired.csv, students beside their bases")
     parser.add_argument("--paper-values", type=Path, required=True, help="the paper's numbers (CSV)")
-    parser.add_argument("--method", help="the students to compare; the teachers alone where left out")
+    parser.add_argument(
+        "--method", type=student_argument, help="the students to compare; the teachers alone where left out"
+    )
     parser.add_argument("--csv", type=Path, required=True, help="comparison to write as CSV")
     parser.add_argument("--markdown", type=Path, required=True, help="comparison to write as Markdown")
     parser.add_argument(

@@ -5,13 +5,12 @@ import argparse
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.paper.diagram import draw
 from fairdistill.runtime.errors import run_script
-from fairdistill.settings.arguments import add_figure_options
+from fairdistill.settings.arguments import parse_with_figure
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    add_figure_options(parser)
-    args = parser.parse_args()
+    args = parse_with_figure(parser)
 
     save(draw(), pdf=args.pdf, png=args.png)
 

@@ -7,7 +7,7 @@ from fairdistill.reporting.cell_map import plot_cells
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.ranking import read_cells, read_ranking
 from fairdistill.runtime.errors import run_script
-from fairdistill.settings.arguments import add_figure_options
+from fairdistill.settings.arguments import parse_with_figure
 
 
 def main() -> None:
@@ -16,8 +16,7 @@ def main() -> None:
     parser.add_argument("--methods", type=Path, required=True, help="methods.csv, which ranks the methods")
     parser.add_argument("--dataset", required=True, help="the data set to draw, as the tables name it")
     parser.add_argument("--architecture", required=True, help="the architecture to draw, as the tables name it")
-    add_figure_options(parser)
-    args = parser.parse_args()
+    args = parse_with_figure(parser)
 
     figure = plot_cells(
         read_cells(args.cells),

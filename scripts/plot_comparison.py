@@ -12,7 +12,7 @@ from fairdistill.reporting.figures import plot_comparison
 from fairdistill.reporting.paper.comparison import PAPER_METRICS, as_table
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import run_script
-from fairdistill.settings.arguments import add_figure_options
+from fairdistill.settings.arguments import parse_with_figure, student_argument
 from fairdistill.settings.paper import read_paper_values
 
 
@@ -22,9 +22,12 @@ def main() -> None:
     parser.add_argument("--architecture", required=True, help="the architecture to draw, as the summary names it")
     parser.add_argument("--metric", choices=PAPER_METRICS, required=True, help="deo draws both DEO_A and DEO_M")
     parser.add_argument("--paper-values", type=Path, help="the paper's numbers (CSV), to mark")
-    parser.add_argument("--method", help="the students that the paper's values are marked on; none where left out")
-    add_figure_options(parser)
-    args = parser.parse_args()
+    parser.add_argument(
+        "--method",
+        type=student_argument,
+        help="the students that the paper's values are marked on; none where left out",
+    )
+    args = parse_with_figure(parser)
 
     figure = plot_comparison(
         read_summary(args.summary),

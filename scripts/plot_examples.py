@@ -12,7 +12,7 @@ from fairdistill.reporting.examples import plot_examples
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.labels import printed
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.settings.arguments import add_figure_options
+from fairdistill.settings.arguments import parse_with_figure
 from fairdistill.settings.training_record import read_training
 
 
@@ -30,8 +30,7 @@ def main() -> None:
         "--predictions", type=Path, nargs="+", required=True, help="predictions.parquet of each, in the same order"
     )
     parser.add_argument("--dataset", required=True, help="name of the data set, for the title")
-    add_figure_options(parser)
-    args = parser.parse_args()
+    args = parse_with_figure(parser)
     if len(args.trainings) != len(args.predictions):
         raise UserError("--trainings and --predictions: give as many of the one as of the other")
 

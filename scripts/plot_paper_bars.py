@@ -7,7 +7,7 @@ from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.paper.bars import MEASURES, plot_paper_bars
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import run_script
-from fairdistill.settings.arguments import add_figure_options
+from fairdistill.settings.arguments import parse_with_figure, student_argument
 
 
 def main() -> None:
@@ -15,9 +15,8 @@ def main() -> None:
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv, the means over seeds")
     parser.add_argument("--architecture", required=True, help="the architecture to draw, as the summary names it")
     parser.add_argument("--metric", choices=MEASURES, required=True, help="deo draws DEO_M")
-    parser.add_argument("--method", required=True, help="the students to draw")
-    add_figure_options(parser)
-    args = parser.parse_args()
+    parser.add_argument("--method", type=student_argument, required=True, help="the students to draw")
+    args = parse_with_figure(parser)
 
     chosen = {"architecture": args.architecture, "metric": args.metric, "method": args.method}
     save(plot_paper_bars(read_summary(args.summary), **chosen), pdf=args.pdf, png=args.png)

@@ -8,7 +8,7 @@ from fairdistill.reporting.pairs import read_paired
 from fairdistill.reporting.slopes import plot_slopes
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import run_script
-from fairdistill.settings.arguments import add_figure_options
+from fairdistill.settings.arguments import parse_with_figure
 
 
 def main() -> None:
@@ -16,8 +16,7 @@ def main() -> None:
     parser.add_argument("--paired", type=Path, required=True, help="paired.csv, the students and their bases")
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv of the same models")
     parser.add_argument("--dataset", required=True, help="the data set to draw, as the tables name it")
-    add_figure_options(parser)
-    args = parser.parse_args()
+    args = parse_with_figure(parser)
 
     figure = plot_slopes(read_paired(args.paired), read_summary(args.summary), args.dataset)
     save(figure, pdf=args.pdf, png=args.png)

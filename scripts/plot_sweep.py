@@ -7,7 +7,7 @@ from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.reporting.sweep_figures import plot_sweep
 from fairdistill.runtime.errors import run_script
-from fairdistill.settings.arguments import add_architectures_option, add_figure_options
+from fairdistill.settings.arguments import add_architectures_option, parse_with_figure
 from fairdistill.settings.reading import read_json_option
 from fairdistill.settings.sweeps import Line
 
@@ -24,8 +24,7 @@ def main() -> None:
         '"teacher", "architecture": "same"}}, ..]',
     )
     add_architectures_option(parser)
-    add_figure_options(parser)
-    args = parser.parse_args()
+    args = parse_with_figure(parser)
 
     figure = plot_sweep(
         read_summary(args.summary),

@@ -7,15 +7,14 @@ from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.ranking import read_ranking
 from fairdistill.reporting.tradeoff import plot_tradeoff
 from fairdistill.runtime.errors import run_script
-from fairdistill.settings.arguments import add_figure_options
+from fairdistill.settings.arguments import parse_with_figure
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--methods", type=Path, required=True, help="methods.csv, the comparison of all methods")
     parser.add_argument("--dataset", required=True, help="the data set to draw, as the table names it")
-    add_figure_options(parser)
-    args = parser.parse_args()
+    args = parse_with_figure(parser)
 
     save(plot_tradeoff(read_ranking(args.methods), args.dataset), pdf=args.pdf, png=args.png)
 

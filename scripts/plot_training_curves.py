@@ -6,7 +6,7 @@ from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.models import model_paths, read_grids
 from fairdistill.reporting.training_curves import plot_training_curves, read_histories
 from fairdistill.runtime.errors import run_script
-from fairdistill.settings.arguments import add_figure_options, add_grids_option
+from fairdistill.settings.arguments import add_grids_option, parse_with_figure
 
 
 def main() -> None:
@@ -19,8 +19,7 @@ def main() -> None:
     )
     add_grids_option(parser, order="the panels keep this order")
     parser.add_argument("--dataset", required=True, help="the data set to draw, as the grids name it")
-    add_figure_options(parser)
-    args = parser.parse_args()
+    args = parse_with_figure(parser)
 
     paths = model_paths(args.histories, read_grids(args.grids))
     files = [(names[1], names[2], path) for path, names in paths.items() if names[0] == args.dataset]

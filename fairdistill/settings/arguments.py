@@ -1,10 +1,16 @@
 """Values that several scripts take on the command line."""
 
 import argparse
+import os
 from pathlib import Path
 
+from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import no_folders
+from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.training import MAX_SEED
+
+# what every figure is written as
+FIGURE_FORMS = ("pdf", "png")
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, order: str) -> None:
@@ -40,10 +46,38 @@ def add_architectures_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_figure_options(parser: argparse.ArgumentParser) -> None:
-    """Add --pdf and --png, the files that a figure is written to."""
-    parser.add_argument("--pdf", type=Path, required=True, help="figure to write as PDF")
-    parser.add_argument("--png", type=Path, required=True, help="figure to write as PNG")
+def parse_with_figure(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Return the arguments of a script that draws; with --pdf and --png, the files that the figure is written to.
+
+    Raises
+    ------
+    UserError
+        One of these is the other, or a file that the script reads.
+    """
+    for form in FIGURE_FORMS:
+        parser.add_argument(f"--{form}", type=Path, required=True, help=f"figure to write as {form.upper()}")
+    args = parser.parse_args()
+    named = [(option, path) for option, value in vars(args).items() for path in _paths(value)]
+    for form in FIGURE_FORMS:
+        written = Path(getattr(args, form))
+        # a pipe or a terminal takes both
+        if written.exists() and not written.is_file():
+            continue
+        for option, path in named:
+            if option != form and os.path.realpath(path) == os.path.realpath(written):
+                raise UserError(f"--{form} and --{option.replace('_', '-')} name one file, {path}; give each its own")
+    return args
+
+
+def _paths(value: object) -> list[Path]:
+    return [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
+
+
+def student_argument(text: str) -> str:
+    """Return the name of a method whose models are students; a UserError says that the teacher's are none."""
+    if text == TEACHER:
+        raise UserError(f"--method: '{TEACHER}' names no students; name the method of some")
+    return text
 
 
 def folder_argument(text: str) -> Path:
