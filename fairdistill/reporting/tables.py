@@ -30,6 +30,8 @@ ALONE_NOTE = (
     "interval is the noise of the test images alone, and says nothing about other trainings."
 )
 INTERVAL_NOTE = "Intervals, at 95 %, say what other trainings and other test images could have given."
+# a number that is zero when rounded, with the sign before it
+ZERO = re.compile(r"[-+](0(\.0*)?)$")
 # of a LaTeX table: lines of small type below a caption of five, across the 345 pt of an article's page turned sideways
 ROWS_ON_A_PAGE = 32
 # what an average of DEO over data sets is worth
@@ -143,8 +145,11 @@ def notes_on(rows: pd.DataFrame) -> list[str]:
 
 
 def numbers(values: Iterable[float], form: str) -> list[str]:
-    """Return numbers as texts, halves rounded away from zero; a missing one is empty."""
-    return ["" if pd.isna(value) else form.format(_halves_up(value)) for value in values]
+    """Return numbers as texts, halves rounded away from zero; a missing one is empty, and a zero has no sign.
+
+    What rounds to zero may be on either side of it.
+    """
+    return ["" if pd.isna(value) else ZERO.sub(r"\1", form.format(_halves_up(value))) for value in values]
 
 
 def _halves_up(value: float) -> float:

@@ -47,7 +47,7 @@ def test_every_script_that_draws_sees_to_that(name):
 
 
 def test_the_same_file_twice_is_refused_before_anything_is_read(tmp_path):
-    files = {name: tmp_path / "x" for name in ("pdf", "png")}
+    files = dict.fromkeys(("pdf", "png"), tmp_path / "x")
     with pytest.raises(UserError, match="--pdf and --png name one file"):
         run(plot_slopes, paired=tmp_path / "none.csv", summary=tmp_path / "no.csv", dataset="utkface", **files)
     assert list(tmp_path.iterdir()) == []

@@ -350,4 +350,23 @@ def test_a_half_is_rounded_away_from_zero_whatever_summation_left_of_it():
     assert mean < 0.2775
     assert f"{0.1495:.3f}" == "0.149"
     assert tables.numbers(pd.Series([mean, 0.1495, np.nan]), "{:.3f}") == ["0.278", "0.150", ""]
-    assert tables.numbers(pd.Series([-0.0575, 0.0, 0.1494]), "{:+.3f}") == ["-0.058", "+0.000", "+0.149"]
+    assert tables.numbers(pd.Series([-0.0575, 0.0, 0.1494]), "{:+.3f}") == ["-0.058", "0.000", "+0.149"]
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("{:+.3f}", ["0.000", "0.000", "0.000", "-0.001", "-10.000", "+0.100"]),
+        ("{:.3f}", ["0.000", "0.000", "0.000", "-0.001", "-10.000", "0.100"]),
+        ("{:+.0f}", ["0", "0", "0", "0", "-10", "0"]),
+        (" ± {:.1f}", [" ± 0.0", " ± 0.0", " ± 0.0", " ± 0.0", " ± -10.0", " ± 0.1"]),
+    ],
+)
+def test_what_rounds_to_zero_has_no_sign(form, expected):
+    assert tables.numbers([-0.0004, 0.0004, -0.0, -0.0005, -10, 0.1], form) == expected
+
+
+def test_an_end_of_an_interval_that_rounds_to_zero_has_no_sign():
+    low, high = pd.Series([-0.0002, 0.0002, np.nan]), pd.Series([0.01, 0.02, np.nan])
+    assert tables.ranges(-high, low) == ["-0.010 to 0.000", "-0.020 to 0.000", ""]
+    assert tables.ranges(low, high) == ["0.000 to +0.010", "0.000 to +0.020", ""]
