@@ -113,6 +113,8 @@ pages: $(READY)  ## make the page of each published study, results/<study>/page.
 	$(PAGE) --configfile config/methods.yaml config/methods_digits.yaml --config $(call seeds,methods_digits)
 
 report: $(READY)  ## Snakemake's report of a finished study, as in make report CONFIG=config/demo.yaml: report.zip
+	@for file in $(CONFIG); do test -f "$$file" || \
+		{ echo "error: CONFIG: there is no file $$file; give the path of a study's configuration"; exit 1; }; done
 	$(SNAKEMAKE) $(if $(CONFIG),--configfile $(CONFIG)) --report report.zip
 
 bench: $(READY)  ## measure speed and memory, and whether the engines agree: an hour of an idle machine

@@ -187,11 +187,22 @@ def test_figures_and_pages_are_of_the_published_studies_and_their_seeds(tmp_path
 @pytest.mark.parametrize("given", [[], ["CONFIG=config/demo.yaml"]])
 def test_the_report_is_of_the_configuration_that_is_named(given):
     done = subprocess.run(
-        ["make", "--no-print-directory", "--dry-run", "report", "READY=", *given],
+        ["make", "--no-print-directory", "--dry-run", "report", "READY=", "CORES=2", *given],
         cwd=ROOT, env=os.environ | {"MAKEFLAGS": ""}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     options = [word.replace("CONFIG=", "--configfile ") for word in given] + ["--report report.zip"]
-    assert " ".join(done.stdout.split()[3:]) == " ".join(options)
+    # behind the look for the file
+    command = done.stdout.partition("; done\n")[2]
+    assert " ".join(command.split()[3:]) == " ".join(options)
+
+
+@pytest.mark.parametrize("given", ["config/none.yaml", "config", "config/demo.yaml none.yaml"])
+def test_a_configuration_that_is_not_there_is_named_in_one_line(tmp_path, given):
+    write_program(tmp_path / "snakemake", "echo called")
+    done = made("report", f"BIN={tmp_path}", "READY=", f"CONFIG={given}")
+    assert done.returncode != 0
+    missing = given.split()[-1]
+    assert done.stdout == f"error: CONFIG: there is no file {missing}; give the path of a study's configuration\n"
 
 
 @pytest.mark.parametrize(("given", "verbose"), [([], ""), (["VERBOSE=1"], "1")])
