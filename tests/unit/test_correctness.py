@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairdistill.evaluation.correctness import collect, from_metrics
+from fairdistill.evaluation.correctness import Correctness, collect, from_metrics, pool
 
 NAMES = {"classes": ["a", "b", "c"], "groups": ["g", "h"]}
 
@@ -66,3 +66,18 @@ def test_digits_for_another_number_of_images_are_refused():
 
     with pytest.raises(ValueError, match="1 bytes for 9 images of class 'a' in group 'g'"):
         from_metrics({"cell_count": {"g": {"a": 9}}, "correctness": correctness}, classes=["a"], groups=["g"])
+
+
+@pytest.mark.parametrize(("paired", "weighting"), [(True, "images"), (False, "cells")])
+def test_pooled_test_sets_keep_pairs_and_weights_and_are_told_from_other_pools(paired, weighting):
+    def fold(images, *cells):
+        return Correctness([[np.array(cell, dtype=bool)] for cell in cells], paired, images, weighting)
+
+    first, second = fold("a", [1, 0], [1, 1]), fold("b", [0, 0, 1], [0, 1, 0])
+
+    found = pool([first, second])
+
+    assert [cell.tolist() for row in found.right for cell in row] == [[1, 0, 0, 0, 1], [1, 1, 0, 1, 0]]
+    assert (found.paired, found.weighting) == (paired, weighting)
+    assert found.images == pool([first, second]).images
+    assert len({found.images, pool([first, fold("c", [0], [1])]).images, pool([first]).images, "a"}) == 4

@@ -498,3 +498,57 @@ def test_a_share_of_a_deo_that_may_be_twice_as_large_has_no_interval(high):
     assert np.isnan([low, end]).all()
     almost = relative(estimate(0.1, 0.03), uneven(0.1, 0.125, 0.2499), estimate(0.0, 0.1))
     assert almost[1] < -0.2 < almost[3]
+
+
+@pytest.mark.parametrize("weighting", ["images", "cells"])
+def test_the_image_part_over_unequal_folds_is_that_of_a_stratified_sample(weighting):
+    """Of two seeds tested on the same two folds: in each cell of a fold, images are drawn by themselves."""
+    rng = np.random.default_rng(14)
+    sizes = np.array([[[20, 70], [40, 30], [10, 80]], [[50, 10], [60, 90], [30, 20]]])
+    seeds, folds, groups, classes = range(2), range(2), range(3), range(2)
+    right = [[[[rng.random(sizes[k, a, y]) < 0.7 for y in classes] for a in groups] for k in folds] for _ in seeds]
+
+    found = Trainings([[Correctness(fold, False, str(k), weighting) for k, fold in enumerate(of)] for of in right])
+
+    cells = sizes.sum(axis=0)
+    weight = cells / cells.sum() if weighting == "images" else np.full((3, 2), 1 / 6)
+    value, variance = np.zeros(2), 0.0
+    owed = np.zeros((2, 2, 2))
+    for k, a, y in np.ndindex(2, 3, 2):
+        answers_of = np.array([right[s][k][a][y] for s in seeds], dtype=float)
+        part = weight[a, y] * sizes[k, a, y] / cells[a, y]
+        value += part * answers_of.mean(axis=1)
+        variance += part**2 * answers_of.mean(axis=0).var(ddof=1) / sizes[k, a, y]
+        owed[k] += part**2 * np.cov(answers_of) / sizes[k, a, y]
+    accuracy = found.mean["accuracy"]
+    assert accuracy.values == pytest.approx(value)
+    assert accuracy.images == pytest.approx(stats.norm.ppf(0.975) * np.sqrt(variance))
+    # a fold's score is of half of a seed's, so that each weighs twice as much
+    assert crossed._of_accuracy([found])[::2, ::2] == pytest.approx(4 * owed[0])
+    assert crossed._of_accuracy([found])[1::2, 1::2] == pytest.approx(4 * owed[1])
+    assert crossed._of_accuracy([found])[::2, 1::2].tolist() == [[0, 0], [0, 0]]
+
+
+def test_a_deo_is_drawn_around_trainings_that_differ_by_what_chance_leaves():
+    """Errors that explain three quarters of the variance between two seeds halve the distance of these."""
+    model = trainings(np.arange(10) < np.array([[[9], [3]], [[7], [5]]])[..., None])
+    error = np.sqrt(3) / 4 * 0.2 * np.array([[[1], [-1]], [[-1], [1]]])
+
+    found = model.drawn(np.stack([error, -error]), "deo_a")
+
+    # cells of 0.85 and 0.35, and of 0.75 and 0.45
+    moved = np.sqrt(3) / 2 * 0.2
+    assert found == pytest.approx(np.array([[0.5 + moved, 0.3 - moved], [0.5 - moved, 0.3 + moved]]))
+
+
+def test_over_folds_a_deo_is_drawn_around_what_the_seeds_have_in_common():
+    """Errors that explain all that two seeds differ by."""
+    counts = np.array([[[9, 5], [7, 3]], [[7, 5], [3, 5]]])
+    right = np.arange(10) < counts[..., None, None]
+    model = Trainings([[correctness(fold, images=str(k)) for k, fold in enumerate(folds)] for folds in right])
+    error = np.array([[0.3, -0.1], [0.3, 0.1], [-0.3, 0.1], [-0.3, -0.1]])[..., None]
+
+    found = model.drawn(np.stack([error, -error]), "deo_a").reshape(2, 2, 2).mean(axis=2)
+
+    # groups of 0.65 and 0.45 in both seeds, to which a seed's errors add 0.3 and 0
+    assert found == pytest.approx(np.array([[0.5, 0.1], [0.1, 0.5]]))
