@@ -2,6 +2,8 @@
 
 import itertools
 
+import numpy as np
+
 from fairdistill.settings.training import MAX_SEED, Training
 from fairdistill.training.streams import Streams
 
@@ -24,6 +26,13 @@ def test_the_first_fold_draws_as_a_data_set_without_folds():
     found = streams(7, "student")
     assert found.weights == 15
     assert found.order == (7, 1)
+    assert draw(found) == np.random.default_rng([7, 1, 3]).integers(2**62)
+
+
+def test_other_folds_draw_as_they_did_in_the_studies_with_folds():
+    found = streams(7, "student", fold=2)
+    assert found.weights == 2118930107339437416
+    assert found.order == (7, 1, 2)
 
 
 def test_weights_can_be_held_while_the_order_varies_and_the_other_way_round():

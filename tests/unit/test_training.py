@@ -17,7 +17,7 @@ from small_network import Small
 from synthetic_results import make_training
 
 from fairdistill.data.reading import DESCRIPTION, description_digest
-from fairdistill.methods.base import Task, method_class
+from fairdistill.methods.base import Stage, Task, method_class
 from fairdistill.methods.post_processing import PostProcessing
 from fairdistill.networks import build_network, load_network, save_network
 from fairdistill.runtime import files
@@ -152,6 +152,66 @@ def test_the_time_of_a_training_has_what_is_read_of_the_base_and_what_is_fitted(
     monkeypatch.setattr(PostProcessing, "calibrate", taking(1000, 30))
     fitted = run(tiny_with_validation, GroupTemperature(kind="group_temperature"), base=teacher.network)
     assert (fitted.seconds, fitted.cpu_seconds) == (1000, 30)
+
+
+def test_an_epoch_is_the_mean_of_its_steps_and_has_its_time_and_speed(tiny, monkeypatch):
+    """Of two steps of 40 of the 96 images, each of which takes three seconds by the clock, and five of the cores.
+
+    The learning rate takes its course in each of two stages, of one epoch and of two.
+    """
+    clock = {"seconds": 100.0, "cpu": 10.0}
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: clock["seconds"])
+    monkeypatch.setattr(loop.time, "process_time", lambda: clock["cpu"])
+    monkeypatch.setattr(
+        method_class(ERM), "stages", lambda self, epochs: [Stage("short", 1), Stage("long", epochs - 1)]
+    )
+    steps, rates, said = [], [], []
+
+    def make_step(network, method, optimizers, *_):
+        def take_step(*_):
+            steps.append(len(steps) + 1)
+            rates.append(optimizers["adam"].param_groups[0]["lr"])
+            clock["seconds"] += 3
+            clock["cpu"] += 5
+            return {"loss": torch.tensor(float(steps[-1])), "correct": torch.tensor(1 / steps[-1])}
+
+        return take_step
+
+    class Progress:
+        def __init__(self, *planned):
+            said.append(planned)
+
+        def step(self, done, total_loss):
+            said.append((done, total_loss.item()))
+
+    monkeypatch.setattr(loop, "make_step", make_step)
+    monkeypatch.setattr(loop, "EpochProgress", Progress)
+    settings = with_(SETTINGS, epochs=3, batch_size=40, learning_rate=0.1, schedule="linear")
+    trained = run(tiny, network=Small(), settings=settings)
+
+    history = trained.history[["epoch", "loss", "train_accuracy", "seconds", "cpu_seconds", "images_per_second"]]
+    first, second, third = history.to_numpy().tolist()
+    assert first == pytest.approx([1, 1.5, 3 / 4, 6, 10, 80 / 6])
+    assert second == pytest.approx([2, 3.5, 7 / 24, 6, 10, 80 / 6])
+    assert third == pytest.approx([3, 5.5, 11 / 60, 6, 10, 80 / 6])
+    assert rates == pytest.approx([0.1, 0.05, 0.1, 0.075, 0.05, 0.025])
+    assert said == [(1, 3, 2, 40), (1, 1), (2, 3), (2, 3, 2, 40), (1, 3), (2, 7), (3, 3, 2, 40), (1, 5), (2, 11)]
+    assert (trained.seconds, trained.cpu_seconds) == (18, 30)
+
+
+def test_a_batch_has_no_more_images_than_there_are(tiny, monkeypatch):
+    seen = []
+    batch = Images.batch
+    monkeypatch.setattr(Images, "batch", lambda *args: seen.append(len(args[1])) or batch(*args))
+    run(tiny, network=Small(), settings=with_(SETTINGS, epochs=1, batch_size=97))
+    assert seen == [96, 24]
+
+
+def test_a_training_in_bfloat16_is_another_than_one_in_float32(tiny):
+    settings = with_(SETTINGS, epochs=1)
+    precise, quick = (run(tiny, network=Small(), settings=with_(settings, precision=name)) for name in ("fp32", "bf16"))
+    assert (precise.network.bf16, quick.network.bf16) == (False, True)
+    assert not same(weights(precise), weights(quick))
 
 
 def test_lambda_zero_is_exactly_cross_entropy(tiny, teacher):
@@ -321,7 +381,9 @@ def test_the_optimizer_has_the_settings_of_the_training_and_the_methods_own_lear
 def test_the_schedule_ends_at_zero():
     assert learning_rate_factor("cosine", 0) == learning_rate_factor("linear", 0) == 1
     assert learning_rate_factor("cosine", 0.5) == pytest.approx(0.5)
+    assert learning_rate_factor("cosine", 0.25) == pytest.approx((1 + 0.5**0.5) / 2)
     assert learning_rate_factor("cosine", 0.999) < 1e-5
+    assert learning_rate_factor("linear", 0.25) == 0.75
     assert learning_rate_factor("constant", 0.9) == 1
 
 
@@ -621,6 +683,44 @@ def test_of_a_training_that_is_done_the_record_gets_the_settings_of_data_that_ar
     record = record_of(tmp_path / "out")
     assert record["data"]["settings"] == earlier["data"]["settings"] | {"on_error": "skip"}
     assert record | {"data": earlier["data"]} == earlier
+
+
+def test_without_a_version_of_the_code_a_training_is_repeated(tiny_folder, tmp_path, capsys):
+    """By hand, nobody knows whether the code is the one that trained what is there."""
+    for _ in range(2):
+        start_job(tiny_folder, tmp_path / "out")
+    assert capsys.readouterr().err.count("epoch 1/1 ") == 2
+    for _ in range(2):
+        start_job(tiny_folder, tmp_path / "out", "--code", "a" * 12)
+    assert capsys.readouterr().err.count("epoch 1/1 ") == 1
+
+
+def test_data_that_are_drawn_for_another_seed_are_refused(tiny_folder, tmp_path):
+    data = shutil.copytree(tiny_folder, tmp_path / "tiny")
+    info = json.loads((data / "dataset.json").read_text()) | {"for_seed": 3}
+    (data / "dataset.json").write_text(json.dumps(info | {DESCRIPTION: description_digest(info)}))
+    with pytest.raises(UserError, match=r"tiny: is drawn for seed 3, not for 0; prepare one for this seed$"):
+        start_job(data, tmp_path / "out")
+    start_job(data, tmp_path / "out", "--seed", "3")
+    assert record_of(tmp_path / "out")["run"]["seed"] == 3
+
+
+def test_the_record_has_the_cost_of_the_training(tiny_folder, tmp_path, monkeypatch):
+    """Of more than one epoch; times to a hundredth of a second, memory in whole MiB."""
+    monkeypatch.setattr(publish, "peak_memory_mb", lambda: 812.7)
+    original = publish.train
+
+    def train_and_time(*args, **options):
+        return replace(original(*args, **options), seconds=12.3456, cpu_seconds=45.678)
+
+    monkeypatch.setattr(publish, "train", train_and_time)
+    for gpu, recorded in ((None, None), (2048.6, 2049)):
+        monkeypatch.setattr(publish, "peak_gpu_memory_mb", lambda gpu=gpu: gpu)
+        start_job(tiny_folder, tmp_path / "out", "--training", '{"epochs": 2, "batch_size": 32, "device": "cpu"}')
+        record = record_of(tmp_path / "out")
+        assert (record["seconds"], record["cpu_seconds"]) == (12.35, 45.68)
+        assert (record["peak_memory_mb"], record["peak_gpu_memory_mb"]) == (813, recorded)
+        assert record["kept_epoch"] == 2
 
 
 def test_while_files_of_two_models_are_in_a_folder_there_is_no_record(tiny_folder, tmp_path, monkeypatch):
