@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from fairdistill.evaluation import criteria, uncertainty
-from fairdistill.evaluation.correctness import collect
+from fairdistill.evaluation.correctness import Correctness, collect
 
 
 def unpaired(right):
@@ -439,3 +439,133 @@ def test_a_95_percent_interval_covers_93_to_97_percent_of_2000_simulated_studies
         found |= {(name, measure): studies.deo_coverage(name, measure) for measure in criteria.MEASURES}
 
     assert {name: share for name, share in found.items() if not 0.93 <= share <= most.get(name, 0.97)} == {}
+
+
+def scanned(gaps, noise, observed, *, measure, image):
+    """Low, corrected and high of the mean DEO of two groups, as the docstring of `mean_deo_interval` has them.
+
+    By a scan of all true DEOs in steps of 0.001, of `gaps` (trainings, classes) that have a sign, and of their
+    `noise`, (draws, trainings, classes).
+    """
+    side, size = np.where(gaps < 0, -1, 1), np.abs(gaps)
+    largest = size.max(axis=1, keepdims=True)
+
+    def deo(values):
+        over_classes = values.mean(axis=-1) if measure == "deo_a" else values.max(axis=-1)
+        return over_classes.mean(axis=-1)
+
+    def truth(change):
+        if measure == "deo_a":
+            return np.clip(size + change, 0, 1)
+        top = np.clip(largest + change, 0, 1)
+        return np.where(size == largest, top, np.minimum(size, top))
+
+    fair = deo(np.abs(noise))
+    tie = deo(np.broadcast_to(image, gaps.shape)) if (size < image - 1e-9).all() else 0
+    least = max(observed, tie, np.quantile(fair, 0.025))
+    held, centre, before = [], None, -1.0
+    for change in np.arange(-size.max(), 1.001, 0.001):
+        value = deo(truth(change))
+        scores = deo(np.abs(side * truth(change) + noise))
+        share = 0.025 * np.mean(fair <= np.quantile(scores, 0.025))
+        above, below = np.mean(scores >= observed - 1e-9), np.mean(scores <= least + 1e-9)
+        if value > before and above >= 0.05 - share and below >= share:
+            held.append(value)
+        if centre is None and np.mean(scores > observed) + np.mean(scores == observed) / 2 >= 0.5:
+            centre = value
+        before = value
+    return min(*held, centre), centre, max(held)
+
+
+# of each training the gap of the first group before the second in each class, the standard deviation of a cell, and the
+# gap of one image in each class
+GAPS = {
+    "clear": ([[0.2, -0.1, 0.05]], 0.02, 0.0),
+    "near zero": ([[0.03, -0.02]], 0.03, 0.03),
+    "luckily fair": ([[0.002, -0.003, 0.001, 0.002]], 0.03, 0.0),
+    "tied": ([[0.0, 0.0]], 0.01, [0.05, 0.03]),
+    "less than an image apart": ([[0.02, -0.01]], 0.01, [0.05, 0.03]),
+    "an image apart in one class": ([[0.05, -0.01]], 0.01, [0.05, 0.03]),
+    "nearly all": ([[0.97, -0.4]], 0.03, 0.0),
+    "of one class": ([[0.15]], 0.03, 0.0),
+    "of three trainings": ([[0.2, -0.1], [0.1, 0.05], [0.12, -0.15]], 0.02, 0.0),
+    "of two trainings that tie": ([[0.01, -0.02], [0.02, 0.01]], 0.01, [0.05, 0.03]),
+    "of two trainings that chance explains": ([[0.1, -0.02], [0.08, 0.04]], 0.05, 0.0),
+}
+
+
+@pytest.mark.parametrize("measure", criteria.MEASURES)
+@pytest.mark.parametrize("name", GAPS)
+def test_the_interval_of_two_groups_holds_the_true_deos_that_the_test_does_not_reject(name, measure):
+    gaps, sd, image = map(np.array, GAPS[name])
+    cells = 0.5 + np.stack([gaps, -gaps], axis=1) / 2
+    errors = np.random.default_rng(16).normal(0, sd, (1500, *cells.shape))
+    observed = criteria.MEASURES[measure](cells).mean()
+    if len(gaps) > 1:
+        # the variance between trainings, and what the noise of their cells makes of it
+        between, noise = cells.var(axis=0, ddof=1).mean(), errors.var(axis=1, ddof=1).mean()
+        gaps = gaps.mean(axis=0) + np.sqrt(max(0, 1 - noise / between)) * (gaps - gaps.mean(axis=0))
+
+    found = uncertainty.mean_deo_interval(cells, errors, measure=measure, resolution=image)
+
+    drawn = errors[:, :, 0] - errors[:, :, 1]
+    expected = scanned(gaps, drawn, observed, measure=measure, image=image)
+    assert [float(end) for end in found] == pytest.approx(expected, abs=0.002)
+
+
+@pytest.mark.parametrize("groups_in", [0, 1])
+@pytest.mark.parametrize(("measure", "seeds"), [("deo_a", 1), ("deo_m", 1), ("deo_m", 2)])
+def test_for_the_deo_m_of_one_training_groups_move_in_the_class_of_the_largest_gap_alone(
+    monkeypatch, measure, seeds, groups_in
+):
+    cells = np.array([[0.9, 0.8], [0.8, 0.72], [0.7, 0.64]])
+    accuracy = np.stack([cells] * seeds)
+    errors = np.random.default_rng(17).normal(0, 0.04, (2000, *accuracy.shape))
+
+    def low(move):
+        def towards(cells, errors):
+            cells = cells.copy()
+            if move:
+                cells[1, groups_in] = cells[0, groups_in]
+            return cells
+
+        monkeypatch.setattr(uncertainty, "_towards_extremes", towards)
+        return uncertainty.mean_deo_interval(accuracy, errors, measure=measure)[0]
+
+    stays = (measure, seeds, groups_in) == ("deo_m", 1, 1)
+    assert (low(True) == low(False)) == stays
+    assert low(True) <= low(False)
+
+
+def test_trainings_approach_their_mean_by_what_noise_explains_of_their_variance():
+    """Three quarters of it, so that half of their distance is left, of cells and of errors."""
+    accuracy = np.array([[[0.9], [0.3]], [[0.7], [0.5]]])
+    error = np.sqrt(3) / 4 * 0.2 * np.array([[[1], [-1]], [[-1], [1]]]) + 0.01
+    drawn = np.stack([error, -error])
+
+    cells, errors = uncertainty.pulled_together(accuracy, drawn)
+
+    assert cells == pytest.approx(np.array([[[0.85], [0.35]], [[0.75], [0.45]]]))
+    assert errors == pytest.approx(np.stack([(error - 0.01) / 2 + 0.01, -(error - 0.01) / 2 - 0.01]))
+    alone = uncertainty.pulled_together(accuracy[:1], drawn[:, :1])
+    assert [one.tolist() for one in alone] == [accuracy[:1].tolist(), drawn[:, :1].tolist()]
+
+
+def test_a_deo_at_the_upper_end_of_the_fair_baseline_is_not_above_it():
+    assert [uncertainty.verdict(deo, 0.2, at_chance=False) for deo in (0.2, 0.2001)] == [
+        "not distinguishable from fair",
+        "above fair baseline",
+    ]
+    assert uncertainty.verdict(0.9, 0.2, at_chance=True) == "at chance"
+
+
+@pytest.mark.parametrize(
+    ("weighting", "paired_", "n"), [("images", False, 240), ("cells", False, 80), ("images", True, 120)]
+)
+def test_where_cells_weigh_alike_a_perfect_accuracy_is_as_uncertain_as_its_smallest_cells(weighting, paired_, n):
+    """Of 20 and 100 images of two classes in each of two groups; of copies, one of them counts."""
+    right = [[np.ones(20, dtype=bool), np.ones(100, dtype=bool)]] * 2
+
+    found = uncertainty.assess(Correctness(right, paired_, "x", weighting), resamples=50)["accuracy"]
+
+    assert (found["low"], found["high"]) == pytest.approx(uncertainty.wilson_interval(1.0, n))
