@@ -231,9 +231,9 @@ def test_no_deo_of_cells_that_all_tie_is_known_to_much_less_than_an_image(n_grou
 
 
 def test_a_tie_of_groups_of_unequal_size_is_one_to_an_image_of_the_second_smallest():
-    count = np.array([[20, 400], [50, 100], [200, 100]])
+    count = np.array([[20, 400], [100, 50], [200, 90]])
 
-    assert uncertainty.one_image(count).tolist() == [1 / 50, 1 / 100]
+    assert uncertainty.one_image(count).tolist() == [1 / 100, 1 / 90]
     assert uncertainty.one_image(count[:1]).tolist() == [1 / 20, 1 / 400]
 
 
