@@ -904,3 +904,15 @@ def test_a_base_of_another_network_is_refused(tiny_folder, tmp_path):
     ):
         start_job(tiny_folder, tmp_path / "out", *options)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("folder", ["tiny_folder", "cropped_folder"])
+def test_images_that_the_network_does_not_take_are_refused(request, tmp_path, folder):
+    """They are as large as the network sees them: of 8 px, or of 10 px and cropped to 8."""
+    said = (
+        "network vit_b_16 takes images of 224 px, and those of the data set have 8; choose another network, or prepare "
+        "other images"
+    )
+    with pytest.raises(UserError, match=f"^{said}$"):
+        start_job(request.getfixturevalue(folder), tmp_path / "out", "--network", "vit_b_16")
+    assert not (tmp_path / "out").exists()
