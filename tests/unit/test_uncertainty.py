@@ -487,8 +487,10 @@ GAPS = {
     "less than an image apart": ([[0.02, -0.01]], 0.01, [0.05, 0.03]),
     "an image apart in one class": ([[0.05, -0.01]], 0.01, [0.05, 0.03]),
     "nearly all": ([[0.97, -0.4]], 0.03, 0.0),
+    "nearly all of one class": ([[0.97]], 0.03, 0.0),
     "of one class": ([[0.15]], 0.03, 0.0),
     "of three trainings": ([[0.2, -0.1], [0.1, 0.05], [0.12, -0.15]], 0.02, 0.0),
+    "of two trainings, of which one is fair": ([[0.02], [0.3]], 0.06, 0.0),
     "of two trainings that tie": ([[0.01, -0.02], [0.02, 0.01]], 0.01, [0.05, 0.03]),
     "of two trainings that chance explains": ([[0.1, -0.02], [0.08, 0.04]], 0.05, 0.0),
 }
