@@ -332,6 +332,19 @@ def test_for_the_lower_end_groups_move_towards_the_nearer_extreme():
     assert distances(d / 2) == pytest.approx((d / 2, d / 2), rel=0.05)
 
 
+def test_for_the_lower_end_the_extremes_are_those_of_each_class_and_noise_is_of_differences():
+    cells = np.array([[0.9, 0.6], [0.87, 0.57], [0.73, 0.53], [0.7, 0.5]])
+    errors = errors_of(np.random.default_rng(11), cells.shape, 0.015)
+
+    moved = uncertainty._towards_extremes(cells, np.moveaxis(errors, 0, -1))
+    common = uncertainty._towards_extremes(cells, np.moveaxis(errors[:, :1].repeat(4, axis=1), 0, -1))
+
+    # as above, half of a distance of 0.03 is left
+    assert moved == pytest.approx(np.array([[0.9, 0.6], [0.885, 0.585], [0.715, 0.515], [0.7, 0.5]]), abs=0.001)
+    # images that are hard for all groups set none apart
+    assert common == pytest.approx(cells)
+
+
 @pytest.mark.parametrize("measure", criteria.MEASURES)
 def test_a_tie_lowers_the_lower_end_alone(monkeypatch, measure):
     tie, two = np.array([[0.9], [0.89], [0.7]]), np.array([[0.9], [0.7]])
@@ -508,11 +521,31 @@ def test_the_interval_of_two_groups_holds_the_true_deos_that_the_test_does_not_r
         between, noise = cells.var(axis=0, ddof=1).mean(), errors.var(axis=1, ddof=1).mean()
         gaps = gaps.mean(axis=0) + np.sqrt(max(0, 1 - noise / between)) * (gaps - gaps.mean(axis=0))
 
-    found = uncertainty.mean_deo_interval(cells, errors, measure=measure, resolution=image)
+    options = {"resolution": image} if image.any() else {}
+    found = uncertainty.mean_deo_interval(cells, errors, measure=measure, **options)
 
     drawn = errors[:, :, 0] - errors[:, :, 1]
     expected = scanned(gaps, drawn, observed, measure=measure, image=image)
     assert [float(end) for end in found] == pytest.approx(expected, abs=0.002)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("measure", criteria.MEASURES)
+def test_studies_side_by_side_have_the_intervals_that_each_has_alone(measure, seeds):
+    """Of groups less than an image apart, of groups more alike than chance would have them, and of others."""
+    rng = np.random.default_rng(19)
+    spread, noise = (
+        np.array(values)[:, None, None] for values in ([0.001, 0.005, 0.05, 0.2], [0.02, 0.06, 0.03, 0.02])
+    )
+    accuracy = 0.7 + spread * rng.uniform(-1, 1, (seeds, 4, 3, 2))
+    errors = rng.normal(0, noise, (400, seeds, 4, 3, 2))
+    image = np.array([[0.05, 0.03], [0.0, 0.0], [0.01, 0.02], [0.0, 0.0]])
+
+    together = uncertainty.mean_deo_interval(accuracy, errors, measure=measure, resolution=image)
+
+    for i in range(4):
+        alone = uncertainty.mean_deo_interval(accuracy[:, i], errors[:, :, i], measure=measure, resolution=image[i])
+        assert [end[i] for end in together] == pytest.approx([float(end) for end in alone])
 
 
 @pytest.mark.parametrize("groups_in", [0, 1])
@@ -540,17 +573,25 @@ def test_for_the_deo_m_of_one_training_groups_move_in_the_class_of_the_largest_g
 
 
 def test_trainings_approach_their_mean_by_what_noise_explains_of_their_variance():
-    """Three quarters of it, so that half of their distance is left, of cells and of errors."""
-    accuracy = np.array([[[0.9], [0.3]], [[0.7], [0.5]]])
-    error = np.sqrt(3) / 4 * 0.2 * np.array([[[1], [-1]], [[-1], [1]]]) + 0.01
-    drawn = np.stack([error, -error])
+    """Three quarters of it in the first of two studies, so that half of their distance is left; nothing in the second.
 
-    cells, errors = uncertainty.pulled_together(accuracy, drawn)
+    The same of the errors. In a cell two trainings are at the mean plus and minus a distance of its own.
+    """
+    rng = np.random.default_rng(18)
+    distance, noise = (rng.uniform(0.05, 0.2, (2, 3, 2)) for _ in range(2))
+    scale = np.sqrt(0.75 * (distance**2).mean(axis=(1, 2)) / (noise**2).mean(axis=(1, 2))) * [1, 0]
+    noise *= scale[:, None, None]
+    common = rng.normal(0, 0.1, (4, 2, 3, 2))
+    accuracy = np.stack([0.5 + distance, 0.5 - distance])
+    errors = np.stack([common + noise, common - noise], axis=1)
 
-    assert cells == pytest.approx(np.array([[[0.85], [0.35]], [[0.75], [0.45]]]))
-    assert errors == pytest.approx(np.stack([(error - 0.01) / 2 + 0.01, -(error - 0.01) / 2 - 0.01]))
-    alone = uncertainty.pulled_together(accuracy[:1], drawn[:, :1])
-    assert [one.tolist() for one in alone] == [accuracy[:1].tolist(), drawn[:, :1].tolist()]
+    cells, placed = uncertainty.pulled_together(accuracy, errors)
+
+    left = np.array([0.5, 1])[:, None, None]
+    assert cells == pytest.approx(np.stack([0.5 + left * distance, 0.5 - left * distance]))
+    assert placed == pytest.approx(np.stack([common + left * noise, common - left * noise], axis=1))
+    alone = uncertainty.pulled_together(accuracy[:1], errors[:, :1])
+    assert [one.tolist() for one in alone] == [accuracy[:1].tolist(), errors[:, :1].tolist()]
 
 
 def test_a_deo_at_the_upper_end_of_the_fair_baseline_is_not_above_it():
