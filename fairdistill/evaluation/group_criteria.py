@@ -31,13 +31,14 @@ prediction k, the true class y and the group a of an image, and P over the image
 Images count as they do in the accuracy over all images (`Correctness.weighting`). All intervals are of 95 %, over test
 images, from the bootstrap of `fairdistill.evaluation.uncertainty`, with fewer resamples. Those of differences between
 groups invert a test, as those of DEO do, and so do those of the ECE, which is a sum of differences; both are too large
-on average, and `corrected` is freed of that. That of the worst group's accuracy joins simultaneous intervals of all
-groups' (Bonferroni), and is the longer for it. Bias amplification and the Brier score have percentile intervals. The
-flip rate, a share of independent images, has Wilson's, for percentiles are empty where no image flips. It is that of as
-many images as there are where classes count by their images, and else of so many as leave the share at least as
-uncertain as it is, whichever classes flip. Of two classes of 10 and 100 images and the same weight, it covers 0.96 or
-more at 99 % of the rates of 0 to 0.5 in each, and 0.90 at the least, near zero. That the numbers of images of the
-classes are fixed makes the true one a little shorter.
+on average, and `corrected` is freed of that. With two classes, equal opportunity is the gap of the second class and
+equalized odds difference DEO_M, and they have the intervals of these. That of the worst group's accuracy joins
+simultaneous intervals of all groups' (Bonferroni), and is the longer for it. Bias amplification and the Brier score
+have percentile intervals. The flip rate, a share of independent images, has Wilson's, for percentiles are empty where
+no image flips. It is that of as many images as there are where classes count by their images, and else of so many as
+leave the share at least as uncertain as it is, whichever classes flip. Of two classes of 10 and 100 images and the same
+weight, it covers 0.96 or more at 99 % of the rates of 0 to 0.5 in each, and 0.90 at the least, near zero. That the
+numbers of images of the classes are fixed makes the true one a little shorter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,6 +86,7 @@ def assess_criteria(
     group: np.ndarray,
     image_id: np.ndarray,
     correctness: Correctness,
+    of_correctness: Mapping,
     groups: Sequence[str],
     training_images: np.ndarray | None = None,
     resamples: int = RESAMPLES,
@@ -101,6 +103,8 @@ def assess_criteria(
     image_id : array of str, shape (n,)
     correctness : Correctness
         Of the same predictions.
+    of_correctness : mapping
+        What `fairdistill.evaluation.uncertainty.assess` says of it.
     groups : names in the order of their codes
     training_images : int array, shape (n_groups, n_classes), optional
         Number of training images in each cell; without it there is no bias amplification.
@@ -137,6 +141,10 @@ def assess_criteria(
             for a in together:
                 drawn[some, a, y] = times @ values[a, y]
     found = _criteria(_cells(observed, n_classes), _cells(drawn, n_classes), correctness.share, groups, training_images)
+    if n_classes == 2:
+        # one number has one interval, wherever it is given
+        found["equal_opportunity"] |= {name: of_correctness["deo_per_class"][name][1] for name in ENDS}
+        found["equalized_odds_difference"] |= {name: of_correctness["deo_m"][name] for name in ENDS}
     if correctness.paired:
         chosen_class = [
             np.stack([values[a, y][:, :n_classes].argmax(axis=1) for a in together])

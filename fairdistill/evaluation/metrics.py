@@ -6,6 +6,7 @@ fractions in 0..1. For all others see `fairdistill.evaluation.group_criteria`.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -134,6 +135,7 @@ def evaluate(
     counts = None
     if training_images is not None:
         counts = np.array([[training_images[of][name] for name in classes] for of in groups])
+    scores = score(correctness, classes=classes, groups=groups, resamples=resamples)
     criteria = assess_criteria(
         probability=p,
         prediction=prediction,
@@ -141,11 +143,12 @@ def evaluate(
         group=group,
         image_id=predictions["image_id"].to_numpy(),
         correctness=correctness,
+        of_correctness=scores["uncertainty"],
         groups=groups,
         training_images=counts,
         resamples=resamples,
     )
-    return score(correctness, classes=classes, groups=groups, resamples=resamples) | {"criteria": criteria}
+    return scores | {"criteria": criteria}
 
 
 def predicted(predictions: pd.DataFrame, n_classes: int) -> np.ndarray:
@@ -157,7 +160,7 @@ def predicted(predictions: pd.DataFrame, n_classes: int) -> np.ndarray:
 
 def score(
     correctness: Correctness, *, classes: Sequence[str], groups: Sequence[str], resamples: int = RESAMPLES
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return what `evaluate` does but for the `criteria`, from the right and wrong answers alone."""
     accuracy, count, share = correctness.accuracy, correctness.count, correctness.share
     per_group = np.average(accuracy, weights=share, axis=1)

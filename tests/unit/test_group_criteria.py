@@ -68,6 +68,24 @@ def test_of_two_classes_they_are_fairlearns(seed, n_groups):
     assert found["equalized_odds_difference"]["value"] == pytest.approx(whole["deo_m"])
 
 
+@pytest.mark.parametrize("n", [30, 100])
+@pytest.mark.parametrize("right", [(0.9, 0.8, 0.8, 0.9), (1, 1, 0.9, 0.8), (0.9, 0.9, 0.9, 0.9)])
+def test_of_two_classes_a_number_that_is_a_gap_or_deo_m_has_its_interval(n, right):
+    """Also where groups tie, and where a cell has no error, which intervals of DEO allow for."""
+    label, group = np.tile(np.repeat([0, 1], n), 2), np.repeat([0, 1], 2 * n)
+    hit = np.concatenate([np.arange(n) < round(share * n) for share in right])
+    p1 = np.where(hit, label, 1 - label).astype(float)
+    table = pd.DataFrame({"image_id": np.arange(4 * n).astype(str), "label": label, "group": group})
+    whole = evaluate(table.assign(p0=1 - p1, p1=p1), classes=["n", "y"], groups=["a", "b"], resamples=3000)
+    gaps, deo_m = (whole["uncertainty"][name] for name in ("deo_per_class", "deo_m"))
+    found = whole["criteria"]
+    for name in ("low", "corrected", "high"):
+        assert found["equal_opportunity"][name] == gaps[name][1]
+        assert found["equalized_odds_difference"][name] == deo_m[name]
+    # a tie of 30 or 100 images does not show that there is no difference
+    assert found["equal_opportunity"]["high"] > 0.05
+
+
 @pytest.mark.parametrize("weighting", ["images", "cells"])
 @pytest.mark.parametrize("n_groups", [2, 4])
 def test_of_more_classes_they_are_fairlearns_frames(n_groups, weighting):
