@@ -104,19 +104,25 @@ def checkpoint_of(wildcards):
 
 def data_of(wildcards):
     """The files of the data set that a model is trained on."""
-    draw = name_draw(STUDY.data.sets[wildcards.dataset].per_seed, wildcards.seed)
-    return {name: path.format(dataset=wildcards.dataset, draw=draw) for name, path in DATA_FILES.items()}
+    return data_files(wildcards.dataset, wildcards.seed)
+
+
+def data_files(dataset, seed):
+    """The files of the data set that models of a seed are trained on."""
+    draw = name_draw(STUDY.data.sets[dataset].per_seed, seed)
+    return {name: path.format(dataset=dataset, draw=draw) for name, path in DATA_FILES.items()}
+
+
+def compared_with(place):
+    """The model that a model is compared with: its base, or the teacher."""
+    return STUDY.base(place) or Place(STUDY.home(TEACHER) or place.architecture, TEACHER)
 
 
 def beside(wildcards):
-    """The files of the model that a card compares its own with: its base, or the teacher; none for a teacher."""
-    names = dict(wildcards)
+    """The files of the model that a card compares its own with; none for a teacher."""
     if wildcards.method == TEACHER:
         return {}
-    other = STUDY.base(Place(wildcards.architecture, wildcards.method)) or Place(
-        STUDY.home(TEACHER) or wildcards.architecture, TEACHER
-    )
-    names |= other._asdict()
+    names = dict(wildcards) | compared_with(Place(wildcards.architecture, wildcards.method))._asdict()
     patterns = {"base_metrics": METRICS, "base_record": EXPORT_FILES["record"], "base_speed": SPEED}
     return {name: pattern.format(**names) for name, pattern in patterns.items()}
 
@@ -248,11 +254,8 @@ def models_of_examples(wildcards):
     names = {"dataset": wildcards.dataset, "seed": STUDY.seeds[0]}
     names["fold"] = name_folds(range(STUDY.data.sets[wildcards.dataset].folds))[0]
     student = Place(wildcards.architecture, PAGE_METHOD)
-    base = STUDY.base(student) or Place(STUDY.home(TEACHER) or student.architecture, TEACHER)
-    models = dict.fromkeys([base, student])
-    draw = name_draw(STUDY.data.sets[wildcards.dataset].per_seed, names["seed"])
-    data = {name: path.format(dataset=wildcards.dataset, draw=draw) for name, path in DATA_FILES.items()}
-    return data | {
+    models = dict.fromkeys([compared_with(student), student])
+    return data_files(wildcards.dataset, names["seed"]) | {
         name: [MODEL_FILES[file].format(**names, **model._asdict()) for model in models]
         for name, file in (("trainings", "training"), ("predictions", "predictions"))
     }
