@@ -552,3 +552,12 @@ def test_over_folds_a_deo_is_drawn_around_what_the_seeds_have_in_common():
 
     # groups of 0.65 and 0.45 in both seeds, to which a seed's errors add 0.3 and 0
     assert found == pytest.approx(np.array([[0.5, 0.1], [0.1, 0.5]]))
+
+
+def test_a_cell_of_two_images_has_the_variance_of_two_and_one_of_one_image_none():
+    tests = [correctness([[np.array([True, False])], [np.array([True])]])]
+
+    two, one = (block.tolist() for _, block in crossed._blocks(tests))
+
+    # the sample variance is 1/2, and that of the mean half of it
+    assert (two, one) == ([[0.25]], [[0.0]])
