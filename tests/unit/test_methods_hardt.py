@@ -263,3 +263,12 @@ def test_after_the_draws_the_odds_are_equal_but_for_chance():
     assert before > 0.2
     # four standard deviations of a difference of two shares of 10,000 images
     assert after < 4 * np.sqrt(0.5 / 10_000)
+
+
+def test_labels_are_drawn_by_shares_where_probabilities_do_not_add_up_to_one():
+    """In float32 they miss it by a rounding; here by far more."""
+    share = np.array([[0.25, 0.5, 0.25]] * 200)
+
+    for total in (1, 0.5, 4):
+        drawn = draw_labels(total * share, np.random.default_rng(0))
+        assert np.array_equal(drawn, np.digitize(np.random.default_rng(0).random(200), [0.25, 0.75]))
