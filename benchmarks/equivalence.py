@@ -163,7 +163,7 @@ def trainings(precisions: list[str] | None, seeds: range) -> list[tuple[str, int
     study, device = read_config(), choose_device("auto")
     found = []
     for architecture in study.architectures:
-        auto = choose_precision("auto", device, fast.BF16_PAYS, study.networks[architecture].kind)
+        auto = choose_precision("auto", device, fast, study.networks[architecture].kind)
         wanted = precisions or sorted({"fp32", auto}, reverse=True)
         for seed in seeds:
             found.append((architecture, seed, "reference", "fp32"))

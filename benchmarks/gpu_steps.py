@@ -62,7 +62,7 @@ def build(case: Case, device: torch.device) -> tuple[TakeStep, list[tuple]]:
     ask_base = fast.BaseOutputs(base, method, images, flip=True) if method.uses_base else None
     channels_last = case.layout == "channels last"
     if channels_last:
-        network, method = fast.prepare(network, method, device)
+        network, method = fast.prepare(network, method, device, size)
     else:
         network, method = network.to(device), method.to(device)
     network.bf16 = case.precision == "bf16"

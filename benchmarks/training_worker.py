@@ -153,7 +153,7 @@ def set_up(
     base = build_network(network_settings, n_classes) if method_settings.stands_on else None
     task = Task(n_classes, n_groups, images.label.cpu(), images.group.cpu(), images.size, network, base)
     method = kind_of_method(method_settings, task)
-    network, method = engine.prepare(network, method, device)
+    network, method = engine.prepare(network, method, device, images.size)
     network.bf16 = precision == "bf16"
     ask_base, clock = None, Clock(device)
     if method.uses_base:

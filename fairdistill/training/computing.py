@@ -1,7 +1,6 @@
 """On what a training is computed: engine, device, precision, and repeatable to the bit."""
 
 import os
-from collections.abc import Collection
 from types import ModuleType
 from typing import NamedTuple
 
@@ -39,18 +38,18 @@ def choose_device(device: str) -> torch.device:
 def choose_computing(settings: Training, network: Network) -> Computing:
     """What `settings` come to on this machine for a network."""
     engine, device = load_engine(settings.engine), choose_device(settings.device)
-    return Computing(engine, device, choose_precision(settings.precision, device, engine.BF16_PAYS, network.kind))
+    return Computing(engine, device, choose_precision(settings.precision, device, engine, network.kind))
 
 
-def choose_precision(precision: str, device: torch.device, pays: Collection[tuple[str, str]], kind: str) -> str:
-    """`auto` takes bfloat16 where `pays` holds (type of device, kind of network) and the hardware has it."""
+def choose_precision(precision: str, device: torch.device, engine: ModuleType, kind: str) -> str:
+    """`auto` takes bfloat16 where the hardware has it and a network of that kind gains by it."""
     if precision != "auto":
         return precision
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         native = torch.cpu._is_avx512_bf16_supported()
-    return "bf16" if native and (device.type, kind) in pays else "fp32"
+    return "bf16" if native and engine.bf16_pays(device, kind) else "fp32"
 
 
 def be_deterministic(threads: int) -> None:

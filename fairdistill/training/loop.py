@@ -177,7 +177,7 @@ def train(
     label, group = (values.cpu() for values in (images["train"].label, images["train"].group))
     method = kind(method_settings, Task(n_classes, n_groups, label, group, images["train"].size, network, base))
     method.initialise(network, base)
-    network, method = engine.prepare(network, method, device)
+    network, method = engine.prepare(network, method, device, images["train"].size)
     network.bf16 = precision == "bf16"
     # after `prepare`: `read_base` may use buffers of the method, which are on the device by now
     beside_epochs, ask_base = Stopwatch(), None

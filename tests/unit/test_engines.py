@@ -81,7 +81,7 @@ def test_the_first_steps_losses_agree(tiny, network_settings, settings):
         images = engine.Images(tiny, "train", CPU)
         method = method_class(settings)(settings, Task(3, 2, images.label, images.group, images.size, student, base))
         ask_base = engine.BaseOutputs(copy.deepcopy(base), method, images, flip=True)
-        network, method = engine.prepare(copy.deepcopy(student).train(), method, CPU)
+        network, method = engine.prepare(copy.deepcopy(student).train(), method, CPU, images.size)
         sides[name] = images, ask_base, network, method, torch.optim.Adam(network.parameters(), lr=1e-3)
     for batches in zip(*(sides[name][0].batches(order, flips, 32) for name in sides), strict=True):
         losses = []

@@ -1,4 +1,4 @@
-"""The convolutions of tiny maps against torch's own."""
+"""The fast engine's convolutions against torch's own."""
 
 import copy
 
@@ -8,7 +8,9 @@ from torch import nn
 
 from fairdistill.networks import build_network
 from fairdistill.settings.networks import ResNet18, ShuffleNetV2
-from fairdistill.training.engines.convolution import SmallMapConv2d, use_small_map_convolutions
+from fairdistill.training.engines import convolution
+from fairdistill.training.engines.adam import ChannelsLastAdam
+from fairdistill.training.engines.convolution import CroppedConv2d, FastConv2d, crop_kernels, use_fast_convolutions
 
 # kernel, stride, padding, size of the map
 SMALL = [(3, 1, 1, 1), (3, 1, 1, 2), (3, 2, 1, 2), (3, 2, 1, 1), (1, 1, 0, 1), (1, 2, 0, 1), (5, 1, 2, 3)]
@@ -19,7 +21,7 @@ def pair(kernel, stride, padding, *, groups):
     torch.manual_seed(0)
     plain = nn.Conv2d(6, 6, kernel, stride, padding, groups=groups, bias=False).double()
     fast = copy.deepcopy(plain)
-    use_small_map_convolutions(fast)
+    use_fast_convolutions(fast)
     return plain, fast
 
 
@@ -27,7 +29,7 @@ def pair(kernel, stride, padding, *, groups):
 @pytest.mark.parametrize(("kernel", "stride", "padding", "size"), SMALL + LARGE)
 def test_values_and_gradients_are_those_of_the_plain_convolution(kernel, stride, padding, size, groups):
     plain, fast = pair(kernel, stride, padding, groups=groups)
-    assert type(fast) is SmallMapConv2d
+    assert type(fast) is FastConv2d
     images = torch.randn(5, 6, size, size, dtype=torch.float64, requires_grad=True)
     want, got = plain(images), fast(images)
     assert want.shape == got.shape
@@ -54,17 +56,132 @@ def test_maps_may_be_oblong():
 
 def test_what_it_cannot_do_is_left_alone():
     layers = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3, dilation=2, bias=False), nn.Conv2d(4, 8, 3, groups=2))
-    use_small_map_convolutions(layers)
+    use_fast_convolutions(layers)
     assert [type(layer) for layer in layers] == [nn.Conv2d] * 3
 
 
-def test_it_computes_in_bfloat16_where_asked_to():
-    plain, fast = (layer.float() for layer in pair(3, 1, 1, groups=1))
-    images = torch.randn(5, 6, 2, 2)
+@pytest.mark.parametrize("groups", [1, 6])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "size"), [*SMALL, *LARGE, (3, 1, 1, 4), (3, 1, 1, 6), (3, 2, 1, 9), (5, 2, 2, 8)]
+)
+def test_it_computes_in_bfloat16_where_asked_to(kernel, stride, padding, size, groups):
+    plain, fast = (layer.float() for layer in pair(kernel, stride, padding, groups=groups))
+    fast = fast.to(memory_format=torch.channels_last)
+    images = torch.randn(5, 6, size, size).contiguous(memory_format=torch.channels_last).requires_grad_()
+    want = plain(images)
     with torch.autocast("cpu", torch.bfloat16):
         got = fast(images)
     assert got.dtype == torch.bfloat16
-    torch.testing.assert_close(got.float(), plain(images), atol=0.02, rtol=0.02)
+    torch.testing.assert_close(got.float(), want, atol=0.05, rtol=0.05)
+    weights = torch.randn_like(want)
+    want_gradients = torch.autograd.grad((want * weights).sum(), [images, plain.weight])
+    got_gradients = torch.autograd.grad((got * weights).sum(), [images, fast.weight])
+    for got_gradient, want_gradient in zip(got_gradients, want_gradients, strict=True):
+        assert got_gradient.dtype == torch.float32
+        assert (got_gradient - want_gradient).norm() < 0.02 * want_gradient.norm()
+
+
+@pytest.mark.parametrize("all_passes", [True, False])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "size"),
+    [(3, 1, 1, 4), (3, 2, 1, 4), (3, 2, 1, 5), (3, 2, 0, 6), (1, 2, 0, 4), (1, 2, 0, 5), (5, 2, 2, 7)],
+)
+def test_products_are_the_convolution(kernel, stride, padding, size, all_passes):
+    torch.manual_seed(0)
+    images = torch.randn(3, 4, size, size, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(5, 4, kernel, kernel, dtype=torch.float64, requires_grad=True)
+    want = nn.functional.conv2d(images, weight, None, stride, padding)
+    got = convolution._Products.apply(images, weight, stride, padding, all_passes)
+    torch.testing.assert_close(got, want)
+    weights = torch.randn_like(want)
+    gradients = [torch.autograd.grad((out * weights).sum(), [images, weight]) for out in (got, want)]
+    torch.testing.assert_close(*gradients)
+
+
+def passes_of(module, images):
+    """The names of the ways in which the module computes images in bfloat16, those that it has of its own."""
+    with torch.autocast("cpu", torch.bfloat16):
+        out = module(images.requires_grad_())
+    seen, pending = set(), [out.grad_fn]
+    while pending:
+        node = pending.pop()
+        seen.add(node.name())
+        pending += [above for above, _ in node.next_functions if above]
+    return {"_ProductsBackward", "_FloatBackwardBackward", "ConvolutionBackward0"} & seen
+
+
+def test_the_way_follows_from_the_shape_and_the_precision():
+    _, dense = (layer.float() for layer in pair(3, 1, 1, groups=1))
+    assert passes_of(dense, torch.randn(1, 6, 4, 4)) == {"_ProductsBackward"}
+    assert passes_of(dense, torch.randn(1, 6, 5, 4)) == {"ConvolutionBackward0"}
+    _, strided = (layer.float() for layer in pair(3, 2, 1, groups=1))
+    assert passes_of(strided, torch.randn(1, 6, 16, 16)) == {"_ProductsBackward"}
+    for stride, way in ((2, "_FloatBackwardBackward"), (1, "ConvolutionBackward0")):
+        _, depthwise = (layer.float() for layer in pair(3, stride, 1, groups=6))
+        assert passes_of(depthwise, torch.randn(1, 6, 8, 8)) == {way}
+    # and where it is not bfloat16, by torch
+    assert strided(torch.randn(1, 6, 16, 16)).grad_fn.name() == "ConvolutionBackward0"
+
+
+# kernel, stride, padding, size of the map, and the taps of it that meet a pixel
+CROPPED = [
+    ((3, 1, 1, 1), slice(1, 2)),
+    ((3, 2, 1, 2), slice(1, 3)),
+    ((3, 2, 1, 1), slice(1, 2)),
+    ((5, 1, 2, 1), slice(2, 3)),
+    ((5, 1, 2, 2), slice(1, 4)),
+]
+
+
+@pytest.mark.parametrize("groups", [1, 6])
+@pytest.mark.parametrize(("case", "taps"), CROPPED)
+def test_taps_that_meet_only_padding_are_left_out_and_kept(case, taps, groups):
+    kernel, stride, padding, size = case
+    plain, fast = pair(kernel, stride, padding, groups=groups)
+    network = nn.Sequential(fast)
+    crop_kernels(network, torch.zeros(1, 6, size, size, dtype=torch.float64))
+    assert type(fast) is CroppedConv2d
+    assert fast.weight.shape[2:] == (taps.stop - taps.start,) * 2
+    images = torch.randn(5, 6, size, size, dtype=torch.float64)
+    before = plain.weight.detach().clone()
+    optimizers = torch.optim.Adam(plain.parameters(), lr=0.1), ChannelsLastAdam(network.parameters(), lr=0.1)
+    for _ in range(3):
+        for model, adam in zip((plain, network), optimizers, strict=True):
+            adam.zero_grad()
+            model(images).square().sum().backward()
+            adam.step()
+    torch.testing.assert_close(network(images), plain(images))
+    # the state is the whole kernel, of which the other taps are as they were
+    whole = network.state_dict()["0.weight"]
+    torch.testing.assert_close(whole, plain.state_dict()["weight"])
+    outside = torch.ones_like(whole, dtype=torch.bool)
+    outside[:, :, taps, taps] = False
+    assert (whole[outside] == before[outside]).all()
+    assert (whole[~outside] != before[~outside]).all()
+
+
+def test_the_state_of_a_cropped_convolution_is_loaded_and_copied():
+    _, fast = pair(3, 1, 1, groups=1)
+    crop_kernels(fast, torch.zeros(1, 6, 1, 1, dtype=torch.float64))
+    state = {"weight": torch.randn(6, 6, 3, 3, dtype=torch.float64)}
+    fast.load_state_dict(state)
+    for module in (fast, copy.deepcopy(fast)):
+        torch.testing.assert_close(module.state_dict(), state)
+        torch.testing.assert_close(module.weight.detach(), state["weight"][:, :, 1:2, 1:2])
+    with pytest.raises(RuntimeError, match="Missing key"):
+        fast.load_state_dict({})
+
+
+def test_a_network_is_cropped_for_its_images_and_left_in_its_mode():
+    network = build_network(ResNet18(kind="resnet18"), 3).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    use_fast_convolutions(network)
+    for size, count in ((64, 0), (32, 4)):
+        crop_kernels(network, torch.zeros(1, 3, size, size))
+        assert sum(type(module) is CroppedConv2d for module in network.modules()) == count
+    assert network.training
+    # running means and variances are those of no image
+    torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +191,7 @@ def test_a_network_is_the_same_function(settings):
     torch.manual_seed(0)
     plain = build_network(settings, 3).double()
     fast = copy.deepcopy(plain)
-    use_small_map_convolutions(fast)
+    use_fast_convolutions(fast)
     assert list(fast.state_dict()) == list(plain.state_dict())
     images = torch.randn(8, 3, 32, 32, dtype=torch.float64)
     for model in (plain, fast):

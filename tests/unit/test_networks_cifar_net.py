@@ -88,7 +88,7 @@ def test_both_engines_compute_the_same_network(network):
     for name in ENGINES:
         ours = copy.deepcopy(network)
         method = Method(Erm(kind="erm"), Task(10, 2, label, label, 32, ours, None))
-        ours, _ = load_engine(name).prepare(ours, method, torch.device("cpu"))
+        ours, _ = load_engine(name).prepare(ours, method, torch.device("cpu"), 32)
         output = ours.eval()(images)
         output.logits.square().sum().backward()
         logits.append((output.logits.detach(), *(weight.grad for weight in ours.parameters())))

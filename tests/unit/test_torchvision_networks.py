@@ -17,7 +17,7 @@ from fairdistill.settings.networks import AnyNetwork, TorchVision
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.torchvision_networks import LAYOUTS, TorchVisionKind
 from fairdistill.training.computing import choose_precision
-from fairdistill.training.engines import fast
+from fairdistill.training.engines import fast, reference
 from scripts import describe_networks
 
 # one of each family that is made in another way, the quickest to make
@@ -100,17 +100,25 @@ def test_maps_whose_channels_come_last_are_turned():
 def test_the_fast_engine_computes_the_same(kind):
     network, plain = network_of(kind).double().train(), network_of(kind).double().train()
     images = torch.randn(4, 3, 32, 32, dtype=torch.float64)
-    fast.prepare(network, nn.Module(), torch.device("cpu"))
+    fast.prepare(network, nn.Module(), torch.device("cpu"), 32)
     torch.manual_seed(0)
     found = network(images.contiguous(memory_format=torch.channels_last)).logits
     torch.manual_seed(0)
     torch.testing.assert_close(found, plain(images).logits)
 
 
-def test_what_was_never_measured_is_computed_in_full_precision():
-    kind = "mobilenet_v3_small"
-    assert choose_precision("auto", torch.device("cpu"), fast.BF16_PAYS, kind) == "fp32"
-    assert choose_precision("bf16", torch.device("cpu"), fast.BF16_PAYS, kind) == "bf16"
+@pytest.mark.parametrize("native", [True, False])
+def test_on_a_cpu_every_kind_is_computed_in_bf16_where_it_is_native(monkeypatch, native):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    for kind in ("mobilenet_v3_small", "resnet18"):
+        assert choose_precision("auto", torch.device("cpu"), fast, kind) == ("bf16" if native else "fp32")
+        assert choose_precision("auto", torch.device("cpu"), reference, kind) == "fp32"
+        assert choose_precision("bf16", torch.device("cpu"), fast, kind) == "bf16"
+
+
+def test_on_a_gpu_what_was_never_measured_is_computed_in_full_precision():
+    assert fast.bf16_pays(torch.device("cuda"), "resnet18")
+    assert not fast.bf16_pays(torch.device("cuda"), "mobilenet_v3_small")
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ In fp32 the two differ by rounding alone. With `precision: auto` the fast engine
 An engine is a module, named in `fairdistill.settings.training`, with
 
 - `Images(dataset, split, device)`, one split's images (see `fairdistill.training.engines.base`);
-- `prepare(network, method, device)`, which moves a network and its method to the device and fits them for training
-  there, in place;
+- `prepare(network, method, device, size)`, which moves a network and its method to the device and fits them for
+  training there, in place, with images of `size` pixels' edge;
 - `optimizer(weights, device, learning_rate=..., weight_decay=...)`, Adam;
 - `record(step, device)`, which returns a function that does what `step` does, faster if it can; `step` makes the same
   torch operations each time it is called;
 - `BaseOutputs(base, method, images, flip=...)`, which freezes the base in place; called with a batch's (positions,
   flip, images) it gives what the method reads of the base's outputs;
-- `BF16_PAYS`, the (type of device, kind of network) that gain by bfloat16.
+- `bf16_pays(device, kind)`, whether a kind of network gains by bfloat16 on hardware that has it.
 """
 
 from importlib import import_module

@@ -1,13 +1,27 @@
-"""Convolutions of the last, tiny feature maps, written as what they are there: one matrix product.
+"""Convolutions on a CPU: each is computed in the way that was measured to be fastest for its shape.
 
-Where a map is no larger than the kernel's margins, each output pixel sees the whole map. On a 1x1 map a padded 3x3
-kernel multiplies zeros with eight of its nine taps, on a 2x2 map with five; CPU kernels do that work, and their
-weight gradient is slower still there. The product below leaves it out: the same sum, in another order.
+What it computes is the same sum, in another order. benchmarks/NOTES.md has the measurements; they are of oneDNN's
+kernels as torch 2.13 has them, of batches of 128.
+
+On a 1x1 map a padded 3x3 kernel multiplies zeros with eight of its nine taps. A tap that meets only padding has no
+effect and no gradient, so that in training it stays as it was drawn: `crop_kernels` leaves such taps out, of the
+forward and the backward pass and of the optimiser, which otherwise reads and writes them at each step.
+
+Where a map is no larger than the kernel's margins, each output pixel sees the whole map, and the convolution is one
+matrix product. CPU kernels multiply the zeros of the padding there, and their weight gradient is slower still.
+
+In bfloat16 products are faster than oneDNN's convolutions in more places, see `_is_product`; and the backward pass of
+some depthwise convolutions is up to 300 times slower than in float32, so that it is computed in that.
 """
+
+from collections import defaultdict
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import conv2d, linear, pad
+
+# of the map (pixels) of an output: up to which all passes are products, and up to which the weight gradient is one
+ALL_PASSES, WEIGHT_GRADIENT = 4, 16
 
 
 class _DenseWeight(torch.autograd.Function):
@@ -29,26 +43,129 @@ class _DenseWeight(torch.autograd.Function):
         return kernel, None, None
 
 
-class SmallMapConv2d(nn.Conv2d):
-    """`nn.Conv2d`, dense or depthwise, that is a matrix product where each output pixel sees the whole map.
+class _Products(torch.autograd.Function):
+    """A dense convolution whose weight gradient is a matrix product, and its other passes too if `all_passes` says so.
 
-    It has no bias and no dilation, and pads with zeros. Elsewhere it is what it was.
+    The rows of the products are the pixels of the output, and their columns the taps that each sees.
     """
+
+    @staticmethod
+    def forward(ctx, images: Tensor, weight: Tensor, stride: int, padding: int, all_passes: bool) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        ctx.stride, ctx.padding, ctx.all_passes = stride, padding, all_passes
+        if not all_passes:
+            return conv2d(images, weight, None, stride, padding)
+        taps = _taps(images, weight.shape[2], stride, padding)
+        out = linear(taps, weight.permute(0, 2, 3, 1).flatten(1))
+        return out.permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+        images, weight = ctx.saved_tensors
+        stride, padding = ctx.stride, ctx.padding
+        kernel = weight.shape[2]
+        pixels = gradient.permute(0, 2, 3, 1)
+        of_images = of_weight = None
+        if ctx.needs_input_grad[0] and ctx.all_passes:
+            taps = (pixels @ weight.permute(0, 2, 3, 1).flatten(1)).unflatten(3, (kernel, kernel, -1))
+            of_images = _add_taps(taps, images.shape, stride, padding)
+        elif ctx.needs_input_grad[0]:
+            of_images, _, _ = _backward(gradient, images, weight, stride, padding, mask=(True, False, False))
+        if ctx.needs_input_grad[1]:
+            taps = _taps(images, kernel, stride, padding).flatten(0, 2)
+            product = pixels.flatten(0, 2).T @ taps
+            of_weight = product.unflatten(1, (kernel, kernel, -1)).permute(0, 3, 1, 2)
+        return of_images, of_weight, None, None, None
+
+
+class _FloatBackward(torch.autograd.Function):
+    """A depthwise convolution in bfloat16 whose backward pass is computed in float32."""
+
+    @staticmethod
+    def forward(ctx, images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        ctx.stride, ctx.padding = stride, padding
+        return conv2d(images, weight, None, stride, padding, groups=len(weight))
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        images, weight = ctx.saved_tensors
+        mask = (*ctx.needs_input_grad[:2], False)
+        parts = (gradient.float(), images.float(), weight.float())
+        found = _backward(*parts, ctx.stride, ctx.padding, mask=mask, groups=len(weight))
+        of_images, of_weight = (None if part is None else part.to(gradient.dtype) for part in found[:2])
+        return of_images, of_weight, None, None
+
+
+def _backward(
+    gradient: Tensor, images: Tensor, weight: Tensor, stride: int, padding: int, *, mask: tuple, groups: int = 1
+) -> tuple[Tensor | None, ...]:
+    """The gradients of images, weight and bias, of those that the mask asks for, by oneDNN."""
+    edges = [stride] * 2, [padding] * 2, [1, 1], False, [0, 0]
+    return torch.ops.aten.convolution_backward(gradient, images, weight, None, *edges, groups, mask)
+
+
+def _taps(images: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+    """What each output pixel sees of the images (B, C, H, W), as (B, h, w, kernel * kernel * C)."""
+    pixels = pad(images.permute(0, 2, 3, 1), (0, 0, padding, padding, padding, padding))
+    height, width = ((size - kernel) // stride * stride + 1 for size in pixels.shape[1:3])
+    places = [(y, x) for y in range(kernel) for x in range(kernel)]
+    return torch.cat([pixels[:, y : y + height : stride, x : x + width : stride] for y, x in places], dim=3)
+
+
+def _add_taps(taps: Tensor, shape: torch.Size, stride: int, padding: int) -> Tensor:
+    """Images (B, C, H, W) whose pixels are the sums of the taps (B, h, w, kernel, kernel, C) that see them."""
+    batch, channels, height, width = shape
+    kernel = taps.shape[3]
+    # sums are in float32, as oneDNN has them too
+    dtype = torch.promote_types(taps.dtype, torch.float32) if kernel > stride else taps.dtype
+    pixels = torch.zeros(batch, height + 2 * padding, width + 2 * padding, channels, dtype=dtype)
+    down, right = ((n - 1) * stride + 1 for n in taps.shape[1:3])
+    for y in range(kernel):
+        for x in range(kernel):
+            pixels[:, y : y + down : stride, x : x + right : stride] += taps[:, :, :, y, x]
+    pixels = pixels[:, padding : padding + height, padding : padding + width]
+    return pixels.to(taps.dtype).permute(0, 3, 1, 2)
+
+
+class FastConv2d(nn.Conv2d):
+    """`nn.Conv2d`, dense or depthwise, computed as this module says; without bias or dilation, padded with zeros."""
 
     # not the name of a padding, which `nn.Conv2d` takes too
     padding: tuple[int, ...]
 
     def forward(self, images: Tensor) -> Tensor:
         windows = self._windows(*images.shape[2:])
-        if windows is None:
+        if windows is not None:
+            return self._whole_map(images, *windows)
+        in_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        (kernel, stride, padding), *other = zip(self.kernel_size, self.stride, self.padding, strict=True)
+        if not in_bf16 or other != [(kernel, stride, padding)]:
             return super().forward(images)
-        rows, columns = windows
+        if self.groups > 1:
+            if stride == 1 and kernel <= 3:
+                return super().forward(images)
+            return _FloatBackward.apply(images.bfloat16(), self.weight.bfloat16(), stride, padding)
+        if kernel == stride == 1 and padding == 0:
+            return linear(images.permute(0, 2, 3, 1), self.weight.flatten(1)).permute(0, 3, 1, 2)
+        height, width = ((size + 2 * padding - kernel) // stride + 1 for size in images.shape[2:])
+        if (stride == 1 and height * width > WEIGHT_GRADIENT) or not images.requires_grad:
+            return super().forward(images)
+        all_passes = height * width <= ALL_PASSES or kernel == 1
+        return _Products.apply(images.bfloat16(), self.weight.bfloat16(), stride, padding, all_passes)
+
+    def _whole_map(self, images: Tensor, rows: list[slice], columns: list[slice]) -> Tensor:
+        """A convolution in which each output pixel sees the whole map."""
         taps = [(y, x) for y in rows for x in columns]
         # cast by autocast itself, the dense matrix would be cast, not the smaller kernel
         device = images.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.weight.dtype
-        weight = _DenseWeight.apply(self.weight, taps, dtype)
-        pixels = images.permute(0, 2, 3, 1)
+        pixels = images.permute(0, 2, 3, 1).to(dtype)
+        if len(taps) == 1 and self.groups == 1 and self.weight.shape[2:] == images.shape[2:]:
+            # the kernel is that matrix already
+            weight = self.weight.permute(0, 2, 3, 1).flatten(1).to(dtype)
+        else:
+            weight = _DenseWeight.apply(self.weight, taps, dtype)
         if self.groups == 1:
             out = linear(pixels.flatten(1), weight)
         else:
@@ -68,12 +185,85 @@ class SmallMapConv2d(nn.Conv2d):
         return axes
 
 
-def use_small_map_convolutions(model: nn.Module) -> None:
-    """Turn the convolutions of `model` that may meet a tiny map into `SmallMapConv2d`, weights and all."""
+class CroppedConv2d(FastConv2d):
+    """A convolution whose weight is the part of its kernel that meets the maps; its state is the whole kernel.
+
+    Attributes
+    ----------
+    whole
+        The kernel as it was.
+    box
+        Where in it the weight is.
+    """
+
+    whole: Tensor
+    box: tuple[slice, slice, slice, slice]
+
+    def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        whole = self.whole.clone()
+        whole[self.box] = self.weight.detach()
+        destination[f"{prefix}weight"] = whole
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        name = f"{prefix}weight"
+        if name in state_dict:
+            self.whole.copy_(state_dict[name])
+            state_dict = state_dict | {name: state_dict[name][self.box]}
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def use_fast_convolutions(model: nn.Module) -> None:
+    """Turn the convolutions of `model` into `FastConv2d`, weights and all, but for those that it does not do."""
     for module in model.modules():
         if type(module) is not nn.Conv2d or module.bias is not None:
             continue
         if module.dilation != (1, 1) or module.padding_mode != "zeros" or isinstance(module.padding, str):
             continue
         if module.groups == 1 or module.groups == module.in_channels == module.out_channels:
-            module.__class__ = SmallMapConv2d
+            module.__class__ = FastConv2d
+
+
+@torch.no_grad()
+def crop_kernels(model: nn.Module, images: Tensor) -> None:
+    """Turn those convolutions of `model` into `CroppedConv2d` that have taps that meet only padding, in place.
+
+    Parameters
+    ----------
+    images
+        (B, 3, H, W), of the size of all images that the model will be given.
+    """
+    sizes: dict[FastConv2d, set[torch.Size]] = defaultdict(set)
+    convolutions = [module for module in model.modules() if type(module) is FastConv2d]
+    hooks = [m.register_forward_pre_hook(lambda m, inputs: sizes[m].add(inputs[0].shape[2:])) for m in convolutions]
+    was_training = model.training
+    model.eval()(images)
+    model.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    for module, found in sizes.items():
+        if len(found) == 1:
+            _crop(module, *found)
+
+
+def _crop(module: FastConv2d, size: torch.Size) -> None:
+    """Leave out the taps of a convolution that meet only padding on maps of a size (height, width)."""
+    starts, ends, paddings = [], [], []
+    for n, kernel, stride, padding in zip(size, module.kernel_size, module.stride, module.padding, strict=True):
+        outputs = (n + 2 * padding - kernel) // stride + 1
+        # of the taps, that which meets the first pixel of the map, for each output
+        firsts = [padding - stride * output for output in range(outputs)]
+        start, end = max(0, min(firsts)), min(kernel, max(firsts) + n)
+        starts.append(start)
+        ends.append(end)
+        paddings.append(padding - start)
+        if (n + 2 * paddings[-1] - (end - start)) // stride + 1 != outputs:
+            return
+    if tuple(e - s for s, e in zip(starts, ends, strict=True)) == module.kernel_size:
+        return
+    box = slice(None), slice(None), *map(slice, starts, ends)
+    whole = module.weight.detach().clone()
+    weight = nn.Parameter(whole[box].clone(), requires_grad=module.weight.requires_grad)
+    module.__class__ = CroppedConv2d
+    module.whole, module.box, module.weight = whole, box, weight  # type: ignore[assignment]
+    module.kernel_size, module.padding = tuple(weight.shape[2:]), tuple(paddings)

@@ -19,7 +19,11 @@ from fairdistill.networks import Classifier, freeze
 from fairdistill.training.engines import base
 
 WORKERS = 2
-BF16_PAYS = ()
+
+
+def bf16_pays(device: torch.device, kind: str) -> bool:
+    """Never asked for: what is compared with this engine is to be compared with full precision."""
+    return False
 
 
 class Images(base.Images, Dataset[tuple[int, bool, Tensor]]):
@@ -51,7 +55,7 @@ class Images(base.Images, Dataset[tuple[int, bool, Tensor]]):
             yield tuple(column.to(self.device) for column in batch)
 
 
-def prepare(network: Classifier, method: Method, device: torch.device) -> tuple[Classifier, Method]:
+def prepare(network: Classifier, method: Method, device: torch.device, size: int) -> tuple[Classifier, Method]:
     """Return both on `device`, the method's loss as it is printed."""
     method.use_printed_formula()
     return network.to(device), method.to(device)
