@@ -111,6 +111,7 @@ pages: $(READY)  ## make the page of each published study, results/<study>/page.
 	$(PAGE) --configfile config/utkface_folds.yaml
 	$(PAGE) --configfile config/sweeps_digits.yaml
 	$(PAGE) --configfile config/methods.yaml config/methods_digits.yaml --config $(call seeds,methods_digits)
+	@echo "To look at in a browser:"; ls -1 results/*/page.html
 
 report: $(READY)  ## Snakemake's report of a finished study, as in make report CONFIG=config/demo.yaml: report.zip
 	@for file in $(CONFIG); do test -f "$$file" || \
@@ -160,6 +161,7 @@ docs: $(READY)  ## write the JSON schema and the tables of config/README.md from
 	$(BIN)/python -m scripts.describe_settings
 
 site: $(READY)  ## build the documentation as a site in build/site; a warning is an error
+	@echo "Building the site, which takes about a minute"
 	$(BIN)/python -m sphinx -E -W --keep-going -q -b html -c docs . build/site
 	@echo "The site: build/site/index.html"
 

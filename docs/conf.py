@@ -52,6 +52,7 @@ html_title = project
 html_extra_path = ["front"]
 html_show_sourcelink = False
 html_show_copyright = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],

@@ -45,6 +45,9 @@ in {where}, and say there
     export PATH="$PWD/.venv/bin:$PATH"
     snakemake --cores 1 figures --configfile {config}
 
+What is made from the models is not made again without them: `tables/criteria.csv`, `tables/features.csv`, the training
+curves and example images.
+
 {compared}Weights and data sets are not here. With the data, `snakemake --cores 8 --configfile {config}` trains the
 models again.
 """

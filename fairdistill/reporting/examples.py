@@ -79,7 +79,9 @@ def plot_examples(dataset: ImageDataset, predictions: Mapping[str, np.ndarray], 
     with styled(STYLE | {"axes.grid": False, "text.parse_math": False}):
         height = 0.75 + 0.13 * len(predictions)
         figure = Figure(figsize=(7, 0.5 + height * len(cells)), layout="constrained")
-        figure.suptitle(f"{printed(name)}: the cells that {next(iter(predictions))} recognises worst", fontsize=9)
+        figure.suptitle(
+            f"{printed(name)}, the first seed: the cells that {next(iter(predictions))} recognises worst", fontsize=9
+        )
         axes = figure.subplots(len(cells), IMAGES + 1, squeeze=False, width_ratios=[2.2, *[1] * IMAGES])
         for cell, (beside, *panels) in zip(cells, axes, strict=True):
             inside = (label == cell.label) & (group == cell.group)

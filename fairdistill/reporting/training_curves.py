@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.runs import read_table
@@ -90,7 +91,9 @@ def plot_training_curves(histories: pd.DataFrame, *, dataset: str) -> Figure:
                 below.set_ylabel("Loss")
             else:
                 above.tick_params(labelleft=False)
-            below.tick_params(labelsize=6, which="both")
+            # labels between the powers of ten would lie on each other
+            below.yaxis.set_minor_formatter(NullFormatter())
+            below.tick_params(labelsize=6)
             if number >= len(models) - columns:
                 below.set_xlabel("Epoch")
                 below.tick_params(labelbottom=True)

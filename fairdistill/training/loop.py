@@ -48,7 +48,8 @@ class TrainedModel:
     Attributes
     ----------
     network
-        With the weights of the last epoch, or of the best one.
+        With the weights of the last epoch, or of the best one; fitted to the size of the training's images by the
+        engine, unlike its state dict.
     method
         What the network was trained with; it makes the predictions.
     probabilities

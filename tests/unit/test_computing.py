@@ -24,7 +24,8 @@ def test_a_gpu_is_taken_where_there_is_one_and_the_training_may_have_it(monkeypa
     [
         ("cpu", "resnet18", True, "bf16"),
         ("cpu", "resnet18", False, "fp32"),
-        ("cpu", "shufflenet_v2_x1_0", True, "fp32"),
+        ("cpu", "shufflenet_v2_x1_0", True, "bf16"),
+        ("cpu", "shufflenet_v2_x1_0", False, "fp32"),
         ("cuda", "shufflenet_v2_x1_0", True, "bf16"),
         ("cuda", "shufflenet_v2_x1_0", False, "fp32"),
         ("cuda", "resnet34", True, "fp32"),
@@ -39,9 +40,9 @@ def test_bfloat16_is_taken_where_it_was_measured_to_pay_and_the_hardware_has_it(
     monkeypatch.setattr(
         torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or on["cuda"]
     )
-    assert choose_precision("auto", torch.device(device), fast.BF16_PAYS, kind) == wanted
+    assert choose_precision("auto", torch.device(device), fast, kind) == wanted
     for named in ("fp32", "bf16"):
-        assert choose_precision(named, torch.device(device), fast.BF16_PAYS, kind) == named
+        assert choose_precision(named, torch.device(device), fast, kind) == named
 
 
 def test_the_log_says_what_a_training_is_computed_on(monkeypatch):

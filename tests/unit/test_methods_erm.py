@@ -81,6 +81,6 @@ def test_the_initial_weights_follow_from_seed_and_role(tiny):
     """Steps of 1e-30 move no weight further than that; those of zero, such as the biases of a batch norm, do move."""
     trained = fit(tiny, {"kind": "erm"}, epochs=1, learning_rate=1e-30, seed=4)
     torch.manual_seed(2 * 4 + 1)
-    initial = build_network(SHORT, C).state_dict()
-    for name, weight in trained.network.named_parameters():
-        assert (weight - initial[name]).abs().max() < 1e-28
+    state = trained.network.state_dict()
+    for name, weight in build_network(SHORT, C).named_parameters():
+        assert (state[name] - weight).abs().max() < 1e-28

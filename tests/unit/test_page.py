@@ -47,6 +47,7 @@ def paired(**columns):
     n = len(next(iter(columns.values())))
     table = pd.DataFrame({"dataset": ["utkface"] * n, "architecture": ["resnet"] * n, "method": ["mfd"] * n} | columns)
     known = {
+        "base_method": "teacher",
         "base": 0.2,
         "student": 0.1,
         "difference": -0.1,
@@ -62,11 +63,12 @@ def paired(**columns):
 def test_the_claim_is_a_word_for_each_side_of_zero():
     table = paired(metric=["deo_a", "accuracy"], low=[-0.1, -0.01], high=[-0.05, 0.01])
     assert claim(table, "mfd") == (
-        "Compared with their bases, `mfd` students are fairer by DEO_A and undecided by accuracy."
+        "Compared with their teachers, `mfd` students are fairer by DEO_A and undecided by accuracy."
     )
     table = paired(metric=["deo_a", "accuracy"], low=[0.01, 0.002], high=[0.05, 0.01])
     assert "are less fair by DEO_A and better by accuracy." in claim(table, "mfd")
     assert "are fairer by DEO_A and worse by accuracy." in claim(paired(metric=["deo_a", "accuracy"]), "mfd")
+    assert claim(table.assign(base_method=["teacher", "erm"]), "mfd").startswith("Compared with their bases, ")
     # zero at an end is within the interval
     table = paired(metric=["deo_a", "accuracy"], low=[-0.1, 0.0], high=[0.0, 0.1])
     assert "are undecided by DEO_A and undecided by accuracy." in claim(table, "mfd")
@@ -203,7 +205,8 @@ def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_f
     assert spec["layer"][0]["encoding"]["color"]["field"] == "Family"
     assert writing._far_off(points) == "UTKFace, ResNet: m10"
     # and one at chance has a mark beside it
-    assert {row["Method"] for row in rows_of(spec, Note="at chance: its DEO says nothing")} == {"m9"}
+    assert {row["Method"] for row in rows_of(spec, at_chance=True)} == {"m9"}
+    assert all(row["Of"].endswith(", at chance: DEO says nothing") for row in rows_of(spec, at_chance=True))
     assert [layer["mark"]["text"] for layer in spec["layer"] if layer["mark"]["type"] == "text"] == ["†"]
     # few methods have a colour each, and nothing to choose
     assert specs_of(text)["tradeoff"]["layer"][0]["encoding"]["color"]["field"] == "Method"
@@ -237,11 +240,11 @@ def test_both_fair_baselines_stand_beside_their_deo(page, text):
     (row,) = rows_of(specs_of(text)["tradeoff"], **wanted)
     for metric, name in (("deo_a", "DEO_A"), ("deo_m", "DEO_M")):
         expected = summary.loc[("utkface", "resnet", "mfd", metric), "fair_baseline"]
-        assert row[f"Fair baseline of {name}"] == f"{expected:.3f}"
+        assert row[f"{name} if fair"] == f"{expected:.3f}"
     tips = [
         tip["field"] for layer in specs_of(text)["tradeoff"]["layer"] for tip in layer["encoding"].get("tooltip", [])
     ]
-    assert "Fair baseline of DEO_M" in tips
+    assert "DEO_M if fair" in tips
 
 
 def test_what_a_page_lacks_is_said(text):

@@ -90,17 +90,24 @@ def tradeoff(contents: Contents) -> dict:
         x=x, y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q", color=marked, opacity=opacity
     )
     tips = ["Data set", "Architecture", "Method", "Of", "Accuracy"]
-    tips += [name for deo in DEO for name in (printed(deo), f"Fair baseline of {printed(deo)}")] + ["Note"]
+    # trainings alone have no fair baseline
+    of_seeds = [*tips, *map(printed, DEO)]
+    of_means = [*tips, *(name for deo in DEO for name in (printed(deo), f"{printed(deo)} if fair"))]
     points = base.mark_point(filled=True, size=90, stroke="black", strokeWidth=0.5).encode(
         x=x,
         y=y,
         color=marked,
         opacity=opacity,
         shape=alt.Shape("Architecture:N", legend=shapes if len(architectures) > 1 else None),
-        tooltip=[alt.Tooltip(f"{name}:N") for name in tips],
     )
-    marks = base.transform_filter("datum.Note").mark_text(text=AT_CHANCE, dx=9, dy=-7).encode(x=x, y=y, opacity=opacity)
-    chart = alt.layer(across, upright, points.add_params(picked, zoomed), marks)
+    means = points.transform_filter(f"datum.shown == '{MEANS}'").encode(tooltip=[f"{name}:N" for name in of_means])
+    runs = points.transform_filter(f"datum.shown != '{MEANS}'").encode(tooltip=[f"{name}:N" for name in of_seeds])
+    marks = (
+        base.transform_filter("datum.at_chance")
+        .mark_text(text=AT_CHANCE, dx=9, dy=-7)
+        .encode(x=x, y=y, opacity=opacity)
+    )
+    chart = alt.layer(across, upright, means.add_params(picked, zoomed), runs, marks)
     return _spec(chart, height=420, description="Accuracy against DEO of each model")
 
 
@@ -241,7 +248,7 @@ def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
         runs["Of"] = runs["shown"]
     ends = [f"{metric}_{end}" for metric in MEASURED for end in ("low", "high")]
     kept = [*PLACE, "at_chance", "shown", "Of", *MEASURED]
-    baselines = {f"{deo}_fair_baseline": f"Fair baseline of {printed(deo)}" for deo in DEO}
+    baselines = {f"{deo}_fair_baseline": f"{printed(deo)} if fair" for deo in DEO}
     table = pd.concat([means[[*kept, *ends, *baselines]], runs[kept]], ignore_index=True)
     of_models = contents.points.assign(far=far_off(contents.points))
     table = table.merge(of_models[[*PLACE, "role", "family", "far"]], on=PLACE)
@@ -255,7 +262,8 @@ def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
         table[printed(metric)] = texts + (interval + "]").where(table[f"{metric}_low"].notna(), "")
     for name, text in baselines.items():
         table[text] = table.pop(name).map("{:.3f}".format, na_action="ignore").fillna("")
-    table["Note"] = table.pop("at_chance").map({True: "at chance: its DEO says nothing"}).fillna("")
+    table["at_chance"] = table["at_chance"].astype(bool)
+    table.loc[table["at_chance"], "Of"] += ", at chance: DEO says nothing"
     return table.round(5)
 
 

@@ -52,7 +52,7 @@ FIGURES = {
     "cells_*": "Accuracy of each class and group by method.",
     "*_sweep": "Accuracy and DEO against a setting, with 95 % intervals.",
     "training_curves_*": "Accuracy and loss over the epochs of each training.",
-    "worst_cells_*": "Test images of the classes and groups that a model recognises worst, with what was predicted.",
+    "worst_cells_*": "Test images of the cells that a model of the first seed recognises worst, with what was predicted.",
 }
 
 
@@ -98,6 +98,7 @@ def render(study: Study, contents: Contents) -> str:
         evidence=evidence(study.paired, study.method),
         datasets=[printed(name) for name in contents.points["dataset"].unique()],
         models=len(contents.points),
+        methods=contents.points.loc[contents.points["role"] == "student", "method"].nunique(),
         trainings=len(contents.runs),
         tables=_tables(study.tables),
         figures=[_figure(path) for path in study.figures],

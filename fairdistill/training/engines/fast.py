@@ -89,8 +89,14 @@ class Images(base_engine.Images):
 
 
 def prepare(network: Classifier, method: Method, device: torch.device, size: int) -> tuple[Classifier, Method]:
-    """Return both on `device`; the network in channels-last layout, and fitted to it and to the device."""
-    return _fast(network, device, size), method.to(device)
+    """Return both on `device`; the network in channels-last layout, and fitted to it and to the device.
+
+    On a CPU it takes no images of another size after that; its state dict does.
+    """
+    network = _fast(network, device)
+    if device.type == "cpu":
+        crop_kernels(network, next(network.parameters()).new_zeros(1, 3, size, size))
+    return network, method.to(device)
 
 
 def optimizer(
@@ -108,12 +114,11 @@ def record(step: Callable[..., dict[str, Tensor]], device: torch.device) -> Call
     return RecordedStep(step) if device.type == "cuda" else step
 
 
-def _fast(network: Classifier, device: torch.device, size: int) -> Classifier:
+def _fast(network: Classifier, device: torch.device) -> Classifier:
     use_channels_last_shuffle(network)
     if device.type == "cpu":
         keep_freed_memory()
         use_fast_convolutions(network)
-        crop_kernels(network, next(network.parameters()).new_zeros(1, 3, size, size))
     # torch's types do not know that a network's layout can be set
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -130,7 +135,7 @@ class BaseOutputs:
     CACHE = 2**30
 
     def __init__(self, base: Classifier, method: Method, images: Images, *, flip: bool):
-        self.base, self.method = freeze(_fast(base, images.device, images.size)), method
+        self.base, self.method = freeze(_fast(base, images.device)), method
         self.kept: dict[str, Tensor] = {}
         if images.margin:
             log("the training images are cropped at random places: asking the base anew for each batch")
