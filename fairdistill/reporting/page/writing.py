@@ -52,7 +52,7 @@ FIGURES = {
     "cells_*": "Accuracy of each class and group by method.",
     "*_sweep": "Accuracy and DEO against a setting, with 95 % intervals.",
     "training_curves_*": "Accuracy and loss over the epochs of each training.",
-    "worst_cells_*": "Test images of the cells that a model of the first seed recognises worst, with what it predicted.",
+    "worst_cells_*": "Test images of the cells that a model of one seed recognises worst, with what it predicts.",
 }
 
 
