@@ -160,8 +160,7 @@ format: $(READY)  ## rewrite the code in the project's style
 docs: $(READY)  ## write the JSON schema and the tables of config/README.md from the settings
 	$(BIN)/python -m scripts.describe_settings
 
-site: $(READY)  ## build the documentation as a site in build/site; a warning is an error
-	@echo "Building the site, which takes about a minute"
+site: $(READY)  ## build the documentation as a site in build/site, in about a minute; a warning is an error
 	$(BIN)/python -m sphinx -E -W --keep-going -q -b html -c docs . build/site
 	@echo "The site: build/site/index.html"
 
