@@ -114,13 +114,16 @@ def comparison_markdown(
     ]
     for metric, measures in PAPER_METRICS.items():
         rows = comparison[comparison["metric"] == metric]
-        table = rows[["source", *CLAIMED]].assign(paper=rows["paper"].map("{:.3f}".format), n=rows["n"])
+        table = rows[["source", *CLAIMED]].map(lambda name: printed(name).replace("_", " "))
+        table = table.assign(paper=rows["paper"].map("{:.3f}".format), n=rows["n"])
         for measure in measures:
-            table[printed(measure)] = numbers(rows[measure], "{:.3f}")
-            table[f"{printed(measure)} sd"] = numbers(rows[f"{measure}_sd"], "{:.3f}")
-            table[f"{printed(measure)} difference"] = numbers(rows[f"{measure}_difference"], "{:+.3f}")
-            table[f"{printed(measure)} noise"] = alone(numbers(rows[f"{measure}_noise"], "{:.3f}"), rows["trainings"])
-            table[f"{printed(measure)} verdict"] = rows[f"{measure}_verdict"]
+            # of one measure the heading says which
+            name = "" if len(measures) == 1 else f"{printed(measure)} "
+            table[name.strip() or "ours"] = numbers(rows[measure], "{:.3f}")
+            table[f"{name}sd"] = numbers(rows[f"{measure}_sd"], "{:.3f}")
+            table[f"{name}difference"] = numbers(rows[f"{measure}_difference"], "{:+.3f}")
+            table[f"{name}noise"] = alone(numbers(rows[f"{measure}_noise"], "{:.3f}"), rows["trainings"])
+            table[f"{name}verdict"] = rows[f"{measure}_verdict"]
         parts += [f"## {printed(metric)}", markdown(table)]
     if verdicts is not None:
         parts += ["## The paper's conclusions", conclusions_markdown(verdicts)]
