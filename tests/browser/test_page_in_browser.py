@@ -172,7 +172,13 @@ def test_the_table_shows_rows_with_all_words(opened):
 
 def test_in_print_choices_are_gone_and_tables_are_whole(opened):
     page = opened()
+    menu = page.locator("#tradeoff details")
+    assert menu.locator("summary").get_attribute("aria-label") == "Save the chart as a picture"
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#results details").last.get_attribute("open") is not None
+    assert menu.get_attribute("open") is None
     page.emulate_media(media="print")
+    assert not menu.is_visible()
     assert not page.locator("nav").is_visible()
     assert not page.locator("#tradeoff-choices").is_visible()
     assert page.evaluate("getComputedStyle(document.querySelector('.tall')).maxHeight") == "none"

@@ -232,6 +232,8 @@ def test_a_heat_map_of_many_classes_is_wider_than_the_page_and_has_no_numbers():
 
     assert (heat_map(200)["width"], len(heat_map(200)["layer"])) == (14 * 200, 1)
     assert (heat_map(20)["width"], len(heat_map(20)["layer"])) == ("container", 2)
+    # more rows than Altair takes by itself
+    assert len(rows_of(heat_map(6000))) == 6000
 
 
 def test_both_fair_baselines_stand_beside_their_deo(page, text):

@@ -338,4 +338,7 @@ def _spec(chart: alt.LayerChart | alt.FacetChart, height: int, description: str,
     chart = chart.properties(width=width or "container", height=height, background="transparent", autosize=size)
     chart = chart.properties(description=description)
     chart = chart.configure_view(stroke=None).configure_axis(labelFontSize=11, titleFontSize=12)
-    return chart.configure_legend(labelFontSize=11).to_dict()
+    chart = chart.configure_legend(labelFontSize=11)
+    # the page holds all rows of a large study; Altair's limit is for notebooks
+    with alt.data_transformers.enable("default", max_rows=None):
+        return chart.to_dict()
