@@ -5,7 +5,7 @@ settings. Engines share seeds, and so initial weights and the order of images, b
 some steps: what is left between them should be noise as between seeds.
 
 The test, fixed before anything was run: for each of accuracy, DEO_A and DEO_M the differences fast - reference of all
-pairs (architecture x role x seed, 12 of them) go into one two-sided t-test of mean 0. The engines agree if none of the
+pairs (architecture x role x seed, n of them) go into one two-sided t-test of mean 0. The engines agree if none of the
 three p-values, corrected by Holm's method, is below 0.05. A student's difference may follow its teacher's; the pairs
 count as independent all the same, which makes the test stricter. Where the two are the same, it fails once in 20 times.
 

@@ -69,6 +69,7 @@ def test_the_claim_is_a_word_for_each_side_of_zero():
     assert "are less fair by DEO_A and better by accuracy." in claim(table, "mfd")
     assert "are fairer by DEO_A and worse by accuracy." in claim(paired(metric=["deo_a", "accuracy"]), "mfd")
     assert claim(table.assign(base_method=["teacher", "erm"]), "mfd").startswith("Compared with their bases, ")
+    assert claim(table.assign(trainings=1), "mfd").endswith(". These are single trainings; others may differ.")
     # zero at an end is within the interval
     table = paired(metric=["deo_a", "accuracy"], low=[-0.1, 0.0], high=[0.0, 0.1])
     assert "are undecided by DEO_A and undecided by accuracy." in claim(table, "mfd")
@@ -232,6 +233,15 @@ def test_a_heat_map_of_many_classes_is_wider_than_the_page_and_has_no_numbers():
 
     assert (heat_map(200)["width"], len(heat_map(200)["layer"])) == (14 * 200, 1)
     assert (heat_map(20)["width"], len(heat_map(20)["layer"])) == ("container", 2)
+    # WCAG's contrast of large text, 3, on the scale's colours at which texts change from white to black
+    from matplotlib import colormaps
+
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colormaps["viridis"](charts.DARK_BELOW)
+    ]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    assert 1.05 / (luminance + 0.05) > 4.2
+    assert (luminance + 0.05) / 0.05 > 4.2
     # more rows than Altair takes by itself
     assert len(rows_of(heat_map(6000))) == 6000
 

@@ -19,14 +19,15 @@ from fairdistill.reporting.tradeoff import COLOURS, FENCE
 
 # up to so many methods have a colour each; of more, families have
 MOST_COLOURS = 8
-PALETTE = sns.color_palette("colorblind").as_hex()
+# without the grey, which would be taken for the teacher's
+PALETTE = [colour for colour in sns.color_palette("colorblind").as_hex() if colour != "#949494"]
 # reads on a light and on a dark page
 TEACHER = "#808080"
 MEANS, ALL_SEEDS = "means and 95 % intervals", "all seeds"
 NEAR = "without those far off"
 ALL_IMAGES = "all images"
 # of text within a cell of the heat map, by the cell's accuracy: the scale is dark at its low end
-DARK_BELOW = 0.65
+DARK_BELOW = 0.45
 # where there are more classes, the heat map is wider than the page and has no numbers
 MOST_NUMBERED = 20
 # pixels of a class then
@@ -70,7 +71,9 @@ def tradeoff(contents: Contents) -> dict:
         .transform_filter("datum['Data set'] == dataset")
         .transform_filter("architecture == 'all' || datum.Architecture == architecture")
         .transform_filter("method == 'all' || datum.Role == 'teacher' || datum.Method == method")
-        .transform_filter("extent == 'all' || !datum.far")
+        .transform_filter(
+            "extent == 'all' || !datum.far || method == datum.Method || architecture == datum.Architecture"
+        )
         .transform_filter(f"shown == datum.shown || (shown == '{ALL_SEEDS}' && datum.shown != '{MEANS}')")
         .transform_calculate(
             deo=f"measure == '{printed(DEO[0])}' ? datum.deo_a : datum.deo_m",
@@ -310,7 +313,7 @@ def _colours(points: pd.DataFrame) -> tuple[str, alt.Scale]:
 
 
 def _of_groups(n: int) -> list[str]:
-    """As many colours as there are groups; only the first ten can be told apart by all who see."""
+    """As many colours as there are groups; only those of `PALETTE` can be told apart by all who see."""
     return PALETTE if n <= len(PALETTE) else sns.color_palette("husl", n).as_hex()
 
 

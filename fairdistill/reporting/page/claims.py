@@ -8,9 +8,9 @@ from fairdistill.reporting.labels import listed, printed
 from fairdistill.reporting.tables import numbers
 from fairdistill.settings.methods import TEACHER
 
-# a difference below zero is called so, one above, and one whose interval has zero in it
 # as nouns within a sentence
 NAMES = {"deo_a": "DEO_A", "deo_m": "DEO_M", "accuracy": "accuracy"}
+# a difference below zero is called so, one above, and one whose interval has zero in it
 WORDS = {"deo_a": ("fairer", "less fair", "undecided"), "accuracy": ("worse", "better", "undecided")}
 
 
@@ -32,18 +32,20 @@ def claim(paired: pd.DataFrame, method: str) -> str:
     if rows.empty:
         return ""
     judged = {metric: _judged(rows[rows["metric"] == metric], *words) for metric, words in WORDS.items()}
+    # what stands on single trainings says nothing of others
+    alone = " These are single trainings; others may differ." if (rows["trainings"] == 1).any() else ""
     bases = "teachers" if (rows["base_method"] == TEACHER).all() else "bases"
     places = len(rows.drop_duplicates(["dataset", "architecture"]))
     if places == 1:
         found = listed([f"{next(iter(words))} by {NAMES[metric]}" for metric, words in judged.items()])
-        return f"Compared with their {bases}, `{method}` students are {found}."
+        return f"Compared with their {bases}, `{method}` students are {found}.{alone}"
     found = "; ".join(
         f"by {NAMES[metric]} they are {listed([f'{word} in {n}' for word, n in words.items()])}"
         for metric, words in judged.items()
     )
     return (
         f"Compared with their {bases}, in {places} combinations of data set and architecture, "
-        f"`{method}` students do as follows: {found}."
+        f"`{method}` students do as follows: {found}.{alone}"
     )
 
 
