@@ -31,7 +31,10 @@ def read(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     for name, values in table.values.items():
         if (missing := values == "").any():
             where = f"{table.numbered} {missing.idxmax()}"
-            raise UserError(f"{path}: {where} has no value in the column {name!r}; give it one, or remove the row")
+            raise UserError(
+                f"{path}: {where} has no value in the column {name!r}; give it one, or remove the row"
+                + "".join(f" ({text!r} is taken for a missing value)" for text in table.missing[name][:1] if text)
+            )
     return table.values.reset_index(drop=True)
 
 
@@ -102,6 +105,11 @@ def main() -> None:
         labels = read_labels(args.labels, args.predictions, key=args.column, columns=columns)
     predicted = read(args.predictions, {args.prediction: "--prediction"})[args.prediction]
     classes = in_order(labels[args.target])
+    if (other := ~predicted.isin(classes)).any():
+        raise UserError(
+            f"{args.predictions}: has {predicted[other].iat[0]!r} in the column {args.prediction!r}, which is none of "
+            f"the true classes, {', '.join(map(repr, classes))}; write each class alike in both"
+        )
     probabilities = None
     if args.probabilities is not None:
         probabilities = read(args.predictions, {f"{args.probabilities}{name}": "--probabilities" for name in classes})

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+# the copies of an image in g groups are answered in one of 2^g ways, of each of which the resamples count the images
+MOST_PAIRED = 12
+
 
 @dataclass(frozen=True)
 class Correctness:
@@ -22,7 +25,7 @@ class Correctness:
         Whether each sample is classified correctly, in the order of image ids.
     paired : bool
         Every image of a class is there once in every group, as on CIFAR-10S: the i-th samples of a class's cells
-        are copies of one image.
+        are copies of one image. Of more than `MOST_PAIRED` groups, copies count as images of their own.
     images : str
         Digest of the image ids. Models with equal digests were tested on the same images in the same order.
     weighting : "images" or "cells"
@@ -108,7 +111,7 @@ def collect(
     cells = dict(list(table.groupby(["group", "label"])))
     n_groups, n_classes = shape
     images = [[cells[a, y]["image"].tolist() for y in range(n_classes)] for a in range(n_groups)]
-    once = all(len(set(ids)) == len(ids) for ids in images[0])
+    once = n_groups <= MOST_PAIRED and all(len(set(ids)) == len(ids) for ids in images[0])
     return Correctness(
         right=[[cells[a, y]["right"].to_numpy() for y in range(n_classes)] for a in range(n_groups)],
         paired=once and all(row == images[0] for row in images),

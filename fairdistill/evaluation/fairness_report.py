@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from fairdistill.evaluation.group_criteria import long_form
+from fairdistill.evaluation.group_criteria import LEAST_RESAMPLES, long_form, values_of_a_resample
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.runtime.errors import UserError
 
 # how far from 1 probabilities may add up to, as those do that were rounded
 ROUNDED = 0.01
-# the resamples of the criteria take memory that grows with the square of their number: 0.9 GB for 150
-MOST_CLASSES = 300
+# the least number of resamples of the criteria takes some 3 GB where each holds so many values
+MOST_VALUES = 2**26 // LEAST_RESAMPLES
 WIDTH = 100  # of the printed report's sentences
 COLUMNS = ["measure", "group", "class", "value", "low", "corrected", "high"]
 BASELINE = ["fair_baseline_mean", "fair_baseline_low", "fair_baseline_high"]
@@ -273,7 +273,7 @@ def report(
     images : array-like, shape (n,), optional
         What is the same for copies of one image in several groups, as of one that is there in colour and in grey. Where
         every group has a copy of every image, the bootstrap draws them together, and there is a
-        `counterfactual_flip_rate`.
+        `counterfactual_flip_rate`. Of more than 12 groups they count as images of their own.
 
     Returns
     -------
@@ -283,8 +283,9 @@ def report(
     ------
     UserError
         One line, where an argument is no list of values, has another length or a missing value; there are fewer than
-        two classes or groups; a predicted class is none of the true ones; a class has no image of a group; or
-        probabilities are none, or those of a table whose columns are the classes in another order.
+        two classes or groups, or so many that memory would not do, as of 300 classes; a predicted class is none of
+        the true ones; a class has no image of a group; or probabilities are none, or those of a table whose columns are
+        the classes in another order.
 
     Examples
     --------
@@ -321,10 +322,10 @@ def report(
             raise UserError(f"classes names {next(name for name in names if names.count(name) > 1)!r} twice")
         if len(names) < 2:
             raise UserError(f"{argument} holds {names[0]!r} alone; DEO compares at least two {what}")
-    if len(class_names) > MOST_CLASSES:
+    if values_of_a_resample(len(group_names), len(class_names)) > MOST_VALUES:
         raise UserError(
-            f"y_true has {len(class_names)} classes; the criteria of more than {MOST_CLASSES} take more memory than "
-            "most machines have: join classes, or report on some of them"
+            f"the criteria of {len(class_names)} classes and {len(group_names)} groups take more memory than most "
+            "machines have: join classes or groups, or report on some of them"
         )
     table = pd.DataFrame(
         {

@@ -29,16 +29,17 @@ prediction k, the true class y and the group a of an image, and P over the image
   and from 0 for others; 0 to 2. Brier, Monthly Weather Review 78, 1950.
 
 Images count as they do in the accuracy over all images (`Correctness.weighting`). All intervals are of 95 %, over test
-images, from the bootstrap of `fairdistill.evaluation.uncertainty`, with fewer resamples. Those of differences between
-groups invert a test, as those of DEO do, and so do those of the ECE, which is a sum of differences; both are too large
-on average, and `corrected` is freed of that. With two classes, equal opportunity is the gap of the second class and
-equalized odds difference DEO_M, and they have the intervals of these. That of the worst group's accuracy joins
-simultaneous intervals of all groups' (Bonferroni), and is the longer for it. Bias amplification and the Brier score
-have percentile intervals. The flip rate, a share of independent images, has Wilson's, for percentiles are empty where
-no image flips. It is that of as many images as there are where classes count by their images, and else of so many as
-leave the share at least as uncertain as it is, whichever classes flip. Of two classes of 10 and 100 images and the same
-weight, it covers 0.96 or more at 99 % of the rates of 0 to 0.5 in each, and 0.90 at the least, near zero. That the
-numbers of images of the classes are fixed makes the true one a little shorter.
+images, from the bootstrap of `fairdistill.evaluation.uncertainty`, with fewer resamples, and of a hundred classes and
+more with fewer yet, as memory allows. Those of differences between groups invert a test, as those of DEO do, and so do
+those of the ECE, which is a sum of differences; both are too large on average, and `corrected` is freed of that. With
+two classes, equal opportunity is the gap of the second class and equalized odds difference DEO_M, and they have the
+intervals of these. That of the worst group's accuracy joins simultaneous intervals of all groups' (Bonferroni), and is
+the longer for it. Bias amplification and the Brier score have percentile intervals. The flip rate, a share of
+independent images, has Wilson's, for percentiles are empty where no image flips. It is that of as many images as there
+are where classes count by their images, and else of so many as leave the share at least as uncertain as it is,
+whichever classes flip. Of two classes of 10 and 100 images and the same weight, it covers 0.96 or more at 99 % of the
+rates of 0 to 0.5 in each, and 0.90 at the least, near zero. That the numbers of images of the classes are fixed makes
+the true one a little shorter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,6 +55,10 @@ from fairdistill.evaluation.uncertainty import ENDS, RESAMPLES, SEED, TAIL, deo_
 BINS = 15
 # these criteria need every image in each resample
 FEWER_RESAMPLES = 2000
+# of many classes there are fewer, but so many at least that ten lie beyond each end of an interval
+LEAST_RESAMPLES = 400
+# values that all resamples hold, of which each takes about 50 bytes at the peak
+MOST_VALUES = 2**25
 # images that are drawn at a time, which take about a gigabyte of memory
 MOST_AT_ONCE = 2**25
 # the least and the largest value, where they are not 0 and 1
@@ -127,7 +132,8 @@ def assess_criteria(
     rows = table.groupby(["group", "label"]).groups
     values = {cell: of_image[np.asarray(found)] for cell, found in rows.items()}
 
-    draws = min(resamples, FEWER_RESAMPLES)
+    affordable = MOST_VALUES // values_of_a_resample(*correctness.count.shape)
+    draws = min(resamples, FEWER_RESAMPLES, max(LEAST_RESAMPLES, affordable))
     rng = np.random.default_rng(SEED)
     observed = np.empty((*correctness.count.shape, of_image.shape[1]))
     drawn = np.empty((draws, *observed.shape))
@@ -152,6 +158,11 @@ def assess_criteria(
         ]
         found["counterfactual_flip_rate"] = _flip_rate(chosen_class, correctness.share.sum(axis=0))
     return {"resamples": draws, "seed": SEED, "bins": BINS, **found}
+
+
+def values_of_a_resample(n_groups: int, n_classes: int) -> int:
+    """Return how many numbers the `Cells` of one resample hold."""
+    return n_groups * n_classes * (n_classes + 2 * BINS + 1)
 
 
 def _cells(means: np.ndarray, n_classes: int) -> Cells:

@@ -30,7 +30,8 @@ that is not below what a fair model's lucky draw would give); Agresti and Coull,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import permutations
+from itertools import product
+from math import factorial
 from typing import SupportsFloat
 
 import numpy as np
@@ -194,7 +195,7 @@ def resample(correctness: Correctness, *, resamples: int, rng: np.random.Generat
     accuracy = np.empty((resamples, *correctness.count.shape))
     for strata, y in correctness.strata:
         bits = np.array([correctness.right[a][y] for a in strata])
-        accuracy[:, strata, y] = _draw(bits, bits.shape[1], resamples, rng)
+        accuracy[:, strata, y] = _draw(*_patterns(bits), bits.shape[1], resamples, rng)
     return accuracy
 
 
@@ -209,10 +210,10 @@ def resample_fair(correctness: Correctness, *, resamples: int, rng: np.random.Ge
     for strata, y in correctness.strata:
         cells = [correctness.right[a][y] for a in range(n_groups)]
         if correctness.paired:
-            pool = np.concatenate([np.array(order) for order in permutations(cells)], axis=1)
+            patterns, frequency = _exchanged(np.array(cells))
         else:
-            pool = np.concatenate(cells)[None]
-        accuracy[:, strata, y] = _draw(pool, len(cells[strata[0]]), resamples, rng)
+            patterns, frequency = _patterns(np.concatenate(cells)[None])
+        accuracy[:, strata, y] = _draw(patterns, frequency, len(cells[strata[0]]), resamples, rng)
     return accuracy
 
 
@@ -435,10 +436,27 @@ def _towards_extremes(cells: np.ndarray, errors: np.ndarray) -> np.ndarray:
     return cells + distance * noise / np.where(total > 0, total, 1)
 
 
-def _draw(bits: np.ndarray, n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw n columns of `bits`, shape (k, N), with replacement; return each row's share of ones, (resamples, k)."""
-    patterns, frequency = np.unique(bits, axis=1, return_counts=True)
-    drawn = rng.multinomial(n, frequency / bits.shape[1], size=resamples)
+def _patterns(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct columns of `bits`, shape (k, N), in lexicographic order, and how often each occurs."""
+    return np.unique(bits, axis=1, return_counts=True)
+
+
+def _exchanged(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the `_patterns` of all columns of `bits`, shape (k, N), with their rows in each of the k! orders.
+
+    Among these, an image with r right answers has each pattern of r ones r! (k - r)! times.
+    """
+    k = len(bits)
+    patterns = np.array(list(product([False, True], repeat=k))).T
+    with_so_many = np.bincount(bits.sum(axis=0), minlength=k + 1)
+    times = [n * factorial(r) * factorial(k - r) for r, n in enumerate(with_so_many.tolist())]
+    frequency = np.array([times[r] for r in patterns.sum(axis=0)])
+    return patterns[:, frequency > 0], frequency[frequency > 0]
+
+
+def _draw(patterns: np.ndarray, frequency: np.ndarray, n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw n columns of `patterns`, shape (k, ...), by frequency; return each row's share of ones, (resamples, k)."""
+    drawn = rng.multinomial(n, frequency / frequency.sum(), size=resamples)
     return drawn @ patterns.T.astype(float) / n
 
 

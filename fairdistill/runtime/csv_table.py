@@ -21,6 +21,8 @@ HEADER = re.compile(rf"\s*(?:{QUOTED}|[^\r\n])*+")
 TABULATED = (".tsv", ".tab")
 # tables in other formats, which people take for one that is read
 NO_CSV = (".xlsx", ".xls", ".ods", ".numbers", ".parquet", ".pq", ".feather", ".json", ".jsonl")
+# what compressed files begin with
+COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 
 
 class Row(NamedTuple):
@@ -81,6 +83,8 @@ def require_file(path: Path) -> None:
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the fields of each row that is not blank, and the number of the line that it begins in."""
     content = path.read_bytes()
+    if content.startswith(COMPRESSED):
+        raise UserError(f"{path}: is compressed; unpack it, and name the table that was in it")
     try:
         # spreadsheets put a mark before the first column
         text = content.decode("utf-8-sig")

@@ -1,6 +1,7 @@
 """The fairness report of one's own predictions: its numbers, its input, how it is shown, and its script."""
 
 import doctest
+import gzip
 import importlib
 import re
 import shlex
@@ -299,6 +300,41 @@ def test_many_images_are_drawn_a_part_at_a_time_and_score_the_same(codes, monkey
     pd.testing.assert_frame_equal(parts, whole, rtol=1e-12)
 
 
+@pytest.mark.usefixtures("rough_ends")
+def test_of_many_classes_the_criteria_have_fewer_resamples(codes, monkeypatch):
+    size = 2 * 3 * (3 + 2 * 15 + 1)
+    assert group_criteria.values_of_a_resample(2, 3) == size
+    monkeypatch.setattr(group_criteria, "FEWER_RESAMPLES", 50)
+    monkeypatch.setattr(group_criteria, "LEAST_RESAMPLES", 10)
+
+    drawn = []
+    for memory in (60, 30, 5):
+        monkeypatch.setattr(group_criteria, "MOST_VALUES", memory * size)
+        drawn.append(report(*named(codes)).scores["criteria"]["resamples"])
+    assert drawn == [50, 30, 10]
+
+
+def test_more_classes_than_memory_are_refused_before_anything_is_drawn():
+    """400 resamples of 250 classes and 4 groups hold 112 million numbers."""
+    label = np.tile(np.arange(250), 4)
+
+    message = "the criteria of 250 classes and 4 groups take more memory than most machines have: join classes or "
+    with pytest.raises(UserError, match=re.escape(message)):
+        report(label, label, np.repeat(list("abcd"), 250))
+
+
+def test_copies_in_many_groups_count_as_images_of_their_own(monkeypatch):
+    """The patterns of right and wrong answers that are counted are 2 to the power of the number of groups."""
+    monkeypatch.setattr(uncertainty, "HALVINGS", 1)
+    monkeypatch.setattr(group_criteria, "FEWER_RESAMPLES", 20)
+    shown = {}
+    for n in (12, 13):
+        label = np.tile([0, 1], 5 * n)
+        found = report(label, label, np.repeat(np.arange(n), 10), images=np.tile(np.arange(10), n))
+        shown[n] = "counterfactual_flip_rate" in found.scores["criteria"]
+    assert shown == {12: True, 13: False}
+
+
 def test_the_examples_in_the_docstrings_hold():
     failed, tried = doctest.testmod(fairness_report)
 
@@ -392,6 +428,15 @@ def test_images_without_a_prediction_are_left_out_and_counted(tmp_path, monkeypa
     assert told.err == "6 of the 300 images of labels.csv have no prediction and are left out\n"
 
 
+def test_a_class_that_is_written_in_another_way_is_named(tmp_path, monkeypatch):
+    table = pd.DataFrame({"y": [0, 1] * 10, "prediction": [0.0, 1.0] * 10, "group": ["a", "a", "b", "b"] * 5})
+    table.to_csv(tmp_path / "table.csv", index=False)
+
+    message = "table.csv: has '0.0' in the column 'prediction', which is none of the true classes, '0', '1'; write each"
+    with pytest.raises(UserError, match="^" + re.escape(message)):
+        run(monkeypatch, tmp_path, "--predictions", "table.csv", "--target", "y", "--group", "group")
+
+
 @pytest.mark.usefixtures("rough_ends")
 def test_classes_that_are_numbers_are_in_the_order_of_their_size(tmp_path, monkeypatch, capsys):
     table = pd.DataFrame({"y": [2, 10] * 10, "prediction": [2, 10] * 10, "group": [100, 100, 20, 20] * 5})
@@ -431,6 +476,14 @@ def edited(name, old, new):
             "labels.csv: has no row of 'photos/7.jpg', which predictions.csv",
         ),
         (edited("labels.csv", "/7.jpg,old", "/7.jpg,elder"), "predictions.csv: has no column 'p_elder'; "),
+        (
+            edited("labels.csv", "/7.jpg,old", "/7.jpg,NA"),
+            "labels.csv: line 294 has no value in the column 'age'; give it one, or remove the row ('NA' is taken for",
+        ),
+        (
+            lambda folder: (folder / "predictions.csv").write_bytes(gzip.compress(b"path,prediction")),
+            "predictions.csv: is compressed; unpack it",
+        ),
     ],
 )
 def test_the_script_names_the_table_and_what_is_wrong_with_it(tmp_path, monkeypatch, codes, edit, message):

@@ -1,5 +1,7 @@
 """Intervals and fair baseline against scipy, against plain resampling of images, and in simulated studies."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -94,6 +96,18 @@ def test_the_fair_baseline_keeps_accuracy_per_class_and_how_often_copies_agree()
     first, second = correctness.right
     discordant = [np.sum(a != b) for a, b in zip(first, second, strict=True)]
     np.testing.assert_allclose((fair[:, 0] - fair[:, 1]).std(axis=0), np.sqrt(discordant) / 500, rtol=0.02)
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_exchanged_answers_are_those_of_all_orders_of_the_groups(k):
+    bits = np.random.default_rng(k).random((k, 40)) < 0.8
+    orders = np.concatenate([bits[list(order)] for order in permutations(range(k))], axis=1)
+
+    patterns, frequency = uncertainty._exchanged(bits)
+
+    wanted = np.unique(orders, axis=1, return_counts=True)
+    np.testing.assert_array_equal(patterns, wanted[0])
+    np.testing.assert_array_equal(frequency, wanted[1])
 
 
 def test_drawing_patterns_is_drawing_images():
