@@ -146,7 +146,7 @@ def assess_criteria(
             times = np.bincount(chosen.ravel(), minlength=chosen.size).reshape(chosen.shape) / n
             for a in together:
                 drawn[some, a, y] = times @ values[a, y]
-    found = _criteria(_cells(observed, n_classes), _cells(drawn, n_classes), correctness.share, groups, training_images)
+    found = _criteria(_cells(observed, n_classes), _cells(drawn, n_classes), correctness, groups, training_images)
     if n_classes == 2:
         # one number has one interval, wherever it is given
         found["equal_opportunity"] |= {name: of_correctness["deo_per_class"][name][1] for name in ENDS}
@@ -171,21 +171,27 @@ def _cells(means: np.ndarray, n_classes: int) -> Cells:
 
 
 def _criteria(
-    observed: Cells, drawn: Cells, share: np.ndarray, groups: Sequence[str], training_images: np.ndarray | None
+    observed: Cells, drawn: Cells, correctness: Correctness, groups: Sequence[str], training_images: np.ndarray | None
 ) -> dict:
+    share, of_cell = correctness.share, 1 / correctness.count
     within = share / share.sum(axis=1, keepdims=True)
     predicted = [(cells.predicted * within[..., None]).sum(axis=-2) for cells in (observed, drawn)]
     accuracy = [(_diagonal(cells.predicted) * within).sum(axis=-1) for cells in (observed, drawn)]
-    found = {
-        "overall_accuracy_equality": _gap(*(rate[..., None] for rate in accuracy), measure="deo_m"),
-        "statistical_parity_a": _gap(*predicted, measure="deo_a"),
-        "statistical_parity_m": _gap(*predicted, measure="deo_m"),
-    }
+    # what one image adds to the rates of its group, at the least
+    image = (within * of_cell).min(axis=1, keepdims=True)
     n_classes = share.shape[1]
+    # of two classes one says it all: with the other, whose rates are the rest, groups that tie would move apart twice
+    shares = [rates[..., -1:] for rates in predicted] if n_classes == 2 else predicted
+    found = {
+        "overall_accuracy_equality": _gap(*(rate[..., None] for rate in accuracy), image, measure="deo_m"),
+        "statistical_parity_a": _gap(*shares, image, measure="deo_a"),
+        "statistical_parity_m": _gap(*shares, image, measure="deo_m"),
+    }
     if n_classes == 2:
-        found["equal_opportunity"] = _gap(observed.predicted[:, 1, 1:], drawn.predicted[:, :, 1, 1:], measure="deo_m")
+        favoured = (cells.predicted[..., 1, 1:] for cells in (observed, drawn))
+        found["equal_opportunity"] = _gap(*favoured, of_cell[:, 1:], measure="deo_m")
     rates = (cells.predicted.reshape(*cells.predicted.shape[:-2], -1) for cells in (observed, drawn))
-    found["equalized_odds_difference"] = _gap(*rates, measure="deo_m")
+    found["equalized_odds_difference"] = _gap(*rates, np.repeat(of_cell, n_classes, axis=1), measure="deo_m")
     always = (predicted[0] > 0).all(axis=0)
     if always.any():
         of_class = [_diagonal(cells.predicted) * within for cells in (observed, drawn)]
@@ -194,7 +200,10 @@ def _criteria(
         )
         # what a resample never predicts says nothing of the precision
         redrawn = np.where(predicted[1][..., always] > 0, redrawn, precision)
-        found |= {f"predictive_parity_{one}": _gap(precision, redrawn, measure=f"deo_{one}") for one in "am"}
+        of_predicted = image / predicted[0][:, always]
+        found |= {
+            f"predictive_parity_{one}": _gap(precision, redrawn, of_predicted, measure=f"deo_{one}") for one in "am"
+        }
     if training_images is not None:
         n = training_images
         association = np.sign(n * n.sum() - n.sum(axis=1, keepdims=True) * n.sum(axis=0))
@@ -215,16 +224,20 @@ def _criteria(
     return {**found, "ece_per_group": ece, "brier_per_group": scores}
 
 
-def _gap(observed: np.ndarray, drawn: np.ndarray, *, measure: str) -> dict[str, float]:
-    """The mean or maximum over columns of the largest difference between two rows, (..., n_groups, columns)."""
-    ends = deo_interval(observed, drawn - observed, measure=measure)
+def _gap(observed: np.ndarray, drawn: np.ndarray, image: np.ndarray, *, measure: str) -> dict[str, float]:
+    """The mean or maximum over columns of the largest difference between two rows, (..., n_groups, columns).
+
+    `image` is what one image changes, (n_groups, columns or 1), as in `fairdistill.evaluation.uncertainty.one_image`.
+    """
+    ends = deo_interval(observed, drawn - observed, measure=measure, resolution=np.sort(image, axis=0)[-2])
     return {"value": float(MEASURES[measure](observed)), **dict(zip(ENDS, map(float, ends), strict=True))}
 
 
 def _ece(observed: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
     """The sum over bins of the difference between two rows, (..., 2, BINS): right answers and confidence."""
     used = observed.any(axis=0)
-    of_mean = _gap(observed[:, used], drawn[..., used], measure="deo_a")
+    # confidences are no whole numbers of images
+    of_mean = _gap(observed[:, used], drawn[..., used], np.zeros((2, 1)), measure="deo_a")
     return {name: float(value * used.sum()) for name, value in of_mean.items()}
 
 
