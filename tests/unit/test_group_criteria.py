@@ -499,7 +499,7 @@ def test_a_tie_of_the_groups_counts_as_a_gap_of_one_image():
     # of some hundred predictions of a class
     precision = tie["predictive_parity_m"]["high"]
     assert precision > 0.05
-    assert precision == pytest.approx(near["predictive_parity_m"]["high"], abs=0.02)
+    assert precision == pytest.approx(near["predictive_parity_m"]["high"], abs=0.03)
 
 
 def redrawn(table, statistic, resamples=2000):
