@@ -52,6 +52,9 @@ def main() -> None:
     models = read_models(args.metrics, read_grids(args.grids))
     projections = read_projections(args.projections, models.runs)
     contents, paired = gather(models, args.summary, args.paired, projections)
+    students = contents.points.loc[contents.points["role"] == "student", "method"].unique().tolist()
+    if students and args.method not in students:
+        raise UserError(f"--method: {args.method} is none of the students in the metrics files: {', '.join(students)}")
     tables = {path.name: read_page(path) for path in args.tables}
     study = Study(name=args.study, method=args.method, paired=paired, tables=tables, figures=args.figures)
     write_text(args.html, render(study, contents))

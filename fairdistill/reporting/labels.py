@@ -6,6 +6,7 @@ import pandas as pd
 
 LABELS = {
     "cifar10s": "CIFAR-10S",
+    "cifar10": "CIFAR-10",
     "utkface": "UTKFace",
     "celeba": "CelebA",
     "digits_s": "Digits-S",

@@ -26,7 +26,7 @@ def run(script, **options):
         script.main()
 
 
-def make_studys_page(folder: Path, *, methods=METHODS, projected=True) -> Path:
+def make_studys_page(folder: Path, *, methods=METHODS, projected=True, about="mfd") -> Path:
     """Write the metrics and tables of a made-up study below `folder`, and return its page."""
     metrics = folder / "metrics"
     make_study(metrics, datasets=DATASETS, architectures=ARCHITECTURES, methods=methods, seeds=SEEDS)
@@ -58,7 +58,7 @@ def make_studys_page(folder: Path, *, methods=METHODS, projected=True) -> Path:
         make_page,
         **models,
         study="made-up",
-        method="mfd",
+        method=about,
         summary=tables["summary"],
         paired=tables["paired"],
         tables=shown,

@@ -276,6 +276,34 @@ def test_a_study_of_one_method_has_no_page_of_methods_and_no_features_without_pr
     assert set(specs_of(text)) == {"tradeoff", "cells", "criteria"}
 
 
+def test_the_means_stand_in_a_table_with_their_intervals(page, text):
+    summary = pd.read_csv(page.parent / "summary.csv")
+    place = (summary["dataset"] == "utkface") & (summary["architecture"] == "resnet") & (summary["method"] == "mfd")
+    found = summary[place].set_index("metric")
+    cells = ["UTKFace", "ResNet", "mfd", str(found["n"].iloc[0])]
+    for metric in ("accuracy", "deo_a", "deo_m"):
+        mean, low, high = found.loc[metric, ["mean", "low", "high"]]
+        cells += [f"{mean:.3f}", f"{low:.3f} to {high:.3f}"]
+    (table,) = re.findall(r'aria-label="Means of all models">(.*?)</table>', text, re.DOTALL)
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)]
+    assert [*cells, ""] in rows
+
+
+def test_students_that_are_not_there_cannot_be_what_the_page_is_about(tmp_path):
+    with pytest.raises(UserError, match="--method: mfdx is none of the students in the metrics files: mfd"):
+        make_studys_page(tmp_path, methods=("mfd",), about="mfdx")
+
+
+def test_criteria_that_the_metrics_lack_are_named(text):
+    from fairdistill.reporting.page.contents import Contents
+
+    study = writing.Study("s", "mfd", pd.DataFrame(), {})
+    nothing = pd.DataFrame()
+    found = writing._missing(study, Contents(nothing, nothing, nothing, nothing, nothing))
+    assert found == "calibration and other criteria, training curves, features and example images"
+    assert "Not on this page: calibration" not in text
+
+
 def test_a_summary_of_other_models_is_refused(page, tmp_path):
     from fairdistill.reporting.models import read_models
     from fairdistill.reporting.page.contents import gather
@@ -299,7 +327,13 @@ def test_a_summary_of_other_models_is_refused(page, tmp_path):
         gather(models, own[0], tables[1], pd.DataFrame())
     for table in own:
         whole = pd.read_csv(table)
-        for damaged in (whole[whole["metric"] != "deo_a"], whole.assign(low=np.nan)):
+        number = "high" if table.stem == "summary" else "difference"
+        for damaged in (
+            whole[whole["metric"] != "deo_a"],
+            whole[:0] if table.stem == "paired" else whole[3:],
+            whole.assign(low=np.nan),
+            whole.assign(**{number: np.nan}),
+        ):
             damaged.to_csv(table, index=False)
             with pytest.raises(UserError, match=f"{table.stem}.{other}"):
                 gather(models, *own, pd.DataFrame())

@@ -27,7 +27,7 @@ def test_the_projects_own_file_is_read():
     assert len(values) == 24
     assert values[0].claim == ("table1", "mean_of_both", "resnet", "student", "accuracy")
     assert (values[0].value, values[0].note) == (0.735, "")
-    assert "only 0.29 reproduces table1" in values[16].note
+    assert "only 0.29 reproduces Table I" in values[16].note
 
 
 def test_columns_may_stand_in_any_order_and_spreadsheets_may_have_saved_them(tmp_path):

@@ -82,7 +82,7 @@ def tradeoff(contents: Contents) -> dict:
         )
     )
     scale_of_data, few = alt.Scale(zero=False, nice=True), alt.Axis(tickCount=8)
-    x = alt.X("deo:Q", title="DEO (lower is fairer)", scale=scale_of_data, axis=few)
+    x = alt.X("deo:Q", title="DEO as chosen above (lower is fairer)", scale=scale_of_data, axis=few)
     y = alt.Y("accuracy:Q", title="Accuracy", scale=scale_of_data, axis=few)
     shapes = alt.Legend(orient="top", symbolFillColor=TEACHER, symbolStrokeColor=TEACHER)
     marked = alt.Color(f"{colour}:N", scale=scale, legend=_legend())

@@ -11,7 +11,7 @@ from fairdistill.reporting.columns import BASE, IDENTITY, MEASURED, METRICS, PLA
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.models import Models
-from fairdistill.reporting.pairs import read_paired
+from fairdistill.reporting.pairs import beside_bases, read_paired
 from fairdistill.reporting.runs import AGGREGATE, at_chance
 from fairdistill.reporting.summaries import beside_each_other, read_summary
 from fairdistill.runtime.errors import UserError
@@ -87,7 +87,7 @@ def gather(models: Models, summary: Path, paired: Path, projections: pd.DataFram
     known = set(runs[PLACE].itertuples(index=False, name=None))
     _require_all(table, known, summary)
     pairs = read_paired(paired)
-    _require_all(pairs, {tuple(names) for names in pairs[PLACE].itertuples(index=False)} & known, paired)
+    _require_all(pairs, set(beside_bases(runs)[PLACE].itertuples(index=False, name=None)), paired)
     contents = Contents(
         points=_students_first(_points(table, models)),
         runs=runs.assign(at_chance=at_chance(runs))[[*IDENTITY[1:], *BASE, *METRICS, "at_chance", "epochs", "seconds"]],
@@ -107,7 +107,8 @@ def _require_all(table: pd.DataFrame, models: set[tuple], path: Path) -> None:
     wanted = {(*names, metric) for names in models for metric in MEASURED}
     measured = table[table["metric"].isin(MEASURED)]
     found = set(measured[[*PLACE, "metric"]].itertuples(index=False, name=None))
-    if found != wanted or measured[["low", "high"]].isna().any(axis=None):
+    numbers = [name for name in ("mean", "base", "student", "difference", "low", "high") if name in measured]
+    if found != wanted or measured[numbers].isna().any(axis=None):
         raise UserError(
             f"{path}: its models or metrics are not those of the metrics files; make it anew with {AGGREGATE}"
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 import altair as alt
 import jinja2
+import numpy as np
 import pandas as pd
 import vl_convert
 from markdown_it import MarkdownIt
@@ -102,6 +103,7 @@ def render(study: Study, contents: Contents) -> str:
         trainings=len(contents.runs),
         tables=_tables(study.tables),
         figures=[_figure(path) for path in study.figures],
+        points=_points(contents.points),
         far_off=_far_off(contents.points),
         missing=_missing(study, contents),
         runs=_runs(contents.runs),
@@ -167,6 +169,7 @@ def _missing(study: Study, contents: Contents) -> str:
     """What the page of another study has, and this one lacks as its models are not at hand or it was not asked for."""
     names = [path.stem for path in study.figures]
     found = {
+        "calibration and other criteria": not contents.criteria.empty,
         "training curves": any(name.startswith("training_curves") for name in names),
         "features": not contents.projections.empty,
         "example images": any(name.startswith("worst_cells") for name in names),
@@ -190,21 +193,36 @@ def _figure(path: Path) -> dict[str, Any]:
     return {"name": path.stem, "words": words, "source": source, "width": width, "height": height}
 
 
+def _points(points: pd.DataFrame) -> dict[str, list]:
+    """The table of models, as `_runs` has that of trainings: means with their intervals."""
+    table = points[[*PLACE, "n"]].copy()
+    for metric in MEASURED:
+        table[metric] = points[metric].map("{:.3f}".format)
+        ends = (points[f"{metric}_{end}"].map("{:.3f}".format) for end in ("low", "high"))
+        table[f"{metric}_interval"] = [f"{low} to {high}" for low, high in zip(*ends, strict=True)]
+    table["note"] = np.where(points["at_chance"].astype(bool), "at chance", "")
+    intervals = {f"{metric}_interval": "95 %" for metric in MEASURED}
+    return _table(table, {"n": "Seeds", "note": "", **intervals})
+
+
 def _runs(runs: pd.DataFrame) -> dict[str, list]:
     """The table of trainings: its headings, whether each column is of numbers, and its rows of texts."""
     table = runs[["dataset", "architecture", "method", "seed", "fold"]].copy()
-    table[["dataset", "architecture"]] = table[["dataset", "architecture"]].map(printed)
     for metric in [*MEASURED, "worst_group_accuracy"]:
         table[metric] = runs[metric].map("{:.4f}".format)
     table["epochs"], table["seconds"] = runs["epochs"], runs["seconds"].map("{:.0f}".format, na_action="ignore")
     if (table["fold"] == 0).all():
         table = table.drop(columns="fold")
-    headings = {"dataset": "Data set", "worst_group_accuracy": "Worst group", "seconds": "Seconds of training"}
-    table = table.rename(columns={name: headings.get(name, printed(name).capitalize()) for name in table.columns})
-    table = table.rename(columns={"Deo_a": "DEO_A", "Deo_m": "DEO_M"})
-    numeric = [name not in ("Data set", "Architecture", "Method") for name in table]
+    return _table(table, {"worst_group_accuracy": "Worst group", "seconds": "Seconds of training"})
+
+
+def _table(table: pd.DataFrame, headings: Mapping[str, str]) -> dict[str, list]:
+    """Headings, and whether each is of numbers, and the rows as texts; `headings` are those that are not the name's."""
+    names = {"dataset": "Data set", "deo_a": "DEO_A", "deo_m": "DEO_M", **headings}
+    texts = ("dataset", "architecture", "method", "note")
+    table = table.assign(**{name: table[name].map(printed) for name in ("dataset", "architecture")})
     return {
-        "headings": list(zip(table.columns, numeric, strict=True)),
+        "headings": [(names.get(name, printed(name).capitalize()), name not in texts) for name in table],
         "rows": table.fillna("").astype(str).to_numpy().tolist(),
     }
 

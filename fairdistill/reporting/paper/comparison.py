@@ -5,6 +5,7 @@ within 0.02 of it; else `within noise` where another training, tested on other i
 reproduced`. The DEO of a model at chance is none of these, as it says nothing about fairness.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -94,7 +95,7 @@ def compare(
 def comparison_markdown(
     comparison: pd.DataFrame, verdicts: pd.DataFrame | None = None, *, method: str | None = None
 ) -> str:
-    """Return the comparison as Markdown: a table for accuracy, one for DEO, the conclusions, and what to note.
+    """Return the comparison as Markdown: a table for each of accuracy, DEO_A and DEO_M, the conclusions, and notes.
 
     Parameters
     ----------
@@ -114,23 +115,26 @@ def comparison_markdown(
     ]
     for metric, measures in PAPER_METRICS.items():
         rows = comparison[comparison["metric"] == metric]
-        table = rows[["source", *CLAIMED]].map(lambda name: printed(name).replace("_", " "))
-        table = table.assign(paper=rows["paper"].map("{:.3f}".format), n=rows["n"])
         for measure in measures:
-            # of one measure the heading says which
-            name = "" if len(measures) == 1 else f"{printed(measure)} "
-            table[name.strip() or "ours"] = numbers(rows[measure], "{:.3f}")
-            table[f"{name}sd"] = numbers(rows[f"{measure}_sd"], "{:.3f}")
-            table[f"{name}difference"] = numbers(rows[f"{measure}_difference"], "{:+.3f}")
-            table[f"{name}noise"] = alone(numbers(rows[f"{measure}_noise"], "{:.3f}"), rows["trainings"])
-            table[f"{name}verdict"] = rows[f"{measure}_verdict"]
-        parts += [f"## {printed(metric)}", markdown(table)]
+            table = rows[["source", *CLAIMED]].map(_words)
+            table = table.assign(paper=rows["paper"].map("{:.3f}".format), ours=numbers(rows[measure], "{:.3f}"))
+            table["verdict"] = rows[f"{measure}_verdict"]
+            table["difference"] = numbers(rows[f"{measure}_difference"], "{:+.3f}")
+            table["noise"] = alone(numbers(rows[f"{measure}_noise"], "{:.3f}"), rows["trainings"])
+            table = table.assign(sd=numbers(rows[f"{measure}_sd"], "{:.3f}"), n=rows["n"])
+            parts += [f"## {printed(measure)}", markdown(table)]
     if verdicts is not None:
         parts += ["## The paper's conclusions", conclusions_markdown(verdicts)]
     noted = comparison[comparison["note"] != ""]
-    notes = [f"- {' '.join(row[CLAIM])}: {row['note']}." for _, row in noted.iterrows()]
+    notes = [f"- {', '.join(map(_words, row[CLAIM]))}: {row['note']}." for _, row in noted.iterrows()]
     parts += ["## Notes on the paper's numbers", "\n".join(notes)] if notes else []
     return "\n\n".join(parts) + "\n"
+
+
+def _words(name: str) -> str:
+    """A name as it is printed; 'fig2' and 'table1' are those of the paper."""
+    figure = re.fullmatch(r"fig(\d+)", name)
+    return f"Fig. {figure[1]}" if figure else {"table1": "Table I"}.get(name, printed(name).replace("_", " "))
 
 
 def _gaps(paired: pd.DataFrame) -> pd.DataFrame:

@@ -133,11 +133,12 @@ def judge(paired: pd.DataFrame, *, method: str | None, conclusions: Sequence[Con
 
 def conclusions_markdown(verdicts: pd.DataFrame) -> str:
     """Return the verdicts as a Markdown table with the rule below it."""
-    table = verdicts[["source", "sentence"]].assign(measure=verdicts["measure"].map(printed))
-    table["student - teacher"] = numbers(verdicts["value"], "{:+.3f}")
+    table = verdicts[["source", "sentence", "verdict"]].assign(measure=verdicts["measure"].map(printed))
+    table["value"] = numbers(verdicts["value"], "{:+.3f}")
     table["95 %"] = alone(ranges(verdicts["low"], verdicts["high"]), verdicts["trainings"])
-    table["claim"], table["verdict"], table["n"] = verdicts["claim"], verdicts["verdict"], verdicts["n"]
+    table["claim"], table["n"] = verdicts["claim"], verdicts["n"]
     rule = (
+        "The value is what the sentence is about: student minus teacher, or the difference of two such differences. "
         f"A sentence is `{REPRODUCED}` where the 95 % interval lies wholly on the side that it claims, "
         f"`{NOT_REPRODUCED}` where wholly on the other, else `{NOISE}`. With n = 0 the study lacks the models."
     )
