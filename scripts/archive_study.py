@@ -14,7 +14,7 @@ from fairdistill.reporting.archive import code_files, list_models, readme, write
 from fairdistill.reporting.models import model_paths, read_grids
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.progress import log
-from fairdistill.runtime.provenance import tracked_state
+from fairdistill.runtime.provenance import tracked_state, untracked_code
 from fairdistill.settings.arguments import add_model_options
 
 
@@ -42,14 +42,13 @@ def main() -> None:
     contents: dict[str, Path | str] = {path.relative_to(args.folder).as_posix(): path for path in files}
     contents["config.yaml"] = yaml.safe_dump(json.loads(args.config), sort_keys=False, allow_unicode=True)
     contents["models.csv"] = list_models(metrics)
-    code = code_files()
+    code, untracked = code_files(), untracked_code()
     if not code:
         log("the code is no git checkout, and is left out: the archive names its version alone")
+    if untracked:
+        log(f"code that git does not track is left out, and named in the archive's README: {', '.join(untracked)}")
     contents["README.md"] = readme(
-        args.study,
-        state=tracked_state(),
-        has_code=bool(code),
-        is_compared="tables/published_vs_own.csv" in contents,
+        args.study, contents, state=tracked_state(), has_code=bool(code), untracked=untracked
     )
     write_archive(args.archive, args.study, contents | code)
 

@@ -6,7 +6,8 @@ bytes, so that two archives of a study can be compared.
 
 import hashlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ import pandas as pd
 from fairdistill import __version__
 from fairdistill.evaluation.records import read_record
 from fairdistill.reporting.columns import NAMES
+from fairdistill.reporting.labels import listed
 from fairdistill.reporting.models import gather
 from fairdistill.reporting.runs import csv_text
 from fairdistill.runtime import provenance
@@ -43,19 +45,28 @@ in {where}, and say there
 
     make env
     export PATH="$PWD/.venv/bin:$PATH"
-    snakemake --cores 1 figures --configfile {config}
+    snakemake --cores 1 figures{targets} --configfile {config}
 
-What is made from the models is not made again without them: `tables/criteria.csv`, `tables/features.csv`, the training
-curves and example images.
+{lacking}{compared}{untracked}Weights and data sets are not here. With the data, this trains the models again:
 
-{compared}Weights and data sets are not here. With the data, `snakemake --cores 8 --configfile {config}` trains the
-models again.
+    snakemake --cores 8 --configfile {config}
 """
 COMPARED = """`tables/published_vs_own.*` cannot be made from this archive alone: the study that they compare this one
 with is not here. Where it is missing they are left out; if `config.yaml` names it, as `published`, take that line out
 first.
 
 """
+UNTRACKED = """These files of code were there, too, and may have been run. They are not here, as git does not track
+them: {names}.
+
+"""
+# what is made from the models, by the names of its files in the archive
+OF_MODELS = {
+    "tables/features.csv": "`tables/features.csv`",
+    "figures/training_curves_*": "the training curves",
+    "figures/worst_cells_*": "the example images",
+}
+CRITERIA = "tables/criteria.csv"
 MODELS = [*NAMES, "role", "dataset_sha256", "weights_sha256", "predictions_sha256", "code", "commit"]
 MODELS += ["precision", "device", "cpu", "gpu", "packages"]
 
@@ -100,18 +111,22 @@ def code_files() -> dict[str, Path]:
     return {name: file for name, file in files.items() if file.is_file() and not file.is_symlink()}
 
 
-def readme(study: str, *, state: str | None, has_code: bool, is_compared: bool) -> str:
+def readme(study: str, contents: Iterable[str], *, state: str | None, has_code: bool, untracked: Sequence[str]) -> str:
     """Return the README.md of an archive: what is in it, and how it is checked and drawn anew.
 
     Parameters
     ----------
+    contents
+        The names of the files in the archive.
     state
         Of the code, see `fairdistill.runtime.provenance.tracked_state`.
     has_code
         Whether the code is in the archive.
-    is_compared
-        Whether the study is compared with a published one.
+    untracked
+        Files of code that are not in it, see `fairdistill.runtime.provenance.untracked_code`.
     """
+    names = set(contents)
+    lacking = [what for form, what in OF_MODELS.items() if any(fnmatchcase(name, form) for name in names)]
     commit, _, changes = (state or "").partition("-modified-")
     of_commit = f", commit `{commit}`" if commit else ""
     if changes:
@@ -123,7 +138,10 @@ def readme(study: str, *, state: str | None, has_code: bool, is_compared: bool) 
         code=code if has_code else f"the code of fairdistill {__version__} | not here, as it was no git checkout",
         where="`code/`" if has_code else f"the code of fairdistill {__version__}",
         config="../config.yaml" if has_code else "/path/to/config.yaml",
-        compared=COMPARED if is_compared else "",
+        targets=f" results/{study}/{CRITERIA}" if CRITERIA in names else "",
+        lacking=f"Not made again without the models: {listed(lacking)}.\n\n" if lacking else "",
+        compared=COMPARED if "tables/published_vs_own.csv" in names else "",
+        untracked=UNTRACKED.format(names=", ".join(f"`{name}`" for name in untracked)) if untracked else "",
     )
 
 

@@ -229,6 +229,19 @@ def tracked_files() -> list[str]:
     return [name for name in os.fsdecode(listed).split("\0") if name]
 
 
+def untracked_code() -> list[str]:
+    """Paths, within the checkout, of modules and rules that git does not track, which may have run all the same.
+
+    Those that it is told to ignore are left out. None outside a checkout or without git.
+    """
+    of_code = [f"{folder}/*{ending}" for folder in (*PROJECT, "workflow") for ending in (".py", ".smk")]
+    try:
+        listed = _git("ls-files", "-z", "--others", "--exclude-standard", "--", *of_code)
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return [name for name in os.fsdecode(listed).split("\0") if name]
+
+
 def _git(*arguments: str) -> bytes:
     """What git prints of the checkout, whose root is `ROOT`: within another project's it would speak of that one."""
     if not (ROOT / ".git").exists():

@@ -19,7 +19,7 @@ from fairdistill.evaluation.records import read_record
 from fairdistill.reporting.archive import MANIFEST, code_files, readme, write_archive
 from fairdistill.runtime import provenance
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.provenance import tracked_state
+from fairdistill.runtime.provenance import tracked_state, untracked_code
 from scripts import archive_study
 
 ROOT = Path(__file__).parents[2]
@@ -171,12 +171,12 @@ def test_its_readme_names_the_commit_of_the_code_and_what_it_cannot_make_again(f
     assert f"commit `{git(ROOT, 'rev-parse', 'HEAD')}`" in text
     assert "published_vs_own" not in text
     plain, changed, compared, alone = (
-        readme("made-up", state=state, has_code=has_code, is_compared=is_compared)
-        for state, has_code, is_compared in [
-            ("abc", True, False),
-            ("abc-modified-0123", True, False),
-            ("abc", True, True),
-            (None, False, False),
+        readme("made-up", contents, state=state, has_code=has_code, untracked=[])
+        for state, has_code, contents in [
+            ("abc", True, []),
+            ("abc-modified-0123", True, []),
+            ("abc", True, ["tables/published_vs_own.csv"]),
+            (None, False, []),
         ]
     )
     assert "the code as git has it, commit `abc`, and the versions" in plain
@@ -186,6 +186,43 @@ def test_its_readme_names_the_commit_of_the_code_and_what_it_cannot_make_again(f
     assert "| not here, as it was no git checkout |" in alone
     assert "`code/`" not in alone
     assert not [text for text in (plain, changed, compared, alone) if "{" in text or "None" in text]
+
+
+def test_its_readme_speaks_of_what_is_in_it_alone():
+    def of(*names, untracked=()):
+        return readme("s", names, state=None, has_code=True, untracked=untracked)
+
+    plain = of("tables/runs.csv")
+    assert "    snakemake --cores 1 figures --configfile ../config.yaml\n\nWeights and data sets" in plain
+    assert "without the models" not in plain
+    # what follows from the metrics is made again by its name
+    with_criteria = of("tables/criteria.csv")
+    assert "snakemake --cores 1 figures results/s/tables/criteria.csv --configfile" in with_criteria
+    assert "without the models" not in with_criteria
+    of_models = of("tables/features.csv", "figures/training_curves_utkface.png", "figures/worst_cells_a_b.pdf")
+    lacking = "Not made again without the models: `tables/features.csv`, the training curves and the example images."
+    assert lacking in of_models
+    assert "They are not here, as git does not track\nthem: `scripts/x.py`, `workflow/y.smk`.\n" in of(
+        untracked=["scripts/x.py", "workflow/y.smk"]
+    )
+
+
+def test_code_that_git_does_not_track_is_named(copy, folder, tmp_path, capsys):
+    assert untracked_code() == []
+    git(copy, "init", "-q")
+    git(copy, "add", "config", "fairdistill/a.py")
+    for name in ("scripts/new.py", "workflow/rules/new.smk", "fairdistill/deep/er/new.py", "scripts/left_out.py"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("")
+    (copy / ".gitignore").write_text("left_out.py\n")
+
+    names = ["fairdistill/deep/er/new.py", "scripts/new.py", "workflow/rules/new.smk"]
+    assert sorted(untracked_code()) == names
+    with zipfile.ZipFile(archive(folder, tmp_path / "made-up.zip")) as found:
+        text = found.read("made-up/README.md").decode()
+        assert not [name for name in found.namelist() if name.endswith("new.py")]
+    assert all(f"`{name}`" in text for name in names)
+    assert "scripts/new.py" in capsys.readouterr().err
 
 
 def test_each_metrics_file_is_read_once(folder, tmp_path, monkeypatch):

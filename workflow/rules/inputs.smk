@@ -263,9 +263,12 @@ def models_of_examples(wildcards):
 
 def inputs_of_archive(wildcards):
     """What an archive has beside the metrics; what is made from the models only where these are here."""
-    tables_of_models = ["criteria.csv", *(["features.csv"] if STUDY.probe_features else [])]
-    of_models = [*(f"{TABLES}/{name}" for name in tables_of_models), *from_models()] if has_models() else []
-    return [*tables(), *figures(), *of_models, PAGE]
+    return [*tables(), *figures(), *(of_models_in_archive() if has_models() else []), PAGE]
+
+
+def of_models_in_archive():
+    """What is made from the models, or from what they are measured by, and belongs into an archive."""
+    return [CRITERIA, *([FEATURES_TABLE] if STUDY.probe_features else []), *from_models()]
 
 
 def histories_of(wildcards):

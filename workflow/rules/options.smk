@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fairdistill.runtime.files import sha256
 from fairdistill.runtime.own_files import cache_of_content
-from fairdistill.runtime.provenance import code_version, tracked_state
+from fairdistill.runtime.provenance import code_version, tracked_state, untracked_code
 from fairdistill.settings.study import Place
 
 
@@ -168,6 +168,12 @@ def page_options(wildcards, input):
     if projections:
         words += ["--projections", PROJECTION]
     return shlex.join(words)
+
+
+def archived_files(wildcards, input):
+    """What an archive has beside the metrics. Without the models, what is made from them is taken as it is here."""
+    here = [] if has_models() else [path for path in of_models_in_archive() if os.path.isfile(path)]
+    return [*input.files, *here]
 
 
 def config_to_publish():

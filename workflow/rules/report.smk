@@ -506,10 +506,11 @@ rule archive_study:
         config=lambda wildcards: as_ordered_json(config_to_publish()),
         study=STUDY.study,
         folder=subpath(output[0], parent=True),
+        files=archived_files,
         code=code_version("scripts.archive_study"),
         # not given to the script: of other code, or another commit of it, the archive is made anew
-        state=lambda wildcards: tracked_state() or "",
+        state=lambda wildcards: shlex.join([tracked_state() or "", *untracked_code()]),
     shell:
         "python -m scripts.archive_study --metrics {params.metrics:q} --grids {params.grids:q}"
-        " --config {params.config:q} --study {params.study} --folder {params.folder} --files {input.files}"
+        " --config {params.config:q} --study {params.study} --folder {params.folder} --files {params.files:q}"
         " --archive {output} > {log} 2>&1"
