@@ -478,8 +478,9 @@ def with_interval(metrics: Scores, metric: str) -> str:
 
 
 def signed(value: float) -> str:
-    """Return a difference as text; one that rounds to zero has no sign below it."""
-    return f"{round(value, 3) + 0.0:+.3f}"
+    """Return a difference as text; one that rounds to zero has no sign, as in the tables."""
+    text = f"{value:+.3f}"
+    return text if float(text) else text[1:]
 
 
 def interval(value: float, ends: Interval) -> str:

@@ -363,3 +363,11 @@ def test_terms_of_the_configuration_are_those_of_images_of_ones_own_alone(tiny_f
         assert f"The images: {said}." in found["description"]
         assert found["license"] == (settings.terms_url or "ask me")
         assert f"may be used for: {said}." in model_card(model, None, settings, Export(data_terms="ask me."))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.000"), (-0.0, "0.000"), (0.0004, "0.000"), (-0.0004, "0.000"), (0.0006, "+0.001"), (-0.12, "-0.120")],
+)
+def test_a_difference_that_rounds_to_zero_has_no_sign(value, text):
+    assert card.signed(value) == text
