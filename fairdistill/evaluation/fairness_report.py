@@ -444,4 +444,6 @@ def _with_interval(table: pd.DataFrame) -> pd.DataFrame:
     ends = "[" + table["low"].map("{:.3f}".format) + ", " + table["high"].map("{:.3f}".format) + "]"
     corrected = table["corrected"].map(lambda value: "" if np.isnan(value) else f"{value:.3f}")
     numbers = {"value": table["value"].map("{:.3f}".format), "95 % interval": ends, "corrected": corrected}
+    if "group" in table and (table["group"] == "").all():
+        table = table.drop(columns="group")
     return table.drop(columns=["value", "low", "corrected", "high"]).assign(**numbers)
