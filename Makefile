@@ -118,14 +118,12 @@ report: $(READY)  ## Snakemake's report of a finished study, as in make report C
 		{ echo "error: CONFIG: there is no file $$file; give the path of a study's configuration"; exit 1; }; done
 	$(SNAKEMAKE) $(if $(CONFIG),--configfile $(CONFIG)) --report report.zip
 
-bench: $(READY)  ## measure speed and memory, and whether the engines agree: an hour of an idle machine
+bench: $(READY)  ## measure speed and memory on an idle machine, and say which goals are met: results/bench/<processor>/
 	$(BIN)/python -m benchmarks.training
-	$(BIN)/python -m benchmarks.methods
+	$(BIN)/python -m benchmarks.methods --rounds 1
+	$(BIN)/python -m benchmarks.inference
 	$(BIN)/python -m benchmarks.jobs
 	$(BIN)/python -m benchmarks.goals
-	$(BIN)/python -m benchmarks.workflow
-	$(BIN)/python -m benchmarks.own_images
-	$(BIN)/python -m benchmarks.equivalence
 
 verify: $(READY)  ## recompute the published results, and name those that do not match
 	$(BIN)/python -m scripts.verify_results --results results/paper --configfile config/ablations.yaml

@@ -173,7 +173,7 @@ def trainings(precisions: list[str] | None, seeds: range) -> list[tuple[str, int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder for the tables")
+    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for the tables")
     parser.add_argument("--precision", choices=("fp32", "bf16"), nargs="+", help="of the fast engine (default: all)")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, help="fewer than the demo's, to try this program")

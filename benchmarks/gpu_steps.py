@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=LAYOUTS)
     parser.add_argument("--steps", type=int, default=100, help="timed steps of each case")
     parser.add_argument("--profile", action="store_true", help="list the kernels of each case, too")
-    parser.add_argument("--output", type=Path, default=Path("results/bench/gpu_steps.md"), help="the page")
+    parser.add_argument("--output", type=Path, default=machine.folder() / "gpu_steps.md", help="the page")
     args = parser.parse_args()
     if not machine.has_gpu():
         raise UserError("benchmarks.gpu_steps measures a GPU, and torch sees none")

@@ -81,7 +81,7 @@ def to_markdown(table: pd.DataFrame, measured_on: str, rounds: int) -> str:
 def main() -> None:
     methods = methods_to_measure()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder for the tables")
+    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for the tables")
     parser.add_argument("--rounds", type=int, default=2, help="alternations of the engines")
     parser.add_argument("--steps", type=int, default=6, help="timed steps of a round and stage")
     parser.add_argument("--method", choices=methods, nargs="+", default=list(methods), metavar="NAME", help="methods")

@@ -79,7 +79,7 @@ def cost_of_steps(images: int, classes: int, groups: int, steps: list[str]) -> l
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder for the tables")
+    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for the tables")
     parser.add_argument("--images", type=int, default=20_000, help="of the data sets that models are trained on")
     parser.add_argument("--many", type=int, default=100_000, help="images of the data set that is only prepared")
     args = parser.parse_args()

@@ -2,7 +2,8 @@
 
 The reference runs as one would start the usual script: one process, torch's threads on all cores, and two workers that
 load. Ours runs as the workflow runs it: on a CPU one process of one thread for each core, at once, and their images per
-second are summed; on a GPU one process. Writes training.csv, training.md and training.png to the folder given.
+second are summed; on a GPU one process. Writes training.csv, training.md and training.png to the folder of this
+machine's tables.
 """
 
 import argparse
@@ -15,16 +16,21 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from benchmarks import machine
+from benchmarks import machine, peak
 from benchmarks.cases import DATASETS, ENGINES, KINDS, METHODS
 from benchmarks.training_plot import draw
 from benchmarks.training_table import summarise, to_markdown
 
 
+def filling(engine: str, *, on_gpu: bool) -> tuple[int, int]:
+    """How many processes, of how many threads each, fill the machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (1, cores) if engine == "reference" or on_gpu else (cores, 1)
+
+
 def run(engine: str, dataset: str, kind: str, *what: str, steps: int, on_gpu: bool) -> list[dict]:
     """The results of the processes that fill the machine; `what` is the option that says what they train."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    processes, threads = (1, cores) if engine == "reference" or on_gpu else (cores, 1)
+    processes, threads = filling(engine, on_gpu=on_gpu)
     command = [sys.executable, "-m", "benchmarks.training_worker", "--engine", engine, "--dataset", dataset]
     command += ["--kind", kind, *what, "--steps", str(steps), "--threads", str(threads)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
@@ -40,8 +46,8 @@ def run(engine: str, dataset: str, kind: str, *what: str, steps: int, on_gpu: bo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder for table and figure")
-    parser.add_argument("--rounds", type=int, default=3, help="alternations of the engines")
+    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for table and figure")
+    parser.add_argument("--rounds", type=int, default=2, help="alternations of the engines")
     parser.add_argument("--steps", type=int, default=6, help="timed steps of a round")
     parser.add_argument("--dataset", choices=DATASETS, nargs="+", default=list(DATASETS))
     parser.add_argument("--kind", choices=KINDS, nargs="+", default=KINDS)
@@ -55,11 +61,12 @@ def main() -> None:
         for engine in ENGINES
     ]
     on_gpu = machine.has_gpu()
+    peaks = {engine: peak.measure(*filling(engine, on_gpu=on_gpu)) for engine in ENGINES}
     rows = []
     for case in tqdm(cases, desc="training", unit="run"):
         names = case["engine"], case["dataset"], case["kind"]
         found = run(*names, "--role", case["role"], steps=args.steps, on_gpu=on_gpu)
-        rows.append(case | summarise(found, case["dataset"]))
+        rows.append(case | summarise(found, case["dataset"], peaks[case["engine"]]))
     runs = pd.DataFrame(rows)
     args.output.mkdir(parents=True, exist_ok=True)
     runs.to_csv(args.output / "training.csv", index=False, float_format="%.5g")

@@ -31,7 +31,7 @@ from fairdistill.settings.methods import Method as MethodSettings
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.training import Training
-from fairdistill.training.computing import be_deterministic, choose_computing, choose_device
+from fairdistill.training.computing import be_deterministic, choose_computing
 from fairdistill.training.engines.base import Images
 from fairdistill.training.loop import make_optimizer, make_step, train_epoch
 
@@ -302,20 +302,6 @@ def mfd_loss_ms(method: MFD, width: int, device: torch.device, repeats: int = 20
     return 1e3 * clock.seconds / repeats
 
 
-def matrix_peak(precision: str, threads: int, size: int = 2048) -> float:
-    """The machine's own matrix product, in GFLOP/s."""
-    torch.set_num_threads(threads)
-    device = choose_device("auto")
-    a = torch.randn(size, size, device=device, dtype={"fp32": torch.float32, "bf16": torch.bfloat16}[precision])
-    clock, times = Clock(device), []
-    for _ in range(6):
-        clock.start()
-        a @ a
-        clock.stop()
-        times.append(clock.seconds)
-    return 2 * size**3 / min(times) / 1e9
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", required=True)
@@ -330,7 +316,6 @@ def main() -> None:
     numbers = {"steps": args.steps, "threads": args.threads}
     if args.role:
         result = measure(args.engine, args.dataset, args.kind, args.role, **numbers)
-        result["peak_gflops"] = matrix_peak(result["precision"], args.threads)
     else:
         method = read_settings(AnyMethod, args.method, where="--method")
         result = measure_method(args.engine, args.dataset, args.kind, method, **numbers)

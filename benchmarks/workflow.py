@@ -125,7 +125,7 @@ def cost_of(command: list[str]) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("results/bench"), help="folder for the tables")
+    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for the tables")
     parser.add_argument("--trainings", type=int, default=10_000)
     args = parser.parse_args()
     with TemporaryDirectory() as folder:

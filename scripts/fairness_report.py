@@ -33,7 +33,7 @@ def read(path: Path, columns: dict[str, str]) -> pd.DataFrame:
             where = f"{table.numbered} {missing.idxmax()}"
             raise UserError(
                 f"{path}: {where} has no value in the column {name!r}; give it one, or remove the row"
-                + "".join(f" ({text!r} is taken for a missing value)" for text in table.missing[name][:1] if text)
+                + "".join(f" ({text!r} is taken for a missing value)" for text in table.missing[str(name)][:1] if text)
             )
     return table.values.reset_index(drop=True)
 

@@ -183,15 +183,15 @@ def _criteria(
     # of two classes one says it all: with the other, whose rates are the rest, groups that tie would move apart twice
     shares = [rates[..., -1:] for rates in predicted] if n_classes == 2 else predicted
     found = {
-        "overall_accuracy_equality": _gap(*(rate[..., None] for rate in accuracy), image, measure="deo_m"),
-        "statistical_parity_a": _gap(*shares, image, measure="deo_a"),
-        "statistical_parity_m": _gap(*shares, image, measure="deo_m"),
+        "overall_accuracy_equality": _gap(*(rate[..., None] for rate in accuracy), image=image, measure="deo_m"),
+        "statistical_parity_a": _gap(*shares, image=image, measure="deo_a"),
+        "statistical_parity_m": _gap(*shares, image=image, measure="deo_m"),
     }
     if n_classes == 2:
         favoured = (cells.predicted[..., 1, 1:] for cells in (observed, drawn))
-        found["equal_opportunity"] = _gap(*favoured, of_cell[:, 1:], measure="deo_m")
-    rates = (cells.predicted.reshape(*cells.predicted.shape[:-2], -1) for cells in (observed, drawn))
-    found["equalized_odds_difference"] = _gap(*rates, np.repeat(of_cell, n_classes, axis=1), measure="deo_m")
+        found["equal_opportunity"] = _gap(*favoured, image=of_cell[:, 1:], measure="deo_m")
+    rates = [cells.predicted.reshape(*cells.predicted.shape[:-2], -1) for cells in (observed, drawn)]
+    found["equalized_odds_difference"] = _gap(*rates, image=np.repeat(of_cell, n_classes, axis=1), measure="deo_m")
     always = (predicted[0] > 0).all(axis=0)
     if always.any():
         of_class = [_diagonal(cells.predicted) * within for cells in (observed, drawn)]
@@ -202,7 +202,8 @@ def _criteria(
         redrawn = np.where(predicted[1][..., always] > 0, redrawn, precision)
         of_predicted = image / predicted[0][:, always]
         found |= {
-            f"predictive_parity_{one}": _gap(precision, redrawn, of_predicted, measure=f"deo_{one}") for one in "am"
+            f"predictive_parity_{one}": _gap(precision, redrawn, image=of_predicted, measure=f"deo_{one}")
+            for one in "am"
         }
     if training_images is not None:
         n = training_images
@@ -224,7 +225,7 @@ def _criteria(
     return {**found, "ece_per_group": ece, "brier_per_group": scores}
 
 
-def _gap(observed: np.ndarray, drawn: np.ndarray, image: np.ndarray, *, measure: str) -> dict[str, float]:
+def _gap(observed: np.ndarray, drawn: np.ndarray, *, image: np.ndarray, measure: str) -> dict[str, float]:
     """The mean or maximum over columns of the largest difference between two rows, (..., n_groups, columns).
 
     `image` is what one image changes, (n_groups, columns or 1), as in `fairdistill.evaluation.uncertainty.one_image`.
@@ -237,7 +238,7 @@ def _ece(observed: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
     """The sum over bins of the difference between two rows, (..., 2, BINS): right answers and confidence."""
     used = observed.any(axis=0)
     # confidences are no whole numbers of images
-    of_mean = _gap(observed[:, used], drawn[..., used], np.zeros((2, 1)), measure="deo_a")
+    of_mean = _gap(observed[:, used], drawn[..., used], image=np.zeros((2, 1)), measure="deo_a")
     return {name: float(value * used.sum()) for name, value in of_mean.items()}
 
 

@@ -1,10 +1,14 @@
 """The goals, and the estimate of the grid's time."""
 
+import re
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from synthetic_trainings import runs
 
-from benchmarks.goals import PAGES, goals, grid_minutes, makespan, to_markdown, training_seconds
+from benchmarks import machine
+from benchmarks.goals import PAGES, goals, grid_minutes, makespan, side_by_side, to_markdown, training_seconds
 from benchmarks.training_table import medians
 
 JOBS = pd.Series(
@@ -13,9 +17,11 @@ JOBS = pd.Series(
         "planning_seconds": 3.0,
         "job_overhead_seconds": 4.0,
         "training_overhead_seconds": 5.0,
+        "demo_minutes": 2.5,
         "grid_minutes": None,
     }
 )
+INFERENCE = pd.DataFrame({"dataset": ["utkface"] * 2, "kind": ["a", "b"], "ratio": [1.1, 1.3]})
 
 
 @pytest.mark.parametrize(
@@ -49,26 +55,80 @@ def test_the_grid_fills_all_cores():
     assert grid_minutes(rows, JOBS) * 60 == pytest.approx(3 + work / 2 + (8 + PAGES) * 4 / 2)
 
 
-def test_on_a_cpu_the_gpus_goals_are_unmeasured():
-    table = goals(runs(), JOBS)
+@pytest.fixture
+def zen_5(monkeypatch):
+    monkeypatch.setattr(machine, "generation", lambda cpu_id: "Zen 5")
+
+
+def test_on_a_cpu_the_gpus_goals_are_unmeasured(zen_5):
+    table = goals(runs(), JOBS, INFERENCE)
     unmeasured = table["measured"] == "unmeasured: no GPU"
     assert unmeasured.sum() == 2
     assert (table.loc[unmeasured, "met"].isna()).all()
     met = dict(zip(table["goal"].str.split(":").str[0], table["met"], strict=True))
-    assert met["student training, ours / reference, two CPU cores"] is True
+    assert met["student training, ours / reference, all cores"] is True
     assert met["MFD loss, share of a student's step"] is True
     assert met["the paper's grid, 1 seed, two cores"] is False
+    assert met["inference, ours / a plain pass"] is False
+    assert met["the demo, without its environment, two cores"] is False
+    assert met["memory of a training on a CPU"] is True
     text = to_markdown(table, "Measured on: a machine.")
     assert "(the reference: 50% to 50%)" in text
 
 
 def test_on_a_gpu_the_cpus_goals_are_left_open():
-    table = goals(runs(device="cuda"), pd.Series({**JOBS, "grid_minutes": 5.5}))
+    table = goals(runs(device="cuda"), pd.Series({**JOBS, "grid_minutes": 5.5}), INFERENCE)
     assert (table["measured"] == "5.5 min").any()
-    assert table["met"].isna().sum() == 4
+    assert table["met"].isna().sum() == 6
 
 
 def test_one_case_alone_says_nothing_of_the_grid():
     part = runs()
-    table = goals(part[part["dataset"] == "utkface"], JOBS)
-    assert table.set_index("goal")["met"]["the paper's grid, 1 seed, two cores: <= 60 min"] is None
+    table = goals(part[part["dataset"] == "utkface"], JOBS, INFERENCE).set_index("goal")
+    (grid,) = (name for name in table.index if name.startswith("the paper's grid, 1 seed"))
+    assert table.loc[grid].tolist() == ["unmeasured", None]
+
+
+def test_a_processor_without_goals_of_its_own_has_numbers_alone(monkeypatch):
+    monkeypatch.setattr(machine, "generation", lambda cpu_id: "")
+    table = goals(runs(), JOBS, INFERENCE)
+    demo = table[table["goal"].str.startswith("the demo")].iloc[0]
+    assert (demo["measured"], demo["met"]) == ("2.5 min", None)
+
+
+def test_the_goals_of_all_machines_stand_side_by_side(tmp_path, zen_5):
+    for name, demo in (("one", 1.5), ("two", 9.0)):
+        (tmp_path / name).mkdir()
+        table = goals(runs(), pd.Series({**JOBS, "demo_minutes": demo}), INFERENCE)
+        table.to_csv(tmp_path / name / "goals.csv", index=False)
+    (tmp_path / "without").mkdir()
+    text = side_by_side(tmp_path)
+    assert "[one](one/goals.md)" in text
+    (line,) = (line for line in text.splitlines() if "| the demo" in line)
+    assert re.search(r"\| 1\.5 min \(met\) +\| 9\.0 min \(not met\) +\|$", line)
+    assert "nan" not in text
+
+
+@pytest.mark.parametrize(
+    ("cpu_id", "name"),
+    [
+        ("cpu family 25, model 1, stepping 1", "Zen 3"),
+        ("cpu family 25, model 17, stepping 1", "Zen 4"),
+        ("cpu family 26, model 2, stepping 1", "Zen 5"),
+        ("cpu family 6, model 143, stepping 8", "Sapphire Rapids"),
+        ("cpu family 6, model 150", ""),
+        ("CPU implementer 0x41, CPU part 0xd0c", ""),
+    ],
+)
+def test_generations_are_known_by_their_numbers(cpu_id, name):
+    assert machine.generation(cpu_id) == name
+
+
+def test_the_folder_of_a_machine_is_its_processors_name(monkeypatch):
+    monkeypatch.setattr(machine, "has_gpu", lambda: False)
+    known = {"cpu": "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz", "cpu_id": "cpu family 6, model 143, stepping 8"}
+    monkeypatch.setattr(machine, "hardware", lambda: known | {"instructions": "AVX512"})
+    assert machine.processor() == "Intel Xeon Platinum 8481C (Sapphire Rapids)"
+    assert machine.folder() == Path("results/bench/intel-xeon-platinum-8481c-sapphire-rapids")
+    known["cpu_id"] = ""
+    assert machine.processor() == "Intel Xeon Platinum 8481C (AVX512)"

@@ -222,7 +222,7 @@ def _table(table: pd.DataFrame, headings: Mapping[str, str]) -> dict[str, list]:
     texts = ("dataset", "architecture", "method", "note")
     table = table.assign(**{name: table[name].map(printed) for name in ("dataset", "architecture")})
     return {
-        "headings": [(names.get(name, printed(name).capitalize()), name not in texts) for name in table],
+        "headings": [(names.get(name, printed(name).capitalize()), name not in texts) for name in map(str, table)],
         "rows": table.fillna("").astype(str).to_numpy().tolist(),
     }
 

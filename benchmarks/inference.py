@@ -1,0 +1,101 @@
+"""The speed of inference: the test set and a teacher's features, beside a plain forward pass. Writes inference.csv/.md.
+
+The plain pass is a lower bound that needs no engine: torch's own network in evaluation mode, without gradients, in
+channels-last layout and the precision that training takes, on pixels that are ready, in that batch of `BATCHES` which
+is fastest. Ours makes its batches from stored images, and that is counted. One process of one thread, or one GPU.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from benchmarks import machine
+from benchmarks.cases import DATASETS, KINDS, METHODS
+from benchmarks.training_worker import Clock, set_up
+from fairdistill.networks import build_network
+from fairdistill.reporting.tables import markdown
+from fairdistill.settings.networks import AnyNetwork
+from fairdistill.settings.reading import read_settings
+from fairdistill.training.loop import predict
+
+BATCHES = (32, 64, 125, 250, 500, 1000)
+# batches that a plain pass is timed over, after one that is not
+REPEATS = 3
+# ours may take so many times as long
+GOAL = 1.2
+
+
+@torch.no_grad()
+def plain_ms(network: torch.nn.Module, pixels: torch.Tensor, clock: Clock) -> float:
+    """Milliseconds that an image takes in a forward pass of a batch."""
+    network(pixels)
+    clock.start()
+    for _ in range(REPEATS):
+        network(pixels)
+    clock.stop()
+    return 1e3 * clock.seconds / REPEATS / len(pixels)
+
+
+def measure(dataset: str, kind: str) -> dict:
+    """Time the fast engine's passes over random images, and the plain one over some of them."""
+    subject = set_up("fast", dataset, kind, METHODS["student"], steps=4, threads=1)
+    images, clock = subject.images, Clock(subject.device)
+    n_classes = DATASETS[dataset].n_classes
+    predict(subject.network, subject.method, images)
+    clock.start()
+    predict(subject.network, subject.method, images)
+    clock.stop()
+    found = {"test_ms": 1e3 * clock.seconds / len(images)}
+    # the features of both orientations are read
+    found["features_ms"] = 1e3 * subject.feature_seconds / len(images) / 2
+
+    plain = build_network(read_settings(AnyNetwork, {"kind": kind}, where="kind"), n_classes)
+    # torch's types do not know that a network's layout can be set
+    plain = plain.eval().to(subject.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    plain.bf16 = subject.network.bf16
+    order = torch.arange(max(BATCHES), device=images.device) % len(images)
+    _, _, pixels = next(iter(images.batches(order, None, len(order))))
+    times = {batch: plain_ms(plain, pixels[:batch], clock) for batch in BATCHES}
+    batch = min(times, key=times.__getitem__)
+    slowest = max(found["test_ms"], found["features_ms"])
+    return found | {"plain_ms": times[batch], "batch": batch, "ratio": slowest / times[batch]}
+
+
+def to_markdown(table: pd.DataFrame, measured_on: str) -> str:
+    """The table as a page."""
+    shown = table[["dataset", "kind"]].rename(columns={"dataset": "data set", "kind": "architecture"})
+    headings = {"test_ms": "test images", "features_ms": "a teacher's features", "plain_ms": "plain pass"}
+    for column, heading in headings.items():
+        shown[f"{heading}, ms"] = table[column].map("{:.3f}".format)
+    shown["its batch"], shown["ratio"] = table["batch"], table["ratio"].map("{:.2f}".format)
+    how = (
+        "Milliseconds that an image takes, of one thread (or a GPU). The plain pass is torch's own network in "
+        "channels-last layout and the same precision, on pixels that are ready, in the batch that is fastest; ours "
+        f"makes its batches from stored images. The ratio is of the slower of ours; the goal is {GOAL} at the most."
+    )
+    return "\n\n".join(["# The speed of inference", measured_on, how, markdown(shown)]) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for the tables")
+    args = parser.parse_args()
+    cases = [(dataset, kind) for dataset in DATASETS for kind in KINDS]
+    table = pd.DataFrame(
+        [
+            {"dataset": dataset, "kind": kind} | measure(dataset, kind)
+            for dataset, kind in tqdm(cases, desc="inference", unit="case")
+        ]
+    )
+    args.output.mkdir(parents=True, exist_ok=True)
+    table.to_csv(args.output / "inference.csv", index=False, float_format="%.5g")
+    text = to_markdown(table, machine.describe())
+    (args.output / "inference.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

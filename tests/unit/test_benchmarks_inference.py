@@ -1,0 +1,61 @@
+"""The speed of inference, and the machine's peak."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks import inference, peak, training_worker
+from benchmarks.cases import Dataset
+
+
+def test_ours_is_compared_with_the_fastest_plain_pass(monkeypatch):
+    monkeypatch.setattr(training_worker, "BATCH_SIZE", 16)
+    monkeypatch.setitem(training_worker.DATASETS, "tiny", Dataset(32, 3, 2, 1000, 100))
+    monkeypatch.setattr(inference, "BATCHES", (2, 4, 8))
+    speeds = {2: 3.0, 4: 1.0, 8: 2.0}
+    monkeypatch.setattr(inference, "plain_ms", lambda network, pixels, clock: speeds[len(pixels)])
+
+    found = inference.measure("tiny", "shufflenet_v2_x1_0")
+
+    assert (found["plain_ms"], found["batch"]) == (1.0, 4)
+    assert found["test_ms"] > 0 < found["features_ms"]
+    assert found["ratio"] == pytest.approx(max(found["test_ms"], found["features_ms"]))
+    text = inference.to_markdown(pd.DataFrame([{"dataset": "tiny", "kind": "x"} | found]), "a machine")
+    assert "| 1.000          | 4         |" in text
+
+
+def test_the_peak_is_that_of_the_fastest_shape(monkeypatch):
+    counted = []
+
+    def gflops(operation, operations, device):
+        found = operation()
+        counted.append((tuple(found.shape), operations))
+        return float(len(counted))
+
+    monkeypatch.setattr(peak, "gflops", gflops)
+    monkeypatch.setattr(peak, "PRODUCTS", [(2, 3, 4)])
+    monkeypatch.setattr(peak, "CONVOLUTIONS", [(1, 2, 3, 3, 5)])
+
+    assert peak.peak("fp32", torch.device("cpu")) == 2.0
+    # 24 products with as many sums; each of 3 x 3 pixels of 3 channels from 2 x 3 x 3 numbers
+    assert counted == [((2, 4), 48), ((1, 3, 3, 3), 2 * 3 * 9 * 18)]
+
+
+def test_a_speed_is_of_the_fastest_repeat_after_the_first(monkeypatch):
+    moments = iter([0.0, 9.0, 10.0, 14.0, 20.0, 22.0, 30.0, 33.0, 40.0, 45.0])
+    monkeypatch.setattr(peak.time, "perf_counter", lambda: next(moments))
+    assert peak.gflops(lambda: None, 4e9, torch.device("cpu")) == pytest.approx(2.0)
+
+
+def test_the_peak_of_processes_at_once_is_their_sum(monkeypatch):
+    started = []
+
+    def start(command, **options):
+        started.append((command[-1], options["env"]["OMP_NUM_THREADS"]))
+        return SimpleNamespace(communicate=lambda: (f'{{"fp32": {len(started)}, "bf16": 2}}', None), returncode=0)
+
+    monkeypatch.setattr(peak.subprocess, "Popen", start)
+    assert peak.measure(2, 3)["bf16"] == 4
+    assert started == [("3", "3"), ("3", "3")]
