@@ -41,6 +41,16 @@ def test_both_give_the_same_batches(tiny, flip):
         torch.testing.assert_close(images, want, check_stride=False)
 
 
+@pytest.mark.parametrize("name", ENGINES)
+def test_batches_draw_nothing_from_the_numbers_that_a_training_draws_from(tiny, name):
+    images, before = load_engine(name).Images(tiny, "train", CPU), torch.get_rng_state()
+    for _ in images.batches(torch.arange(len(images)), None, 40):
+        pass
+    assert torch.equal(torch.get_rng_state(), before)
+    # as many as stay in the caches
+    assert images.inference_batch == 125
+
+
 @pytest.mark.parametrize("kernel", ["rbf", "polynomial"])
 def test_both_give_the_same_loss_and_gradient(kernel):
     torch.manual_seed(0)
