@@ -128,18 +128,26 @@ def to_markdown(table: pd.DataFrame, measured_on: str) -> str:
 
 
 def side_by_side(folder: Path) -> str:
-    """The goals of all machines whose tables are in `folder`, as a page."""
+    """The tables of all machines that are in `folder`, and their goals beside each other, as a page."""
+    parts = [
+        "# What was measured, by processor",
+        "`make bench` writes the tables of its machine and this page. Each table names its commit; `h100` has what was "
+        "measured in half an hour on a GPU.",
+        "\n".join(
+            f"- `{machine.name}`: " + ", ".join(f"[{page.stem}]({machine.name}/{page.name})" for page in pages)
+            for machine in sorted(folder.iterdir())
+            if (pages := sorted(machine.glob("*.md")))
+        ),
+    ]
     columns = {}
     for path in sorted(folder.glob("*/goals.csv")):
         table = pd.read_csv(path, keep_default_na=False).set_index("goal")
         said = {"True": " (met)", "False": " (not met)", "": ""}
-        columns[f"[{path.parent.name}]({path.parent.name}/goals.md)"] = table["measured"] + table["met"].map(said)
-    shown = pd.DataFrame(columns).fillna("").rename_axis("goal").reset_index()
-    head = (
-        "Each folder has the tables of one processor, of `make bench` and of the other programs in `benchmarks/`; "
-        "`h100` those of half an hour on a GPU. The commit is in each table."
-    )
-    return f"# What was measured, by processor\n\n{head}\n\n{markdown(shown)}\n\n{HOW}\n"
+        columns[path.parent.name] = table["measured"] + table["met"].map(said)
+    if columns:
+        shown = pd.DataFrame(columns).fillna("").rename_axis("goal").reset_index()
+        parts += ["## Goals", markdown(shown), HOW]
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> None:

@@ -101,9 +101,11 @@ def test_the_goals_of_all_machines_stand_side_by_side(tmp_path, zen_5):
         (tmp_path / name).mkdir()
         table = goals(runs(), pd.Series({**JOBS, "demo_minutes": demo}), INFERENCE)
         table.to_csv(tmp_path / name / "goals.csv", index=False)
-    (tmp_path / "without").mkdir()
+        (tmp_path / name / "goals.md").touch()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "own_images.md").touch()
     text = side_by_side(tmp_path)
-    assert "[one](one/goals.md)" in text
+    assert "- `one`: [goals](one/goals.md)\n- `other`: [own_images](other/own_images.md)\n- `two`" in text
     (line,) = (line for line in text.splitlines() if "| the demo" in line)
     assert re.search(r"\| 1\.5 min \(met\) +\| 9\.0 min \(not met\) +\|$", line)
     assert "nan" not in text
