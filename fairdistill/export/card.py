@@ -17,6 +17,7 @@ from fairdistill.evaluation.criteria import MEASURES
 from fairdistill.evaluation.crossed import Trainings, difference
 from fairdistill.evaluation.power import ACCURACY, POWER, smallest_difference
 from fairdistill.evaluation.records import Interval, Record, Scores
+from fairdistill.evaluation.rounding import rounded
 from fairdistill.evaluation.uncertainty import AT_CHANCE, wilson_interval
 from fairdistill.export.files import INT8, MODEL
 from fairdistill.export.records import ExportRecord, SpeedRecord
@@ -215,9 +216,9 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
     largest = model.trainings().weight[0].sum(axis=0).max()
     yield (
         f"On {metrics.n} test images its accuracy is {with_interval(metrics, 'accuracy')}, where the largest class "
-        f"for every image would have {largest:.3f}; {_deo(metrics)}. DEO_A is the mean and DEO_M the maximum over "
-        "classes of the largest gap between two groups in the accuracy of a class; lower is fairer. Intervals are of "
-        "95 %."
+        f"for every image would have {rounded(largest, '{:.3f}')}; {_deo(metrics)}. DEO_A is the mean and DEO_M the "
+        "maximum over classes of the largest gap between two groups in the accuracy of a class; lower is fairer. "
+        "Intervals are of 95 %."
     )
     if base:
         of_base = base.metrics()
@@ -329,7 +330,7 @@ def _fairness(model: Measured, base: Measured | None) -> Iterator[str]:
     yield table(["group", *headings], rows, escaped=True)
     yield "Accuracy of this model for each class and group:"
     cells = model.metrics().cell_accuracy
-    rows = [[name, *(f"{cells[group][name]:.3f}" for group in cells)] for name in model.export.classes]
+    rows = [[name, *(rounded(cells[group][name], "{:.3f}") for group in cells)] for name in model.export.classes]
     yield table(["class", *cells], rows)
 
 
@@ -479,13 +480,13 @@ def with_interval(metrics: Scores, metric: str) -> str:
 
 def signed(value: float) -> str:
     """Return a difference as text; one that rounds to zero has no sign, as in the tables."""
-    text = f"{value:+.3f}"
-    return text if float(text) else text[1:]
+    return rounded(value, "{:+.3f}")
 
 
 def interval(value: float, ends: Interval) -> str:
     """Return a number with its 95 % interval as text."""
-    return f"{value:.3f} ({ends.low:.3f} to {ends.high:.3f})"
+    value_text, low, high = (rounded(number, "{:.3f}") for number in (value, ends.low, ends.high))
+    return f"{value_text} ({low} to {high})"
 
 
 def group_intervals(model: Measured, file: str) -> dict[str, str]:

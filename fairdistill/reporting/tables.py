@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from fairdistill.evaluation.rounding import halves_up, rounded
 from fairdistill.reporting.columns import DEO
 from fairdistill.reporting.labels import listed, printed
 from fairdistill.reporting.summaries import average_datasets
@@ -30,8 +31,6 @@ ALONE_NOTE = (
     "interval is the noise of the test images alone, and says nothing about other trainings."
 )
 INTERVAL_NOTE = "Intervals, at 95 %, say what other trainings and other test images could have given."
-# a number that is zero when rounded, with the sign before it
-ZERO = re.compile(r"[-+](0(\.0*)?)$")
 # of a LaTeX table: lines of small type below a caption of five, across the 345 pt of an article's page turned sideways
 ROWS_ON_A_PAGE = 32
 # what an average of DEO over data sets is worth
@@ -79,7 +78,7 @@ def table1(summary: pd.DataFrame) -> pd.DataFrame:
             found = scores[architecture, role, method, metric]
             values = {f"{heading} {name}": found[name] for name in ("sd", "low", "high")}
             values = {heading: found["mean"]} | values
-            row |= {name: round(_halves_up(factor * value), decimals) for name, value in values.items()}
+            row |= {name: round(halves_up(factor * value), decimals) for name, value in values.items()}
         counts = {"Seeds": int(found["n"]), "Trainings": int(found["trainings"])}
         rows.append(row | counts | {"At chance": bool(found["at_chance"])})
     return pd.DataFrame(rows)
@@ -145,17 +144,8 @@ def notes_on(rows: pd.DataFrame) -> list[str]:
 
 
 def numbers(values: Iterable[float], form: str) -> list[str]:
-    """Return numbers as texts, halves rounded away from zero; a missing one is empty, and a zero has no sign.
-
-    What rounds to zero may be on either side of it.
-    """
-    return ["" if pd.isna(value) else ZERO.sub(r"\1", form.format(_halves_up(value))) for value in values]
-
-
-def _halves_up(value: float) -> float:
-    """Return a value that rounding takes away from zero where it is a half; a mean over four seeds often is one."""
-    # binary digits and summation leave it a little above or below
-    return value + math.copysign(1e-9, value)
+    """Return numbers as texts, see `fairdistill.evaluation.rounding.rounded`; a missing one is empty."""
+    return ["" if pd.isna(value) else rounded(value, form) for value in values]
 
 
 def ranges(low: pd.Series, high: pd.Series) -> list[str]:

@@ -19,12 +19,13 @@ from snakemake.utils import update_config
 
 from fairdistill.evaluation.metrics import evaluate_file
 from fairdistill.evaluation.power import smallest_difference
-from fairdistill.evaluation.records import Record
+from fairdistill.evaluation.records import Interval, Record
 from fairdistill.export import card
 from fairdistill.export.card import Measured, escape, html_page
 from fairdistill.export.croissant import croissant_text
 from fairdistill.export.files import INT8, MODEL, RECORD
 from fairdistill.export.records import ExportRecord, SpeedRecord
+from fairdistill.reporting.tables import numbers
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json
 from fairdistill.settings.data import Celeba, DigitsS, Folder
@@ -367,7 +368,12 @@ def test_terms_of_the_configuration_are_those_of_images_of_ones_own_alone(tiny_f
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0.000"), (-0.0, "0.000"), (0.0004, "0.000"), (-0.0004, "0.000"), (0.0006, "+0.001"), (-0.12, "-0.120")],
+    [(-0.0, "0.000"), (0.0004, "0.000"), (-0.0004, "0.000"), (0.0006, "+0.001"), (-0.12, "-0.120"), (0.1495, "+0.150")],
 )
-def test_a_difference_that_rounds_to_zero_has_no_sign(value, text):
+def test_a_difference_is_rounded_as_in_the_tables(value, text):
     assert card.signed(value) == text
+    assert numbers([value], "{:+.3f}") == [text]
+
+
+def test_an_interval_is_rounded_as_in_the_tables():
+    assert card.interval(0.1495, Interval(low=-0.0001, high=0.2775)) == "0.150 (0.000 to 0.278)"
