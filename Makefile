@@ -116,7 +116,9 @@ pages: $(READY)  ## make the page of each published study, results/<study>/page.
 report: $(READY)  ## Snakemake's report of a finished study, as in make report CONFIG=config/demo.yaml: report.zip
 	@for file in $(CONFIG); do test -f "$$file" || \
 		{ echo "error: CONFIG: there is no file $$file; give the path of a study's configuration"; exit 1; }; done
-	$(SNAKEMAKE) $(if $(CONFIG),--configfile $(CONFIG)) --report report.zip
+	$(SNAKEMAKE) $(TARGET) $(if $(CONFIG),--configfile $(CONFIG)) --report report.zip || \
+		{ echo "error: no report, for the reason above; of a study without its models there is one of the page alone:" \
+		"say make pages, then make report with TARGET=pages"; exit 1; }
 
 bench: $(READY)  ## measure speed and memory on an idle machine, and say which goals are met: results/bench/<processor>/
 	$(BIN)/python -m benchmarks.training

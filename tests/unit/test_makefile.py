@@ -191,9 +191,25 @@ def test_the_report_is_of_the_configuration_that_is_named(given):
         cwd=ROOT, env=os.environ | {"MAKEFLAGS": ""}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     options = [word.replace("CONFIG=", "--configfile ") for word in given] + ["--report report.zip"]
-    # behind the look for the file
-    command = done.stdout.partition("; done\n")[2]
+    # between the look for the file and what is said where there is no report
+    command = done.stdout.partition("; done\n")[2].partition(" ||")[0]
     assert " ".join(command.split()[3:]) == " ".join(options)
+
+
+def test_the_report_of_a_study_without_its_models_is_of_a_target(tmp_path):
+    write_program(tmp_path / "snakemake", 'echo "$@"; case "$*" in *pages*) ;; *) exit 1; esac')
+    given = ("report", f"BIN={tmp_path}", "READY=", "CORES=2", "CONFIG=config/paper_h100.yaml")
+    options = "--configfile config/paper_h100.yaml --report report.zip\n"
+    said = (
+        "error: no report, for the reason above; of a study without its models there is one of the page alone: "
+        "say make pages, then make report with TARGET=pages\n"
+    )
+    done = made(*given)
+    assert done.returncode != 0
+    assert done.stdout.endswith(f"--cores 2 {options}{said}")
+    done = made(*given, "TARGET=pages")
+    assert done.returncode == 0
+    assert done.stdout.endswith(f"--cores 2 pages {options}")
 
 
 @pytest.mark.parametrize("given", ["config/none.yaml", "config", "config/demo.yaml none.yaml"])
