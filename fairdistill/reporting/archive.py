@@ -6,7 +6,7 @@ bytes, so that two archives of a study can be compared.
 
 import hashlib
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -57,7 +57,9 @@ first.
 
 """
 UNTRACKED = """These files of code were there, too, and may have been run. They are not here, as git does not track
-them: {names}.
+them. The SHA-256 of each:
+
+{files}
 
 """
 # what is made from the models, by the names of its files in the archive
@@ -111,7 +113,9 @@ def code_files() -> dict[str, Path]:
     return {name: file for name, file in files.items() if file.is_file() and not file.is_symlink()}
 
 
-def readme(study: str, contents: Iterable[str], *, state: str | None, has_code: bool, untracked: Sequence[str]) -> str:
+def readme(
+    study: str, contents: Iterable[str], *, state: str | None, has_code: bool, untracked: Mapping[str, str]
+) -> str:
     """Return the README.md of an archive: what is in it, and how it is checked and drawn anew.
 
     Parameters
@@ -123,10 +127,11 @@ def readme(study: str, contents: Iterable[str], *, state: str | None, has_code: 
     has_code
         Whether the code is in the archive.
     untracked
-        Files of code that are not in it, see `fairdistill.runtime.provenance.untracked_code`.
+        The SHA-256 of files of code that are not in it, see `fairdistill.runtime.provenance.untracked_code`.
     """
     names = set(contents)
     lacking = [what for form, what in OF_MODELS.items() if any(fnmatchcase(name, form) for name in names)]
+    files = [f"    {digest}  {name}" for name, digest in untracked.items()]
     commit, _, changes = (state or "").partition("-modified-")
     of_commit = f", commit `{commit}`" if commit else ""
     if changes:
@@ -141,7 +146,7 @@ def readme(study: str, contents: Iterable[str], *, state: str | None, has_code: 
         targets=f" results/{study}/{CRITERIA}" if CRITERIA in names else "",
         lacking=f"Not made again without the models: {listed(lacking)}.\n\n" if lacking else "",
         compared=COMPARED if "tables/published_vs_own.csv" in names else "",
-        untracked=UNTRACKED.format(names=", ".join(f"`{name}`" for name in untracked)) if untracked else "",
+        untracked=UNTRACKED.format(files="\n".join(files)) if files else "",
     )
 
 

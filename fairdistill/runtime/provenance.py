@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from fairdistill.runtime.files import sha256
+
 ROOT = Path(__file__).parents[2]
 PROJECT = ("fairdistill", "scripts")
 # What a study is made with, beside the packages: the code of its archive.
@@ -229,8 +231,8 @@ def tracked_files() -> list[str]:
     return [name for name in os.fsdecode(listed).split("\0") if name]
 
 
-def untracked_code() -> list[str]:
-    """Paths, within the checkout, of modules and rules that git does not track, which may have run all the same.
+def untracked_code() -> dict[str, str]:
+    """SHA-256 of the modules and rules that git does not track, which may have run all the same, by path within `ROOT`.
 
     Those that it is told to ignore are left out. None outside a checkout or without git.
     """
@@ -238,8 +240,10 @@ def untracked_code() -> list[str]:
     try:
         listed = _git("ls-files", "-z", "--others", "--exclude-standard", "--", *of_code)
     except (OSError, subprocess.CalledProcessError):
-        return []
-    return [name for name in os.fsdecode(listed).split("\0") if name]
+        return {}
+    names = sorted(filter(None, os.fsdecode(listed).split("\0")))
+    # a link that leads nowhere is listed, too
+    return {name: sha256(ROOT / name) for name in names if (ROOT / name).is_file()}
 
 
 def _git(*arguments: str) -> bytes:

@@ -171,7 +171,7 @@ def test_its_readme_names_the_commit_of_the_code_and_what_it_cannot_make_again(f
     assert f"commit `{git(ROOT, 'rev-parse', 'HEAD')}`" in text
     assert "published_vs_own" not in text
     plain, changed, compared, alone = (
-        readme("made-up", contents, state=state, has_code=has_code, untracked=[])
+        readme("made-up", contents, state=state, has_code=has_code, untracked={})
         for state, has_code, contents in [
             ("abc", True, []),
             ("abc-modified-0123", True, []),
@@ -189,8 +189,8 @@ def test_its_readme_names_the_commit_of_the_code_and_what_it_cannot_make_again(f
 
 
 def test_its_readme_speaks_of_what_is_in_it_alone():
-    def of(*names, untracked=()):
-        return readme("s", names, state=None, has_code=True, untracked=untracked)
+    def of(*names, untracked=None):
+        return readme("s", names, state=None, has_code=True, untracked=untracked or {})
 
     plain = of("tables/runs.csv")
     assert "    snakemake --cores 1 figures --configfile ../config.yaml\n\nWeights and data sets" in plain
@@ -202,26 +202,28 @@ def test_its_readme_speaks_of_what_is_in_it_alone():
     of_models = of("tables/features.csv", "figures/training_curves_utkface.png", "figures/worst_cells_a_b.pdf")
     lacking = "Not made again without the models: `tables/features.csv`, the training curves and the example images."
     assert lacking in of_models
-    assert "They are not here, as git does not track\nthem: `scripts/x.py`, `workflow/y.smk`.\n" in of(
-        untracked=["scripts/x.py", "workflow/y.smk"]
-    )
+    assert "does not track" not in plain + of_models
+    beside = of(untracked={"scripts/x.py": "12ab", "workflow/y.smk": "34cd"})
+    assert "as git does not track\nthem. The SHA-256 of each:\n\n    12ab  scripts/x.py\n    34cd  w" in beside
 
 
 def test_code_that_git_does_not_track_is_named(copy, folder, tmp_path, capsys):
-    assert untracked_code() == []
+    assert untracked_code() == {}
     git(copy, "init", "-q")
     git(copy, "add", "config", "fairdistill/a.py")
     for name in ("scripts/new.py", "workflow/rules/new.smk", "fairdistill/deep/er/new.py", "scripts/left_out.py"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        (copy / name).write_text("")
+        (copy / name).write_text(name)
     (copy / ".gitignore").write_text("left_out.py\n")
+    (copy / "scripts/nowhere.py").symlink_to("gone.py")
 
     names = ["fairdistill/deep/er/new.py", "scripts/new.py", "workflow/rules/new.smk"]
-    assert sorted(untracked_code()) == names
+    digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in names}
+    assert untracked_code() == digests
     with zipfile.ZipFile(archive(folder, tmp_path / "made-up.zip")) as found:
         text = found.read("made-up/README.md").decode()
         assert not [name for name in found.namelist() if name.endswith("new.py")]
-    assert all(f"`{name}`" in text for name in names)
+    assert all(f"    {digest}  {name}\n" in text for name, digest in digests.items())
     assert "scripts/new.py" in capsys.readouterr().err
 
 

@@ -109,6 +109,24 @@ def test_the_page_of_a_clone_shows_the_figures_that_are_there_and_trains_nothing
     assert "training_curves" not in done.stdout
 
 
+def test_the_archive_of_a_clone_has_what_is_there_and_trains_nothing(clone, checkout):
+    def archived():
+        done = snakemake("--dry-run", "--printshellcmds", "archive", *GIVEN, project=checkout, directory=clone)
+        jobs = jobs_of(done.stdout)
+        assert jobs["archive_study"] == 1
+        assert set(jobs) <= {*PAGES, "make_page", "archive_study"}
+        (options,) = re.findall(r"scripts\.archive_study .* --files (.*) --archive", done.stdout)
+        return {path.removeprefix("results/tiny/") for path in options.split()}
+
+    curves = {f"figures/training_curves_digits_s.{ext}" for ext in ("pdf", "png")}
+    images = {f"figures/worst_cells_digits_s_shufflenet.{ext}" for ext in ("pdf", "png")}
+    first = archived()
+    assert {"page.html", "tables/summary.csv", "tables/criteria.csv", *curves, *images} <= first
+    for name in ("tables/criteria.csv", *curves):
+        (clone / "results/tiny" / name).unlink()
+    assert archived() == first - {"tables/criteria.csv", *curves}
+
+
 def test_the_whole_workflow_trains_though_a_clone_has_all_metrics(clone, checkout):
     (clone / "results/tiny/figures/training_curves_digits_s.png").unlink()
     done = snakemake("--dry-run", "--printshellcmds", *GIVEN, project=checkout, directory=clone)

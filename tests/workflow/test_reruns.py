@@ -93,6 +93,11 @@ def test_an_archive_is_made_anew_of_other_code_or_another_commit(study, project,
     done = snakemake("archive", "--cores", 1, *GIVEN, **where)
     assert done.returncode == 0, done.stdout
     assert planned("archive", *GIVEN, **where) == {}
+    # nor does a module that nothing imports, but the archive names it
+    (project / "scripts/beside.py").write_text("")
+    assert planned("archive", *GIVEN, **where) == {"archive_study": 1}
+    (project / "scripts/beside.py").unlink()
+    assert planned("archive", *GIVEN, **where) == {}
     git("commit", "-q", "-a", "-m", "Second")
     assert planned("archive", *GIVEN, **where) == {"archive_study": 1}
     shutil.rmtree(project / ".git")

@@ -509,7 +509,7 @@ rule archive_study:
         files=archived_files,
         code=code_version("scripts.archive_study"),
         # not given to the script: of other code, or another commit of it, the archive is made anew
-        state=lambda wildcards: shlex.join([tracked_state() or "", *untracked_code()]),
+        state=lambda wildcards: as_json([tracked_state(), untracked_code()]),
     shell:
         "python -m scripts.archive_study --metrics {params.metrics:q} --grids {params.grids:q}"
         " --config {params.config:q} --study {params.study} --folder {params.folder} --files {params.files:q}"
