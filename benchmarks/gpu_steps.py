@@ -59,7 +59,8 @@ def build(case: Case, device: torch.device) -> tuple[TakeStep, list[tuple]]:
     network, base = (build_network(network_settings, n_classes) for _ in range(2))
     task = Task(n_classes, n_groups, images.label.cpu(), images.group.cpu(), size, network, base)
     method = method_class(method_settings)(method_settings, task)
-    ask_base = fast.BaseOutputs(base, method, images, flip=True) if method.uses_base else None
+    bf16 = case.precision == "bf16"
+    ask_base = fast.BaseOutputs(base, method, images, flip=True, bf16=bf16) if method.uses_base else None
     channels_last = case.layout == "channels last"
     if channels_last:
         network, method = fast.prepare(network, method, device, size)

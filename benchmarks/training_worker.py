@@ -159,7 +159,7 @@ def set_up(
     if method.uses_base:
         # as much room for the base's outputs as these few images would have beside all others of the data set
         room = {"CACHE": getattr(engine.BaseOutputs, "CACHE", 0) * len(images) // n_train}
-        ask_base = type("BaseOutputs", (engine.BaseOutputs,), room)(base, method, images, flip=True)
+        ask_base = type("BaseOutputs", (engine.BaseOutputs,), room)(base, method, images, flip=True, bf16=network.bf16)
         clock.stop()
     kept = getattr(ask_base, "kept", None)
     return Subject(engine, device, settings, images, network, method, ask_base, clock.seconds if kept else 0.0)

@@ -45,8 +45,9 @@ class Classifier(nn.Module):
     preprocess
         What images pass before the body; None where the body takes them as they are.
     bf16
-        Whether forward and backward passes are computed in bfloat16 while the network trains. In evaluation mode it
-        always computes in float32.
+        Whether forward and backward passes are computed in bfloat16 while the network trains.
+    bf16_evaluation
+        The same of evaluation mode, in which it computes in float32 unless it is the base of a training in bfloat16.
     """
 
     def __init__(
@@ -68,14 +69,16 @@ class Classifier(nn.Module):
         self.head = head
         self.width = head.in_features
         self.bf16 = False
+        self.bf16_evaluation = False
 
     def forward(self, images: Tensor, layers: Sequence[str] = ()) -> Output:
         """Classify images, and return the maps of the named `layers` of the body beside the logits."""
         maps: dict[str, Tensor] = {}
         keep = _keep_channels_first if self.channels_last else _keep
         hooks = [self.body.get_submodule(name).register_forward_hook(partial(keep, maps, name)) for name in layers]
+        bf16 = self.bf16 if self.training else self.bf16_evaluation
         try:
-            with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16 and self.training):
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
                 features = self.body(images if self.preprocess is None else self.preprocess(images))
                 logits = self.head(features)
         finally:

@@ -184,7 +184,7 @@ def train(
     beside_epochs, ask_base = Stopwatch(), None
     if method.uses_base:
         with beside_epochs.running():
-            ask_base = engine.BaseOutputs(base, method, images["train"], flip=settings.flip)
+            ask_base = engine.BaseOutputs(base, method, images["train"], flip=settings.flip, bf16=network.bf16)
 
     best = BestEpoch(network, method)
     whole = {"network": network, "method": method, "best": best}

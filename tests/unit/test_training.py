@@ -1,5 +1,6 @@
 """The training loop on a tiny data set."""
 
+import copy
 import errno
 import json
 import re
@@ -236,10 +237,10 @@ def test_a_student_may_differ_from_its_teacher_in_architecture(tiny):
     assert np.isfinite(trained.history["mfd"]).all()
 
 
-def base_outputs(settings, base, images):
+def base_outputs(settings, base, images, *, bf16=False):
     """What the fast engine gives a method of `settings` whose network is like its base."""
     method = method_class(settings)(settings, Task(3, 2, images.label, images.group, images.size, base, base))
-    return BaseOutputs(base, method, images, flip=True)
+    return BaseOutputs(base, method, images, flip=True, bf16=bf16)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +275,36 @@ def test_a_base_asked_once_says_what_one_asked_at_every_step_says(tiny, teacher,
         torch.testing.assert_close(ours[name], plain[name], atol=1e-5, rtol=1e-5)
         assert not ours[name].requires_grad
         assert not plain[name].requires_grad
+
+
+def test_in_bfloat16_a_base_computes_in_it_and_its_features_and_logits_are_kept_as_they_are(tiny, teacher):
+    images, base = Images(tiny, "train", CPU), copy.deepcopy(teacher.network)
+    positions = torch.arange(len(images))
+    kept = base_outputs(Mfd(kind="mfd", kd_weight=1.0), base, images, bf16=True)
+    assert {values.dtype for values in kept.kept.values()} == {torch.bfloat16}
+    found = kept(positions, torch.zeros(len(images), dtype=torch.bool), None)
+    # in one batch, as they were computed
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        features = base.body(images.batch(positions))
+        logits = base.head(features)
+    assert found["features"].dtype == torch.float32
+    assert torch.equal(found["features"], features.float())
+    assert torch.equal(found["logits"], logits.float())
+    # of another training the same base is read in float32
+    precise = base_outputs(Mfd(kind="mfd", kd_weight=1.0), base, images)
+    assert not torch.equal(precise(positions, None, None)["features"], features.float())
+
+
+def test_what_is_trained_in_bfloat16_is_evaluated_in_float32(tiny, teacher, monkeypatch):
+    """And reads its base in bfloat16."""
+    seen = []
+    monkeypatch.setattr(
+        fast, "BaseOutputs", lambda *args, **options: seen.append(options) or BaseOutputs(*args, **options)
+    )
+    settings = Training(epochs=1, batch_size=32, precision="bf16", device="cpu")
+    trained = run(tiny, MFD, settings=settings, base=copy.deepcopy(teacher.network))
+    assert seen == [{"flip": True, "bf16": True}]
+    assert (trained.network.bf16, trained.network.bf16_evaluation) == (True, False)
 
 
 def test_the_outputs_kept_of_a_base_are_its_own(tiny, teacher):

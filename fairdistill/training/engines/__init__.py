@@ -10,8 +10,8 @@ An engine is a module, named in `fairdistill.settings.training`, with
 - `optimizer(weights, device, learning_rate=..., weight_decay=...)`, Adam;
 - `record(step, device)`, which returns a function that does what `step` does, faster if it can; `step` makes the same
   torch operations each time it is called;
-- `BaseOutputs(base, method, images, flip=...)`, which freezes the base in place; called with a batch's (positions,
-  flip, images) it gives what the method reads of the base's outputs;
+- `BaseOutputs(base, method, images, flip=..., bf16=...)`, which freezes the base in place; called with a batch's
+  (positions, flip, images) it gives what the method reads of the base's outputs;
 - `bf16_pays(device, kind)`, whether a kind of network gains by bfloat16 on hardware that has it.
 """
 

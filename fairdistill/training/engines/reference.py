@@ -76,8 +76,9 @@ def record(step: Callable[..., dict[str, Tensor]], device: torch.device) -> Call
 class BaseOutputs:
     """What a method reads of the outputs of a frozen base, which is asked anew for each batch."""
 
-    def __init__(self, base: Classifier, method: Method, images: Images, *, flip: bool):
+    def __init__(self, base: Classifier, method: Method, images: Images, *, flip: bool, bf16: bool = False):
         self.base, self.method = freeze(base).to(images.device), method
+        self.base.bf16_evaluation = bf16
 
     def __call__(self, positions: Tensor, flip: Tensor | None, images: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
