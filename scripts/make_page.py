@@ -18,9 +18,12 @@ from fairdistill.settings.arguments import add_model_options
 def read_page(path: Path) -> str:
     """Return a table that was made as Markdown."""
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UserError(f"{path}: is no text in UTF-8; make the table again") from None
+    if not text.strip():
+        raise UserError(f"{path}: is empty; make the table again")
+    return text
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from fairdistill.reporting.page.claims import claim, evidence
 from fairdistill.reporting.page.contents import in_browser
 from fairdistill.reporting.page.projections import read_projections
 from fairdistill.runtime.errors import UserError
+from scripts.make_page import read_page
 
 pytestmark = pytest.mark.usefixtures("rough_intervals")
 
@@ -351,6 +352,16 @@ def test_a_figure_that_is_not_whole_is_named(page, tmp_path):
         (tmp_path / "x.png").write_bytes(damaged)
         with pytest.raises(UserError, match=r"x.png: is no whole PNG; make the figure again"):
             writing._figure(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [(b"", "is empty"), (b" \n", "is empty"), (b"\xff", "is no text in UTF-8")]
+)
+def test_a_table_that_cannot_be_shown_is_named(tmp_path, content, what):
+    path = tmp_path / "table1.md"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"table1.md: {what}; make the table again"):
+        read_page(path)
 
 
 def test_projections_that_are_damaged_or_missing_are_named(page, tmp_path):
