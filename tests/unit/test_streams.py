@@ -27,6 +27,7 @@ def test_the_first_fold_draws_as_a_data_set_without_folds():
     assert found.weights == 15
     assert found.order == (7, 1)
     assert draw(found) == np.random.default_rng([7, 1, 3]).integers(2**62)
+    assert Streams.of(7, Training(), role="student") == found
 
 
 def test_other_folds_draw_as_they_did_in_the_studies_with_folds():
