@@ -1,8 +1,12 @@
 """The fast engine compared with the reference engine."""
 
 import copy
+import ctypes
 import io
+import platform
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +16,8 @@ from fairdistill.networks import build_network
 from fairdistill.settings.methods import At, Erm, Kd, Mfd
 from fairdistill.settings.networks import ResNet18, ShuffleNetV2
 from fairdistill.settings.training import Training
-from fairdistill.training.engines import load_engine, reference
+from fairdistill.training.engines import base as base_engine
+from fairdistill.training.engines import load_engine, memory, reference
 from fairdistill.training.engines.adam import ChannelsLastAdam, RecordableAdam
 from fairdistill.training.engines.shuffle import ChannelsLastBlock, use_channels_last_shuffle
 from fairdistill.training.loop import _scale_learning_rate, train
@@ -49,6 +54,20 @@ def test_batches_draw_nothing_from_the_numbers_that_a_training_draws_from(tiny, 
     assert torch.equal(torch.get_rng_state(), before)
     # as many as stay in the caches
     assert images.inference_batch == 125
+
+
+def test_the_fast_engine_reads_the_images_where_they_lie(tiny):
+    """On a CPU; a data set may be larger than the memory."""
+    assert np.shares_memory(load_engine("fast").Images(tiny, "train", CPU).pixels.numpy(), tiny.images)
+
+
+@pytest.mark.parametrize(("edge", "count"), [(8, 16384), (100, 125)])
+def test_a_gpu_classifies_as_many_images_at_a_time_as_make_a_million_pixels(tiny, monkeypatch, edge, count):
+    """But no fewer than a CPU."""
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
+    images = np.broadcast_to(np.uint8(0), (len(tiny.images), edge, edge, 3))
+    found = base_engine.Images(replace(tiny, images=images), "train", torch.device("cuda"))
+    assert found.inference_batch == count
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "polynomial"])
@@ -142,6 +161,10 @@ def test_adam_on_channels_last_weights_changes_no_bit(weight_decay):
             adam.step()
     for weights in zip(plain, ours, strict=True):
         assert torch.equal(*weights)
+    # what torch would copy there and back otherwise
+    views = adams[1].param_groups[0]["params"]
+    assert [tuple(view.shape) for view in views] == [(8, 3, 3, 4), (8, 3, 3, 1), (8, 1, 1, 4), (5, 8), (5,)]
+    assert all(view.is_contiguous() and view.grad.is_contiguous() for view in views)
 
 
 def recordable():
@@ -203,3 +226,21 @@ def test_the_reference_engine_trains(tiny):
     settings = Training(epochs=6, batch_size=16, device="cpu", engine="reference")
     trained = train(tiny, CIFAR_STEM, Erm(kind="erm"), settings, role="teacher", seed=0)
     assert trained.history["loss"].iloc[-1] < trained.history["loss"].iloc[0] / 2
+
+
+@pytest.mark.parametrize(("library", "asked"), [("glibc", {-4: 0, -1: 2147483647}), ("", {})])
+def test_glibc_keeps_what_a_training_frees(monkeypatch, library, asked):
+    """The keys are M_MMAP_MAX and M_TRIM_THRESHOLD of its malloc.h: no mappings, and no trimming of the heap."""
+    found = {}
+
+    class Library:
+        def __init__(self, name):
+            assert name is None
+
+        def mallopt(self, option, value):
+            found[option] = value
+
+    monkeypatch.setattr(platform, "libc_ver", lambda: (library, "2.36"))
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    memory.keep_freed_memory()
+    assert found == asked
