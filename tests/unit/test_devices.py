@@ -14,7 +14,7 @@ from fake_gpus import fake_gpus, uuid, write_program
 from fairdistill.runtime import devices
 from fairdistill.runtime.devices import visible_gpus
 from fairdistill.runtime.errors import UserError
-from fairdistill.training import publish
+from fairdistill.training import job, publish
 from fairdistill.training.failures import explained
 from fairdistill.training.job import run_training
 from scripts import train_model
@@ -214,6 +214,36 @@ def test_a_gpu_that_torch_cannot_use_is_told_by_the_training_too(monkeypatch, ti
     run_training(train_model.read_job(["--data", str(tiny_folder), "--output", str(tmp_path / "out")]))
     assert "warning: there is a GPU, but torch cannot use it: this training runs on the CPU" in capsys.readouterr().err
     devices._taken[0].close()
+
+
+@pytest.mark.parametrize(
+    ("device", "listed", "usable", "asked", "warned"),
+    [
+        ("auto", True, True, ["driver, 3 slots"], False),
+        ("auto", True, False, ["driver, 3 slots"], True),
+        ("auto", False, True, ["driver, 3 slots", "torch, 3 slots"], False),
+        ("auto", False, False, ["driver, 3 slots"], False),
+        ("cuda", True, False, ["driver, 3 slots"], False),
+        ("cpu", True, True, [], False),
+        ("cpu", False, False, [], False),
+    ],
+)
+def test_a_training_takes_no_more_than_one_gpu(
+    monkeypatch, tiny_folder, tmp_path, capsys, device, listed, usable, asked, warned
+):
+    """None where it is to run on the CPU; where the driver lists GPUs, torch's numbers are not asked for."""
+    found = []
+    monkeypatch.setenv("FAIRDISTILL_GPU_SLOTS", "3")
+    monkeypatch.setattr(job, "take_gpu", lambda slots: found.append(f"driver, {slots} slots") or listed)
+    monkeypatch.setattr(job, "take_slot", lambda gpus, slots: found.append(f"torch, {slots} slots") or 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: usable)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: None)
+    monkeypatch.setattr(publish, "train_and_publish", lambda job, lock: None)
+    command = ["--data", str(tiny_folder), "--output", str(tmp_path / "out"), "--training", f'{{"device": "{device}"}}']
+    run_training(train_model.read_job(command))
+    assert found == asked
+    assert ("there is a GPU, but torch cannot use it" in capsys.readouterr().err) == warned
 
 
 @pytest.mark.parametrize(
