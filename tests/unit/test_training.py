@@ -511,6 +511,7 @@ def test_without_a_choice_no_weight_depends_on_the_validation_split_or_the_test_
 def test_of_equally_good_epochs_the_earliest_is_kept():
     network, method = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
     best = BestEpoch(network, method)
+    assert best.epoch == 0
     for epoch, accuracy in enumerate([0.2, 0.6, 0.6, 0.5], start=1):
         torch.nn.init.constant_(network.weight, epoch)
         torch.nn.init.constant_(method.weight, -epoch)
