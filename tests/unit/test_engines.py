@@ -161,9 +161,18 @@ def test_adam_on_channels_last_weights_changes_no_bit(weight_decay):
             adam.step()
     for weights in zip(plain, ours, strict=True):
         assert torch.equal(*weights)
-    # what torch would copy there and back otherwise
-    views = adams[1].param_groups[0]["params"]
-    assert [tuple(view.shape) for view in views] == [(8, 3, 3, 4), (8, 3, 3, 1), (8, 1, 1, 4), (5, 8), (5,)]
+
+
+def test_adam_has_the_weights_and_gradients_in_the_order_of_their_memory():
+    """Others would be copied there and back in each step."""
+    plain = [torch.randn(shape) for shape in [(8, 4, 3, 3), (8, 4, 3, 3), (5, 8)]]
+    weights = [plain[0].contiguous(memory_format=torch.channels_last).requires_grad_()]
+    weights += [weight.requires_grad_() for weight in plain[1:]]
+    adam = ChannelsLastAdam(weights)
+    sum(weight.square().sum() for weight in weights).backward()
+    adam.step()
+    views = adam.param_groups[0]["params"]
+    assert [tuple(view.shape) for view in views] == [(8, 3, 3, 4), (8, 4, 3, 3), (5, 8)]
     assert all(view.is_contiguous() and view.grad.is_contiguous() for view in views)
 
 
