@@ -54,10 +54,22 @@ def test_maps_may_be_oblong():
         torch.testing.assert_close(fast(images), plain(images))
 
 
-def test_what_it_cannot_do_is_left_alone():
-    layers = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3, dilation=2, bias=False), nn.Conv2d(4, 8, 3, groups=2))
-    use_fast_convolutions(layers)
-    assert [type(layer) for layer in layers] == [nn.Conv2d] * 3
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bias": True},
+        {"dilation": 2},
+        {"groups": 2},
+        {"groups": 4, "out_channels": 8},
+        {"padding": 1, "padding_mode": "reflect"},
+        {"padding": "same"},
+    ],
+    ids=str,
+)
+def test_what_it_cannot_do_is_left_alone(options):
+    layer = nn.Conv2d(**{"in_channels": 4, "out_channels": 4, "kernel_size": 3, "bias": False} | options)
+    use_fast_convolutions(layer)
+    assert type(layer) is nn.Conv2d
 
 
 @pytest.mark.parametrize("groups", [1, 6])
@@ -119,8 +131,25 @@ def test_the_way_follows_from_the_shape_and_the_precision():
     for stride, way in ((2, "_FloatBackwardBackward"), (1, "ConvolutionBackward0")):
         _, depthwise = (layer.float() for layer in pair(3, stride, 1, groups=6))
         assert passes_of(depthwise, torch.randn(1, 6, 8, 8)) == {way}
-    # and where it is not bfloat16, by torch
+    # where the images need no gradient, by torch
+    with torch.autocast("cpu", torch.bfloat16):
+        assert strided(torch.randn(1, 6, 16, 16)).grad_fn.name() == "ConvolutionBackward0"
+    # and where it is not bfloat16
     assert strided(torch.randn(1, 6, 16, 16)).grad_fn.name() == "ConvolutionBackward0"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "size", "of_torch"), [(3, 2, 1, 4, 0), (3, 2, 1, 5, 1), (1, 2, 0, 6, 0)]
+)
+def test_all_passes_are_products_up_to_four_pixels_and_with_a_kernel_of_one(
+    kernel, stride, padding, size, of_torch, monkeypatch
+):
+    """Beyond that the forward pass is torch's convolution, and the weight gradient alone a product."""
+    made = []
+    monkeypatch.setattr(convolution, "conv2d", lambda *inputs: made.append(inputs) or nn.functional.conv2d(*inputs))
+    _, fast = (layer.float() for layer in pair(kernel, stride, padding, groups=1))
+    assert passes_of(fast, torch.randn(1, 6, size, size)) == {"_ProductsBackward"}
+    assert len(made) == of_torch
 
 
 # kernel, stride, padding, size of the map, and the taps of it that meet a pixel
@@ -172,14 +201,30 @@ def test_the_state_of_a_cropped_convolution_is_loaded_and_copied():
         fast.load_state_dict({})
 
 
-def test_a_network_is_cropped_for_its_images_and_left_in_its_mode():
-    network = build_network(ResNet18(kind="resnet18"), 3).train()
+def test_a_kernel_for_maps_of_two_sizes_is_left_whole():
+    _, fast = pair(3, 1, 1, groups=1)
+    crop_kernels(nn.Sequential(fast, nn.AvgPool2d(2), fast), torch.zeros(1, 6, 2, 2, dtype=torch.float64))
+    assert fast.weight.shape == (6, 6, 3, 3)
+
+
+def test_a_kernel_that_is_frozen_stays_so():
+    _, fast = pair(3, 1, 1, groups=1)
+    fast.requires_grad_(False)
+    crop_kernels(fast, torch.zeros(1, 6, 1, 1, dtype=torch.float64))
+    assert type(fast) is CroppedConv2d
+    assert not fast.weight.requires_grad
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_network_is_cropped_for_its_images_and_left_in_its_mode(training):
+    network = build_network(ResNet18(kind="resnet18"), 3).train(training)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     use_fast_convolutions(network)
     for size, count in ((64, 0), (32, 4)):
         crop_kernels(network, torch.zeros(1, 3, size, size))
         assert sum(type(module) is CroppedConv2d for module in network.modules()) == count
-    assert network.training
+    assert network.training == training
+    assert not any(module._forward_pre_hooks for module in network.modules())
     # running means and variances are those of no image
     torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
 
