@@ -3,12 +3,14 @@
 import copy
 import ctypes
 import io
+import mmap
 import platform
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torchvision.models.shufflenetv2 import InvertedResidual
 
 from fairdistill.methods.base import Batch, Task, method_class
 from fairdistill.methods.mfd import mfd_loss, mfd_loss_by_cells
@@ -17,8 +19,9 @@ from fairdistill.settings.methods import At, Erm, Kd, Mfd
 from fairdistill.settings.networks import ResNet18, ShuffleNetV2
 from fairdistill.settings.training import Training
 from fairdistill.training.engines import base as base_engine
-from fairdistill.training.engines import load_engine, memory, reference
+from fairdistill.training.engines import fast, load_engine, memory, reference
 from fairdistill.training.engines.adam import ChannelsLastAdam, RecordableAdam
+from fairdistill.training.engines.convolution import CroppedConv2d, FastConv2d
 from fairdistill.training.engines.shuffle import ChannelsLastBlock, use_channels_last_shuffle
 from fairdistill.training.loop import _scale_learning_rate, train
 
@@ -56,9 +59,33 @@ def test_batches_draw_nothing_from_the_numbers_that_a_training_draws_from(tiny, 
     assert images.inference_batch == 125
 
 
-def test_the_fast_engine_reads_the_images_where_they_lie(tiny):
+def test_the_fast_engine_reads_the_images_where_they_lie_and_lets_go_of_them_after_each_batch(tiny):
     """On a CPU; a data set may be larger than the memory."""
-    assert np.shares_memory(load_engine("fast").Images(tiny, "train", CPU).pixels.numpy(), tiny.images)
+    images, advice = fast.Images(tiny, "train", CPU), []
+    assert np.shares_memory(images.pixels.numpy(), tiny.images)
+    assert isinstance(images.mapped, mmap.mmap)
+
+    class Mapped(mmap.mmap):
+        def madvise(self, option):
+            advice.append(option)
+
+    images.mapped = Mapped(-1, 1)
+    list(images.batches(torch.arange(5), None, 2))
+    assert advice == [mmap.MADV_DONTNEED] * 3
+
+
+def test_the_fast_engine_fits_a_network_to_a_cpu(monkeypatch):
+    """In the layout that it likes, with its own modules and optimiser."""
+    asked = []
+    monkeypatch.setattr(fast, "keep_freed_memory", lambda: asked.append("memory"))
+    network, _ = fast.prepare(build_network(SHUFFLENET, 3), torch.nn.Identity(), CPU, 32)
+    assert asked == ["memory"]
+    kinds = {type(module) for module in network.modules()}
+    assert {FastConv2d, CroppedConv2d, ChannelsLastBlock} <= kinds
+    assert not {torch.nn.Conv2d, InvertedResidual} & kinds
+    kernels = [weight for weight in network.parameters() if weight.ndim == 4]
+    assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+    assert type(fast.optimizer(kernels, CPU, learning_rate=0.1, weight_decay=0.0)) is ChannelsLastAdam
 
 
 @pytest.mark.parametrize(("edge", "count"), [(8, 16384), (100, 125)])

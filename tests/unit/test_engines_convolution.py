@@ -201,6 +201,14 @@ def test_the_state_of_a_cropped_convolution_is_loaded_and_copied():
         fast.load_state_dict({})
 
 
+def test_the_maps_of_a_cropped_convolution_may_be_oblong():
+    plain, fast = pair(5, 1, 2, groups=1)
+    images = torch.randn(3, 6, 1, 2, dtype=torch.float64)
+    crop_kernels(fast, images)
+    assert fast.weight.shape[2:] == (1, 3)
+    torch.testing.assert_close(fast(images), plain(images))
+
+
 def test_a_kernel_for_maps_of_two_sizes_is_left_whole():
     _, fast = pair(3, 1, 1, groups=1)
     crop_kernels(nn.Sequential(fast, nn.AvgPool2d(2), fast), torch.zeros(1, 6, 2, 2, dtype=torch.float64))

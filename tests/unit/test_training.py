@@ -237,10 +237,10 @@ def test_a_student_may_differ_from_its_teacher_in_architecture(tiny):
     assert np.isfinite(trained.history["mfd"]).all()
 
 
-def base_outputs(settings, base, images, *, bf16=False):
+def base_outputs(settings, base, images, *, flip=True, bf16=False):
     """What the fast engine gives a method of `settings` whose network is like its base."""
     method = method_class(settings)(settings, Task(3, 2, images.label, images.group, images.size, base, base))
-    return BaseOutputs(base, method, images, flip=True, bf16=bf16)
+    return BaseOutputs(base, method, images, flip=flip, bf16=bf16)
 
 
 @pytest.mark.parametrize(
@@ -315,6 +315,17 @@ def test_the_outputs_kept_of_a_base_are_its_own(tiny, teacher):
     features, logits = (base_outputs(settings, teacher.network, images) for settings in (MFD, Kd(kind="kd")))
     assert torch.allclose(features(positions, flip, None)["features"], direct.features, atol=1e-5)
     assert torch.allclose(logits(positions, flip, None)["logits"], direct.logits, atol=1e-5)
+
+
+def test_where_no_image_is_mirrored_the_outputs_of_the_images_as_they_are_are_kept(tiny, teacher, monkeypatch):
+    """Of 96 images the logits of three classes, in float32."""
+    monkeypatch.setattr(BaseOutputs, "CACHE", 96 * 3 * 4)
+    images, positions = Images(tiny, "train", CPU), torch.tensor([5, 17, 90])
+    ask = base_outputs(Kd(kind="kd"), teacher.network, images, flip=False)
+    assert ask.kept["logits"].shape == (1, 96, 3)
+    with torch.no_grad():
+        direct = teacher.network(images.batch(positions)).logits
+    assert torch.allclose(ask(positions, None, None)["logits"], direct, atol=1e-5)
 
 
 def test_images_are_normalised_and_mirrored(tiny):
