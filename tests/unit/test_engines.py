@@ -97,6 +97,11 @@ def test_a_gpu_classifies_as_many_images_at_a_time_as_make_a_million_pixels(tiny
     assert found.inference_batch == count
 
 
+def test_the_fast_engine_records_the_steps_of_a_gpu_alone(monkeypatch):
+    monkeypatch.setattr(fast, "RecordedStep", lambda step: ("recorded", step))
+    assert [fast.record(len, torch.device(name)) for name in ("cpu", "cuda")] == [len, ("recorded", len)]
+
+
 @pytest.mark.parametrize("kernel", ["rbf", "polynomial"])
 def test_both_give_the_same_loss_and_gradient(kernel):
     torch.manual_seed(0)
