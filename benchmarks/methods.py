@@ -69,7 +69,7 @@ def to_markdown(table: pd.DataFrame, measured_on: str, rounds: int) -> str:
     slow = table.loc[table["ratio"] < GOAL, "method"]
     below = f"Below {GOAL:g}: {', '.join(slow)}; benchmarks/NOTES.md says why." if len(slow) else ""
     how = (
-        f"ResNet-18 on images of CIFAR-10S, medians over the rounds in which the engines alternate (here {rounds}); how "
+        f"ResNet-18 on images of CIFAR-10S, medians over rounds in which the engines alternate (here {rounds}); how "
         "either engine runs is said in training.md. A method of several stages counts each by its share of the "
         f"{EPOCHS} epochs, and what is computed once of a base's outputs is spread over them. Cost is the time of a "
         f"step over that of `{PLAIN}`, by the same engine."
