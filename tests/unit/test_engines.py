@@ -55,8 +55,8 @@ def test_batches_draw_nothing_from_the_numbers_that_a_training_draws_from(tiny, 
     for _ in images.batches(torch.arange(len(images)), None, 40):
         pass
     assert torch.equal(torch.get_rng_state(), before)
-    # as many as stay in the caches
-    assert images.inference_batch == 125
+    # half a million pixels
+    assert images.inference_batch == 2**19 // images.size**2
 
 
 def test_the_fast_engine_reads_the_images_where_they_lie_and_lets_go_of_them_after_each_batch(tiny):

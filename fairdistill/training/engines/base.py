@@ -7,8 +7,9 @@ from torch import Tensor
 
 from fairdistill.data import ImageDataset
 
-# images at a time where no gradient is needed: as many as stay in a CPU's caches, or keep a GPU busy
-INFERENCE_BATCH, GPU_INFERENCE_PIXELS = 125, 2**20
+# images at a time where no gradient is needed: so many at least, and as many as have these pixels together, which keep
+# the processor busy
+INFERENCE_BATCH, INFERENCE_PIXELS, GPU_INFERENCE_PIXELS = 125, 2**19, 2**20
 
 
 class Images:
@@ -37,9 +38,8 @@ class Images:
         self.margin = dataset.images.shape[1] - self.size
         self.whole = dataset.info.get("crop_test") == "whole"
         self.device = device
-        self.inference_batch = INFERENCE_BATCH
-        if device.type == "cuda":
-            self.inference_batch = max(INFERENCE_BATCH, GPU_INFERENCE_PIXELS // self.size**2)
+        pixels = GPU_INFERENCE_PIXELS if device.type == "cuda" else INFERENCE_PIXELS
+        self.inference_batch = max(INFERENCE_BATCH, pixels // self.size**2)
 
     def __len__(self) -> int:
         return len(self.rows)
