@@ -191,11 +191,7 @@ def main() -> None:
         for future in tqdm(as_completed(futures), total=len(futures), desc="equivalence", unit="pair", file=sys.stderr):
             rows += future.result()
     runs = pd.DataFrame(rows).sort_values([*PAIR, "engine", "precision"], ignore_index=True)
-    args.output.mkdir(parents=True, exist_ok=True)
-    runs.to_csv(args.output / "equivalence.csv", index=False, float_format="%.6g")
-    text = to_markdown(runs, machine.describe())
-    (args.output / "equivalence.md").write_text(text, encoding="utf-8")
-    print(text)
+    machine.write(args.output, "equivalence", runs, to_markdown(runs, machine.describe()), digits=6)
 
 
 if __name__ == "__main__":

@@ -93,11 +93,7 @@ def main() -> None:
             for dataset, kind in tqdm(cases, desc="inference", unit="case")
         ]
     )
-    args.output.mkdir(parents=True, exist_ok=True)
-    table.to_csv(args.output / "inference.csv", index=False, float_format="%.5g")
-    text = to_markdown(table, machine.describe())
-    (args.output / "inference.md").write_text(text, encoding="utf-8")
-    print(text)
+    machine.write(args.output, "inference", table, to_markdown(table, machine.describe()), digits=5)
 
 
 if __name__ == "__main__":

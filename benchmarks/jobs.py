@@ -109,11 +109,7 @@ def main() -> None:
                 row["grid_minutes"] = whole_grid(Path(folder))
             except RuntimeError as error:
                 print(f"the grid is left unmeasured: {error}", file=sys.stderr)
-    args.output.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame([row]).to_csv(args.output / "jobs.csv", index=False, float_format="%.4g")
-    text = to_markdown(row, machine.describe())
-    (args.output / "jobs.md").write_text(text, encoding="utf-8")
-    print(text)
+    machine.write(args.output, "jobs", pd.DataFrame([row]), to_markdown(row, machine.describe()), digits=4)
 
 
 if __name__ == "__main__":

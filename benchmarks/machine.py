@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from fairdistill.runtime.provenance import commit, hardware, versions
@@ -49,6 +50,14 @@ def generation(cpu_id: str) -> str:
 def folder() -> Path:
     """The folder of this machine's tables, such as results/bench/amd-epyc-zen-5."""
     return RESULTS / re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
+
+
+def write(folder: Path, name: str, table: pd.DataFrame, text: str, *, digits: int) -> None:
+    """Write a table, with so many digits, and the page that shows it, as <name>.csv and <name>.md; print the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{digits}g")
+    (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 def describe() -> str:

@@ -97,11 +97,8 @@ def main() -> None:
         speed = sum(1e3 * BATCH_SIZE / result["step_ms"] for result in found)
         rows.append({"method": name, "round": number, "engine": engine, "images_per_second": speed})
     runs = pd.DataFrame(rows)
-    args.output.mkdir(parents=True, exist_ok=True)
-    runs.to_csv(args.output / "methods.csv", index=False, float_format="%.5g")
     text = to_markdown(summarise(runs), machine.describe(), args.rounds)
-    (args.output / "methods.md").write_text(text, encoding="utf-8")
-    print(text)
+    machine.write(args.output, "methods", runs, text, digits=5)
 
 
 if __name__ == "__main__":

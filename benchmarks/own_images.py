@@ -88,16 +88,13 @@ def main() -> None:
     for classes, groups in ((2, 2), (9, 7)):
         rows += cost_of_steps(args.images, classes, groups, list(STEPS))
     table = pd.DataFrame(rows)
-    args.output.mkdir(parents=True, exist_ok=True)
-    table.to_csv(args.output / "own_images.csv", index=False, float_format="%.4g")
     text = f"# Images of one's own\n\n{machine.describe()}\n\nJPEGs of {PIXELS[0]} x {PIXELS[1]} px, at 64 px. "
     text += "Every step has Snakemake's start and plan in it.\n\n"
     text += "| images | classes x groups | step | seconds | CPU seconds | memory, MB |\n|--:|---|---|--:|--:|--:|\n"
     for row in rows:
         numbers = " | ".join(f"{row[name]:.0f}" for name in ("elapsed", "seconds", "memory_mb"))
         text += f"| {row['images']:,} | {row['cells']} | {row['step']} | {numbers} |\n"
-    (args.output / "own_images.md").write_text(text, encoding="utf-8")
-    print(text)
+    machine.write(args.output, "own_images", table, text, digits=4)
 
 
 if __name__ == "__main__":

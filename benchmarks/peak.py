@@ -7,15 +7,15 @@ large enough to fill a core, and small enough to stay in its caches, and those o
 
 import argparse
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch.nn.functional import conv2d
+
+from benchmarks.processes import run_at_once
+from benchmarks.training_worker import Clock
+from fairdistill.training.computing import choose_device
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # rows, inner and columns of a product
@@ -27,15 +27,14 @@ CONVOLUTIONS += [(32, 512, 512, 3, 8), (64, 256, 256, 1, 16), (32, 512, 512, 1, 
 REPEATS = 4
 
 
-def gflops(operation: Callable[[], object], operations: float, device: torch.device) -> float:
+def gflops(operation: Callable[[], object], operations: float, clock: Clock) -> float:
     """The speed of the fastest repeat, the first not counted."""
     times = []
     for _ in range(1 + REPEATS):
-        started = time.perf_counter()
+        clock.start()
         operation()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - started)
+        clock.stop()
+        times.append(clock.seconds)
     return operations / min(times[1:]) / 1e9
 
 
@@ -46,28 +45,23 @@ def peak(precision: str, device: torch.device) -> float:
     def numbers(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, dtype=PRECISIONS[precision], device=device)
 
-    found = []
+    clock, found = Clock(device), []
     for rows, inner, columns in PRODUCTS:
         product = partial(torch.mm, numbers(rows, inner), numbers(inner, columns))
-        found.append(gflops(product, 2 * rows * inner * columns, device))
+        found.append(gflops(product, 2 * rows * inner * columns, clock))
     for images, channels, out, edge, size in CONVOLUTIONS:
         pixels = numbers(images, channels, size, size).to(memory_format=torch.channels_last)
         kernel = numbers(out, channels, edge, edge).to(memory_format=torch.channels_last)
         # taps that meet padding are no operations, so nothing is padded
         operations = 2 * images * (size - edge + 1) ** 2 * channels * out * edge**2
-        found.append(gflops(partial(conv2d, pixels, kernel), operations, device))
+        found.append(gflops(partial(conv2d, pixels, kernel), operations, clock))
     return max(found)
 
 
 def measure(processes: int, threads: int) -> dict[str, float]:
     """The peak of the whole machine by precision: the sum of so many processes at once, of so many threads each."""
-    command = [sys.executable, "-m", "benchmarks.peak", "--threads", str(threads)]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(processes)]
-    outputs = [process.communicate()[0] for process in running]
-    if any(process.returncode for process in running):
-        sys.exit(f"error: benchmark: {' '.join(command)} failed; run it to see why")
-    return {name: sum(json.loads(output)[name] for output in outputs) for name in PRECISIONS}
+    found = run_at_once(["benchmarks.peak"], processes=processes, threads=threads)
+    return {name: sum(one[name] for one in found) for name in PRECISIONS}
 
 
 def main() -> None:
@@ -75,7 +69,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device("auto")
     print(json.dumps({name: peak(name, device) for name in PRECISIONS}))
 
 

@@ -7,10 +7,7 @@ machine's tables.
 """
 
 import argparse
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +15,7 @@ from tqdm import tqdm
 
 from benchmarks import machine, peak
 from benchmarks.cases import DATASETS, ENGINES, KINDS, METHODS
+from benchmarks.processes import run_at_once
 from benchmarks.training_plot import draw
 from benchmarks.training_table import summarise, to_markdown
 
@@ -31,17 +29,8 @@ def filling(engine: str, *, on_gpu: bool) -> tuple[int, int]:
 def run(engine: str, dataset: str, kind: str, *what: str, steps: int, on_gpu: bool) -> list[dict]:
     """The results of the processes that fill the machine; `what` is the option that says what they train."""
     processes, threads = filling(engine, on_gpu=on_gpu)
-    command = [sys.executable, "-m", "benchmarks.training_worker", "--engine", engine, "--dataset", dataset]
-    command += ["--kind", kind, *what, "--steps", str(steps), "--threads", str(threads)]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    running = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
-        for _ in range(processes)
-    ]
-    outputs = [process.communicate()[0] for process in running]
-    if any(process.returncode for process in running):
-        sys.exit(f"error: benchmark: {' '.join(command)} failed; run it to see why")
-    return [json.loads(output) for output in outputs]
+    arguments = ["benchmarks.training_worker", "--engine", engine, "--dataset", dataset, "--kind", kind, *what]
+    return run_at_once([*arguments, "--steps", str(steps)], processes=processes, threads=threads)
 
 
 def main() -> None:
@@ -68,12 +57,8 @@ def main() -> None:
         found = run(*names, "--role", case["role"], steps=args.steps, on_gpu=on_gpu)
         rows.append(case | summarise(found, case["dataset"], peaks[case["engine"]]))
     runs = pd.DataFrame(rows)
-    args.output.mkdir(parents=True, exist_ok=True)
-    runs.to_csv(args.output / "training.csv", index=False, float_format="%.5g")
-    text = to_markdown(runs, machine.describe())
-    (args.output / "training.md").write_text(text, encoding="utf-8")
+    machine.write(args.output, "training", runs, to_markdown(runs, machine.describe()), digits=5)
     draw(runs, args.output / "training.png")
-    print(text)
 
 
 if __name__ == "__main__":

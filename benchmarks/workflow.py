@@ -132,16 +132,13 @@ def main() -> None:
         results = Path(folder)
         rows = [plan(args.trainings, results), aggregate(args.trainings, results), bootstrap(20_000, results)]
     table = pd.DataFrame(rows)
-    args.output.mkdir(parents=True, exist_ok=True)
-    table.to_csv(args.output / "workflow.csv", index=False, float_format="%.4g")
     text = f"# The scale of the workflow\n\n{machine.describe()}\n\n"
     text += "| what | CPU seconds | a plain chain of as many jobs | memory, MB | goal |\n|---|--:|--:|--:|---|\n"
     for row in table.to_dict("records"):
         numbers = row["seconds"], row["plain"], row["memory_mb"]
         cells = (f"{value:.1f}" if pd.notna(value) else "" for value in numbers)
         text += f"| {row['what']} | {' | '.join(cells)} | {row['goal']} |\n"
-    (args.output / "workflow.md").write_text(text, encoding="utf-8")
-    print(text, end="")
+    machine.write(args.output, "workflow", table, text, digits=4)
 
 
 if __name__ == "__main__":

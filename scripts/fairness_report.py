@@ -30,10 +30,10 @@ def read(path: Path, columns: dict[str, str]) -> pd.DataFrame:
         raise UserError(f"{path}: line {table.ragged[0]} has more or fewer fields than the header; mend it")
     for name, values in table.values.items():
         if (missing := values == "").any():
-            where = f"{table.numbered} {missing.idxmax()}"
+            where, written = f"{table.numbered} {missing.idxmax()}", table.missing[str(name)]
+            taken = f" ({written[0]!r} is taken for a missing value)" if written else ""
             raise UserError(
-                f"{path}: {where} has no value in the column {name!r}; give it one, or remove the row"
-                + "".join(f" ({text!r} is taken for a missing value)" for text in table.missing[str(name)][:1] if text)
+                f"{path}: {where} has no value in the column {name!r}; give it one, or remove the row{taken}"
             )
     return table.values.reset_index(drop=True)
 

@@ -23,7 +23,7 @@ from fairdistill.runtime.errors import UserError
 # how far from 1 probabilities may add up to, as those do that were rounded
 ROUNDED = 0.01
 # the least number of resamples of the criteria takes some 3 GB where each holds so many values
-MOST_VALUES = 2**26 // LEAST_RESAMPLES
+MOST_IN_A_RESAMPLE = 2**26 // LEAST_RESAMPLES
 WIDTH = 100  # of the printed report's sentences
 COLUMNS = ["measure", "group", "class", "value", "low", "corrected", "high"]
 BASELINE = ["fair_baseline_mean", "fair_baseline_low", "fair_baseline_high"]
@@ -322,7 +322,7 @@ def report(
             raise UserError(f"classes names {next(name for name in names if names.count(name) > 1)!r} twice")
         if len(names) < 2:
             raise UserError(f"{argument} holds {names[0]!r} alone; DEO compares at least two {what}")
-    if values_of_a_resample(len(group_names), len(class_names)) > MOST_VALUES:
+    if values_of_a_resample(len(group_names), len(class_names)) > MOST_IN_A_RESAMPLE:
         raise UserError(
             f"the criteria of {len(class_names)} classes and {len(group_names)} groups take more memory than most "
             "machines have: join classes or groups, or report on some of them"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import inference, peak, training_worker
+from benchmarks import inference, peak, processes, training_worker
 from benchmarks.cases import Dataset
 
 
@@ -29,7 +29,7 @@ def test_ours_is_compared_with_the_fastest_plain_pass(monkeypatch):
 def test_the_peak_is_that_of_the_fastest_shape(monkeypatch):
     counted = []
 
-    def gflops(operation, operations, device):
+    def gflops(operation, operations, clock):
         found = operation()
         counted.append((tuple(found.shape), operations))
         return float(len(counted))
@@ -45,8 +45,9 @@ def test_the_peak_is_that_of_the_fastest_shape(monkeypatch):
 
 def test_a_speed_is_of_the_fastest_repeat_after_the_first(monkeypatch):
     moments = iter([0.0, 9.0, 10.0, 14.0, 20.0, 22.0, 30.0, 33.0, 40.0, 45.0])
-    monkeypatch.setattr(peak.time, "perf_counter", lambda: next(moments))
-    assert peak.gflops(lambda: None, 4e9, torch.device("cpu")) == pytest.approx(2.0)
+    clock = training_worker.Clock(torch.device("cpu"))
+    monkeypatch.setattr(training_worker.time, "perf_counter", lambda: next(moments))
+    assert peak.gflops(lambda: None, 4e9, clock) == pytest.approx(2.0)
 
 
 def test_the_peak_of_processes_at_once_is_their_sum(monkeypatch):
@@ -56,6 +57,6 @@ def test_the_peak_of_processes_at_once_is_their_sum(monkeypatch):
         started.append((command[-1], options["env"]["OMP_NUM_THREADS"]))
         return SimpleNamespace(communicate=lambda: (f'{{"fp32": {len(started)}, "bf16": 2}}', None), returncode=0)
 
-    monkeypatch.setattr(peak.subprocess, "Popen", start)
+    monkeypatch.setattr(processes.subprocess, "Popen", start)
     assert peak.measure(2, 3)["bf16"] == 4
     assert started == [("3", "3"), ("3", "3")]

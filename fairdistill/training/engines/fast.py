@@ -130,8 +130,9 @@ class BaseOutputs:
     are two variants of each image, so nothing is approximated. Where images are cropped at random places, or all of it
     would not fit into `CACHE` bytes, the base is asked anew for each batch.
 
-    In a training in bfloat16 the base computes in it, as it would beside the student, and its outputs are kept so: what
-    layers give is in bfloat16 already, and features and logits lose nothing.
+    In a training in bfloat16 the base computes in it, as it would beside the student, and what is read of it is kept
+    so. Features and logits of a convolutional network are in bfloat16 already and lose nothing; what a method makes of
+    maps, as attention, is rounded.
     """
 
     # room for flattened maps: 4096 numbers of ShuffleNetV2 in both orientations of UTKFace at 64 px are 0.5 to 0.7 GB
