@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from functools import partial, reduce
 from operator import add
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.cases import BATCH_SIZE, DATASETS, EPOCHS, METHODS, PARTS, Engine
 from fairdistill.data import ImageDataset
@@ -43,14 +43,19 @@ WARM_UP, COOL_DOWN = 6, 4
 
 
 def random_images(size: int, n_classes: int, n_groups: int, n: int) -> ImageDataset:
-    """Return `n` images of random pixels, all of them for training."""
+    """Return `n` images of random pixels, all of them for training, mapped from a file as those of a data set are."""
     rng = np.random.default_rng(0)
     label, group = rng.integers(0, n_classes, n), np.arange(n) % n_groups
     samples = pd.DataFrame({"split": "train", "label": label, "group": group}).astype(
         {"label": "int16", "group": "int16"}
     )
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "images.npy"
+        np.save(path, rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8))
+        # the file stays as long as it is mapped
+        images = np.lib.format.open_memmap(path, mode="c")
     return ImageDataset(
-        images=rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8),
+        images=images,
         samples=samples,
         classes=[f"class{y}" for y in range(n_classes)],
         groups=[f"group{a}" for a in range(n_groups)],
@@ -176,7 +181,6 @@ def measure(engine_name: Engine, dataset_name: str, kind: str, role: str, *, ste
     in_memory = [ask_base, images] if device.type == "cuda" else [ask_base]
     bytes_per_image = sum(tensor_bytes(owner) for owner in in_memory) / len(images)
     optimizers = subject.optimizers(STAGE)
-    flops = flops_of_step(network, method, images, ask_base)
 
     plain_batches = images.batches
     workers = []
@@ -206,6 +210,7 @@ def measure(engine_name: Engine, dataset_name: str, kind: str, role: str, *, ste
     timed_base = clock.timed("teacher", ask_base) if ask_base else None
     epoch(clock.timed_batches(plain_batches), timed_base, record=False)
     seconds = seconds or clock.seconds / steps
+    memory_mb = peak_memory_mb() + max(workers)
     shares = {part: spent / clock.seconds for part, spent in clock.stopped.items()}
     shares["backward"] = 1 - sum(shares.values())
     on_gpu = device.type == "cuda"
@@ -214,10 +219,11 @@ def measure(engine_name: Engine, dataset_name: str, kind: str, role: str, *, ste
         "step_ms": 1e3 * seconds,
         "parts_ms": {part: 1e3 * seconds * shares.get(part, 0.0) for part in PARTS},
         "feature_ms_per_image": 1e3 * feature_seconds / len(images),
-        "gflop_per_step": flops / 1e9,
+        # only now that memory is known, which counting needs more of than a training
+        "gflop_per_step": flops_of_step(network, method, images, ask_base) / 1e9,
         "precision": "bf16" if network.bf16 else "fp32",
         "device": device.type,
-        "memory_mb": peak_memory_mb() + max(workers) + (0 if on_gpu else of_other_images),
+        "memory_mb": memory_mb + (0 if on_gpu else of_other_images),
         "gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20 + of_other_images if on_gpu else None,
         "mfd_loss_ms": mfd_loss_ms(method, network.width, device) if isinstance(method, MFD) else None,
     }
@@ -276,6 +282,9 @@ def flops_of_step(network: Classifier, method: Method, images: Images, ask_base:
 
     A tap that meets padding counts where the engine multiplies by it. Elementwise work does not count.
     """
+    # takes 70 MB that a training does without, and counting with it loads torch's compiler besides
+    from torch.utils.flop_counter import FlopCounterMode
+
     order = torch.arange(BATCH_SIZE, device=images.device)
     positions, flip, pixels = next(iter(images.batches(order, torch.zeros_like(order, dtype=torch.bool), BATCH_SIZE)))
     with FlopCounterMode(display=False) as counter:

@@ -18,6 +18,8 @@ import sys
 import unicodedata
 from collections.abc import Callable
 
+from fairdistill.runtime.imports import end_imports
+
 # That torch could not allocate main memory is a RuntimeError like any other, and its text alone tells.
 NO_MAIN_MEMORY = re.compile("DefaultCPUAllocator")
 # the classes of the characters that override or isolate a direction of writing, and of those that end it
@@ -77,6 +79,7 @@ def run_script(main: Callable[[], None]) -> None:
 
     Ctrl-C ends it with status 130, as shells have it.
     """
+    end_imports()
     try:
         main()
     except (UserError, OSError) as error:

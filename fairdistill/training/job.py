@@ -3,6 +3,7 @@
 import os
 
 from fairdistill.runtime.devices import take_gpu, take_slot
+from fairdistill.runtime.imports import uncollected
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.runtime.progress import log
 from fairdistill.training.spec import Job
@@ -16,11 +17,12 @@ def run_training(job: Job) -> None:
     with WriterLock(job.output.with_name(f"{job.output.name}.lock")) as lock:
         slots = int(os.environ.get("FAIRDISTILL_GPU_SLOTS", "1"))
         listed = job.training.device != "cpu" and take_gpu(slots)
-        # loads torch, which must not see the GPUs of others
-        import torch
+        with uncollected():
+            # loads torch, which must not see the GPUs of others
+            import torch
 
-        from fairdistill.training.failures import explained
-        from fairdistill.training.publish import train_and_publish
+            from fairdistill.training.failures import explained
+            from fairdistill.training.publish import train_and_publish
 
         with explained():
             if job.training.device != "cpu" and not listed and torch.cuda.is_available():

@@ -185,6 +185,8 @@ def train(
     if method.uses_base:
         with beside_epochs.running():
             ask_base = engine.BaseOutputs(base, method, images["train"], flip=settings.flip, bf16=network.bf16)
+    # where its outputs were computed once for all epochs, nothing else keeps the base in memory
+    base = None
 
     best = BestEpoch(network, method)
     whole = {"network": network, "method": method, "best": best}

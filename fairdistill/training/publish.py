@@ -45,11 +45,10 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         )
     inputs = {"dataset": dataset.info["sha256"], "normalisation_and_crop": view_digest(dataset)}
     _require_size(job, dataset)
-    base, start = None, None
+    start = None
     if job.base:
         if job.base_record:
             read_training(job.base_record, job.base)
-        base = _load_base(job.base, job.base_network, dataset)
         inputs["base"] = sha256(job.base)
     if job.checkpoint:
         kind = method_class(job.method)
@@ -121,7 +120,8 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         role=names["role"],
         seed=job.seed,
         fold=job.fold,
-        base=base,
+        # held by nothing here, so that `train` can let go of it
+        base=_load_base(job.base, job.base_network, dataset) if job.base else None,
         start=start,
         computing=computing,
         resume=resume,

@@ -195,17 +195,42 @@ def test_adam_on_channels_last_weights_changes_no_bit(weight_decay):
         assert torch.equal(*weights)
 
 
-def test_adam_has_the_weights_and_gradients_in_the_order_of_their_memory():
+def test_adam_has_the_weights_and_gradients_in_the_order_of_their_memory(monkeypatch):
     """Others would be copied there and back in each step."""
     plain = [torch.randn(shape) for shape in [(8, 4, 3, 3), (8, 4, 3, 3), (5, 8)]]
     weights = [plain[0].contiguous(memory_format=torch.channels_last).requires_grad_()]
     weights += [weight.requires_grad_() for weight in plain[1:]]
-    adam = ChannelsLastAdam(weights)
+    given = []
+    monkeypatch.setattr(torch, "_fused_adam_", lambda *lists, **options: given.extend(lists))
+    adam = ChannelsLastAdam(weights, lr=0.01)
     sum(weight.square().sum() for weight in weights).backward()
     adam.step()
-    views = adam.param_groups[0]["params"]
-    assert [tuple(view.shape) for view in views] == [(8, 3, 3, 4), (8, 4, 3, 3), (5, 8)]
-    assert all(view.is_contiguous() and view.grad.is_contiguous() for view in views)
+    for tensors in given[:4]:
+        assert [tuple(values.shape) for values in tensors] == [(8, 3, 3, 4), (8, 4, 3, 3), (5, 8)]
+        assert all(values.is_contiguous() for values in tensors)
+
+
+def test_adam_goes_on_from_its_state_to_the_bit():
+    torch.manual_seed(0)
+    kernel = torch.randn(8, 4, 3, 3).contiguous(memory_format=torch.channels_last)
+    # the last weight is never given a gradient
+    starts = [kernel, torch.randn(5), torch.randn(5)]
+
+    def optimiser(values):
+        weights = [value.clone().requires_grad_() for value in values]
+        return ChannelsLastAdam(weights, lr=0.01, weight_decay=0.1), weights
+
+    adam, weights = optimiser(starts)
+    descend(adam, weights[:2], [0.5])
+    written = io.BytesIO()
+    torch.save(adam.state_dict(), written)
+    written.seek(0)
+    other, its_weights = optimiser(weight.detach() for weight in weights)
+    other.load_state_dict(torch.load(written, weights_only=True))
+    descend(adam, weights[:2], [0.25, 0.1])
+    descend(other, its_weights[:2], [0.25, 0.1])
+    assert all(torch.equal(*pair) for pair in zip(weights, its_weights, strict=True))
+    assert other.param_groups[0]["lr"] == adam.param_groups[0]["lr"] == pytest.approx(0.001)
 
 
 def recordable():

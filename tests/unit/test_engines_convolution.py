@@ -40,6 +40,29 @@ def test_values_and_gradients_are_those_of_the_plain_convolution(kernel, stride,
     torch.testing.assert_close(got_gradients, want_gradients)
 
 
+@pytest.mark.parametrize("batch", [1, 7])
+@pytest.mark.parametrize(("kernel", "stride", "padding", "size"), SMALL)
+def test_values_without_gradients_are_those_of_the_plain_convolution_in_float64(kernel, stride, padding, size, batch):
+    """They are computed by another library where that is faster."""
+    plain, fast = pair(kernel, stride, padding, groups=1)
+    images = torch.randn(batch, 6, size, size)
+    with torch.no_grad():
+        torch.testing.assert_close(fast.float()(images), plain(images.double()).float(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(not convolution.ONEDNN_PRODUCTS, reason="this processor has its products from MKL")
+def test_products_in_float32_are_onednns_where_no_gradient_is_needed(monkeypatch):
+    _, fast = pair(3, 1, 1, groups=1)
+    images = torch.randn(2, 6, 1, 1)
+    monkeypatch.setattr(convolution, "linear", None)
+    with torch.no_grad():
+        fast.float()(images)
+        with pytest.raises(TypeError), torch.autocast("cpu", torch.bfloat16):
+            fast(images)
+    with pytest.raises(TypeError):
+        fast(images)
+
+
 @pytest.mark.parametrize(("kernel", "stride", "padding", "size"), SMALL)
 def test_small_maps_never_reach_the_convolution(kernel, stride, padding, size, monkeypatch):
     _, fast = pair(kernel, stride, padding, groups=1)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -817,6 +818,28 @@ def test_the_record_holds_the_names_of_the_model_and_of_its_base(tiny_folder, tm
     assert (method["kind"], method["lambda"]) == ("mfd", 2)
     # which model is the base is in the names
     assert "base" not in method
+
+
+@pytest.mark.parametrize(("room", "kept"), [(BaseOutputs.CACHE, False), (0, True)])
+def test_a_base_that_is_not_asked_again_leaves_the_memory(tiny_folder, tiny, tmp_path, monkeypatch, room, kept):
+    path, bases, found = tmp_path / "base.safetensors", [], []
+    save_network(path, build_network(NETWORK, len(tiny.classes)), NETWORK)
+
+    def load(path, **options):
+        base = load_network(path, **options)
+        bases.append(weakref.ref(base))
+        return base
+
+    def epoch(*args, **options):
+        found.append(bases[0]() is not None)
+        return train_epoch(*args, **options)
+
+    train_epoch = loop.train_epoch
+    monkeypatch.setattr(BaseOutputs, "CACHE", room)
+    monkeypatch.setattr(publish, "load_network", load)
+    monkeypatch.setattr(loop, "train_epoch", epoch)
+    start_job(tiny_folder, tmp_path / "out", "--base", str(path), "--method", "mfd")
+    assert set(found) == {kept}
 
 
 def test_by_hand_a_training_has_names_too(tiny_folder, tmp_path):

@@ -1,32 +1,85 @@
 """Adam for weights in channels-last layout on a CPU, and for recorded steps on a GPU."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
-class ChannelsLastAdam(torch.optim.Adam):
-    """torch's fused Adam, on views of the weights in the order of their memory.
+class ChannelsLastAdam(torch.optim.Optimizer):
+    """Adam by torch's fused kernel, on views of the weights in the order of their memory.
 
-    On a CPU the fused kernel copies what is not contiguous there and back; a channels-last kernel (O, I, k, k) is
-    contiguous as (O, k, k, I). The same update to the bit.
+    On a CPU that kernel copies what is not contiguous there and back; a channels-last kernel (O, I, k, k) is contiguous
+    as (O, k, k, I). The same update as `torch.optim.Adam(fused=True)` to the bit.
+
+    Nothing of `torch.optim` is called that loads torch's compiler, which would take a second and 140 MB in each
+    training: these methods are those that do.
     """
 
-    def __init__(self, weights: Iterable[Tensor], **options):
+    BETAS, EPS = (0.9, 0.999), 1e-8
+
+    def __init__(self, weights: Iterable[Tensor], *, lr: float, weight_decay: float = 0.0):
         self.weights = list(weights)
-        super().__init__([_in_memory_order(w.detach(), w) for w in self.weights], fused=True, **options)
+        views = [_in_memory_order(weight.detach(), weight) for weight in self.weights]
+        super().__init__(views, {"lr": lr, "weight_decay": weight_decay})
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        self.param_groups.append(self.defaults | param_group)
 
     # no closure, which would compute the gradients after they are read here
+    @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
-        for weight, view in zip(self.weights, self.param_groups[0]["params"], strict=True):
-            view.grad = None if weight.grad is None else _in_memory_order(weight.grad, weight)
-        super().step()
+        (group,) = self.param_groups
+        views, gradients, states = [], [], []
+        for weight, view in zip(self.weights, group["params"], strict=True):
+            # as in torch's, what has no gradient is left alone, and its steps are not counted
+            if weight.grad is not None:
+                views.append(view)
+                gradients.append(_in_memory_order(weight.grad, weight))
+                states.append(self.state[view] or self._begin(view))
+        means, squares, steps = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
+        if not views:
+            return
+        torch._foreach_add_(steps, 1)
+        torch._fused_adam_(
+            views,
+            gradients,
+            means,
+            squares,
+            [],
+            steps,
+            lr=group["lr"],
+            beta1=self.BETAS[0],
+            beta2=self.BETAS[1],
+            weight_decay=group["weight_decay"],
+            eps=self.EPS,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    def _begin(self, view: Tensor) -> dict[str, Tensor]:
+        self.state[view] = {
+            "step": torch.zeros(()),
+            "exp_avg": torch.zeros_like(view),
+            "exp_avg_sq": torch.zeros_like(view),
+        }
+        return self.state[view]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        super().zero_grad()
         for weight in self.weights:
             weight.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        (group,) = self.param_groups
+        settings = {name: value for name, value in group.items() if name != "params"}
+        return {"settings": settings, "state": [dict(self.state[view]) for view in group["params"]]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        (group,) = self.param_groups
+        group.update(state_dict["settings"])
+        for view, state in zip(group["params"], state_dict["state"], strict=True):
+            self.state[view] = dict(state)
 
 
 class RecordableAdam(torch.optim.Adam):

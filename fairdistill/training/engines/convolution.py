@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear, pad
 
+# torch multiplies matrices in float32 by MKL, which on AMD's processors leaves AVX-512 unused
+ONEDNN_PRODUCTS = torch.backends.cpu.get_cpu_capability() == "AVX512" and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 # of the map (pixels) of an output: up to which all passes are products, and up to which the weight gradient is one
 ALL_PASSES, WEIGHT_GRADIENT = 4, 16
 
@@ -128,6 +130,14 @@ def _add_taps(taps: Tensor, shape: torch.Size, stride: int, padding: int) -> Ten
     return pixels.to(taps.dtype).permute(0, 3, 1, 2)
 
 
+def _product(rows: Tensor, matrix: Tensor) -> Tensor:
+    """The product of rows (N, I) and a matrix (O, I): (N, O)."""
+    in_float32 = rows.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    if in_float32 and not torch.is_grad_enabled() and ONEDNN_PRODUCTS:
+        return torch.ops.mkldnn._linear_pointwise(rows, matrix.to_mkldnn(), None, "none", [], "")
+    return linear(rows, matrix)
+
+
 class FastConv2d(nn.Conv2d):
     """`nn.Conv2d`, dense or depthwise, computed as this module says; without bias or dilation, padded with zeros."""
 
@@ -167,7 +177,7 @@ class FastConv2d(nn.Conv2d):
         else:
             weight = _DenseWeight.apply(self.weight, taps, dtype)
         if self.groups == 1:
-            out = linear(pixels.flatten(1), weight)
+            out = _product(pixels.flatten(1), weight)
         else:
             weight = weight.view(len(taps), self.out_channels, -1).transpose(1, 2)
             out = (pixels.flatten(1, 2)[:, None] * weight).sum(2)

@@ -139,8 +139,9 @@ class BaseOutputs:
     CACHE = 2**30
 
     def __init__(self, base: Classifier, method: Method, images: Images, *, flip: bool, bf16: bool = False):
-        self.base, self.method = freeze(_fast(base, images.device)), method
+        self.base: Classifier | None = freeze(_fast(base, images.device))
         self.base.bf16_evaluation = bf16
+        self.method = method
         kept_as = torch.bfloat16 if bf16 else torch.float32
         self.kept: dict[str, Tensor] = {}
         if images.margin:
@@ -161,6 +162,8 @@ class BaseOutputs:
             for positions, _, batch in images.batches(order, flips, images.inference_batch):
                 for name, values in self._read(batch).items():
                     self.kept[name][variant, positions] = values.to(kept_as)
+        # it is not asked again, and its memory may serve the training
+        self.base = None
 
     def __call__(self, positions: Tensor, flip: Tensor | None, images: Tensor) -> dict[str, Tensor]:
         if not self.kept:
@@ -170,4 +173,5 @@ class BaseOutputs:
 
     @torch.no_grad()
     def _read(self, images: Tensor) -> dict[str, Tensor]:
+        assert self.base is not None
         return self.method.read_base(self.base(images, self.method.base_layers))

@@ -1,0 +1,44 @@
+"""torchvision without torch's compiler, which takes a second and 140 MB.
+
+torchvision imports `torch._dynamo` for one function, of which it asks whether a model that detects objects can be
+compiled. To import this module is to import torchvision while modules stand in for the compiler that load it when one
+of their functions is called. The rest of a training does without it too: see `fairdistill.training.engines.adam`.
+"""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+# imported before the stand-ins are there, so that it has none of them
+import torch  # noqa: F401
+
+
+class _StandIn(ModuleType):
+    """Has every name, as a function that calls that of the real module."""
+
+    def __getattr__(self, name: str) -> Callable:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            return getattr(import_module(self.__name__), name)(*args, **options)
+
+        return call
+
+
+def _import_torchvision() -> None:
+    names = ["torch._dynamo", "torch._dynamo.utils"]
+    if names[0] in sys.modules:
+        import_module("torchvision")
+        return
+    sys.modules.update({name: _StandIn(name) for name in names})
+    try:
+        import_module("torchvision")
+    finally:
+        for name in names:
+            del sys.modules[name]
+
+
+_import_torchvision()
