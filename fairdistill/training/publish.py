@@ -150,6 +150,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
             "peak_memory_mb": round(peak_memory_mb()),
             "peak_gpu_memory_mb": on_gpu and round(on_gpu),
             "hardware": hardware(),
+            "convolutions": computing.engine.convolutions(computing.device),
             **provenance,
         }
         partial[RECORD].write_text(_as_text(record), encoding="utf-8")

@@ -11,6 +11,7 @@ from fairdistill.settings.networks import ResNet18, ShuffleNetV2
 from fairdistill.training.engines import convolution
 from fairdistill.training.engines.adam import ChannelsLastAdam
 from fairdistill.training.engines.convolution import CroppedConv2d, FastConv2d, crop_kernels, use_fast_convolutions
+from fairdistill.training.engines.ways import WHOLE, Shape, Way
 
 # kernel, stride, padding, size of the map
 SMALL = [(3, 1, 1, 1), (3, 1, 1, 2), (3, 2, 1, 2), (3, 2, 1, 1), (1, 1, 0, 1), (1, 2, 0, 1), (5, 1, 2, 3)]
@@ -116,20 +117,33 @@ def test_it_computes_in_bfloat16_where_asked_to(kernel, stride, padding, size, g
         assert (got_gradient - want_gradient).norm() < 0.02 * want_gradient.norm()
 
 
-@pytest.mark.parametrize("all_passes", [True, False])
+# of all passes, and each with another neighbour
+DENSE = [Way("taps", "taps", "taps"), Way("onednn", "onednn", "taps"), Way("taps", "onednn", "onednn")]
+DENSE += [Way("onednn", "taps", "onednn")]
+DEPTHWISE = [
+    Way("onednn", "float32", "float32"),
+    Way("onednn", "float32", "onednn"),
+    Way("onednn", "onednn", "float32"),
+]
+
+
+@pytest.mark.parametrize("needed", [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(("groups", "way"), [*((1, way) for way in DENSE), *((4, way) for way in DEPTHWISE)])
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding", "size"),
-    [(3, 1, 1, 4), (3, 2, 1, 4), (3, 2, 1, 5), (3, 2, 0, 6), (1, 2, 0, 4), (1, 2, 0, 5), (5, 2, 2, 7)],
+    [(3, 1, 1, 4), (3, 2, 1, 4), (3, 2, 1, 5), (3, 2, 0, 6), (1, 1, 0, 3), (1, 2, 0, 4), (1, 2, 0, 5), (5, 2, 2, 7)],
 )
-def test_products_are_the_convolution(kernel, stride, padding, size, all_passes):
+def test_each_way_is_the_convolution(kernel, stride, padding, size, groups, way, needed):
     torch.manual_seed(0)
-    images = torch.randn(3, 4, size, size, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(5, 4, kernel, kernel, dtype=torch.float64, requires_grad=True)
-    want = nn.functional.conv2d(images, weight, None, stride, padding)
-    got = convolution._Products.apply(images, weight, stride, padding, all_passes)
+    # what is computed in float32 whatever comes in is compared in it
+    precise = torch.float32 if "float32" in way else torch.float64
+    images = torch.randn(3, 4, size, size, dtype=precise, requires_grad=needed[0])
+    weight = torch.randn(4, 4 // groups, kernel, kernel, dtype=precise, requires_grad=needed[1])
+    want = nn.functional.conv2d(images, weight, None, stride, padding, groups=groups)
+    got = convolution._Convolution.apply(images, weight, stride, padding, groups, way)
     torch.testing.assert_close(got, want)
-    weights = torch.randn_like(want)
-    gradients = [torch.autograd.grad((out * weights).sum(), [images, weight]) for out in (got, want)]
+    weights, leaves = torch.randn_like(want), [leaf for leaf in (images, weight) if leaf.requires_grad]
+    gradients = [torch.autograd.grad((out * weights).sum(), leaves) for out in (got, want)]
     torch.testing.assert_close(*gradients)
 
 
@@ -142,37 +156,64 @@ def passes_of(module, images):
         node = pending.pop()
         seen.add(node.name())
         pending += [above for above, _ in node.next_functions if above]
-    return {"_ProductsBackward", "_FloatBackwardBackward", "ConvolutionBackward0"} & seen
+    return {"_ConvolutionBackward", "ConvolutionBackward0"} & seen
 
 
-def test_the_way_follows_from_the_shape_and_the_precision():
-    _, dense = (layer.float() for layer in pair(3, 1, 1, groups=1))
-    assert passes_of(dense, torch.randn(1, 6, 4, 4)) == {"_ProductsBackward"}
-    assert passes_of(dense, torch.randn(1, 6, 5, 4)) == {"ConvolutionBackward0"}
-    _, strided = (layer.float() for layer in pair(3, 2, 1, groups=1))
-    assert passes_of(strided, torch.randn(1, 6, 16, 16)) == {"_ProductsBackward"}
-    for stride, way in ((2, "_FloatBackwardBackward"), (1, "ConvolutionBackward0")):
-        _, depthwise = (layer.float() for layer in pair(3, stride, 1, groups=6))
-        assert passes_of(depthwise, torch.randn(1, 6, 8, 8)) == {way}
-    # where the images need no gradient, by torch
-    with torch.autocast("cpu", torch.bfloat16):
-        assert strided(torch.randn(1, 6, 16, 16)).grad_fn.name() == "ConvolutionBackward0"
-    # and where it is not bfloat16
-    assert strided(torch.randn(1, 6, 16, 16)).grad_fn.name() == "ConvolutionBackward0"
+@pytest.fixture
+def chosen(monkeypatch):
+    """A function that lets a way be chosen, and the list of what it was asked for."""
+    asked = []
+
+    def choose(way):
+        monkeypatch.setattr(convolution, "way", lambda *of: asked.append(of) or way)
+        return asked
+
+    return choose
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "padding", "size", "of_torch"), [(3, 2, 1, 4, 0), (3, 2, 1, 5, 1), (1, 2, 0, 6, 0)]
+    ("way", "passes"),
+    [
+        (None, "ConvolutionBackward0"),
+        (Way(), "ConvolutionBackward0"),
+        # maps are too large for it, but the nearest shape that was measured has smaller ones
+        (WHOLE, "ConvolutionBackward0"),
+        (Way("onednn", "onednn", "taps"), "_ConvolutionBackward"),
+    ],
 )
-def test_all_passes_are_products_up_to_four_pixels_and_with_a_kernel_of_one(
-    kernel, stride, padding, size, of_torch, monkeypatch
-):
-    """Beyond that the forward pass is torch's convolution, and the weight gradient alone a product."""
-    made = []
-    monkeypatch.setattr(convolution, "conv2d", lambda *inputs: made.append(inputs) or nn.functional.conv2d(*inputs))
-    _, fast = (layer.float() for layer in pair(kernel, stride, padding, groups=1))
-    assert passes_of(fast, torch.randn(1, 6, size, size)) == {"_ProductsBackward"}
-    assert len(made) == of_torch
+def test_a_convolution_goes_the_way_of_its_shape_and_precision(chosen, way, passes):
+    asked = chosen(way)
+    plain, fast = (layer.float() for layer in pair(3, 2, 1, groups=1))
+    images = torch.randn(2, 6, 9, 9)
+    assert passes_of(fast, images) == {passes}
+    torch.testing.assert_close(fast(images), plain(images))
+    shape = Shape(depthwise=False, kernel=3, stride=2, size=5, into=6, out=6)
+    assert asked == [(shape, precision, convolution.PROCESSOR) for precision in ("bf16", "fp32")]
+    _, depthwise = (layer.float() for layer in pair(3, 1, 1, groups=6))
+    depthwise(images)
+    assert asked[-1][0] == Shape(depthwise=True, kernel=3, stride=1, size=9, into=6, out=6)
+
+
+def test_where_the_shape_has_two_edges_no_way_is_known(chosen):
+    asked = chosen(Way("taps", "taps", "taps"))
+    _, fast = pair(3, 2, 1, groups=1)
+    fast(torch.randn(2, 6, 9, 7, dtype=torch.float64))
+    assert not asked
+
+
+@pytest.mark.parametrize(("way", "product"), [(None, True), (WHOLE, True), (Way(), False)])
+def test_small_maps_are_whole_products_unless_another_way_was_measured_to_be_faster(chosen, way, product):
+    chosen(way)
+    _, fast = (layer.float() for layer in pair(3, 1, 1, groups=1))
+    assert passes_of(fast, torch.randn(2, 6, 2, 2)) == (set() if product else {"ConvolutionBackward0"})
+
+
+def test_a_kernel_of_one_pixel_is_torchs_own_product(chosen):
+    chosen(Way("taps", "taps", "taps"))
+    plain, fast = (layer.float() for layer in pair(1, 1, 0, groups=1))
+    images = torch.randn(2, 6, 4, 4)
+    assert passes_of(fast, images) == set()
+    torch.testing.assert_close(fast(images), plain(images))
 
 
 # kernel, stride, padding, size of the map, and the taps of it that meet a pixel

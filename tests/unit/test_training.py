@@ -765,6 +765,7 @@ def test_the_record_has_the_cost_of_the_training(tiny_folder, tmp_path, monkeypa
         assert (record["seconds"], record["cpu_seconds"]) == (12.35, 45.68)
         assert (record["peak_memory_mb"], record["peak_gpu_memory_mb"]) == (813, recorded)
         assert record["kept_epoch"] == 2
+        assert record["convolutions"] == fast.convolutions(CPU)
 
 
 def test_while_files_of_two_models_are_in_a_folder_there_is_no_record(tiny_folder, tmp_path, monkeypatch):

@@ -12,7 +12,8 @@ An engine is a module, named in `fairdistill.settings.training`, with
   torch operations each time it is called;
 - `BaseOutputs(base, method, images, flip=..., bf16=...)`, which freezes the base in place; called with a batch's
   (positions, flip, images) it gives what the method reads of the base's outputs;
-- `bf16_pays(device, kind)`, whether a kind of network gains by bfloat16 on hardware that has it.
+- `bf16_pays(device, kind)`, whether a kind of network gains by bfloat16 on hardware that has it;
+- `convolutions(device)`, the kind of processor by whose measurements convolutions are computed, None where by none.
 """
 
 from importlib import import_module

@@ -1,17 +1,10 @@
-"""Convolutions on a CPU: each is computed in the way that was measured to be fastest for its shape.
+"""Convolutions on a CPU: each is computed in the way that was measured to be fastest for its shape and the processor.
 
-What it computes is the same sum, in another order. benchmarks/NOTES.md has the measurements; they are of oneDNN's
-kernels as torch 2.13 has them, of batches of 128.
+What it computes is the same sum, in another order; `fairdistill.training.engines.ways` chooses the way.
 
 On a 1x1 map a padded 3x3 kernel multiplies zeros with eight of its nine taps. A tap that meets only padding has no
 effect and no gradient, so that in training it stays as it was drawn: `crop_kernels` leaves such taps out, of the
 forward and the backward pass and of the optimiser, which otherwise reads and writes them at each step.
-
-Where a map is no larger than the kernel's margins, each output pixel sees the whole map, and the convolution is one
-matrix product. CPU kernels multiply the zeros of the padding there, and their weight gradient is slower still.
-
-In bfloat16 products are faster than oneDNN's convolutions in more places, see `_is_product`; and the backward pass of
-some depthwise convolutions is up to 300 times slower than in float32, so that it is computed in that.
 """
 
 from collections import defaultdict
@@ -20,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear, pad
 
+from fairdistill.training.engines.ways import WHOLE, Shape, Way, processor, way
+
+PROCESSOR = processor()
 # torch multiplies matrices in float32 by MKL, which on AMD's processors leaves AVX-512 unused
 ONEDNN_PRODUCTS = torch.backends.cpu.get_cpu_capability() == "AVX512" and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-# of the map (pixels) of an output: up to which all passes are products, and up to which the weight gradient is one
-ALL_PASSES, WEIGHT_GRADIENT = 4, 16
 
 
 class _DenseWeight(torch.autograd.Function):
@@ -33,7 +27,11 @@ class _DenseWeight(torch.autograd.Function):
     def forward(ctx, weight: Tensor, windows: list[tuple[slice, slice]], dtype: torch.dtype) -> Tensor:
         ctx.windows, ctx.kernel, ctx.dtype = windows, weight.shape, weight.dtype
         weight = weight.to(dtype)
-        return torch.cat([weight[:, :, y, x].permute(0, 2, 3, 1).flatten(1) for y, x in windows])
+        parts = [weight[:, :, y, x].permute(0, 2, 3, 1) for y, x in windows]
+        rows = weight.new_empty(len(parts), *parts[0].shape)
+        for place, part in zip(rows, parts, strict=True):
+            place.copy_(part)
+        return rows.view(len(parts) * len(weight), -1)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
@@ -45,70 +43,60 @@ class _DenseWeight(torch.autograd.Function):
         return kernel, None, None
 
 
-class _Products(torch.autograd.Function):
-    """A dense convolution whose weight gradient is a matrix product, and its other passes too if `all_passes` says so.
+class _Convolution(torch.autograd.Function):
+    """A convolution whose passes are each computed by an algorithm of their own, but for that of whole maps.
 
     The rows of the products are the pixels of the output, and their columns the taps that each sees.
     """
 
     @staticmethod
-    def forward(ctx, images: Tensor, weight: Tensor, stride: int, padding: int, all_passes: bool) -> Tensor:
+    def forward(ctx, images: Tensor, weight: Tensor, stride: int, padding: int, groups: int, way: Way) -> Tensor:
         ctx.save_for_backward(images, weight)
-        ctx.stride, ctx.padding, ctx.all_passes = stride, padding, all_passes
-        if not all_passes:
-            return conv2d(images, weight, None, stride, padding)
-        taps = _taps(images, weight.shape[2], stride, padding)
-        out = linear(taps, weight.permute(0, 2, 3, 1).flatten(1))
-        return out.permute(0, 3, 1, 2)
+        ctx.stride, ctx.padding, ctx.groups, ctx.way = stride, padding, groups, way
+        if way.forward == "taps":
+            taps = _taps(images, weight.shape[2], stride, padding)
+            return linear(taps, weight.permute(0, 2, 3, 1).flatten(1)).permute(0, 3, 1, 2)
+        return conv2d(images, weight, None, stride, padding, groups=groups)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
-        stride, padding = ctx.stride, ctx.padding
-        kernel = weight.shape[2]
+        stride, padding, kernel = ctx.stride, ctx.padding, weight.shape[2]
+        wanted = [chosen * needed for chosen, needed in zip(ctx.way[1:], ctx.needs_input_grad[:2], strict=True)]
         pixels = gradient.permute(0, 2, 3, 1)
-        of_images = of_weight = None
-        if ctx.needs_input_grad[0] and ctx.all_passes:
+        found: list[Tensor | None] = [None, None]
+        for algorithm in {"onednn", "float32"}.intersection(wanted):
+            parts = [gradient, images, weight]
+            if algorithm == "float32":
+                parts = [part.float() for part in parts]
+            mask = [each == algorithm for each in wanted]
+            for place, part in enumerate(_backward(parts, stride, padding, groups=ctx.groups, mask=mask)):
+                if part is not None:
+                    found[place] = part.to(gradient.dtype)
+        if wanted[0] == "taps":
             taps = (pixels @ weight.permute(0, 2, 3, 1).flatten(1)).unflatten(3, (kernel, kernel, -1))
-            of_images = _add_taps(taps, images.shape, stride, padding)
-        elif ctx.needs_input_grad[0]:
-            of_images, _, _ = _backward(gradient, images, weight, stride, padding, mask=(True, False, False))
-        if ctx.needs_input_grad[1]:
-            taps = _taps(images, kernel, stride, padding).flatten(0, 2)
-            product = pixels.flatten(0, 2).T @ taps
-            of_weight = product.unflatten(1, (kernel, kernel, -1)).permute(0, 3, 1, 2)
-        return of_images, of_weight, None, None, None
-
-
-class _FloatBackward(torch.autograd.Function):
-    """A depthwise convolution in bfloat16 whose backward pass is computed in float32."""
-
-    @staticmethod
-    def forward(ctx, images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-        ctx.save_for_backward(images, weight)
-        ctx.stride, ctx.padding = stride, padding
-        return conv2d(images, weight, None, stride, padding, groups=len(weight))
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        images, weight = ctx.saved_tensors
-        mask = (*ctx.needs_input_grad[:2], False)
-        parts = (gradient.float(), images.float(), weight.float())
-        found = _backward(*parts, ctx.stride, ctx.padding, mask=mask, groups=len(weight))
-        of_images, of_weight = (None if part is None else part.to(gradient.dtype) for part in found[:2])
-        return of_images, of_weight, None, None
+            found[0] = _add_taps(taps, images.shape, stride, padding)
+        if wanted[1] == "taps":
+            product = pixels.flatten(0, 2).T @ _taps(images, kernel, stride, padding).flatten(0, 2)
+            found[1] = product.unflatten(1, (kernel, kernel, -1)).permute(0, 3, 1, 2)
+        return *found, None, None, None, None
 
 
 def _backward(
-    gradient: Tensor, images: Tensor, weight: Tensor, stride: int, padding: int, *, mask: tuple, groups: int = 1
+    parts: list[Tensor], stride: int, padding: int, *, groups: int, mask: list[bool]
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of images, weight and bias, of those that the mask asks for, by oneDNN."""
+    """The gradients of images and weight, of those that the mask asks for, by oneDNN.
+
+    The parts are the gradient of the output, the images and the weight.
+    """
     edges = [stride] * 2, [padding] * 2, [1, 1], False, [0, 0]
-    return torch.ops.aten.convolution_backward(gradient, images, weight, None, *edges, groups, mask)
+    return torch.ops.aten.convolution_backward(*parts, None, *edges, groups, [*mask, False])[:2]
 
 
 def _taps(images: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
     """What each output pixel sees of the images (B, C, H, W), as (B, h, w, kernel * kernel * C)."""
+    if kernel == 1 and padding == 0:
+        return images.permute(0, 2, 3, 1)[:, ::stride, ::stride]
     pixels = pad(images.permute(0, 2, 3, 1), (0, 0, padding, padding, padding, padding))
     height, width = ((size - kernel) // stride * stride + 1 for size in pixels.shape[1:3])
     places = [(y, x) for y in range(kernel) for x in range(kernel)]
@@ -146,23 +134,32 @@ class FastConv2d(nn.Conv2d):
 
     def forward(self, images: Tensor) -> Tensor:
         windows = self._windows(*images.shape[2:])
-        if windows is not None:
+        if windows is not None and self.weight.shape[2:] == images.shape[2:]:
+            # a product as it is
             return self._whole_map(images, *windows)
         in_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        (kernel, stride, padding), *other = zip(self.kernel_size, self.stride, self.padding, strict=True)
-        if not in_bf16 or other != [(kernel, stride, padding)]:
+        chosen = self._way(*images.shape[2:], in_bf16=in_bf16)
+        if windows is not None and chosen in (WHOLE, None):
+            return self._whole_map(images, *windows)
+        if chosen in (WHOLE, None) or set(chosen) == {"onednn"}:
             return super().forward(images)
-        if self.groups > 1:
-            if stride == 1 and kernel <= 3:
-                return super().forward(images)
-            return _FloatBackward.apply(images.bfloat16(), self.weight.bfloat16(), stride, padding)
-        if kernel == stride == 1 and padding == 0:
+        stride, padding = self.stride[0], self.padding[0]
+        if set(chosen) == {"taps"} and self.kernel_size == self.stride == (1, 1) and not padding:
             return linear(images.permute(0, 2, 3, 1), self.weight.flatten(1)).permute(0, 3, 1, 2)
-        height, width = ((size + 2 * padding - kernel) // stride + 1 for size in images.shape[2:])
-        if (stride == 1 and height * width > WEIGHT_GRADIENT) or not images.requires_grad:
-            return super().forward(images)
-        all_passes = height * width <= ALL_PASSES or kernel == 1
-        return _Products.apply(images.bfloat16(), self.weight.bfloat16(), stride, padding, all_passes)
+        weight = self.weight
+        if in_bf16:
+            images, weight = images.bfloat16(), weight.bfloat16()
+        return _Convolution.apply(images, weight, stride, padding, self.groups, chosen)
+
+    def _way(self, *size: int, in_bf16: bool) -> Way | None:
+        """The fastest way for maps of a size (height, width); None where it is not known."""
+        edges = zip(size, self.kernel_size, self.stride, self.padding, strict=True)
+        (edge, kernel, stride, padding), *other = edges
+        if other != [(edge, kernel, stride, padding)]:
+            return None
+        out = (edge + 2 * padding - kernel) // stride + 1
+        shape = Shape(self.groups > 1, kernel, stride, out, self.in_channels, self.out_channels)
+        return way(shape, "bf16" if in_bf16 else "fp32", PROCESSOR)
 
     def _whole_map(self, images: Tensor, rows: list[slice], columns: list[slice]) -> Tensor:
         """A convolution in which each output pixel sees the whole map."""

@@ -26,6 +26,10 @@ def bf16_pays(device: torch.device, kind: str) -> bool:
     return False
 
 
+def convolutions(device: torch.device) -> None:
+    """None: torch chooses how they are computed."""
+
+
 class Images(base.Images, Dataset[tuple[int, bool, Tensor]]):
     """Images behind a DataLoader."""
 

@@ -1,0 +1,154 @@
+"""Measure which algorithm computes each pass of a convolution fastest, and write the table of this kind of processor.
+
+The table is what `fairdistill.training.engines.ways` reads, so that trainings on such processors take other ways from
+then on, and give other bits. The machine has to be idle. Shapes are those of batches of 128 images of 32 and 64 px in
+the networks that are trained. One thread computes, as in the workflow's trainings. Writes convolutions.md, which says
+what is fastest where, to the folder of this machine's tables.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmarks import machine
+from benchmarks.cases import BATCH_SIZE
+from fairdistill.reporting.tables import markdown
+from fairdistill.training.computing import be_deterministic
+from fairdistill.training.engines import ways
+from fairdistill.training.engines.convolution import FastConv2d, use_fast_convolutions
+from fairdistill.training.engines.memory import keep_freed_memory
+from fairdistill.training.engines.ways import Algorithm, Precision, Shape, Way
+
+SIZES, CHANNELS = (1, 2, 4, 8, 16, 32), (64, 128, 256, 512)
+# of size times channels: the largest maps of a network have its fewest channels
+LARGEST = 2048
+WARM_UP = 2
+
+
+def shapes() -> Iterator[Shape]:
+    """The shapes that are measured; others take the way of the nearest."""
+    for depthwise, kernel in ((False, 1), (False, 3), (True, 3), (True, 5)):
+        for stride in (1, 2):
+            for size in SIZES:
+                for into in CHANNELS:
+                    out = into if depthwise or stride == 1 else 2 * into
+                    if kernel == size * stride or (depthwise and into in (128, 512)):
+                        # there is nothing to choose where the kernel is the map; depthwise ones vary little
+                        continue
+                    if size * stride * into <= LARGEST:
+                        yield Shape(depthwise, kernel, stride, size, into, out)
+
+
+def algorithms(shape: Shape, precision: Precision) -> list[Algorithm]:
+    """Those that could compute a shape."""
+    found: list[Algorithm] = ["onednn"]
+    if not shape.depthwise:
+        found.append("taps")
+    elif precision == "bf16":
+        found.append("float32")
+    if layer(shape)._windows(*[edge(shape)] * 2) is not None:
+        found.append("whole")
+    return found
+
+
+def edge(shape: Shape) -> int:
+    """The edge of the maps that come in."""
+    return shape.size * shape.stride
+
+
+def layer(shape: Shape) -> FastConv2d:
+    """A convolution of a shape, padded so that each pixel is seen."""
+    groups = shape.into if shape.depthwise else 1
+    made = torch.nn.Conv2d(
+        shape.into, shape.out, shape.kernel, shape.stride, shape.kernel // 2, groups=groups, bias=False
+    )
+    use_fast_convolutions(made)
+    assert isinstance(made, FastConv2d)
+    return made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def milliseconds(function: Callable[[], object], repeats: int) -> float:
+    """The median of the repeats."""
+    times = []
+    for _ in range(WARM_UP + repeats):
+        started = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - started)
+    return 1e3 * sorted(times[WARM_UP:])[repeats // 2]
+
+
+def measure(shape: Shape, precision: Precision, algorithm: Algorithm, repeats: int) -> dict[str, float]:
+    """The time of each pass by an algorithm."""
+    module = layer(shape)
+    forced = Way("onednn", "float32", "float32") if algorithm == "float32" else Way(*[algorithm] * 3)
+    module._way = lambda *size, in_bf16: forced  # type: ignore[method-assign]
+    images = torch.randn(BATCH_SIZE, shape.into, edge(shape), edge(shape)).to(memory_format=torch.channels_last)
+    if precision == "bf16":
+        images = images.bfloat16()
+
+    def forward() -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            return module(images)
+
+    found = {}
+    for name, leaf in (("of_images", images), ("of_weight", module.weight)):
+        # what needs a gradient is given one, be it asked for or not
+        images.requires_grad_(leaf is images)
+        module.weight.requires_grad_(leaf is not images)
+        out = forward()
+        backward = partial(torch.autograd.grad, out, [leaf], torch.randn_like(out), retain_graph=True)
+        found[name] = milliseconds(backward, repeats)
+    return {"forward": milliseconds(forward, repeats)} | found
+
+
+def summary(kind: str) -> pd.DataFrame:
+    """What is fastest for each shape, and how much faster than oneDNN all three passes are."""
+    rows = []
+    for (shape, precision), times in ways._times(kind).items():
+        chosen = ways.way(shape, precision, kind)
+        assert chosen is not None
+        total = sum(times[algorithm][number] for number, algorithm in enumerate(chosen))
+        of_onednn = {"ms": f"{total:.2f}", "onednn, ms": f"{sum(times['onednn']):.2f}"}
+        rows.append(shape._asdict() | {"precision": precision} | chosen._asdict() | of_onednn)
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for the page")
+    parser.add_argument("--tables", type=Path, default=ways.TABLES, help="folder for the table")
+    parser.add_argument("--repeats", type=int, default=7, help="of each pass; their median counts")
+    args = parser.parse_args()
+    be_deterministic(1)
+    keep_freed_memory()
+    precisions = [name for name in get_args(Precision) if name == "fp32" or ways.processor() in ("avx512_bf16", "amx")]
+    cases = [(shape, precision) for shape in shapes() for precision in precisions]
+    rows = [
+        shape._asdict()
+        | {"precision": precision, "algorithm": algorithm}
+        | measure(shape, precision, algorithm, args.repeats)
+        for shape, precision in tqdm(cases, desc="convolutions", unit="shape")
+        for algorithm in algorithms(shape, precision)
+    ]
+    kind, table = ways.processor(), pd.DataFrame(rows)
+    args.tables.mkdir(parents=True, exist_ok=True)
+    table.to_csv(args.tables / f"{kind}.csv", index=False, float_format="%.3g")
+    # what was read before is of another table
+    ways._times.cache_clear()
+    ways.way.cache_clear()
+    ways.measured.cache_clear()
+    text = f"# The fastest way of each convolution\n\n{machine.describe()}\n\n{markdown(summary(kind))}\n"
+    args.output.mkdir(parents=True, exist_ok=True)
+    (args.output / "convolutions.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
