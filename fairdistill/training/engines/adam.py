@@ -73,13 +73,14 @@ class ChannelsLastAdam(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         (group,) = self.param_groups
         settings = {name: value for name, value in group.items() if name != "params"}
-        return {"settings": settings, "state": [dict(self.state[view]) for view in group["params"]]}
+        states = {number: dict(self.state[view]) for number, view in enumerate(group["params"]) if self.state[view]}
+        return {"state": states, "param_groups": [settings]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         (group,) = self.param_groups
-        group.update(state_dict["settings"])
-        for view, state in zip(group["params"], state_dict["state"], strict=True):
-            self.state[view] = dict(state)
+        group.update(*state_dict["param_groups"])
+        for number, state in state_dict["state"].items():
+            self.state[group["params"][number]] = dict(state)
 
 
 class RecordableAdam(torch.optim.Adam):
