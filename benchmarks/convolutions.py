@@ -113,7 +113,7 @@ def summary(kind: str) -> pd.DataFrame:
     """What is fastest for each shape, and how much faster than oneDNN all three passes are."""
     rows = []
     for (shape, precision), times in ways._times(kind).items():
-        chosen = ways.way(shape, precision, kind)
+        chosen = ways.fastest_way(shape, precision, kind)
         assert chosen is not None
         total = sum(times[algorithm][number] for number, algorithm in enumerate(chosen))
         of_onednn = {"ms": f"{total:.2f}", "onednn, ms": f"{sum(times['onednn']):.2f}"}
@@ -140,11 +140,9 @@ def main() -> None:
     ]
     kind, table = ways.processor(), pd.DataFrame(rows)
     args.tables.mkdir(parents=True, exist_ok=True)
-    table.to_csv(args.tables / f"{kind}.csv", index=False, float_format="%.3g")
-    # what was read before is of another table
-    ways._times.cache_clear()
-    ways.way.cache_clear()
-    ways.measured.cache_clear()
+    ways.TABLES = args.tables
+    table.to_csv(ways.table_of(kind), index=False, float_format="%.3g")
+    ways.forget()
     text = f"# The fastest way of each convolution\n\n{machine.describe()}\n\n{markdown(summary(kind))}\n"
     args.output.mkdir(parents=True, exist_ok=True)
     (args.output / "convolutions.md").write_text(text, encoding="utf-8")

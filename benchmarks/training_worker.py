@@ -211,6 +211,7 @@ def measure(engine_name: Engine, dataset_name: str, kind: str, role: str, *, ste
     epoch(clock.timed_batches(plain_batches), timed_base, record=False)
     seconds = seconds or clock.seconds / steps
     memory_mb = peak_memory_mb() + max(workers)
+    gpu_memory_mb = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else None
     shares = {part: spent / clock.seconds for part, spent in clock.stopped.items()}
     shares["backward"] = 1 - sum(shares.values())
     on_gpu = device.type == "cuda"
@@ -224,7 +225,7 @@ def measure(engine_name: Engine, dataset_name: str, kind: str, role: str, *, ste
         "precision": "bf16" if network.bf16 else "fp32",
         "device": device.type,
         "memory_mb": memory_mb + (0 if on_gpu else of_other_images),
-        "gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20 + of_other_images if on_gpu else None,
+        "gpu_memory_mb": None if gpu_memory_mb is None else gpu_memory_mb + of_other_images,
         "mfd_loss_ms": mfd_loss_ms(method, network.width, device) if isinstance(method, MFD) else None,
     }
 

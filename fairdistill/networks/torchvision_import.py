@@ -14,6 +14,8 @@ from typing import Any
 # imported before the stand-ins are there, so that it has none of them
 import torch  # noqa: F401
 
+COMPILER = ["torch._dynamo", "torch._dynamo.utils"]
+
 
 class _StandIn(ModuleType):
     """Has every name, as a function that calls that of the real module."""
@@ -23,21 +25,24 @@ class _StandIn(ModuleType):
             raise AttributeError(name)
 
         def call(*args: Any, **options: Any) -> Any:
+            _remove_stand_ins()
             return getattr(import_module(self.__name__), name)(*args, **options)
 
         return call
 
 
 def _import_torchvision() -> None:
-    names = ["torch._dynamo", "torch._dynamo.utils"]
-    if names[0] in sys.modules:
-        import_module("torchvision")
-        return
-    sys.modules.update({name: _StandIn(name) for name in names})
+    if COMPILER[0] not in sys.modules:
+        sys.modules.update({name: _StandIn(name) for name in COMPILER})
     try:
         import_module("torchvision")
     finally:
-        for name in names:
+        _remove_stand_ins()
+
+
+def _remove_stand_ins() -> None:
+    for name in COMPILER:
+        if isinstance(sys.modules.get(name), _StandIn):
             del sys.modules[name]
 
 

@@ -9,17 +9,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# whether this process is a script, and may decide on the collector; what imports a script, as tests do, is left alone
+_is_script = False
+
 
 def begin_script() -> None:
     """Collect no garbage until `end_imports`, in a process that was started as `python -m`."""
-    # Python has set it to the path of the module once that is found: what imports a script, as tests do, is not meant.
-    if sys.argv[0] == "-m":
+    global _is_script
+    # Python has set it to the path of the module once that is found
+    _is_script = sys.argv[0] == "-m"
+    if _is_script:
         gc.disable()
 
 
 def end_imports() -> None:
-    """Collect garbage again, where `begin_script` has ended it, but among what is made from now on."""
-    if not gc.isenabled():
+    """Collect garbage from now on, in a script, and among what is made from now on."""
+    if _is_script:
         gc.freeze()
         gc.enable()
 
@@ -27,7 +32,8 @@ def end_imports() -> None:
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Collect no garbage while the block imports what a script needs only then."""
-    gc.disable()
+    if _is_script:
+        gc.disable()
     try:
         yield
     finally:

@@ -59,7 +59,8 @@ def code_version(*modules: str) -> str:
 
     It is taken over the syntax trees without docstrings and without the types of functions' parameters and results:
     these, comments and layout do not change it, nor do the folder that the project lies in and the version of Python.
-    Imports inside functions count. A module that is loaded by its name, as those are that the settings call an
+    Imports inside functions count, and so do the tables that a module reads: those beside it whose names begin with its
+    own, as ways.amx.csv beside ways.py. A module that is loaded by its name, as those are that the settings call an
     `implementation`, is not seen and has to be given. Nor is a module's own `__getattr__`, which loads what is asked
     for by name.
 
@@ -83,6 +84,8 @@ def code_version(*modules: str) -> str:
         if is_neutral(module):
             continue
         digest.update(f"{module}\n{_logic(module)}\n".encode())
+        for table in _tables(module):
+            digest.update(f"{table.name}\n{sha256(table)}\n".encode())
     return digest.hexdigest()[:12]
 
 
@@ -134,6 +137,11 @@ def _source(module: str) -> Path | None:
         return None
     path = ROOT.joinpath(*module.split("."))
     return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+
+
+def _tables(module: str) -> list[Path]:
+    path = _source(module)
+    return sorted(path.parent.glob(f"{path.stem}.*.csv")) if path else []
 
 
 @functools.cache
@@ -232,11 +240,11 @@ def tracked_files() -> list[str]:
 
 
 def untracked_code() -> dict[str, str]:
-    """SHA-256 of the modules and rules that git does not track, which may have run all the same, by path within `ROOT`.
+    """SHA-256 of modules, their tables and rules that git does not track and may have run, by path within `ROOT`.
 
     Those that it is told to ignore are left out. None outside a checkout or without git.
     """
-    of_code = [f"{folder}/*{ending}" for folder in (*PROJECT, "workflow") for ending in (".py", ".smk")]
+    of_code = [f"{folder}/*{ending}" for folder in (*PROJECT, "workflow") for ending in (".py", ".csv", ".smk")]
     try:
         listed = _git("ls-files", "-z", "--others", "--exclude-standard", "--", *of_code)
     except (OSError, subprocess.CalledProcessError):

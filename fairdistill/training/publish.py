@@ -121,7 +121,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         seed=job.seed,
         fold=job.fold,
         # held by nothing here, so that `train` can let go of it
-        base=_load_base(job.base, job.base_network, dataset) if job.base else None,
+        base=_load_base(job.base, job.base_network, inputs["base"], dataset) if job.base else None,
         start=start,
         computing=computing,
         resume=resume,
@@ -150,7 +150,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
             "peak_memory_mb": round(peak_memory_mb()),
             "peak_gpu_memory_mb": on_gpu and round(on_gpu),
             "hardware": hardware(),
-            "convolutions": computing.engine.convolutions(computing.device),
+            "convolutions": computing.engine.convolutions(computing.device, computing.precision),
             **provenance,
         }
         partial[RECORD].write_text(_as_text(record), encoding="utf-8")
@@ -191,12 +191,18 @@ def _require_size(job: Job, dataset: ImageDataset) -> None:
 def _start_from(start: Callable[[Classifier], None], checkpoint: Path, digest: str, network: Classifier) -> None:
     """Load a checkpoint into a network, and raise an error where it is not the one that is recorded any more."""
     start(network)
-    if sha256(checkpoint) != digest:
-        raise UserError(f"{checkpoint}: was changed while it was read; run the same command again")
+    _require_unchanged(checkpoint, digest)
 
 
-def _load_base(path: Path, network: Network | None, dataset: ImageDataset) -> Classifier:
+def _require_unchanged(path: Path, digest: str) -> None:
+    if sha256(path) != digest:
+        raise UserError(f"{path}: was changed while it was read; run the same command again")
+
+
+def _load_base(path: Path, network: Network | None, digest: str, dataset: ImageDataset) -> Classifier:
+    """The network in a file, whose SHA-256 was recorded before."""
     base = load_network(path, settings=network)
+    _require_unchanged(path, digest)
     if base.head.out_features != len(dataset.classes):
         raise UserError(
             f"{path}: the base has {base.head.out_features} outputs, the data set has {len(dataset.classes)} classes; "

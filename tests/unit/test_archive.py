@@ -211,14 +211,14 @@ def test_code_that_git_does_not_track_is_named(copy, folder, tmp_path, capsys):
     assert untracked_code() == {}
     git(copy, "init", "-q")
     git(copy, "add", "config", "fairdistill/a.py")
-    for name in ("scripts/new.py", "workflow/rules/new.smk", "fairdistill/deep/er/new.py", "scripts/left_out.py"):
+    new = ["fairdistill/deep/er/new.py", "fairdistill/deep/new.amx.csv", "scripts/new.py", "workflow/rules/new.smk"]
+    for name in (*new, "scripts/left_out.py"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text(name)
     (copy / ".gitignore").write_text("left_out.py\n")
     (copy / "scripts/nowhere.py").symlink_to("gone.py")
 
-    names = ["fairdistill/deep/er/new.py", "scripts/new.py", "workflow/rules/new.smk"]
-    digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in names}
+    digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in new}
     assert untracked_code() == digests
     with zipfile.ZipFile(archive(folder, tmp_path / "made-up.zip")) as found:
         text = found.read("made-up/README.md").decode()

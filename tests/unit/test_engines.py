@@ -270,6 +270,20 @@ def test_adam_goes_on_from_its_state_to_the_bit():
     assert other.param_groups[0]["lr"] == adam.param_groups[0]["lr"] == pytest.approx(0.001)
 
 
+def test_adam_goes_on_from_the_state_of_torchs_to_the_bit():
+    """As a training that an earlier version began has it."""
+    torch.manual_seed(0)
+    weights = [torch.randn(shape).requires_grad_() for shape in [(5, 8), (5,)]]
+    adam = torch.optim.Adam(weights, lr=0.01, weight_decay=0.1, fused=True)
+    descend(adam, weights, [0.5])
+    its_weights = [weight.detach().clone().requires_grad_() for weight in weights]
+    other = ChannelsLastAdam(its_weights, lr=0.02)
+    other.load_state_dict(copy.deepcopy(adam.state_dict()))
+    descend(adam, weights, [0.25, 0.1])
+    descend(other, its_weights, [0.25, 0.1])
+    assert all(torch.equal(*pair) for pair in zip(weights, its_weights, strict=True))
+
+
 def recordable():
     """An optimiser of two weights, and the weights."""
     torch.manual_seed(0)

@@ -165,7 +165,7 @@ def chosen(monkeypatch):
     asked = []
 
     def choose(way):
-        monkeypatch.setattr(convolution, "way", lambda *of: asked.append(of) or way)
+        monkeypatch.setattr(convolution, "fastest_way", lambda *of: asked.append(of) or way)
         return asked
 
     return choose
@@ -199,6 +199,14 @@ def test_where_the_shape_has_two_edges_no_way_is_known(chosen):
     _, fast = pair(3, 2, 1, groups=1)
     fast(torch.randn(2, 6, 9, 7, dtype=torch.float64))
     assert not asked
+
+
+def test_a_map_smaller_than_the_kernel_is_torchs_error():
+    layer = nn.Conv2d(2, 2, 3, bias=False)
+    use_fast_convolutions(layer)
+    for size in (1, 2):
+        with pytest.raises(RuntimeError, match="Kernel size can't be greater than actual input size"):
+            layer(torch.randn(1, 2, size, size))
 
 
 @pytest.mark.parametrize(("way", "product"), [(None, True), (WHOLE, True), (Way(), False)])

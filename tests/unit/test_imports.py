@@ -57,6 +57,17 @@ def test_torchvision_still_finds_the_compiler():
     assert python("-c", ASKED_BEFORE) == ["True"]
 
 
+def test_a_torchvision_that_calls_the_compiler_at_once_gets_it(tmp_path):
+    package = tmp_path / "torchvision"
+    package.mkdir()
+    lines = ["import torch._dynamo", "from torch._dynamo import disable", "def function(x): return x + 1"]
+    (package / "__init__.py").write_text("\n".join([*lines, "compiled = disable(function)\n"]))
+    copied = (ROOT / "fairdistill" / "networks" / "torchvision_import.py").read_text()
+    (tmp_path / "importing.py").write_text(copied)
+    code = "import importing, sys, torchvision; print(torchvision.compiled(2), 'torch._dynamo' in sys.modules)"
+    assert python("-c", code, cwd=tmp_path) == ["3 True"]
+
+
 def test_a_script_collects_garbage_once_it_has_imported_everything(tmp_path):
     package = tmp_path / "scripts"
     package.mkdir()
@@ -64,4 +75,6 @@ def test_a_script_collects_garbage_once_it_has_imported_everything(tmp_path):
     (package / "one.py").write_text(SCRIPT)
     assert python("-m", "scripts.one", cwd=tmp_path) == ["False", "True True"]
     # what imports a script, as these tests do, goes on as it was
-    assert python("-c", "import scripts, gc; print(gc.isenabled())") == ["True"]
+    code = "import scripts, gc\nfrom fairdistill.runtime.imports import *\nwith uncollected(): pass\n"
+    assert python("-c", code + "print(gc.isenabled(), gc.get_freeze_count())") == ["True 0"]
+    assert python("-c", "import gc; gc.disable()\n" + code + "print(gc.isenabled())") == ["False"]

@@ -255,3 +255,20 @@ def test_changed_logic_retrains_what_uses_it_and_a_comment_nothing(copy, path, r
     after = versions_of_trainings()
     changed = {names for names in before if after[names] != before[names]}
     assert changed == {names for names in before if retrained.intersection(names)}
+
+
+def test_the_version_of_the_code_counts_the_tables_that_a_module_reads(project, tmp_path):
+    """Of packages as well, and not what only looks like one."""
+    before = [version()]
+    for path in ("loop.amx.csv", "methods/__init__.a.csv"):
+        (tmp_path / "fairdistill" / path).write_text("1\n")
+        forget()
+        before.append(version())
+    (tmp_path / "fairdistill" / "loop.amx.csv").write_text("2\n")
+    forget()
+    before.append(version())
+    assert len(set(before)) == 4
+    for path in ("loopy.csv", "loop.csv", "loop.txt", "late.csv"):
+        (tmp_path / "fairdistill" / path).write_text("1\n")
+    forget()
+    assert version() == before[-1]

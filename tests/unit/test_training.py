@@ -278,6 +278,13 @@ def test_a_base_asked_once_says_what_one_asked_at_every_step_says(tiny, teacher,
         assert not plain[name].requires_grad
 
 
+def test_a_method_that_reads_nothing_of_its_base_is_given_nothing(tiny, teacher):
+    images = Images(tiny, "train", CPU)
+    method = method_class(ERM)(ERM, Task(3, 2, images.label, images.group, images.size, teacher.network, None))
+    ask = BaseOutputs(copy.deepcopy(teacher.network), method, images, flip=True)
+    assert ask(torch.tensor([5, 17]), torch.tensor([True, False]), None) == {}
+
+
 def test_in_bfloat16_a_base_computes_in_it_and_its_features_and_logits_are_kept_as_they_are(tiny, teacher):
     images, base = Images(tiny, "train", CPU), copy.deepcopy(teacher.network)
     positions = torch.arange(len(images))
@@ -765,7 +772,7 @@ def test_the_record_has_the_cost_of_the_training(tiny_folder, tmp_path, monkeypa
         assert (record["seconds"], record["cpu_seconds"]) == (12.35, 45.68)
         assert (record["peak_memory_mb"], record["peak_gpu_memory_mb"]) == (813, recorded)
         assert record["kept_epoch"] == 2
-        assert record["convolutions"] == fast.convolutions(CPU)
+        assert record["convolutions"] == fast.convolutions(CPU, record["precision"])
 
 
 def test_while_files_of_two_models_are_in_a_folder_there_is_no_record(tiny_folder, tmp_path, monkeypatch):
@@ -819,6 +826,23 @@ def test_the_record_holds_the_names_of_the_model_and_of_its_base(tiny_folder, tm
     assert (method["kind"], method["lambda"]) == ("mfd", 2)
     # which model is the base is in the names
     assert "base" not in method
+
+
+def test_a_base_that_changes_while_it_is_read_is_refused(tiny_folder, tiny, tmp_path, monkeypatch):
+    """Else the record could have the checksum of another file than the one that was read."""
+    path = tmp_path / "base.safetensors"
+    save_network(path, build_network(NETWORK, len(tiny.classes)), NETWORK)
+
+    def load(path, **options):
+        network = load_network(path, **options)
+        path.write_bytes(path.read_bytes() + b"\0")
+        return network
+
+    monkeypatch.setattr(publish, "load_network", load)
+    with pytest.raises(
+        UserError, match=r"base\.safetensors: was changed while it was read; run"
+    ):
+        start_job(tiny_folder, tmp_path / "out", "--base", str(path), "--method", "mfd")
 
 
 @pytest.mark.parametrize(("room", "kept"), [(BaseOutputs.CACHE, False), (0, True)])

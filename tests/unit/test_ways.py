@@ -13,7 +13,7 @@ from fairdistill.training.engines.ways import WHOLE, Algorithm, Precision, Shape
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 DENSE = Shape(depthwise=False, kernel=3, stride=1, size=8, into=64, out=64)
-TABLES = sorted(ways.TABLES.glob("*.csv"))
+TABLES = sorted(ways.TABLES.glob("ways.*.csv"))
 
 
 @pytest.fixture
@@ -23,16 +23,12 @@ def tables(tmp_path, monkeypatch):
     def write(kind, rows):
         columns = [*Shape._fields, "precision", "algorithm", *Way._fields]
         lines = [[*shape, precision, algorithm, *times] for shape, precision, algorithm, *times in rows]
-        pd.DataFrame(lines, columns=columns).to_csv(tmp_path / f"{kind}.csv", index=False)
-
-    def forget():
-        for function in (ways.measured, ways.way, ways._times):
-            function.cache_clear()
+        pd.DataFrame(lines, columns=columns).to_csv(ways.table_of(kind), index=False)
 
     monkeypatch.setattr(ways, "TABLES", tmp_path)
-    forget()
+    ways.forget()
     yield write
-    forget()
+    ways.forget()
 
 
 @pytest.mark.parametrize(
@@ -58,30 +54,37 @@ def test_a_processor_is_what_torch_says_of_it(monkeypatch, amx, bf16, capability
 )
 def test_what_was_not_measured_takes_the_nearest_that_was(tables, kind, nearest):
     for known in ("avx512_bf16", "avx2"):
-        tables(known, [])
-    assert ways.measured(kind) == nearest
+        tables(known, [(DENSE, "fp32", "onednn", 1.0, 1.0, 1.0)])
+    assert ways.measured(kind, "fp32") == nearest
+
+
+def test_in_bfloat16_the_nearest_is_one_that_has_it(tables):
+    tables("avx2", [(DENSE, "fp32", "onednn", 1.0, 1.0, 1.0)])
+    tables("amx", [(DENSE, precision, "onednn", 1.0, 1.0, 1.0) for precision in ("fp32", "bf16")])
+    assert [ways.measured("avx2", precision) for precision in ("fp32", "bf16")] == ["avx2", "amx"]
+    assert ways.fastest_way(DENSE, "bf16", "avx2") == Way()
 
 
 def test_each_pass_goes_the_fastest_way(tables):
     rows = [(DENSE, "fp32", "onednn", 1.0, 1.0, 3.0), (DENSE, "fp32", "taps", 2.0, 0.5, 2.0)]
     rows += [(DENSE, "bf16", "onednn", 1.0, 1.0, 1.0), (DENSE, "bf16", "taps", 2.0, 2.0, 2.0)]
     tables("avx2", rows)
-    assert ways.way(DENSE, "fp32", "avx512") == Way("onednn", "taps", "taps")
-    assert ways.way(DENSE, "bf16", "avx512") == Way()
+    assert ways.fastest_way(DENSE, "fp32", "avx512") == Way("onednn", "taps", "taps")
+    assert ways.fastest_way(DENSE, "bf16", "avx512") == Way()
 
 
 @pytest.mark.parametrize(("last", "wanted"), [(0.3, WHOLE), (0.5, Way("onednn", "taps", "onednn"))])
 def test_a_whole_map_is_multiplied_where_all_three_passes_together_are_faster(tables, last, wanted):
     rows = [(DENSE, "bf16", "onednn", 1.0, 1.0, 1.0), (DENSE, "bf16", "taps", 2.0, 0.5, 2.0)]
     tables("amx", [*rows, (DENSE, "bf16", "whole", 0.1, 2.0, last)])
-    assert ways.way(DENSE, "bf16", "amx") == wanted
+    assert ways.fastest_way(DENSE, "bf16", "amx") == wanted
 
 
 def test_the_forward_pass_of_depthwise_convolutions_has_one_algorithm(tables):
     """That of the table's second row is the same, and noise is no reason to take it."""
     shape = DENSE._replace(depthwise=True)
     tables("amx", [(shape, "bf16", "onednn", 1.0, 5.0, 5.0), (shape, "bf16", "float32", 0.9, 1.0, 6.0)])
-    assert ways.way(shape, "bf16", "amx") == Way("onednn", "float32", "onednn")
+    assert ways.fastest_way(shape, "bf16", "amx") == Way("onednn", "float32", "onednn")
 
 
 def test_a_shape_takes_the_way_of_the_nearest_with_its_kernel_and_stride(tables):
@@ -92,10 +95,9 @@ def test_a_shape_takes_the_way_of_the_nearest_with_its_kernel_and_stride(tables)
     products = Way("taps", "taps", "taps")
     # by the ratio of edges and channels: 7 is nearer to 2 than to 32
     for size, way in ((1, products), (2, products), (7, products), (9, Way()), (100, Way())):
-        assert ways.way(DENSE._replace(size=size), "fp32", "avx2") == way
-    assert ways.way(DENSE._replace(stride=2), "fp32", "avx2") is None
-    assert ways.way(DENSE._replace(depthwise=True), "fp32", "avx2") is None
-    assert ways.way(DENSE, "bf16", "avx2") is None
+        assert ways.fastest_way(DENSE._replace(size=size), "fp32", "avx2") == way
+    assert ways.fastest_way(DENSE._replace(stride=2), "fp32", "avx2") is None
+    assert ways.fastest_way(DENSE._replace(depthwise=True), "fp32", "avx2") is None
 
 
 @pytest.mark.parametrize(("bf16", "pays"), [(0.9, True), (1.1, False)])
@@ -104,14 +106,15 @@ def test_bfloat16_pays_where_the_fastest_ways_take_less_time_in_it(tables, monke
     tables("avx512_bf16", [*rows, (DENSE, "bf16", "onednn", bf16, bf16, bf16)])
     monkeypatch.setattr(ways, "processor", lambda: "amx")
     assert fast.bf16_pays(CPU, "resnet18") == pays
-    assert fast.convolutions(CPU) == "avx512_bf16"
-    assert fast.convolutions(GPU) is None
-    assert reference.convolutions(CPU) is None
+    assert fast.convolutions(CPU, "bf16") == "avx512_bf16"
+    assert fast.convolutions(GPU, "bf16") is None
+    assert reference.convolutions(CPU, "fp32") is None
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_a_committed_table_is_whole(path):
-    assert path.stem in ways.PROCESSORS
+    kind = path.stem.removeprefix("ways.")
+    assert kind in ways.PROCESSORS
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     found = {}
@@ -119,7 +122,7 @@ def test_a_committed_table_is_whole(path):
         assert all(float(row[name]) > 0 for name in Way._fields)
         shape = Shape(row["depthwise"] == "True", *(int(row[name]) for name in Shape._fields[1:]))
         found.setdefault((shape, row["precision"]), []).append(row["algorithm"])
-    precisions = ["fp32"] + ["bf16"] * (path.stem in ("avx512_bf16", "amx"))
+    precisions = ["fp32"] + ["bf16"] * (kind in ("avx512_bf16", "amx"))
     # what the command measures today, each once
     assert found == {
         (shape, precision): measuring.algorithms(shape, precision)
@@ -130,21 +133,22 @@ def test_a_committed_table_is_whole(path):
 
 def test_this_processor_has_a_table():
     assert TABLES
-    assert ways.way(DENSE, "fp32", ways.processor()) is not None
+    assert ways.fastest_way(DENSE, "fp32", ways.processor()) is not None
 
 
 def test_the_command_measures_every_algorithm_of_every_shape(tables, tmp_path, monkeypatch, capsys):
     shapes = [Shape(False, 3, 1, 2, 4, 4), Shape(False, 1, 2, 3, 4, 8), Shape(True, 3, 2, 3, 4, 4)]
     monkeypatch.setattr(measuring, "shapes", lambda: iter(shapes))
     monkeypatch.setattr(ways, "processor", lambda: "amx")
-    options = [f"--output={tmp_path / 'page'}", f"--tables={tmp_path}", "--repeats=1"]
+    # another folder than where they are read from
+    options = [f"--output={tmp_path / 'page'}", f"--tables={tmp_path / 'tables'}", "--repeats=1"]
     monkeypatch.setattr("sys.argv", ["convolutions", *options])
     threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     monkeypatch.setattr(measuring, "keep_freed_memory", lambda: None)
     measuring.main()
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode(mode)
-    table = pd.read_csv(tmp_path / "amx.csv")
+    table = pd.read_csv(tmp_path / "tables" / "ways.amx.csv")
     found = table.groupby(["kernel", "stride", "precision"])["algorithm"].apply(list).to_dict()
     assert found == {
         (3, 1, "fp32"): ["onednn", "taps", "whole"],
@@ -158,4 +162,4 @@ def test_the_command_measures_every_algorithm_of_every_shape(tables, tmp_path, m
     assert page.count("| bf16 ") == page.count("| fp32 ") == 3
     for shape in shapes:
         for precision in get_args(Precision):
-            assert set(ways.way(shape, precision, "amx")) <= set(get_args(Algorithm))
+            assert set(ways.fastest_way(shape, precision, "amx")) <= set(get_args(Algorithm))

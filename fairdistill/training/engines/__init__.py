@@ -13,7 +13,8 @@ An engine is a module, named in `fairdistill.settings.training`, with
 - `BaseOutputs(base, method, images, flip=..., bf16=...)`, which freezes the base in place; called with a batch's
   (positions, flip, images) it gives what the method reads of the base's outputs;
 - `bf16_pays(device, kind)`, whether a kind of network gains by bfloat16 on hardware that has it;
-- `convolutions(device)`, the kind of processor by whose measurements convolutions are computed, None where by none.
+- `convolutions(device, precision)`, the kind of processor by whose measurements the algorithms of convolutions are
+  chosen, None where torch chooses them.
 """
 
 from importlib import import_module

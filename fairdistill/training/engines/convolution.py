@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear, pad
 
-from fairdistill.training.engines.ways import WHOLE, Shape, Way, processor, way
+from fairdistill.training.engines.ways import WHOLE, Shape, Way, fastest_way, processor
 
 PROCESSOR = processor()
-# torch multiplies matrices in float32 by MKL, which on AMD's processors leaves AVX-512 unused
+# torch multiplies matrices in float32 by MKL, which on AMD's processors leaves AVX-512 unused; on Intel's the two were
+# not compared
 ONEDNN_PRODUCTS = torch.backends.cpu.get_cpu_capability() == "AVX512" and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
@@ -62,7 +63,8 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
         stride, padding, kernel = ctx.stride, ctx.padding, weight.shape[2]
-        wanted = [chosen * needed for chosen, needed in zip(ctx.way[1:], ctx.needs_input_grad[:2], strict=True)]
+        of_each = zip(ctx.way[1:], ctx.needs_input_grad[:2], strict=True)
+        wanted = [algorithm if needed else None for algorithm, needed in of_each]
         pixels = gradient.permute(0, 2, 3, 1)
         found: list[Tensor | None] = [None, None]
         for algorithm in {"onednn", "float32"}.intersection(wanted):
@@ -158,8 +160,11 @@ class FastConv2d(nn.Conv2d):
         if other != [(edge, kernel, stride, padding)]:
             return None
         out = (edge + 2 * padding - kernel) // stride + 1
+        if out < 1:
+            # an error, which torch explains
+            return None
         shape = Shape(self.groups > 1, kernel, stride, out, self.in_channels, self.out_channels)
-        return way(shape, "bf16" if in_bf16 else "fp32", PROCESSOR)
+        return fastest_way(shape, "bf16" if in_bf16 else "fp32", PROCESSOR)
 
     def _whole_map(self, images: Tensor, rows: list[slice], columns: list[slice]) -> Tensor:
         """A convolution in which each output pixel sees the whole map."""

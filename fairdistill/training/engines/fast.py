@@ -38,9 +38,9 @@ def bf16_pays(device: torch.device, kind: str) -> bool:
     return ways.bf16_pays(ways.processor()) if device.type == "cpu" else kind in FASTER_ON_A_GPU
 
 
-def convolutions(device: torch.device) -> str | None:
+def convolutions(device: torch.device, precision: str) -> str | None:
     """The kind of processor by whose measurements the convolutions are computed, see `ways`; None on a GPU."""
-    return ways.measured(ways.processor()) if device.type == "cpu" else None
+    return ways.measured(ways.processor(), precision) if device.type == "cpu" else None
 
 
 class Images(base_engine.Images):
@@ -160,7 +160,7 @@ class BaseOutputs:
             return
         order = torch.arange(len(images), device=images.device)
         variants = [False, True] if flip else [False]
-        first = self._read(images.batch(order[:1]))
+        first = self._read(self.base, images.batch(order[:1]))
         numbers = len(variants) * len(images) * sum(values.numel() for values in first.values())
         if numbers * kept_as.itemsize > self.CACHE:
             log("the base's outputs do not fit into memory: asking it anew for each batch")
@@ -171,18 +171,17 @@ class BaseOutputs:
         for variant, mirrored in enumerate(variants):
             flips = torch.full_like(order, mirrored, dtype=torch.bool)
             for positions, _, batch in images.batches(order, flips, images.inference_batch):
-                for name, values in self._read(batch).items():
+                for name, values in self._read(self.base, batch).items():
                     self.kept[name][variant, positions] = values.to(kept_as)
         # it is not asked again, and its memory may serve the training
         self.base = None
 
     def __call__(self, positions: Tensor, flip: Tensor | None, images: Tensor) -> dict[str, Tensor]:
-        if not self.kept:
-            return self._read(images)
+        if self.base is not None:
+            return self._read(self.base, images)
         variant = flip.long() if flip is not None else 0
         return {name: values[variant, positions].float() for name, values in self.kept.items()}
 
     @torch.no_grad()
-    def _read(self, images: Tensor) -> dict[str, Tensor]:
-        assert self.base is not None
-        return self.method.read_base(self.base(images, self.method.base_layers))
+    def _read(self, base: Classifier, images: Tensor) -> dict[str, Tensor]:
+        return self.method.read_base(base(images, self.method.base_layers))

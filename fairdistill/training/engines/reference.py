@@ -26,7 +26,7 @@ def bf16_pays(device: torch.device, kind: str) -> bool:
     return False
 
 
-def convolutions(device: torch.device) -> None:
+def convolutions(device: torch.device, precision: str) -> None:
     """None: torch chooses how they are computed."""
 
 

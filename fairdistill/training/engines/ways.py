@@ -1,9 +1,10 @@
 """Which algorithm computes each pass of a convolution fastest: as it was measured, for its shape and the processor.
 
-The folder convolution_times has a table for each kind of processor that was measured, which
+Beside this module is a table for each kind of processor that was measured, such as ways.amx.csv, which
 `python -m benchmarks.convolutions` makes. Kinds are told apart by what torch says of the processor and by nothing that
 differs from one run to the next, so that a machine always gives the same bits. A kind without a table takes that of
-the nearest; which it was is in the record of a training.
+the nearest; which it was is in the record of a training. The tables count as code: where one changes, models are
+trained anew.
 """
 
 import csv
@@ -14,7 +15,7 @@ from typing import Literal, NamedTuple, get_args
 
 import torch
 
-TABLES = Path(__file__).with_name("convolution_times")
+TABLES = Path(__file__).parent
 # in the order of what they can do, so that neighbours are alike
 PROCESSORS = ["other", "avx2", "avx512", "avx512_bf16", "amx"]
 
@@ -57,52 +58,74 @@ def processor() -> str:
     return name if name in PROCESSORS else "other"
 
 
+def table_of(kind: str) -> Path:
+    """Where the table of a kind of processor is, or would be."""
+    return TABLES / f"ways.{kind}.csv"
+
+
 @cache
-def measured(kind: str) -> str:
-    """The kind, or if that was not measured the nearest that was; of two as near, the one that can do less."""
+def measured(kind: str, precision: Precision) -> str:
+    """The kind, or if that was not measured the nearest that was; of two as near, the one that can do less.
+
+    In bfloat16 not all were measured, as not all have it.
+    """
     place = PROCESSORS.index(kind)
-    known = [name for name in PROCESSORS if (TABLES / f"{name}.csv").exists()]
+    known = [name for name in PROCESSORS if any(measured_in == precision for _, measured_in in _times(name))]
     return min(known, key=lambda name: abs(PROCESSORS.index(name) - place))
 
 
 @cache
-def way(shape: Shape, precision: Precision, kind: str) -> Way | None:
+def fastest_way(shape: Shape, precision: Precision, kind: str) -> Way | None:
     """The fastest way for a shape, by the nearest that was measured; None where no kernel and stride like its were.
 
-    `WHOLE` may come out for shapes that are too large for it, and for others with a map as small.
+    `WHOLE` may come out for maps that are too large for it, if the nearest that were measured are not.
     """
-    tables = _times(measured(kind))
-    alike = [known for known in tables if known[1] == precision and known[0][:3] == shape[:3]]
+    times = _times(measured(kind, precision))
+    alike = [known for known, measured_in in times if measured_in == precision and _kind_of(known) == _kind_of(shape)]
     if not alike:
         return None
-    times = tables[min(alike, key=lambda known: _distance(known[0], shape))]
-    # the forward pass has no other algorithm in float32
-    others = [{"whole", "float32"}, {"whole"}, {"whole"}]
+    by_algorithm = times[min(alike, key=lambda known: _distance(known, shape)), precision]
+    # the forward pass of "float32" is oneDNN's, as the weights and images are in bfloat16
+    not_apart: list[set[Algorithm]] = [{"whole", "float32"}, {"whole"}, {"whole"}]
     passes = [
-        {name: row[number] for name, row in times.items() if name not in other} for number, other in enumerate(others)
+        {name: row[number] for name, row in by_algorithm.items() if name not in excluded}
+        for number, excluded in enumerate(not_apart)
     ]
-    if "whole" in times and sum(times["whole"]) < sum(min(row.values()) for row in passes):
+    if "whole" in by_algorithm and sum(by_algorithm["whole"]) < sum(min(each.values()) for each in passes):
         return WHOLE
-    return Way(*(min(row, key=row.__getitem__) for row in passes))
+    return Way(*(min(each, key=each.__getitem__) for each in passes))
 
 
 def bf16_pays(kind: str) -> bool:
     """Whether the fastest ways of all shapes that were measured take less time in bfloat16 than in float32."""
     total = {"fp32": 0.0, "bf16": 0.0}
-    for (_, precision), times in _times(measured(kind)).items():
-        total[precision] += sum(min(row[number] for row in times.values()) for number in range(3))
+    for (_, precision), by_algorithm in _times(measured(kind, "bf16")).items():
+        total[precision] += sum(min(row[number] for row in by_algorithm.values()) for number in range(3))
     return total["bf16"] < total["fp32"]
 
 
+def forget() -> None:
+    """Read the tables anew when they are asked for next."""
+    for function in (measured, fastest_way, _times):
+        function.cache_clear()
+
+
+def _kind_of(shape: Shape) -> tuple[bool, int, int]:
+    return shape.depthwise, shape.kernel, shape.stride
+
+
 def _distance(known: Shape, shape: Shape) -> float:
-    return sum(abs(math.log2(a / b)) for a, b in zip(known[3:], shape[3:], strict=True))
+    pairs = (known.size, shape.size), (known.into, shape.into), (known.out, shape.out)
+    return sum(abs(math.log2(a / b)) for a, b in pairs)
 
 
 @cache
 def _times(kind: str) -> dict[tuple[Shape, Precision], dict[Algorithm, list[float]]]:
-    """Milliseconds of the three passes by shape, precision and algorithm."""
+    """Milliseconds of the three passes by shape, precision and algorithm; none of a kind without a table."""
     found: dict = {}
-    with open(TABLES / f"{kind}.csv", newline="", encoding="utf-8") as file:
+    if not table_of(kind).exists():
+        return found
+    with open(table_of(kind), newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             shape = Shape(row["depthwise"] == "True", *(int(row[name]) for name in Shape._fields[1:]))
             assert row["precision"] in get_args(Precision)
