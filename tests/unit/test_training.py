@@ -839,9 +839,7 @@ def test_a_base_that_changes_while_it_is_read_is_refused(tiny_folder, tiny, tmp_
         return network
 
     monkeypatch.setattr(publish, "load_network", load)
-    with pytest.raises(
-        UserError, match=r"base\.safetensors: was changed while it was read; run"
-    ):
+    with pytest.raises(UserError, match=r"base\.safetensors: was changed while it was read; run"):
         start_job(tiny_folder, tmp_path / "out", "--base", str(path), "--method", "mfd")
 
 
