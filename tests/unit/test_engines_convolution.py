@@ -194,6 +194,17 @@ def test_a_convolution_goes_the_way_of_its_shape_and_precision(chosen, way, pass
     assert asked[-1][0] == Shape(depthwise=True, kernel=3, stride=1, size=9, into=6, out=6)
 
 
+def test_where_no_gradient_is_needed_the_convolution_is_torchs_own(chosen, monkeypatch):
+    chosen(Way("taps", "taps", "taps"))
+    monkeypatch.setattr(convolution, "_taps", None)
+    plain, fast = (layer.float() for layer in pair(3, 2, 1, groups=1))
+    images = torch.randn(2, 6, 9, 9)
+    with torch.no_grad():
+        torch.testing.assert_close(fast(images), plain(images))
+    with pytest.raises(TypeError):
+        fast(images)
+
+
 def test_where_the_shape_has_two_edges_no_way_is_known(chosen):
     asked = chosen(Way("taps", "taps", "taps"))
     _, fast = pair(3, 2, 1, groups=1)
