@@ -149,7 +149,7 @@ class FastConv2d(nn.Conv2d):
         if set(chosen) == {"taps"} and self.kernel_size == self.stride == (1, 1) and not padding:
             return linear(images.permute(0, 2, 3, 1), self.weight.flatten(1)).permute(0, 3, 1, 2)
         if not torch.is_grad_enabled():
-            # what was measured is training: in the larger batches of inference, products took twice as long as torch's own
+            # the times are of training: in the larger batches of inference, products took twice as long as torch's own
             # convolutions, and 80 to 300 MB more
             return super().forward(images)
         weight = self.weight
