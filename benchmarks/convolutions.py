@@ -7,10 +7,10 @@ what is fastest where, to the folder of this machine's tables.
 """
 
 import argparse
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import get_args
 
 import pandas as pd
@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from benchmarks import machine
 from benchmarks.cases import BATCH_SIZE
+from benchmarks.training_worker import Clock
 from fairdistill.reporting.tables import markdown
 from fairdistill.training.computing import be_deterministic
 from fairdistill.training.engines import ways
@@ -77,12 +78,7 @@ def layer(shape: Shape) -> FastConv2d:
 
 def milliseconds(function: Callable[[], object], repeats: int) -> float:
     """The median of the repeats."""
-    times = []
-    for _ in range(WARM_UP + repeats):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return 1e3 * sorted(times[WARM_UP:])[repeats // 2]
+    return 1e3 * median(Clock(torch.device("cpu")).repeats(function, WARM_UP + repeats)[WARM_UP:])
 
 
 def measure(shape: Shape, precision: Precision, algorithm: Algorithm, repeats: int) -> dict[str, float]:

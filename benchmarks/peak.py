@@ -29,13 +29,7 @@ REPEATS = 4
 
 def gflops(operation: Callable[[], object], operations: float, clock: Clock) -> float:
     """The speed of the fastest repeat, the first not counted."""
-    times = []
-    for _ in range(1 + REPEATS):
-        clock.start()
-        operation()
-        clock.stop()
-        times.append(clock.seconds)
-    return operations / min(times[1:]) / 1e9
+    return operations / min(clock.repeats(operation, 1 + REPEATS)[1:]) / 1e9
 
 
 @torch.no_grad()

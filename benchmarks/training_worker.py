@@ -84,6 +84,16 @@ class Clock:
     def stop(self) -> None:
         self.seconds, self.stopped = self.now() - self.started, dict(self.parts)
 
+    def repeats(self, function: Callable[[], object], number: int) -> list[float]:
+        """Call a function so many times, and return the seconds of each call."""
+        found = []
+        for _ in range(number):
+            self.start()
+            function()
+            self.stop()
+            found.append(self.seconds)
+        return found
+
     def timed(self, part: str, function: Callable) -> Callable:
         def call(*args, **options):
             started = self.now()
