@@ -125,7 +125,7 @@ def main() -> None:
     args = parser.parse_args()
     be_deterministic(1)
     keep_freed_memory()
-    precisions = [name for name in get_args(Precision) if name == "fp32" or ways.processor() in ("avx512_bf16", "amx")]
+    precisions = [name for name in get_args(Precision) if name == "fp32" or ways.has_bfloat16()]
     cases = [(shape, precision) for shape in shapes() for precision in precisions]
     rows = [
         shape._asdict()

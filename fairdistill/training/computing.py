@@ -10,6 +10,7 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.networks import Network
 from fairdistill.settings.training import Training
 from fairdistill.training.engines import load_engine
+from fairdistill.training.engines.ways import has_bfloat16
 
 
 class Computing(NamedTuple):
@@ -45,10 +46,8 @@ def choose_precision(precision: str, device: torch.device, engine: ModuleType, k
     """`auto` takes bfloat16 where the hardware has it and a network of that kind gains by it."""
     if precision != "auto":
         return precision
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = torch.cpu._is_avx512_bf16_supported()
+    on_gpu = device.type == "cuda"
+    native = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else has_bfloat16()
     return "bf16" if native and engine.bf16_pays(device, kind) else "fp32"
 
 

@@ -140,6 +140,7 @@ def test_the_command_measures_every_algorithm_of_every_shape(tables, tmp_path, m
     shapes = [Shape(False, 3, 1, 2, 4, 4), Shape(False, 1, 2, 3, 4, 8), Shape(True, 3, 2, 3, 4, 4)]
     monkeypatch.setattr(measuring, "shapes", lambda: iter(shapes))
     monkeypatch.setattr(ways, "processor", lambda: "amx")
+    monkeypatch.setattr(ways, "has_bfloat16", lambda: True)
     # another folder than where they are read from
     options = [f"--output={tmp_path / 'page'}", f"--tables={tmp_path / 'tables'}", "--repeats=1"]
     monkeypatch.setattr("sys.argv", ["convolutions", *options])

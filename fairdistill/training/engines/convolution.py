@@ -135,18 +135,14 @@ class FastConv2d(nn.Conv2d):
     padding: tuple[int, ...]
 
     def forward(self, images: Tensor) -> Tensor:
-        windows = self._windows(*images.shape[2:])
-        if windows is not None and self.weight.shape[2:] == images.shape[2:]:
-            # a product as it is
-            return self._whole_map(images, *windows)
         in_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        chosen = self._way(*images.shape[2:], in_bf16=in_bf16)
-        if windows is not None and chosen in (WHOLE, None):
-            return self._whole_map(images, *windows)
-        if chosen in (WHOLE, None) or set(chosen) == {"onednn"}:
+        way = self._way(*images.shape[2:], in_bf16=in_bf16)
+        if way == WHOLE:
+            return self._whole_map(images)
+        if way == Way():
             return super().forward(images)
         stride, padding = self.stride[0], self.padding[0]
-        if set(chosen) == {"taps"} and self.kernel_size == self.stride == (1, 1) and not padding:
+        if set(way) == {"taps"} and self.kernel_size == self.stride == (1, 1) and not padding:
             return linear(images.permute(0, 2, 3, 1), self.weight.flatten(1)).permute(0, 3, 1, 2)
         if not torch.is_grad_enabled():
             # the times are of training: in the larger batches of inference, products took twice as long as torch's own
@@ -155,10 +151,21 @@ class FastConv2d(nn.Conv2d):
         weight = self.weight
         if in_bf16:
             images, weight = images.bfloat16(), weight.bfloat16()
-        return _Convolution.apply(images, weight, stride, padding, self.groups, chosen)
+        return _Convolution.apply(images, weight, stride, padding, self.groups, way)
 
-    def _way(self, *size: int, in_bf16: bool) -> Way | None:
-        """The fastest way for maps of a size (height, width); None where it is not known."""
+    def _way(self, *size: int, in_bf16: bool) -> Way:
+        """The fastest way for maps of a size (height, width), of those that can compute them."""
+        can_be_whole = self._windows(*size) is not None
+        if can_be_whole and self.weight.shape[2:] == size:
+            # a product as it is
+            return WHOLE
+        measured = self._measured_way(*size, in_bf16=in_bf16)
+        if measured in (WHOLE, None):
+            return WHOLE if can_be_whole else Way()
+        return measured
+
+    def _measured_way(self, *size: int, in_bf16: bool) -> Way | None:
+        """The fastest way in the table of the processor; None where nothing like it was measured."""
         edges = zip(size, self.kernel_size, self.stride, self.padding, strict=True)
         (edge, kernel, stride, padding), *other = edges
         if other != [(edge, kernel, stride, padding)]:
@@ -170,8 +177,11 @@ class FastConv2d(nn.Conv2d):
         shape = Shape(self.groups > 1, kernel, stride, out, self.in_channels, self.out_channels)
         return fastest_way(shape, "bf16" if in_bf16 else "fp32", PROCESSOR)
 
-    def _whole_map(self, images: Tensor, rows: list[slice], columns: list[slice]) -> Tensor:
+    def _whole_map(self, images: Tensor) -> Tensor:
         """A convolution in which each output pixel sees the whole map."""
+        windows = self._windows(*images.shape[2:])
+        assert windows is not None
+        rows, columns = windows
         taps = [(y, x) for y in rows for x in columns]
         # cast by autocast itself, the dense matrix would be cast, not the smaller kernel
         device = images.device.type

@@ -52,10 +52,15 @@ def processor() -> str:
     """The kind of this processor."""
     if torch.cpu._is_amx_tile_supported():
         return "amx"
-    if torch.cpu._is_avx512_bf16_supported():
+    if has_bfloat16():
         return "avx512_bf16"
     name = torch.backends.cpu.get_cpu_capability().lower()
     return name if name in PROCESSORS else "other"
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16, which torch imitates otherwise, twenty times slower."""
+    return torch.cpu._is_avx512_bf16_supported()
 
 
 def table_of(kind: str) -> Path:
