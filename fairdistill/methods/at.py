@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, normalize
 
-from fairdistill.methods.base import Batch, Method, Task, pair_layers
+from fairdistill.methods.base import Batch, Method, Task, pair_telling_layers
 from fairdistill.networks import Output
 from fairdistill.settings.methods import At
 
@@ -44,7 +44,8 @@ class AT(Method):
     """Cross-entropy + beta times the sum over layers of the attention loss.
 
     Layers are compared at the same distance from the last one, which in ResNets and ShuffleNets of one stem is at the
-    same resolution; so any two architectures can be paired.
+    same resolution; so any two architectures can be paired. Maps of one pixel are left out, as their loss is zero:
+    the last ones of images of 32 px in a ResNet with ImageNet's stem.
     """
 
     uses_base = True
@@ -52,7 +53,7 @@ class AT(Method):
 
     def __init__(self, settings: At, task: Task):
         super().__init__(settings, task)
-        self.pairs = pair_layers(settings, task)
+        self.pairs = pair_telling_layers(settings, task)
         self.layers = list(self.pairs)
         self.base_layers = list(self.pairs.values())
 

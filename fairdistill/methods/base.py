@@ -18,6 +18,7 @@ from fairdistill.networks import Classifier, Output
 from fairdistill.networks.foreign import load_weights
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.progress import log
+from fairdistill.settings.methods import LayerDistillation
 from fairdistill.settings.methods import Method as Settings
 from fairdistill.settings.networks import Network
 
@@ -281,3 +282,22 @@ def pair_layers(settings: Settings, task: Task) -> dict[str, str]:
         return settings.pair_layers(task.network.layers, task.base.layers if task.base else ())
     except UserError as error:
         raise UserError(f"method {settings.kind}: {settings.layer_setting} {error}") from None
+
+
+def pair_telling_layers(settings: LayerDistillation, task: Task) -> dict[str, str]:
+    """Return those of `pair_layers` whose maps have more than one pixel, in both networks.
+
+    Raises
+    ------
+    UserError
+        As `pair_layers`; or the settings name a layer whose map has one pixel, or there are no others.
+    """
+    pairs = pair_layers(settings, task)
+    assert task.base is not None, "the training loop refuses a training without its base"
+    shapes = task.network.map_shapes(task.image_size, list(pairs))
+    base_shapes = task.base.map_shapes(task.image_size, list(pairs.values()))
+    single = [a for a, b in pairs.items() if 1 in (shapes[a][1:].numel(), base_shapes[b][1:].numel())]
+    try:
+        return settings.without_single(pairs, single, image_size=task.image_size)
+    except UserError as error:
+        raise UserError(f"method {settings.kind}: layers {error}") from None

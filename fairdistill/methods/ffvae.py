@@ -85,8 +85,8 @@ class FFVAE(Method):
     github.com/charan223/FairDeepLearning), whom the first of them helped, try alpha in 10, 100, 1000 and gamma in 10,
     50, 100 on images of 32 px; the defaults are the middle ones. These weights stand beside a Gaussian p(x | z, b) of
     variance 1 for pixels between 0 and 1, and so do ours: see `VARIANCE`, which is for normalised images. b without
-    noise is theirs as well. Of the decoder, the kernels, numbers of maps and activation of its transposed convolutions
-    are taken from theirs, for images of 32 px; the one linear layer before them, the number of convolutions for other
+    noise is theirs as well. Of the decoder, the kernels and numbers of maps of its transposed convolutions are taken
+    from theirs, for images of 32 px; the one linear layer before them, the number of convolutions for other
     sizes, and that what is decoded has no bounds, since images are normalised, are ours. They have two hidden
     layers of 32 units in the discriminator and the classifier, for codes of 16 dimensions and two classes, and clip
     gradients. Ours are the 256 units, no clipping, the 50 dimensions, which are those of the VFAE, the convolutional
@@ -117,7 +117,7 @@ class FFVAE(Method):
 
     def stages(self, epochs: int) -> list[Stage]:
         """Return the representation and the classifier, which has an epoch at least."""
-        of_representation = min(round(self.settings.representation_share * epochs), epochs - 1)
+        of_representation = self.settings.representation_epochs(epochs)
         return [Stage(REPRESENTATION, of_representation), Stage(CLASSIFIER, epochs - of_representation)]
 
     def optimizers(self, stage: str, network: Classifier, make: MakeOptimizer) -> dict[str, torch.optim.Optimizer]:

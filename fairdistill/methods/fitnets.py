@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, relu
+from torch.nn.functional import cross_entropy
 
 from fairdistill.methods.base import Batch, MakeOptimizer, Method, Stage, Task, pair_layers
 from fairdistill.methods.kd import distillation_loss
@@ -19,16 +19,18 @@ class Regressor(nn.Module):
 
     Section 2.2 of the paper. Without padding a kernel of H - H' + 1 pixels gives the hint's size. Where the hint's map
     is the larger one, which the authors' code refuses for want of "zero-padding", the map is padded by H' - H zeros on
-    each side. The paper wants the regressor to have the hint's nonlinearity; all layers here end with a ReLU.
+    each side. The paper wants the regressor to have the hint's nonlinearity: a ReLU where the hint is `rectified`, and
+    none where it has negative numbers, as in networks whose layers end with a sum or a batch norm.
     """
 
-    def __init__(self, guided: torch.Size, hint: torch.Size):
+    def __init__(self, guided: torch.Size, hint: torch.Size, *, rectified: bool = True):
         super().__init__()
+        self.nonlinearity = nn.ReLU() if rectified else nn.Identity()
         excess = guided[1] - hint[1]
         self.convolution = nn.Conv2d(guided[0], hint[0], kernel_size=abs(excess) + 1, padding=max(0, -excess))
 
     def forward(self, maps: Tensor) -> Tensor:
-        return relu(self.convolution(maps))
+        return self.nonlinearity(self.convolution(maps))
 
 
 def hint_loss(hint: Tensor, regressed: Tensor) -> Tensor:
@@ -66,7 +68,8 @@ class FitNets(Method):
     distance from its last, which for two networks of one architecture is the same. The paper trains each stage until a
     validation error stops falling; here the two share the epochs of the training, the hint stage having a third, as
     epochs / 2 before another full number of epochs in the code of the MFD authors (trainer/kd_fitnet.py). That code
-    compares the last feature maps themselves, without a regressor.
+    compares the last feature maps themselves, without a regressor. The FitNets authors' code has none where the two
+    maps have one shape; here there always is one.
     """
 
     uses_base = True
@@ -82,14 +85,14 @@ class FitNets(Method):
             network.map_shapes(task.image_size, [layer])[layer]
             for network, layer in ((task.network, guided), (task.base, hint))
         ]
-        self.regressor = Regressor(*shapes)
+        self.regressor = Regressor(*shapes, rectified=task.base.is_rectified(task.image_size, hint))
         # epochs that have begun, of both stages: a buffer, so that a resumed training counts on
         self.register_buffer("begun", torch.zeros((), dtype=torch.int64))
         self.hinted, self.trained = 0, 1
 
     def stages(self, epochs: int) -> list[Stage]:
         """Return the hint stage and the training by distillation."""
-        self.hinted = round(self.settings.hint_share * epochs)
+        self.hinted = self.settings.hint_epochs(epochs)
         self.trained = epochs - self.hinted
         return [Stage(HINT, self.hinted), Stage(TRAIN, self.trained)]
 

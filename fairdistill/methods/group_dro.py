@@ -32,8 +32,9 @@ class GroupDRO(Method):
     the losses and take an adjustment of its own for each g, which is left out.
 
     The paper finds that networks which fit every training image gain nothing, as all losses end near zero, and that a
-    strong L2 penalty or early stopping is needed: see `training.weight_decay`, whose default is 0 for all methods, and
-    `keep: best`.
+    strong L2 penalty or early stopping is needed: see `training.weight_decay`, whose default is 0 for all methods. The
+    authors stop by the accuracy of the worst g on validation images; `keep: best` takes that of all of them, which are
+    as biased as the training images, and so is another rule.
     """
 
     fixed_step = True

@@ -3,7 +3,8 @@
 No paper has exactly this: it is MFD (Jung et al., CVPR 2021) without its teacher, to tell what the teacher brings. The
 code of the MFD authors has such a method, which their paper does not name (trainer/scratch_mmd.py): it compares each
 group of a class with the whole class instead of the other groups, lets no gradient flow into the whole class, takes the
-bandwidth of each such pair by itself, and weights the sum by lambda / (2 groups). Close to it are also Louizos et al.,
+bandwidth of each such pair by itself, in which sigma is squared, cuts each term off at zero, and weights the sum by
+lambda / (2 groups). Close to it are also Louizos et al.,
 "The Variational Fair Autoencoder", ICLR 2016 (between groups, on a latent representation), Prost et al., "Toward a
 better trade-off between performance and fairness with kernel-based distribution matching", 2019 (between groups among
 the negatives, on the prediction), and Chung et al., "Toward Fairness via Maximum Mean Discrepancy Regularization on

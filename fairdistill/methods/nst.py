@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
-from fairdistill.methods.base import Batch, Method, Task, pair_layers
+from fairdistill.methods.base import Batch, Method, Task, pair_telling_layers
 from fairdistill.networks import Output
-from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import Nst as Settings
 
 # beneath the root of each norm, as in the authors' code: a neuron that is silent has no direction
@@ -96,7 +95,10 @@ class NST(Method):
 
     A sample of the MMD is a neuron, one channel of a layer's map of one image, divided by its length. So networks of
     any widths can be compared. The paper prints the weight as lambda / 2; the authors' code, for the polynomial kernel,
-    has the factor 50 and no half, which is the default here. That code leaves out the base's own term, a constant.
+    has the factor 50 and no half, which is the default here. That code leaves out the base's own term, a constant. It
+    also compares maps before their ReLU (`bn1_output` of the base in config/cfgs.py, the last batch norms of the
+    student in symbol/inception_bn.py); here they are what the layers put out, which in most networks is after it, so
+    that patterns have no negative numbers, are more alike, and the factor 50 weighs another quantity.
 
     Layers are compared at the same distance from the last one. The paper's experiments and the authors' code compare
     the last maps alone. Of images of 32 px these have one pixel in a ResNet with ImageNet's stem, and then each pattern
@@ -109,20 +111,10 @@ class NST(Method):
 
     def __init__(self, settings: Settings, task: Task):
         super().__init__(settings, task)
-        pairs = pair_layers(settings, task)
-        assert task.base is not None, "the training loop refuses a training without its base"
-        shapes = task.network.map_shapes(task.image_size, list(pairs))
-        base_shapes = task.base.map_shapes(task.image_size, list(pairs.values()))
-        telling = [a for a, b in pairs.items() if min(shapes[a][1:].numel(), base_shapes[b][1:].numel()) > 1]
-        for layer in settings.layers or ([] if telling else pairs):
-            if layer not in telling:
-                raise UserError(
-                    f"method nst: layer {layer!r} has maps of one pixel for images of {task.image_size} px, which do "
-                    "not say where a neuron is active; name an earlier one in `layers`, or take larger images"
-                )
-        self.pairs = {layer: pairs[layer] for layer in telling}
+        self.pairs = pair_telling_layers(settings, task)
         self.layers = list(self.pairs)
         self.base_layers = list(self.pairs.values())
+        shapes = task.network.map_shapes(task.image_size, self.layers)
         self.sizes = {other: shapes[layer][1:] for layer, other in self.pairs.items()}
         self.mmd = MMD[settings.kernel]
 

@@ -8,10 +8,11 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import Autoencoder as Settings
 from fairdistill.settings.methods import decoder_steps
 
-# Maps between the code and the image. These, the kernels and the activation are those of the decoder for images of
+# Maps between the code and the image. These and the kernels are those of the decoder for images of
 # 32 px in Reddy et al., "Benchmarking Bias Mitigation Algorithms in Representation Learning through Fairness Metrics",
 # NeurIPS 2021 (ConvVAE in models/model_ffvae.py): 64, 64 and 32 maps of 4, 8 and 16 px. Other sizes have more or fewer
-# of the first ones, so that the decoder stays a tenth of a ResNet-18's work.
+# of the first ones, so that the decoder stays a tenth of a ResNet-18's work. They write LeakyReLU(True), which is a
+# slope of 1 and so no activation; here it is torch's default, a slope of 0.01.
 WIDTH, LAST_WIDTH = 64, 32
 
 

@@ -86,14 +86,23 @@ class Classifier(nn.Module):
                 hook.remove()
         return Output(features.float(), logits.float(), {name: maps[name].float() for name in layers})
 
-    @torch.no_grad()
     def map_shapes(self, image_size: int, layers: Sequence[str]) -> dict[str, torch.Size]:
         """Return the shapes (K, H, W) of the maps of the named layers of an image of so many pixels' edge."""
-        training = self.training
+        return {name: values.shape[1:] for name, values in self._maps_of_ramp(image_size, layers).items()}
+
+    def is_rectified(self, image_size: int, layer: str) -> bool:
+        """Return whether a layer puts out no negative numbers, as one that ends with a ReLU."""
+        return bool((self._maps_of_ramp(image_size, [layer])[layer] >= 0).all())
+
+    @torch.no_grad()
+    def _maps_of_ramp(self, image_size: int, layers: Sequence[str]) -> dict[str, Tensor]:
+        """The maps (1, K, H, W) of an image whose values rise from -2 to 2, of so many pixels' edge."""
+        weight, training = self.head.weight, self.training
+        values = torch.linspace(-2, 2, 3 * image_size**2, dtype=weight.dtype, device=weight.device)
         # in evaluation mode, so that batch norms take no notice of the image
-        output = self.eval()(self.head.weight.new_zeros(1, 3, image_size, image_size), layers)
+        output = self.eval()(values.view(1, 3, image_size, image_size), layers)
         self.train(training)
-        return {name: values.shape[1:] for name, values in output.maps.items()}
+        return output.maps
 
 
 def _keep(maps: dict[str, Tensor], name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:

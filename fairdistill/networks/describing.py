@@ -5,6 +5,7 @@ networks themselves is therefore written down, once for each version of torchvis
 networks that are installed.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -69,6 +70,7 @@ def measure(kind: str) -> Layout:
         takes = None if _works(network, TRACED) else MADE_FOR
         smallest = takes or next(size for size in range(SMALLEST, MADE_FOR + 1) if _works(network, size))
         layers, channels_last = _stages(network, takes or TRACED)
+        one_pixel = tuple(_largest_of_one_pixel(network, layer, smallest, takes or TRACED) for layer in layers)
     return Layout(
         head=_head(network),
         layers=layers,
@@ -76,6 +78,7 @@ def measure(kind: str) -> Layout:
         smallest=smallest,
         takes=takes,
         channels_last=channels_last,
+        one_pixel=one_pixel,
     )
 
 
@@ -138,6 +141,22 @@ def _stages(network: nn.Module, size: int) -> tuple[tuple[str, ...], bool]:
     found = maps[channels_last]
     stages = tuple(found[edge] for edge in sorted(found, reverse=True))
     return (() if tokens and len(stages) == 1 else stages), channels_last
+
+
+def _largest_of_one_pixel(network: nn.Module, layer: str, smallest: int, largest: int) -> int:
+    """The edge of the largest images of which the map of a layer has one pixel; 0 where none so small is taken."""
+    edges = range(smallest, largest + 1)
+
+    def has_more(edge: int) -> bool:
+        shapes: list[torch.Size] = []
+        hook = network.get_submodule(layer).register_forward_hook(lambda *found: shapes.append(found[2].shape))
+        network(torch.empty(IMAGES, 3, edge, edge))
+        hook.remove()
+        # one edge is of pixels, wherever the channels are
+        return shapes[0][2] > 1
+
+    place = bisect_left(edges, True, key=has_more)
+    return edges[place] - 1 if place else 0
 
 
 def content(layouts: dict[str, Layout]) -> str:

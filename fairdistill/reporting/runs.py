@@ -86,7 +86,7 @@ def read_table(
     key
         The columns that tell rows apart.
     may_be_empty
-        Whether a header alone is a table.
+        Whether a header alone is a table, whatever columns it names: it comes back without rows, with `columns`.
     maker
         The script that makes the table, for messages.
 
@@ -105,6 +105,8 @@ def read_table(
     except ValueError as error:
         what = str(error).strip().splitlines()[0]
         raise UserError(f"{path}: not readable as CSV ({what}); {again}") from error
+    if table.empty and may_be_empty:
+        table = table.reindex(columns=list(columns))
     if missing := [name for name in columns if name not in table]:
         raise UserError(f"{path}: column '{missing[0]}' is missing; {again}")
     if table.empty and not may_be_empty:

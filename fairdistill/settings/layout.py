@@ -25,6 +25,9 @@ class Layout(NamedTuple):
         The edge of the only images that it takes, in pixels; None where it takes larger ones, too.
     channels_last
         Whether the layers give maps as (B, H, W, K), and not as (B, K, H, W).
+    one_pixel
+        For each of `layers`, the edge of the largest images of which its map has one pixel, in pixels; 0 where the
+        network takes none so small.
     """
 
     head: str
@@ -33,3 +36,8 @@ class Layout(NamedTuple):
     smallest: int = SMALLEST
     takes: int | None = None
     channels_last: bool = False
+    one_pixel: tuple[int, ...] = ()
+
+    def of_one_pixel(self, image_size: int) -> set[str]:
+        """The layers whose maps of images of `image_size` pixels' edge have one pixel."""
+        return {layer for layer, edge in zip(self.layers, self.one_pixel, strict=True) if image_size <= edge}

@@ -1,6 +1,6 @@
 """The training methods that a configuration can describe, one class per `kind`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 from typing import Annotated, ClassVar, Literal
 
@@ -119,6 +119,9 @@ class Method(Settings):
 
     def check_image_size(self, image_size: int) -> None:
         """Raise a UserError where the method cannot work with images of `image_size` pixels' edge."""
+
+    def check_epochs(self, epochs: int) -> None:
+        """Raise a UserError where a stage of the training would have none of the `epochs`."""
 
     def network_gets(self, image_size: int) -> int:
         """Return the edge, in pixels, of what the network gets of images of `image_size` pixels' edge."""
@@ -264,17 +267,44 @@ class Kd(Distillation):
 
 
 class LayerDistillation(Distillation):
-    """A method that compares the maps of layers: those that `layers` names, or all that both networks have."""
+    """A method that compares where in an image layers are active, by the maps of these."""
 
     layers: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
         None,
         description="The layers of the student, each compared with the base's layer at the same distance from the "
-        "last; `null` takes all that both networks have.",
+        "last; `null` takes all that both networks have, apart from those with maps of one pixel.",
     )
 
     def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
         """Return the student's layers that are compared, each with the base's at the same distance from the last."""
         return pair_from_the_last(self.layers, layers, base_layers)
+
+    def without_single(self, pairs: Mapping[str, str], single: Collection[str], *, image_size: int) -> dict[str, str]:
+        """Return the pairs without the layers whose map has one pixel, which does not say where a layer is active.
+
+        Parameters
+        ----------
+        pairs
+            As `pair_layers` has them.
+        single
+            Those of them whose map, or whose partner's, has one pixel for images of `image_size` pixels' edge.
+
+        Raises
+        ------
+        UserError
+            The settings name such a layer, or there are no others.
+        """
+        why = f"one pixel for images of {image_size} px, which does not say where in an image the layer is active"
+        other = "larger images (image_size, crop), or another network or stem"
+        for layer in self.layers or ():
+            if layer in single:
+                raise UserError(
+                    f"names {layer!r}, whose map, or that of the base's layer, has {why}; name an earlier layer, or "
+                    f"take {other}"
+                )
+        if set(pairs) <= set(single):
+            raise UserError(f"can have none, as all maps of the network, or of its base's, have {why}; take {other}")
+        return {layer: other for layer, other in pairs.items() if layer not in single}
 
 
 class At(LayerDistillation):
@@ -316,6 +346,18 @@ class FitNets(Distillation):
         3.0, gt=0, description="The temperature, by which the logits of both models are divided."
     )
 
+    def hint_epochs(self, epochs: int) -> int:
+        """Return how many of the epochs the hint stage has."""
+        return round(self.hint_share * epochs)
+
+    def check_epochs(self, epochs: int) -> None:
+        """Raise a UserError where a hint stage is wanted and has no epoch."""
+        if self.hint_share and not self.hint_epochs(epochs):
+            raise UserError(
+                f"leaves the hint stage without an epoch, as hint_share is {self.hint_share:g} and training.epochs is "
+                f"{epochs}; raise one of the two, or set hint_share to 0"
+            )
+
     def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
         """Return the guided layer with the hint layer."""
         middle = layers[(len(layers) - 1) // 2 : (len(layers) + 1) // 2]
@@ -335,11 +377,6 @@ class Nst(LayerDistillation):
         "polynomial",
         description="The kernel of the MMD: `polynomial` is `(x . y)^2`; `rbf` has the mean squared distance as its "
         "bandwidth.",
-    )
-    layers: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
-        None,
-        description="The layers of the student, each compared with the base's layer at the same distance from the "
-        "last; `null` takes all that both networks have, apart from those with maps of one pixel.",
     )
 
 
@@ -569,6 +606,18 @@ class Ffvae(Autoencoder):
         description="The share of the epochs in which the code is learned; the classifier has the rest, and one epoch "
         "at least.",
     )
+
+    def representation_epochs(self, epochs: int) -> int:
+        """Return how many of the epochs the representation has; the classifier has one at least."""
+        return min(round(self.representation_share * epochs), epochs - 1)
+
+    def check_epochs(self, epochs: int) -> None:
+        """Raise a UserError where a representation is wanted and has no epoch."""
+        if self.representation_share and not self.representation_epochs(epochs):
+            raise UserError(
+                f"leaves the representation without an epoch, as representation_share is {self.representation_share:g} "
+                f"and training.epochs is {epochs}; raise one of the two, or set representation_share to 0"
+            )
 
 
 class PostProcessing(Distillation):

@@ -10,7 +10,9 @@ from fairdistill.settings.layout import Layout
 from fairdistill.settings.torchvision_networks import LAYOUTS, TorchVisionKind
 
 CIFAR_NET_SIZE = 32  # pixels
-SHUFFLENET = Layout(head="fc", layers=("stage2", "stage3", "stage4"), last_map="conv5")
+SHUFFLENET = Layout(head="fc", layers=("stage2", "stage3", "stage4"), last_map="conv5", one_pixel=(8, 16, 32))
+# by so much more ImageNet's stem makes the maps smaller than that for CIFAR-10
+STEM = 4
 
 
 class Network(Settings):
@@ -51,6 +53,12 @@ class Network(Settings):
             raise UserError(f"takes {wanted}, and those of {of} have {image_size}")
 
 
+def _of_stem(layout: Layout, stem: str) -> Layout:
+    """The layout, which is of ImageNet's stem, with another one."""
+    shrinks = 1 if stem == "imagenet" else STEM
+    return layout._replace(one_pixel=tuple(edge // shrinks for edge in layout.one_pixel))
+
+
 class _ResNet(Network):
     """What ResNets of any depth have."""
 
@@ -59,7 +67,7 @@ class _ResNet(Network):
     @property
     def layout(self) -> Layout:
         """That of ResNets of any depth."""
-        return LAYOUTS["resnet101"]
+        return _of_stem(LAYOUTS["resnet101"], self.stem)
 
 
 class ResNet18(_ResNet):
@@ -90,7 +98,7 @@ class ShuffleNetV2(Network):
     @property
     def layout(self) -> Layout:
         """That of torchvision's networks; the first stage is not compared."""
-        return SHUFFLENET
+        return _of_stem(SHUFFLENET, self.stem)
 
 
 class CifarNet(Network):
@@ -104,8 +112,14 @@ class CifarNet(Network):
     @property
     def layout(self) -> Layout:
         """What stands for the last map is the output of a linear layer, the features, which the authors distil."""
-        blocks = ("block1", "block2", "block3")
-        return Layout(head="head", layers=blocks, last_map="hidden", smallest=CIFAR_NET_SIZE, takes=CIFAR_NET_SIZE)
+        return Layout(
+            head="head",
+            layers=("block1", "block2", "block3"),
+            last_map="hidden",
+            smallest=CIFAR_NET_SIZE,
+            takes=CIFAR_NET_SIZE,
+            one_pixel=(0, 0, 0),
+        )
 
 
 class TorchVision(Network):

@@ -15,7 +15,7 @@ from fairdistill.runtime.errors import UserError, without_password
 from fairdistill.runtime.files import parse_json
 from fairdistill.settings.base import LONGEST_NAME, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
-from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Imported, PostProcessing
+from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Imported, LayerDistillation, PostProcessing
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.study import Ablation, Place, Study
 from fairdistill.settings.sweeps import Sweep, Sweeps, expand
@@ -102,6 +102,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     _check_bases(study)
     _check_layers(study)
     _check_sizes(study)
+    _check_epochs(study)
     _check_validation(study)
     _check_search(study)
     _check_export(study)
@@ -465,6 +466,7 @@ def _check_sizes(study: Study) -> None:
             except UserError as error:
                 raise UnreadableSettings("config", ("students", name), f"{error} (data.sets.{dataset})") from None
         for dataset, architecture, name in product(grid["dataset"], grid["architecture"], grid["method"]):
+            _check_maps(study, dataset, Place(architecture, name))
             size = study.method(name).network_gets(study.data.sets[dataset].network_sees)
             try:
                 study.networks[architecture].check_image_size(size, of=f"data.sets.{dataset}")
@@ -474,6 +476,32 @@ def _check_sizes(study: Study) -> None:
                     mended = "resize its images for the model, by preprocess: {size: ...}"
                 what = f"{error}; choose another network for this data set, or {mended}"
                 raise UnreadableSettings("config", ("networks", architecture), what) from None
+
+
+def _check_maps(study: Study, dataset: str, model: Place) -> None:
+    """A method that compares where layers are active has maps of more than one pixel."""
+    method, base = study.method(model.method), study.base(model)
+    if not isinstance(method, LayerDistillation):
+        return
+    assert base is not None
+    size = study.data.sets[dataset].network_sees
+    own, other = (study.networks[place.architecture].layout for place in (model, base))
+    pairs = method.pair_layers(own.layers, other.layers)
+    single = own.of_one_pixel(size), other.of_one_pixel(study.method(base.method).network_gets(size))
+    try:
+        method.without_single(pairs, [a for a, b in pairs.items() if a in single[0] or b in single[1]], image_size=size)
+    except UserError as error:
+        what = f"{error} (data.sets.{dataset}, network {model.architecture}, base {_described(base)})"
+        raise UnreadableSettings("config", ("students", model.method, "layers"), what) from None
+
+
+def _check_epochs(study: Study) -> None:
+    """Each stage of a training has an epoch."""
+    for name in dict.fromkeys(name for grid in study.all_grids for name in grid["method"]):
+        try:
+            study.method(name).check_epochs(study.training.epochs)
+        except UserError as error:
+            raise UnreadableSettings("config", ("students", name), str(error)) from None
 
 
 def _check_validation(study: Study) -> None:

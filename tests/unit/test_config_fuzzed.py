@@ -259,10 +259,10 @@ def allowed(part):
     return {"boolean": st.booleans(), "null": st.none()}.get(part.get("type"))
 
 
-# what other settings have a say in: the size of images, splits, and what a kind of network or method has
+# what other settings have a say in: the size of images, splits, stages, and what a kind of network or method has
 BOUND_TO_OTHERS = {
     *("kind", "stem", "sampling", "keep", "image_size", "size", "crop", "validation", "folds", "split_seed"),
-    *("split", "duplicates", "test_per_cell", "target", "group"),
+    *("split", "duplicates", "test_per_cell", "target", "group", "epochs", "hint_share", "representation_share"),
 }
 # the values of a sweep are more than one
 SINGLE = [(path, part) for path, part in described() if not isinstance(value_at(path), list)]

@@ -214,7 +214,8 @@ def histories(tmp_path):
                 "train_accuracy": 0.6 + 0.05 * epochs,
                 "test_accuracy": test,
             }
-            pd.DataFrame(history).head(0 if method == "hardt" else 4).to_csv(path, index=False)
+            # as a training without epochs leaves it
+            pd.DataFrame({"epoch": []} if method == "hardt" else history).to_csv(path, index=False)
             files.append(("resnet", method, path))
     return files
 

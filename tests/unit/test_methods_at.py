@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from method_trainings import KINDS, assert_same_bits, fit, method_settings, network_settings
+from torchdistill.losses.mid_level import ATLoss
 
 from fairdistill.methods.at import attention_loss, attention_map
 from fairdistill.methods.base import Batch, Task, method_class
@@ -78,6 +79,14 @@ def test_a_dead_map_gives_no_nan():
     assert torch.isfinite(student.grad).all()
 
 
+def test_equals_torchdistills_loss():
+    base, student = (torch.from_numpy(maps_of(seed, 6, width, 4, 4)) for seed, width in ((1, 5), (2, 7)))
+    pair = {"teacher": {"io": "output", "path": "map"}, "student": {"io": "output", "path": "map"}, "weight": 1.0}
+    theirs = ATLoss({"map": pair}, mode="code")
+    found = theirs({"map": {"output": student}}, {"map": {"output": base}})
+    assert attention_loss(attention_map(base), attention_map(student)).item() == pytest.approx(found.item(), rel=1e-12)
+
+
 def resizing(size, wanted):
     """(wanted, size): bilinear interpolation along one axis between the centres of pixels, constant beyond them."""
     centres = np.clip((np.arange(wanted) + 0.5) * size / wanted - 0.5, 0, size - 1)
@@ -127,8 +136,10 @@ def test_any_pair_of_networks_can_be_compared(kind, base_kind, stem, base_stem):
         of_base = base(images, method.base_layers)
     output = network(images, method.layers)
     terms = method.loss(Batch(images, label, label % 2, torch.arange(4), method.read_base(of_base)), output, "train")
-    assert len(method.pairs) == (4 if kind == base_kind == "resnet18" else 3)
-    assert list(method.pairs.items())[-1] == (network.layers[-1], base.layers[-1])
+    # the base's last map has one pixel, and is left out with its partner
+    assert len(method.pairs) == ((4 if kind == base_kind == "resnet18" else 3) - (base_stem == "imagenet"))
+    last = -2 if base_stem == "imagenet" else -1
+    assert list(method.pairs.items())[-1] == (network.layers[last], base.layers[last])
     expected = 0.0
     for layer, other in method.pairs.items():
         student, teacher = (o.maps[name].detach().double().numpy() for o, name in ((output, layer), (of_base, other)))
@@ -162,12 +173,19 @@ def study(layers, base="teacher", architectures=("resnet",)):
     }
 
 
+# maps of 4 px where those of ImageNet's stem have one
+FINE = {"datasets": ["cifar10s"], "networks": {"fine": {"kind": "resnet18", "stem": "cifar"}}}
+
+
 @pytest.mark.parametrize(
     ("config", "layer"),
     [
         (study(["layer9"]), "layer9"),
         # of both networks
         (study(["layer4"], architectures=["resnet", "shufflenet"]), "layer4"),
+        # of one pixel: of images of 32 px, of the student or of its base
+        (study(["layer4"]) | {"datasets": ["cifar10s"]}, "layer4"),
+        (study(["layer4"], {"method": "teacher", "architecture": "resnet"}, ["fine"]) | FINE, "layer4"),
         # ResNet-18 has four layers, ShuffleNetV2 three
         (study(["layer1"], {"method": "teacher", "architecture": "shufflenet"}), "layer1"),
     ],
@@ -190,9 +208,25 @@ def test_layers_that_cannot_be_compared_are_refused_by_the_method_too():
     )
 
 
+def test_all_maps_may_have_one_pixel():
+    """Of images of 8 px, all but the first stage of a ResNet, and ShuffleNet's three."""
+    small = {"datasets": ["small"], "data": {"sets": {"small": {"kind": "digits_s", "image_size": 8}}}}
+    assert complete(study(None) | small).students["attention"].layers is None
+    with pytest.raises(UserError) as error:
+        complete(study(None, architectures=["shufflenet"]) | small)
+    assert str(error.value) == (
+        "config: students.attention.layers can have none, as all maps of the network, or of its base's, have one pixel "
+        "for images of 8 px, which does not say where in an image the layer is active; take larger images "
+        "(image_size, crop), or another network or stem (data.sets.small, network shufflenet, base teacher "
+        "(shufflenet))"
+    )
+
+
 def test_layers_that_can_be_compared_are_taken():
+    assert complete(study(["layer4"], architectures=["fine"]) | FINE).students["attention"].layers == ["layer4"]
+    assert complete(study(None) | {"datasets": ["cifar10s"]}).students["attention"].layers is None
     other = {"method": "teacher", "architecture": "shufflenet"}
-    assert complete(study(["layer2", "layer4"], other)).students["attention"].layers == ["layer2", "layer4"]
+    assert complete(study(["layer2", "layer3"], other)).students["attention"].layers == ["layer2", "layer3"]
     assert complete(study(None, architectures=["resnet", "shufflenet"])).students["attention"].layers is None
 
 

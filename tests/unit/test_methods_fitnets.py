@@ -12,6 +12,7 @@ from fairdistill.methods.base import Batch, Task, method_class
 from fairdistill.methods.fitnets import HINT, TRAIN, Regressor, hint_loss
 from fairdistill.networks import Output, build_network, freeze
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.networks import TorchVision
 from fairdistill.settings.reading import complete
 from fairdistill.training.engines import load_engine
 from fairdistill.training.resume import ResumeState
@@ -125,6 +126,32 @@ def test_then_the_logits_are_distilled_with_a_weight_that_falls():
         found.append(terms["distillation"].item() / divergence)
     assert found[4:] == pytest.approx([4, 3, 2, 1])
     assert terms["cross_entropy"].item() == pytest.approx(-log_softmax(logits, axis=1)[np.arange(9), label].mean())
+
+
+def test_a_hint_with_negative_numbers_is_regressed_without_a_relu():
+    """Section 2.2: with the hint's nonlinearity, which MobileNetV2's blocks lack."""
+    plain = network_settings(KINDS[0])
+    network, base, method = make(plain, TorchVision(kind="mobilenet_v2"))
+    images = torch.randn(4, 3, 32, 32)
+    assert (base(images, method.base_layers).maps[method.base_layers[0]] < 0).any()
+    regressed = method.regressor(network(images, method.layers).maps[method.layers[0]])
+    assert (regressed < 0).any()
+    network, _, method = make(plain, plain)
+    assert (method.regressor(network(images, method.layers).maps[method.layers[0]]) >= 0).all()
+
+
+def test_a_stage_without_an_epoch_is_refused_when_the_configuration_is_read():
+    config = {"architectures": ["resnet"], "methods": ["s"], "training": {"epochs": 1}}
+    with pytest.raises(UserError) as error:
+        complete(config | {"students": {"s": {"kind": "fitnets"}}})
+    assert str(error.value) == (
+        "config: students.s leaves the hint stage without an epoch, as hint_share is 0.33 and training.epochs is 1; "
+        "raise one of the two, or set hint_share to 0"
+    )
+    complete(config | {"students": {"s": {"kind": "fitnets", "hint_share": 0}}})
+    with pytest.raises(UserError, match=r"^config: students.s leaves the representation without an epoch, as repres"):
+        complete(config | {"students": {"s": {"kind": "ffvae"}}})
+    complete(config | {"students": {"s": {"kind": "ffvae", "representation_share": 0}}})
 
 
 @pytest.mark.parametrize(("epochs", "stages"), [(1, (0, 1)), (2, (1, 1)), (20, (7, 13)), (50, (16, 34))])

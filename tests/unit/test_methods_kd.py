@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from method_trainings import KINDS, assert_same_bits, fit, method_settings, network_settings
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
+from torchdistill.losses.mid_level import KDLoss
 
 from fairdistill.methods.base import Batch, Task, method_class
 from fairdistill.methods.kd import distillation_loss
@@ -103,6 +104,18 @@ def test_the_terms_are_weighted_as_the_authors_of_attention_transfer_do(alpha, t
     l_ce = -log_softmax(logits, axis=1)[np.arange(B), label].mean()
     assert terms["distillation"].item() == pytest.approx(alpha * l_kl)
     assert terms["cross_entropy"].item() == pytest.approx((1 - alpha) * l_ce)
+
+
+def test_equals_torchdistills_loss():
+    """Their alpha is the weight of the labels."""
+    method = method_of(alpha=0.9, temperature=4.0)
+    base, logits = (torch.from_numpy(values) for values in logits_of(7))
+    label = torch.arange(B) % C
+    batch = Batch(torch.zeros(B, 3, 8, 8), label, label % 2, torch.arange(B), {"logits": base})
+    terms = method.loss(batch, Output(torch.zeros(B, 5), logits, {}), "train")
+    theirs = KDLoss("head", "output", "head", "output", temperature=4.0, alpha=0.1)
+    found = theirs({"head": {"output": logits}}, {"head": {"output": base}}, targets=label)
+    assert sum(terms.values()).item() == pytest.approx(found.item(), rel=1e-12)
 
 
 def test_the_defaults_are_those_of_the_authors_of_attention_transfer():

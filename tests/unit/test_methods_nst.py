@@ -239,13 +239,19 @@ def test_layers_with_maps_of_one_pixel_are_left_out_and_refused_where_they_are_n
     with pytest.raises(UserError) as error:
         make(*networks, layers=["layer2", "layer4"])
     assert str(error.value) == (
-        "method nst: layer 'layer4' has maps of one pixel for images of 32 px, which do not say where a neuron is "
-        "active; name an earlier one in `layers`, or take larger images"
+        "method nst: layers names 'layer4', whose map, or that of the base's layer, has one pixel for images of 32 px, "
+        "which does not say where in an image the layer is active; name an earlier layer, or take larger images "
+        "(image_size, crop), or another network or stem"
     )
-    with pytest.raises(UserError, match=r"^method nst: layer 'layer1' has maps of one pixel for images of 4 px"):
+    with pytest.raises(UserError) as error:
         make(*networks, size=4)
+    assert str(error.value) == (
+        "method nst: layers can have none, as all maps of the network, or of its base's, have one pixel for images of "
+        "4 px, which does not say where in an image the layer is active; take larger images (image_size, "
+        "crop), or another network or stem"
+    )
     # the base's, too
-    with pytest.raises(UserError, match=r"^method nst: layer 'layer4' has maps of one pixel"):
+    with pytest.raises(UserError, match=r"^method nst: layers names 'layer4', whose map, or that of the base's layer"):
         make(network_settings(KINDS[0], "cifar"), networks[0], layers=["layer4"])
 
 

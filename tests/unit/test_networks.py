@@ -68,6 +68,17 @@ def test_the_cifar_stem_keeps_the_resolution():
     assert network.body.maxpool(network.body.conv1(torch.zeros(1, 3, 32, 32))).shape[-1] == 32
 
 
+@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
+@pytest.mark.parametrize("kind", ["resnet18", "resnet50", "shufflenet_v2_x0_5"])
+def test_maps_have_one_pixel_up_to_the_size_that_the_layout_says(kind, stem):
+    settings = settings_of(kind, stem=stem)
+    network = build_network(settings, 3)
+    for size in (8, 9, 16, 17, 32, 33):
+        shapes = network.map_shapes(size, network.layers)
+        single = {name for name, shape in shapes.items() if shape[1:].numel() == 1}
+        assert settings.layout.of_one_pixel(size) == single
+
+
 def test_a_checkpoint_round_trip(tmp_path):
     network = build_network(SHUFFLENET, n_outputs=4)
     save_network(tmp_path / "w.safetensors", network, SHUFFLENET)
