@@ -1,6 +1,7 @@
 """Networks that return their penultimate features beside their logits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from typing import NamedTuple
@@ -93,6 +94,15 @@ class Classifier(nn.Module):
     def is_rectified(self, image_size: int, layer: str) -> bool:
         """Return whether a layer puts out no negative numbers, as one that ends with a ReLU."""
         return bool((self._maps_of_ramp(image_size, [layer])[layer] >= 0).all())
+
+    @contextmanager
+    def evaluating_in(self, *, bf16: bool) -> Iterator[None]:
+        """In evaluation mode compute in bfloat16, or not, as long as this lasts."""
+        before, self.bf16_evaluation = self.bf16_evaluation, bf16
+        try:
+            yield
+        finally:
+            self.bf16_evaluation = before
 
     @torch.no_grad()
     def _maps_of_ramp(self, image_size: int, layers: Sequence[str]) -> dict[str, Tensor]:

@@ -247,13 +247,16 @@ def train(
         probabilities = {}
     probabilities = probabilities or {split: predict(network, method, images[split]) for split in SPLITS}
     found = {split: values.cpu().numpy() for split, values in probabilities.items()}
+    # some may have no part in the predictions for images of this size
+    if plan and not all(weights.isfinite().all() for weights in network.state_dict().values()):
+        raise _diverged(len(plan), "weights", "not finite")
     if not all(np.isfinite(values).all() for values in found.values()):
         if not plan:
             raise UserError(
                 "predictions of the model, which is not trained here, are not finite; look at its weights, and at "
                 "how it expects its images (preprocess)"
             )
-        raise _diverged(len(plan), "weights", "not finite")
+        raise _diverged(len(plan), "predictions", "not finite")
     # the generator of an epoch after the last
     rng = streams.epoch(len(plan))
     drawn = {split: draw_labels(values, rng) for split, values in found.items()} if method.randomised else {}

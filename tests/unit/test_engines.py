@@ -232,6 +232,23 @@ def test_adam_on_channels_last_weights_changes_no_bit(weight_decay):
         assert torch.equal(*weights)
 
 
+def test_adam_takes_gradients_of_any_layout():
+    """As a method may set them, which autograd did not accumulate."""
+    kernel = torch.randn(8, 4, 3, 3)
+    kernels = kernel.contiguous(memory_format=torch.channels_last), kernel.clone()
+    gradient = torch.randn(8, 4, 3, 3)
+    moved = []
+    for weight in kernels:
+        for given in (gradient, gradient.contiguous(memory_format=torch.channels_last)):
+            mine = weight.clone().requires_grad_()
+            mine.grad = given
+            ChannelsLastAdam([mine], lr=0.01).step()
+            moved.append(mine.detach())
+    # the first step of Adam has the size of the learning rate
+    torch.testing.assert_close(moved[0], kernel - 0.01 * gradient.sign(), rtol=0, atol=1e-4)
+    assert all(torch.equal(moved[0], other) for other in moved)
+
+
 def test_adam_has_the_weights_and_gradients_in_the_order_of_their_memory(monkeypatch):
     """Others would be copied there and back in each step."""
     plain = [torch.randn(shape) for shape in [(8, 4, 3, 3), (8, 4, 3, 3), (5, 8)]]

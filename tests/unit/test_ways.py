@@ -1,6 +1,7 @@
 """Which algorithm computes a convolution, by the tables of what was measured."""
 
 import csv
+import re
 from typing import get_args
 
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks import convolutions as measuring
+from fairdistill.runtime.errors import UserError
 from fairdistill.training.engines import fast, reference, ways
 from fairdistill.training.engines.ways import WHOLE, Algorithm, Precision, Shape, Way
 
@@ -129,6 +131,37 @@ def test_a_committed_table_is_whole(path):
         for shape in measuring.shapes()
         for precision in precisions
     }
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "what"),
+    [
+        ("depthwise", "TRUE", "'TRUE' is none of True, False"),
+        ("precision", "fp16", "'fp16' is none of fp32, bf16"),
+        ("algorithm", "magic", "'magic' is none of onednn, taps, whole, float32"),
+        ("algorithm", "taps", "has no times of onednn for Shape"),
+        ("size", 0, "not above zero"),
+        ("of_weight", float("nan"), "could not convert string to float: ''"),
+        ("of_weight", -1.0, "not above zero"),
+        ("of_images", None, "'of_images'"),
+    ],
+)
+def test_a_damaged_table_is_one_line(tables, column, value, what):
+    tables("avx2", [(DENSE, "fp32", "onednn", 1.0, 1.0, 1.0)])
+    path = ways.table_of("avx2")
+    table = pd.read_csv(path).astype({column: object}).assign(**{column: value})
+    (table.drop(columns=column) if value is None else table).to_csv(path, index=False)
+    with pytest.raises(UserError, match=rf"^{path}: .*{re.escape(what)}.*python -m benchmarks.convolutions$"):
+        ways.fastest_way(DENSE, "fp32", "avx2")
+
+
+@pytest.mark.parametrize("content", [None, "", b"\xff\xfe\x00", "<<<<<<< ours\n>>>>>>> theirs\n"])
+def test_without_a_table_that_can_be_read_is_one_line(tables, content):
+    path = ways.table_of("avx2")
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=r"^[^\n]*(no table of ways has times in fp32|not readable as a table)[^\n]*$"):
+        ways.fastest_way(DENSE, "fp32", "avx2")
 
 
 def test_this_processor_has_a_table():

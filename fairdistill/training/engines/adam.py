@@ -36,7 +36,8 @@ class ChannelsLastAdam(torch.optim.Optimizer):
             # as in torch's, what has no gradient is left alone, and its steps are not counted
             if weight.grad is not None:
                 views.append(view)
-                gradients.append(_in_memory_order(weight.grad, weight))
+                # a gradient that autograd did not accumulate, as a method may set, can have another layout
+                gradients.append(_in_memory_order(weight.grad, weight).contiguous())
                 states.append(self.state[view] or self._begin(view))
         means, squares, steps = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
         if not views:

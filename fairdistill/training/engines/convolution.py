@@ -4,7 +4,9 @@ What it computes is the same sum, in another order; `fairdistill.training.engine
 
 On a 1x1 map a padded 3x3 kernel multiplies zeros with eight of its nine taps. A tap that meets only padding has no
 effect and no gradient, so that in training it stays as it was drawn: `crop_kernels` leaves such taps out, of the
-forward and the backward pass and of the optimiser, which otherwise reads and writes them at each step.
+forward and the backward pass and of the optimiser, which otherwise reads and writes them at each step. In bfloat16 it
+also has to: there oneDNN (as of torch 2.13) leaves the gradient of such taps of strided kernels unwritten, so that it
+is whatever the memory held.
 """
 
 from collections import defaultdict
@@ -129,7 +131,10 @@ def _product(rows: Tensor, matrix: Tensor) -> Tensor:
 
 
 class FastConv2d(nn.Conv2d):
-    """`nn.Conv2d`, dense or depthwise, computed as this module says; without bias or dilation, padded with zeros."""
+    """`nn.Conv2d`, computed as this module says; without bias or dilation, padded with zeros.
+
+    One of groups that are neither all channels nor one each is computed by oneDNN, and cropped.
+    """
 
     # not the name of a padding, which `nn.Conv2d` takes too
     padding: tuple[int, ...]
@@ -155,6 +160,8 @@ class FastConv2d(nn.Conv2d):
 
     def _way(self, *size: int, in_bf16: bool) -> Way:
         """The fastest way for maps of a size (height, width), of those that can compute them."""
+        if self.groups not in (1, self.in_channels) or (self.groups > 1 and self.out_channels != self.in_channels):
+            return Way()
         can_be_whole = self._windows(*size) is not None
         if can_be_whole and self.weight.shape[2:] == size:
             # a product as it is
@@ -246,8 +253,7 @@ def use_fast_convolutions(model: nn.Module) -> None:
             continue
         if module.dilation != (1, 1) or module.padding_mode != "zeros" or isinstance(module.padding, str):
             continue
-        if module.groups == 1 or module.groups == module.in_channels == module.out_channels:
-            module.__class__ = FastConv2d
+        module.__class__ = FastConv2d
 
 
 @torch.no_grad()
@@ -280,6 +286,9 @@ def _crop(module: FastConv2d, size: torch.Size) -> None:
         # of the taps, that which meets the first pixel of the map, for each output
         firsts = [padding - stride * output for output in range(outputs)]
         start, end = max(0, min(firsts)), min(kernel, max(firsts) + n)
+        if end <= start:
+            # no output sees the map
+            return
         starts.append(start)
         ends.append(end)
         paddings.append(padding - start)

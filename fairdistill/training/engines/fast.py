@@ -151,8 +151,7 @@ class BaseOutputs:
 
     def __init__(self, base: Classifier, method: Method, images: Images, *, flip: bool, bf16: bool = False):
         self.base: Classifier | None = freeze(_fast(base, images.device))
-        self.base.bf16_evaluation = bf16
-        self.method = method
+        self.method, self.bf16 = method, bf16
         kept_as = torch.bfloat16 if bf16 else torch.float32
         self.kept: dict[str, Tensor] = {}
         if images.margin:
@@ -184,4 +183,5 @@ class BaseOutputs:
 
     @torch.no_grad()
     def _read(self, base: Classifier, images: Tensor) -> dict[str, Tensor]:
-        return self.method.read_base(base(images, self.method.base_layers))
+        with base.evaluating_in(bf16=self.bf16):
+            return self.method.read_base(base(images, self.method.base_layers))

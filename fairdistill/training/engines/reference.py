@@ -81,9 +81,8 @@ class BaseOutputs:
     """What a method reads of the outputs of a frozen base, which is asked anew for each batch."""
 
     def __init__(self, base: Classifier, method: Method, images: Images, *, flip: bool, bf16: bool = False):
-        self.base, self.method = freeze(base).to(images.device), method
-        self.base.bf16_evaluation = bf16
+        self.base, self.method, self.bf16 = freeze(base).to(images.device), method, bf16
 
     def __call__(self, positions: Tensor, flip: Tensor | None, images: Tensor) -> dict[str, Tensor]:
-        with torch.no_grad():
+        with torch.no_grad(), self.base.evaluating_in(bf16=self.bf16):
             return self.method.read_base(self.base(images, self.method.base_layers))

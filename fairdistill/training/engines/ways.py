@@ -9,13 +9,17 @@ trained anew.
 
 import csv
 import math
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 
+from fairdistill.runtime.errors import UserError
+
 TABLES = Path(__file__).parent
+MAKE = "take that of the repository, or make it with python -m benchmarks.convolutions"
 # in the order of what they can do, so that neighbours are alike
 PROCESSORS = ["other", "avx2", "avx512", "avx512_bf16", "amx"]
 
@@ -76,6 +80,8 @@ def measured(kind: str, precision: Precision) -> str:
     """
     place = PROCESSORS.index(kind)
     known = [name for name in PROCESSORS if any(measured_in == precision for _, measured_in in _times(name))]
+    if not known:
+        raise UserError(f"{TABLES}: no table of ways has times in {precision}; {MAKE}")
     return min(known, key=lambda name: abs(PROCESSORS.index(name) - place))
 
 
@@ -126,15 +132,46 @@ def _distance(known: Shape, shape: Shape) -> float:
 
 @cache
 def _times(kind: str) -> dict[tuple[Shape, Precision], dict[Algorithm, list[float]]]:
-    """Milliseconds of the three passes by shape, precision and algorithm; none of a kind without a table."""
+    """Milliseconds of the three passes by shape, precision and algorithm; none of a kind without a table.
+
+    Raises
+    ------
+    UserError
+        One line that names the file, if it is no such table.
+    """
+    path = table_of(kind)
     found: dict = {}
-    if not table_of(kind).exists():
+    if not path.exists():
         return found
-    with open(table_of(kind), newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            shape = Shape(row["depthwise"] == "True", *(int(row[name]) for name in Shape._fields[1:]))
-            assert row["precision"] in get_args(Precision)
-            assert row["algorithm"] in get_args(Algorithm)
-            times = found.setdefault((shape, row["precision"]), {})
-            times[row["algorithm"]] = [float(row[name]) for name in Way._fields]
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [_read(row) for row in csv.DictReader(file)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not readable as a table of ways ({error}); {MAKE}") from None
+    for case, algorithm, times in rows:
+        found.setdefault(case, {})[algorithm] = times
+    if lacking := [shape for (shape, _), times in found.items() if "onednn" not in times]:
+        raise UserError(f"{path}: has no times of onednn for {lacking[0]}; {MAKE}")
     return found
+
+
+def _read(row: Mapping[str, str]) -> tuple[tuple[Shape, Precision], Algorithm, list[float]]:
+    depthwise, precision, algorithm = (
+        _one_of(row[name], choices)
+        for name, choices in (
+            ("depthwise", ("True", "False")),
+            ("precision", get_args(Precision)),
+            ("algorithm", get_args(Algorithm)),
+        )
+    )
+    edges = [int(row[name]) for name in Shape._fields[1:]]
+    times = [float(row[name]) for name in Way._fields]
+    if min(edges) < 1 or not all(0 < time < math.inf for time in times):
+        raise ValueError(f"not above zero: {edges + times}")
+    return (Shape(depthwise == "True", *edges), precision), algorithm, times
+
+
+def _one_of(value: str, choices: Sequence[str]) -> Any:
+    if value not in choices:
+        raise ValueError(f"{value!r} is none of {', '.join(choices)}")
+    return value
