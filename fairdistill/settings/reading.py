@@ -543,7 +543,6 @@ def _check_export(study: Study) -> None:
     for key, column in columns.items():
         known = list(dict.fromkeys(name for grid in study.all_grids for name in grid[column]))
         for name in getattr(study.export, key) or []:
-            _check_single(("export", key), name, study.sweeps(key))
             if name not in known:
                 what = f"names {name!r}, which no grid of the study has; {_choice(name, [str(one) for one in known])}"
                 raise UnreadableSettings("config", ("export", key), what)

@@ -87,9 +87,9 @@ EXAMPLES = "example_images"
 def expand(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[dict[str, Any], Sweeps]:
     """Return a configuration with single models in the place of sweeps, and the models of each sweep.
 
-    Where a grid names a sweep, it then names its models; the main grid also has those of every sweep that `search`
-    names. An entry with a value that its setting does not take is left with that value alone: whoever reads the
-    configuration finds it there.
+    Where a grid or `export` names a sweep, it then names its models; the main grid also has those of every sweep that
+    `search` names. An entry with a value that its setting does not take is left with that value alone: whoever reads
+    the configuration finds it there.
 
     Parameters
     ----------
@@ -118,6 +118,8 @@ def expand(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[dict
         expanded[key] = _named(config.get(key, defaults[key]), sweeps[key])
         if key == "datasets" and EXAMPLES in config:
             expanded[EXAMPLES] = _named(config[EXAMPLES], sweeps[key])
+        if isinstance(export := expanded.get("export"), Mapping) and key in export:
+            expanded["export"] = {**export, key: _named(export[key], sweeps[key])}
         if isinstance(grids := expanded.get("ablations"), list):
             expanded["ablations"] = [
                 {**grid, key: _named(grid[key], sweeps[key])} if isinstance(grid, Mapping) and key in grid else grid
