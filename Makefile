@@ -67,11 +67,12 @@ $(READY): requirements.lock pyproject.toml $(if $(INTACT),,anew)
 		{ echo "error: Python 3.11, 3.12 or 3.13 is needed; install one, or say make PYTHON=/path/to/python"; exit 1; }
 	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || \
 		{ echo "error: $(VENV) is there and no virtual environment; remove it, or say make VENV=/another/folder"; exit 1; }
-	test "$(INTACT)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
+	@echo "Installing packages into $(VENV): about 6 GB, a minute with a fast network."
+	@test "$(INTACT)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { $(NO_PACKAGES); }
-	@$(UV) pip sync --python $(BIN)/python requirements.lock || { $(NO_PACKAGES); }
-	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	printf '%s\n' "$$VENV_PATH" > $@
+	@$(UV) pip sync --quiet --python $(BIN)/python requirements.lock || { $(NO_PACKAGES); }
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@printf '%s\n' "$$VENV_PATH" > $@
 
 demo: $(READY)  ## the whole workflow on handwritten digits, in minutes on a CPU
 	$(SNAKEMAKE) --configfile config/demo.yaml

@@ -116,7 +116,7 @@ def test_the_workflow_plans_the_pages_study(project):
     planning = [line for line in command("the workflow").splitlines() if line.endswith("--dry-run")]
     output = run(project, "\n".join(planning))
     assert "results/logit_matching/models/digits_s/resnet/matching/seed0/weights.safetensors" in output
-    assert "results/logit_matching/models/digits_s/shufflenet/teacher/seed0/weights.safetensors" in output
+    assert "results/logit_matching/models/digits_s/resnet/teacher/seed0/weights.safetensors" in output
     assert re.search(r"^train_model\s+2$", output, re.MULTILINE)
 
 
