@@ -51,6 +51,14 @@ def test_every_link_to_a_file_or_heading_leads_somewhere(page):
         assert not anchor or anchor in set(anchors(file)), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_a_page_ends_with_a_line_and_has_no_spaces_at_the_end_of_one(page):
+    """As .editorconfig asks."""
+    text = page.read_text(encoding="utf-8")
+    assert text.endswith("\n")
+    assert re.findall(r"^.*[ \t]+$", text, flags=re.MULTILINE) == []
+
+
 def hooks():
     """Id of each hook -> the version of its repository, or the command of a local one."""
     for repository in read_yaml(ROOT / ".pre-commit-config.yaml")["repos"]:
