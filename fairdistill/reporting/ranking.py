@@ -260,25 +260,26 @@ def _differences(runs: pd.DataFrame, models: Models, reference: str) -> pd.DataF
 def _common(runs: pd.DataFrame, models: Models, reference: str) -> dict[tuple, Common | None]:
     """How much trainings differ by those of the reference and all students, by data set, architecture and metric.
 
-    Methods at chance say nothing of others, nor does a model that is the same for every seed; of the trainings, those
-    count that all methods have.
+    Methods at chance say nothing of others, nor does a model that is the same for every seed; methods whose models
+    answer alike throughout, as those of one model under two names in sweeps, count once. Of the trainings, those count
+    that all methods have.
     """
     compared = runs[(runs["role"] == "student") | (runs["method"] == reference)]
     compared = compared[~at_chance(compared).groupby([compared[name] for name in PLACE]).transform("any")]
     found = {}
     for place, methods in compared.groupby(PLACE[:2]):
-        trained = {
-            method: of.sort_values(["seed", "fold"])
-            for method, of in methods.groupby("method")
+        trained = {}
+        for _, of in methods.groupby("method"):
             # one model for all seeds says nothing of how trainings differ
-            if len(models.answers.apart(of)) == len(of)
-        }
-        for metric in MEASURED:
-            scores = {}
-            for method, of in trained.items():
+            if len(models.answers.apart(of)) == len(of):
                 model = models.answers.of(of)
-                values = model.scores(model.cells, metric).ravel()
-                scores[method] = pd.Series(values, pd.MultiIndex.from_frame(of[["seed", "fold"]]))
+                runs_of = pd.MultiIndex.from_frame(of.sort_values(["seed", "fold"])[["seed", "fold"]])
+                trained[model.cells.tobytes(), *runs_of] = model, runs_of
+        for metric in MEASURED:
+            scores = {
+                number: pd.Series(model.scores(model.cells, metric).ravel(), runs_of)
+                for number, (model, runs_of) in enumerate(trained.values())
+            }
             found[*place, metric] = common_spread(pd.DataFrame(scores).dropna().T)
     return found
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from matplotlib.ft2font import FT2Font
-from synthetic_results import make_constant, make_study, pattern
+from synthetic_results import make_constant, make_record, make_study, pattern
 
 from fairdistill.evaluation import moderation
 from fairdistill.evaluation.crossed import difference
@@ -90,6 +90,16 @@ def table(models):
 def paths(study, tmp_path):
     """Files of a study that may be altered."""
     return sorted(shutil.copytree(study, tmp_path / "metrics").rglob("*.json"))
+
+
+@pytest.fixture
+def different(paths):
+    """The same, in which no two methods have the same answers."""
+    for path in paths:
+        run = json.loads(path.read_text())["run"]
+        other = make_record(seed=run["seed"], bias=0.1 + 0.1 * GRID["method"].index(run["method"]))
+        edit(path, lambda record, other=other: record.update(metrics=other["metrics"]))
+    return paths
 
 
 def of(table, method, architecture="resnet"):
@@ -187,7 +197,9 @@ def test_differences_are_those_of_paired_tables_and_p_values_are_of_a_data_set_a
         assert ((compared[f"{name}_p"] < 0.05) == (compared[f"{name}_low"] > 0) | (compared[f"{name}_high"] < 0)).all()
 
 
-def test_differences_among_many_methods_are_moderated(models, table, monkeypatch):
+def test_differences_among_many_methods_are_moderated(different, monkeypatch):
+    models = read_files(different)
+    table = rank_methods(models, ["erm"])
     monkeypatch.setattr(moderation, "FEWEST", 5)
     found = rank_methods(models, ["teacher"])
 
@@ -209,6 +221,17 @@ def test_differences_among_many_methods_are_moderated(models, table, monkeypatch
     assert f"- {said}" in ranking_markdown(found, ["teacher"])
     assert said.replace("`", "") in ranking_latex(found, ["teacher"])
     assert "Against `erm`, d0" not in ranking_markdown(table, ["erm"])
+
+
+def test_one_model_under_two_names_counts_once_among_those_that_say_how_trainings_differ(different, monkeypatch):
+    monkeypatch.setattr(moderation, "FEWEST", 5)
+    assert rank_methods(read_files(different), ["teacher"])["deo_a_minus_teacher_d0"].min() > 0
+    for path in different:
+        if "adversarial" in path.parts:
+            same = json.loads(Path(str(path).replace("adversarial", "mfd")).read_text())
+            edit(path, lambda record, same=same: record.update(metrics=same["metrics"]))
+
+    assert rank_methods(read_files(different), ["teacher"])["deo_a_minus_teacher_d0"].max() == 0
 
 
 def test_words_are_given_where_the_corrected_p_value_is_below_5_percent(paths, monkeypatch):
