@@ -111,6 +111,14 @@ def test_only_a_changed_card_is_written_anew(project):
     assert planned(*GIVEN, "--config", "export={watts: 10}", **where) == {"make_model_card": 1}
 
 
+def test_without_the_word_export_it_makes_the_tables_figures_and_page(project):
+    """Of a study one of whose models was not trained, and has no epochs to draw."""
+    done = snakemake("--cores", 2, *GIVEN[1:], project=project, directory=project)
+    assert done.returncode == 0, done.stdout
+    made = {str(path.relative_to(project / "results/mine")) for path in (project / "results/mine").rglob("*")}
+    assert made >= {"page.html", "tables/table1.md", "figures/training_curves_digits.png"}
+
+
 def test_another_checkpoint_is_imported_anew_though_it_is_the_older_file(project):
     """What takes the place of another by `mv` or `rsync -a` keeps its times."""
     checkpoint, kept = project / "mine/teacher.pth", project / "mine/kept.pth"
