@@ -9,7 +9,6 @@ what is fastest where, to the folder of this machine's tables.
 import argparse
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import get_args
 
@@ -22,6 +21,10 @@ from benchmarks import machine
 from benchmarks.cases import BATCH_SIZE
 from benchmarks.training_worker import Clock
 from fairdistill.reporting.tables import markdown
+from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.files import write_text
+from fairdistill.runtime.progress import log
+from fairdistill.settings.arguments import count_argument, folder_argument
 from fairdistill.training.computing import be_deterministic
 from fairdistill.training.engines import ways
 from fairdistill.training.engines.convolution import FastConv2d, use_fast_convolutions
@@ -32,6 +35,21 @@ SIZES, CHANNELS = (1, 2, 4, 8, 16, 32), (64, 128, 256, 512)
 # of size times channels: the largest maps of a network have its fewest channels
 LARGEST = 2048
 WARM_UP = 2
+LEGEND = f"""\
+For batches of {BATCH_SIZE} images on one thread; `precision: fp32` or `bf16` is that of the training.
+
+- depthwise: whether each channel has a kernel of its own (True), or sees all channels (False);
+- kernel, stride: the kernel's edge and its step, in pixels;
+- size: the edge of the maps that come out, in pixels; those that come in are `stride` times as large;
+- into, out: channels that come in and go out;
+- forward, of_images, of_weight: the fastest algorithm of the forward pass, and of the backward pass, for the gradients
+  with regard to the images (the maps that come in) and to the weight;
+- ms: the sum of the three passes by these algorithms, in milliseconds; onednn, ms: the same all by `onednn`.
+
+Algorithms: `onednn` is that library's convolution; `taps` is a product of matrices, in one of which a row is an output
+pixel and holds what each place (tap) of the kernel sees there; `whole` is a product with one matrix that maps the whole
+of an image's map, for all three passes or none; `float32` is `onednn` in float32 where the training is in bfloat16,
+measured for the gradients of depthwise convolutions alone."""
 
 
 def shapes() -> Iterator[Shape]:
@@ -117,12 +135,20 @@ def summary(kind: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def to_markdown(table: pd.DataFrame, measured_on: str) -> str:
+    """The `summary` as a page."""
+    return "\n\n".join(["# The fastest way of each convolution", measured_on, LEGEND, markdown(table)]) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for the page")
-    parser.add_argument("--tables", type=Path, default=ways.TABLES, help="folder for the table")
-    parser.add_argument("--repeats", type=int, default=7, help="of each pass; their median counts")
+    parser.add_argument("--output", type=folder_argument, default=machine.folder(), help="folder for the page")
+    parser.add_argument("--tables", type=folder_argument, default=ways.TABLES, help="folder for the table")
+    parser.add_argument("--repeats", type=count_argument, default=7, help="of each pass; their median counts")
     args = parser.parse_args()
+    machine.prepare(args.output, args.tables)
+    # the new table is code, too, and not yet there
+    measured = machine.describe(machine.provenance())
     be_deterministic(1)
     keep_freed_memory()
     precisions = [name for name in get_args(Precision) if name == "fp32" or ways.has_bfloat16()]
@@ -135,14 +161,12 @@ def main() -> None:
         for algorithm in algorithms(shape, precision)
     ]
     kind, table = ways.processor(), pd.DataFrame(rows)
-    args.tables.mkdir(parents=True, exist_ok=True)
-    ways.TABLES = args.tables
-    table.to_csv(ways.table_of(kind), index=False, float_format="%.3g")
+    ways.TABLES, page = args.tables, args.output / "convolutions.md"
+    write_text(ways.table_of(kind), table.to_csv(index=False, float_format="%.3g"))
     ways.forget()
-    text = f"# The fastest way of each convolution\n\n{machine.describe()}\n\n{markdown(summary(kind))}\n"
-    args.output.mkdir(parents=True, exist_ok=True)
-    (args.output / "convolutions.md").write_text(text, encoding="utf-8")
+    write_text(page, to_markdown(summary(kind), measured))
+    log(f"Written: {ways.table_of(kind)}, {page}")
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

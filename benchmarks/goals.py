@@ -1,32 +1,52 @@
 """The goals of speed and memory against what was measured, and the time of the whole grid. Writes goals.csv and .md.
 
-Reads training.csv, inference.csv and jobs.csv, which the programs of these names wrote on the same machine. README.md
-of the folder above sets the goals of all machines side by side.
+Reads training.csv, inference.csv and jobs.csv, which the programs of these names wrote on the same machine; where a
+table lacks cases, the goals that need them are unmeasured. README.md of results/bench sets the goals of all machines
+side by side, and is written where the tables are in a folder of it.
 """
 
 import argparse
 import heapq
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from benchmarks import machine
-from benchmarks.cases import DATASETS, EPOCHS, EVALUATIONS, KINDS, METHODS
+from benchmarks.cases import DATASETS, ENGINES, EPOCHS, EVALUATIONS, KINDS, METHODS
 from benchmarks.inference import GOAL
-from benchmarks.training_table import GOALS, medians, ratios, yes_no
+from benchmarks.training_table import CASE, GOALS, medians, ratios, yes_no
 from fairdistill.reporting.tables import markdown
-from fairdistill.runtime.provenance import hardware
+from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.runtime.files import write_text
+from fairdistill.runtime.progress import log
+from fairdistill.settings.arguments import folder_argument
 
+# the columns that are read of each table: texts, and numbers
+TEXTS = {
+    "training": [*CASE, "engine", "precision", "device", "machine", "commit"],
+    "inference": ["dataset", "kind", "precision", "machine", "commit"],
+    "jobs": ["machine", "commit"],
+}
+NUMBERS = {
+    "training": ["round", "processes", "images_per_second", "epoch_seconds", "share_of_peak", "memory_mb"],
+    "inference": ["test_ms", "features_ms", "plain_ms"],
+    "jobs": ["planning_seconds", "job_overhead_seconds", "demo_minutes", "grid_minutes"],
+}
+NUMBERS["training"] += ["mfd_loss_share", "feature_ms_per_image"]
+IMAGES = pd.MultiIndex.from_product([DATASETS, KINDS], names=["dataset", "kind"])
+RUNS = pd.MultiIndex.from_product([DATASETS, KINDS, METHODS, ENGINES], names=[*CASE, "engine"])
 # jobs after the trainings and their evaluations: one gathers, two make tables, five draw
 PAGES = 8
-# the least share of the peak, and the most minutes by the processor's generation
+# the least share of the peak, and the most minutes and seconds by the processor's generation
 SHARE_OF_PEAK, SHARE_OF_PEAK_AMX = 0.5, 0.35
 GRID_MINUTES = {"Zen 5": 40, "Sapphire Rapids": 75}
-DEMO_MINUTES = {"Zen 5": 2, "Sapphire Rapids": 3}
+DEMO_SECONDS = {"Zen 5": 120, "Sapphire Rapids": 180}
 HOW = (
     "Where a goal is for each case, the worst is shown. The grid's time is estimated: the measured epochs, feature "
     "passes and tests of all eight trainings and the overhead of each job, a student after its teacher, on all cores; "
-    "making the data sets from their archives comes on top, once."
+    "making the data sets from their archives comes on top, once. `make bench` measures what a table lacks."
 )
 
 
@@ -56,91 +76,155 @@ def makespan(pairs: list[tuple[float, float]], workers: int) -> float:
 
 
 def grid_minutes(rows: pd.DataFrame, jobs: pd.Series) -> float:
-    """The paper's grid of one seed on this machine, estimated from `medians` and the overhead of a job."""
-    overhead, workers = jobs["job_overhead_seconds"], int(rows["processes"].max())
+    """The paper's grid of one seed on this machine, estimated from `medians` and the overhead of a job.
+
+    NaN where one of these was not measured.
+    """
+    overhead, processes = jobs["job_overhead_seconds"], rows.xs("fast", level="engine")["processes"].max()
     pairs = [
-        tuple(training_seconds(rows, dataset, kind, role) + overhead for role in METHODS)
-        for dataset in DATASETS
-        for kind in KINDS
+        tuple(training_seconds(rows, dataset, kind, role) + overhead for role in METHODS) for dataset, kind in IMAGES
     ]
+    if pd.isna([processes, *sum(pairs, ())]).any():
+        return float("nan")
+    workers = int(processes)
     others = (2 * len(pairs) + PAGES) * overhead / workers
     return (jobs["planning_seconds"] + makespan(pairs, workers) + others) / 60
 
 
-def goals(runs: pd.DataFrame, jobs: pd.Series, inference: pd.DataFrame) -> pd.DataFrame:
-    """Each goal with the value that decides on it, the worst of its cases; `met` is None where it was not measured."""
-    rows, compared = medians(runs), ratios(medians(runs))
+def read(folder: Path, name: str) -> pd.DataFrame:
+    """Return a table of a machine; a UserError says that it is missing or incomplete, and what makes it."""
+    path = folder / f"{name}.csv"
+    remedy = f"`python -m benchmarks.{name} --output {folder}` makes it"
+    if not path.exists():
+        raise UserError(f"{path}: there is no such table; {remedy}")
+    try:
+        table = pd.read_csv(path)
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as a table ({error}); {remedy} anew") from error
+    if missing := [column for column in [*TEXTS[name], *NUMBERS[name]] if column not in table]:
+        raise UserError(f"{path}: has no {', '.join(missing)}; {remedy} anew")
+    if table.empty:
+        raise UserError(f"{path}: has no rows; {remedy} anew")
+    if texts := [column for column in NUMBERS[name] if not is_numeric_dtype(table[column])]:
+        raise UserError(f"{path}: not all are numbers in {', '.join(texts)}; {remedy} anew")
+    return table
+
+
+def goals(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Each goal with the value that decides on it, the worst of its cases; `met` is None where it was not measured.
+
+    `machine` and `commit` are those of the tables that a value is from.
+    """
+    rows = medians(tables["training"]).reindex(RUNS)
+    compared, jobs = ratios(rows), tables["jobs"].iloc[0]
+    inference = tables["inference"].groupby(["dataset", "kind"])[NUMBERS["inference"]].median().reindex(IMAGES)
     ours, plain = (rows.xs(engine, level="engine") for engine in ("fast", "reference"))
     students = ours.xs("student", level="role")
     on_gpu = (rows["device"] == "cuda").any()
-    complete = len(ours) == len(DATASETS) * len(KINDS) * len(METHODS)
-    generation = machine.generation(str(hardware()["cpu_id"]))
+    measured_on = {
+        name: {column: _joined(table[column]) for column in ("machine", "commit")} for name, table in tables.items()
+    }
+    generation = machine.generation(measured_on["training"]["machine"])
     found = []
 
     def add(
         goal: str,
-        value: float | None,
+        values: pd.Series | float,
         form: str,
         *,
+        of: tuple[str, ...] = ("training",),
         least: float | None = None,
         most: float | None = None,
-        missing: str = "this is a GPU",
+        unmeasured: str = "",
     ) -> None:
-        """Compare a value with the least or the most that it may be; None is a value that was not measured."""
-        met = None
-        if value is not None and least is not None:
-            met = bool(value >= least)
-        elif value is not None and most is not None:
-            met = bool(value <= most)
-        found.append({"goal": goal, "measured": missing if value is None else form.format(value), "met": met})
+        """Compare the worst of the values, of which NaN was not measured, with the least or the most that it may be.
 
-    for role, least in GOALS.items():
-        worst = None if on_gpu else compared["ratio"].xs(role, level="role").min()
-        goal = f"{role} training, ours / reference, all cores: >= {least:g}x for each architecture and size"
-        add(goal, worst, "{:.2f}x", least=least)
-    share = None if on_gpu else ours["share_of_peak"].xs("resnet18", level="kind").min()
+        `of` are the tables that the values are from, and `unmeasured` the reason why there can be none.
+        """
+        values = pd.Series(values, dtype=float)
+        known, worst = values.notna().sum(), values.min() if least is not None else values.max()
+        row: dict = {"goal": goal, "measured": form.format(worst), "met": None}
+        if unmeasured:
+            row["measured"] = unmeasured
+        elif known < len(values):
+            names = " or ".join(f"{name}.csv" for name in of)
+            how_many = f"{known} of {len(values)} cases" if len(values) > 1 else "missing"
+            row["measured"] = f"unmeasured: {how_many} in {names}"
+        elif least is not None:
+            row["met"] = bool(worst >= least)
+        elif most is not None:
+            row["met"] = bool(worst <= most)
+        for column in ("machine", "commit"):
+            row[column] = "" if unmeasured else _joined(pd.Series([measured_on[name][column] for name in of]))
+        found.append(row)
+
+    of_cpus = "this is a GPU" if on_gpu else ""
+    for role, at_least in GOALS.items():
+        goal = f"{role} training, ours / reference, all cores: >= {at_least:g}x for each architecture and size"
+        add(goal, compared["ratio"].xs(role, level="role"), "{:.2f}x", least=at_least, unmeasured=of_cpus)
     goal = f"share of the CPU's peak, ResNet: >= {SHARE_OF_PEAK:.0%}, with AMX >= {SHARE_OF_PEAK_AMX:.0%}"
-    add(goal, share, "{:.0%}", least=SHARE_OF_PEAK_AMX if machine.has_amx() else SHARE_OF_PEAK)
+    share = SHARE_OF_PEAK_AMX if "AMX" in measured_on["training"]["machine"] else SHARE_OF_PEAK
+    add(goal, ours["share_of_peak"].xs("resnet18", level="kind"), "{:.0%}", least=share, unmeasured=of_cpus)
     costs = plain["distillation_cost"].dropna()
-    form = f"{{:.1%}} (the reference: {costs.min():.0%} to {costs.max():.0%})"
+    form = "{:.1%}" + (f" (the reference: {costs.min():.0%} to {costs.max():.0%})" if len(costs) else "")
     goal = "cost of distillation over plain training, per epoch: <= 5 %"
-    add(goal, students["distillation_cost"].max(), form, most=0.05)
-    add("MFD loss, share of a student's step: <= 3 %", students["mfd_loss_share"].max(), "{:.1%}", most=0.03)
+    add(goal, students["distillation_cost"], form, most=0.05)
+    add("MFD loss, share of a student's step: <= 3 %", students["mfd_loss_share"], "{:.1%}", most=0.03)
+    form = f"{{:.2f}}x ({_joined(tables['inference']['precision'])})"
     for what, name in (("features", "a teacher's features"), ("test", "the test set, in float32")):
-        worst = (inference[f"{what}_ms"] / inference["plain_ms"]).max()
-        add(f"{name}, ours / a plain pass in bfloat16: <= {GOAL}", worst, "{:.2f}x", most=GOAL)
-    worst = None if on_gpu else ours["memory_mb"].max()
-    add("memory of a training on a CPU: <= 1.2 GiB", worst, "{:.0f} MiB", most=1.2 * 1024)
+        goal = f"{name}, ours / a plain pass in the precision of training: <= {GOAL}"
+        add(goal, inference[f"{what}_ms"] / inference["plain_ms"], form, of=("inference",), most=GOAL)
+    add(
+        "memory of a training on a CPU: <= 1.2 GiB",
+        ours["memory_mb"],
+        "{:.0f} MiB",
+        most=1.2 * 1024,
+        unmeasured=of_cpus,
+    )
 
-    minutes = grid_minutes(rows, jobs) if complete and not on_gpu else None
-    goal = f"the paper's grid, 1 seed, two cores: {_by_processor(GRID_MINUTES)}"
-    add(goal, minutes, "{:.0f} min (estimated)", most=GRID_MINUTES.get(generation), missing="unmeasured")
-    goal = f"the demo, without its environment, two cores: {_by_processor(DEMO_MINUTES)}"
-    add(goal, jobs["demo_minutes"], "{:.1f} min", most=None if on_gpu else DEMO_MINUTES.get(generation))
-    unmeasured = "unmeasured: no GPU"
-    minutes = None if pd.isna(jobs["grid_minutes"]) else jobs["grid_minutes"]
-    add("the paper's grid, 5 seeds, one data-centre GPU: <= 6 min", minutes, "{:.1f} min", most=6, missing=unmeasured)
-    seconds = max(training_seconds(rows, "cifar10s", "resnet18", role) for role in METHODS) if on_gpu else None
+    goal = f"the paper's grid, 1 seed, two cores: {_by_processor(GRID_MINUTES, 'min')}"
+    limit, both = GRID_MINUTES.get(generation), ("training", "jobs")
+    add(goal, grid_minutes(rows, jobs), "{:.0f} min (estimated)", of=both, most=limit, unmeasured=of_cpus)
+    goal = f"the demo, without its environment, two cores: {_by_processor(DEMO_SECONDS, 's')}"
+    limit = None if on_gpu else DEMO_SECONDS.get(generation)
+    add(goal, 60 * jobs["demo_minutes"], "{:.1f} s", of=("jobs",), most=limit)
+    no_gpu = "unmeasured: no GPU"
+    goal = "the paper's grid, 5 seeds, one data-centre GPU: <= 6 min"
+    minutes = jobs["grid_minutes"]
+    add(goal, minutes, "{:.1f} min", of=("jobs",), most=6, unmeasured=no_gpu if pd.isna(minutes) and not on_gpu else "")
+    times = pd.Series([training_seconds(rows, "cifar10s", "resnet18", role) for role in METHODS])
     goal = "a CIFAR-10S ResNet-18 training, 20 epochs, that GPU: <= 12 s"
-    add(goal, seconds, "{:.1f} s", most=12, missing=unmeasured)
+    add(goal, times, "{:.1f} s", most=12, unmeasured="" if on_gpu else no_gpu)
     return pd.DataFrame(found)
 
 
-def _by_processor(minutes: dict[str, int]) -> str:
-    return ", ".join(f"<= {most} min on {name}" for name, most in minutes.items())
+def _joined(texts: pd.Series) -> str:
+    """The different texts of a column."""
+    return ", ".join(texts.dropna().unique())
 
 
-def to_markdown(table: pd.DataFrame, measured_on: str) -> str:
-    text = markdown(table.assign(met=[yes_no(met) for met in table["met"]]))
-    return f"# Goals\n\n{measured_on}\n\n{text}\n\n{HOW}\n"
+def _by_processor(most: dict[str, int], unit: str) -> str:
+    return ", ".join(f"<= {limit} {unit} on {name}" for name, limit in most.items())
+
+
+def to_markdown(table: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> str:
+    """The goals as a page; `tables` are those that they were read from."""
+    # the first digits of a commit are enough to find it
+    commits = table["commit"].str.replace(r"\b([0-9a-f]{9})[0-9a-f]+", r"\1", regex=True)
+    shown = table[["goal", "measured"]].assign(met=[yes_no(met) for met in table["met"]], commit=commits)
+    heads: dict[str, list[str]] = {}
+    for name, each in tables.items():
+        measured = {column: _joined(each[column]) for column in ("machine", "commit")}
+        heads.setdefault(machine.describe(measured), []).append(f"{name}.csv")
+    lines = "\n".join(f"- {', '.join(names)}: {head[0].lower()}{head[1:]}" for head, names in heads.items())
+    return f"# Goals\n\n{lines if len(heads) > 1 else next(iter(heads))}\n\n{markdown(shown)}\n\n{HOW}\n"
 
 
 def side_by_side(folder: Path) -> str:
     """The tables of all machines that are in `folder`, and their goals beside each other, as a page."""
     parts = [
         "# What was measured, by processor",
-        "`make bench` writes the tables of its machine and this page. Each table names its commit; `h100` has what was "
-        "measured in half an hour on a GPU.",
+        "`make bench` writes the tables of its machine and this page. Each table names its machine and its commit.",
         "\n".join(
             f"- `{machine.name}`: " + ", ".join(f"[{page.stem}]({machine.name}/{page.name})" for page in pages)
             for machine in sorted(folder.iterdir())
@@ -155,20 +239,25 @@ def side_by_side(folder: Path) -> str:
     if columns:
         shown = pd.DataFrame(columns).fillna("").rename_axis("goal").reset_index()
         parts += ["## Goals", markdown(shown), HOW]
+        by_hand = [f"[{page.parent.name}]({page.parent.name}/README.md)" for page in sorted(folder.glob("*/README.md"))]
+        if by_hand:
+            parts.append(f"Goals of a GPU were measured without `make bench`: {', '.join(by_hand)} has the results.")
     return "\n\n".join(parts) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder of the tables")
+    parser.add_argument("--output", type=folder_argument, default=machine.folder(), help="folder of the tables")
     args = parser.parse_args()
-    jobs = pd.read_csv(args.output / "jobs.csv").iloc[0]
-    runs, inference = (pd.read_csv(args.output / f"{name}.csv") for name in ("training", "inference"))
-    table = goals(runs, jobs, inference)
+    tables = {name: read(args.output, name) for name in NUMBERS}
+    table = goals(tables)
     # the numbers in it are texts
-    machine.write(args.output, "goals", table, to_markdown(table, machine.describe()), digits=6)
-    (args.output.parent / "README.md").write_text(side_by_side(args.output.parent), encoding="utf-8")
+    machine.write(args.output, "goals", table, to_markdown(table, tables), digits=6)
+    folder = args.output.resolve().parent
+    if folder == (machine.ROOT / machine.RESULTS).resolve():
+        write_text(folder / "README.md", side_by_side(folder))
+        log(f"Written: {folder / 'README.md'}")
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

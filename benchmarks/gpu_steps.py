@@ -24,7 +24,9 @@ from fairdistill.methods.base import Task, method_class
 from fairdistill.networks import build_network
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.runtime.files import write_text
 from fairdistill.runtime.progress import log
+from fairdistill.settings.arguments import count_argument
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.training import Training
@@ -160,12 +162,13 @@ def main() -> None:
     parser.add_argument("--roles", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
     parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=LAYOUTS)
-    parser.add_argument("--steps", type=int, default=100, help="timed steps of each case")
+    parser.add_argument("--steps", type=count_argument, default=100, help="timed steps of each case")
     parser.add_argument("--profile", action="store_true", help="list the kernels of each case, too")
     parser.add_argument("--output", type=Path, default=machine.folder() / "gpu_steps.md", help="the page")
     args = parser.parse_args()
     if not machine.has_gpu():
         raise UserError("benchmarks.gpu_steps measures a GPU, and torch sees none")
+    machine.prepare(args.output.parent)
     be_deterministic(threads=1)
     rows, sections = [], []
     for values in product(args.datasets, args.kinds, args.roles, args.precisions, args.layouts):
@@ -175,9 +178,8 @@ def main() -> None:
         if args.profile:
             sections.append(kernels_section(case, profile(case)))
     sections.insert(0, steps_section(pd.DataFrame(rows)))
-    text = "\n\n".join([f"# A training step on a GPU\n\n{machine.describe()}", *sections]) + "\n"
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(text, encoding="utf-8")
+    text = "\n\n".join([f"# A training step on a GPU\n\n{machine.describe(machine.provenance())}", *sections]) + "\n"
+    write_text(args.output, text)
     print(text)
 
 

@@ -7,7 +7,6 @@ same, so that its probabilities are those of the weights that are kept. One proc
 """
 
 import argparse
-from pathlib import Path
 
 import pandas as pd
 import torch
@@ -18,6 +17,8 @@ from benchmarks.cases import DATASETS, KINDS, METHODS
 from benchmarks.training_worker import Clock, set_up
 from fairdistill.networks import build_network
 from fairdistill.reporting.tables import markdown
+from fairdistill.runtime.errors import run_script
+from fairdistill.settings.arguments import folder_argument
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import read_settings
 from fairdistill.training.loop import predict
@@ -61,7 +62,8 @@ def measure(dataset: str, kind: str) -> dict:
     plain.bf16_evaluation = subject.network.bf16
     times = {batch: plain_ms(plain, pixels[:batch], clock) for batch in BATCHES}
     batch = min(times, key=times.__getitem__)
-    return found | {"plain_ms": times[batch], "batch": batch}
+    precision = "bf16" if subject.network.bf16 else "fp32"
+    return found | {"plain_ms": times[batch], "batch": batch, "precision": precision}
 
 
 def to_markdown(table: pd.DataFrame, measured_on: str) -> str:
@@ -70,7 +72,7 @@ def to_markdown(table: pd.DataFrame, measured_on: str) -> str:
     headings = {"test_ms": "test images", "features_ms": "a teacher's features", "plain_ms": "plain pass"}
     for column, heading in headings.items():
         shown[f"{heading}, ms"] = table[column].map("{:.3f}".format)
-    shown["its batch"] = table["batch"]
+    shown["its batch"], shown["its precision"] = table["batch"], table["precision"]
     for what, heading in (("test", "test / plain"), ("features", "features / plain")):
         shown[heading] = (table[f"{what}_ms"] / table["plain_ms"]).map("{:.2f}".format)
     how = (
@@ -84,8 +86,9 @@ def to_markdown(table: pd.DataFrame, measured_on: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for the tables")
+    parser.add_argument("--output", type=folder_argument, default=machine.folder(), help="folder for the tables")
     args = parser.parse_args()
+    machine.prepare(args.output)
     cases = [(dataset, kind) for dataset in DATASETS for kind in KINDS]
     table = pd.DataFrame(
         [
@@ -93,8 +96,10 @@ def main() -> None:
             for dataset, kind in tqdm(cases, desc="inference", unit="case")
         ]
     )
-    machine.write(args.output, "inference", table, to_markdown(table, machine.describe()), digits=5)
+    measured = machine.provenance()
+    text = to_markdown(table, machine.describe(measured))
+    machine.write(args.output, "inference", table.assign(**measured), text, digits=5)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

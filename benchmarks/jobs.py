@@ -20,6 +20,8 @@ import pandas as pd
 
 from benchmarks import machine
 from fairdistill.reporting.tables import markdown
+from fairdistill.runtime.errors import run_script
+from fairdistill.settings.arguments import folder_argument
 
 ROOT = Path(__file__).parents[1]
 TINY = ["seeds=[0]", "architectures=[shufflenet]", "training={epochs: 1, evaluate_every: 0, device: auto}"]
@@ -97,8 +99,9 @@ def to_markdown(row: dict, measured_on: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for the tables")
+    parser.add_argument("--output", type=folder_argument, default=machine.folder(), help="folder for the tables")
     args = parser.parse_args()
+    machine.prepare(args.output)
     with TemporaryDirectory() as folder:
         row = tiny_study(Path(folder)) | {"grid_minutes": None}
     with TemporaryDirectory() as folder:
@@ -109,8 +112,10 @@ def main() -> None:
                 row["grid_minutes"] = whole_grid(Path(folder))
             except RuntimeError as error:
                 print(f"the grid is left unmeasured: {error}", file=sys.stderr)
-    machine.write(args.output, "jobs", pd.DataFrame([row]), to_markdown(row, machine.describe()), digits=4)
+    measured = machine.provenance()
+    text = to_markdown(row, machine.describe(measured))
+    machine.write(args.output, "jobs", pd.DataFrame([row]).assign(**measured), text, digits=4)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -1,13 +1,18 @@
 """What numbers were measured on, and the folder of that machine's tables."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pandas as pd
 import torch
 
+from fairdistill.runtime.files import write_text
+from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import commit, hardware, versions
 
+ROOT = Path(__file__).parents[1]
 RESULTS = Path("results/bench")
 # by the maker's family and the first model of a range: (family, model, generation); see the makers' lists of processors
 GENERATIONS = [
@@ -37,9 +42,9 @@ def processor() -> str:
     return f"{' '.join(name.split())} ({known or found['instructions']})"
 
 
-def generation(cpu_id: str) -> str:
-    """Return the name of a CPU's generation, as of 'cpu family 26, model 2'; empty where it is not known."""
-    numbers = re.match(r"cpu family (\d+), model (\d+)", cpu_id)
+def generation(text: str) -> str:
+    """Return the name of the CPU's generation of a text with 'cpu family 26, model 2'; empty where it is not known."""
+    numbers = re.search(r"cpu family (\d+), model (\d+)", text)
     if not numbers:
         return ""
     family, model = map(int, numbers.groups())
@@ -49,27 +54,44 @@ def generation(cpu_id: str) -> str:
 
 def folder() -> Path:
     """The folder of this machine's tables, such as results/bench/amd-epyc-zen-5."""
-    return RESULTS / re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
+    return RESULTS / (re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-") or "unnamed-processor")
+
+
+def prepare(*folders: Path) -> None:
+    """Make folders and see that they take files, before anything is measured; an OSError says why one does not."""
+    for place in folders:
+        place.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=place):
+            pass
 
 
 def write(folder: Path, name: str, table: pd.DataFrame, text: str, *, digits: int) -> None:
-    """Write a table, with so many digits, and the page that shows it, as <name>.csv and <name>.md; print the page."""
-    folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{digits}g")
-    (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    """Write a table, with so many digits, and the page that shows it, as <name>.csv and <name>.md; print the page.
+
+    The columns `machine` and `commit` of the table say what each row was measured on, see `provenance`.
+    """
+    paths = folder / f"{name}.csv", folder / f"{name}.md"
+    for path, content in zip(paths, (table.to_csv(index=False, float_format=f"%.{digits}g"), text), strict=True):
+        write_text(path, content)
     print(text)
+    log(f"Written: {', '.join(map(str, paths))}")
 
 
-def describe() -> str:
-    """Hardware, versions and commit, in a line for the head of a table."""
+def provenance() -> dict[str, str]:
+    """What numbers are measured on: the `machine`, its hardware and versions in a line, and the code's `commit`."""
     if has_gpu():
         torch.cuda.init()
-    machine, installed = hardware(), versions()
+    found, installed = hardware(), versions()
+    instructions = f"{found['instructions']}{', AMX' * has_amx()}"
     parts = [
-        f"{machine['gpu']}" if machine["gpu"] else "no GPU",
-        f"{machine['cpu']} ({machine['cpu_id']}; {machine['instructions']}), {machine['cores']} cores",
-        str(machine["platform"]),
+        f"{found['gpu']}" if found["gpu"] else "no GPU",
+        f"{found['cpu']} ({found['cpu_id']}; {instructions}), {found['cores']} cores",
+        str(found["platform"]),
         f"Python {installed['python']}, torch {installed['torch']}",
-        f"commit {commit() or 'unknown'}",
     ]
-    return f"Measured on: {'; '.join(parts)}."
+    return {"machine": "; ".join(parts), "commit": commit() or "unknown"}
+
+
+def describe(measured: Mapping[str, str]) -> str:
+    """The line for the head of a page, of a `provenance`."""
+    return f"Measured on: {measured['machine']}; commit {measured['commit']}."

@@ -17,7 +17,10 @@ from tqdm import tqdm
 from benchmarks import machine
 from benchmarks.cases import BATCH_SIZE, ENGINES, EPOCHS
 from benchmarks.training import run
+from benchmarks.training_table import over_rounds
 from fairdistill.reporting.tables import markdown
+from fairdistill.runtime.errors import run_script
+from fairdistill.settings.arguments import count_argument, folder_argument
 from fairdistill.settings.methods import Method, PostProcessing
 from fairdistill.settings.reading import complete
 
@@ -69,10 +72,11 @@ def to_markdown(table: pd.DataFrame, measured_on: str, rounds: int) -> str:
     slow = table.loc[table["ratio"] < GOAL, "method"]
     below = f"Below {GOAL:g}: {', '.join(slow)}; benchmarks/NOTES.md says why." if len(slow) else ""
     how = (
-        f"ResNet-18 on images of CIFAR-10S, medians over rounds in which the engines alternate (here {rounds}); how "
-        "either engine runs is said in training.md. A method of several stages counts each by its share of the "
+        f"ResNet-18 on images of CIFAR-10S. Each number is {over_rounds(rounds)}; how either engine runs, and in which "
+        "precision, is said in training.md. A method of several stages counts each by its share of the "
         f"{EPOCHS} epochs, and what is computed once of a base's outputs is spread over them. Cost is the time of a "
-        f"step over that of `{PLAIN}`, by the same engine."
+        f"step over that of `{PLAIN}`, by the same engine. A round differs from another by some per cent, and so a "
+        "method that adds nothing to a step may come out below 1."
     )
     parts = ["# The speed of each method", measured_on, how, markdown(shown), below]
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -81,11 +85,12 @@ def to_markdown(table: pd.DataFrame, measured_on: str, rounds: int) -> str:
 def main() -> None:
     methods = methods_to_measure()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for the tables")
-    parser.add_argument("--rounds", type=int, default=2, help="alternations of the engines")
-    parser.add_argument("--steps", type=int, default=6, help="timed steps of a round and stage")
+    parser.add_argument("--output", type=folder_argument, default=machine.folder(), help="folder for the tables")
+    parser.add_argument("--rounds", type=count_argument, default=2, help="alternations of the engines")
+    parser.add_argument("--steps", type=count_argument, default=6, help="timed steps of a round and stage")
     parser.add_argument("--method", choices=methods, nargs="+", default=list(methods), metavar="NAME", help="methods")
     args = parser.parse_args()
+    machine.prepare(args.output)
     on_gpu = machine.has_gpu()
     # what the costs are compared with
     names = dict.fromkeys([PLAIN, *args.method])
@@ -97,9 +102,10 @@ def main() -> None:
         speed = sum(1e3 * BATCH_SIZE / result["step_ms"] for result in found)
         rows.append({"method": name, "round": number, "engine": engine, "images_per_second": speed})
     runs = pd.DataFrame(rows)
-    text = to_markdown(summarise(runs), machine.describe(), args.rounds)
-    machine.write(args.output, "methods", runs, text, digits=5)
+    measured = machine.provenance()
+    text = to_markdown(summarise(runs), machine.describe(measured), args.rounds)
+    machine.write(args.output, "methods", runs.assign(**measured), text, digits=5)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

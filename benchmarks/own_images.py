@@ -17,7 +17,9 @@ from PIL import Image
 
 from benchmarks import machine
 from benchmarks.workflow import cost_of
+from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.parallel import in_threads
+from fairdistill.settings.arguments import count_argument, folder_argument
 
 ROOT = Path(__file__).parents[1]
 PIXELS = (178, 218)  # width and height
@@ -79,23 +81,29 @@ def cost_of_steps(images: int, classes: int, groups: int, steps: list[str]) -> l
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for the tables")
-    parser.add_argument("--images", type=int, default=20_000, help="of the data sets that models are trained on")
-    parser.add_argument("--many", type=int, default=100_000, help="images of the data set that is only prepared")
+    parser.add_argument("--output", type=folder_argument, default=machine.folder(), help="folder for the tables")
+    parser.add_argument(
+        "--images", type=count_argument, default=20_000, help="of the data sets that models are trained on"
+    )
+    parser.add_argument(
+        "--many", type=count_argument, default=100_000, help="images of the data set that is only prepared"
+    )
     args = parser.parse_args()
+    machine.prepare(args.output)
     rows = cost_of_steps(args.many, 2, 2, ["data set"])
     # as CelebA has them, and many classes and groups
     for classes, groups in ((2, 2), (9, 7)):
         rows += cost_of_steps(args.images, classes, groups, list(STEPS))
     table = pd.DataFrame(rows)
-    text = f"# Images of one's own\n\n{machine.describe()}\n\nJPEGs of {PIXELS[0]} x {PIXELS[1]} px, at 64 px. "
+    measured = machine.provenance()
+    text = f"# Images of one's own\n\n{machine.describe(measured)}\n\nJPEGs of {PIXELS[0]} x {PIXELS[1]} px, at 64 px. "
     text += "Every step has Snakemake's start and plan in it.\n\n"
     text += "| images | classes x groups | step | seconds | CPU seconds | memory, MB |\n|--:|---|---|--:|--:|--:|\n"
     for row in rows:
         numbers = " | ".join(f"{row[name]:.0f}" for name in ("elapsed", "seconds", "memory_mb"))
         text += f"| {row['images']:,} | {row['cells']} | {row['step']} | {numbers} |\n"
-    machine.write(args.output, "own_images", table, text, digits=4)
+    machine.write(args.output, "own_images", table.assign(**measured), text, digits=4)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -15,6 +15,7 @@ from torch.nn.functional import conv2d
 
 from benchmarks.processes import run_at_once
 from benchmarks.training_worker import Clock
+from fairdistill.settings.arguments import count_argument
 from fairdistill.training.computing import choose_device
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -60,7 +61,7 @@ def measure(processes: int, threads: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=count_argument, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     device = choose_device("auto")

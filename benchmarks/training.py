@@ -8,7 +8,6 @@ machine's tables.
 
 import argparse
 import os
-from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
@@ -18,6 +17,8 @@ from benchmarks.cases import DATASETS, ENGINES, KINDS, METHODS
 from benchmarks.processes import run_at_once
 from benchmarks.training_plot import draw
 from benchmarks.training_table import summarise, to_markdown
+from fairdistill.runtime.errors import run_script
+from fairdistill.settings.arguments import count_argument, folder_argument
 
 
 def filling(engine: str, *, on_gpu: bool) -> tuple[int, int]:
@@ -35,12 +36,13 @@ def run(engine: str, dataset: str, kind: str, *what: str, steps: int, on_gpu: bo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for table and figure")
-    parser.add_argument("--rounds", type=int, default=2, help="alternations of the engines")
-    parser.add_argument("--steps", type=int, default=6, help="timed steps of a round")
-    parser.add_argument("--dataset", choices=DATASETS, nargs="+", default=list(DATASETS))
-    parser.add_argument("--kind", choices=KINDS, nargs="+", default=KINDS)
+    parser.add_argument("--output", type=folder_argument, default=machine.folder(), help="folder for table and figure")
+    parser.add_argument("--rounds", type=count_argument, default=2, help="alternations of the engines")
+    parser.add_argument("--steps", type=count_argument, default=6, help="timed steps of a round")
+    parser.add_argument("--dataset", choices=DATASETS, nargs="+", default=list(DATASETS), help="their shapes")
+    parser.add_argument("--kind", choices=KINDS, nargs="+", default=KINDS, help="architectures")
     args = parser.parse_args()
+    machine.prepare(args.output)
     cases = [
         {"dataset": dataset, "kind": kind, "role": role, "round": number, "engine": engine}
         for dataset in args.dataset
@@ -57,9 +59,11 @@ def main() -> None:
         found = run(*names, "--role", case["role"], steps=args.steps, on_gpu=on_gpu)
         rows.append(case | summarise(found, case["dataset"], peaks[case["engine"]]))
     runs = pd.DataFrame(rows)
-    machine.write(args.output, "training", runs, to_markdown(runs, machine.describe()), digits=5)
+    measured = machine.provenance()
+    text = to_markdown(runs, machine.describe(measured))
+    machine.write(args.output, "training", runs.assign(**measured), text, digits=5)
     draw(runs, args.output / "training.png")
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from benchmarks.cases import BATCH_SIZE, DATASETS, EPOCHS, PARTS
+from benchmarks.cases import BATCH_SIZE, DATASETS, EPOCHS, METHODS, PARTS
 from fairdistill.reporting.tables import markdown
 
 CASE = ["dataset", "kind", "role"]
@@ -44,9 +44,10 @@ def summarise(results: list[dict], dataset: str, peaks: Mapping[str, float]) -> 
 def medians(runs: pd.DataFrame) -> pd.DataFrame:
     """Over rounds, a row for each case and engine; `distillation_cost` is a student's time over a teacher's, less 1."""
     keys = [*CASE, "engine"]
-    rows = runs.groupby(keys)[list(runs.columns.difference(["round", "precision", "device", *keys]))].median()
-    rows = rows.join(runs.groupby(keys)[["precision", "device"]].first())
-    seconds = rows["epoch_seconds"].unstack("role")
+    texts = [name for name in ("precision", "device", "machine", "commit") if name in runs]
+    rows = runs.groupby(keys)[list(runs.columns.difference(["round", *texts, *keys]))].median()
+    rows = rows.join(runs.groupby(keys)[texts].first())
+    seconds = rows["epoch_seconds"].unstack("role").reindex(columns=list(METHODS))
     cost = pd.DataFrame({"student": seconds["student"] / seconds["teacher"] - 1}).rename_axis(columns="role").stack()
     # the types of pandas know the levels of a series by their numbers alone
     rows["distillation_cost"] = cost.reorder_levels(keys).reindex(rows.index)  # type: ignore[arg-type]
@@ -71,8 +72,9 @@ def to_markdown(runs: pd.DataFrame, measured_on: str) -> str:
             measured_on,
             "The reference is one process with torch's threads on all cores and two workers that load images. Ours "
             "is one process of one thread on each core at once, their speeds summed (on a GPU, one process). Each "
-            f"number is the median of {runs['round'].nunique()} rounds in which the engines alternate. An epoch is of "
-            "the real data set's size. Ours computes the teacher's features once in a training, in both orientations: "
+            f"number is {over_rounds(runs['round'].nunique())}. An epoch is of the real data set's size. Each engine "
+            "computes in the precision that stands beside it, so that where these differ a ratio is one of precision, "
+            "too. Ours computes the teacher's features once in a training, in both orientations: "
             f"that pass is counted, spread over {EPOCHS} epochs.",
             "## Ours beside the reference",
             markdown(_speed(rows)),
@@ -94,7 +96,13 @@ def to_markdown(runs: pd.DataFrame, measured_on: str) -> str:
     )
 
 
-def number(value: float, form: str) -> str:
+def over_rounds(number: int) -> str:
+    """What a number of so many rounds is; the median of two is their mean."""
+    what = {1: "of one round", 2: "the mean of two rounds"}.get(number, f"the median of {number} rounds")
+    return f"{what}, in which the engines alternate"
+
+
+def number(value: float | str, form: str) -> str:
     return "" if pd.isna(value) else format(value, form)
 
 
@@ -114,7 +122,8 @@ def _side_by_side(rows: pd.DataFrame, columns: dict[str, tuple[str, str]]) -> pd
 
 
 def _speed(rows: pd.DataFrame) -> pd.DataFrame:
-    table = _side_by_side(rows, {"images/s": ("images_per_second", ".0f"), "s per epoch": ("epoch_seconds", ".1f")})
+    columns = {"precision": ("precision", "s"), "images/s": ("images_per_second", ".0f")}
+    table = _side_by_side(rows, columns | {"s per epoch": ("epoch_seconds", ".1f")})
     compared = ratios(rows)
     table["ratio"] = [number(value, ".2f") for value in compared["ratio"]]
     table["goal"] = [f">= {value}" for value in compared["goal"]]

@@ -26,6 +26,7 @@ from fairdistill.methods.base import Batch, Method, Task, method_class
 from fairdistill.methods.mfd import MFD
 from fairdistill.networks import Classifier, build_network
 from fairdistill.runtime.provenance import peak_memory_mb
+from fairdistill.settings.arguments import count_argument
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.methods import Method as MethodSettings
 from fairdistill.settings.networks import AnyNetwork
@@ -330,8 +331,8 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--role", choices=METHODS)
     what.add_argument("--method", type=json.loads, help="settings of any method, as JSON")
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steps", type=count_argument, default=10)
+    parser.add_argument("--threads", type=count_argument, default=1)
     args = parser.parse_args()
     numbers = {"steps": args.steps, "threads": args.threads}
     if args.role:

@@ -18,7 +18,9 @@ import pandas as pd
 from benchmarks import machine
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.evaluation.uncertainty import RESAMPLES
+from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import sha256
+from fairdistill.settings.arguments import count_argument, folder_argument
 
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2", "--dry-run", "--quiet", "rules"]
@@ -125,21 +127,23 @@ def cost_of(command: list[str]) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, default=machine.folder(), help="folder for the tables")
-    parser.add_argument("--trainings", type=int, default=10_000)
+    parser.add_argument("--output", type=folder_argument, default=machine.folder(), help="folder for the tables")
+    parser.add_argument("--trainings", type=count_argument, default=10_000, help="as many, in fours")
     args = parser.parse_args()
+    machine.prepare(args.output)
     with TemporaryDirectory() as folder:
         results = Path(folder)
         rows = [plan(args.trainings, results), aggregate(args.trainings, results), bootstrap(20_000, results)]
     table = pd.DataFrame(rows)
-    text = f"# The scale of the workflow\n\n{machine.describe()}\n\n"
+    measured = machine.provenance()
+    text = f"# The scale of the workflow\n\n{machine.describe(measured)}\n\n"
     text += "| what | CPU seconds | a plain chain of as many jobs | memory, MB | goal |\n|---|--:|--:|--:|---|\n"
     for row in table.to_dict("records"):
         numbers = row["seconds"], row["plain"], row["memory_mb"]
         cells = (f"{value:.1f}" if pd.notna(value) else "" for value in numbers)
         text += f"| {row['what']} | {' | '.join(cells)} | {row['goal']} |\n"
-    machine.write(args.output, "workflow", table, text, digits=4)
+    machine.write(args.output, "workflow", table.assign(**measured), text, digits=4)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -11,6 +11,8 @@ from fairdistill.settings.training import MAX_SEED
 
 # what every figure is written as
 FIGURE_FORMS = ("pdf", "png")
+# of things that are counted on the command line
+MOST = 1_000_000
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, order: str) -> None:
@@ -109,4 +111,17 @@ def seed_argument(text: str) -> int:
     """
     if not text.isdecimal() or int(text) > MAX_SEED:
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {MAX_SEED}: {text}")
+    return int(text)
+
+
+def count_argument(text: str) -> int:
+    """Return a number of things of which there has to be one at least.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        The text is something else than a whole number from 1 to `MOST`.
+    """
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST}: {text}")
     return int(text)
