@@ -10,7 +10,7 @@ three p-values, corrected by Holm's method, is below 0.05. A student's differenc
 count as independent all the same, which makes the test stricter. Where the two are the same, it fails once in 20 times.
 
 "Agree" is the rule's word for a test that found no difference. That is no proof that there is none: the intervals say
-how large a difference they leave room for.
+how large a difference they leave room for, and are too narrow where a student's difference follows its teacher's.
 
 On hardware with bfloat16 the fast engine's bf16 is compared with the reference's fp32 too, by a test of its own over
 the architectures that `precision: auto` would compute so. Writes equivalence.csv and equivalence.md, which also has the
@@ -169,10 +169,10 @@ def to_markdown(runs: pd.DataFrame, measured_on: str) -> str:
         table = cells(runs)
         sections += [
             "## Single cells",
-            "The rule averages over architectures and roles. This table was made after the results were known and is no "
-            f"part of it: of the {len(table)} cells, each an architecture, a role and a metric in one precision, those "
-            f"with the smallest p of a paired t-test over {seeds} seeds. Holm's correction is over all cells, and in "
-            "the last column over those of the same precision.",
+            "The rule averages over architectures and roles. This table was not fixed beforehand and is no part of it: "
+            f"of the {len(table)} cells, each an architecture, a role and a metric in one precision, those with the "
+            f"smallest p of a paired t-test over {seeds} seeds. Holm's correction is over all cells, and in the last "
+            "column over those of the same precision.",
             markdown(_cells(table)),
         ]
     return "\n\n".join(sections) + "\n"
@@ -217,7 +217,6 @@ def _cells(table: pd.DataFrame) -> pd.DataFrame:
     shown = table.sort_values("p", kind="stable", ignore_index=True).head(SMALLEST)
     text = shown[["precision", "architecture", "role", "metric"]].join(_estimates(shown))
     for heading, column in (("p", "p"), ("p, Holm", "p_holm"), ("p, Holm, precision", "p_holm_of_precision")):
-        # 0.050013 is above 0.05 and says so
         text[heading] = [number(value, ".4f") for value in shown[column]]
     return text
 

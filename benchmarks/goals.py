@@ -224,7 +224,8 @@ def side_by_side(folder: Path) -> str:
     """The tables of all machines that are in `folder`, and their goals beside each other, as a page."""
     parts = [
         "# What was measured, by processor",
-        "`make bench` writes the tables of its machine and this page. Each table names its machine and its commit.",
+        "`make bench` writes the tables of its machine and this page. Each page of a table names its machine and its "
+        "commit.",
         "\n".join(
             f"- `{machine.name}`: " + ", ".join(f"[{page.stem}]({machine.name}/{page.name})" for page in pages)
             for machine in sorted(folder.iterdir())

@@ -39,8 +39,14 @@ def main() -> None:
     parser.add_argument("--output", type=folder_argument, default=machine.folder(), help="folder for table and figure")
     parser.add_argument("--rounds", type=count_argument, default=2, help="alternations of the engines")
     parser.add_argument("--steps", type=count_argument, default=6, help="timed steps of a round")
-    parser.add_argument("--dataset", choices=DATASETS, nargs="+", default=list(DATASETS), help="their shapes")
-    parser.add_argument("--kind", choices=KINDS, nargs="+", default=KINDS, help="architectures")
+    parser.add_argument(
+        "--dataset",
+        choices=DATASETS,
+        nargs="+",
+        default=list(DATASETS),
+        help="data sets, in whose shape images are made up",
+    )
+    parser.add_argument("--kind", choices=KINDS, nargs="+", default=KINDS, help="networks")
     args = parser.parse_args()
     machine.prepare(args.output)
     cases = [

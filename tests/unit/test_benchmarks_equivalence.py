@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.equivalence import METRICS, compare, pair, read_config, to_markdown, trainings
+from benchmarks.equivalence import METRICS, cells, compare, pair, read_config, to_markdown, trainings
 
 
 def trained(shift, *, noise=0.02, precision="fp32"):
@@ -22,25 +22,25 @@ def trained(shift, *, noise=0.02, precision="fp32"):
     return pd.DataFrame(rows)
 
 
-def test_noise_agrees():
+def test_in_noise_no_difference_is_found():
     table = compare(pair(trained(0.0), "fp32"))
-    assert table["agree"].all()
+    assert not table["different"].any()
     assert (table["n"] == 12).all()
     assert table["seed_sd"].between(0.01, 0.03).all()
 
 
 def test_a_shift_as_large_as_twice_the_noise_is_seen():
     table = compare(pair(trained(0.04), "fp32"))
-    assert not table["agree"].any()
+    assert table["different"].all()
     assert table["difference"].between(0.02, 0.06).all()
 
 
-def test_equal_results_agree():
+def test_equal_results_do_not_differ():
     runs = trained(0.0)
     runs.loc[runs["engine"] == "fast", METRICS] = runs.loc[runs["engine"] == "reference", METRICS].to_numpy()
     table = compare(pair(runs, "fp32"))
     assert (table["p"] == 1).all()
-    assert table["agree"].all()
+    assert not table["different"].any()
 
 
 def test_each_precision_is_compared_with_the_reference():
@@ -48,9 +48,41 @@ def test_each_precision_is_compared_with_the_reference():
     runs = pd.concat([trained(0.0), bf16[(bf16["engine"] == "fast") & (bf16["architecture"] == "resnet")]])
     assert len(pair(runs, "bf16")) == 6
     text = to_markdown(runs, "Measured on: a machine.")
-    assert "Fast in fp32 against reference in fp32: the engines agree" in text
-    assert "Fast in bf16 against reference in fp32: **the engines differ**" in text
+    assert "Fast in fp32 against reference in fp32: no difference was found" in text
+    assert "Fast in bf16 against reference in fp32: **a difference was found**" in text
     assert "none of the three p-values" in text
+    assert "That is no proof that there is none" in text
+    assert "of the 18 cells" in text
+    assert "nan" not in text
+
+
+def test_the_page_says_how_large_a_difference_the_intervals_leave_room_for():
+    runs = trained(0.0)
+    table = compare(pair(runs, "fp32")).set_index("metric")
+    largest = max(-table.loc["deo_m", "low"], table.loc["deo_m", "high"])
+    assert largest > abs(table.loc["deo_m", "difference"])
+    assert f"{largest:.3f} in deo_m, averaged over" in to_markdown(runs, "Measured on: a machine.")
+
+
+def test_a_single_cell_is_corrected_for_all_of_them_and_for_those_of_its_precision():
+    bf16 = trained(0.0, precision="bf16")
+    runs = pd.concat([trained(0.0), bf16[bf16["engine"] == "fast"]], ignore_index=True)
+    odd = (runs["engine"] == "fast") & (runs["precision"] == "fp32") & (runs["architecture"] == "resnet")
+    runs.loc[odd & (runs["role"] == "student"), "deo_m"] += 0.5
+    table = cells(runs).sort_values("p", ignore_index=True)
+    first = table.iloc[0]
+    assert first[["precision", "architecture", "role", "metric"]].tolist() == ["fp32", "resnet", "student", "deo_m"]
+    assert len(table) == 24
+    assert (first["n"], first["difference"]) == (3, pytest.approx(0.5, abs=0.1))
+    assert first["p_holm"] == pytest.approx(24 * first["p"])
+    assert first["p_holm_of_precision"] == pytest.approx(12 * first["p"])
+
+
+def test_one_seed_has_no_single_cells():
+    runs = trained(0.0)
+    text = to_markdown(runs[runs["seed"] == 0], "Measured on: a machine.")
+    assert "Single cells" not in text
+    assert "nan" not in text
 
 
 @pytest.mark.parametrize("precisions", [["fp32"], ["fp32", "bf16"]])

@@ -7,10 +7,13 @@ import pandas as pd
 import pytest
 from synthetic_trainings import runs
 
+from benchmarks import goals as program
 from benchmarks import machine
 from benchmarks.goals import PAGES, goals, grid_minutes, makespan, side_by_side, to_markdown, training_seconds
 from benchmarks.training_table import medians
+from fairdistill.runtime.errors import run_script
 
+MACHINE = "no GPU; AMD EPYC (cpu family 26, model 2, stepping 1; AVX512), 2 cores"
 JOBS = pd.Series(
     {
         "jobs": 10,
@@ -21,7 +24,33 @@ JOBS = pd.Series(
         "grid_minutes": None,
     }
 )
-INFERENCE = pd.DataFrame({"test_ms": [1.0, 2.6], "features_ms": [1.0, 2.2], "plain_ms": [1.0, 2.0]})
+INFERENCE = pd.DataFrame(
+    {
+        "dataset": ["cifar10s", "cifar10s", "utkface", "utkface"],
+        "kind": 2 * ["resnet18", "shufflenet_v2_x1_0"],
+        "test_ms": [1.0, 2.6, 1.0, 1.0],
+        "features_ms": [1.0, 2.2, 1.0, 1.0],
+        "plain_ms": [1.0, 2.0, 1.0, 1.0],
+        "precision": "fp32",
+    }
+)
+
+
+def measured(*, training=None, where=MACHINE, device="cpu", **jobs):
+    """The tables of a machine; `jobs` are numbers that differ from `JOBS`."""
+    tables = {"training": runs(device=device) if training is None else training, "inference": INFERENCE}
+    tables["jobs"] = pd.DataFrame([{**JOBS, **jobs}]).astype({"grid_minutes": float})
+    return {
+        name: table.assign(machine=where, commit=f"{number}{'a' * 39}")
+        for number, (name, table) in enumerate(tables.items())
+    }
+
+
+def of(tables):
+    """The measured text and the verdict of each goal, by what is before its colon."""
+    table = goals(tables)
+    names = table["goal"].str.split(":").str[0]
+    return dict(zip(names, zip(table["measured"], table["met"], strict=True), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -55,52 +84,142 @@ def test_the_grid_fills_all_cores():
     assert grid_minutes(rows, JOBS) * 60 == pytest.approx(3 + work / 2 + (8 + PAGES) * 4 / 2)
 
 
-@pytest.fixture
-def zen_5(monkeypatch):
-    monkeypatch.setattr(machine, "generation", lambda cpu_id: "Zen 5")
+def test_on_a_cpu_the_gpus_goals_are_unmeasured():
+    found = of(measured())
+    assert sum(measured == "unmeasured: no GPU" for measured, _ in found.values()) == 2
+    assert {met for measured, met in found.values() if measured == "unmeasured: no GPU"} == {None}
+    assert found["student training, ours / reference, all cores"][1] is True
+    assert found["MFD loss, share of a student's step"][1] is True
+    assert found["the paper's grid, 1 seed, two cores"][1] is False
+    plain = "ours / a plain pass in the precision of training"
+    assert found[f"a teacher's features, {plain}"] == ("1.10x (fp32)", True)
+    assert found[f"the test set, in float32, {plain}"] == ("1.30x (fp32)", False)
+    assert found["the demo, without its environment, two cores"] == ("150.0 s", False)
+    assert found["memory of a training on a CPU"][1] is True
+    assert found["cost of distillation over plain training, per epoch"][0].endswith("(the reference: 50% to 50%)")
 
 
-def test_on_a_cpu_the_gpus_goals_are_unmeasured(zen_5):
-    table = goals(runs(), JOBS, INFERENCE)
-    unmeasured = table["measured"] == "unmeasured: no GPU"
-    assert unmeasured.sum() == 2
-    assert (table.loc[unmeasured, "met"].isna()).all()
-    met = dict(zip(table["goal"].str.split(":").str[0], table["met"], strict=True))
-    assert met["student training, ours / reference, all cores"] is True
-    assert met["MFD loss, share of a student's step"] is True
-    assert met["the paper's grid, 1 seed, two cores"] is False
-    assert met["a teacher's features, ours / a plain pass in bfloat16"] is True
-    assert met["the test set, in float32, ours / a plain pass in bfloat16"] is False
-    assert met["the demo, without its environment, two cores"] is False
-    assert met["memory of a training on a CPU"] is True
-    text = to_markdown(table, "Measured on: a machine.")
-    assert "(the reference: 50% to 50%)" in text
+def test_a_demo_of_little_more_than_two_minutes_misses_them_visibly():
+    demo = "the demo, without its environment, two cores"
+    assert of(measured(demo_minutes=2.01))[demo] == ("120.6 s", False)
 
 
 def test_on_a_gpu_the_cpus_goals_are_left_open():
-    table = goals(runs(device="cuda"), pd.Series({**JOBS, "grid_minutes": 5.5}), INFERENCE)
+    table = goals(measured(device="cuda", grid_minutes=5.5))
     assert (table["measured"] == "5.5 min").any()
     assert table["met"].isna().sum() == 6
 
 
-def test_one_case_alone_says_nothing_of_the_grid():
+def test_one_data_set_alone_says_nothing_of_goals_for_each_case():
     part = runs()
-    table = goals(part[part["dataset"] == "utkface"], JOBS, INFERENCE).set_index("goal")
-    (grid,) = (name for name in table.index if name.startswith("the paper's grid, 1 seed"))
-    assert table.loc[grid].tolist() == ["unmeasured", None]
+    found = of(measured(training=part[part["dataset"] == "utkface"]))
+    assert found["student training, ours / reference, all cores"] == ("unmeasured: 2 of 4 cases in training.csv", None)
+    assert found["memory of a training on a CPU"] == ("unmeasured: 4 of 8 cases in training.csv", None)
+    assert found["the paper's grid, 1 seed, two cores"] == ("unmeasured: missing in training.csv or jobs.csv", None)
+    # of other tables
+    assert found["the demo, without its environment, two cores"][1] is False
 
 
-def test_a_processor_without_goals_of_its_own_has_numbers_alone(monkeypatch):
-    monkeypatch.setattr(machine, "generation", lambda cpu_id: "")
-    table = goals(runs(), JOBS, INFERENCE)
-    demo = table[table["goal"].str.startswith("the demo")].iloc[0]
-    assert (demo["measured"], demo["met"]) == ("2.5 min", None)
+def test_without_students_there_is_no_verdict_on_them():
+    part = runs()
+    found = of(measured(training=part[part["role"] == "teacher"]))
+    none = ("unmeasured: 0 of 4 cases in training.csv", None)
+    assert found["student training, ours / reference, all cores"] == none
+    assert found["cost of distillation over plain training, per epoch"] == none
+    assert found["MFD loss, share of a student's step"] == none
+    assert found["teacher training, ours / reference, all cores"][1] is True
 
 
-def test_the_goals_of_all_machines_stand_side_by_side(tmp_path, zen_5):
+def test_what_is_no_number_was_not_measured():
+    tables = measured(demo_minutes=float("nan"))
+    tables["inference"].loc[0, "test_ms"] = float("nan")
+    found = of(tables)
+    assert found["the demo, without its environment, two cores"] == ("unmeasured: missing in jobs.csv", None)
+    goal = "the test set, in float32, ours / a plain pass in the precision of training"
+    assert found[goal] == ("unmeasured: 3 of 4 cases in inference.csv", None)
+
+
+def test_the_goals_are_those_of_the_processor_that_was_measured(monkeypatch):
+    demo = "the demo, without its environment, two cores"
+    # and not of the one that compares
+    monkeypatch.setattr(machine, "hardware", lambda: pytest.fail("asks for this machine"))
+    assert of(measured(where=MACHINE.replace("26", "99")))[demo] == ("150.0 s", None)
+    amx = MACHINE.replace("family 26, model 2,", "family 6, model 143,").replace("AVX512", "AVX512, AMX")
+    assert of(measured(where=amx))[demo] == ("150.0 s", True)
+    training = runs()
+    training["share_of_peak"] = 0.4
+    goal = "share of the CPU's peak, ResNet"
+    verdicts = [of(measured(training=training, where=where))[goal][1] for where in (MACHINE, amx)]
+    assert verdicts == [False, True]
+
+
+def test_the_page_names_machine_and_commit_of_each_table():
+    tables = measured()
+    table = goals(tables)
+    commits = dict(zip(table["goal"].str.split(":").str[0], table["commit"], strict=True))
+    assert commits["MFD loss, share of a student's step"] == "0" + "a" * 39
+    assert commits["the demo, without its environment, two cores"] == "2" + "a" * 39
+    assert commits["the paper's grid, 1 seed, two cores"] == f"0{'a' * 39}, 2{'a' * 39}"
+    text = to_markdown(table, tables)
+    assert f"\n- inference.csv: measured on: {MACHINE}; commit 1{'a' * 39}.\n" in text
+    assert re.search(r"\| \d+ min \(estimated\) +\| no +\| 0a{8}, 2a{8} +\|", text)
+    alike = {name: table.assign(commit="b" * 40) for name, table in tables.items()}
+    assert f"# Goals\n\nMeasured on: {MACHINE}; commit {'b' * 40}.\n\n| goal" in to_markdown(goals(alike), alike)
+
+
+def call(monkeypatch, folder):
+    monkeypatch.setattr("sys.argv", ["goals", "--output", str(folder)])
+    run_script(program.main)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The tables of a machine, in a folder of the index of a project and beside a README of its own."""
+    place = tmp_path / "results" / "bench" / "one"
+    place.mkdir(parents=True)
+    for name, table in measured().items():
+        table.to_csv(place / f"{name}.csv", index=False)
+    (place.parent / "README.md").write_text("of somebody else")
+    return place
+
+
+def test_the_index_is_written_where_it_belongs_alone(folder, tmp_path, monkeypatch):
+    call(monkeypatch, folder)
+    assert (folder / "goals.md").read_text(encoding="utf-8").startswith("# Goals\n")
+    assert (folder.parent / "README.md").read_text() == "of somebody else"
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    call(monkeypatch, folder)
+    assert (folder.parent / "README.md").read_text(encoding="utf-8").startswith("# What was measured, by processor\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "complaint"),
+    [
+        ("jobs", None, "there is no such table"),
+        ("training", None, "there is no such table"),
+        ("inference", lambda text: "", "not readable as a table (No columns to parse from file)"),
+        ("inference", lambda text: text.splitlines()[0], "has no rows"),
+        ("jobs", lambda text: text.replace("demo_minutes", "x"), "has no demo_minutes"),
+        ("training", lambda text: text.replace("role", "x").replace("commit", "y"), "has no role, commit"),
+        ("jobs", lambda text: text.replace("2.5", "two"), "not all are numbers in demo_minutes"),
+    ],
+)
+def test_a_table_that_is_missing_or_broken_is_named_with_what_makes_it(folder, monkeypatch, name, change, complaint):
+    path = folder / f"{name}.csv"
+    text = path.read_text()
+    path.unlink()
+    if change:
+        path.write_text(change(text))
+    remedy = f"`python -m benchmarks.{name} --output {folder}` makes it"
+    with pytest.raises(SystemExit, match=rf"^error: {re.escape(f'{path}: {complaint}; {remedy}')}( anew)?$"):
+        call(monkeypatch, folder)
+    assert not (folder / "goals.md").exists()
+
+
+def test_the_goals_of_all_machines_stand_side_by_side(tmp_path):
     for name, demo in (("one", 1.5), ("two", 9.0)):
         (tmp_path / name).mkdir()
-        table = goals(runs(), pd.Series({**JOBS, "demo_minutes": demo}), INFERENCE)
+        table = goals(measured(demo_minutes=demo))
         table.to_csv(tmp_path / name / "goals.csv", index=False)
         (tmp_path / name / "goals.md").touch()
     (tmp_path / "other").mkdir()
@@ -108,8 +227,12 @@ def test_the_goals_of_all_machines_stand_side_by_side(tmp_path, zen_5):
     text = side_by_side(tmp_path)
     assert "- `one`: [goals](one/goals.md)\n- `other`: [own_images](other/own_images.md)\n- `two`" in text
     (line,) = (line for line in text.splitlines() if "| the demo" in line)
-    assert re.search(r"\| 1\.5 min \(met\) +\| 9\.0 min \(not met\) +\|$", line)
+    assert re.search(r"\| 90\.0 s \(met\) +\| 540\.0 s \(not met\) +\|$", line)
     assert "nan" not in text
+    assert "without `make bench`" not in text
+    (tmp_path / "gpu").mkdir()
+    (tmp_path / "gpu" / "README.md").touch()
+    assert "measured without `make bench`: [gpu](gpu/README.md) has" in side_by_side(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -135,3 +258,34 @@ def test_the_folder_of_a_machine_is_its_processors_name(monkeypatch):
     assert machine.folder() == Path("results/bench/intel-xeon-platinum-8481c-sapphire-rapids")
     known["cpu_id"] = ""
     assert machine.processor() == "Intel Xeon Platinum 8481C (AVX512)"
+    monkeypatch.setattr(machine, "processor", lambda: "\u9f99\u82af (\u672a\u77e5)")
+    assert machine.folder() == Path("results/bench/unnamed-processor")
+
+
+def test_a_table_and_its_page_are_written_with_what_they_were_measured_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(machine, "has_gpu", lambda: False)
+    monkeypatch.setattr(machine, "has_amx", lambda: True)
+    monkeypatch.setattr(machine, "commit", lambda: "c" * 40)
+    where = machine.provenance()
+    assert re.match(r"no GPU; .* \(.*, AMX\), \d+ cores; .*; Python 3\.\S+, torch 2\.\S+$", where["machine"])
+    table = pd.DataFrame({"x": [1.23456, 2.0]}).assign(**where)
+    machine.write(tmp_path, "some", table, machine.describe(where), digits=3)
+    read = pd.read_csv(tmp_path / "some.csv")
+    assert read["x"].tolist() == [1.23, 2.0]
+    assert (read["machine"] == where["machine"]).all()
+    assert (tmp_path / "some.md").read_text() == f"Measured on: {where['machine']}; commit {'c' * 40}."
+    printed = capsys.readouterr()
+    assert printed.err == f"Written: {tmp_path / 'some.csv'}, {tmp_path / 'some.md'}\n"
+
+
+@pytest.mark.parametrize("path", sorted(Path("results/bench").glob("amd-*/*.csv")), ids=lambda path: path.stem)
+def test_a_published_table_and_its_page_name_one_machine_and_commit(path):
+    table = pd.read_csv(path)
+    page = path.with_suffix(".md").read_text(encoding="utf-8")
+    rows = table[["machine", "commit"]].dropna().drop_duplicates().to_dict("records")
+    if path.stem == "goals":
+        # its table is made of several
+        assert all(commit[:9] in page for row in rows for commit in row["commit"].split(", "))
+    else:
+        assert f"\n\n{machine.describe(rows[0])}\n\n" in page
+        assert len(rows) == 1

@@ -8,6 +8,7 @@ import torch
 
 from benchmarks import inference, peak, processes, training_worker
 from benchmarks.cases import Dataset
+from fairdistill.training.engines import ways
 
 
 def test_ours_is_compared_with_the_fastest_plain_pass(monkeypatch):
@@ -20,10 +21,11 @@ def test_ours_is_compared_with_the_fastest_plain_pass(monkeypatch):
     found = inference.measure("tiny", "shufflenet_v2_x1_0")
 
     assert (found["plain_ms"], found["batch"]) == (1.0, 4)
+    assert found["precision"] == ("bf16" if ways.has_bfloat16() else "fp32")
     assert found["test_ms"] > 0 < found["features_ms"]
     known = {"dataset": "tiny", "kind": "x", "test_ms": 3.0, "features_ms": 2.5}
     text = inference.to_markdown(pd.DataFrame([found | known]), "a machine")
-    assert "| 1.000          | 4         | 3.00         | 2.50             |" in text
+    assert f"| 1.000          | 4         | {found['precision']}          | 3.00         | 2.50             |" in text
 
 
 def test_the_peak_is_that_of_the_fastest_shape(monkeypatch):

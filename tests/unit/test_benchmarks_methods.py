@@ -30,5 +30,7 @@ def test_the_page_names_what_is_below_the_goal(runs):
     text = to_markdown(summarise(runs), "Measured on: a machine.", 3)
     assert "| kd | 400 | 600 | 1.50 | 1.25 | 2.50 |" in " ".join(text.split())
     assert "Below 2: kd;" in text
+    assert "the median of 3 rounds" in text
+    assert "Each number is of one round" in to_markdown(summarise(runs), "Measured on: a machine.", 1)
     faster = runs.assign(images_per_second=runs["images_per_second"].where(runs["engine"] == "reference", 1e4))
     assert "Below" not in to_markdown(summarise(faster), "Measured on: a machine.", 3)

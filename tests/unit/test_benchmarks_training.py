@@ -53,6 +53,12 @@ def test_the_cost_of_distillation_is_a_students_time_over_its_teachers():
     assert cost.xs("teacher", level="role").isna().all()
 
 
+def test_texts_are_no_part_of_medians():
+    table = medians(runs().assign(machine="a machine", commit="c"))
+    assert set(table["machine"]) == {"a machine"}
+    assert table["distillation_cost"].notna().sum() == 8
+
+
 def test_a_ratio_is_compared_with_the_goal_of_its_role():
     compared = ratios(medians(runs())).loc[("utkface", "resnet18")]
     assert compared.loc["teacher", "ratio"] == pytest.approx(4)
@@ -60,11 +66,20 @@ def test_a_ratio_is_compared_with_the_goal_of_its_role():
     assert compared["met"].all()
 
 
+@pytest.mark.parametrize(
+    ("rounds", "said"),
+    [(1, "is of one round,"), (2, "is the mean of two rounds,"), (3, "is the median of 3 rounds,")],
+)
+def test_the_page_says_what_a_number_of_so_many_rounds_is(rounds, said):
+    assert f"Each number {said} in which the engines alternate" in to_markdown(runs(rounds=rounds), "a machine")
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_the_page_names_the_machine_and_shows_every_case(device):
     text = to_markdown(runs(device=device), "Measured on: a machine.")
     assert "Measured on: a machine." in text
     assert text.count("| cifar10s | resnet18 ") == 2 + 2 + 4
+    assert "| precision, reference | precision, ours |" in text
     assert ("on the GPU, MB, ours" in text) == (device == "cuda")
     assert "nan" not in text
 

@@ -169,7 +169,7 @@ def test_this_processor_has_a_table():
     assert ways.fastest_way(DENSE, "fp32", ways.processor()) is not None
 
 
-def test_the_command_measures_every_algorithm_of_every_shape(tables, tmp_path, monkeypatch):
+def test_the_command_measures_every_algorithm_of_every_shape(tables, tmp_path, monkeypatch, capsys):
     shapes = [Shape(False, 3, 1, 2, 4, 4), Shape(False, 1, 2, 3, 4, 8), Shape(True, 3, 2, 3, 4, 4)]
     monkeypatch.setattr(measuring, "shapes", lambda: iter(shapes))
     monkeypatch.setattr(ways, "processor", lambda: "amx")
@@ -192,6 +192,9 @@ def test_the_command_measures_every_algorithm_of_every_shape(tables, tmp_path, m
         (3, 2, "bf16"): ["onednn", "float32"],
     }
     page = (tmp_path / "page" / "convolutions.md").read_text()
+    assert all(f"`{algorithm}`" in page.split("| depthwise |")[0] for algorithm in get_args(Algorithm))
+    written = capsys.readouterr().err.splitlines()[-1]
+    assert written == f"Written: {tmp_path / 'tables' / 'ways.amx.csv'}, {tmp_path / 'page' / 'convolutions.md'}"
     assert page.count("| bf16 ") == page.count("| fp32 ") == 3
     for shape in shapes:
         for precision in get_args(Precision):
