@@ -53,7 +53,7 @@ class Training(Settings):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
         description="The arithmetic of the forward and backward passes; `auto` takes bf16 where the hardware gains by "
-        "it.",
+        "it (docs/processors.md).",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="The device to train on; `auto` takes a GPU where there is one."

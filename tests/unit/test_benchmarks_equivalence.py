@@ -1,5 +1,8 @@
 """The test that the engines' results agree."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -95,3 +98,22 @@ def test_the_settings_are_the_demos():
     study = read_config()
     assert (study.training.epochs, study.training.flip) == (10, False)
     assert study.method("mfd").lambda_ == 3
+
+
+@pytest.mark.parametrize("path", ["benchmarks/NOTES.md", "docs/reproduction.md", "docs/processors.md"])
+def test_what_is_said_of_the_published_comparison_is_in_its_table(path):
+    runs = pd.read_csv("results/bench/amd-epyc-zen-5/equivalence.csv")
+    text = " ".join(Path(path).read_text(encoding="utf-8").split())
+    table = compare(pair(runs, "bf16")).set_index("metric")
+    deo_m = table.loc["deo_m"]
+    assert not table["different"].any()
+    assert re.search(rf"{deo_m['high']:.3f}( are left room for| in DEO_M)", text)
+    if path != "docs/processors.md":
+        assert f"{deo_m['low']:.3f} to +{deo_m['high']:.3f}, p {deo_m['p_holm']:.2f} after Holm" in text
+    if path == "benchmarks/NOTES.md":
+        cell = cells(runs).sort_values("p").iloc[0]
+        assert f"{cell['difference']:.3f} above the reference ({cell['low']:.3f} to {cell['high']:.3f};" in text
+        assert f"p {cell['p']:.4f})" in text
+        assert f"by Bonferroni or Holm p is {cell['p_holm']:.4f}, a hair above 0.05" in text
+        assert f"for the 12 cells of fp32 alone it is {cell['p_holm_of_precision']:.3f}" in text
+        assert cell["p_holm"] > 0.05

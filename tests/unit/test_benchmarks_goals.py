@@ -289,3 +289,12 @@ def test_a_published_table_and_its_page_name_one_machine_and_commit(path):
     else:
         assert f"\n\n{machine.describe(rows[0])}\n\n" in page
         assert len(rows) == 1
+
+
+@pytest.mark.parametrize("path", ["README.md", "config/README.md", "config/config.yaml"])
+def test_the_time_of_a_seed_is_that_of_the_goals(path):
+    table = pd.read_csv("results/bench/amd-epyc-zen-5/goals.csv").set_index("goal")["measured"]
+    (grid,) = table[table.index.str.startswith("the paper's grid, 1 seed")]
+    minutes = grid.removesuffix(" min (estimated)")
+    text = " ".join(Path(path).read_text(encoding="utf-8").split())
+    assert re.search(rf"some {minutes} minutes( a seed)? on two cores of an AMD EPYC \(Zen 5\)", text)

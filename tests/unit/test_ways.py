@@ -2,6 +2,7 @@
 
 import csv
 import re
+from pathlib import Path
 from typing import get_args
 
 import pandas as pd
@@ -162,6 +163,19 @@ def test_without_a_table_that_can_be_read_is_one_line(tables, content):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError, match=r"^[^\n]*(no table of ways has times in fp32|not readable as a table)[^\n]*$"):
         ways.fastest_way(DENSE, "fp32", "avx2")
+
+
+def test_the_page_on_processors_says_which_table_each_kind_takes():
+    text = (Path(__file__).parents[2] / "docs" / "processors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (bf16|fp32) \| (.*) \|$", text, re.MULTILINE)
+    assert sorted(kind for kind, _, _ in rows) == sorted(ways.PROCESSORS)
+    for kind, auto, table in rows:
+        nearest = ways.measured(kind, auto)
+        # the kinds that have bfloat16
+        assert (auto == "bf16") == (kind in ("amx", "avx512_bf16") and ways.bf16_pays(kind))
+        assert (table == "a table of its own") == (nearest == kind)
+        assert nearest == kind or f"`{nearest}`" in table
+        assert ("the rows for fp32" in table) == (auto == "fp32")
 
 
 def test_this_processor_has_a_table():
