@@ -18,6 +18,7 @@ from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import sha256, write_text
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import versions
+from fairdistill.settings.methods import PostProcessing
 from fairdistill.settings.training_record import TrainingRecord, read_training
 
 
@@ -28,6 +29,8 @@ def what_to_do(training: TrainingRecord, model: Path) -> str:
             "it was read from a file: see whether `classes` names its outputs in their order, and whether `preprocess` "
             "is that of the program that trained it"
         )
+    if isinstance(training.parameters.method, PostProcessing):
+        return "its method trains nothing and changes the predictions of its base alone: look at that model"
     return (
         f"look at the losses in {model}/history.csv: where they grew or are large, lower training.learning_rate or the "
         "weight of the method's terms, and where they still fall, train for more epochs"

@@ -1,6 +1,7 @@
-"""Write what each part of a study brings: its models, and the differences between those that differ in one part.
+"""Write what each part of a study brings: its models, and the differences between them by what they differ in.
 
-The parts (sampling, loss, base, data, stem) are read from the models' records.
+The parts (sampling, loss, base, data, stem, weights) are read from the models' records. Every two methods on a data set
+and architecture are compared, also where they differ in several parts, or in none.
 """
 
 import argparse

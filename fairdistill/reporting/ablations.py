@@ -1,7 +1,8 @@
-"""What each part of a study brings: pairs of models that differ in that part, and in nothing else.
+"""What each part of a study brings: pairs of models, by the part that they differ in.
 
 The parts are read from the models' records: the sampling and the loss of a method, the base that it stands on, the
-settings of the data set, the stem of the network.
+settings of the data set, the stem of the network and the weights that it starts from. Every two methods on a data set
+and architecture are compared, those too that differ in several of these or in none; `LEGEND` says what each part means.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,21 @@ from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import differences, pair_with_bases, runs_of
 from fairdistill.reporting.runs import read_table
 from fairdistill.reporting.summaries import summarise
-from fairdistill.reporting.tables import INTERVAL_NOTE, NOTE, alone, latex, markdown, marked, notes_on, numbers
+from fairdistill.reporting.tables import (
+    CORRECTED_DIFFERENCE_NOTE,
+    INTERVAL_NOTE,
+    NOTE,
+    alone,
+    latex,
+    markdown,
+    marked,
+    notes_on,
+    numbers,
+)
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.sweeps import Sweep, neighbours
 
-# each part, and the column whose name differs between models that differ in the part; `method` is all of a method, as
-# one model differs in it from its base, `several` more than one part of two other methods, and `nothing` two methods
-# that have the same settings under two names; so every two methods are compared, whatever they differ in
+# each part, and the column whose name differs between models that differ in the part
 PARTS = {
     "sampling": "method",
     "loss": "method",
@@ -31,21 +40,47 @@ PARTS = {
     "nothing": "method",
     "data": "dataset",
     "stem": "architecture",
-    # those that training starts from
     "weights": "architecture",
+}
+# what the two models of a pair differ in, by the name that the tables give it
+LEGEND = {
+    "sampling": "two methods that differ in how the batches are drawn, and in nothing else",
+    "loss": "two methods that differ in any other setting but the base: the kind of the method, its terms and their "
+    "weights. One that stands on no base counts as standing on the teacher, so that one of the two may use the base "
+    "and the other may not",
+    "base": "two methods that differ in the model that they stand on, and in nothing else",
+    "method": "a student and its base, or the teacher where it has none, whatever they differ in; where that is one "
+    "part alone, the pair is printed under that part. A student of the teacher's own settings, such as one by plain "
+    "training, differs from it in the initial weights and the order of the images alone, which follow from the role",
+    "several": "two methods, neither of which is the other's base, that differ in more than one of sampling, loss and "
+    "base: such a difference is that of no single part",
+    "nothing": "two methods that have the same settings under two names: they differ by chance, or not at all",
+    "data": "two settings of one data set, by the same method",
+    "stem": "two networks that differ in their first layers alone, trained by the same method",
+    "weights": "two networks that differ in the weights that training starts from, trained by the same method",
 }
 COLUMNS = ["part", *PLACE, "minus", "metric", "estimate", *ESTIMATE, "seeds", "at_chance"]
 
+UNCORRECTED = (
+    "Nothing is corrected for the number of pairs: of a hundred pairs without a difference, about five have an interval "
+    "that leaves zero out."
+)
 INTRODUCTION = (
-    "Two models are compared where they differ in one part alone: the sampling, the loss or the base of a method, "
-    "several of these, all of it (a student and its base), the data or the stem; all values are fractions. A model "
-    "counts with the seeds that all methods on its data set and architecture have, a difference with those that both "
-    f"of its models have. {INTERVAL_NOTE} {NOTE}"
+    "Two models of the study are compared in each row, and `part` says what they differ in. All values are fractions. A "
+    "model counts with the seeds that all methods on its data set and architecture have, a difference with those that "
+    f"both of its models have. {INTERVAL_NOTE} {CORRECTED_DIFFERENCE_NOTE} {UNCORRECTED} {NOTE}"
+)
+RANKING = (
+    "The interval of two methods is that of the pair by itself. Where the study also ranks its methods (methods.md), "
+    "the same two may have another one there, as among eight methods or more the spread of all trainings goes into it; "
+    "and its p is corrected for the number of methods. Cite that one."
 )
 OVERVIEW = (
-    "Mean of the difference over data sets, architectures and, for data and stem, methods; methods are compared where "
-    "all of those that differ in sampling or loss are, so that their differences add up. In brackets, in how many "
-    "comparisons the interval lies wholly below zero, and wholly above."
+    "Each row is the mean of one difference over the data sets and architectures that have it; for data, stem and "
+    "weights over the methods, too. Rows on methods count only the data sets and architectures that have every method "
+    "of the rows on sampling and loss. All of them are then means over the same models and add up: (c - b) and (b - a) "
+    "are together (c - a). `comparisons` is the number of differences that a mean is of; in brackets is in how many of "
+    "them the interval lies wholly below zero, and wholly above."
 )
 MODELS = "Each model, mean and sd over n seeds, and what it gains on its base."
 
@@ -53,7 +88,7 @@ MODELS = "Each model, mean and sd over n seeds, and what it gains on its base."
 def ablations(
     models: Models, *, order: Mapping[str, Sequence[str]], sweeps: Mapping[str, Mapping[str, Sweep]]
 ) -> pd.DataFrame:
-    """Return each model's means and each difference between models that one part makes, one row per metric.
+    """Return each model's means and each difference between two models, one row per metric.
 
     Columns: part; dataset, architecture, method; minus; metric (accuracy, deo_a, deo_m); estimate, and the columns
     `ESTIMATE`; seeds; at_chance, whether a model is, in any of the trainings, no more accurate than one that names the
@@ -135,6 +170,8 @@ def ablations_markdown(table: pd.DataFrame) -> str:
     sections = [
         "# What each part brings",
         INTRODUCTION,
+        RANKING,
+        "\n".join(f"- `{part}`: {text}." for part, text in _legend(table).items()),
         f"## In short\n\n{OVERVIEW}",
         markdown(_overview(table)),
         f"## The models\n\n{MODELS}",
@@ -149,12 +186,20 @@ def ablations_markdown(table: pd.DataFrame) -> str:
 def ablations_latex(table: pd.DataFrame) -> str:
     """Return the overview and the models of `ablations_markdown` as two LaTeX floats."""
     note = "".join(f" {text}" for text in notes_on(table))
+    legend = " ".join(f"{part.capitalize()}: {text}." for part, text in _legend(table).items())
+    caption = f"What each part brings. {OVERVIEW} {UNCORRECTED} {legend} {NOTE}{note}".replace("`", "")
     return "\n".join(
         [
-            latex(_overview(table), caption=f"What each part brings. {OVERVIEW} {NOTE}{note}", label="tab:ablations"),
+            latex(_overview(table), caption=caption, label="tab:ablations"),
             latex(_models(table), caption=f"{MODELS}{note}", label="tab:ablation-models"),
         ]
     )
+
+
+def _legend(table: pd.DataFrame) -> dict[str, str]:
+    """What the parts mean that the printed table has."""
+    shown = set(_compared(table)["part"])
+    return {part: text for part, text in LEGEND.items() if part in shown}
 
 
 def _base_of(gaps: pd.DataFrame) -> list[str]:
@@ -184,7 +229,7 @@ def _pairs(
     rank: Mapping[str, Mapping],
     sweeps: Mapping[str, Sweep],
 ) -> pd.DataFrame:
-    """Pairs of runs whose `name` differs, and one part alone or several of the method, with columns part and minus.
+    """Pairs of runs whose `name` differs, and no part of another column, with columns part and minus.
 
     Runs of a seed are paired fold by fold, but each with each where two data sets have other numbers of folds: there
     no two folds belong together. Of `sweeps` only neighbours are paired.

@@ -53,7 +53,7 @@ def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
     is beside the students that stand on it, as the method `<its architecture> teacher`.
 
     Columns: dataset, architecture; rank, 1 for the lowest DEO_A, missing for teachers; method, role, family;
-    pareto_front, whether no other method is as accurate and as fair and better in one of the two; n, the number of
+    pareto_front, whether no other student is as accurate and as fair and better in one of the two; n, the number of
     seeds, and trainings; accuracy, deo_a and deo_m, each the mean over seeds (fractions) with `_sd` and the ends of its
     95 % interval, `_low` and `_high`; at_chance, whether one of the models is no more accurate than one that names the
     largest class. Such methods come last, and are on no front: their DEO says nothing.

@@ -6,18 +6,30 @@ import pandas as pd
 
 from fairdistill.reporting.columns import MEASURED, PLACE
 from fairdistill.reporting.labels import listed, printed
-from fairdistill.reporting.ranking import AT_CHANCE, STANDARD, UNDECIDED
-from fairdistill.reporting.tables import INTERVAL_NOTE, NOTE, alone, latex, markdown, marked, notes_on, numbers
+from fairdistill.reporting.ranking import AT_CHANCE, STANDARD, UNDECIDED, pareto_front
+from fairdistill.reporting.tables import (
+    CORRECTED_DIFFERENCE_NOTE,
+    CORRECTED_NOTE,
+    INTERVAL_NOTE,
+    NOTE,
+    alone,
+    latex,
+    markdown,
+    marked,
+    notes_on,
+    numbers,
+)
 from fairdistill.settings.methods import TEACHER
 
 INTRODUCTION = (
     "Each table is of one data set and one architecture. Methods are ranked by the mean of DEO_A over the seeds; the "
     "teacher has no rank. Accuracy, DEO_A and DEO_M are fractions: mean ± sd over n seeds, and the "
-    f"95 % interval. {NOTE} {INTERVAL_NOTE}"
+    f"95 % interval. {NOTE} {INTERVAL_NOTE} {CORRECTED_NOTE}"
 )
 READING = [
-    "**Front**: no other method is as accurate and as fair and better in one of the two, by the means as observed. "
-    "What noise allows for is not considered: methods off the front may belong on it.",
+    "**Front**: among the students, no other is as accurate and as fair and better in one of the two, by the means as "
+    "observed. Teachers are left out; where one is better than a student on the front, that is said. What noise allows "
+    "for is not considered: methods off the front may belong on it.",
     "**Cost**: the training as a multiple of that of `{standard}`, in processor time on a CPU and in time on a GPU; in "
     "brackets, with the trainings of the models that the method stands on. Empty where that is not known.",
     "**Needs**: the model that the method stands on; *group*, the group of each image at prediction time; "
@@ -26,12 +38,12 @@ READING = [
 ]
 COMPARISONS = (
     "**Against another method**: the difference, method minus the other, in the models of one seed, with its 95 % "
-    "interval. That of a DEO is about the difference freed of noise, which is not the one printed. p and the words "
-    "agree with the interval. p is corrected by Holm's method over all methods that are compared with the same one in "
-    "that metric on that data set. It takes two trainings. Where d0 is given, the spread of the trainings of all "
-    "methods counts for that of each, as d0 further degrees of freedom; elsewhere p is rarely small with two or three "
-    "trainings. A method is called fairer, or less accurate, where the corrected p is below 0.05; all else is "
-    "undecided, and not equal."
+    f"interval. {CORRECTED_DIFFERENCE_NOTE} p and the words agree with the interval. p is corrected by Holm's method over all methods that are compared with the same one in "
+    "that metric on that data set. It takes two trainings. Where d0 is given, which takes eight methods, the spread of "
+    "the trainings of all methods counts for that of each, as d0 further degrees of freedom; elsewhere p is rarely "
+    "small with two or three trainings. The same two methods have another interval in ablations.md then, and a student "
+    "and its base in paired.md, that of the pair by itself: cite the one here. A method is called fairer, or less "
+    "accurate, where the corrected p is below 0.05; all else is undecided, and not equal."
 )
 
 
@@ -134,7 +146,12 @@ def _words(row: dict, reference: str) -> str:
 def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:
     """What the tables of a place show, as a list."""
     front = methods.loc[methods["pareto_front"], "method"]
-    lines = [f"- On the Pareto front of accuracy and DEO_A: {_names(front)}."] if len(front) else []
+    lines = [f"- On the Pareto front of accuracy and DEO_A among the students: {_names(front)}."] if len(front) else []
+    lines += [
+        f"- The teacher `{name}` is as accurate and as fair by DEO_A as these on the front, and better in one of the two: "
+        f"{_names(surpassed)}."
+        for name, surpassed in _surpassed_by_teachers(methods).items()
+    ]
     for reference in references:
         compared = methods[methods[f"{MEASURED[0]}_minus_{reference}"].notna()]
         words = {metric: compared[f"{metric}_minus_{reference}_verdict"] for metric in MEASURED}
@@ -151,6 +168,20 @@ def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:
         if len(compared):
             lines.append(f"- Undecided against `{reference}` in all three metrics: {undecided} of {len(compared)}.")
     return lines
+
+
+def _surpassed_by_teachers(methods: pd.DataFrame) -> dict[str, pd.Series]:
+    """The students on the front that a teacher surpasses, by the name of the teacher."""
+    front, found = methods[methods["pareto_front"]], {}
+    for teacher in methods[(methods["role"] == "teacher") & ~methods["at_chance"]].to_dict("records"):
+        # both are on the front of such a pair alone where neither surpasses the other
+        surpassed = [
+            not pareto_front([teacher["accuracy"], own["accuracy"]], [teacher["deo_a"], own["deo_a"]])[1]
+            for own in front.to_dict("records")
+        ]
+        if any(surpassed):
+            found[teacher["method"]] = front.loc[surpassed, "method"]
+    return found
 
 
 def _borrowed(methods: pd.DataFrame, reference: str) -> str:

@@ -49,7 +49,8 @@ INTRODUCTION = (
     "by which one was chosen for each data set and architecture. Nothing else was read for the choice. In the accuracy "
     "of cells all (class, group) cells count the same, in that of images all images of the split, which is as biased "
     "as training; `base` is that accuracy of the base which the rule compares. Where the smallest cell has few images, "
-    "a DEO is mostly noise here: beside it is what a fair classifier of the same accuracy would score on average."
+    "a DEO is mostly noise here: beside it is, of the DEO that the rule is about, what a fair classifier of the same "
+    "accuracy would score on average. Where the chosen model's is no higher, the choice may be one of chance."
 )
 TEST = (
     "The chosen models and their bases on the test split, which was read after the choice: mean over seeds and 95 % "
@@ -175,12 +176,13 @@ def judge(candidates: Sequence[Mapping], rule: Search) -> list[dict]:
     # the DEO of a model at chance says nothing
     able = [i for i, row in enumerate(candidates) if not row["at_chance"]]
     near, some_at_chance = [i for i in able if within[i]], len(able) < len(candidates)
-    margin = f"within {rule.margin:g} of the base's accuracy"
+    margin = f"at most {rule.margin:g} below the base's accuracy"
     among: Sequence[int]
     score: str
     if rule.rule == "smallest_deo" and near:
         among, score, sign = near, rule.metric, -1
-        reason = f"smallest {printed(rule.metric)} of the {len(near)} {margin}" + " and not at chance" * some_at_chance
+        reason = f"smallest {printed(rule.metric)} of the {len(near)} that are {margin}"
+        reason += " and not at chance" * some_at_chance
     else:
         among, sign = able or range(len(candidates)), 1
         score, reason = {"best_worst_group": ("worst_group_accuracy", "best accuracy of the worst group")}.get(
@@ -250,10 +252,19 @@ def _curve(search: pd.DataFrame) -> pd.DataFrame:
         page[heading] = marked(texts, search.assign(metric=metric))
     rows = search.to_dict("records")
     page["smallest cell"] = search["smallest_cell"]
-    page["a fair one's DEO"] = numbers([row[f"{row['metric']}_fair_baseline"] for row in rows], "{:.3f}")
+    fair = numbers([row[f"{row['metric']}_fair_baseline"] for row in rows], "{:.3f}")
+    page["if fair"] = [f"{printed(row['metric'])} {value}" for row, value in zip(rows, fair, strict=True)]
     page["base"] = numbers([row[f"base_{ACCURACY[row['accuracy_of']]}"] for row in rows], "{:.3f}")
-    page["chosen as"] = search["why"]
+    page["chosen as"] = [f"{row['why']}{_may_be_chance(row)}" for row in rows]
     return page
+
+
+def _may_be_chance(row: Mapping) -> str:
+    """What is added to the reason of a choice by a DEO that a fair classifier would have, too; else nothing."""
+    metric = row["metric"]
+    if not row["chosen"] or row["rule"] != "smallest_deo" or row[metric] > row[f"{metric}_fair_baseline"]:
+        return ""
+    return f"; its {printed(metric)} is no higher than that of a fair classifier, so that chance may have decided"
 
 
 def _on_test(models: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:

@@ -31,6 +31,9 @@ ALONE_NOTE = (
     "interval is the noise of the test images alone, and says nothing about other trainings."
 )
 INTERVAL_NOTE = "Intervals, at 95 %, say what other trainings and other test images could have given."
+# of DEO_A and DEO_M themselves, and of their differences
+CORRECTED_NOTE = "That of a DEO is about its corrected value, the DEO freed of noise, which is not the one printed."
+CORRECTED_DIFFERENCE_NOTE = "That of a DEO is about the difference freed of noise, which is not the one printed."
 # of a LaTeX table: lines of small type below a caption of five, across the 345 pt of an article's page turned sideways
 ROWS_ON_A_PAGE = 32
 # what an average of DEO over data sets is worth
@@ -114,9 +117,9 @@ def paired_markdown(paired: pd.DataFrame) -> str:
     text = (
         "All values are fractions; the difference is student minus base, over the n seeds that have both. The base is "
         "the model that the student was distilled from; where there is none, it is the teacher of its architecture. "
-        f"{INTERVAL_NOTE} That of a DEO is about the difference freed of noise, which is not the one printed. p is of "
-        "the exact sign-flip test over seeds, which cannot fall below 2 / 2^n; then corrected by Holm's method over "
-        f"the {len(paired)} rows. {NOTE}"
+        f"{INTERVAL_NOTE} {CORRECTED_DIFFERENCE_NOTE} It is that of the pair by itself, and not corrected for the number "
+        "of rows. p is of the exact sign-flip test over seeds, which cannot fall below 2 / 2^n; then corrected by Holm's "
+        f"method over the {len(paired)} rows. {NOTE}"
     )
     notes = notes_on(paired)
     return "\n\n".join(["# Students and their bases", markdown(table), text, *notes]) + "\n"
@@ -210,7 +213,7 @@ def latex(table: pd.DataFrame, *, caption: str, label: str) -> str:
 def _below(summary: pd.DataFrame) -> str:
     """The text below Table I."""
     average = [AVERAGE_NOTE] if summary["dataset"].nunique() > 1 else []
-    return " ".join([caption(summary), INTERVAL_NOTE, NOTE, *average, *notes_on(summary)])
+    return " ".join([caption(summary), INTERVAL_NOTE, CORRECTED_NOTE, NOTE, *average, *notes_on(summary)])
 
 
 def _as_printed(table: pd.DataFrame) -> pd.DataFrame:

@@ -520,7 +520,10 @@ def _check_search(study: Study) -> None:
     """A search is of a sweep, and reads validation splits by which nothing was fitted or chosen before."""
     for name in study.search:
         if name not in study.sweeps():
-            what = f"names {name!r}, which is no sweep of students; give one of its settings a list of values"
+            hint = "give one of its settings a list of values"
+            if name not in study.students:
+                hint = _choice(name, study.sweeps() or study.students)
+            what = f"names {name!r}, which is no sweep of students; {hint}"
             raise UnreadableSettings("config", ("search",), what)
         if study.training.keep == "best":
             what = (

@@ -10,16 +10,14 @@ from fairdistill.settings.methods import TEACHER
 
 # as nouns within a sentence
 NAMES = {"deo_a": "DEO_A", "deo_m": "DEO_M", "accuracy": "accuracy"}
-# a difference below zero is called so, one above, and one whose interval has zero in it
-WORDS = {"deo_a": ("fairer", "less fair", "undecided"), "accuracy": ("worse", "better", "undecided")}
 
 
 def claim(paired: pd.DataFrame, method: str) -> str:
     """Return in a sentence or two what the students of a method are beside the models that they are paired with.
 
-    A base is the model that a student stands on; of a method that stands on none it is the teacher. A word other than
-    "undecided" needs a 95 % interval on one side of zero; intervals are not corrected for how many
-    they are. DEO is not judged where a model is at chance.
+    A base is the model that a student stands on; of a method that stands on none it is the teacher. What is said is
+    where the 95 % intervals lie. No method is called fairer, a word of the ranking, whose p-values are corrected for how
+    many they are, as these intervals are not. DEO is not judged where a model is at chance.
 
     Parameters
     ----------
@@ -31,21 +29,15 @@ def claim(paired: pd.DataFrame, method: str) -> str:
     rows = paired[paired["method"] == method]
     if rows.empty:
         return ""
-    judged = {metric: _judged(rows[rows["metric"] == metric], *words) for metric, words in WORDS.items()}
     # what stands on single trainings says nothing of others
     alone = " These are single trainings; others may differ." if (rows["trainings"] == 1).any() else ""
     bases = "teachers" if (rows["base_method"] == TEACHER).all() else "bases"
     places = len(rows.drop_duplicates(["dataset", "architecture"]))
-    if places == 1:
-        found = listed([f"{next(iter(words))} by {NAMES[metric]}" for metric, words in judged.items()])
-        return f"Compared with their {bases}, `{method}` students are {found}.{alone}"
-    found = "; ".join(
-        f"by {NAMES[metric]} they are {listed([f'{word} in {n}' for word, n in words.items()])}"
-        for metric, words in judged.items()
-    )
+    over = f", in {places} combinations of data set and architecture" if places > 1 else ""
+    deo, accuracy = (_lie(rows[rows["metric"] == metric]) for metric in ("deo_a", "accuracy"))
     return (
-        f"Compared with their {bases}, in {places} combinations of data set and architecture, "
-        f"`{method}` students do as follows: {found}.{alone}"
+        f"`{method}` students minus their {bases}{over}: the interval of the difference in DEO_A, where lower is fairer, "
+        f"{deo}; that in accuracy {accuracy}.{alone}"
     )
 
 
@@ -67,16 +59,17 @@ def evidence(paired: pd.DataFrame, method: str) -> list[str]:
     return sentences
 
 
-def _judged(rows: pd.DataFrame, below: str, above: str, neither: str) -> dict[str, int]:
-    """How many rows are on each side of zero, by the word for it; those that are none are left out."""
+def _lie(rows: pd.DataFrame) -> str:
+    """Where the intervals of a metric lie: how many on each side of zero, and how many that hold it."""
     judged = rows[~(rows["at_chance"] & (rows["metric"] != "accuracy"))]
     found = {
-        below: int((judged["high"] < 0).sum()),
-        above: int((judged["low"] > 0).sum()),
-        neither: int(((judged["low"] <= 0) & (judged["high"] >= 0)).sum()),
-        "not judged, as a model is at chance,": len(rows) - len(judged),
+        "lies below zero": int((judged["high"] < 0).sum()),
+        "lies above zero": int((judged["low"] > 0).sum()),
+        "holds zero": int(((judged["low"] <= 0) & (judged["high"] >= 0)).sum()),
+        "is not judged (a model is at chance)": len(rows) - len(judged),
     }
-    return {word: n for word, n in found.items() if n}
+    of_all = len(rows)
+    return listed([f"{where} in {n} of {of_all}" if of_all > 1 else where for where, n in found.items() if n])
 
 
 def _change(row: Mapping) -> str:
