@@ -30,7 +30,7 @@ def what_to_do(training: TrainingRecord, model: Path) -> str:
             "is that of the program that trained it"
         )
     if isinstance(training.parameters.method, PostProcessing):
-        return "its method trains nothing and changes the predictions of its base alone: look at that model"
+        return "it trains nothing and changes the predictions of its base alone: look at that model"
     return (
         f"look at the losses in {model}/history.csv: where they grew or are large, lower training.learning_rate or the "
         "weight of the method's terms, and where they still fall, train for more epochs"

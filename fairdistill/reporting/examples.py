@@ -80,7 +80,8 @@ def plot_examples(dataset: ImageDataset, predictions: Mapping[str, np.ndarray], 
         height = 0.75 + 0.13 * len(predictions)
         figure = Figure(figsize=(7, 0.5 + height * len(cells)), layout="constrained")
         figure.suptitle(
-            f"{printed(name)}, the first seed: the cells that {next(iter(predictions))} recognises worst", fontsize=9
+            f"{printed(name)}, the first seed: the cells that the {next(iter(predictions))} recognises worst",
+            fontsize=9,
         )
         axes = figure.subplots(len(cells), IMAGES + 1, squeeze=False, width_ratios=[2.2, *[1] * IMAGES])
         for cell, (beside, *panels) in zip(cells, axes, strict=True):

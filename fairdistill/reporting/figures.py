@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import BASELINE, DEO
@@ -30,10 +31,12 @@ HATCHES = ["", "....", "xxxx", "\\\\\\\\", "++++", "oooo", "----"]
 # in one panel: a teacher and 20 students; more are split over several panels, each with the teacher
 MOST_BARS = 21
 ONE_SEED = "one seed"
-INTERVAL, ALONE = "95 %", "95 %, test images alone"
+INTERVAL, ALONE = "95 % interval", "95 % interval, test images alone"
 FAIR = "fair classifier: mean and 95 % range"
 CHANCE = "at chance"
 PAPER = "paper"
+# of a cross above the foot of its bar, which may have no height, in inches: it would lie on the label below
+ABOVE_FOOT = 0.07
 # what a legend has behind the models
 COMMON = [ONE_SEED, INTERVAL, ALONE, FAIR, PAPER, CHANCE]
 
@@ -69,7 +72,7 @@ def plot_comparison(
 
     Bars are means over seeds, dots the single seeds, and whiskers the 95 % interval over trainings and test images; of
     one training that over test images alone, with marked ends. On a DEO a band shows what a fair classifier of the same
-    accuracy would score: mean and 95 % range. A cross at the foot of a bar says that one of its models is at chance, no
+    accuracy would score: mean and 95 % range. A cross above the foot of a bar says that one of its models is at chance, no
     more accurate than one that names the largest class for every image.
 
     Data sets and methods are in the order of the summary. Where a panel would have more than `MOST_BARS` bars they are
@@ -185,7 +188,8 @@ def _draw_bars(ax: Axes, models: pd.DataFrame, panel: Panel, styles: dict[str, d
         if min(row["trainings"], len(values)) > 1:
             # beside each other, in the order of the seeds: equal values would cover each other
             at = x - panel.width / 4 + panel.width * np.linspace(-0.12, 0.12, len(values))
-            ax.plot(at, values, "o", ms=3, mfc="black", mec="white", mew=0.4, label=ONE_SEED)
+            # and one at zero is shown whole
+            ax.plot(at, values, "o", ms=3, mfc="black", mec="white", mew=0.4, clip_on=False, label=ONE_SEED)
         line: dict[str, Any] = {"fmt": "none", "ecolor": "black", "label": INTERVAL}
         if row["trainings"] == 1:
             line |= {"capsize": 2, "capthick": 1, "label": ALONE}
@@ -212,7 +216,8 @@ def _mark_paper(ax: Axes, claims: pd.DataFrame, panel: Panel, method: str | None
 
 
 def _mark_chance(ax: Axes, models: pd.DataFrame, panel: Panel) -> None:
-    """Put a cross at the foot of each bar one of whose models is at chance."""
+    """Put a cross above the foot of each bar one of whose models is at chance."""
+    above = ax.transData + ScaledTranslation(0, ABOVE_FOOT, ax.figure.dpi_scale_trans)
     for model, x in panel.place.items():
         if models.loc[model, "at_chance"]:
             ax.plot(
@@ -224,7 +229,7 @@ def _mark_chance(ax: Axes, models: pd.DataFrame, panel: Panel) -> None:
                 mec="black",
                 mew=0.8,
                 zorder=4,
-                clip_on=False,
+                transform=above,
                 label=CHANCE,
             )
 

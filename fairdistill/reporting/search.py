@@ -181,7 +181,7 @@ def judge(candidates: Sequence[Mapping], rule: Search) -> list[dict]:
     score: str
     if rule.rule == "smallest_deo" and near:
         among, score, sign = near, rule.metric, -1
-        reason = f"smallest {printed(rule.metric)} of the {len(near)} that are {margin}"
+        reason = f"smallest {printed(rule.metric)} of the {len(near)} {margin}"
         reason += " and not at chance" * some_at_chance
     else:
         among, sign = able or range(len(candidates)), 1

@@ -20,15 +20,16 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 
 METRICS = {"deo_a": "DEO$_A$", "accuracy": "Accuracy"}
-# the colour of a student with a lower DEO than its base or a higher accuracy, of the contrary, and of neither
+# the colour of a student with a lower observed DEO than its base or a higher accuracy, of the contrary, and of neither
 BETTER, WORSE, NEITHER = PALETTE[0], PALETTE[1], PALETTE[7]
 # more students than have a panel each, on a page, have a row each
 MOST_COLUMNS, MOST_PANELS = 5, 15
 # of a page, in inches
 WIDTH, HEIGHT = 7, 9.5
 FONT = 7
-SEED: dict[str, Any] = {"lw": 0.8, "alpha": 0.6, "marker": "o", "ms": 2}
-MEANS: dict[str, Any] = {"lw": 2.2, "marker": "o", "ms": 4}
+# a mark at zero is shown whole
+SEED: dict[str, Any] = {"lw": 0.8, "alpha": 0.6, "marker": "o", "ms": 2, "clip_on": False}
+MEANS: dict[str, Any] = {"lw": 2.2, "marker": "o", "ms": 4, "clip_on": False}
 
 
 def plot_slopes(paired: pd.DataFrame, summary: pd.DataFrame, dataset: str) -> Figure:
@@ -37,7 +38,8 @@ def plot_slopes(paired: pd.DataFrame, summary: pd.DataFrame, dataset: str) -> Fi
     Lines lead from the base's value to the student's: thin ones for the seeds that both have, and a thick one for their
     means. Each student has a column of two panels, one of each metric; more than `MOST_PANELS` students have a row each
     of two panels in all, so that the figure is no larger than a page. All panels of a metric have one scale. Colours
-    tell better from worse, but for the DEO of a pair in which a model is at chance, which is marked.
+    tell better from worse by the observed values, whatever their intervals, but for the DEO of a pair in which a model
+    is at chance, which is marked.
 
     Parameters
     ----------
@@ -111,7 +113,7 @@ def _in_rows(students: Sequence[Mapping], values: Mapping[tuple, pd.Series], dat
             colour = _colour(student, *means, metric)
             above = place - 0.3
             ax.plot(means, [above, above], color=colour, markevery=[1], **MEANS)
-            ax.plot(means[0], above, "o", ms=4, color=colour, mfc="white")
+            ax.plot(means[0], above, "o", ms=4, color=colour, mfc="white", clip_on=False)
         ax.set(xlabel=label, ylim=(len(students) - 0.5, -0.5))
         ax.grid(True, axis="x")
         ax.hlines(np.arange(1, len(students)) - 0.5, 0, 1, transform=ax.get_yaxis_transform(), color="0.85", lw=0.5)
@@ -172,10 +174,17 @@ def _share_scale(axes: Iterable[Axes], least: float | None) -> None:
 
 
 def _add_legend(figure: Figure, *, some_at_chance: bool) -> None:
-    meanings = {BETTER: "better", WORSE: "worse", NEITHER: "no difference"}
+    meanings = {
+        BETTER: "lower DEO$_A$ or higher accuracy, as observed",
+        WORSE: "the contrary",
+        NEITHER: "no difference",
+    }
     note = None
     if some_at_chance:
         meanings[NEITHER] += f", or DEO at chance ({AT_CHANCE})"
         note = textwrap.fill(AT_CHANCE_NOTE, int(18 * figure.get_figwidth()))
     lines = [Line2D([], [], color=colour, label=meaning, **MEANS) for colour, meaning in meanings.items()]
-    figure.legend(handles=lines, loc="outside lower center", ncols=3, title=note, title_fontsize=6, fontsize=FONT)
+    widths = {"mean over seeds": MEANS, "one seed": SEED}
+    lines += [Line2D([], [], color="black", label=meaning, **width) for meaning, width in widths.items()]
+    # two columns: colours, and widths
+    figure.legend(handles=lines, loc="outside lower center", ncols=2, title=note, title_fontsize=6, fontsize=FONT)

@@ -184,9 +184,11 @@ def _draw_line(ax: Axes, models: pd.DataFrame, line: Line, axis: Axis, number: i
                 ax.plot(at, value, ".", ms=3, color="0.45", transform=there, label=ONE_SEED)
         ax.vlines(at, row["low"], row["high"], color=colour, lw=1.2, transform=moved, zorder=2.5)
         ax.plot([], [], color="black", lw=1.2, label=INTERVAL if row["trainings"] > 1 else ALONE)
-        ax.plot(at, row["mean"], mark, ms=4.5, color=colour, transform=moved, zorder=3, label=line.label)
+        # a mark at zero is shown whole
+        point: dict[str, Any] = {"transform": moved, "clip_on": False}
+        ax.plot(at, row["mean"], mark, ms=4.5, color=colour, zorder=3, label=line.label, **point)
         if row["at_chance"]:
-            ax.plot(at, row["mean"], "X", ms=6, mfc="white", mec="black", transform=moved, zorder=4, label=CHANCE)
+            ax.plot(at, row["mean"], "X", ms=6, mfc="white", mec="black", zorder=4, label=CHANCE, **point)
 
 
 def _draw_references(ax: Axes, models: pd.DataFrame, lines: Sequence[Line], architecture: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -35,9 +36,14 @@ MARKER, NEEDS_GROUP, TEACHER_MARKER, AT_CHANCE = "o", "^", "s", "X"
 # up to so many students are named beside their points; more have numbers, and a key
 MOST_NAMES = 6
 SIZE, FONT = 5.5, 7
+# of the edge of a point that belongs beyond the panel
+BEYOND = 1.4
 # In a crowd the panel shows no point that is further beyond the quartiles than so many times their distance: Tukey's
 # outer fences.
 FENCE = 3
+# an interval's line is no lighter than this, of 1: a pale yellow one is not seen on white
+LIGHTEST = 0.5
+LUMA = (0.299, 0.587, 0.114)
 # of a label's middle from its point, in points
 DISTANCES = (8, 11, 15, 20, 26, 33, 41, 50)
 ANGLES = np.deg2rad(np.arange(0, 360, 15))
@@ -47,8 +53,8 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
     """Draw each method of a data set by its accuracy and its DEO, one row of panels for each architecture.
 
     Points are means over seeds, with the 95 % intervals of both; the part of an interval that the panel does not hold
-    is cut off. A crowd has panels that leave out what is far off: such a point is at the border, and its label says
-    where it belongs. The line is the Pareto front of the students' means in that panel; methods that are at chance are
+    is cut off. A crowd has panels that leave out what is far off: such a point is at the border, hollow, and its label
+    says where it belongs. The line is the Pareto front of the students' means in that panel; methods that are at chance are
     on none. Numbers are those of `method_numbers`.
 
     Parameters
@@ -134,12 +140,23 @@ def _marker(row: dict) -> dict:
 def _draw_points(ax: Axes, methods: pd.DataFrame, deo: str) -> None:
     for row in methods.to_dict("records"):
         look = _marker(row)
-        colour = "0.4" if look["mfc"] == "white" else look["mfc"]
-        line: dict[str, Any] = {"color": colour, "linewidth": 0.7, "alpha": 0.45, "zorder": 2}
+        line: dict[str, Any] = {"color": _darkened(look["mfc"]), "linewidth": 0.7, "alpha": 0.5, "zorder": 2}
         ax.plot([row[f"{deo}_low"], row[f"{deo}_high"]], [row["accuracy"]] * 2, **line)
         ax.plot([row[deo]] * 2, [row["accuracy_low"], row["accuracy_high"]], **line)
-        ((x, y),) = _held(ax, np.array([[row[deo], row["accuracy"]]]))
-        ax.plot(x, y, linestyle="none", ms=SIZE, mec="black", mew=0.5, zorder=3, **look)
+        at = np.array([[row[deo], row["accuracy"]]])
+        ((x, y),) = _held(ax, at)
+        edge: dict[str, Any] = {"mec": "black", "mew": 0.5}
+        if _far_off(ax, at).any():
+            look, edge = look | {"mfc": "none"}, {"mec": _darkened(look["mfc"]), "mew": BEYOND}
+        ax.plot(x, y, linestyle="none", ms=SIZE, zorder=3, **look, **edge)
+
+
+def _darkened(colour: str | tuple[float, float, float]) -> tuple[float, float, float]:
+    """A colour that is seen on white: darker where it is too light."""
+    found = to_rgb(colour)
+    lightness = float(np.dot(found, LUMA))
+    red, green, blue = (part * min(1.0, LIGHTEST / max(lightness, LIGHTEST)) for part in found)
+    return red, green, blue
 
 
 def _limits(methods: pd.DataFrame, metric: str, *, fenced: bool) -> tuple[float, float]:
@@ -224,10 +241,11 @@ def _add_legend(figure: Figure, table: pd.DataFrame, *, far_off: bool) -> None:
     if students["at_chance"].any():
         handles["at chance"] = Line2D([], [], marker=AT_CHANCE, mfc="white", **point)
     alone = ", test images alone" * bool((table["trainings"] == 1).all())
-    handles[f"95 %{alone}"] = Line2D([], [], color="0.5", lw=0.8)
-    handles["Pareto front"] = Line2D([], [], color="0.35", lw=0.9, ls="--")
+    handles[f"95 % interval{alone}"] = Line2D([], [], color="0.5", lw=0.8)
+    handles["Pareto front of the students"] = Line2D([], [], color="0.35", lw=0.9, ls="--")
     if far_off:
-        handles["(DEO, accuracy) of a point beyond the panel"] = Line2D([], [], linestyle="none")
+        beyond = point | {"mec": "0.3", "mew": BEYOND}
+        handles["beyond the panel: (DEO, accuracy)"] = Line2D([], [], marker=MARKER, mfc="none", **beyond)
     columns = _add_fitting(figure, [*handles.values()], [*handles], loc="outside upper center")
     figure.set_figheight(figure.get_figheight() + 0.17 * ceil(len(handles) / columns))
 

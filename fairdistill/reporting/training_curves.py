@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from math import ceil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator, NullFormatter
+from matplotlib.transforms import Transform
 
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.runs import read_table
@@ -20,6 +22,8 @@ COLUMNS = ["epoch", "loss", "train_accuracy"]
 SPLITS = {"train": PALETTE[7], "validation": PALETTE[0], "test": PALETTE[3]}
 LOSS = "black"
 MOST_COLUMNS = 5
+# of the height of a panel of losses, between two of its labels
+APART = 0.2
 
 
 def read_histories(files: Iterable[tuple[str, str, Path | str]]) -> pd.DataFrame:
@@ -91,8 +95,7 @@ def plot_training_curves(histories: pd.DataFrame, *, dataset: str) -> Figure:
                 below.set_ylabel("Loss")
             else:
                 above.tick_params(labelleft=False)
-            # labels between the powers of ten would lie on each other
-            below.yaxis.set_minor_formatter(NullFormatter())
+            _label_losses(below)
             below.tick_params(labelsize=6)
             if number >= len(models) - columns:
                 below.set_xlabel("Epoch")
@@ -105,6 +108,43 @@ def plot_training_curves(histories: pd.DataFrame, *, dataset: str) -> Figure:
         figure.suptitle(f"{printed(dataset)}: each line is one training", fontsize=9)
         figure.legend(handles=handles, loc="outside lower center", ncols=min(4, 2 * columns))
     return figure
+
+
+def _label_losses(ax: Axes) -> None:
+    """Label the axis of losses at two values or more, which are so far apart that no label lies on another."""
+    low, high = ax.get_ylim()
+    ticks = _ticks(low, high, ax.yaxis.get_transform())
+    form = LogFormatterSciNotation()
+    plain = [f"{tick:g}" if tick == 0 or 1e-3 <= abs(tick) < 1e4 else form(tick) for tick in ticks]
+    ax.set_yticks(ticks, plain)
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_ylim(low, high)
+
+
+def _ticks(low: float, high: float, scale: Transform) -> list[float]:
+    """Return at which values an axis from `low` to `high` is labelled, two or more.
+
+    They are 1, 2 and 5 in each power of ten, or 1 and 3, where there is room for all of these; else as many powers of
+    ten as there is room for, zero among them; or, where less than two of these lie on the axis, round values at equal
+    steps.
+    """
+    least = APART * np.ptp(scale.transform([low, high]))
+
+    def inside(factors: tuple[int, ...]) -> list[float]:
+        sizes = np.outer(10.0 ** np.arange(-12, 13), factors).ravel()
+        return [tick for tick in sorted([*-sizes, 0.0, *sizes]) if low <= tick <= high]
+
+    for ticks in (inside((1, 2, 5)), inside((1, 3))):
+        if len(ticks) > 1 and np.diff(scale.transform(ticks)).min() >= least:
+            return ticks
+    kept: list[float] = []
+    for tick in sorted(inside((1,)), key=abs):
+        if not kept or np.abs(scale.transform(kept) - scale.transform([tick])).min() >= least:
+            kept.append(tick)
+    if len(kept) > 1:
+        return kept
+    steps = MaxNLocator(nbins=3, steps=[1, 2, 5, 10], min_n_ticks=2).tick_values(low, high)
+    return [tick for tick in steps if low <= tick <= high]
 
 
 def _draw(above: Axes, below: Axes, history: pd.DataFrame, shown: list[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from synthetic_results import CLASSES, GROUPS, METHODS, make_constant, make_predictions, make_study, pattern
 
 from fairdistill.evaluation.metrics import evaluate
-from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown
+from fairdistill.reporting.ablations import LEGEND, PARTS, ablations, ablations_latex, ablations_markdown
 from fairdistill.reporting.features import read_features
 from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pairs import pair_with_bases
@@ -338,6 +338,17 @@ def test_every_two_methods_of_a_study_are_compared_whatever_they_differ_in(tmp_p
     # its base by the rule of the tables, and so compared as such
     assert ("utkface", "resnet", "erm", "teacher") in compared(table, "method")
     assert "| nothing " in ablations_markdown(table)
+
+
+def test_the_page_says_what_each_part_means_that_it_has_and_no_other(table):
+    page = ablations_markdown(table)
+    parts = re.findall(r"^- `(\w+)`: ", page, flags=re.MULTILINE)
+    assert parts == ["sampling", "loss", "method", "several", "data", "stem"]
+    assert [*LEGEND] == [*PARTS]
+    # a pair of base and student that differs in one part alone is in the overview as of that part
+    assert "Nothing is corrected for the number of pairs" in page
+    latex = ablations_latex(table)
+    assert ("Several: two methods, neither" in latex, "Nothing: " in latex) == (True, False)
 
 
 def test_models_of_one_sweep_are_compared_with_their_neighbours_and_with_all_other_methods(tmp_path):

@@ -38,6 +38,7 @@ def test_the_worst_cells_come_first_and_their_images_are_of_the_test_split(tiny)
 def test_each_image_has_what_each_model_takes_it_for(tiny):
     first, second = wrong_in(tiny, [(1, 1)]), tiny.split("test")[1]
     figure = plot_examples(tiny, {"teacher": first, "student": second}, name="tiny")
+    assert figure.get_suptitle() == "tiny, the first seed: the cells that the teacher recognises worst"
     beside, panel, *_ = figure.axes
     title, teacher, student = beside.texts[0].get_text().split("\n")
     assert title == f"class {tiny.classes[1]}, {tiny.groups[1]}"

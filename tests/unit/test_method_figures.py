@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from figure_texts import cut_texts
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 
 from fairdistill.reporting.cell_map import plot_cells
 from fairdistill.reporting.figure_files import save
@@ -99,8 +100,15 @@ def test_in_a_crowd_a_point_that_is_far_off_is_at_the_border_and_says_where_it_b
         assert low > 0.5
         lines = [line for line in ax.lines if line.get_marker() not in ("None", "", None)]
         assert all(low < line.get_ydata()[0] < high for line in lines)
+        # it alone is hollow
+        hollow = [line.get_ydata()[0] for line in lines if line.get_markerfacecolor() == "none"]
+        assert hollow == [min(line.get_ydata()[0] for line in lines)]
         (text,) = (text.get_text() for text in texts_of(ax) if "(" in text.get_text())
         assert text == f"7 ({0.9 if 'A' in ax.get_xlabel() else table['deo_m'][7]:.2f}, 0.10)"
+
+    (legend, _) = plot_tradeoff(table, "cifar10s").legends
+    handles = {text.get_text(): line for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)}
+    assert handles["beyond the panel: (DEO, accuracy)"].get_markerfacecolor() == "none"
 
     # the teacher is always shown where it is
     table.loc[0, "accuracy"] = 0.3
@@ -124,6 +132,17 @@ def test_legends_are_no_wider_than_the_figure(students):
         box = legend.get_window_extent()
         assert box.x0 >= 0
         assert box.x1 <= figure.bbox.width
+
+
+def test_intervals_are_seen_on_white_whatever_the_colour_of_the_points():
+    figure = plot_tradeoff(ranked(len(COLOURS)), "cifar10s")
+    intervals = [line for line in figure.axes[0].lines if line.get_linestyle() == "-" and line.get_marker() == "None"]
+    lightness = [np.dot(to_rgb(line.get_color()), (0.299, 0.587, 0.114)) for line in intervals if line.get_alpha()]
+    assert len(lightness) == 2 * (len(COLOURS) + 1)
+    assert max(lightness) < 0.51
+    # points keep theirs
+    points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert COLOURS["post-processing"] in {to_rgb(line.get_markerfacecolor()) for line in points}
 
 
 def test_methods_that_need_the_group_are_marked():
@@ -231,6 +250,34 @@ def test_training_curves_have_a_line_per_training_and_the_epochs_that_were_evalu
         assert ax.lines[1].get_ydata() == pytest.approx([0.52, 0.54])
     for ax in losses:
         assert [line.get_ydata().tolist() for line in ax.lines] == [pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])] * 2
+
+
+RANGES = [
+    *[(0.001, 1), (1e-8, 2), (1e-5, 1e3), (1.2, 98), (0.09, 11), (3, 40), (0.24, 6)],
+    # no power of ten, no 1, 2 or 5, and hardly any width
+    *[(11, 35), (2.1, 2.9), (4.5, 9.5), (99, 101), (0.995, 1.005), (2e5, 9e5), (7, 7)],
+    # with losses below zero
+    *[(-0.5, 1.5), (-30, 400), (-4, -3), (0, 1e-7)],
+]
+
+
+def test_each_panel_of_losses_has_two_labels_or_more_that_do_not_lie_on_each_other():
+    epoch = np.arange(1, 6)
+    history = pd.DataFrame({"epoch": epoch, "train_accuracy": 0.5, "architecture": "resnet"})
+    histories = [
+        history.assign(method=f"m{i}", training=str(i), loss=np.linspace(*ends, 5)) for i, ends in enumerate(RANGES * 2)
+    ]
+    figure = plot_training_curves(pd.concat(histories, ignore_index=True), dataset="cifar10s")
+    assert cut_texts(figure) == []
+
+    losses = [ax for ax in figure.axes if ax.get_visible() and any(line.get_color() == "black" for line in ax.lines)]
+    assert len(losses) == 2 * len(RANGES)
+    for ax in losses:
+        low, high = ax.get_ylim()
+        shown = [label for label in ax.get_yticklabels() if low <= label.get_position()[1] <= high]
+        boxes = [label.get_window_extent() for label in [*shown, *ax.get_yticklabels(minor=True)] if label.get_text()]
+        assert len(boxes) >= 2, ax.get_ylim()
+        assert [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])] == []
 
 
 @pytest.mark.parametrize(

@@ -318,7 +318,13 @@ def test_the_script_adds_the_validation_split_where_there_is_one(tmp_path, monke
 
 
 @pytest.mark.parametrize(
-    ("kind", "advice"), [("mfd", "look at the losses in {}/history.csv"), ("imported", "see whether `classes` names")]
+    ("kind", "advice"),
+    [
+        ("mfd", "look at the losses in {}/history.csv"),
+        ("imported", "see whether `classes` names"),
+        # its history has no epoch
+        ("hardt", "it trains nothing and changes the predictions of its base alone: look at that model"),
+    ],
 )
 def test_the_script_warns_of_a_model_at_chance(tmp_path, monkeypatch, capsys, kind, advice):
     """On the test split it is; on the validation split, as in all other tests, it is not."""
@@ -334,6 +340,7 @@ def test_the_script_warns_of_a_model_at_chance(tmp_path, monkeypatch, capsys, ki
     start = f"warning: at chance on the test split: its accuracy, {record['metrics']['accuracy']:.3f}, is no higher"
     assert [line.startswith(start) for line in warnings] == [True]
     assert advice.format(tmp_path) in warnings[0]
+    assert ("history.csv" in warnings[0]) == (kind == "mfd")
 
 
 def test_the_published_probabilities_are_those_of_the_predictions_in_half_precision(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import vl_convert
 from studies_with_pages import METHODS, make_studys_page, write_projections
 from synthetic_results import pattern
 
@@ -61,19 +62,19 @@ def paired(**columns):
     return table.assign(**{name: value for name, value in known.items() if name not in table})
 
 
-def test_the_claim_is_a_word_for_each_side_of_zero():
+def test_the_claim_says_on_which_side_of_zero_the_intervals_lie():
     table = paired(metric=["deo_a", "accuracy"], low=[-0.1, -0.01], high=[-0.05, 0.01])
     assert claim(table, "mfd") == (
-        "Compared with their teachers, `mfd` students are fairer by DEO_A and undecided by accuracy."
+        "`mfd` students minus their teachers: the interval of the difference in DEO_A, where lower is fairer, lies below "
+        "zero; that in accuracy holds zero."
     )
     table = paired(metric=["deo_a", "accuracy"], low=[0.01, 0.002], high=[0.05, 0.01])
-    assert "are less fair by DEO_A and better by accuracy." in claim(table, "mfd")
-    assert "are fairer by DEO_A and worse by accuracy." in claim(paired(metric=["deo_a", "accuracy"]), "mfd")
-    assert claim(table.assign(base_method=["teacher", "erm"]), "mfd").startswith("Compared with their bases, ")
+    assert "lies above zero; that in accuracy lies above zero." in claim(table, "mfd")
+    assert "`mfd` students minus their bases: " in claim(table.assign(base_method=["teacher", "erm"]), "mfd")
     assert claim(table.assign(trainings=1), "mfd").endswith(". These are single trainings; others may differ.")
     # zero at an end is within the interval
     table = paired(metric=["deo_a", "accuracy"], low=[-0.1, 0.0], high=[0.0, 0.1])
-    assert "are undecided by DEO_A and undecided by accuracy." in claim(table, "mfd")
+    assert "fairer, holds zero; that in accuracy holds zero." in claim(table, "mfd")
 
 
 def test_the_claim_counts_data_sets_and_architectures():
@@ -83,15 +84,17 @@ def test_the_claim_counts_data_sets_and_architectures():
         low=[-0.1, -0.1, -0.1, 0.01, -0.1, -0.1],
         high=[-0.05, 0.1, 0.05, 0.02, -0.05, 0.1],
     )
-    assert claim(table, "mfd").endswith(
-        "in 3 combinations of data set and architecture, `mfd` students do as follows: by DEO_A they are fairer in 2 "
-        "and undecided in 1; by accuracy they are better in 1 and undecided in 2."
+    assert claim(table, "mfd") == (
+        "`mfd` students minus their teachers, in 3 combinations of data set and architecture: the interval of the "
+        "difference in DEO_A, where lower is fairer, lies below zero in 2 of 3 and holds zero in 1 of 3; that in "
+        "accuracy lies above zero in 1 of 3 and holds zero in 2 of 3."
     )
 
 
 def test_the_deo_of_a_model_at_chance_is_not_judged():
     table = paired(metric=["deo_a", "accuracy"], at_chance=[True, True])
-    assert "not judged, as a model is at chance, by DEO_A and worse by accuracy" in claim(table, "mfd")
+    found = "fairer, is not judged (a model is at chance); that in accuracy lies below zero."
+    assert found in claim(table, "mfd")
 
 
 def test_a_method_without_pairs_claims_nothing():
@@ -210,6 +213,8 @@ def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_f
     assert {row["Method"] for row in rows_of(spec, at_chance=True)} == {"m9"}
     assert all(row["Of"].endswith(", at chance: DEO says nothing") for row in rows_of(spec, at_chance=True))
     assert [layer["mark"]["text"] for layer in spec["layer"] if layer["mark"]["type"] == "text"] == ["†"]
+    # no other page explains the mark
+    assert "† marks" not in text
     # few methods have a colour each, and nothing to choose
     assert specs_of(text)["tradeoff"]["layer"][0]["encoding"]["color"]["field"] == "Method"
     assert not any(row["far"] for row in rows_of(specs_of(text)["tradeoff"]))
@@ -258,6 +263,35 @@ def test_both_fair_baselines_stand_beside_their_deo(page, text):
         tip["field"] for layer in specs_of(text)["tradeoff"]["layer"] for tip in layer["encoding"].get("tooltip", [])
     ]
     assert "DEO_M if fair" in tips
+
+
+def test_the_axis_of_deo_has_the_name_of_the_one_that_is_chosen(text):
+    spec = specs_of(text)["tradeoff"]
+    named = re.findall(r">(DEO[^<]*lower is fairer[^<]*)<", vl_convert.vegalite_to_svg(spec))
+    assert named == ["DEO_A (lower is fairer)"]
+    (measure,) = [param for param in spec["params"] if param["name"] == "measure"]
+    measure["value"] = "DEO_M"
+    named = re.findall(r">(DEO[^<]*lower is fairer[^<]*)<", vl_convert.vegalite_to_svg(spec))
+    assert named == ["DEO_M (lower is fairer)"]
+
+
+def test_a_mark_of_models_at_chance_is_explained_where_there_is_one(tmp_path, page, text):
+    from fairdistill.reporting.page.contents import gather
+    from fairdistill.reporting.models import read_models
+
+    grids = [{"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd"], "seed": [0, 1]}]
+    models = read_models(pattern(page.parent / "metrics"), grids)
+    own = [tmp_path / f"{name}.csv" for name in ("summary", "paired")]
+    for path in own:
+        found = pd.read_csv(page.parent / path.name)
+        place = (found["dataset"] == "utkface") & (found["architecture"] == "resnet") & (found["method"] != "balanced")
+        found[place].to_csv(path, index=False)
+    contents, pairs = gather(models, *own, pd.DataFrame())
+    study = writing.Study("s", "mfd", pairs, {})
+    explained = "† marks a model at chance, whose DEO says nothing."
+    assert explained not in writing.render(study, contents)
+    contents.runs.loc[0, "at_chance"] = True
+    assert explained in writing.render(study, contents)
 
 
 def test_what_a_page_lacks_is_said(text):

@@ -85,7 +85,8 @@ def test_bars_are_means_with_whiskers_and_seeds(summary, metric):
     figure = draw(summary, metric)
 
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
-    assert {"95 %", "95 %, test images alone"} & legend == {"95 %, test images alone" if alone else "95 %"}
+    intervals = {label for label in legend if label.startswith("95 %")}
+    assert intervals == {"95 % interval, test images alone" if alone else "95 % interval"}
     for measure, axes in axes_of(figure, metric).items():
         rows = resnet[resnet["metric"] == measure]
         assert all(ax.get_ylim()[0] == 0 for ax in axes)
@@ -106,7 +107,7 @@ def test_one_seed_of_several_folds_has_no_dot(tmp_path):
     figure = draw(summary, "accuracy")
 
     assert not any(marked(ax, "one seed") for ax in figure.axes)
-    assert "95 %" in {text.get_text() for text in figure.legends[0].get_texts()}
+    assert "95 % interval" in {text.get_text() for text in figure.legends[0].get_texts()}
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "deo"])
@@ -235,6 +236,10 @@ def test_bars_of_models_at_chance_are_marked(tmp_path, metric):
         (mark,) = marked(ax, "at chance")
         (bar,) = (bar for bar in ax.patches if bar.get_x() < mark.get_xdata()[0] < bar.get_x() + bar.get_width())
         assert bar is ax.patches[5]
+        # wholly above the label, whatever the height of the bar
+        FigureCanvasAgg(figure).draw()
+        x, y = mark.get_transform().transform((mark.get_xdata()[0], mark.get_ydata()[0]))
+        assert y - mark.get_markersize() / 2 * figure.dpi / 72 > ax.bbox.y0
     assert "at chance" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 

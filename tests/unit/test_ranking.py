@@ -297,6 +297,34 @@ def test_the_front_has_those_that_no_other_is_better_than():
     assert pareto_front(accuracy, deo).tolist() == [True, False, True, False, True, True]
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "deo_a", "at_chance", "surpassed"),
+    [
+        (0.65, 0.05, False, None),
+        (0.85, 0.15, False, "`erm`"),
+        # as accurate and fairer
+        (0.8, 0.15, False, "`erm`"),
+        # the same as one of them
+        (0.8, 0.2, False, None),
+        (0.95, 0.01, False, "`mfd` and `erm`"),
+        (0.95, 0.01, True, None),
+    ],
+)
+def test_a_teacher_is_on_no_front_and_where_it_is_better_than_one_there_that_is_said(
+    table, accuracy, deo_a, at_chance, surpassed
+):
+    place = table[table["architecture"] == "resnet"].set_index("method")
+    place.loc[["mfd", "erm", "hardt", "adversarial"], "accuracy"] = [0.7, 0.8, 0.6, 0.6]
+    place.loc[["mfd", "erm", "hardt", "adversarial"], "deo_a"] = [0.1, 0.2, 0.3, 0.3]
+    place["pareto_front"] = place.index.isin(["mfd", "erm"])
+    place.loc["teacher", ["accuracy", "deo_a", "at_chance"]] = accuracy, deo_a, at_chance
+    page = ranking_markdown(place.loc[["mfd", "erm", "hardt", "adversarial", "teacher"]].reset_index(), [])
+    assert "- On the Pareto front of accuracy and DEO_A among the students: `mfd` and `erm`." in page
+    lines = [line for line in page.splitlines() if line.startswith("- The teacher ")]
+    said = "- The teacher `teacher` is as accurate and as fair by DEO_A as these on the front, and better in one of the two"
+    assert lines == ([f"{said}: {surpassed}."] if surpassed else [])
+
+
 def test_cells_are_means_over_seeds(study, models):
     cells = cells_table(models).set_index(["architecture", "method", "group", "class"])["accuracy"]
 

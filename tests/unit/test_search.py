@@ -35,50 +35,50 @@ def candidate(of_cells, deo_a=0.3, **other):
             {},
             [candidate(0.85, 0.3), candidate(0.795, 0.1), candidate(0.7, 0.01)],
             1,
-            "smallest DEO_A of the 2 within 0.01 of the base's accuracy",
+            "smallest DEO_A of the 2 at most 0.01 below the base's accuracy",
         ),
         # at the margin, which binary fractions would miss
         (
             {},
             [candidate(0.85, 0.3), candidate(0.79, 0.1)],
             1,
-            "smallest DEO_A of the 2 within 0.01 of the base's accuracy",
+            "smallest DEO_A of the 2 at most 0.01 below the base's accuracy",
         ),
         (
             {"margin": 0},
             [candidate(0.85, 0.3), candidate(0.795, 0.1)],
             0,
-            "smallest DEO_A of the 1 within 0 of the base's accuracy",
+            "smallest DEO_A of the 1 at most 0 below the base's accuracy",
         ),
         (
             {"metric": "deo_m"},
             [candidate(0.8, 0.1, deo_m=0.4), candidate(0.8, 0.2, deo_m=0.3)],
             1,
-            "smallest DEO_M of the 2 within 0.01 of the base's accuracy",
+            "smallest DEO_M of the 2 at most 0.01 below the base's accuracy",
         ),
         (
             {},
             [candidate(0.8, 0.1), candidate(0.81, 0.1), candidate(0.81, 0.1)],
             1,
-            "smallest DEO_A of the 3 within 0.01 of the base's accuracy",
+            "smallest DEO_A of the 3 at most 0.01 below the base's accuracy",
         ),
         (
             {},
             [candidate(0.6, 0.1), candidate(0.7, 0.2)],
             1,
-            "most accurate, as none is within 0.01 of the base's accuracy",
+            "most accurate, as none is at most 0.01 below the base's accuracy",
         ),
         (
             {},
             [candidate(0.8, 0.2), candidate(0.8, 0.0, at_chance=True)],
             0,
-            "smallest DEO_A of the 1 within 0.01 of the base's accuracy and not at chance",
+            "smallest DEO_A of the 1 at most 0.01 below the base's accuracy and not at chance",
         ),
         (
             {},
             [candidate(0.8, 0.0, at_chance=True), candidate(0.6, 0.1), candidate(0.7, 0.2)],
             2,
-            "most accurate of those not at chance, as none of these is within 0.01 of the base's accuracy",
+            "most accurate of those not at chance, as none of these is at most 0.01 below the base's accuracy",
         ),
         ({}, [candidate(0.8, 0.0, at_chance=True), candidate(0.81, 0.1, at_chance=True)], 1, ALL_AT_CHANCE),
         ({}, [candidate(0.3, 0.0, at_chance=True), candidate(0.31, 0.1, at_chance=True)], 1, ALL_AT_CHANCE),
@@ -104,7 +104,7 @@ def candidate(of_cells, deo_a=0.3, **other):
             {"accuracy": "images"},
             [candidate(0.85, 0.3), candidate(0.85, 0.1, accuracy=0.8), candidate(0.7, 0.2)],
             2,
-            "smallest DEO_A of the 2 within 0.01 of the base's accuracy",
+            "smallest DEO_A of the 2 at most 0.01 below the base's accuracy",
         ),
         ({"rule": "most_accurate"}, [candidate(0.7, 0.0), candidate(0.9, 0.5)], 1, "most accurate"),
         (
@@ -225,6 +225,26 @@ def test_a_model_at_chance_is_not_the_fairest(models):
     assert (table["at_chance"].tolist(), table["chosen"].tolist()) == ([True, False], [False, True])
     page = search_markdown(table, summarise(models.runs, models.answers))
     assert page.count("† at chance:") == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "deo_a", "said"),
+    [
+        (Search(margin=0.05), 0.01, True),
+        (Search(margin=0.05), 0.3, False),
+        (Search(rule="most_accurate"), 0.01, False),
+    ],
+)
+def test_a_choice_by_a_deo_that_a_fair_classifier_would_have_says_so(models, rule, deo_a, said):
+    search = SEARCHED.model_copy(update={"rule": rule})
+    table = choose(models.validation, [search], architectures=GRID["architecture"])
+    chosen = table["chosen"]
+    table = table.assign(deo_a=deo_a, deo_a_fair_baseline=0.02)
+    page = search_markdown(table, summarise(models.runs, models.answers))
+    note = "; its DEO_A is no higher than that of a fair classifier, so that chance may have decided |"
+    (row,) = [line for line in page.splitlines() if f"| {table.loc[chosen, 'why'].iloc[0]}" in line]
+    assert (note in row, page.count(note)) == (said, said)
+    assert "| DEO_A 0.020 |" in row
 
 
 def test_the_scripts_write_the_choice_and_then_what_it_does_in_test(models, tmp_path, monkeypatch):

@@ -77,6 +77,24 @@ def test_colours_tell_better_from_worse(base, own, metric, colour):
     assert slopes._colour({"at_chance": False}, base, own, metric) == colour
 
 
+@pytest.mark.parametrize("number", [4, 20])
+def test_the_legend_says_that_colours_are_of_observed_values_and_which_line_is_the_mean(tables, number):
+    figure = plot_slopes(*students(tables, number), "utkface")
+    (legend,) = figure.legends
+    lines = {text.get_text(): line for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)}
+    assert lines["lower DEO$_A$ or higher accuracy, as observed"].get_color() == BETTER
+    assert lines["the contrary"].get_color() == WORSE
+    seed, *_, mean = sorted(figure.axes[0].lines, key=lambda line: line.get_linewidth())
+    for name, drawn in (("mean over seeds", mean), ("one seed", seed)):
+        assert lines[name].get_linewidth() == drawn.get_linewidth()
+
+
+@pytest.mark.parametrize("number", [4, 20])
+def test_a_mark_at_zero_is_whole(tables, number):
+    figure = plot_slopes(*students(tables, number), "utkface")
+    assert not any(line.get_clip_on() for ax in figure.axes for line in ax.lines)
+
+
 def students(tables, number):
     """The tables with the student mfd under other names, of both architectures in turn."""
     of_mfd, own = (table[table["method"] == "mfd"] for table in tables)

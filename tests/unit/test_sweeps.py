@@ -218,6 +218,14 @@ MISTAKES = [
         "config: search names 'mfd', which is no sweep of students; give one of its settings a list of values",
     ),
     (
+        sweep(**{"lambda": [0, 1]}) | VALIDATED | {"search": {"mdf": {}}},
+        "config: search names 'mdf', which is no sweep of students; did you mean 'mfd'?",
+    ),
+    (
+        sweep() | VALIDATED | {"search": {"mdf": {}}},
+        "config: search names 'mdf', which is no sweep of students; did you mean 'mfd'?",
+    ),
+    (
         sweep(**{"lambda": [0, 1]}) | {"datasets": ["utkface"], "search": {"mfd": {}}},
         "config: data.sets.utkface.validation is 0, but search.mfd chooses on the validation split; set it to 0.1, say",
     ),

@@ -108,6 +108,7 @@ def test_markdown_is_the_papers_table_with_both_deos(summary):
     assert caption.startswith(
         "ResNet vs. ShuffleNet on CIFAR-10S and UTKFace, averaged. One seed, and 95 % interval. Intervals"
     )
+    assert "That of a DEO is about its corrected value" in caption
     assert "An average over data sets" in caption
     assert "‡ one training" in caption
 
