@@ -22,7 +22,7 @@ UNCERTAINTY = [
     ),
 ]
 # all of runs.csv
-RUNS = [*IDENTITY, *BASE, *METRICS, *UNCERTAINTY, "paired", "n_images", "epochs", "seconds", "code"]
+RUNS = [*IDENTITY, *BASE, *METRICS, *UNCERTAINTY, "paired", "n_images", "epochs", "seconds", "code", "precision"]
 
 # of one training: what its method is and needs, whether its epoch was chosen on the validation split, and its processor
 # time on a CPU, or its time on a GPU, in seconds

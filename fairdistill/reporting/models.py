@@ -311,6 +311,7 @@ def _row(record: Record, scores: Scores) -> dict:
         "epochs": record.parameters.training.epochs,
         "seconds": record.seconds,
         "code": record.code,
+        "precision": record.precision or "",
     }
 
 

@@ -6,8 +6,8 @@ set and seed that this one stands on, empty where it stands on none; accuracy, d
 (fractions 0..1); the 95 % test-set interval of the first three (`_low`, `_high`), and of each DEO the `_corrected`
 value, the mean and 95 % range of a fair classifier's (`_fair_baseline`, `_fair_baseline_low`, `_fair_baseline_high`)
 and the `_verdict`, see `fairdistill.evaluation.uncertainty.assess`; paired (whether copies of one image are in all
-groups), n_images, epochs, seconds (of training), code (its version); then the settings of the method, see
-`with_settings`.
+groups), n_images, epochs, seconds (of training), code (its version), precision (of the arithmetic of the training, bf16
+or fp32, empty where the record does not say); then the settings of the method, see `with_settings`.
 
 Rows are in the order of the study's grids, seeds in numeric order. Every table and figure that is made from this one
 keeps the order in which it names data sets, architectures and methods.
@@ -39,6 +39,8 @@ CHOICES = {
     # of a metric that has none it is empty
     "verdict": [*VERDICTS, ""],
     **{f"{deo}_verdict": VERDICTS for deo in DEO},
+    # records of before it was noted have none
+    "precision": ["bf16", "fp32", ""],
 }
 
 
@@ -53,7 +55,7 @@ def read_validation(path: Path | str | IO[str]) -> pd.DataFrame:
 
 
 def _read_runs(path: Path | str | IO[str], columns: Sequence[str]) -> pd.DataFrame:
-    texts = ["study", *OVER_SEEDS, *BASE, "code", *(f"{deo}_verdict" for deo in DEO)]
+    texts = ["study", *OVER_SEEDS, *BASE, "code", "precision", *(f"{deo}_verdict" for deo in DEO)]
     whole = [name for name in ("seed", "fold", "n_images", "epochs", "smallest_cell") if name in columns]
     shares = {*METRICS, *UNCERTAINTY, "mean_cell_accuracy"}.difference(texts)
     return read_table(path, columns, texts=texts, whole=whole, flags=["paired"], shares=shares, key=IDENTITY)

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -275,9 +276,11 @@ def test_the_axis_of_deo_has_the_name_of_the_one_that_is_chosen(text):
     assert named == ["DEO_M (lower is fairer)"]
 
 
-def test_a_mark_of_models_at_chance_is_explained_where_there_is_one(tmp_path, page, text):
-    from fairdistill.reporting.page.contents import gather
+@pytest.fixture
+def contents_and_pairs(tmp_path, page):
+    """What a page of one data set and architecture is made from."""
     from fairdistill.reporting.models import read_models
+    from fairdistill.reporting.page.contents import gather
 
     grids = [{"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd"], "seed": [0, 1]}]
     models = read_models(pattern(page.parent / "metrics"), grids)
@@ -286,7 +289,29 @@ def test_a_mark_of_models_at_chance_is_explained_where_there_is_one(tmp_path, pa
         found = pd.read_csv(page.parent / path.name)
         place = (found["dataset"] == "utkface") & (found["architecture"] == "resnet") & (found["method"] != "balanced")
         found[place].to_csv(path, index=False)
-    contents, pairs = gather(models, *own, pd.DataFrame())
+    return gather(models, *own, pd.DataFrame())
+
+
+def test_trainings_of_mixed_precision_are_said_and_told_apart(contents_and_pairs):
+    contents, pairs = contents_and_pairs
+    study = writing.Study("s", "mfd", pairs, {})
+
+    def page_of(precisions):
+        runs = contents.runs.assign(precision=precisions)
+        return writing.render(study, replace(contents, runs=runs)), writing._runs(runs)
+
+    for alike in (["bf16"] * 4, [""] * 4, ["bf16", "", "", "bf16"]):
+        text, table = page_of(alike)
+        assert "mixed precision" not in text
+        assert "Precision" not in [heading for heading, _ in table["headings"]]
+    text, table = page_of(["fp32", "bf16", "bf16", ""])
+    assert "The trainings are of mixed precision, 1 in fp32 and 2 in bf16: " in text
+    assert ("Precision", False) in table["headings"]
+    assert [row[-1] for row in table["rows"]] == ["fp32", "bf16", "bf16", ""]
+
+
+def test_a_mark_of_models_at_chance_is_explained_where_there_is_one(contents_and_pairs):
+    contents, pairs = contents_and_pairs
     study = writing.Study("s", "mfd", pairs, {})
     explained = "† marks a model at chance, whose DEO says nothing."
     assert explained not in writing.render(study, contents)

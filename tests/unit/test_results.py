@@ -568,6 +568,20 @@ def test_the_scripts_tables_come_back(tmp_path, monkeypatch):
     assert (tmp_path / "paired.md").read_text() == paired_markdown(paired)
 
 
+def test_runs_say_in_which_precision_each_was_trained(tmp_path, monkeypatch):
+    paths = make_study(tmp_path / "metrics", datasets=("utkface",), architectures=("resnet",), seeds=(0, 1))
+    given = {("teacher", 0): "bf16", ("mfd", 1): "fp32"}
+    for path in paths:
+        # older records have none
+        if precision := given.get((path.parts[-2], int(path.stem.removeprefix("seed")))):
+            rewrite(path, lambda record, precision=precision: record | {"precision": precision})
+
+    aggregate(monkeypatch, tmp_path, GRID | {"dataset": ["utkface"], "architecture": ["resnet"], "seed": [0, 1]})
+
+    found = read_runs(tmp_path / "runs.csv").set_index(["method", "seed"])["precision"].to_dict()
+    assert found == {("teacher", 0): "bf16", ("teacher", 1): "", ("mfd", 0): "", ("mfd", 1): "fp32"}
+
+
 def test_the_settings_of_each_method_follow_the_other_columns(tmp_path, monkeypatch):
     paths = make_study(tmp_path / "metrics", datasets=("utkface",), architectures=("resnet",), methods=("mfd", "at"))
     grid = GRID | {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd", "at"]}

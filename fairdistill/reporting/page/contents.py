@@ -90,7 +90,9 @@ def gather(models: Models, summary: Path, paired: Path, projections: pd.DataFram
     _require_all(pairs, set(beside_bases(runs)[PLACE].itertuples(index=False, name=None)), paired)
     contents = Contents(
         points=_students_first(_points(table, models)),
-        runs=runs.assign(at_chance=at_chance(runs))[[*IDENTITY[1:], *BASE, *METRICS, "at_chance", "epochs", "seconds"]],
+        runs=runs.assign(at_chance=at_chance(runs))[
+            [*IDENTITY[1:], *BASE, *METRICS, "at_chance", "epochs", "seconds", "precision"]
+        ],
         cells=_for_browser(_students_first(_cells(models, pairs))),
         criteria=_for_browser(_students_first(criteria_table(models.criteria, models.answers))),
         projections=_for_browser(projections),

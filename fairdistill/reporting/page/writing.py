@@ -101,6 +101,7 @@ def render(study: Study, contents: Contents) -> str:
         models=len(contents.points),
         methods=contents.points.loc[contents.points["role"] == "student", "method"].nunique(),
         trainings=len(contents.runs),
+        precisions=_precisions(contents.runs),
         tables=_tables(study.tables),
         figures=[_figure(path) for path in study.figures],
         points=_points(contents.points),
@@ -179,6 +180,12 @@ def _missing(study: Study, contents: Contents) -> str:
     return listed(parts) if parts else ""
 
 
+def _precisions(runs: pd.DataFrame) -> str:
+    """How many trainings were in each precision, where a study mixes several: '40 in bf16 and 8 in fp32'."""
+    found = runs.loc[runs["precision"] != "", "precision"].value_counts(sort=False)
+    return listed([f"{n} in {name}" for name, n in found.items()]) if len(found) > 1 else ""
+
+
 def _inline(text: str) -> Markup:
     return Markup(MarkdownIt("commonmark", {"html": False}).renderInline(text))
 
@@ -212,6 +219,8 @@ def _runs(runs: pd.DataFrame) -> dict[str, list]:
     for metric in [*MEASURED, "worst_group_accuracy"]:
         table[metric] = runs[metric].map("{:.4f}".format)
     table["epochs"], table["seconds"] = runs["epochs"], runs["seconds"].map("{:.0f}".format, na_action="ignore")
+    if _precisions(runs):
+        table["precision"] = runs["precision"]
     if (table["fold"] == 0).all():
         table = table.drop(columns="fold")
     return _table(table, {"worst_group_accuracy": "Worst group", "seconds": "Seconds of training"})
@@ -220,7 +229,7 @@ def _runs(runs: pd.DataFrame) -> dict[str, list]:
 def _table(table: pd.DataFrame, headings: Mapping[str, str]) -> dict[str, list]:
     """Headings, and whether each is of numbers, and the rows as texts; `headings` are those that are not the name's."""
     names = {"dataset": "Data set", "deo_a": "DEO_A", "deo_m": "DEO_M", **headings}
-    texts = ("dataset", "architecture", "method", "note")
+    texts = ("dataset", "architecture", "method", "precision", "note")
     table = table.assign(**{name: table[name].map(printed) for name in ("dataset", "architecture")})
     return {
         "headings": [(names.get(name, printed(name).capitalize()), name not in texts) for name in map(str, table)],
