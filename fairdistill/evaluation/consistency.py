@@ -9,9 +9,9 @@ p the predicted label, 0 or 1: the mean share of the k neighbours whose predicte
 is what is computed here, for any number of classes. As in `consistency_score` of AIF360, of which it is the value for
 two classes, k is 5, distances are Euclidean, and an image is among its own neighbours.
 
-The features are the model's own, so that near is what each model takes for it. A model can be consistent in a space that
-has collapsed, with a point for each predicted class, and one that gives one answer to all images is perfectly so. Hence
-the value does not rank methods, even where the test images are the same, without which no two values compare at all.
+The features are the model's own, so that near is what each model takes for it. A model can be consistent in a space
+that has collapsed, with a point for each predicted class, and one that gives one answer to all images is perfectly so.
+Hence the value does not rank methods, even where the test images are the same, without which no two values compare.
 """
 
 import numpy as np

@@ -62,13 +62,13 @@ LEGEND = {
 COLUMNS = ["part", *PLACE, "minus", "metric", "estimate", *ESTIMATE, "seeds", "at_chance"]
 
 UNCORRECTED = (
-    "Nothing is corrected for the number of pairs: of a hundred pairs without a difference, about five have an interval "
-    "that leaves zero out."
+    "Nothing is corrected for the number of pairs: of a hundred pairs without a difference, about five have an "
+    "interval that leaves zero out."
 )
 INTRODUCTION = (
-    "Two models of the study are compared in each row, and `part` says what they differ in. All values are fractions. A "
-    "model counts with the seeds that all methods on its data set and architecture have, a difference with those that "
-    f"both of its models have. {INTERVAL_NOTE} {CORRECTED_DIFFERENCE_NOTE} {UNCORRECTED} {NOTE}"
+    "Two models of the study are compared in each row, and `part` says what they differ in. All values are fractions. "
+    "A model counts with the seeds that all methods on its data set and architecture have, a difference with those "
+    f"that both of its models have. {INTERVAL_NOTE} {CORRECTED_DIFFERENCE_NOTE} {UNCORRECTED} {NOTE}"
 )
 RANKING = (
     "The interval of two methods is that of the pair by itself. Where the study also ranks its methods (methods.md), "

@@ -72,8 +72,8 @@ def plot_comparison(
 
     Bars are means over seeds, dots the single seeds, and whiskers the 95 % interval over trainings and test images; of
     one training that over test images alone, with marked ends. On a DEO a band shows what a fair classifier of the same
-    accuracy would score: mean and 95 % range. A cross above the foot of a bar says that one of its models is at chance, no
-    more accurate than one that names the largest class for every image.
+    accuracy would score: mean and 95 % range. A cross above the foot of a bar says that one of its models is at chance,
+    no more accurate than one that names the largest class for every image.
 
     Data sets and methods are in the order of the summary. Where a panel would have more than `MOST_BARS` bars they are
     split over several.

@@ -38,12 +38,13 @@ READING = [
 ]
 COMPARISONS = (
     "**Against another method**: the difference, method minus the other, in the models of one seed, with its 95 % "
-    f"interval. {CORRECTED_DIFFERENCE_NOTE} p and the words agree with the interval. p is corrected by Holm's method over all methods that are compared with the same one in "
-    "that metric on that data set. It takes two trainings. Where d0 is given, which takes eight methods, the spread of "
-    "the trainings of all methods counts for that of each, as d0 further degrees of freedom; elsewhere p is rarely "
-    "small with two or three trainings. The same two methods have another interval in ablations.md then, and a student "
-    "and its base in paired.md, that of the pair by itself: cite the one here. A method is called fairer, or less "
-    "accurate, where the corrected p is below 0.05; all else is undecided, and not equal."
+    f"interval. {CORRECTED_DIFFERENCE_NOTE} p and the words agree with the interval. p is corrected by Holm's method "
+    "over all methods that are compared with the same one in that metric on that data set. It takes two trainings. "
+    "Where d0 is given, which takes eight methods, the spread of the trainings of all methods counts for that of each, "
+    "as d0 further degrees of freedom; elsewhere p is rarely small with two or three trainings. The same two methods "
+    "then have another interval in ablations.md, and a student and its base in paired.md, that of the pair by itself: "
+    "cite the one here. A method is called fairer, or less accurate, where the corrected p is below 0.05; all else is "
+    "undecided, and not equal."
 )
 
 
@@ -148,8 +149,8 @@ def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:
     front = methods.loc[methods["pareto_front"], "method"]
     lines = [f"- On the Pareto front of accuracy and DEO_A among the students: {_names(front)}."] if len(front) else []
     lines += [
-        f"- The teacher `{name}` is as accurate and as fair by DEO_A as these on the front, and better in one of the two: "
-        f"{_names(surpassed)}."
+        f"- The teacher `{name}` is as accurate and as fair by DEO_A as these on the front, and better in one of the "
+        f"two: {_names(surpassed)}."
         for name, surpassed in _surpassed_by_teachers(methods).items()
     ]
     for reference in references:

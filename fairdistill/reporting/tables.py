@@ -117,9 +117,9 @@ def paired_markdown(paired: pd.DataFrame) -> str:
     text = (
         "All values are fractions; the difference is student minus base, over the n seeds that have both. The base is "
         "the model that the student was distilled from; where there is none, it is the teacher of its architecture. "
-        f"{INTERVAL_NOTE} {CORRECTED_DIFFERENCE_NOTE} It is that of the pair by itself, and not corrected for the number "
-        "of rows. p is of the exact sign-flip test over seeds, which cannot fall below 2 / 2^n; then corrected by Holm's "
-        f"method over the {len(paired)} rows. {NOTE}"
+        f"{INTERVAL_NOTE} {CORRECTED_DIFFERENCE_NOTE} Each is that of the pair by itself, and not corrected for the "
+        "number of rows. p is of the exact sign-flip test over seeds, which cannot fall below 2 / 2^n; then corrected "
+        f"by Holm's method over the {len(paired)} rows. {NOTE}"
     )
     notes = notes_on(paired)
     return "\n\n".join(["# Students and their bases", markdown(table), text, *notes]) + "\n"

@@ -54,8 +54,8 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
 
     Points are means over seeds, with the 95 % intervals of both; the part of an interval that the panel does not hold
     is cut off. A crowd has panels that leave out what is far off: such a point is at the border, hollow, and its label
-    says where it belongs. The line is the Pareto front of the students' means in that panel; methods that are at chance are
-    on none. Numbers are those of `method_numbers`.
+    says where it belongs. The line is the Pareto front of the students' means in that panel; methods that are at chance
+    are on none. Numbers are those of `method_numbers`.
 
     Parameters
     ----------

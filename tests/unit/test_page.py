@@ -66,8 +66,8 @@ def paired(**columns):
 def test_the_claim_says_on_which_side_of_zero_the_intervals_lie():
     table = paired(metric=["deo_a", "accuracy"], low=[-0.1, -0.01], high=[-0.05, 0.01])
     assert claim(table, "mfd") == (
-        "`mfd` students minus their teachers: the interval of the difference in DEO_A, where lower is fairer, lies below "
-        "zero; that in accuracy holds zero."
+        "`mfd` students minus their teachers: the interval of the difference in DEO_A, where lower is fairer, lies "
+        "below zero; that in accuracy holds zero."
     )
     table = paired(metric=["deo_a", "accuracy"], low=[0.01, 0.002], high=[0.05, 0.01])
     assert "lies above zero; that in accuracy lies above zero." in claim(table, "mfd")

@@ -238,7 +238,7 @@ def test_bars_of_models_at_chance_are_marked(tmp_path, metric):
         assert bar is ax.patches[5]
         # wholly above the label, whatever the height of the bar
         FigureCanvasAgg(figure).draw()
-        x, y = mark.get_transform().transform((mark.get_xdata()[0], mark.get_ydata()[0]))
+        _, y = mark.get_transform().transform((mark.get_xdata()[0], mark.get_ydata()[0]))
         assert y - mark.get_markersize() / 2 * figure.dpi / 72 > ax.bbox.y0
     assert "at chance" in [text.get_text() for text in figure.legends[0].get_texts()]
 

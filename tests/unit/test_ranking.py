@@ -321,8 +321,10 @@ def test_a_teacher_is_on_no_front_and_where_it_is_better_than_one_there_that_is_
     page = ranking_markdown(place.loc[["mfd", "erm", "hardt", "adversarial", "teacher"]].reset_index(), [])
     assert "- On the Pareto front of accuracy and DEO_A among the students: `mfd` and `erm`." in page
     lines = [line for line in page.splitlines() if line.startswith("- The teacher ")]
-    said = "- The teacher `teacher` is as accurate and as fair by DEO_A as these on the front, and better in one of the two"
-    assert lines == ([f"{said}: {surpassed}."] if surpassed else [])
+    said = (
+        "- The teacher `teacher` is as accurate and as fair by DEO_A as these on the front, and better in one of the "
+    )
+    assert lines == ([f"{said}two: {surpassed}."] if surpassed else [])
 
 
 def test_cells_are_means_over_seeds(study, models):

@@ -114,7 +114,7 @@ def tradeoff(contents: Contents) -> dict:
     )
     chart = alt.layer(across, upright, means.add_params(picked, zoomed), runs, marks)
     spec = _spec(chart, height=420, description="Accuracy against DEO of each model")
-    # Vega takes an expression there and Vega-Lite hands it on, although its schema, which Altair checks, has texts alone
+    # Vega takes an expression there and Vega-Lite hands it on, although its schema, which Altair checks, has texts only
     for layer in spec["layer"]:
         if layer["encoding"]["x"].get("title") == AS_CHOSEN:
             layer["encoding"]["x"]["title"] = {"signal": "measure + ' (lower is fairer)'"}

@@ -16,8 +16,8 @@ def claim(paired: pd.DataFrame, method: str) -> str:
     """Return in a sentence or two what the students of a method are beside the models that they are paired with.
 
     A base is the model that a student stands on; of a method that stands on none it is the teacher. What is said is
-    where the 95 % intervals lie. No method is called fairer, a word of the ranking, whose p-values are corrected for how
-    many they are, as these intervals are not. DEO is not judged where a model is at chance.
+    where the 95 % intervals lie. No method is called fairer, a word of the ranking, whose p-values are corrected for
+    how many they are, as these intervals are not. DEO is not judged where a model is at chance.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def claim(paired: pd.DataFrame, method: str) -> str:
     over = f", in {places} combinations of data set and architecture" if places > 1 else ""
     deo, accuracy = (_lie(rows[rows["metric"] == metric]) for metric in ("deo_a", "accuracy"))
     return (
-        f"`{method}` students minus their {bases}{over}: the interval of the difference in DEO_A, where lower is fairer, "
-        f"{deo}; that in accuracy {accuracy}.{alone}"
+        f"`{method}` students minus their {bases}{over}: the interval of the difference in DEO_A, where lower is "
+        f"fairer, {deo}; that in accuracy {accuracy}.{alone}"
     )
 
 
