@@ -44,6 +44,19 @@ unexport PYTHONDONTWRITEBYTECODE
 # the seeds of a published study, which may be fewer than its configuration names: $(call seeds,STUDY)
 seeds = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") column = i } NR > 1 { print $$column }' \
 	results/$(1)/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, - | sed "s/..*/seeds='[&]'/")
+# the published studies of which `make figures` makes all anew, and what Snakemake is given for each
+PUBLISHED := paper paper_h100 utkface_folds sweeps_digits methods_digits
+GIVEN_paper = --config study=paper 'data={sets: {utkface: {duplicates: drop}}}' $(call seeds,paper)
+GIVEN_paper_h100 = --configfile config/paper_h100.yaml
+GIVEN_utkface_folds = --configfile config/utkface_folds.yaml
+GIVEN_sweeps_digits = --configfile config/sweeps_digits.yaml
+GIVEN_methods_digits = --configfile config/methods.yaml config/methods_digits.yaml \
+	--config $(call seeds,methods_digits)
+# ends a line of a recipe
+define NEWLINE
+
+
+endef
 # the rules that make tables and figures from the metrics; `make figures` runs no other
 PAGES := aggregate_results make_table make_ablations rank_methods choose_settings report_search compare_with_paper \
 	compare_with_published plot_architecture plot_comparison plot_paper_bars plot_slopes \
@@ -100,18 +113,10 @@ status: $(READY)  ## show what each study takes on the disk, and which trainings
 	@$(BIN)/python -m scripts.show_studies
 
 figures: $(READY)  ## make the published tables and figures anew from their metrics; trains nothing
-	$(REDRAW) --config study=paper 'data={sets: {utkface: {duplicates: drop}}}' $(call seeds,paper)
-	$(REDRAW) --configfile config/paper_h100.yaml
-	$(REDRAW) --configfile config/utkface_folds.yaml
-	$(REDRAW) --configfile config/sweeps_digits.yaml
-	$(REDRAW) --configfile config/methods.yaml config/methods_digits.yaml --config $(call seeds,methods_digits)
+	$(foreach study,$(PUBLISHED),$(REDRAW) $(GIVEN_$(study))$(NEWLINE))
 
 pages: $(READY)  ## make the page of each published study, results/<study>/page.html, from its tables
-	$(PAGE) --config study=paper 'data={sets: {utkface: {duplicates: drop}}}' $(call seeds,paper)
-	$(PAGE) --configfile config/paper_h100.yaml
-	$(PAGE) --configfile config/utkface_folds.yaml
-	$(PAGE) --configfile config/sweeps_digits.yaml
-	$(PAGE) --configfile config/methods.yaml config/methods_digits.yaml --config $(call seeds,methods_digits)
+	$(foreach study,$(PUBLISHED),$(PAGE) $(GIVEN_$(study))$(NEWLINE))
 	@echo "To look at in a browser:"; ls -1 results/*/page.html
 
 report: $(READY)  ## Snakemake's report of a finished study, as in make report CONFIG=config/demo.yaml: report.zip
