@@ -28,7 +28,5 @@ def test_a_grid_that_was_not_run_is_said_to_be_unmeasured():
     row = {"jobs": 10, "planning_seconds": 3.0, "job_overhead_seconds": 4.0, "training_overhead_seconds": 5.0}
     row |= {"demo_minutes": 2.0}
     assert "unmeasured" in jobs.to_markdown({**row, "grid_minutes": None}, "a machine")
-    assert "| the demo, without making the environment " in jobs.to_markdown(
-        {**row, "grid_minutes": None}, "a machine"
-    )
+    assert "| the demo, without making the environment " in jobs.to_markdown({**row, "grid_minutes": None}, "a machine")
     assert "330" in jobs.to_markdown({**row, "grid_minutes": 5.5}, "a machine")
