@@ -22,6 +22,7 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stderr
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -277,9 +278,7 @@ def main() -> None:
         for future in tqdm(as_completed(futures), total=len(futures), desc="equivalence", unit="pair", file=sys.stderr):
             rows += future.result()
     runs = pd.DataFrame(rows).sort_values([*PAIR, "engine", "precision"], ignore_index=True)
-    measured = machine.provenance()
-    text = to_markdown(runs, machine.describe(measured))
-    machine.write(args.output, "equivalence", runs.assign(**measured), text, digits=6)
+    machine.write_measured(args.output, "equivalence", runs, partial(to_markdown, runs), digits=6)
 
 
 if __name__ == "__main__":

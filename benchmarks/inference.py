@@ -7,6 +7,7 @@ same, so that its probabilities are those of the weights that are kept. One proc
 """
 
 import argparse
+from functools import partial
 
 import pandas as pd
 import torch
@@ -96,9 +97,7 @@ def main() -> None:
             for dataset, kind in tqdm(cases, desc="inference", unit="case")
         ]
     )
-    measured = machine.provenance()
-    text = to_markdown(table, machine.describe(measured))
-    machine.write(args.output, "inference", table.assign(**measured), text, digits=5)
+    machine.write_measured(args.output, "inference", table, partial(to_markdown, table), digits=5)
 
 
 if __name__ == "__main__":

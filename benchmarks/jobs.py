@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -112,9 +113,7 @@ def main() -> None:
                 row["grid_minutes"] = whole_grid(Path(folder))
             except RuntimeError as error:
                 print(f"the grid is left unmeasured: {error}", file=sys.stderr)
-    measured = machine.provenance()
-    text = to_markdown(row, machine.describe(measured))
-    machine.write(args.output, "jobs", pd.DataFrame([row]).assign(**measured), text, digits=4)
+    machine.write_measured(args.output, "jobs", pd.DataFrame([row]), partial(to_markdown, row), digits=4)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What numbers were measured on, and the folder of that machine's tables."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -75,6 +75,12 @@ def write(folder: Path, name: str, table: pd.DataFrame, text: str, *, digits: in
         write_text(path, content)
     print(text)
     log(f"Written: {', '.join(map(str, paths))}")
+
+
+def write_measured(folder: Path, name: str, table: pd.DataFrame, page: Callable[[str], str], *, digits: int) -> None:
+    """Write, as `write` does, what was measured just now: `page` makes the page with the line about the machine."""
+    measured = provenance()
+    write(folder, name, table.assign(**measured), page(describe(measured)), digits=digits)
 
 
 def provenance() -> dict[str, str]:

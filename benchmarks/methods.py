@@ -7,6 +7,7 @@ the folder given.
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -102,9 +103,8 @@ def main() -> None:
         speed = sum(1e3 * BATCH_SIZE / result["step_ms"] for result in found)
         rows.append({"method": name, "round": number, "engine": engine, "images_per_second": speed})
     runs = pd.DataFrame(rows)
-    measured = machine.provenance()
-    text = to_markdown(summarise(runs), machine.describe(measured), args.rounds)
-    machine.write(args.output, "methods", runs.assign(**measured), text, digits=5)
+    page = partial(to_markdown, summarise(runs), rounds=args.rounds)
+    machine.write_measured(args.output, "methods", runs, page, digits=5)
 
 
 if __name__ == "__main__":

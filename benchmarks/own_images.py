@@ -8,6 +8,7 @@ import itertools
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -79,6 +80,17 @@ def cost_of_steps(images: int, classes: int, groups: int, steps: list[str]) -> l
         return rows
 
 
+def to_markdown(rows: list[dict], measured_on: str) -> str:
+    """The rows as a page."""
+    text = f"# Images of one's own\n\n{measured_on}\n\nJPEGs of {PIXELS[0]} x {PIXELS[1]} px, at 64 px. "
+    text += "Every step has Snakemake's start and plan in it.\n\n"
+    text += "| images | classes x groups | step | seconds | CPU seconds | memory, MB |\n|--:|---|---|--:|--:|--:|\n"
+    for row in rows:
+        numbers = " | ".join(f"{row[name]:.0f}" for name in ("elapsed", "seconds", "memory_mb"))
+        text += f"| {row['images']:,} | {row['cells']} | {row['step']} | {numbers} |\n"
+    return text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--output", type=folder_argument, default=machine.folder(), help="folder for the tables")
@@ -94,15 +106,7 @@ def main() -> None:
     # as CelebA has them, and many classes and groups
     for classes, groups in ((2, 2), (9, 7)):
         rows += cost_of_steps(args.images, classes, groups, list(STEPS))
-    table = pd.DataFrame(rows)
-    measured = machine.provenance()
-    text = f"# Images of one's own\n\n{machine.describe(measured)}\n\nJPEGs of {PIXELS[0]} x {PIXELS[1]} px, at 64 px. "
-    text += "Every step has Snakemake's start and plan in it.\n\n"
-    text += "| images | classes x groups | step | seconds | CPU seconds | memory, MB |\n|--:|---|---|--:|--:|--:|\n"
-    for row in rows:
-        numbers = " | ".join(f"{row[name]:.0f}" for name in ("elapsed", "seconds", "memory_mb"))
-        text += f"| {row['images']:,} | {row['cells']} | {row['step']} | {numbers} |\n"
-    machine.write(args.output, "own_images", table.assign(**measured), text, digits=4)
+    machine.write_measured(args.output, "own_images", pd.DataFrame(rows), partial(to_markdown, rows), digits=4)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ machine's tables.
 
 import argparse
 import os
+from functools import partial
 
 import pandas as pd
 from tqdm import tqdm
@@ -65,9 +66,7 @@ def main() -> None:
         found = run(*names, "--role", case["role"], steps=args.steps, on_gpu=on_gpu)
         rows.append(case | summarise(found, case["dataset"], peaks[case["engine"]]))
     runs = pd.DataFrame(rows)
-    measured = machine.provenance()
-    text = to_markdown(runs, machine.describe(measured))
-    machine.write(args.output, "training", runs.assign(**measured), text, digits=5)
+    machine.write_measured(args.output, "training", runs, partial(to_markdown, runs), digits=5)
     draw(runs, args.output / "training.png")
 
 

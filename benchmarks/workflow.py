@@ -9,6 +9,7 @@ import os
 import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -125,6 +126,17 @@ def cost_of(command: list[str]) -> dict:
     return {"seconds": usage.ru_utime + usage.ru_stime, "memory_mb": usage.ru_maxrss / 1024}
 
 
+def to_markdown(table: pd.DataFrame, measured_on: str) -> str:
+    """The table as a page."""
+    text = f"# The scale of the workflow\n\n{measured_on}\n\n"
+    text += "| what | CPU seconds | a plain chain of as many jobs | memory, MB | goal |\n|---|--:|--:|--:|---|\n"
+    for row in table.to_dict("records"):
+        numbers = row["seconds"], row["plain"], row["memory_mb"]
+        cells = (f"{value:.1f}" if pd.notna(value) else "" for value in numbers)
+        text += f"| {row['what']} | {' | '.join(cells)} | {row['goal']} |\n"
+    return text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--output", type=folder_argument, default=machine.folder(), help="folder for the tables")
@@ -135,14 +147,7 @@ def main() -> None:
         results = Path(folder)
         rows = [plan(args.trainings, results), aggregate(args.trainings, results), bootstrap(20_000, results)]
     table = pd.DataFrame(rows)
-    measured = machine.provenance()
-    text = f"# The scale of the workflow\n\n{machine.describe(measured)}\n\n"
-    text += "| what | CPU seconds | a plain chain of as many jobs | memory, MB | goal |\n|---|--:|--:|--:|---|\n"
-    for row in table.to_dict("records"):
-        numbers = row["seconds"], row["plain"], row["memory_mb"]
-        cells = (f"{value:.1f}" if pd.notna(value) else "" for value in numbers)
-        text += f"| {row['what']} | {' | '.join(cells)} | {row['goal']} |\n"
-    machine.write(args.output, "workflow", table.assign(**measured), text, digits=4)
+    machine.write_measured(args.output, "workflow", table, partial(to_markdown, table), digits=4)
 
 
 if __name__ == "__main__":

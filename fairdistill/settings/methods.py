@@ -176,6 +176,15 @@ def pair_from_the_last(
     return {layer: partners[layer] for layer in chosen or reversed(partners)}
 
 
+def _require_an_epoch(stage: str, setting: str, share: float, own: int, epochs: int) -> None:
+    """Raise a UserError where a stage has no epoch of its own, though it is to have a share of the epochs."""
+    if share and not own:
+        raise UserError(
+            f"leaves {stage} without an epoch, as {setting} is {share:g} and training.epochs is {epochs}; raise one of "
+            f"the two, or set {setting} to 0"
+        )
+
+
 class Erm(Method):
     """Empirical risk minimisation: cross-entropy alone. `scratch` is another name of this kind."""
 
@@ -352,11 +361,7 @@ class FitNets(Distillation):
 
     def check_epochs(self, epochs: int) -> None:
         """Raise a UserError where a hint stage is wanted and has no epoch."""
-        if self.hint_share and not self.hint_epochs(epochs):
-            raise UserError(
-                f"leaves the hint stage without an epoch, as hint_share is {self.hint_share:g} and training.epochs is "
-                f"{epochs}; raise one of the two, or set hint_share to 0"
-            )
+        _require_an_epoch("the hint stage", "hint_share", self.hint_share, self.hint_epochs(epochs), epochs)
 
     def pair_layers(self, layers: Sequence[str], base_layers: Sequence[str]) -> dict[str, str]:
         """Return the guided layer with the hint layer."""
@@ -613,11 +618,8 @@ class Ffvae(Autoencoder):
 
     def check_epochs(self, epochs: int) -> None:
         """Raise a UserError where a representation is wanted and has no epoch."""
-        if self.representation_share and not self.representation_epochs(epochs):
-            raise UserError(
-                f"leaves the representation without an epoch, as representation_share is {self.representation_share:g} "
-                f"and training.epochs is {epochs}; raise one of the two, or set representation_share to 0"
-            )
+        own = self.representation_epochs(epochs)
+        _require_an_epoch("the representation", "representation_share", self.representation_share, own, epochs)
 
 
 class PostProcessing(Distillation):

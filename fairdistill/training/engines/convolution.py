@@ -10,6 +10,7 @@ is whatever the memory held.
 """
 
 from collections import defaultdict
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -122,6 +123,16 @@ def _add_taps(taps: Tensor, shape: torch.Size, stride: int, padding: int) -> Ten
     return pixels.to(taps.dtype).permute(0, 3, 1, 2)
 
 
+@cache
+def _windows_of(size: int, kernel: int, stride: int, padding: int) -> tuple[slice, ...]:
+    """Of a map's edge: the taps that meet the map, one slice per output; none at all if one misses a pixel."""
+    outputs = (size + 2 * padding - kernel) // stride + 1
+    starts = [padding - stride * output for output in range(outputs)]
+    if not starts or min(starts) < 0 or max(starts) + size > kernel:
+        return ()
+    return tuple(slice(start, start + size) for start in starts)
+
+
 def _product(rows: Tensor, matrix: Tensor) -> Tensor:
     """The product of rows (N, I) and a matrix (O, I): (N, O)."""
     in_float32 = rows.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
@@ -160,7 +171,7 @@ class FastConv2d(nn.Conv2d):
 
     def _way(self, *size: int, in_bf16: bool) -> Way:
         """The fastest way for maps of a size (height, width), of those that can compute them."""
-        if self.groups not in (1, self.in_channels) or (self.groups > 1 and self.out_channels != self.in_channels):
+        if self.groups > 1 and not self.groups == self.in_channels == self.out_channels:
             return Way()
         can_be_whole = self._windows(*size) is not None
         if can_be_whole and self.weight.shape[2:] == size:
@@ -206,16 +217,11 @@ class FastConv2d(nn.Conv2d):
             out = (pixels.flatten(1, 2)[:, None] * weight).sum(2)
         return out.view(len(images), len(rows), len(columns), self.out_channels).permute(0, 3, 1, 2)
 
-    def _windows(self, *size: int) -> list[list[slice]] | None:
+    def _windows(self, *size: int) -> tuple[tuple[slice, ...], ...] | None:
         """For height and width: the taps that meet the map, one slice per output; None if one misses a pixel."""
-        axes = []
-        for n, kernel, stride, padding in zip(size, self.kernel_size, self.stride, self.padding, strict=True):
-            outputs = (n + 2 * padding - kernel) // stride + 1
-            starts = [padding - stride * output for output in range(outputs)]
-            if not starts or min(starts) < 0 or max(starts) + n > kernel:
-                return None
-            axes.append([slice(start, start + n) for start in starts])
-        return axes
+        edges = zip(size, self.kernel_size, self.stride, self.padding, strict=True)
+        axes = tuple(_windows_of(*edge) for edge in edges)
+        return axes if all(axes) else None
 
 
 class CroppedConv2d(FastConv2d):
