@@ -159,6 +159,7 @@ def test_figures_and_pages_are_of_the_published_studies_and_their_seeds(tmp_path
     shutil.copy(ROOT / "Makefile", tmp_path)
     tables = {
         "paper": "study,seed,accuracy\npaper,10,0.5\npaper,2,0.5\npaper,2,0.6\n",
+        "methods": "study,seed\nmethods,1\nmethods,0\n",
         "methods_digits": "seed,study\n0,methods_digits\n",
     }
     for study, table in tables.items() if published else ():
@@ -180,6 +181,8 @@ def test_figures_and_pages_are_of_the_published_studies_and_their_seeds(tmp_path
         "config/paper_h100.yaml",
         "config/utkface_folds.yaml",
         "config/sweeps_digits.yaml",
+        "config/methods.yaml --config" + " seeds='[0,1]'" * published,
+        "config/methods.yaml config/methods_utkface.yaml",
         "config/methods.yaml config/methods_digits.yaml --config" + " seeds='[0]'" * published,
     ]
     assert done.stderr == ""
