@@ -73,7 +73,7 @@ def test_the_readme_says_how_far_the_gap_falls(summary):
     fall, low, high = numbers([-resnet["difference"], -resnet["high"], -resnet["low"]], "{:.2f}")
     assert f"by {fall} with ResNet (95 % interval {low} to {high})" in readme
     (fall,) = numbers([-shufflenet["difference"]], "{:.2f}")
-    assert f"by {fall} with ShuffleNet, which cannot be told from noise" in readme
+    assert f"by {fall} with ShuffleNet, which cannot be distinguished from noise" in readme
     assert shufflenet["low"] < 0 < shufflenet["high"]
     means = summary["mean"].xs("deo_m", level="metric").loc["cifar10s"]
     shares = [means[name, "student"] / means[name, "teacher"] for name in ("resnet", "shufflenet")]
