@@ -56,10 +56,7 @@ onstart:
 # models.
 rule all:
     input:
-        paths(f"{MODEL_FOLDER}/predictions.parquet", ALL_GRIDS),
-        # needs the predictions, where metrics are older than these criteria
-        CRITERIA,
-        FEATURES_TABLE if STUDY.probe_features else [],
+        paths(MODEL_FILES["predictions"], ALL_GRIDS),
         tables(),
         figures(),
         from_models(),

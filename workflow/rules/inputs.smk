@@ -202,8 +202,9 @@ PAGE_METHOD = method_of_page()
 
 
 def from_models():
-    """The figures that are made from the models, and not from their metrics alone."""
-    return training_curves() + example_figures()
+    """What is made from the models, and not from their metrics alone: metrics that are older than criteria have none."""
+    features = [FEATURES_TABLE] if STUDY.probe_features else []
+    return [CRITERIA, *features, *training_curves(), *example_figures()]
 
 
 @functools.cache
@@ -263,12 +264,7 @@ def models_of_examples(wildcards):
 
 def inputs_of_archive(wildcards):
     """What an archive has beside the metrics; what is made from the models only where these are here."""
-    return [*tables(), *figures(), *(of_models_in_archive() if has_models() else []), PAGE]
-
-
-def of_models_in_archive():
-    """What is made from the models, or from what they are measured by, and belongs into an archive."""
-    return [CRITERIA, *([FEATURES_TABLE] if STUDY.probe_features else []), *from_models()]
+    return [*tables(), *figures(), *(from_models() if has_models() else []), PAGE]
 
 
 def histories_of(wildcards):

@@ -172,7 +172,7 @@ def page_options(wildcards, input):
 
 def archived_files(wildcards, input):
     """What an archive has beside the metrics. Without the models, what is made from them is taken as it is here."""
-    here = [] if has_models() else [path for path in of_models_in_archive() if os.path.isfile(path)]
+    here = [] if has_models() else [path for path in from_models() if os.path.isfile(path)]
     return [*input.files, *here]
 
 

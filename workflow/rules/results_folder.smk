@@ -42,13 +42,7 @@ def files_in_the_way(found):
 
 def other_pages(found):
     """The tables and figures among `found` that this workflow makes, but not by this configuration."""
-    made = {
-        *tables(),
-        *figures(),
-        *from_models(),
-        CRITERIA,
-        *([FEATURES_TABLE] if STUDY.probe_features else []),
-    }
+    made = {*tables(), *figures(), *from_models()}
     patterns = {path for path in files_of_rules() if os.path.dirname(path) in (TABLES, FIGURES)}
     patterns |= {VALIDATION, CONCLUSIONS}
     page = re.compile("|".join(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(pattern)) for pattern in patterns))
