@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from fairdistill.runtime.differences import differences
 from fairdistill.runtime.files import parse_json
-from fairdistill.settings.data import OWN_FILES, name_draw
+from fairdistill.settings.data import OWN_FILES
 from fairdistill.settings.methods import TEACHER, Imported
 from fairdistill.settings.study import Place, Study, name_folds
 
@@ -90,10 +90,8 @@ def _changed(settings_of: Iterable[tuple[str, list[Recorded]]]) -> dict[str, lis
 
 
 def _of_datasets(study: Study, pattern: str, own_files: Digest) -> Iterator[tuple[str, list[Recorded]]]:
-    for grid in study.all_grids:
-        for dataset in grid["dataset"]:
-            for draw in dict.fromkeys(name_draw(study.data.sets[dataset].per_seed, seed) for seed in grid["seed"]):
-                yield pattern.format(dataset=dataset, draw=draw), _of_dataset(study, dataset, (), own_files)
+    for dataset, draw in study.draws(study.all_grids):
+        yield pattern.format(dataset=dataset, draw=draw), _of_dataset(study, dataset, (), own_files)
 
 
 def _of_models(study: Study, own_files: Digest, weights: Digest) -> Iterator[tuple[dict[str, Any], list[Recorded]]]:

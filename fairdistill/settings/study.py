@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import Field, PrivateAttr
 
 from fairdistill.settings.base import AtLeastOne, Flag, Name, OrNull, OwnPath, Settings, Source
-from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace
+from fairdistill.settings.data import AnyDataSet, Cifar10S, UTKFace, name_draw
 from fairdistill.settings.export import Export
 from fairdistill.settings.methods import (
     SAME,
@@ -255,6 +255,19 @@ class Study(Settings):
         """Every grid with those of its bases, the main one and its bases last."""
         return [part for grids in self.grids for grid in grids for part in self.with_bases(grid)]
 
+    def draws(self, grids: Iterable[dict[str, list]]) -> list[tuple[str, str]]:
+        """The data sets that the models of some grids are trained on: the name of each, and that of its draw.
+
+        The latter is `name_draw`'s, empty for a data set that is the same for all seeds.
+        """
+        named = (
+            (name, name_draw(self.data.sets[name].per_seed, seed))
+            for grid in grids
+            for name in grid["dataset"]
+            for seed in grid["seed"]
+        )
+        return list(dict.fromkeys(named))
+
     def method(self, name: str) -> Method:
         """The settings of the method `name`: of the teacher, or of one of the students."""
         return self.teacher if name == TEACHER else self.students[name]
@@ -294,7 +307,7 @@ class Study(Settings):
         return self.references or [name for name in ("erm", "mfd") if name in self.methods] or [TEACHER]
 
     def role(self, method: str) -> Literal["teacher", "student"]:
-        """The role of the models that the method `name` trains."""
+        """The role of the models of a method."""
         return "teacher" if method == TEACHER else "student"
 
     @cached_property

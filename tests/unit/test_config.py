@@ -307,6 +307,20 @@ def test_data_sets_with_other_folds_have_a_grid_of_their_own():
     assert [(grid["dataset"], grid["fold"]) for grid in study.main_grids] == [(["a"], [0]), (["b", "c"], [0, 1, 2])]
 
 
+def test_a_data_set_is_drawn_once_for_all_grids_or_for_each_of_their_seeds():
+    kinds = {"same": {"kind": "digits_s"}, "drawn": {"kind": "digits_s", "per_seed": ["colour"]}}
+    study = complete(
+        {
+            "data": {"sets": kinds},
+            "datasets": ["same", "drawn"],
+            "seeds": [0, 1],
+            "ablations": [{"datasets": ["drawn"], "seeds": [1, 7]}],
+        }
+    )
+    assert study.draws(study.main_grids) == [("same", ""), ("drawn", ".seed0"), ("drawn", ".seed1")]
+    assert sorted(study.draws(study.all_grids)) == [("drawn", f".seed{n}") for n in (0, 1, 7)] + [("same", "")]
+
+
 def test_a_grid_brings_the_models_that_its_own_stand_on():
     students = {
         "first": {"kind": "kd", "base": {"architecture": "resnet"}},

@@ -132,13 +132,8 @@ def exported():
     # of several folds the first
     grids = [{**grid, "fold": name_folds(grid["fold"])[:1]} for grid in STUDY.exported]
     models = [path for grid in grids for pattern in CARD_FILES.values() for path in expand(pattern, **grid)]
-    draws = {
-        (name, name_draw(STUDY.data.sets[name].per_seed, seed))
-        for grid in grids
-        for name in grid["dataset"]
-        for seed in grid["seed"]
-    }
-    return models + [CROISSANT.format(dataset=dataset, draw=draw) for dataset, draw in sorted(draws)]
+    draws = sorted(STUDY.draws(grids))
+    return models + [CROISSANT.format(dataset=dataset, draw=draw) for dataset, draw in draws]
 
 
 def tables():

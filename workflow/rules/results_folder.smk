@@ -11,18 +11,11 @@ from fairdistill.runtime.files import no_folders
 from fairdistill.runtime.own_files import NOTES
 from fairdistill.runtime.progress import TRAININGS
 from fairdistill.runtime.studies import files_below, newer_than_now
-from fairdistill.settings.data import name_draw
 
 
 def folders_of_study(patterns):
     """The folders below that of the study which data sets, models, and what is made of a model go into."""
-    draws = {
-        (name, name_draw(STUDY.data.sets[name].per_seed, seed))
-        for grid in ALL_GRIDS
-        for name in grid["dataset"]
-        for seed in grid["seed"]
-    }
-    folders = {DATA.format(dataset=dataset, draw=draw) for dataset, draw in draws}
+    folders = {DATA.format(dataset=dataset, draw=draw) for dataset, draw in STUDY.draws(ALL_GRIDS)}
     folders |= {folder for pattern in patterns - {DATA} for folder in paths(pattern, ALL_GRIDS)}
     while above := {os.path.dirname(folder) for folder in folders} - folders - {RESULTS}:
         folders |= above
