@@ -1,7 +1,6 @@
 """A model that was trained elsewhere: nothing is trained here, and the network has the weights of a file."""
 
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -13,11 +12,9 @@ from fairdistill.networks.foreign import load_weights, order_outputs, read_facts
 from fairdistill.networks.preprocess import Preprocess
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.progress import log
-from fairdistill.settings.base import settings_of_kind
 from fairdistill.settings.checkpoints import ModelFacts
-from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.methods import Imported as Settings
-from fairdistill.settings.methods import Method as MethodSettings
+from fairdistill.settings.methods import method_of_kind
 from fairdistill.settings.networks import Network
 from fairdistill.settings.preprocess import Preprocess as Expected
 from fairdistill.settings.reading import read_settings
@@ -70,7 +67,7 @@ class Imported(Method):
 
 def _require_softmax(path: Path, stated: ModelFacts) -> None:
     kind = stated.method.get("kind")
-    method = cast(type[MethodSettings] | None, settings_of_kind(AnyMethod, kind))
+    method = method_of_kind(kind)
     if method and method.own_outputs:
         raise UserError(
             f"{path}: is a model of kind {kind}, which has {method.own_outputs} in place of one for each class; give "

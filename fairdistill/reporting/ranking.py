@@ -5,7 +5,6 @@ docs/methods.md has the rules that the comparison follows, and docs/statistics.m
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -19,8 +18,7 @@ from fairdistill.reporting.pairs import differences, teachers_of
 from fairdistill.reporting.runs import at_chance, read_table
 from fairdistill.reporting.summaries import beside_each_other, summarise
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import settings_of_kind
-from fairdistill.settings.methods import TEACHER, AnyMethod, Method
+from fairdistill.settings.methods import TEACHER, method_of_kind
 
 MAKER = "scripts.rank_methods"
 # what training costs is given as a multiple of this method's, or of the teacher's where the study lacks it
@@ -193,7 +191,7 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     whole = whole.assign(of_all=[seconds(chain(run)) for run in whole.to_dict("records")], base=_bases(whole))
     rows = []
     for place, found in whole.groupby(PLACE, sort=False):
-        settings = cast(type[Method] | None, settings_of_kind(AnyMethod, found["kind"].iloc[0]))
+        settings = method_of_kind(found["kind"].iloc[0])
         of_seeds = found.groupby("seed")[["cost", "of_all"]].sum(min_count=1, skipna=False).mean(skipna=False)
         rows.append(
             dict(zip(PLACE, place, strict=True))

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import count
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -19,6 +19,7 @@ from fairdistill.settings.base import (
     OwnPath,
     Settings,
     Whole,
+    settings_of_kind,
 )
 from fairdistill.settings.preprocess import Preprocess
 
@@ -718,6 +719,11 @@ AnyMethod = Annotated[
     | GroupTemperature,
     Field(discriminator="kind"),
 ]
+
+
+def method_of_kind(kind: object) -> type[Method] | None:
+    """The class of settings of a kind of method; None where there is none, as for a record of another version."""
+    return cast(type[Method] | None, settings_of_kind(AnyMethod, kind))
 
 
 def _read_teacher(value: object) -> object:

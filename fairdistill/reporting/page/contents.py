@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import pandas as pd
 
@@ -15,8 +14,7 @@ from fairdistill.reporting.pairs import beside_bases, read_paired
 from fairdistill.reporting.runs import AGGREGATE, at_chance
 from fairdistill.reporting.summaries import beside_each_other, read_summary
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import settings_of_kind
-from fairdistill.settings.methods import TEACHER, AnyMethod, Method
+from fairdistill.settings.methods import TEACHER, method_of_kind
 
 # what each object of JavaScript has
 OF_OBJECTS = {
@@ -127,7 +125,7 @@ def _points(summary: pd.DataFrame, models: Models) -> pd.DataFrame:
     kinds = models.trained.drop_duplicates(PLACE).set_index(PLACE)["kind"]
 
     def family(row: Mapping) -> str:
-        settings = cast(type[Method] | None, settings_of_kind(AnyMethod, kinds[tuple(row[name] for name in PLACE)]))
+        settings = method_of_kind(kinds[tuple(row[name] for name in PLACE)])
         return "teacher" if row["role"] == "teacher" else settings.family if settings else ""
 
     return table.assign(family=[family(row) for row in table.to_dict("records")])
