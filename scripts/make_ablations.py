@@ -10,10 +10,10 @@ from pathlib import Path
 from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown
 from fairdistill.reporting.models import in_order, read_grids, read_models
 from fairdistill.reporting.runs import write_csv
-from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.runtime.files import parse_json, write_text
+from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.files import write_text
 from fairdistill.settings.arguments import add_model_options
-from fairdistill.settings.reading import read_settings
+from fairdistill.settings.reading import read_json_option
 from fairdistill.settings.sweeps import Sweep
 
 
@@ -34,10 +34,7 @@ def main() -> None:
 
     grids = read_grids(args.grids)
     models = read_models(args.metrics, grids)
-    try:
-        sweeps = read_settings(dict[str, dict[str, Sweep]], parse_json(args.sweeps), where="--sweeps")
-    except ValueError as error:
-        raise UserError(f"--sweeps: not readable as JSON ({error})") from error
+    sweeps = read_json_option(dict[str, dict[str, Sweep]], args.sweeps, option="--sweeps")
     table = ablations(models, order=in_order(grids, models.runs), sweeps=sweeps)
     write_csv(args.csv, table)
     write_text(args.markdown, ablations_markdown(table))

@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, TypeAdapter
 from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
 
@@ -23,6 +24,12 @@ class Settings(BaseModel):
     def to_json(self) -> dict:
         """Return the settings as JSON holds them, under the names that a configuration uses."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+@cache
+def adapter(kind: Any) -> TypeAdapter:
+    """What reads values as `kind`, a class of settings or a union of some; it takes long to make, and is kept."""
+    return TypeAdapter(kind)
 
 
 def kinds(union: Any) -> list[type[Settings]]:

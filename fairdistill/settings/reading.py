@@ -8,12 +8,12 @@ from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from fairdistill.runtime.errors import UserError, without_password
 from fairdistill.runtime.files import parse_json
-from fairdistill.settings.base import LONGEST_NAME, settings_of_kind
+from fairdistill.settings.base import LONGEST_NAME, adapter, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Imported, LayerDistillation, PostProcessing
 from fairdistill.settings.networks import AnyNetwork
@@ -156,7 +156,7 @@ def read_settings(kind: Any, values: object, *, where: str) -> Any:
         One line that begins with `where` and names the first key that is wrong.
     """
     try:
-        return _adapter(kind).validate_python(values)
+        return adapter(kind).validate_python(values)
     except ValidationError as error:
         first = min(error.errors(), key=_rank)
     raise _explain(where, first, values, _schema(kind))
@@ -172,13 +172,8 @@ def read_json_option(kind: Any, text: str, *, option: str) -> Any:
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter:
-    return TypeAdapter(kind)
-
-
-@cache
 def _schema(kind: Any) -> Mapping[str, Any]:
-    return _adapter(kind).json_schema()
+    return adapter(kind).json_schema()
 
 
 def _rank(error: ErrorDetails) -> tuple:

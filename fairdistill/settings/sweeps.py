@@ -10,10 +10,10 @@ from itertools import pairwise, product
 from math import prod
 from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import LONGEST_NAME, Name, Number, Settings, Text, settings_of_kind
+from fairdistill.settings.base import LONGEST_NAME, Name, Number, Settings, Text, adapter, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, AnyMethod, Base
 from fairdistill.settings.networks import AnyNetwork
@@ -205,7 +205,7 @@ def _named(names: Any, sweeps: Mapping[str, Sweep]) -> Any:
 
 def _is_name(value: Any) -> bool:
     try:
-        _adapter(Name).validate_python(value, strict=True)
+        adapter(Name).validate_python(value, strict=True)
     except ValidationError:
         return False
     return True
@@ -231,7 +231,7 @@ def _expand_section(where: str, entries: Mapping[str, Any], union: Any) -> tuple
         for chosen in product(*swept[name].values()):
             model = {**entry, **dict(zip(swept[name], chosen, strict=True))}
             try:
-                settings = _adapter(union).validate_python(model).to_json()
+                settings = adapter(union).validate_python(model).to_json()
             except ValidationError:
                 models = {name: model}
                 break
@@ -274,11 +274,6 @@ def _swept(entry: Any, union: Any) -> dict[str, list]:
         and key in is_list
         and (any(isinstance(value, list) for value in values) if is_list[key] else values)
     }
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter:
-    return TypeAdapter(kind)
 
 
 def _value(value: Any) -> Any:
