@@ -14,8 +14,8 @@ from fairdistill.runtime.progress import duration, grid_progress
 # rules whose jobs take long enough to say when they start
 LONG = {"download_dataset", "prepare_dataset", "train_model", "export_model"}
 TRAINING = "train_model"
-# targets, which collect files and do nothing themselves
-TARGETS = {"all", "figures", "export"}
+# the rules of the Snakefile: targets, which collect files and do nothing themselves
+TARGETS = {"all", "figures", "pages", "archive", "export"}
 # the one of them whose files are to be taken away, and the last file of each model
 EXPORT, CARD = "export", "model_card.html"
 # What Snakemake says without an event: before it starts jobs this is left out, ...

@@ -1,13 +1,15 @@
 """What of Snakemake's log reaches the terminal, and as which lines."""
 
 import logging
+import re
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from fairdistill.runtime import progress
-from fairdistill.runtime.terminal import NO_ENVIRONMENT, Terminal
+from fairdistill.runtime.terminal import NO_ENVIRONMENT, TARGETS, Terminal
 
 LOG = "logs/s/train_model/d.a.mfd.seed0.log"
 SILENT = "it ended without saying why; where it was killed, it may have needed more memory"
@@ -80,6 +82,11 @@ def test_each_event_of_a_job_is_a_line(snakemake, capsys):
         "done   train_model d.a.mfd.seed0 in 0 s [1 of 2 jobs; 1 of 1 trainings done]",
         "done   evaluate_model d.a.mfd.seed0 in 0 s [2 of 2 jobs]",
     ]
+
+
+def test_the_targets_of_the_snakefile_count_as_no_jobs():
+    text = (Path(__file__).parents[2] / "Snakefile").read_text(encoding="utf-8")
+    assert set(re.findall(r"^rule (\w+):", text, flags=re.MULTILINE)) == TARGETS
 
 
 def test_an_export_ends_with_where_its_models_are(snakemake, capsys):
