@@ -89,16 +89,24 @@ def require_folds(runs: pd.DataFrame, folds: Iterable[int]) -> None:
 
 def columns_of(estimate: Estimate, runs: pd.DataFrame) -> dict:
     """Return an estimate as the columns `ESTIMATE` and `SEEDS`, where `runs` are the rows that it is of."""
+    parts = ("trainings", "low", "corrected", "high", "images", "between", "run", "shared")
+    return over_seeds(estimate.values, runs["seed"].unique()) | {name: getattr(estimate, name) for name in parts}
+
+
+def over_seeds(values: pd.Series | np.ndarray, seeds: Iterable[int]) -> dict:
+    """Return the columns sd (ddof = 1, missing for one seed), n and `SEEDS` of the value of each of some seeds.
+
+    Parameters
+    ----------
+    values
+        (seeds,), of the seeds in ascending order.
+    seeds
+        In any order.
+    """
     # equal values have an sd of zero, and not one of rounding
-    values = pd.Series(estimate.values).round(12)
-    return {
-        "sd": values.std(),
-        "n": len(values),
-        **{name: getattr(estimate, name) for name in ("trainings", "low", "corrected", "high", "images", "between")},
-        **{name: getattr(estimate, name) for name in ("run", "shared")},
-        "seeds": " ".join(map(str, sorted(runs["seed"].unique()))),
-        "values": " ".join(map("{:.10g}".format, values)),
-    }
+    found = pd.Series(values).round(12)
+    names = " ".join(map(str, sorted(seeds)))
+    return {"sd": found.std(), "n": len(found), "seeds": names, "values": " ".join(map("{:.10g}".format, found))}
 
 
 def for_all_seeds(row: Mapping, runs: pd.DataFrame) -> dict:

@@ -11,7 +11,7 @@ from scipy import special
 
 from fairdistill.evaluation.group_criteria import RANGES
 from fairdistill.evaluation.uncertainty import TAIL
-from fairdistill.reporting.answers import Answers, for_all_seeds
+from fairdistill.reporting.answers import Answers, for_all_seeds, over_seeds
 from fairdistill.reporting.columns import OVER_SEEDS, SEEDS
 
 COLUMNS = [*OVER_SEEDS, "criterion", "group", "mean", "sd", "n", "trainings", "low", "corrected", "high", *SEEDS]
@@ -52,14 +52,8 @@ def criteria_table(criteria: pd.DataFrame, answers: Answers) -> pd.DataFrame:
             between = special.stdtrit(n - 1, 1 - TAIL) * found["value"].round(12).std() / np.sqrt(n)
         corrected = centre.groupby(found["seed"]).mean().mean()
         least, most = RANGES.get(row["criterion"], (0.0, 1.0))
-        rows.append(
-            for_all_seeds(
-                row
-                | {"mean": values.mean(), "sd": values.std(), "n": len(values), "trainings": n}
-                | {"low": max(least, corrected - np.hypot(down, between)), "corrected": corrected}
-                | {"high": min(most, corrected + np.hypot(up, between))}
-                | {"seeds": " ".join(map(str, values.index)), "values": " ".join(map("{:.10g}".format, values))},
-                trainings,
-            )
-        )
+        row |= {"mean": values.mean(), "trainings": n, "corrected": corrected} | over_seeds(values, values.index)
+        row |= {"low": max(least, corrected - np.hypot(down, between))}
+        row |= {"high": min(most, corrected + np.hypot(up, between))}
+        rows.append(for_all_seeds(row, trainings))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from fairdistill.evaluation.records import Interval, RunOfStudy, Share
 from fairdistill.evaluation.uncertainty import LEVEL
-from fairdistill.reporting.answers import Answers, for_all_seeds
+from fairdistill.reporting.answers import Answers, for_all_seeds, over_seeds
 from fairdistill.reporting.columns import CRITERIA, IDENTITY, NAMES, OVER_SEEDS, SEEDS
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.runtime.errors import UserError
@@ -129,7 +129,7 @@ def features_table(features: Features, answers: Answers) -> pd.DataFrame:
         if names in of_tests:
             for test, found in of_tests[names].groupby(TEST, sort=False):
                 rows.append(
-                    model | {"measure": "mmd2"} | dict(zip(TEST, test, strict=True)) | _over_seeds(found, answers)
+                    model | {"measure": "mmd2"} | dict(zip(TEST, test, strict=True)) | _of_trainings(found, answers)
                 )
         rows += [
             {"measure": "consistency", "class": "", "other_group": ""} | row for row in consistency.to_dict("records")
@@ -137,19 +137,15 @@ def features_table(features: Features, answers: Answers) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).astype({"rejected": "Int64"})
 
 
-def _over_seeds(tests: pd.DataFrame, answers: Answers) -> dict:
+def _of_trainings(tests: pd.DataFrame, answers: Answers) -> dict:
     """One test of the trainings of a model."""
     apart = answers.apart(tests)
     values = apart.groupby("seed")["mmd2"].mean().round(12)
     row = {
         "mean": values.mean(),
-        "sd": values.std(),
-        "n": len(values),
         "trainings": len(apart),
         "rejected": int((apart["p_holm"] <= 1 - LEVEL).sum()),
         "p_holm_least": apart["p_holm"].min(),
         "p_holm_largest": apart["p_holm"].max(),
-        "seeds": " ".join(map(str, values.index)),
-        "values": " ".join(map("{:.10g}".format, values)),
     }
-    return for_all_seeds(row, tests)
+    return for_all_seeds(row | over_seeds(values, values.index), tests)

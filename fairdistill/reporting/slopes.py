@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.style import PALETTE, STYLE, styled
-from fairdistill.reporting.summaries import values_of
 from fairdistill.reporting.tables import AT_CHANCE, AT_CHANCE_NOTE
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER

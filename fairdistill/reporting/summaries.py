@@ -14,7 +14,7 @@ import pandas as pd
 from fairdistill.evaluation.correctness import pool
 from fairdistill.evaluation.crossed import Trainings
 from fairdistill.evaluation.uncertainty import fair_baseline, verdict
-from fairdistill.reporting.answers import Answers, columns_of, digest, for_all_seeds, values_of
+from fairdistill.reporting.answers import Answers, columns_of, digest, for_all_seeds, over_seeds, values_of
 from fairdistill.reporting.columns import BASELINE, COUNTS, DEO, MEASURED, METRICS, OVER_SEEDS, PLACE, SEEDS, SUMMARY
 from fairdistill.reporting.runs import AGGREGATE, at_chance, read_table
 from fairdistill.runtime.errors import UserError
@@ -164,7 +164,4 @@ def _fair_baselines(trainings: pd.DataFrame, model: Trainings) -> dict[str, Sequ
 
 
 def _of_worst_group(model: Trainings, trainings: pd.DataFrame) -> dict:
-    values = pd.Series(model.of_groups().min(axis=1)).round(12)
-    seeds = " ".join(map(str, sorted(trainings["seed"].unique())))
-    of_seeds = " ".join(map("{:.10g}".format, values))
-    return {"sd": values.std(), "n": len(values), "trainings": len(trainings), "seeds": seeds, "values": of_seeds}
+    return over_seeds(model.of_groups().min(axis=1), trainings["seed"].unique()) | {"trainings": len(trainings)}
