@@ -13,7 +13,7 @@ import pandas as pd
 from fairdistill.reporting.columns import COUNTS, ESTIMATE, IDENTITY, MEASURED, OTHER, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.models import Models
-from fairdistill.reporting.pairs import differences, pair_with_bases, runs_of
+from fairdistill.reporting.pairs import base_names, differences, pair_with_bases, runs_of
 from fairdistill.reporting.runs import read_table
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.tables import (
@@ -121,7 +121,7 @@ def ablations(
     rank["part"] = {part: i for i, part in enumerate(["model", *PARTS])}
     rank["minus"] = {"": -1, **rank["dataset"], **rank["architecture"], **rank["method"]}
     means = summarise(runs, models.answers).query("metric in @MEASURED").rename(columns={"mean": "estimate"})
-    gaps = pair_with_bases(runs, models.answers).assign(part="method", minus=_base_of)
+    gaps = pair_with_bases(runs, models.answers).assign(part="method", minus=base_names)
     pairs = pd.concat([_pairs(runs, models.parts, name, rank, sweeps.get(name, {})) for name in PLACE])
     changes = differences(pairs, models.answers, by=["part", *PLACE, "minus"])
     # a model differs from its base in several parts, too
@@ -200,12 +200,6 @@ def _legend(table: pd.DataFrame) -> dict[str, str]:
     """What the parts mean that the printed table has."""
     shown = set(_compared(table)["part"])
     return {part: text for part, text in LEGEND.items() if part in shown}
-
-
-def _base_of(gaps: pd.DataFrame) -> list[str]:
-    """The base of each student, with its architecture where that is another."""
-    rows = gaps[["architecture", "base_architecture", "base_method"]].itertuples(index=False)
-    return [method if own == architecture else f"{architecture} {method}" for own, architecture, method in rows]
 
 
 def _shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:

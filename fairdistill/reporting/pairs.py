@@ -63,6 +63,19 @@ def teachers_of(architectures: pd.Series, models: pd.DataFrame) -> pd.Series:
     return architectures.where(architectures.isin(known), next(iter(known))) if len(known) == 1 else architectures
 
 
+def base_names(models: pd.DataFrame) -> list[str]:
+    """Return the base of each model, by its method, and its architecture before that where it is another.
+
+    Parameters
+    ----------
+    models
+        One row of each, with the columns architecture, base_architecture and base_method; these are empty where it
+        stands on none, and so is its text.
+    """
+    rows = models[["architecture", *BASE]].itertuples(index=False)
+    return [method if other in ("", own) else f"{other} {method}" for own, other, method in rows]
+
+
 def pair_with_bases(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     """Return student minus base over seeds, one row per student and metric (accuracy, deo_a, deo_m).
 

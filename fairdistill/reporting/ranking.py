@@ -14,7 +14,7 @@ from fairdistill.evaluation.moderation import Common, common_spread
 from fairdistill.evaluation.seeds import holm
 from fairdistill.reporting.columns import BASE, COUNTS, DEO, IDENTITY, MEASURED, OTHER, PLACE
 from fairdistill.reporting.models import Models
-from fairdistill.reporting.pairs import differences, teachers_of
+from fairdistill.reporting.pairs import base_names, differences, teachers_of
 from fairdistill.reporting.runs import at_chance, read_table
 from fairdistill.reporting.summaries import beside_each_other, summarise
 from fairdistill.runtime.errors import UserError
@@ -188,7 +188,7 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
         return sum(run["cost"] for run in known) if of_one_kind else np.nan
 
     whole = runs[IDENTITY].merge(trained, on=IDENTITY)
-    whole = whole.assign(of_all=[seconds(chain(run)) for run in whole.to_dict("records")], base=_bases(whole))
+    whole = whole.assign(of_all=[seconds(chain(run)) for run in whole.to_dict("records")], base=base_names(whole))
     rows = []
     for place, found in whole.groupby(PLACE, sort=False):
         settings = method_of_kind(found["kind"].iloc[0])
@@ -216,12 +216,6 @@ def _relative_costs(table: pd.DataFrame) -> pd.DataFrame:
         costs = found[["cost", "cost_with_bases"]].where(found["device"] == standard.get("device"))
         table.loc[found.index, costs.columns] = costs / (standard.get("cost") or np.nan)
     return table
-
-
-def _bases(trained: pd.DataFrame) -> list[str]:
-    """The model that each stands on, with its architecture where that is another."""
-    rows = trained[["architecture", "base_architecture", "base_method"]].itertuples(index=False)
-    return [method if other in ("", own) else f"{other} {method}" for own, other, method in rows]
 
 
 def _on_front(table: pd.DataFrame) -> pd.Series:
