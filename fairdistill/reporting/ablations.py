@@ -26,6 +26,8 @@ from fairdistill.reporting.tables import (
     marked,
     notes_on,
     numbers,
+    with_ends,
+    with_sd,
 )
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.sweeps import Sweep, neighbours
@@ -271,10 +273,9 @@ def _part(pair: Mapping, parts: Mapping[tuple, Mapping]) -> str | None:
 def _compared(table: pd.DataFrame) -> pd.DataFrame:
     """The differences of the table, each once, with the columns difference and text to print."""
     compared = table[table["part"] != "model"].drop_duplicates([*PLACE, "minus", "metric"]).copy()
-    parts = (numbers(compared[name], "{:+.3f}") for name in ("estimate", "low", "high"))
-    texts = [f"{estimate} [{low}, {high}]" for estimate, low, high in zip(*parts, strict=True)]
-    texts = alone(texts, compared["trainings"])
-    compared["text"] = marked(texts, compared)
+    signed = "{:+.3f}"
+    texts = with_ends(numbers(compared["estimate"], signed), compared["low"], compared["high"], signed)
+    compared["text"] = marked(alone(texts, compared["trainings"]), compared)
     names = [printed(row[PARTS[row["part"]]]) for row in compared.to_dict("records")]
     minus = [" ".join(map(printed, name.split(" "))) for name in compared["minus"]]
     compared["difference"] = [f"{name} - {other}" for name, other in zip(names, minus, strict=True)]
@@ -306,8 +307,7 @@ def _overview(table: pd.DataFrame) -> pd.DataFrame:
 
 def _models(table: pd.DataFrame) -> pd.DataFrame:
     models = table[table["part"] == "model"].copy()
-    parts = numbers(models["estimate"], "{:.3f}"), numbers(models["sd"], " ± {:.3f}")
-    models["text"] = marked([f"{mean}{sd}" for mean, sd in zip(*parts, strict=True)], models)
+    models["text"] = marked(with_sd(models["estimate"], models["sd"]), models)
     gains = _side_by_side(_compared(table[table["part"] == "method"]), PLACE)
     gain = " - base's"
     page = _side_by_side(models, [*PLACE, "n"]).merge(gains, on=PLACE, how="left", suffixes=("", gain)).fillna("")

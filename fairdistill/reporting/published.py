@@ -6,7 +6,7 @@ import pandas as pd
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import DEO, MEASURED, PLACE
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.tables import ALONE, alone, markdown, numbers
+from fairdistill.reporting.tables import ALONE, alone, markdown, numbers, with_sd
 from fairdistill.reporting.verdicts import noise_between
 
 WITHIN, OUTSIDE = "within the noise", "outside the noise"
@@ -62,8 +62,7 @@ def studies_markdown(comparison: pd.DataFrame, *, published: str) -> str:
     """Return what `compare_studies` returned as Markdown; `published` names the folder of the published study."""
     table = comparison[[*PLACE, "metric"]].map(printed)
     for side in SIDES:
-        means, sds = numbers(comparison[side], "{:.3f}"), numbers(comparison[f"{side}_sd"], " ± {:.3f}")
-        table[side] = [f"{mean}{sd}" for mean, sd in zip(means, sds, strict=True)]
+        table[side] = with_sd(comparison[side], comparison[f"{side}_sd"])
         table[f"n {side}"] = comparison[f"{side}_n"]
     table["difference"] = numbers(comparison["difference"], "{:+.3f}")
     table["noise"] = alone(numbers(comparison["noise"], "{:.3f}"), comparison["trainings"])

@@ -18,6 +18,8 @@ from fairdistill.reporting.tables import (
     marked,
     notes_on,
     numbers,
+    with_ends,
+    with_sd,
 )
 from fairdistill.settings.methods import TEACHER
 
@@ -94,9 +96,8 @@ def _places(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def _ranking(methods: pd.DataFrame) -> pd.DataFrame:
     page = pd.DataFrame({"#": numbers(methods["rank"], "{:.0f}"), "Method": methods["method"].tolist()})
     for metric in MEASURED:
-        means, sds = numbers(methods[metric], "{:.3f}"), numbers(methods[f"{metric}_sd"], " ± {:.3f}")
-        ends = zip(*(numbers(methods[f"{metric}_{end}"], "{:.3f}") for end in ("low", "high")), strict=True)
-        texts = [f"{mean}{sd} [{low}, {high}]" for mean, sd, (low, high) in zip(means, sds, ends, strict=True)]
+        means = with_sd(methods[metric], methods[f"{metric}_sd"])
+        texts = with_ends(means, methods[f"{metric}_low"], methods[f"{metric}_high"])
         page[printed(metric)] = marked(alone(texts, methods["trainings"]), methods.assign(metric=metric))
     page["Front"] = ["yes" if on else "" for on in methods["pareto_front"]]
     page["Cost"] = [_cost(row) for row in methods.to_dict("records")]

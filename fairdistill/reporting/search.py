@@ -14,7 +14,7 @@ from fairdistill.reporting.columns import BASE, DEO, MEASURED, METRICS, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.pairs import teachers_of
 from fairdistill.reporting.runs import at_chance, read_table
-from fairdistill.reporting.tables import AT_CHANCE_NOTE, NOTE, alone, markdown, marked, numbers
+from fairdistill.reporting.tables import AT_CHANCE_NOTE, NOTE, alone, markdown, marked, numbers, with_ends, with_sd
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, Text
 from fairdistill.settings.methods import TEACHER
@@ -247,9 +247,7 @@ def _curve(search: pd.DataFrame) -> pd.DataFrame:
     """Every candidate's scores on the validation split, as texts."""
     page = pd.DataFrame({name: search[name].map(printed) for name in ["sweep", *PLACE]})
     for metric, heading in HEADINGS.items():
-        parts = zip(numbers(search[metric], "{:.3f}"), numbers(search[f"{metric}_sd"], " ± {:.3f}"), strict=True)
-        texts = [f"{mean}{sd}" for mean, sd in parts]
-        page[heading] = marked(texts, search.assign(metric=metric))
+        page[heading] = marked(with_sd(search[metric], search[f"{metric}_sd"]), search.assign(metric=metric))
     rows = search.to_dict("records")
     page["smallest cell"] = search["smallest_cell"]
     fair = numbers([row[f"{row['metric']}_fair_baseline"] for row in rows], "{:.3f}")
@@ -276,8 +274,6 @@ def _on_test(models: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
         if missing := [name for name in names if name not in scores.index]:
             raise UserError(f"the summary lacks {' '.join(missing[0])}, which the search names; make both tables again")
         rows = scores.loc[names].reset_index()
-        ends = zip(numbers(rows["low"], "{:.3f}"), numbers(rows["high"], "{:.3f}"), strict=True)
-        means = numbers(rows["mean"], "{:.3f}")
-        texts = [f"{mean} [{low}, {high}]" for mean, (low, high) in zip(means, ends, strict=True)]
+        texts = with_ends(numbers(rows["mean"], "{:.3f}"), rows["low"], rows["high"])
         page[printed(metric)] = marked(alone(texts, rows["trainings"]), rows)
     return page

@@ -151,6 +151,17 @@ def numbers(values: Iterable[float], form: str) -> list[str]:
     return ["" if pd.isna(value) else rounded(value, form) for value in values]
 
 
+def with_sd(means: Iterable[float], sds: Iterable[float], form: str = "{:.3f}") -> list[str]:
+    """Return means as texts with their sd, such as '0.812 ± 0.004'; of a single value the mean alone."""
+    return [a + b for a, b in zip(numbers(means, form), numbers(sds, f" ± {form}"), strict=True)]
+
+
+def with_ends(texts: Iterable[str], low: Iterable[float], high: Iterable[float], form: str = "{:.3f}") -> list[str]:
+    """Return texts of numbers, each with the ends of its interval, such as '0.812 [0.801, 0.823]'."""
+    ends = zip(texts, numbers(low, form), numbers(high, form), strict=True)
+    return [f"{text} [{a}, {b}]" for text, a, b in ends]
+
+
 def ranges(low: pd.Series, high: pd.Series) -> list[str]:
     """Return intervals as texts, such as '-0.120 to +0.053'; a missing one is empty."""
     ends = zip(numbers(low, "{:+.3f}"), numbers(high, "{:+.3f}"), strict=True)
@@ -220,11 +231,8 @@ def _as_printed(table: pd.DataFrame) -> pd.DataFrame:
     texts = table[["#", "Model", "Model Type"]].copy()
     for metric, (heading, decimals, _, unit) in COLUMNS.items():
         form = f"{{:.{decimals}f}}"
-        columns = (numbers(table[f"{heading}{name}"], form) for name in ("", " sd", " low", " high"))
-        values = [
-            f"{mean}{f' ± {sd}' if sd else ''}{unit} [{low}, {high}]"
-            for mean, sd, low, high in zip(*columns, strict=True)
-        ]
+        means = [f"{text}{unit}" for text in with_sd(table[heading], table[f"{heading} sd"], form)]
+        values = with_ends(means, table[f"{heading} low"], table[f"{heading} high"], form)
         values = alone(values, table["Trainings"])
         texts[heading] = marked(values, pd.DataFrame({"at_chance": table["At chance"], "metric": metric}))
     return texts
