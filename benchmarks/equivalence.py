@@ -42,8 +42,9 @@ from fairdistill.evaluation.seeds import holm
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import count_argument, folder_argument
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.methods import TEACHER
-from fairdistill.settings.reading import complete, read_settings
+from fairdistill.settings.reading import read_settings
 from fairdistill.settings.study import Study
 from fairdistill.settings.training import Training
 from fairdistill.training.computing import choose_device, choose_precision

@@ -22,8 +22,8 @@ from benchmarks.training_table import over_rounds
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import count_argument, folder_argument
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.methods import Method, PostProcessing
-from fairdistill.settings.reading import complete
 
 CONFIG = Path(__file__).parents[1] / "config"
 DATASET, KIND = "cifar10s", "resnet18"

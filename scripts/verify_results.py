@@ -50,9 +50,9 @@ from fairdistill.reporting.summaries import read_summary, summarise
 from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import read_json, sha256
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.data import name_draw
 from fairdistill.settings.paper import judges_conclusions, read_paper_values
-from fairdistill.settings.reading import complete
 from fairdistill.settings.study import Study
 from fairdistill.settings.training_record import TrainingRecord, read_training
 

@@ -2,7 +2,8 @@
 
 Where each kind of failure that a user can cause becomes such a line:
 
-- Bad settings: `fairdistill.settings.reading`, from pydantic's errors; Snakemake's rules end with the same line.
+- Bad settings: `fairdistill.settings.reading`, from pydantic's errors, and `fairdistill.settings.configuration`;
+  Snakemake's rules end with the same line.
 - Bad files (archives, pictures, tables, records, checkpoints): what reads them turns the errors of its library into a
   `UserError` that names the file.
 - The file system (missing, read-only, full): `run_script`, from OSError.

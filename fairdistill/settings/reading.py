@@ -1,11 +1,10 @@
-"""Reading a configuration: one clear line for whatever is wrong with it."""
+"""Reading settings: one clear line for whatever is wrong with them."""
 
 import difflib
 import json
 import re
 from collections.abc import Collection, Mapping
 from functools import cache
-from itertools import product
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -13,12 +12,7 @@ from pydantic_core import ErrorDetails
 
 from fairdistill.runtime.errors import UserError, without_password
 from fairdistill.runtime.files import parse_json
-from fairdistill.settings.base import LONGEST_NAME, adapter, settings_of_kind
-from fairdistill.settings.data import AnyDataSet
-from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Imported, LayerDistillation, PostProcessing
-from fairdistill.settings.networks import AnyNetwork
-from fairdistill.settings.study import Ablation, Place, Study
-from fairdistill.settings.sweeps import Sweep, Sweeps, expand
+from fairdistill.settings.base import LONGEST_NAME, adapter
 
 # what leads to a place in a configuration
 Keys = tuple[str | int, ...]
@@ -49,88 +43,11 @@ IMPOSSIBLE = dict.fromkeys(
 )
 # other names that keys have had, or have elsewhere
 RENAMED = {"models": "networks", "teacher": "base"}
-# what a study is compared with: config/config.yaml has the paper, and the published study of the paper's grid
-# (the values of a paper and the method that is compared with them belong together)
-OF_THE_PAPER = (("paper_values", "paper_method"), ("published",))
 NAME = f"text of letters, digits, _ and - that begins with a letter or digit, and has at most {LONGEST_NAME} characters"
-# what the entries of a section are, each of which has a name of the user's and a `kind`
-KINDS = {"data.sets": ("data set", AnyDataSet), "networks": ("network", AnyNetwork), "students": ("method", AnyMethod)}
 # what pydantic puts behind a name in a mapping of names that is wrong itself
 WRONG_NAME = "[key]"
-BENCHMARKS = "bench"  # results/bench has their tables, and no study's
 LONGEST = 80  # characters of a wrong value that an error shows
 SHORTEST_PART = 3  # characters of a part of a name that tell which one is meant
-
-
-def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Study:
-    """Check a configuration, and fill in the defaults.
-
-    Text is read as a number, truth value or null where one is wanted: YAML takes `1e-3` for text, and Snakemake's
-    `--config` gives every value inside a list or a mapping as text.
-
-    Parameters
-    ----------
-    config
-        The whole configuration; it is left as it is.
-    given
-        The part of it that the user laid over config/config.yaml, where that is known. With it, a study of none of the
-        paper's data sets is not compared with the paper unless the user says so, other data than the paper's need a
-        `study` in it, and the error says where an unknown key came from config/config.yaml by merging, and not from
-        the user.
-
-    Raises
-    ------
-    UserError
-        One line that names the first key that is wrong.
-    """
-    single: object = config
-    sweeps: Sweeps = {}
-    # whatever else the file holds is named below
-    if isinstance(config, Mapping):
-        defaults = Study().to_json()
-        if given is not None:
-            config = _without_the_paper(config, given, defaults)
-        single, sweeps = expand(_with_named_defaults(config, defaults), defaults)
-    try:
-        study = read_settings(Study, single, where="config").with_sweeps(sweeps)
-    except UnreadableSettings as error:
-        raise UserError(f"{error}{_origin(error.unknown, given)}") from None
-    _check_paths(study)
-    _check_braces(study)
-    _check_names(study)
-    _check_imported(study)
-    _check_bases(study)
-    _check_layers(study)
-    _check_sizes(study)
-    _check_epochs(study)
-    _check_validation(study)
-    _check_search(study)
-    _check_export(study)
-    _check_study_name(study, given)
-    return study
-
-
-def _with_named_defaults(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the networks, students and data sets of the defaults whose names it does not give."""
-    config = dict(config)
-    for key in ("networks", "students"):
-        if isinstance(config.get(key), Mapping):
-            config[key] = {**defaults[key], **config[key]}
-    data = config.get("data")
-    if isinstance(data, Mapping) and isinstance(data.get("sets"), Mapping):
-        config["data"] = {**data, "sets": {**defaults["data"]["sets"], **data["sets"]}}
-    return config
-
-
-def _without_the_paper(
-    config: Mapping[str, Any], given: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """The configuration, not compared with the paper where config/config.yaml asks for it and no data set is its."""
-    datasets = config.get("datasets")
-    if not isinstance(datasets, list) or any(name in datasets for name in defaults["datasets"]):
-        return config
-    left = [keys for keys in OF_THE_PAPER if not given.keys() & keys]
-    return {**config, **{key: defaults[key] for keys in left for key in keys}}
 
 
 class UnreadableSettings(UserError):
@@ -236,7 +153,7 @@ def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[st
         found = _find(tuple(parents), values, schema)
         known = found.schema["properties"]
         now = RENAMED.get(str(key))
-        hint = f"it is called {now!r} now" if now in known else _choice(key, known)
+        hint = f"it is called {now!r} now" if now in known else choice(key, known)
         what = f"has the unknown key {key!r}; {hint}"
         return UnreadableSettings(where, found.path, what, (*found.path, key))
     if kind == "missing":
@@ -250,7 +167,7 @@ def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[st
         if isinstance(value, str) and value in IMPOSSIBLE:
             return UnreadableSettings(where, path, f"is {value}, which {IMPOSSIBLE[value]}")
         choices = re.findall(r"'([^']*)'", context.get("expected_tags") or context["expected"])
-        what = f"it must be {choices[0]}" if len(choices) == 1 else _choice(value, choices)
+        what = f"it must be {choices[0]}" if len(choices) == 1 else choice(value, choices)
     elif kind in ("too_short", "too_long") and context.get("min_length", context.get("max_length")) != 1:
         what = f"it must have {context.get('min_length', context.get('max_length'))} values"
     elif kind == "too_short":
@@ -282,301 +199,8 @@ def _shown(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
-def _origin(path: Keys, given: Mapping[str, Any] | None) -> str:
-    """Say so where an unknown key came by merging: the user gave a part of the mapping that holds it, but not it."""
-    if given is None or len(path) < 2:
-        return ""
-    *parents, key = path
-    part: Any = given
-    for parent in parents:
-        part = part.get(parent) if isinstance(part, Mapping) else None
-    if not isinstance(part, Mapping) or key in part:
-        return ""
-    return (
-        f" ({key!r} is not yours: it stands in config/config.yaml, and mappings are merged; "
-        f"give your entry another name than {parents[-1]!r})"
-    )
-
-
-def _check_paths(study: Study) -> None:
-    """A data set of the user's own files says where they are."""
-    for name, settings in study.data.sets.items():
-        for key in settings.settings_of_paths:
-            if getattr(settings, key) is None:
-                raise UnreadableSettings("config", ("data", "sets", name), f"lacks the key {key!r}")
-
-
-def _check_braces(study: Study) -> None:
-    """Files that are inputs of rules are of names that Snakemake can take."""
-    files = study.files | {"paper_values": study.paper_values, "published": study.published}
-    for key, file in files.items():
-        if file and set("{}") & set(file):
-            what = "has braces, which Snakemake takes for a wildcard; give the file, or its folder, another name"
-            raise UnreadableSettings("config", tuple(key.split(".")), f"is {file!r}, which {what}")
-
-
-def _check_names(study: Study) -> None:
-    """The grids, the bases and the paper's method name only what is defined, and nothing takes a reserved name."""
-    for section, defined, reserved in (("students", study.students, TEACHER), ("networks", study.networks, SAME)):
-        if reserved in defined:
-            what = f"holds the name {reserved!r}, which is reserved; choose another"
-            raise UnreadableSettings("config", (section,), what)
-    sections: list[tuple[Keys, Collection[str]]] = [(("students",), study.students), (("networks",), study.networks)]
-    for path, names in [*sections, (("data", "sets"), study.data.sets)]:
-        alike: dict[str, str] = {}
-        for name in names:
-            first = alike.setdefault(name.lower().translate({ord("-"): None, ord("_"): None}), name)
-            if first != name:
-                # they could share a folder, where the file system ignores case, and a label in tables and figures
-                raise UnreadableSettings("config", path, f"holds {first!r} and {name!r}, which are too much alike")
-    if study.study == BENCHMARKS:
-        raise UnreadableSettings("config", ("study",), f"is {BENCHMARKS!r}, where benchmarks are kept; choose another")
-    grids: list[tuple[Keys, Study | Ablation]] = [((), study)]
-    grids += [(("ablations", number), ablation) for number, ablation in enumerate(study.ablations)]
-    for where, grid in grids:
-        for name in grid.datasets or []:
-            _check_name((*where, "datasets"), name, "data.sets", study.data.sets)
-        for name in grid.architectures or []:
-            _check_name((*where, "architectures"), name, "networks", study.networks)
-        for name in grid.methods or []:
-            _check_name((*where, "methods"), name, "students", study.students)
-    for name in study.example_images:
-        _check_name(("example_images",), name, "data.sets", study.data.sets)
-    for name in study.references or []:
-        if name not in (TEACHER, *study.methods):
-            what = f"names {name!r}, which the main grid lacks (methods); {_choice(name, [TEACHER, *study.methods])}"
-            raise UnreadableSettings("config", ("references",), what)
-    for name, method in study.students.items():
-        if base := method.stands_on:
-            where = ("students", name, "base")
-            _check_single(where, base.method, study.sweeps())
-            _check_single((*where, "architecture"), base.architecture, study.sweeps("architectures"))
-            _check_name(where, base.method, "students", [TEACHER, *study.students])
-            _check_name((*where, "architecture"), base.architecture, "networks", [SAME, *study.networks])
-    if study.paper_method is not None:
-        _check_single(("paper_method",), study.paper_method, study.sweeps())
-        _check_name(("paper_method",), study.paper_method, "students", study.students)
-
-
-def _check_name(path: Keys, name: str, section: str, defined: Collection[str]) -> None:
-    if name in defined:
-        return
-    what = f"names {name!r}, which {section} does not define; {_choice(name, defined)}"
-    noun, union = KINDS[section]
-    # people write the names of networks in capitals
-    kind = name.lower()
-    if settings_of_kind(union, kind):
-        what = (
-            f"names {name!r}, which is a kind of {noun} and no name in {section}; define it there, such as "
-            f"`{kind}: {{kind: {kind}}}` and what else that kind needs"
-        )
-    raise UnreadableSettings("config", path, what)
-
-
-def _check_single(path: Keys, name: str, sweeps: Mapping[str, Sweep]) -> None:
-    """What has to be one model is not a sweep."""
-    if name in sweeps:
-        models = sweeps[name]
-        over = " and ".join(next(iter(models.values())))
-        what = f"names {name!r}, which is a sweep over {over}; choose one of {', '.join(models)}"
-        raise UnreadableSettings("config", path, what)
-
-
-def _check_imported(study: Study) -> None:
-    """An imported model has a file, and is of one network."""
-    for name, method in {TEACHER: study.teacher, **study.students}.items():
-        if not isinstance(method, Imported):
-            continue
-        path: Keys = (TEACHER,) if name == TEACHER else ("students", name)
-        if not method.checkpoint:
-            raise UnreadableSettings("config", path, "lacks the key 'checkpoint', the file that the model is read from")
-        if method.architecture != SAME:
-            _check_single((*path, "architecture"), method.architecture, study.sweeps("architectures"))
-            _check_name((*path, "architecture"), method.architecture, "networks", study.networks)
-            continue
-        named = {place for grid in study.all_grids for place in product(grid["architecture"], grid["method"])}
-        if len(homes := sorted(architecture for architecture, method in named if method == name)) > 1:
-            what = (
-                f"is 'same', but the file holds one network, and the models are of {' and '.join(homes)}; name the one "
-                "that it holds"
-            )
-            raise UnreadableSettings("config", (*path, "architecture"), what)
-
-
-def _check_bases(study: Study) -> None:
-    """The chain of bases of every model ends at one that stands on none; each base is a network for the classes."""
-    for place in product(study.networks, study.students):
-        chain = [Place(*place)]
-        while (base := study.base(chain[-1])) is not None:
-            if base in chain:
-                circle = ", on ".join(_described(model) for model in [*chain, base])
-                what = f"leads in a circle: {circle}; name a model that does not stand on this one"
-                raise UnreadableSettings("config", ("students", chain[0].method, "base"), what)
-            if outputs := study.method(base.method).own_outputs:
-                what = f"names {base.method!r}, which has {outputs}; no other model can stand on it"
-                raise UnreadableSettings("config", ("students", chain[-1].method, "base"), what)
-            chain.append(base)
-    for name, method in study.students.items():
-        if method.stands_on and isinstance(below := study.method(method.stands_on.method), PostProcessing):
-            what = (
-                f"is {method.stands_on.method!r}, whose network is that of its own base, as its kind changes nothing "
-                f"but predictions; name that base, {below.base.method!r}"
-            )
-            raise UnreadableSettings("config", ("students", name, "base"), what)
-        if not method.stands_on or not (home := study.home(method.stands_on.method)):
-            continue
-        if method.stands_on.architecture not in (SAME, home):
-            what = f"is {method.stands_on.architecture!r}, but {method.stands_on.method!r} is imported as {home!r}"
-            raise UnreadableSettings("config", ("students", name, "base", "architecture"), what)
-        for grid in study.all_grids if isinstance(method, PostProcessing) else []:
-            if name in grid["method"] and grid["architecture"] != [home]:
-                what = (
-                    f"is imported as the network {home!r}, which a method of this kind keeps, and the grid has "
-                    f"{' and '.join(grid['architecture'])}; give this method a grid of that architecture alone"
-                )
-                raise UnreadableSettings("config", ("students", name, "base"), what)
-
-
-def _check_layers(study: Study) -> None:
-    """A network has the layers that its method reads, and its base's network has their partners."""
-    for grid in study.all_grids:
-        for model in (Place(*names) for names in product(grid["architecture"], grid["method"])):
-            base = study.base(model)
-            base_layers = study.networks[base.architecture].layout.layers if base else ()
-            method = study.method(model.method)
-            try:
-                method.pair_layers(study.networks[model.architecture].layout.layers, base_layers)
-            except UserError as error:
-                on = f" (network {model.architecture}{f', base {_described(base)}' if base else ''})"
-                path = ("students", model.method, method.layer_setting)
-                raise UnreadableSettings("config", path, f"{error}{on}") from None
-
-
-def _check_sizes(study: Study) -> None:
-    """A network that takes images of one size alone gets no others, and a method none that it cannot work with."""
-    for grid in study.all_grids:
-        for dataset, name in product(grid["dataset"], grid["method"]):
-            try:
-                study.method(name).check_image_size(study.data.sets[dataset].network_sees)
-            except UserError as error:
-                raise UnreadableSettings("config", ("students", name), f"{error} (data.sets.{dataset})") from None
-        for dataset, architecture, name in product(grid["dataset"], grid["architecture"], grid["method"]):
-            _check_maps(study, dataset, Place(architecture, name))
-            size = study.method(name).network_gets(study.data.sets[dataset].network_sees)
-            try:
-                study.networks[architecture].check_image_size(size, of=f"data.sets.{dataset}")
-            except UserError as error:
-                mended = "change its image_size or crop"
-                if isinstance(study.method(name), Imported):
-                    mended = "resize its images for the model, by preprocess: {size: ...}"
-                what = f"{error}; choose another network for this data set, or {mended}"
-                raise UnreadableSettings("config", ("networks", architecture), what) from None
-
-
-def _check_maps(study: Study, dataset: str, model: Place) -> None:
-    """A method that compares where layers are active has maps of more than one pixel."""
-    method, base = study.method(model.method), study.base(model)
-    if not isinstance(method, LayerDistillation):
-        return
-    assert base is not None
-    size = study.data.sets[dataset].network_sees
-    own, other = (study.networks[place.architecture].layout for place in (model, base))
-    pairs = method.pair_layers(own.layers, other.layers)
-    single = own.of_one_pixel(size), other.of_one_pixel(study.method(base.method).network_gets(size))
-    try:
-        method.without_single(pairs, [a for a, b in pairs.items() if a in single[0] or b in single[1]], image_size=size)
-    except UserError as error:
-        what = f"{error} (data.sets.{dataset}, network {model.architecture}, base {_described(base)})"
-        raise UnreadableSettings("config", ("students", model.method, "layers"), what) from None
-
-
-def _check_epochs(study: Study) -> None:
-    """Each stage of a training has an epoch."""
-    for name in dict.fromkeys(name for grid in study.all_grids for name in grid["method"]):
-        try:
-            study.method(name).check_epochs(study.training.epochs)
-        except UserError as error:
-            raise UnreadableSettings("config", ("students", name), str(error)) from None
-
-
-def _check_validation(study: Study) -> None:
-    """Whatever chooses anything reads the validation split alone, so there has to be one."""
-    for grid in study.all_grids:
-        fitted = [name for name in grid["method"] if study.method(name).needs_validation]
-        asking = ["training.keep is best"] if study.training.keep == "best" else []
-        asking += [f"students.{name} is of a kind that is fitted on it" for name in fitted]
-        for dataset in grid["dataset"]:
-            if asking and not study.data.sets[dataset].has_validation:
-                what = f"is 0, but {asking[0]}, which needs a validation split; set it to 0.1, say"
-                raise UnreadableSettings("config", ("data", "sets", dataset, "validation"), what)
-
-
-def _check_search(study: Study) -> None:
-    """A search is of a sweep, and reads validation splits by which nothing was fitted or chosen before."""
-    for name in study.search:
-        if name not in study.sweeps():
-            hint = "give one of its settings a list of values"
-            if name not in study.students:
-                hint = _choice(name, study.sweeps() or study.students)
-            what = f"names {name!r}, which is no sweep of students; {hint}"
-            raise UnreadableSettings("config", ("search",), what)
-        if study.training.keep == "best":
-            what = (
-                f"is 'best', which chooses each model's epoch by the images that search.{name} chooses the model by; "
-                "set it to last"
-            )
-            raise UnreadableSettings("config", ("training", "keep"), what)
-        if any(study.method(model).needs_validation for model in study.sweeps()[name]):
-            what = "is of a kind that is fitted on the validation split, by which it cannot be chosen too; leave it out"
-            raise UnreadableSettings("config", ("search", name), what)
-        for dataset in study.datasets:
-            if not study.data.sets[dataset].has_validation:
-                what = f"is 0, but search.{name} chooses on the validation split; set it to 0.1, say"
-                raise UnreadableSettings("config", ("data", "sets", dataset, "validation"), what)
-
-
-def _check_export(study: Study) -> None:
-    """Only models of the study are exported, and of these none whose labels are drawn at random."""
-    columns = {"datasets": "dataset", "architectures": "architecture", "methods": "method", "seeds": "seed"}
-    for key, column in columns.items():
-        known = list(dict.fromkeys(name for grid in study.all_grids for name in grid[column]))
-        for name in getattr(study.export, key) or []:
-            if name not in known:
-                what = f"names {name!r}, which no grid of the study has; {_choice(name, [str(one) for one in known])}"
-                raise UnreadableSettings("config", ("export", key), what)
-    for name in study.export.methods or []:
-        if study.method(name).draws_labels:
-            what = (
-                f"names {name!r}, whose labels are drawn at random from probabilities: with the most probable class, "
-                "which a file of a network gives, it would not be fair; leave it out"
-            )
-            raise UnreadableSettings("config", ("export", "methods"), what)
-    if not study.exported:
-        chosen = " and ".join(key for key in columns if getattr(study.export, key))
-        what = f"chooses no model: no grid of the study has its {chosen} together; leave some out, to see what there is"
-        raise UnreadableSettings("config", ("export",), what)
-
-
-def _check_study_name(study: Study, given: Mapping[str, Any] | None) -> None:
-    """Other data than the paper's do not come among the results of its grid because nobody named the study."""
-    if given is None or "study" in given:
-        return
-    papers = {settings.kind for settings in Study().data.sets.values()}
-    for name in dict.fromkeys(name for grid in study.all_grids for name in grid["dataset"]):
-        if (kind := study.data.sets[name].kind) not in papers:
-            what = (
-                f"is left out, so that data.sets.{name}, of kind {kind}, would have its results among those of the "
-                f"paper's grid, in results/{study.study}/; name the study, as in 'study: {name}'"
-            )
-            raise UnreadableSettings("config", ("study",), what)
-
-
-def _described(model: Place) -> str:
-    return f"{model.method} ({model.architecture})"
-
-
-def _choice(given: object, known: Collection[str]) -> str:
-    """What to write in the place of `given`: what is most like it, or else all that there is."""
+def choice(given: object, known: Collection[str]) -> str:
+    """Return what to write in the place of `given`: what is most like it, or else all that there is."""
     plain = {name: _plain(name) for name in known}
     wanted = _plain(given) if isinstance(given, str) else str(given)
     meant = [name for name in known if plain[name] == wanted]

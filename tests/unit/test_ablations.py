@@ -17,7 +17,7 @@ from fairdistill.reporting.pairs import pair_with_bases
 from fairdistill.reporting.runs import read_runs, with_settings, write_csv
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.reading import complete
+from fairdistill.settings.configuration import complete
 from scripts import make_ablations, verify_results
 
 pytestmark = pytest.mark.usefixtures("rough_intervals")

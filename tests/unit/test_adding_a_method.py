@@ -71,7 +71,7 @@ def test_the_pages_configuration_is_complete_and_its_mistakes_are_named(project)
 import fairdistill, yaml
 from pathlib import Path
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.reading import complete
+from fairdistill.settings.configuration import complete
 
 assert Path(fairdistill.__file__).parents[1] == Path.cwd()
 config = yaml.safe_load(open("config/logit_matching.yaml"))

@@ -6,7 +6,7 @@ import pandas as pd
 from PIL import Image
 
 from benchmarks import own_images
-from fairdistill.settings.reading import complete
+from fairdistill.settings.configuration import complete
 
 
 def test_the_folder_is_of_all_cells_alike_and_its_configuration_is_a_study(tmp_path):

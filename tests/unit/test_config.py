@@ -14,11 +14,12 @@ import yaml
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.config_files import check_config_file
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.documents import kinds
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.networks import AnyNetwork
-from fairdistill.settings.reading import UnreadableSettings, complete, read_settings
+from fairdistill.settings.reading import UnreadableSettings, read_settings
 from fairdistill.settings.study import Place
 from fairdistill.settings.training import Training
 

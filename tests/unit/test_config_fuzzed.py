@@ -11,12 +11,12 @@ from test_config import STATED, merged
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, kinds, settings_of_kind
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.export import Export
 from fairdistill.settings.methods import AnyMethod, Base, Erm
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.preprocess import Preprocess
-from fairdistill.settings.reading import complete
 from fairdistill.settings.study import Ablation, Data, Study
 from fairdistill.settings.sweeps import SECTIONS, Search
 from fairdistill.settings.training import Training

@@ -14,8 +14,9 @@ from fairdistill.data.archives import ArchiveError
 from fairdistill.data.download import download
 from fairdistill.data.preparing import prepare_dataset
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.data import AnyDataSet, Celeba
-from fairdistill.settings.reading import UnreadableSettings, complete, read_settings
+from fairdistill.settings.reading import UnreadableSettings, read_settings
 
 
 @pytest.fixture(scope="module")

@@ -35,11 +35,12 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json, sha256
 from fairdistill.settings.base import kinds
 from fairdistill.settings.checkpoints import ModelFacts
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.preprocess import Preprocess as Expected
-from fairdistill.settings.reading import complete, read_settings
+from fairdistill.settings.reading import read_settings
 from fairdistill.training.engines import fast
 
 # what is in the files

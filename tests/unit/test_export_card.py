@@ -28,9 +28,10 @@ from fairdistill.export.records import ExportRecord, SpeedRecord
 from fairdistill.reporting.tables import numbers
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.data import Celeba, DigitsS, Folder
 from fairdistill.settings.export import Export
-from fairdistill.settings.reading import complete, read_settings
+from fairdistill.settings.reading import read_settings
 from scripts import make_model_card
 
 DATA = DigitsS(kind="digits_s")

@@ -3,8 +3,8 @@
 import pytest
 
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.methods import Imported
-from fairdistill.settings.reading import complete
 from fairdistill.settings.study import Place
 
 STUDY = {

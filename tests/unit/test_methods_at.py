@@ -14,7 +14,7 @@ from fairdistill.methods.at import attention_loss, attention_map
 from fairdistill.methods.base import Batch, Task, method_class
 from fairdistill.networks import build_network, freeze
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.reading import complete
+from fairdistill.settings.configuration import complete
 from fairdistill.training.engines import load_engine
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from fairdistill.methods.base import Batch, Task, method_class
 from fairdistill.networks import Classifier, Output, build_network, load_method, load_network
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.reading import complete
+from fairdistill.settings.configuration import complete
 from fairdistill.training.engines import load_engine
 from scripts import train_model
 

@@ -12,8 +12,8 @@ from fairdistill.methods.base import Batch, Task, method_class
 from fairdistill.methods.fitnets import HINT, TRAIN, Regressor, hint_loss
 from fairdistill.networks import Output, build_network, freeze
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.networks import TorchVision
-from fairdistill.settings.reading import complete
 from fairdistill.training.engines import load_engine
 from fairdistill.training.resume import ResumeState
 

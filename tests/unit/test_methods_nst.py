@@ -12,8 +12,9 @@ from fairdistill.methods.base import Batch, Task, method_class
 from fairdistill.methods.nst import MMD, PRINTED, gram, selectivity
 from fairdistill.networks import build_network, freeze
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.methods import AnyMethod
-from fairdistill.settings.reading import complete, read_settings
+from fairdistill.settings.reading import read_settings
 from fairdistill.training.engines import load_engine
 
 KERNELS = ["polynomial", "rbf", "linear"]

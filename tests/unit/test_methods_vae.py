@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from fairdistill.methods.vae import gaussian, kl_from, kl_from_prior, make_decoder, reconstruction_loss
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.reading import complete
+from fairdistill.settings.configuration import complete
 
 SETTINGS = method_settings(kind="vfae")
 

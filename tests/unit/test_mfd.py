@@ -17,8 +17,9 @@ from fairdistill.methods.base import Batch, Task
 from fairdistill.methods.mfd import MFD, by_class, mfd_loss
 from fairdistill.networks import Classifier, Output, build_network, freeze
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.methods import AnyMethod
-from fairdistill.settings.reading import complete, read_settings
+from fairdistill.settings.reading import read_settings
 
 C, G, D = 3, 2, 5
 

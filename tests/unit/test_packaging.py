@@ -50,7 +50,7 @@ sys.meta_path.insert(0, NotInstalled())
 import fairdistill
 from fairdistill.evaluation.correctness import from_metrics
 from fairdistill.runtime.files import read_json
-from fairdistill.settings.reading import complete
+from fairdistill.settings.configuration import complete
 
 assert importlib.util.find_spec("scripts") is None, "the checkout is in sys.path"
 print(fairdistill.__file__)

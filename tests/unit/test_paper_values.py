@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.paper import COLUMNS, judges_conclusions, read_paper_values
-from fairdistill.settings.reading import complete
 
 PAPER_VALUES = Path(__file__).parents[2] / "config" / "paper_values.csv"
 HEADER = ",".join(COLUMNS)

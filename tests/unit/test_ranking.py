@@ -23,7 +23,7 @@ from fairdistill.reporting.pairs import pair_with_bases
 from fairdistill.reporting.ranking import RANKED, cells_table, pareto_front, rank_methods, read_cells, read_ranking
 from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.reading import complete
+from fairdistill.settings.configuration import complete
 from scripts import rank_methods as script
 
 pytestmark = pytest.mark.usefixtures("rough_intervals")

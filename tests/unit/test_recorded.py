@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fairdistill.runtime.differences import differences, some_of
-from fairdistill.settings.reading import complete
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.recorded import changed_metrics, changed_settings
 from fairdistill.settings.study import Place
 

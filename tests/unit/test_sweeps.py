@@ -9,9 +9,9 @@ import yaml
 from fairdistill.reporting.columns import RUNS
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import kinds
+from fairdistill.settings.configuration import complete
 from fairdistill.settings.documents import schema
 from fairdistill.settings.methods import AnyMethod
-from fairdistill.settings.reading import complete
 from fairdistill.settings.study import Place
 from fairdistill.settings.sweeps import SECTIONS, neighbours, sweepable
 

@@ -4,7 +4,7 @@ import sys
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.paper import read_paper_values
-from fairdistill.settings.reading import complete
+from fairdistill.settings.configuration import complete
 
 try:
     STUDY = complete(config, GIVEN)
