@@ -3,9 +3,8 @@
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, normalize
 
-from fairdistill.methods.base import Batch, Method, Task, pair_telling_layers
+from fairdistill.methods.base import Batch, LayerMethod
 from fairdistill.networks import Output
-from fairdistill.settings.methods import At
 
 
 def attention_map(maps: Tensor) -> Tensor:
@@ -40,7 +39,7 @@ def attention_loss(base: Tensor, student: Tensor) -> Tensor:
     return (normalize(student.flatten(1)) - normalize(base.flatten(1))).square().mean()
 
 
-class AT(Method):
+class AT(LayerMethod):
     """Cross-entropy + beta times the sum over layers of the attention loss.
 
     Layers are compared at the same distance from the last one, which in ResNets and ShuffleNets of one stem is at the
@@ -48,14 +47,7 @@ class AT(Method):
     the last ones of images of 32 px in a ResNet with ImageNet's stem.
     """
 
-    uses_base = True
     fixed_step = True
-
-    def __init__(self, settings: At, task: Task):
-        super().__init__(settings, task)
-        self.pairs = pair_telling_layers(settings, task)
-        self.layers = list(self.pairs)
-        self.base_layers = list(self.pairs.values())
 
     def read_base(self, output: Output) -> dict[str, Tensor]:
         """Return the attention maps of the base's layers."""

@@ -284,20 +284,35 @@ def pair_layers(settings: Settings, task: Task) -> dict[str, str]:
         raise UserError(f"method {settings.kind}: {settings.layer_setting} {error}") from None
 
 
-def pair_telling_layers(settings: LayerDistillation, task: Task) -> dict[str, str]:
-    """Return those of `pair_layers` whose maps have more than one pixel, in both networks.
+class LayerMethod(Method):
+    """A method that compares the maps of layers with those of the base's, as its settings pair them.
+
+    Layers whose map has one pixel, in either network, are left out.
+
+    Attributes
+    ----------
+    pairs
+        The layers of the network that are compared, each with that of the base.
+    shapes
+        (K, H, W), of the maps of these layers of the network, by name.
 
     Raises
     ------
     UserError
         As `pair_layers`; or the settings name a layer whose map has one pixel, or there are no others.
     """
-    pairs = pair_layers(settings, task)
-    assert task.base is not None, "the training loop refuses a training without its base"
-    shapes = task.network.map_shapes(task.image_size, list(pairs))
-    base_shapes = task.base.map_shapes(task.image_size, list(pairs.values()))
-    single = [a for a, b in pairs.items() if 1 in (shapes[a][1:].numel(), base_shapes[b][1:].numel())]
-    try:
-        return settings.without_single(pairs, single, image_size=task.image_size)
-    except UserError as error:
-        raise UserError(f"method {settings.kind}: layers {error}") from None
+
+    uses_base = True
+
+    def __init__(self, settings: LayerDistillation, task: Task):
+        super().__init__(settings, task)
+        pairs = pair_layers(settings, task)
+        assert task.base is not None, "the training loop refuses a training without its base"
+        self.shapes = task.network.map_shapes(task.image_size, list(pairs))
+        base_shapes = task.base.map_shapes(task.image_size, list(pairs.values()))
+        single = [a for a, b in pairs.items() if 1 in (self.shapes[a][1:].numel(), base_shapes[b][1:].numel())]
+        try:
+            self.pairs = settings.without_single(pairs, single, image_size=task.image_size)
+        except UserError as error:
+            raise UserError(f"method {settings.kind}: layers {error}") from None
+        self.layers, self.base_layers = list(self.pairs), list(self.pairs.values())

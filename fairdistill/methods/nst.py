@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
-from fairdistill.methods.base import Batch, Method, Task, pair_telling_layers
+from fairdistill.methods.base import Batch, LayerMethod, Task
 from fairdistill.networks import Output
 from fairdistill.settings.methods import Nst as Settings
 
@@ -90,7 +90,7 @@ PRINTED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-class NST(Method):
+class NST(LayerMethod):
     """Cross-entropy + beta times the sum over layers of the mean over images of MMD^2(patterns of base, of student).
 
     A sample of the MMD is a neuron, one channel of a layer's map of one image, divided by its length. So networks of
@@ -106,16 +106,11 @@ class NST(Method):
     one pixel. Tian, Krishnan and Isola (ICLR 2020) take all layers, too, and the factor 50.
     """
 
-    uses_base = True
     fixed_step = True
 
     def __init__(self, settings: Settings, task: Task):
         super().__init__(settings, task)
-        self.pairs = pair_telling_layers(settings, task)
-        self.layers = list(self.pairs)
-        self.base_layers = list(self.pairs.values())
-        shapes = task.network.map_shapes(task.image_size, self.layers)
-        self.sizes = {other: shapes[layer][1:] for layer, other in self.pairs.items()}
+        self.sizes = {other: self.shapes[layer][1:] for layer, other in self.pairs.items()}
         self.mmd = MMD[settings.kernel]
 
     def read_base(self, output: Output) -> dict[str, Tensor]:
