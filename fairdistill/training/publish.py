@@ -20,7 +20,7 @@ from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_memory_mb, peak_memory_mb, versions
 from fairdistill.settings.networks import Network
 from fairdistill.settings.training_record import read_training
-from fairdistill.training.computing import choose_computing
+from fairdistill.training.computing import Computing, choose_computing
 from fairdistill.training.loop import SPLITS, TrainedModel, train
 from fairdistill.training.resume import ResumeState
 from fairdistill.training.spec import Job
@@ -39,63 +39,12 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
     """
     dataset = load_dataset(job.data, job.fold)
     computing = choose_computing(job.training, job.network)
-    if dataset.info["for_seed"] not in (None, job.seed):
-        raise UserError(
-            f"{job.data}: is drawn for seed {dataset.info['for_seed']}, not for {job.seed}; prepare one for this seed"
-        )
-    inputs = {"dataset": dataset.info["sha256"], "normalisation_and_crop": view_digest(dataset)}
-    _require_size(job, dataset)
-    start = None
-    if job.base:
-        if job.base_record:
-            read_training(job.base_record, job.base)
-        inputs["base"] = sha256(job.base)
-    if job.checkpoint:
-        kind = method_class(job.method)
-        start = functools.partial(
-            kind.start_from, job.method, job.checkpoint, network_settings=job.network, dataset=dataset
-        )
-        inputs["checkpoint"] = digest = sha256(job.checkpoint)
-        start = functools.partial(_start_from, start, job.checkpoint, digest)
-    elif job.method.needs_checkpoint:
-        raise UserError(
-            f"method {job.method.kind} reads its model from a file, and none was given; name it with --checkpoint"
-        )
-    # by hand the names may be left out
-    defaults = {
-        "dataset": job.data.name,
-        "architecture": job.network.kind,
-        "method": job.method.kind,
-        "role": "student" if job.base else "teacher",
-    }
-    names = job.names.to_json()
-    names |= {key: value for key, value in defaults.items() if names[key] is None}
-    identity = {
-        "run": {**names, "seed": job.seed, "fold": job.fold},
-        "parameters": {
-            "network": job.network.to_json(),
-            "method": job.method.parameters(),
-            "training": job.training.to_json(),
-        },
-        "code": job.code,
-        "inputs": inputs,
-        # no part of the data set's digest, but of the checkpoint and of all that is made from the record
-        "classes": dataset.classes,
-        "groups": dataset.groups,
-        "versions": versions(),
-        "device": computing.device.type,
-        "precision": computing.precision,
-    }
-    resume = ResumeState(job.output.with_name(f"{job.output.name}.resume"), identity, check=lock.check)
-    # on a machine that would take another precision by itself, a training goes on in the one that it began with
-    precision = "fp32" if computing.precision == "bf16" else "bf16"
-    other = ResumeState(resume.path, identity | {"precision": precision}, check=lock.check)
-    if job.training.precision == "auto" and other.is_begun():
-        log(f"going on in {precision}, in which the training began; this machine would take {computing.precision}")
-        computing, identity, resume = computing._replace(precision=precision), other.identity, other
+    _require_fit(job, dataset)
+    inputs, names = _inputs(job, dataset), _names(job)
+    computing, resume = _begun(job, _identity(job, dataset, inputs, names), computing, check=lock.check)
     made_of = {key: dataset.info[key] for key in ("kind", "settings", "source")}
     # by hand, without --code, nobody knows whether the code is the same
-    if job.code and (record := _done(job.output, identity)):
+    if job.code and (record := _done(job.output, resume.identity)):
         log(f"{job.output} holds this very training already; delete it to train anew")
         if record["data"] != made_of:
             # other settings may make the same images and splits
@@ -122,7 +71,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         fold=job.fold,
         # held by nothing here, so that `train` can let go of it
         base=_load_base(job.base, job.base_network, inputs["base"], dataset) if job.base else None,
-        start=start,
+        start=functools.partial(_start_from, job, dataset, inputs["checkpoint"]) if job.checkpoint else None,
         computing=computing,
         resume=resume,
     )
@@ -136,7 +85,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         trained.history.to_csv(partial["history.csv"], index=False)
         on_gpu = peak_gpu_memory_mb()
         record = {
-            **identity,
+            **resume.identity,
             "data": made_of,
             "weighting": dataset.info["weighting"],
             "training_images": _count_cells(dataset),
@@ -156,6 +105,85 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         partial[RECORD].write_text(_as_text(record), encoding="utf-8")
         lock.check()
     _finish(job, resume)
+
+
+def _require_fit(job: Job, dataset: ImageDataset) -> None:
+    """Raise a UserError where a data set is drawn for another seed, or the network does not take its images."""
+    if dataset.info["for_seed"] not in (None, job.seed):
+        raise UserError(
+            f"{job.data}: is drawn for seed {dataset.info['for_seed']}, not for {job.seed}; prepare one for this seed"
+        )
+    size = dataset.info["crop"] or dataset.info["image_size"]
+    try:
+        job.network.check_image_size(job.method.network_gets(size))
+    except UserError as error:
+        raise UserError(
+            f"network {job.network.kind} {error}; choose another network, or prepare other images"
+        ) from None
+
+
+def _inputs(job: Job, dataset: ImageDataset) -> dict[str, str]:
+    """The digests of what a training reads; a UserError says that a file lacks, or is not the one of its record."""
+    inputs = {"dataset": dataset.info["sha256"], "normalisation_and_crop": view_digest(dataset)}
+    if job.base:
+        if job.base_record:
+            read_training(job.base_record, job.base)
+        inputs["base"] = sha256(job.base)
+    if job.checkpoint:
+        inputs["checkpoint"] = sha256(job.checkpoint)
+    elif job.method.needs_checkpoint:
+        raise UserError(
+            f"method {job.method.kind} reads its model from a file, and none was given; name it with --checkpoint"
+        )
+    return inputs
+
+
+def _names(job: Job) -> dict:
+    """The names that the model is filed under; by hand they may be left out."""
+    names = job.names.to_json()
+    defaults = {
+        "dataset": job.data.name,
+        "architecture": job.network.kind,
+        "method": job.method.kind,
+        "role": "student" if job.base else "teacher",
+    }
+    return names | {key: value for key, value in defaults.items() if names[key] is None}
+
+
+def _identity(job: Job, dataset: ImageDataset, inputs: Mapping[str, str], names: Mapping) -> dict:
+    """All that decides the result, but for what it is computed on."""
+    return {
+        "run": {**names, "seed": job.seed, "fold": job.fold},
+        "parameters": {
+            "network": job.network.to_json(),
+            "method": job.method.parameters(),
+            "training": job.training.to_json(),
+        },
+        "code": job.code,
+        "inputs": inputs,
+        # no part of the data set's digest, but of the checkpoint and of all that is made from the record
+        "classes": dataset.classes,
+        "groups": dataset.groups,
+        "versions": versions(),
+    }
+
+
+def _begun(
+    job: Job, identity: Mapping, computing: Computing, *, check: Callable[[], None]
+) -> tuple[Computing, ResumeState]:
+    """On what a training is computed, and its state: on a machine that would take another precision, as it began."""
+
+    def state(on: Computing) -> ResumeState:
+        whole = {**identity, "device": on.device.type, "precision": on.precision}
+        return ResumeState(job.output.with_name(f"{job.output.name}.resume"), whole, check=check)
+
+    other = computing._replace(precision="fp32" if computing.precision == "bf16" else "bf16")
+    if job.training.precision == "auto" and state(other).is_begun():
+        log(
+            f"going on in {other.precision}, in which the training began; this machine would take {computing.precision}"
+        )
+        return other, state(other)
+    return computing, state(computing)
 
 
 def _finish(job: Job, resume: ResumeState) -> None:
@@ -178,20 +206,12 @@ def _done(folder: Path, identity: Mapping) -> dict | None:
         return None
 
 
-def _require_size(job: Job, dataset: ImageDataset) -> None:
-    size = dataset.info["crop"] or dataset.info["image_size"]
-    try:
-        job.network.check_image_size(job.method.network_gets(size))
-    except UserError as error:
-        raise UserError(
-            f"network {job.network.kind} {error}; choose another network, or prepare other images"
-        ) from None
-
-
-def _start_from(start: Callable[[Classifier], None], checkpoint: Path, digest: str, network: Classifier) -> None:
-    """Load a checkpoint into a network, and raise an error where it is not the one that is recorded any more."""
-    start(network)
-    _require_unchanged(checkpoint, digest)
+def _start_from(job: Job, dataset: ImageDataset, digest: str, network: Classifier) -> None:
+    """Load a job's checkpoint into a network, and raise an error where it is not the one that is recorded any more."""
+    assert job.checkpoint is not None
+    start = method_class(job.method).start_from
+    start(job.method, job.checkpoint, network, network_settings=job.network, dataset=dataset)
+    _require_unchanged(job.checkpoint, digest)
 
 
 def _require_unchanged(path: Path, digest: str) -> None:
