@@ -83,7 +83,7 @@ def archives_of(wildcards):
     """The raw archives that a data set is made from; none where nothing has to be downloaded."""
     settings = STUDY.data.sets[wildcards.dataset]
     # An archive that was copied anew is no other archive: its contents are checked. Of the user's own files the contents
-    # are compared, see `content_of_own_files`.
+    # are compared, see `planned_content_of_own_files`.
     return [] if settings.own_files else [ancient(f"resources/{name}") for name in settings.archives]
 
 
@@ -197,7 +197,7 @@ PAGE_METHOD = method_of_page()
 
 
 def from_models():
-    """What is made from the models, and not from their metrics alone: metrics that are older than criteria have none."""
+    """What takes the models, and not their metrics alone; criteria do so where the metrics are older than these."""
     features = [FEATURES_TABLE] if STUDY.probe_features else []
     return [CRITERIA, *features, *training_curves(), *example_figures()]
 

@@ -384,7 +384,7 @@ rule plot_cells:
         " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
 
 
-# The one figure that needs the models, and not their metrics alone.
+# From the models' histories, which are no part of their metrics.
 rule plot_training_curves:
     input:
         rerun_where_nothing_is_noted(f"{FIGURES}/training_curves_{{dataset}}.pdf", histories_of),
