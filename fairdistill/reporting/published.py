@@ -6,7 +6,7 @@ import pandas as pd
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import DEO, MEASURED, PLACE
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.tables import ALONE, alone, markdown, numbers, with_sd
+from fairdistill.reporting.tables import ALONE_MARK, alone, markdown, numbers, with_sd
 from fairdistill.reporting.verdicts import noise_between
 
 WITHIN, OUTSIDE = "within the noise", "outside the noise"
@@ -80,7 +80,7 @@ def studies_markdown(comparison: pd.DataFrame, *, published: str) -> str:
             "there is that of studies that share none, and too large where they share many."
         )
     if ((comparison["trainings"] == 1) & comparison["noise"].notna()).any():
-        text += f" {ALONE} one training in both studies: the noise is that of the test images alone."
+        text += f" {ALONE_MARK} one training in both studies: the noise is that of the test images alone."
     if AT_CHANCE in set(comparison["verdict"]):
         text += (
             f" The verdict on a DEO is `{AT_CHANCE}` where a model is no more accurate than one that names the largest "

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from fairdistill.evaluation.moderation import Common, common_spread
 from fairdistill.evaluation.seeds import holm
+from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import BASE, COUNTS, DEO, IDENTITY, MEASURED, OTHER, PLACE
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import base_names, differences, teachers_of
@@ -35,7 +36,7 @@ RANKED = [
 CELLS = [*PLACE, "role", "group", "class", "accuracy"]
 
 SIGNIFICANT = 0.05
-UNDECIDED, AT_CHANCE = "undecided", "at chance"
+UNDECIDED = "undecided"
 # what a difference below zero is called, and one above
 WORDS = {
     "accuracy": ("less accurate", "more accurate"),

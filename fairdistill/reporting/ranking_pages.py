@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import MEASURED, PLACE
 from fairdistill.reporting.labels import listed, printed
-from fairdistill.reporting.ranking import AT_CHANCE, STANDARD, UNDECIDED, pareto_front
+from fairdistill.reporting.ranking import STANDARD, UNDECIDED, pareto_front
 from fairdistill.reporting.tables import (
     CORRECTED_DIFFERENCE_NOTE,
     CORRECTED_NOTE,

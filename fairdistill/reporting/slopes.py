@@ -15,7 +15,7 @@ from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.style import PALETTE, STYLE, styled
-from fairdistill.reporting.tables import AT_CHANCE, AT_CHANCE_NOTE
+from fairdistill.reporting.tables import AT_CHANCE_NOTE, CHANCE_MARK
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 
@@ -144,7 +144,7 @@ def _name(student: Mapping, *, alone: bool) -> str:
 
 
 def _marked(name: str, student: Mapping) -> str:
-    return f"{name} {AT_CHANCE}" if student["at_chance"] else name
+    return f"{name} {CHANCE_MARK}" if student["at_chance"] else name
 
 
 def _pairs(student: Mapping, values: Mapping[tuple, pd.Series], metric: str) -> list[tuple[float, float]]:
@@ -181,7 +181,7 @@ def _add_legend(figure: Figure, *, some_at_chance: bool) -> None:
     }
     note = None
     if some_at_chance:
-        meanings[NEITHER] += f", or DEO at chance ({AT_CHANCE})"
+        meanings[NEITHER] += f", or DEO at chance ({CHANCE_MARK})"
         note = textwrap.fill(AT_CHANCE_NOTE, int(18 * figure.get_figwidth()))
     lines = [Line2D([], [], color=colour, label=meaning, **MEANS) for colour, meaning in meanings.items()]
     widths = {"mean over seeds": MEANS, "one seed": SEED}

@@ -19,15 +19,15 @@ NOTE = (
     "DEO_A is the mean and DEO_M the maximum over classes of the largest gap between two groups in "
     "Pr(prediction = y | A = a, Y = y); lower is fairer."
 )
-AT_CHANCE = "†"
+# stand behind numbers in tables, and names in figures
+CHANCE_MARK, ALONE_MARK = "†", "‡"
 AT_CHANCE_NOTE = (
-    f"{AT_CHANCE} at chance: a model behind this number is no more accurate than one that names the largest class for "
-    "every image, so that its DEO says nothing about fairness."
+    f"{CHANCE_MARK} at chance: a model behind this number is no more accurate than one that names the largest class "
+    "for every image, so that its DEO says nothing about fairness."
 )
-ALONE = "‡"
 FOLDS_NOTE = "Where a data set has folds, a seed is one training in each, and has one value, of all of them together."
 ALONE_NOTE = (
-    f"{ALONE} one training, or an average that a model of one training is part of: what that training adds to the "
+    f"{ALONE_MARK} one training, or an average that a model of one training is part of: what that training adds to the "
     "interval is the noise of the test images alone, and says nothing about other trainings."
 )
 INTERVAL_NOTE = "Intervals, at 95 %, say what other trainings and other test images could have given."
@@ -128,12 +128,12 @@ def paired_markdown(paired: pd.DataFrame) -> str:
 def marked(texts: Iterable[str], rows: pd.DataFrame) -> list[str]:
     """Mark the texts of those rows of a DEO (column metric) behind which a model is at chance (column at_chance)."""
     marks = rows["at_chance"].astype(bool) & rows["metric"].isin(DEO)
-    return [f"{text} {AT_CHANCE}" if mark else text for text, mark in zip(texts, marks, strict=True)]
+    return [f"{text} {CHANCE_MARK}" if mark else text for text, mark in zip(texts, marks, strict=True)]
 
 
 def alone(texts: Iterable[str], trainings: Iterable[int]) -> list[str]:
     """Mark the texts of intervals that are of a single training, and so of the test images alone."""
-    return [f"{text} {ALONE}" if text and n == 1 else text for text, n in zip(texts, trainings, strict=True)]
+    return [f"{text} {ALONE_MARK}" if text and n == 1 else text for text, n in zip(texts, trainings, strict=True)]
 
 
 def notes_on(rows: pd.DataFrame) -> list[str]:
@@ -255,5 +255,5 @@ def _escape(text: str) -> str:
     text = re.sub(r"([&%$#_{}])", r"\\\1", text.replace("\\", "/"))
     text = text.replace("~", r"\textasciitilde{}").replace("^", r"\textasciicircum{}").replace("±", r"$\pm$")
     text = text.replace("<", r"\textless{}")
-    text = text.replace(AT_CHANCE, r"$\dagger$").replace(ALONE, r"$\ddagger$")
+    text = text.replace(CHANCE_MARK, r"$\dagger$").replace(ALONE_MARK, r"$\ddagger$")
     return re.sub(r"DEO\\_([AM])", r"DEO$_\1$", text)

@@ -13,7 +13,7 @@ from fairdistill.reporting.models import read_models
 from fairdistill.reporting.pairs import pair_with_bases
 from fairdistill.reporting.slopes import BETTER, HEIGHT, MOST_PANELS, NEITHER, WIDTH, WORSE, plot_slopes
 from fairdistill.reporting.summaries import summarise
-from fairdistill.reporting.tables import AT_CHANCE, AT_CHANCE_NOTE
+from fairdistill.reporting.tables import AT_CHANCE_NOTE, CHANCE_MARK
 from fairdistill.runtime.errors import UserError
 from scripts import plot_slopes as script
 
@@ -114,7 +114,7 @@ def test_the_deo_of_a_pair_at_chance_is_neither_better_nor_worse_and_is_marked(t
 
     def texts(figure):
         names = [ax.get_title() for ax in figure.axes] + [t.get_text() for t in figure.axes[0].get_yticklabels()]
-        return [name for name in names if name.endswith(AT_CHANCE)]
+        return [name for name in names if name.endswith(CHANCE_MARK)]
 
     def colours(figure):
         """Those of the pair, of DEO and of accuracy."""
@@ -127,7 +127,7 @@ def test_the_deo_of_a_pair_at_chance_is_neither_better_nor_worse_and_is_marked(t
     drawn = paired[paired["metric"] == "deo_a"].reset_index(drop=True)
     place = row = int(((drawn["architecture"] == "resnet") & (drawn["method"] == "copy1")).to_numpy().argmax())
     assert texts(plain) == []
-    assert texts(figure) == [f"ResNet\ncopy1 {AT_CHANCE}" if number == 4 else f"ResNet copy1 {AT_CHANCE}"]
+    assert texts(figure) == [f"ResNet\ncopy1 {CHANCE_MARK}" if number == 4 else f"ResNet copy1 {CHANCE_MARK}"]
     assert colours(figure)[0] == {NEITHER}
     assert colours(plain)[0] != {NEITHER}
     assert colours(figure)[1] == colours(plain)[1]

@@ -14,7 +14,7 @@ import seaborn as sns
 from fairdistill.reporting.columns import DEO, MEASURED, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.page.contents import Contents, name_model
-from fairdistill.reporting.tables import AT_CHANCE
+from fairdistill.reporting.tables import CHANCE_MARK
 from fairdistill.reporting.tradeoff import COLOURS, FENCE
 
 # up to so many methods have a colour each; of more, families have
@@ -109,7 +109,7 @@ def tradeoff(contents: Contents) -> dict:
     runs = points.transform_filter(f"datum.shown != '{MEANS}'").encode(tooltip=[f"{name}:N" for name in of_seeds])
     marks = (
         base.transform_filter("datum.at_chance")
-        .mark_text(text=AT_CHANCE, dx=9, dy=-7)
+        .mark_text(text=CHANCE_MARK, dx=9, dy=-7)
         .encode(x=x, y=y, opacity=opacity)
     )
     chart = alt.layer(across, upright, means.add_params(picked, zoomed), runs, marks)
