@@ -28,7 +28,13 @@ class Computing(NamedTuple):
 
 
 def choose_device(device: str) -> torch.device:
-    """`auto` takes a GPU where there is one."""
+    """Return the device of a setting; `auto` takes a GPU where there is one.
+
+    Raises
+    ------
+    UserError
+        It is `cuda`, and torch sees no GPU.
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("training: device is cuda, but torch sees no GPU; use device: auto or cpu")
     if device == "auto":
@@ -37,7 +43,7 @@ def choose_device(device: str) -> torch.device:
 
 
 def choose_computing(settings: Training, network: Network) -> Computing:
-    """What `settings` come to on this machine for a network."""
+    """What `settings` come to on this machine for a network; a UserError as of `choose_device`."""
     engine, device = load_engine(settings.engine), choose_device(settings.device)
     return Computing(engine, device, choose_precision(settings.precision, device, engine, network.kind))
 

@@ -154,7 +154,8 @@ def train(
     Raises
     ------
     UserError
-        The loss is not finite, or the method needs a base or the training a validation split and there is none.
+        The loss, a weight or a prediction is not finite, the method needs a base or the training a validation split
+        and there is none, or the device is not there.
     """
     if method_settings.stands_on is not None and base is None:
         raise UserError(f"method {method_settings.kind} needs a base, and none was given; name one with --base")
@@ -247,16 +248,7 @@ def train(
         probabilities = {}
     probabilities = probabilities or {split: predict(network, method, images[split]) for split in SPLITS}
     found = {split: values.cpu().numpy() for split, values in probabilities.items()}
-    # some may have no part in the predictions for images of this size
-    if plan and not all(weights.isfinite().all() for weights in network.state_dict().values()):
-        raise _diverged(len(plan), "weights", "not finite")
-    if not all(np.isfinite(values).all() for values in found.values()):
-        if not plan:
-            raise UserError(
-                "predictions of the model, which is not trained here, are not finite; look at its weights, and at "
-                "how it expects its images (preprocess)"
-            )
-        raise _diverged(len(plan), "predictions", "not finite")
+    _require_finite(network, found, len(plan))
     # the generator of an epoch after the last
     rng = streams.epoch(len(plan))
     drawn = {split: draw_labels(values, rng) for split, values in found.items()} if method.randomised else {}
@@ -418,6 +410,21 @@ def _accuracies(probabilities: dict[str, Tensor], images: dict[str, Images]) -> 
         for split, values in probabilities.items()
         if len(values)
     }
+
+
+def _require_finite(network: Classifier, predictions: dict[str, np.ndarray], epochs: int) -> None:
+    """Raise a UserError where a weight or a prediction is no finite number, after some epochs or none."""
+    # some weights may have no part in the predictions for images of this size
+    if epochs and not all(weights.isfinite().all() for weights in network.state_dict().values()):
+        raise _diverged(epochs, "weights", "not finite")
+    if all(np.isfinite(values).all() for values in predictions.values()):
+        return
+    if epochs:
+        raise _diverged(epochs, "predictions", "not finite")
+    raise UserError(
+        "predictions of the model, which is not trained here, are not finite; look at its weights, and at how it "
+        "expects its images (preprocess)"
+    )
 
 
 def _diverged(epoch: int, what: str, value: object) -> UserError:
