@@ -173,14 +173,12 @@ class FastConv2d(nn.Conv2d):
         """The fastest way for maps of a size (height, width), of those that can compute them."""
         if self.groups > 1 and not self.groups == self.in_channels == self.out_channels:
             return Way()
-        can_be_whole = self._windows(*size) is not None
-        if can_be_whole and self.weight.shape[2:] == size:
+        whole = WHOLE if self._windows(*size) else Way()
+        if whole == WHOLE and self.weight.shape[2:] == size:
             # a product as it is
             return WHOLE
         measured = self._measured_way(*size, in_bf16=in_bf16)
-        if measured in (WHOLE, None):
-            return WHOLE if can_be_whole else Way()
-        return measured
+        return whole if measured in (WHOLE, None) else measured
 
     def _measured_way(self, *size: int, in_bf16: bool) -> Way | None:
         """The fastest way in the table of the processor; None where nothing like it was measured."""
@@ -197,9 +195,7 @@ class FastConv2d(nn.Conv2d):
 
     def _whole_map(self, images: Tensor) -> Tensor:
         """A convolution in which each output pixel sees the whole map."""
-        windows = self._windows(*images.shape[2:])
-        assert windows is not None
-        rows, columns = windows
+        rows, columns = self._windows(*images.shape[2:])
         taps = [(y, x) for y in rows for x in columns]
         # cast by autocast itself, the dense matrix would be cast, not the smaller kernel
         device = images.device.type
@@ -217,11 +213,11 @@ class FastConv2d(nn.Conv2d):
             out = (pixels.flatten(1, 2)[:, None] * weight).sum(2)
         return out.view(len(images), len(rows), len(columns), self.out_channels).permute(0, 3, 1, 2)
 
-    def _windows(self, *size: int) -> tuple[tuple[slice, ...], ...] | None:
-        """For height and width: the taps that meet the map, one slice per output; None if one misses a pixel."""
+    def _windows(self, *size: int) -> tuple[tuple[slice, ...], ...]:
+        """For height and width: the taps that meet the map, one slice per output; empty if one misses a pixel."""
         edges = zip(size, self.kernel_size, self.stride, self.padding, strict=True)
         axes = tuple(_windows_of(*edge) for edge in edges)
-        return axes if all(axes) else None
+        return axes if all(axes) else ()
 
 
 class CroppedConv2d(FastConv2d):
