@@ -18,8 +18,7 @@ class PostProcessing(Method):
 
     def initialise(self, network: Classifier, base: Classifier | None) -> None:
         """Take the base's weights; a UserError says so where the base is another network."""
-        if base is None:
-            raise UserError(f"method {self.settings.kind} changes the predictions of a base, and there is none")
+        assert base is not None, "the training loop refuses a training without its base"
         try:
             network.load_state_dict(base.state_dict())
             network.preprocess = base.preprocess
