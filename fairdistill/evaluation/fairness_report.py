@@ -319,7 +319,9 @@ def report(
     group_names = _distinct("groups", group)
     for argument, names, what in [("y_true", class_names, "classes"), ("groups", group_names, "groups")]:
         if len(set(names)) < len(names):
-            raise UserError(f"classes names {next(name for name in names if names.count(name) > 1)!r} twice")
+            raise UserError(
+                f"classes names {next(name for name in names if names.count(name) > 1)!r} twice; name it once"
+            )
         if len(names) < 2:
             raise UserError(f"{argument} holds {names[0]!r} alone; DEO compares at least two {what}")
     if values_of_a_resample(len(group_names), len(class_names)) > MOST_IN_A_RESAMPLE:
@@ -368,7 +370,7 @@ def _class_names(classes: Sequence[Hashable]) -> list[Any]:
     if not len(column):
         raise UserError("classes names none; give at least two, or leave it out")
     if column.isna().any():
-        raise UserError("classes names a missing value, which is no class")
+        raise UserError("classes names a missing value, which is no class; leave it out")
     return column.tolist()
 
 
@@ -402,7 +404,8 @@ def _codes(name: str, column: pd.Series, known: list) -> np.ndarray:
     code = pd.Index(known, dtype=object).get_indexer(column.astype(object))
     if (code < 0).any():
         unknown = column.tolist()[np.argmax(code < 0)]
-        raise UserError(f"{name} holds {unknown!r}, which is none of the classes {', '.join(map(repr, known))}")
+        names = ", ".join(map(repr, known))
+        raise UserError(f"{name} holds {unknown!r}, which is none of the classes {names}; write it as one of them")
     return code
 
 
@@ -421,7 +424,9 @@ def _probabilities(values: ArrayLike, n: int, classes: list[Any]) -> np.ndarray:
         wanted, found = (", ".join(map(repr, names)) for names in (classes, columns))
         raise UserError(f"probabilities has columns in the order {found}; give them in that of the classes, {wanted}")
     if not ((p >= 0) & (p <= 1)).all() or (np.abs(p.sum(axis=1) - 1) > ROUNDED).any():
-        raise UserError("probabilities are not numbers in 0..1 that add up to 1 for each image")
+        raise UserError(
+            "probabilities are not numbers in 0..1 that add up to 1 for each image; give those of all classes"
+        )
     return p
 
 

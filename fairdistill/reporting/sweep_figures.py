@@ -68,7 +68,9 @@ def plot_sweep(summary: pd.DataFrame, *, setting: str, lines: Sequence[Line], ar
     for dataset, architecture in places:
         for name in (name for line in lines for name in line.values):
             if (dataset, architecture, name, MEASURED[0]) not in models.index:
-                raise UserError(f"the summary lacks {dataset} {architecture} {name}, which is to be drawn")
+                raise UserError(
+                    f"the summary lacks {dataset} {architecture} {name}, which is to be drawn; make it anew"
+                )
     with styled(STYLE):
         figure = Figure(figsize=(7, 0.6 + 1.7 * len(places)), layout="constrained")
         panels = figure.subplots(len(places), len(MEASURED), squeeze=False, sharex=True, sharey="col")

@@ -137,5 +137,7 @@ def read_json(path: Path | str) -> dict:
     except ValueError as error:
         raise UserError(f"{path}: not readable as JSON ({error}); delete it and make it again") from error
     if not isinstance(record, dict):
-        raise UserError(f"{path}: holds {type(record).__name__}, not an object of named fields")
+        raise UserError(
+            f"{path}: holds {type(record).__name__}, not an object of named fields; delete it and make it again"
+        )
     return record

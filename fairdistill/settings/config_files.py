@@ -42,12 +42,12 @@ def check_config_file(path: Path | str) -> None:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         if not _is_json(text):
-            raise UserError(f"{path}: is not YAML ({_problem(error)})") from None
+            raise UserError(f"{path}: is not YAML ({_problem(error)}); mend it") from None
         # it is indented with tabs, which YAML does not take
         json.loads(text, object_pairs_hook=partial(_refuse_repeated, path))
         return
     except RecursionError:
-        raise UserError(f"{path}: is nested too deeply") from None
+        raise UserError(f"{path}: is nested too deeply; give a file of settings") from None
     if not isinstance(root, yaml.MappingNode):
         raise UserError(f"{path}: has to hold settings, as `key: value`; a file without any has to hold {{}}")
     for key, first, second in _repeated(path, root, (), {}):
@@ -107,9 +107,9 @@ def _repeated(
     `seen` has the nodes that were met, and whether they are still being gone through.
     """
     if len(path) > DEEPEST:
-        raise UserError(f"{file}: line {node.start_mark.line + 1}: is nested too deeply")
+        raise UserError(f"{file}: line {node.start_mark.line + 1}: is nested too deeply; give a file of settings")
     if seen.get(id(node)):
-        raise UserError(f"{file}: line {node.start_mark.line + 1}: holds itself, by an anchor within it")
+        raise UserError(f"{file}: line {node.start_mark.line + 1}: holds itself, by an anchor within it; take that out")
     if id(node) in seen:
         return
     seen[id(node)] = True

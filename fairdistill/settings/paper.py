@@ -107,7 +107,9 @@ def _rows(path: Path | str) -> Iterator[tuple[int, dict]]:
                 raise UserError(f"{path}: row 1: a column comes twice; they are {', '.join(COLUMNS)}")
             for number, row in enumerate(reader, start=2):
                 if row and len(row) != len(header):
-                    raise UserError(f"{path}: row {number}: has {len(row)} values for {len(header)} columns")
+                    raise UserError(
+                        f"{path}: row {number}: has {len(row)} values for {len(header)} columns; write one for each"
+                    )
                 if row:
                     yield number, dict(zip(header, map(str.strip, row), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:

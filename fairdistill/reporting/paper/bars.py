@@ -39,7 +39,9 @@ def plot_paper_bars(summary: pd.DataFrame, *, architecture: str, metric: str, me
     models = summary[(summary["architecture"] == architecture) & (summary["metric"] == measure)]
     values = models.pivot(index="dataset", columns="method", values="mean").reindex(columns=[TEACHER, method]).dropna()
     if values.empty:
-        raise UserError(f"no data set has a teacher and a student '{method}' of {architecture} to draw")
+        raise UserError(
+            f"no data set has a teacher and a student '{method}' of {architecture} to draw; train both on one"
+        )
     order = sorted(values.index, key=lambda name: DATASETS.index(name) if name in DATASETS else len(DATASETS))
     with styled(STYLE):
         figure = Figure(figsize=(3.5, 2.6), layout="constrained")
