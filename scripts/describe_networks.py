@@ -4,14 +4,13 @@ It is written once for each version of torchvision, and no rule runs this.
 """
 
 import argparse
-from pathlib import Path
 
 from fairdistill.networks.describing import content, kinds, measure
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.runtime.provenance import ROOT
 
-# of this checkout, wherever it is run from
-TARGET = Path(__file__).parents[1] / "fairdistill/settings/torchvision_networks.py"
+TARGET = ROOT / "fairdistill/settings/torchvision_networks.py"
 
 
 def main() -> None:

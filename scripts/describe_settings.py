@@ -5,13 +5,11 @@ Both are written from `fairdistill.settings`; run it after a change there:
     python -m scripts.describe_settings
 """
 
-from pathlib import Path
-
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.runtime.provenance import ROOT
 from fairdistill.settings.documents import readme_text, schema_text
 
-ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.json"
 README = ROOT / "config" / "README.md"
 

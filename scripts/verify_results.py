@@ -50,13 +50,13 @@ from fairdistill.reporting.summaries import read_summary, summarise
 from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import read_json, sha256
+from fairdistill.runtime.provenance import ROOT
 from fairdistill.settings.configuration import complete
 from fairdistill.settings.data import name_draw
 from fairdistill.settings.paper import judges_conclusions, read_paper_values
 from fairdistill.settings.study import Study
 from fairdistill.settings.training_record import TrainingRecord, read_training
 
-ROOT = Path(__file__).parents[1]
 METRICS = "metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json"
 PREDICTIONS, TRAINING = "predictions.parquet", "training.json"
 ROUNDING = 1e-9
