@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
@@ -16,29 +15,23 @@ from matplotlib.transforms import ScaledTranslation
 from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import BASELINE, DEO
 from fairdistill.reporting.labels import printed
+from fairdistill.reporting.legend import ALONE, CHANCE, FAIR, INTERVAL, ONE_SEED, PAPER, add_legend
 from fairdistill.reporting.pairs import teachers_of
 from fairdistill.reporting.paper.comparison import PAPER_METRICS
-from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE, styled
+from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE, TEACHER_COLOUR, styled
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.paper import PAPER_DATASETS
 
 # The teacher has a colour and a hatch of its own. Students take the next of each in turn: as 6 and 7 have no common
 # divisor, 42 students differ, those beside each other in colour, in hatch, and in lightness in grey print.
-TEACHER_STYLE = {"color": PALETTE[1], "hatch": "////"}
+TEACHER_STYLE = {"color": TEACHER_COLOUR, "hatch": "////"}
 COLOURS = [PALETTE[i] for i in (0, 9, 2, 4, 8, 3)]
 HATCHES = ["", "....", "xxxx", "\\\\\\\\", "++++", "oooo", "----"]
 # in one panel: a teacher and 20 students; more are split over several panels, each with the teacher
 MOST_BARS = 21
-ONE_SEED = "one seed"
-INTERVAL, ALONE = "95 % interval", "95 % interval, test images alone"
-FAIR = "fair classifier: mean and 95 % range"
-CHANCE = "at chance"
-PAPER = "paper"
 # of a cross above the foot of its bar, which may have no height, in inches: it would lie on the label below
 ABOVE_FOOT = 0.07
-# what a legend has behind the models
-COMMON = [ONE_SEED, INTERVAL, ALONE, FAIR, PAPER, CHANCE]
 
 
 @dataclass(frozen=True)
@@ -232,25 +225,6 @@ def _mark_chance(ax: Axes, models: pd.DataFrame, panel: Panel) -> None:
                 transform=above,
                 label=CHANCE,
             )
-
-
-def add_legend(figure: Figure, models: Sequence[str]) -> None:
-    """Put one legend above the panels, in as few rows as the width of the figure allows."""
-    found: dict[str, Artist] = {}
-    for ax in figure.axes:
-        handles, labels = ax.get_legend_handles_labels()
-        found |= dict(zip(labels, handles, strict=True))
-    labels = [label for label in [*models, *COMMON] if label in found]
-    fitting = [n for n in range(1, len(labels) + 1) if _legend_width(labels, n) <= figure.get_figwidth()] or [1]
-    rows, columns = min((ceil(len(labels) / n), n) for n in fitting)
-    figure.legend([found[label] for label in labels], labels, loc="outside upper center", ncols=columns)
-    figure.set_figheight(figure.get_figheight() + 0.17 * rows)
-
-
-def _legend_width(labels: Sequence[str], columns: int) -> float:
-    """Inches that a legend takes, about: its columns are filled from above, each as wide as its longest text."""
-    filled = np.array_split(np.array([len(label) for label in labels]), columns)
-    return sum(0.5 + 0.065 * max(lengths) for lengths in filled)
 
 
 def _wrapped(name: str) -> str:

@@ -30,6 +30,8 @@ PANELS = {
     "deo_m": ("DEO$_M$, worst class", "DEO$_M$ (lower is fairer)"),
 }
 PALETTE = sns.color_palette("colorblind")
+# of its bars and lines
+TEACHER_COLOUR = PALETTE[1]
 # lets a text or line be read on what is below it
 HALO = [withStroke(linewidth=2.4, foreground="white")]
 

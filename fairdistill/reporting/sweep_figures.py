@@ -14,18 +14,9 @@ from matplotlib.transforms import ScaledTranslation
 
 from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import BASELINE, DEO, MEASURED, PLACE
-from fairdistill.reporting.figures import (
-    ALONE,
-    CHANCE,
-    COMMON,
-    FAIR,
-    INTERVAL,
-    ONE_SEED,
-    TEACHER_STYLE,
-    add_legend,
-)
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.style import PALETTE, PANELS, STYLE, styled
+from fairdistill.reporting.legend import ALONE, CHANCE, COMMON, FAIR, INTERVAL, ONE_SEED, add_legend
+from fairdistill.reporting.style import PALETTE, PANELS, STYLE, TEACHER_COLOUR, styled
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import SAME
 from fairdistill.settings.sweeps import Line, as_text
@@ -202,7 +193,7 @@ def _draw_references(ax: Axes, models: pd.DataFrame, lines: Sequence[Line], arch
     rows = models.to_dict("index")
     for (place, method), number in bases.items():
         row = rows[place, method]
-        colour = _look(number)[0] if len(bases) > 1 else TEACHER_STYLE["color"]
+        colour = _look(number)[0] if len(bases) > 1 else TEACHER_COLOUR
         label = " ".join([*([printed(place)] if place != architecture else []), method])
         ax.axhline(row["mean"], color=colour, ls="--", lw=1, zorder=0.9, label=label)
         ax.axhspan(row["low"], row["high"], color=colour, alpha=0.15, lw=0, zorder=0.5)

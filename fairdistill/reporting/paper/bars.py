@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.style import PALETTE, STYLE, styled
+from fairdistill.reporting.style import PALETTE, STYLE, TEACHER_COLOUR, styled
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 
@@ -47,7 +47,7 @@ def plot_paper_bars(summary: pd.DataFrame, *, architecture: str, metric: str, me
         figure = Figure(figsize=(3.5, 2.6), layout="constrained")
         ax = figure.subplots()
         for side, (name, colour, text) in enumerate(
-            [(TEACHER, PALETTE[1], "Teacher"), (method, PALETTE[0], "Student")]
+            [(TEACHER, TEACHER_COLOUR, "Teacher"), (method, PALETTE[0], "Student")]
         ):
             at = [place + (side - 0.5) * WIDTH for place in range(len(order))]
             bars = ax.bar(
