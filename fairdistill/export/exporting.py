@@ -107,7 +107,7 @@ def export_model(
         rows, label, group = dataset.split("train")
         chosen = choose_calibration(label, group, calibration_images)
         log(f"writing {INT8}, with ranges from {len(chosen)} training images")
-        seen = network_sees(dataset, rows[chosen], facts)
+        seen = seen_images(dataset, rows[chosen], facts)
         write_int8(partial[INT8], partial[MODEL], preprocessor, seen, group[chosen])
 
         found = {file: predict_test(partial[file], dataset, facts, name=file) for file in (MODEL, INT8)}
@@ -146,7 +146,7 @@ def export_model(
         partial[RECORD].write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def network_sees(dataset: ImageDataset, rows: NDArray[np.int64], facts: ModelFacts) -> NDArray[np.uint8]:
+def seen_images(dataset: ImageDataset, rows: NDArray[np.int64], facts: ModelFacts) -> NDArray[np.uint8]:
     """Return images (n, size, size, 3) of a data set, as a network sees them in evaluation."""
     return np.stack([crop(dataset.images[row], facts) for row in rows])
 
@@ -160,7 +160,7 @@ def predict_test(path: Path, dataset: ImageDataset, facts: ModelFacts, *, name: 
     found = []
     for start in range(0, len(rows), BATCH):
         part = slice(start, start + BATCH)
-        found.append(model.predict(network_sees(dataset, rows[part], facts), group[part]))
+        found.append(model.predict(seen_images(dataset, rows[part], facts), group[part]))
         progress.step(min(start + BATCH, len(rows)))
     return np.concatenate(found)
 

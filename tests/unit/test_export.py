@@ -22,7 +22,7 @@ from fairdistill.data.facts import facts_of
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.evaluation.uncertainty import ABOVE, FAIR
 from fairdistill.export import exporting, speed
-from fairdistill.export.exporting import compare, network_sees, what_int8_changes
+from fairdistill.export.exporting import compare, seen_images, what_int8_changes
 from fairdistill.export.files import CARD, INT8, MODEL, PREPROCESSOR, RECORD, WEIGHTS
 from fairdistill.export.int8 import choose_calibration
 from fairdistill.export.onnx_model import OPSET, Predictor, restore_method, write_onnx
@@ -119,7 +119,7 @@ def test_a_model_that_needs_the_group_takes_it_as_a_second_input(exported_of_gro
     model, dataset = ExportedModel(exported_of_group / MODEL, threads=1), load_dataset(cropped_folder)
     assert model.preprocessor.needs_group
     rows, _, group = dataset.split("test")
-    images = network_sees(dataset, rows, model.preprocessor)
+    images = seen_images(dataset, rows, model.preprocessor)
     assert images.shape == (24, 8, 8, 3)
     own, other = model.predict(images, group), model.predict(images, 1 - group)
     assert np.abs(own - other).max() > 1e-4
@@ -133,7 +133,7 @@ def test_images_are_cropped_as_in_training(tiny, crop, crop_test):
     dataset = replace(tiny, info=tiny.info | {"crop": crop, "crop_test": crop_test})
     images = fast.Images(dataset, "test", torch.device("cpu"))
     ((_, _, expected),) = images.batches(torch.arange(24), None, 24)
-    found = network_sees(dataset, tiny.split("test")[0], facts_of(dataset, method_settings(kind="erm")))
+    found = seen_images(dataset, tiny.split("test")[0], facts_of(dataset, method_settings(kind="erm")))
     pixels = torch.from_numpy((found / 255 - tiny.mean) / tiny.std).float().permute(0, 3, 1, 2)
     torch.testing.assert_close(pixels, expected, check_stride=False, atol=1e-5, rtol=0)
 
