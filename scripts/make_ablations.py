@@ -7,7 +7,8 @@ and architecture are compared, also where they differ in several parts, or in no
 import argparse
 from pathlib import Path
 
-from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown
+from fairdistill.reporting.ablation_pages import ablations_latex, ablations_markdown
+from fairdistill.reporting.ablations import ablations
 from fairdistill.reporting.models import in_order, read_grids, read_models
 from fairdistill.reporting.runs import write_csv
 from fairdistill.runtime.errors import run_script

@@ -33,7 +33,8 @@ from fairdistill.evaluation.probabilities import read_cells
 from fairdistill.evaluation.records import read_record
 from fairdistill.export.files import OF_A_MODEL, SPEED
 from fairdistill.export.records import read_exported, read_speed
-from fairdistill.reporting.ablations import ablations, ablations_latex, ablations_markdown, compared_runs
+from fairdistill.reporting.ablation_pages import ablations_latex, ablations_markdown
+from fairdistill.reporting.ablations import ablations, compared_runs
 from fairdistill.reporting.columns import BASE, IDENTITY, MEASURED, NAMES, OVER_SEEDS, PLACE
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.features import Features, features_table, read_features, read_probed

@@ -10,7 +10,8 @@ import pytest
 from synthetic_results import CLASSES, GROUPS, METHODS, make_constant, make_predictions, make_study, pattern
 
 from fairdistill.evaluation.metrics import evaluate
-from fairdistill.reporting.ablations import LEGEND, PARTS, ablations, ablations_latex, ablations_markdown
+from fairdistill.reporting.ablation_pages import LEGEND, ablations_latex, ablations_markdown
+from fairdistill.reporting.ablations import PARTS, ablations
 from fairdistill.reporting.features import read_features
 from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pairs import pair_with_bases
