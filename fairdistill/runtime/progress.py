@@ -13,6 +13,9 @@ Item = TypeVar("Item")
 # that the run has planned, RUN.done the names of those that are done.
 TRAININGS = Path(".snakemake", "trainings")
 KEPT = 90 * 24 * 3600  # seconds after which a run's files are removed by a later run
+# of a row of a training's history: its accuracies, each with its split, and all that is no loss
+ACCURACIES = {f"{split}_accuracy": split for split in ("train", "validation", "test")}
+NO_LOSSES = ("epoch", "seconds", "cpu_seconds", "images_per_second", *ACCURACIES)
 
 
 def log(line: str) -> None:
@@ -23,10 +26,8 @@ def log(line: str) -> None:
 def describe(row: Mapping, epochs: int) -> str:
     """A row of the history as a line of the log: losses, accuracies, speed, and the time left for this training."""
     left = (epochs - row["epoch"]) * row["seconds"]
-    accuracies = {f"{split}_accuracy": split for split in ("train", "validation", "test")}
-    others = ("epoch", "seconds", "cpu_seconds", "images_per_second", *accuracies)
-    losses = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name not in others)
-    shares = "  ".join(f"{split} {row[name]:.3f}" for name, split in accuracies.items() if name in row)
+    losses = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name not in NO_LOSSES)
+    shares = "  ".join(f"{split} {row[name]:.3f}" for name, split in ACCURACIES.items() if name in row)
     return (
         f"epoch {row['epoch']}/{epochs}  {losses}  {shares}  "
         f"{row['images_per_second']:.0f} images/s  {duration(left)} left"

@@ -17,7 +17,7 @@ from fairdistill.data import ImageDataset
 from fairdistill.methods.base import Batch, Method, Stage, Task, method_class
 from fairdistill.networks import Classifier, Output, build_network, freeze
 from fairdistill.runtime.errors import UserError
-from fairdistill.runtime.progress import EpochProgress, describe, log
+from fairdistill.runtime.progress import NO_LOSSES, EpochProgress, describe, log
 from fairdistill.settings.methods import Method as MethodSettings
 from fairdistill.settings.networks import Network
 from fairdistill.settings.training import Training
@@ -30,15 +30,7 @@ from fairdistill.training.streams import Streams
 SPLITS = ("validation", "test")
 TakeStep = Callable[[Tensor, Tensor | None, Tensor], dict[str, Tensor]]
 # columns of the history, which no term of a loss may be called
-COLUMNS = {
-    "epoch",
-    "loss",
-    "correct",
-    "seconds",
-    "cpu_seconds",
-    "images_per_second",
-    *(f"{split}_accuracy" for split in ("train", *SPLITS)),
-}
+COLUMNS = {"loss", "correct", *NO_LOSSES}
 
 
 @dataclass
