@@ -21,43 +21,44 @@ from fairdistill.reporting.tables import (
 
 # what the two models of a pair differ in, by the name that the tables give it
 LEGEND = {
-    "sampling": "two methods that differ in how the batches are drawn, and in nothing else",
-    "loss": "two methods that differ in any other setting but the base: the kind of the method, its terms and their "
-    "weights. One that stands on no base counts as standing on the teacher, so that one of the two may use the base "
-    "and the other may not",
-    "base": "two methods that differ in the model that they stand on, and in nothing else",
-    "method": "a student and its base, or the teacher where it has none, whatever they differ in; where that is one "
-    "part alone, the pair is printed under that part. A student of the teacher's own settings, such as one by plain "
-    "training, differs from it in the initial weights and the order of the images alone, which follow from the role",
-    "several": "two methods, neither of which is the other's base, that differ in more than one of sampling, loss and "
-    "base: such a difference is that of no single part",
-    "nothing": "two methods that have the same settings under two names: they differ by chance, or not at all",
-    "data": "two settings of one data set, by the same method",
-    "stem": "two networks that differ in their first layers alone, trained by the same method",
-    "weights": "two networks that differ in the weights that training starts from, trained by the same method",
+    "sampling": "two methods that differ only in how batches are drawn",
+    "loss": "two methods with the same base that differ in other settings: the kind of the method, its terms and their "
+    "weights. A method without a base counts as having the teacher as its base, so one of the two may use the base and "
+    "the other may not",
+    "base": "two methods that differ only in their base",
+    "method": "a student and its base (the teacher if it has none), whatever they differ in; if they differ in one "
+    "part only, the pair is listed under that part. A student with the teacher's own settings, such as one by plain "
+    "training, differs from the teacher only in the initial weights and the order of the images, which depend on the "
+    "role",
+    "several": "two methods, neither the base of the other, that differ in more than one of sampling, loss and base, "
+    "so that the difference cannot be attributed to one part",
+    "nothing": "two methods with the same settings under two names: any difference is due to chance",
+    "data": "two settings of one data set, with the same method",
+    "stem": "two networks that differ only in their first layers, trained by the same method",
+    "weights": "two networks that start training from different weights, trained by the same method",
 }
 UNCORRECTED = (
-    "Nothing is corrected for the number of pairs: of a hundred pairs without a difference, about five have an "
-    "interval that leaves zero out."
+    "Intervals are not corrected for the number of pairs: of a hundred pairs without a true difference, about five "
+    "have an interval that excludes zero."
 )
 INTRODUCTION = (
-    "Two models of the study are compared in each row, and `part` says what they differ in. All values are fractions. "
-    "A model counts with the seeds that all methods on its data set and architecture have, a difference with those "
-    f"that both of its models have. {INTERVAL_NOTE} {CORRECTED_DIFFERENCE_NOTE} {UNCORRECTED} {NOTE}"
+    "Each row compares two models of the study, and `part` says what they differ in. All values are fractions. Those "
+    "of a model are means over the seeds that all methods on its data set and architecture have; a difference is over "
+    f"the seeds that both of its models have. {INTERVAL_NOTE} {CORRECTED_DIFFERENCE_NOTE} {UNCORRECTED} {NOTE}"
 )
 RANKING = (
-    "The interval of two methods is that of the pair by itself. Where the study also ranks its methods (methods.md), "
-    "the same two may have another one there, as among eight methods or more the spread of all trainings goes into it; "
-    "and its p is corrected for the number of methods. Cite that one."
+    "The interval of two methods is from that pair alone. If the study also ranks its methods, cite the comparison in "
+    "methods.md instead: from eight methods on its interval is moderated by the trainings of all methods and may "
+    "differ from the one here, and its p is corrected for the number of methods."
 )
 OVERVIEW = (
     "Each row is the mean of one difference over the data sets and architectures that have it; for data, stem and "
-    "weights over the methods, too. Rows on methods count only the data sets and architectures that have every method "
-    "of the rows on sampling and loss. All of them are then means over the same models and add up: (c - b) and (b - a) "
-    "are together (c - a). `comparisons` is the number of differences that a mean is of; in brackets is in how many of "
-    "them the interval lies wholly below zero, and wholly above."
+    "weights, also over the methods. Rows that compare methods use only the data sets and architectures that have "
+    "every method of the rows on sampling and loss. They are therefore means over the same models and add up: (c - b) "
+    "+ (b - a) = (c - a). `comparisons` is the number of differences in the mean; the brackets say how many of them "
+    "have an interval entirely below zero, and how many entirely above."
 )
-MODELS = "Each model, mean and sd over n seeds, and what it gains on its base."
+MODELS = "Each model: mean and sd over n seeds, and the difference to its base."
 
 
 def ablations_markdown(table: pd.DataFrame) -> str:
@@ -69,7 +70,7 @@ def ablations_markdown(table: pd.DataFrame) -> str:
         compared.loc[compared["part"] == part, name] = ""
     comparisons = _side_by_side(compared.assign(**{name: compared[name].map(printed) for name in PLACE}), columns)
     sections = [
-        "# What each part brings",
+        "# What each part contributes",
         INTRODUCTION,
         RANKING,
         "\n".join(f"- `{part}`: {text}." for part, text in _legend(table).items()),
@@ -88,7 +89,7 @@ def ablations_latex(table: pd.DataFrame) -> str:
     """Return the overview and the models of `ablations_markdown` as two LaTeX floats."""
     note = "".join(f" {text}" for text in notes_on(table))
     legend = " ".join(f"{part.capitalize()}: {text}." for part, text in _legend(table).items())
-    caption = f"What each part brings. {OVERVIEW} {UNCORRECTED} {legend} {NOTE}{note}".replace("`", "")
+    caption = f"What each part contributes. {OVERVIEW} {UNCORRECTED} {legend} {NOTE}{note}".replace("`", "")
     return "\n".join(
         [
             latex(_overview(table), caption=caption, label="tab:ablations"),

@@ -30,7 +30,7 @@ Results of a study made with fairdistill {version}, a Snakemake pipeline for fai
 
 | what | where |
 | --- | --- |
-| the results, to look at in a browser | `page.html` |
+| the results, as a page for the browser | `page.html` |
 | tables and figures | `tables/`, `figures/` |
 | the scores of each model, and the record of its training | `metrics/` |
 | the checksums of each model's weights, predictions and data set; its code, hardware and packages | `models.csv` |
@@ -38,26 +38,26 @@ Results of a study made with fairdistill {version}, a Snakemake pipeline for fai
 | {code} |
 | the SHA-256 of each file | `manifest-sha256.txt` |
 
-To check the files: `sha256sum --check manifest-sha256.txt`, in this folder.
+To check the files, run `sha256sum --check manifest-sha256.txt` in this folder.
 
-To make the tables and figures again from the metrics, without training: copy `metrics/` to `results/{study}/metrics/`
-in {where}, and say there
+To regenerate the tables and figures from the metrics, without training, copy `metrics/` to `results/{study}/metrics/`
+in {where}, and run there
 
     make env
     export PATH="$PWD/.venv/bin:$PATH"
     snakemake --cores 1 figures{targets} --configfile {config}
 
-{lacking}{compared}{untracked}Weights and data sets are not here. With the data, this trains the models again:
+{lacking}{compared}{untracked}Weights and data sets are not included. With the data, this trains the models again:
 
     snakemake --cores 8 --configfile {config}
 """
-COMPARED = """`tables/published_vs_own.*` cannot be made from this archive alone: the study that they compare this one
-with is not here. Where it is missing they are left out; if `config.yaml` names it, as `published`, take that line out
-first.
+COMPARED = """`tables/published_vs_own.*` cannot be made from this archive alone, as the study that this one is
+compared with is not included. Without that study these tables are left out; if `config.yaml` names it, as
+`published`, remove that line first.
 
 """
-UNTRACKED = """These files of code were there, too, and may have been run. They are not here, as git does not track
-them. The SHA-256 of each:
+UNTRACKED = """The following code files were also present and may have been run. They are not included, as git
+does not track them. Their SHA-256:
 
 {files}
 
@@ -136,15 +136,17 @@ def readme(
     of_commit = f", commit `{commit}`" if commit else ""
     if changes:
         of_commit += f" with changes that are in no commit (their digest: {changes})"
-    code = f"the code as git has it{of_commit}, and the versions of the packages (`requirements.lock`) | `code/`"
+    code = f"the code that git tracks{of_commit}, and the versions of the packages (`requirements.lock`) | `code/`"
     return README.format(
         study=study,
         version=__version__,
-        code=code if has_code else f"the code of fairdistill {__version__} | not here, as it was no git checkout",
+        code=code
+        if has_code
+        else f"the code of fairdistill {__version__} | not included, as it was not a git checkout",
         where="`code/`" if has_code else f"the code of fairdistill {__version__}",
         config="../config.yaml" if has_code else "/path/to/config.yaml",
         targets=f" results/{study}/{CRITERIA}" if CRITERIA in names else "",
-        lacking=f"Not made again without the models: {listed(lacking)}.\n\n" if lacking else "",
+        lacking=f"Cannot be regenerated without the models: {listed(lacking)}.\n\n" if lacking else "",
         compared=COMPARED if "tables/published_vs_own.csv" in names else "",
         untracked=UNTRACKED.format(files="\n".join(files)) if files else "",
     )

@@ -80,7 +80,7 @@ def plot_examples(dataset: ImageDataset, predictions: Mapping[str, np.ndarray], 
         height = 0.75 + 0.13 * len(predictions)
         figure = Figure(figsize=(7, 0.5 + height * len(cells)), layout="constrained")
         figure.suptitle(
-            f"{printed(name)}, the first seed: the cells that the {next(iter(predictions))} recognises worst",
+            f"{printed(name)}, first seed: the cells in which the {next(iter(predictions))} is least accurate",
             fontsize=9,
         )
         axes = figure.subplots(len(cells), IMAGES + 1, squeeze=False, width_ratios=[2.2, *[1] * IMAGES])
@@ -107,8 +107,8 @@ def plot_examples(dataset: ImageDataset, predictions: Mapping[str, np.ndarray], 
                         **look,
                     )
         figure.supxlabel(
-            f"Below an image: what each model takes it for, in the order on the left; {RIGHT[0]} right, "
-            f"{WRONG[0]} and white on black: wrong",
+            f"Below each image: the class that each model predicts, in the order on the left; {RIGHT[0]} right; "
+            f"{WRONG[0]}, white on black: wrong",
             fontsize=FONT,
         )
     return figure

@@ -68,23 +68,23 @@ def studies_markdown(comparison: pd.DataFrame, *, published: str) -> str:
     table["noise"] = alone(numbers(comparison["noise"], "{:.3f}"), comparison["trainings"])
     table["verdict"] = comparison["verdict"]
     text = (
-        f"Each model of this study (own) beside the model of the same names in `{published}` (published): mean and sd "
-        "over n seeds of each metric, as fractions, and own minus published. A difference is "
-        f"`{WITHIN}` where, with 95 % probability, other seeds and other test images could give it to models of the "
-        f"same settings; else it is `{OUTSIDE}`. Only names are matched: a model whose settings were changed keeps its "
-        "row. Where n = 0, that study lacks the model."
+        "Each model of this study (own) beside the model with the same data set, architecture and method in "
+        f"`{published}` (published): mean and sd of each metric over n seeds, as fractions, and own minus published. A "
+        f"difference is `{WITHIN}` if it is no larger than other seeds and other test images cause between models of "
+        f"the same settings with 95 % probability, and `{OUTSIDE}` otherwise. Models are matched by their names only: "
+        "one whose settings were changed keeps its row. If n = 0, that study lacks the model."
     )
     if others := sorted(set(comparison.loc[comparison["test_images"] == OTHER_IMAGES, "dataset"])):
         text += (
             f" The test images of {' and '.join(map(printed, others))} are not the same in both studies: the noise "
-            "there is that of studies that share none, and too large where they share many."
+            "there is computed as if the studies shared none, and is too large if they share many."
         )
     if ((comparison["trainings"] == 1) & comparison["noise"].notna()).any():
         text += f" {ALONE_MARK} one training in both studies: the noise is that of the test images alone."
     if AT_CHANCE in set(comparison["verdict"]):
         text += (
-            f" The verdict on a DEO is `{AT_CHANCE}` where a model is no more accurate than one that names the largest "
-            "class for every image: its DEO says nothing about fairness."
+            f" The verdict on a DEO is `{AT_CHANCE}` if a model is no more accurate than always predicting the largest "
+            "class: its DEO says nothing about fairness."
         )
     return "\n\n".join(["# Published and own results", text, markdown(table)]) + "\n"
 

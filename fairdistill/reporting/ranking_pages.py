@@ -25,29 +25,29 @@ from fairdistill.reporting.tables import (
 from fairdistill.settings.methods import TEACHER
 
 INTRODUCTION = (
-    "Each table is of one data set and one architecture. Methods are ranked by the mean of DEO_A over the seeds; the "
-    "teacher has no rank. Accuracy, DEO_A and DEO_M are fractions: mean ± sd over n seeds, and the "
-    f"95 % interval. {NOTE} {INTERVAL_NOTE} {CORRECTED_NOTE}"
+    "Each table covers one data set and one architecture. Methods are ranked by their mean DEO_A over the seeds; the "
+    "teacher is not ranked. Accuracy, DEO_A and DEO_M are fractions: mean ± sd over n seeds, with the 95 % interval. "
+    f"{NOTE} {INTERVAL_NOTE} {CORRECTED_NOTE}"
 )
 READING = [
-    "**Front**: among the students, no other is as accurate and as fair and better in one of the two, by the means as "
-    "observed. Teachers are left out; where one is better than a student on the front, that is said. What noise allows "
-    "for is not considered: methods off the front may belong on it.",
-    "**Cost**: the training as a multiple of that of `{standard}`, in processor time on a CPU and in time on a GPU; in "
-    "brackets, with the trainings of the models that the method stands on. Empty where that is not known.",
-    "**Needs**: the model that the method stands on; *group*, the group of each image at prediction time; "
-    "*validation*, a validation split, on which it is fitted or its epoch chosen; *draws labels*, predictions that are "
+    "**Front**: the method is on the Pareto front of the students. By the observed means, no other student is at "
+    "least as accurate and as fair, and better in one of the two. Teachers are left out; a teacher that surpasses "
+    "students on the front is named. Noise is not considered, so methods off the front may belong on it.",
+    "**Cost**: training time as a multiple of that of `{standard}`: processor time on a CPU, elapsed time on a GPU; in "
+    "brackets, including the trainings of the models that the method is based on. Empty if unknown.",
+    "**Needs**: the base of the method; *group*, the group of each image at prediction time; *validation*, a "
+    "validation split, on which the method is fitted or its epoch is chosen; *draws labels*, predicted labels are "
     "drawn at random.",
 ]
 COMPARISONS = (
-    "**Against another method**: the difference, method minus the other, in the models of one seed, with its 95 % "
-    f"interval. {CORRECTED_DIFFERENCE_NOTE} p and the words agree with the interval. p is corrected by Holm's method "
-    "over all methods that are compared with the same one in that metric on that data set. It takes two trainings. "
-    "Where d0 is given, which takes eight methods, the spread of the trainings of all methods counts for that of each, "
-    "as d0 further degrees of freedom; elsewhere p is rarely small with two or three trainings. The same two methods "
-    "then have another interval in ablations.md, and a student and its base in paired.md, that of the pair by itself: "
-    "cite the one here. A method is called fairer, or less accurate, where the corrected p is below 0.05; all else is "
-    "undecided, and not equal."
+    "**Against another method**: the difference, method minus the other, between models of the same seed, with its "
+    f"95 % interval. {CORRECTED_DIFFERENCE_NOTE} p is derived from that interval, and corrected by Holm's method over "
+    "all methods that are compared with the same one in that metric on that data set. It requires two trainings. Where "
+    "d0 is given, which requires eight methods, the intervals are moderated: the variance of all methods' trainings "
+    "enters that of each, with d0 additional degrees of freedom. The same two methods then have a different interval, "
+    "from the pair alone, in ablations.md (a student and its base also in paired.md): cite the one here. Without d0, p "
+    "is rarely small with two or three trainings. A method is called fairer, or less accurate, if the corrected p is "
+    "below 0.05; otherwise it is undecided, which does not mean equal."
 )
 
 
@@ -151,16 +151,15 @@ def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:
     front = methods.loc[methods["pareto_front"], "method"]
     lines = [f"- On the Pareto front of accuracy and DEO_A among the students: {_names(front)}."] if len(front) else []
     lines += [
-        f"- The teacher `{name}` is as accurate and as fair by DEO_A as these on the front, and better in one of the "
-        f"two: {_names(surpassed)}."
+        f"- The teacher `{name}` surpasses these students on the front, being at least as accurate and as fair by "
+        f"DEO_A, and better in one of the two: {_names(surpassed)}."
         for name, surpassed in _surpassed_by_teachers(methods).items()
     ]
     for reference in references:
         compared = methods[methods[f"{MEASURED[0]}_minus_{reference}"].notna()]
         words = {metric: compared[f"{metric}_minus_{reference}_verdict"] for metric in MEASURED}
         lines += [
-            f"- {word.capitalize()}{' by ' + printed(metric) if metric != 'accuracy' else ''} "
-            f"{'than' if word != AT_CHANCE else 'beside'} `{reference}`: {_names(compared['method'][found == word])}."
+            f"- {_heading(word, metric, reference)}: {_names(compared['method'][found == word])}."
             for metric, found in words.items()
             for word in found.unique()
             if word != UNDECIDED
@@ -171,6 +170,14 @@ def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:
         if len(compared):
             lines.append(f"- Undecided against `{reference}` in all three metrics: {undecided} of {len(compared)}.")
     return lines
+
+
+def _heading(verdict: str, metric: str, reference: str) -> str:
+    """A verdict in words: 'Fairer by DEO_A than `erm`', or why there is none."""
+    if verdict == AT_CHANCE:
+        return f"Not compared with `{reference}` by {printed(metric)}, as one of the two is at chance"
+    by = f" by {printed(metric)}" if metric != "accuracy" else ""
+    return f"{verdict.capitalize()}{by} than `{reference}`"
 
 
 def _surpassed_by_teachers(methods: pd.DataFrame) -> dict[str, pd.Series]:

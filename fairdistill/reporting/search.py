@@ -45,21 +45,22 @@ HEADINGS = {
 }
 
 INTRODUCTION = (
-    "The models of a sweep, by their scores on the validation split: means ± sd over all trainings (seeds and folds), "
-    "by which one was chosen for each data set and architecture. Nothing else was read for the choice. In the accuracy "
-    "of cells all (class, group) cells count the same, in that of images all images of the split, which is as biased "
-    "as training; `base` is that accuracy of the base which the rule compares. Where the smallest cell has few images, "
-    "a DEO is mostly noise here: beside it is, of the DEO that the rule is about, what a fair classifier of the same "
-    "accuracy would score on average. Where the chosen model's is no higher, the choice may be one of chance."
+    "The models of each sweep with their scores on the validation split, as means ± sd over all trainings (seeds and "
+    "folds). One model is chosen for each data set and architecture, by these scores alone. The accuracy of cells is "
+    "the mean over the (class, group) cells; the accuracy of images is that over all images of the split, which is as "
+    "biased as the training split. `base` is the base's value of the accuracy that the rule compares. If the smallest "
+    "cell has few images, a DEO here is mostly noise: `if fair` is what a fair classifier of the same accuracy would "
+    "score on average in the DEO that the rule uses. If the chosen model's DEO is no higher than that, the choice may "
+    "be due to chance."
 )
 TEST = (
-    "The chosen models and their bases on the test split, which was read after the choice: mean over seeds and 95 % "
+    "The chosen models and their bases on the test split, which played no part in the choice: mean over seeds and 95 % "
     "interval."
 )
 CAVEAT = (
-    "A test interval is that of the chosen setting as if it had been fixed beforehand. The test images had no part in "
-    "the choice, so they do not flatter it; but the same trainings were chosen by and tested, and that another draw of "
-    "validation images or seeds may have led to another setting is not in the interval. See docs/statistics.md."
+    "A test interval treats the chosen setting as if it had been fixed beforehand. The test images do not flatter it, "
+    "but the trainings that decided the choice are the ones that are tested, and the interval does not account for "
+    "other validation images or seeds, which might have led to another setting. See docs/statistics.md."
 )
 
 
@@ -235,7 +236,7 @@ def search_markdown(search: pd.DataFrame, summary: pd.DataFrame) -> str:
         INTRODUCTION,
         markdown(_curve(search)),
         *([AT_CHANCE_NOTE] if search["at_chance"].any() else []),
-        "## The chosen ones on the test split",
+        "## The chosen models on the test split",
         markdown(_on_test(models, summary)),
         f"{TEST} {CAVEAT}",
         NOTE,
@@ -262,7 +263,7 @@ def _may_be_chance(row: Mapping) -> str:
     metric = row["metric"]
     if not row["chosen"] or row["rule"] != "smallest_deo" or row[metric] > row[f"{metric}_fair_baseline"]:
         return ""
-    return f"; its {printed(metric)} is no higher than that of a fair classifier, so that chance may have decided"
+    return f"; its {printed(metric)} is no higher than a fair classifier's, so the choice may be due to chance"
 
 
 def _on_test(models: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:

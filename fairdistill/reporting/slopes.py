@@ -96,7 +96,7 @@ def _in_panels(students: Sequence[Mapping], values: Mapping[tuple, pd.Series], d
                 ax.tick_params(labelleft=False)
     for row, metric in enumerate(METRICS):
         _share_scale(axes[row::2].ravel(), least=0.0 if metric == "deo_a" else None)
-    figure.suptitle(f"{dataset}: students beside their bases, a line for each seed", fontsize=9)
+    figure.suptitle(f"{dataset}: students and their bases, one line per seed", fontsize=9)
     return figure
 
 
@@ -126,7 +126,7 @@ def _in_rows(students: Sequence[Mapping], values: Mapping[tuple, pd.Series], dat
     for ax in axes:
         ax.tick_params(axis="y", length=0)
     of_all = f", {printed(students[0]['architecture'])}" if _of_one_architecture(students) else ""
-    figure.suptitle(f"{dataset}{of_all}: from the base (○) to the student (●), means above seeds", fontsize=9)
+    figure.suptitle(f"{dataset}{of_all}: from the base (○) to the student (●)", fontsize=9)
     return figure
 
 
@@ -175,8 +175,8 @@ def _share_scale(axes: Iterable[Axes], least: float | None) -> None:
 
 def _add_legend(figure: Figure, *, some_at_chance: bool) -> None:
     meanings = {
-        BETTER: "lower DEO$_A$ or higher accuracy, as observed",
-        WORSE: "the contrary",
+        BETTER: "lower DEO$_A$ or higher accuracy (observed)",
+        WORSE: "the opposite",
         NEITHER: "no difference",
     }
     note = None

@@ -22,25 +22,28 @@ NOTE = (
 # stand behind numbers in tables, and names in figures
 CHANCE_MARK, ALONE_MARK = "†", "‡"
 AT_CHANCE_NOTE = (
-    f"{CHANCE_MARK} at chance: a model behind this number is no more accurate than one that names the largest class "
-    "for every image, so that its DEO says nothing about fairness."
+    f"{CHANCE_MARK} at chance: a model behind this number is no more accurate than always predicting the largest "
+    "class, so its DEO says nothing about fairness."
 )
-FOLDS_NOTE = "Where a data set has folds, a seed is one training in each, and has one value, of all of them together."
+FOLDS_NOTE = (
+    "With folds, a seed is one training per fold, and its value is that of the predictions of all folds pooled."
+)
 ALONE_NOTE = (
-    f"{ALONE_MARK} one training, or an average that a model of one training is part of: what that training adds to the "
-    "interval is the noise of the test images alone, and says nothing about other trainings."
+    f"{ALONE_MARK} one training, or an average that includes a model trained once: for that model only the noise "
+    "of the test images is counted, which says nothing about other trainings."
 )
-INTERVAL_NOTE = "Intervals, at 95 %, say what other trainings and other test images could have given."
+INTERVAL_NOTE = "Intervals are at 95 %, and account for the variation over trainings and over test images."
 # of DEO_A and DEO_M themselves, and of their differences
-CORRECTED_NOTE = "That of a DEO is about its corrected value, the DEO freed of noise, which is not the one printed."
-CORRECTED_DIFFERENCE_NOTE = "That of a DEO is about the difference freed of noise, which is not the one printed."
+CORRECTED_NOTE = "The interval of a DEO is about its value corrected for noise, not about the observed value printed."
+CORRECTED_DIFFERENCE_NOTE = (
+    "The interval of a difference in DEO is about its value corrected for noise, not about the observed one printed."
+)
 # of a LaTeX table: lines of small type below a caption of five, across the 345 pt of an article's page turned sideways
 ROWS_ON_A_PAGE = 32
 # what an average of DEO over data sets is worth
 AVERAGE_NOTE = (
-    "An average over data sets compares the rows with each other, and has no meaning beyond that: DEO_M is a maximum "
-    "over as many classes as a data set has, and of more classes the maximum is larger; the data set with the larger "
-    "DEO decides most of it. See the data sets one by one in summary.csv."
+    "An average over data sets serves only to compare the rows: DEO_M is a maximum over the classes, so it grows with "
+    "their number, and the data set with the larger DEO dominates the average. summary.csv has each data set by itself."
 )
 
 
@@ -115,11 +118,11 @@ def paired_markdown(paired: pd.DataFrame) -> str:
     table["p"] = numbers(paired["p"], "{:.3f}")
     table["p, Holm"] = numbers(paired["p_holm"], "{:.3f}")
     text = (
-        "All values are fractions; the difference is student minus base, over the n seeds that have both. The base is "
-        "the model that the student was distilled from; where there is none, it is the teacher of its architecture. "
-        f"{INTERVAL_NOTE} {CORRECTED_DIFFERENCE_NOTE} Each is that of the pair by itself, and not corrected for the "
-        "number of rows. p is of the exact sign-flip test over seeds, which cannot fall below 2 / 2^n; then corrected "
-        f"by Holm's method over the {len(paired)} rows. {NOTE}"
+        "All values are fractions. The difference is student minus base, over the n seeds that both have. The base is "
+        f"the model that the student was distilled from, or else the teacher of its architecture. {INTERVAL_NOTE} "
+        f"{CORRECTED_DIFFERENCE_NOTE} Each interval is from its pair alone, and is not corrected for the number of "
+        "rows. p is that of the exact sign-flip test over seeds, which cannot be below 2 / 2^n; `p, Holm` is "
+        f"corrected by Holm's method over the {len(paired)} rows. {NOTE}"
     )
     notes = notes_on(paired)
     return "\n\n".join(["# Students and their bases", markdown(table), text, *notes]) + "\n"

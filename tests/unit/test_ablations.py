@@ -347,7 +347,7 @@ def test_the_page_says_what_each_part_means_that_it_has_and_no_other(table):
     assert parts == ["sampling", "loss", "method", "several", "data", "stem"]
     assert [*LEGEND] == [*PARTS]
     # a pair of base and student that differs in one part alone is in the overview as of that part
-    assert "Nothing is corrected for the number of pairs" in page
+    assert "Intervals are not corrected for the number of pairs" in page
     latex = ablations_latex(table)
     assert ("Several: two methods, neither" in latex, "Nothing: " in latex) == (True, False)
 

@@ -179,11 +179,11 @@ def test_its_readme_names_the_commit_of_the_code_and_what_it_cannot_make_again(f
             (None, False, []),
         ]
     )
-    assert "the code as git has it, commit `abc`, and the versions" in plain
+    assert "the code that git tracks, commit `abc`, and the versions" in plain
     assert "commit `abc` with changes that are in no commit (their digest: 0123), and" in changed
     assert "`tables/published_vs_own.*` cannot be made from this archive alone" in compared
-    assert "in `code/`, and say there" in plain
-    assert "| not here, as it was no git checkout |" in alone
+    assert "in `code/`, and run there" in plain
+    assert "| not included, as it was not a git checkout |" in alone
     assert "`code/`" not in alone
     assert not [text for text in (plain, changed, compared, alone) if "{" in text or "None" in text]
 
@@ -200,11 +200,13 @@ def test_its_readme_speaks_of_what_is_in_it_alone():
     assert "snakemake --cores 1 figures results/s/tables/criteria.csv --configfile" in with_criteria
     assert "without the models" not in with_criteria
     of_models = of("tables/features.csv", "figures/training_curves_utkface.png", "figures/worst_cells_a_b.pdf")
-    lacking = "Not made again without the models: `tables/features.csv`, the training curves and the example images."
+    lacking = (
+        "Cannot be regenerated without the models: `tables/features.csv`, the training curves and the example images."
+    )
     assert lacking in of_models
     assert "does not track" not in plain + of_models
     beside = of(untracked={"scripts/x.py": "12ab", "workflow/y.smk": "34cd"})
-    assert "as git does not track\nthem. The SHA-256 of each:\n\n    12ab  scripts/x.py\n    34cd  w" in beside
+    assert "as git\ndoes not track them. Their SHA-256:\n\n    12ab  scripts/x.py\n    34cd  w" in beside
 
 
 def test_code_that_git_does_not_track_is_named(copy, folder, tmp_path, capsys):

@@ -38,7 +38,7 @@ def test_the_worst_cells_come_first_and_their_images_are_of_the_test_split(tiny)
 def test_each_image_has_what_each_model_takes_it_for(tiny):
     first, second = wrong_in(tiny, [(1, 1)]), tiny.split("test")[1]
     figure = plot_examples(tiny, {"teacher": first, "student": second}, name="tiny")
-    assert figure.get_suptitle() == "tiny, the first seed: the cells that the teacher recognises worst"
+    assert figure.get_suptitle() == "tiny, first seed: the cells in which the teacher is least accurate"
     beside, panel, *_ = figure.axes
     title, teacher, student = beside.texts[0].get_text().split("\n")
     assert title == f"class {tiny.classes[1]}, {tiny.groups[1]}"
@@ -54,7 +54,7 @@ def test_each_image_has_what_each_model_takes_it_for(tiny):
         "#000000",
     ]
     assert to_hex(panel.texts[1].get_color()) == "#000000"
-    assert "✓ right, ✗ and white on black: wrong" in figure.get_supxlabel()
+    assert "✓ right; ✗, white on black: wrong" in figure.get_supxlabel()
     assert cut_texts(figure) == []
     cell = worst_cells(tiny, first)[0]
     assert np.array_equal(panel.images[0].get_array(), tiny.images[cell.rows[0]])

@@ -129,7 +129,7 @@ def test_the_script_writes_both_forms(tmp_path, monkeypatch, published, own):
 
     assert len(pd.read_csv(tmp_path / "c.csv")) == 42
     page = (tmp_path / "c.md").read_text()
-    assert f"beside the model of the same names in `{tmp_path}/theirs` (published)" in page
+    assert f"with the same data set, architecture and method in `{tmp_path}/theirs` (published)" in page
     assert "at chance" not in page
     line = next(line for line in page.splitlines() if line.startswith("| CIFAR-10S") and "| old " in line)
     assert [cell.strip() for cell in line.split("|")[7:12]] == ["", "0", "", "", ""]

@@ -289,7 +289,7 @@ def test_a_method_at_chance_comes_last_and_its_deo_is_called_nothing_else(paths,
     assert rank_methods(read_files(paths), ["teacher"])["deo_a_minus_teacher_d0"].max() == 0
     page = ranking_markdown(table, ["erm"])
     assert re.search(r"0\.000 ± 0\.000 \[0\.000, 0\.\d\d\d\] †", page)
-    assert "- At chance by DEO_A beside `erm`: `mfd`." in page
+    assert "- Not compared with `erm` by DEO_A, as one of the two is at chance: `mfd`." in page
 
 
 def test_the_front_has_those_that_no_other_is_better_than():
@@ -322,9 +322,10 @@ def test_a_teacher_is_on_no_front_and_where_it_is_better_than_one_there_that_is_
     assert "- On the Pareto front of accuracy and DEO_A among the students: `mfd` and `erm`." in page
     lines = [line for line in page.splitlines() if line.startswith("- The teacher ")]
     said = (
-        "- The teacher `teacher` is as accurate and as fair by DEO_A as these on the front, and better in one of the "
+        "- The teacher `teacher` surpasses these students on the front, being at least as accurate and as fair by "
+        "DEO_A, and better in one of the two: "
     )
-    assert lines == ([f"{said}two: {surpassed}."] if surpassed else [])
+    assert lines == ([f"{said}{surpassed}."] if surpassed else [])
 
 
 def test_cells_are_means_over_seeds(study, models):

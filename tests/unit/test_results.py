@@ -265,7 +265,7 @@ def test_one_training_is_marked_wherever_its_interval_is_printed(tmp_path):
     assert page(models.runs).count("‡") == 0
     alone = page(models.runs.query("seed == 0"))
     assert [line.count("‡") for line in alone.splitlines() if line.startswith("| UTKFace")] == [1, 1, 1]
-    assert "‡ one training, or an average that a model of one training is part of: " in alone
+    assert "‡ one training, or an average that includes a model trained once: " in alone
 
 
 def fold_of(paths, fold, seed):

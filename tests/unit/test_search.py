@@ -241,7 +241,7 @@ def test_a_choice_by_a_deo_that_a_fair_classifier_would_have_says_so(models, rul
     chosen = table["chosen"]
     table = table.assign(deo_a=deo_a, deo_a_fair_baseline=0.02)
     page = search_markdown(table, summarise(models.runs, models.answers))
-    note = "; its DEO_A is no higher than that of a fair classifier, so that chance may have decided |"
+    note = "; its DEO_A is no higher than a fair classifier's, so the choice may be due to chance |"
     (row,) = [line for line in page.splitlines() if f"| {table.loc[chosen, 'why'].iloc[0]}" in line]
     assert (note in row, page.count(note)) == (said, said)
     assert "| DEO_A 0.020 |" in row
@@ -267,7 +267,7 @@ def test_the_scripts_write_the_choice_and_then_what_it_does_in_test(models, tmp_
     )
     run(report_search, search=table, summary=tmp_path / "summary.csv", markdown=page)
     text = page.read_text()
-    curve, test = text.split("## The chosen ones on the test split")
+    curve, test = text.split("## The chosen models on the test split")
     assert [line.count("mfd-lambda") for line in curve.splitlines() if "mfd-lambda" in line] == [1, 1]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in test.splitlines() if "ResNet" in line]
     assert [(row[1], row[4]) for row in rows] == [("chosen", "mfd-lambda1"), ("base", "teacher")]

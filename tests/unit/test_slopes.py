@@ -82,8 +82,8 @@ def test_the_legend_says_that_colours_are_of_observed_values_and_which_line_is_t
     figure = plot_slopes(*students(tables, number), "utkface")
     (legend,) = figure.legends
     lines = {text.get_text(): line for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)}
-    assert lines["lower DEO$_A$ or higher accuracy, as observed"].get_color() == BETTER
-    assert lines["the contrary"].get_color() == WORSE
+    assert lines["lower DEO$_A$ or higher accuracy (observed)"].get_color() == BETTER
+    assert lines["the opposite"].get_color() == WORSE
     seed, *_, mean = sorted(figure.axes[0].lines, key=lambda line: line.get_linewidth())
     for name, drawn in (("mean over seeds", mean), ("one seed", seed)):
         assert lines[name].get_linewidth() == drawn.get_linewidth()

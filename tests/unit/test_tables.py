@@ -61,7 +61,7 @@ def test_an_average_over_models_of_one_and_of_several_trainings_is_marked_as_wha
     page = tables.table1_markdown(summary)
 
     assert [line.count("‡") for line in page.splitlines() if "Teacher" in line] == [3, 3]
-    assert "‡ one training, or an average that a model of one training is part of: what that training adds" in page
+    assert "‡ one training, or an average that includes a model trained once: for that model only" in page
     assert "‡" not in tables.table1_markdown(summary.assign(trainings=4))
 
 
@@ -108,7 +108,7 @@ def test_markdown_is_the_papers_table_with_both_deos(summary):
     assert caption.startswith(
         "ResNet vs. ShuffleNet on CIFAR-10S and UTKFace, averaged. One seed, and 95 % interval. Intervals"
     )
-    assert "That of a DEO is about its corrected value" in caption
+    assert "The interval of a DEO is about its value corrected for noise" in caption
     assert "An average over data sets" in caption
     assert "‡ one training" in caption
 

@@ -33,8 +33,8 @@ CLAIM = ["source", *CLAIMED, "metric"]
 GAP = "gap"
 
 AT_CHANCE_RULE = (
-    f" The DEO of a model that is no more accurate than one that names the largest class for every image says nothing "
-    f"about fairness; its verdict is `{AT_CHANCE}`."
+    f" The DEO of a model that is no more accurate than always predicting the largest class says nothing about "
+    f"fairness; its verdict is `{AT_CHANCE}`."
 )
 
 
@@ -106,10 +106,10 @@ def comparison_markdown(
     parts = [
         "# The paper's numbers and ours",
         f"All values are fractions; {students}. Ours is the mean over n seeds, with its sd; the difference is ours "
-        f"minus the paper's; `{GAP}` is student minus teacher. Where n = 0, this study has no such model or data set. "
-        "The paper prints one DEO: its formula is DEO_A's, its values have the size of DEO_M. "
-        f"A number is `{REPRODUCED}` where ours is within {TOLERANCE} of it, else `{NOISE}` where it is within the "
-        f"noise (another training, tested on other images, could give it), else `{NOT_REPRODUCED}`."
+        f"minus the paper's; `{GAP}` is student minus teacher. If n = 0, this study has no such model or data set. The "
+        "paper prints one DEO: its formula is that of DEO_A, but its values are of the size of DEO_M. A number is "
+        f"`{REPRODUCED}` if ours is within {TOLERANCE} of it; else `{NOISE}` if the difference is within the noise, "
+        f"that is, if another training tested on other images could give it; else `{NOT_REPRODUCED}`."
         + AT_CHANCE_RULE * bool((comparison[[f"{deo}_verdict" for deo in DEO]] == AT_CHANCE).any(axis=None))
         + f" {ALONE_NOTE}" * bool((comparison["trainings"] == 1).any()),
     ]

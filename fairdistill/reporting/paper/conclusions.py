@@ -138,14 +138,17 @@ def conclusions_markdown(verdicts: pd.DataFrame) -> str:
     table["95 %"] = alone(ranges(verdicts["low"], verdicts["high"]), verdicts["trainings"])
     table["claim"], table["n"] = verdicts["claim"], verdicts["n"]
     rule = (
-        "The value is what the sentence is about: student minus teacher, or the difference of two such differences. "
-        f"A sentence is `{REPRODUCED}` where the 95 % interval lies wholly on the side that it claims, "
-        f"`{NOT_REPRODUCED}` where wholly on the other, else `{NOISE}`. With n = 0 the study lacks the models."
+        "The value is what the sentence is about: student minus teacher, or the difference of two such differences. A "
+        f"sentence is `{REPRODUCED}` if the 95 % interval lies entirely on the side that it claims, `{NOT_REPRODUCED}` "
+        f"if it lies entirely on the other side, else `{NOISE}`. If n = 0, the study lacks the models."
     )
     if (verdicts["trainings"] == 1).any():
         rule += f" {ALONE_NOTE}"
     if AT_CHANCE in set(verdicts["verdict"]):
-        rule += f" Where a model is no more accurate than one that names the largest class, DEO is `{AT_CHANCE}`."
+        rule += (
+            f" The verdict on a DEO is `{AT_CHANCE}` if a model is no more accurate than always predicting the largest "
+            "class."
+        )
     return f"{markdown(table)}\n\n{rule}"
 
 
