@@ -152,7 +152,7 @@ def card_data(model: Measured, data: DataSet, told: Export) -> ModelCardData:
         extra["co2_eq_emissions"] = {
             "emissions": float(f"{emitted:.3g}"),
             "source": f"processor time at {told.watts:g} W a core and {told.carbon_intensity:g} g CO2e per kWh",
-            "training_type": "this training alone",
+            "training_type": "this training only",
             "hardware_used": model.training.hardware.cpu,
         }
     return ModelCardData(
@@ -207,37 +207,40 @@ def _summary(model: Measured, base: Measured | None) -> Iterator[str]:
     network, method = model.training.parameters.network.kind, model.training.parameters.method.kind
     yield f"# {escape(model.name)} on {escape(run.dataset)}"
     classes, groups = (", ".join(map(escape, names)) for names in (model.export.classes, model.export.groups))
-    made = "trained elsewhere" if model.trained_elsewhere else f"trained by the method {method}, seed {run.seed}"
+    made = "trained elsewhere" if model.trained_elsewhere else f"trained with the method {method}, seed {run.seed}"
     yield (
-        f"An image classifier ({network}, {made}) that tells "
+        f"An image classifier ({network}, {made}) that distinguishes "
         f"{len(model.export.classes)} classes: {classes}. Its fairness was measured between "
         f"{len(model.export.groups)} groups: {groups}."
     )
     largest = model.trainings().weight[0].sum(axis=0).max()
     yield (
-        f"On {metrics.n} test images its accuracy is {with_interval(metrics, 'accuracy')}, where the largest class "
-        f"for every image would have {rounded(largest, '{:.3f}')}; {_deo(metrics)}. DEO_A is the mean and DEO_M the "
-        "maximum over classes of the largest gap between two groups in the accuracy of a class; lower is fairer. "
-        "Intervals are of 95 %."
+        f"On {metrics.n} test images its accuracy is {with_interval(metrics, 'accuracy')}; always predicting the "
+        f"largest class would give {rounded(largest, '{:.3f}')}. {_deo(metrics)}. DEO_A is the mean and DEO_M the "
+        "maximum over classes of the largest gap between two groups in the accuracy on a class; lower is fairer. "
+        "Intervals are at 95 %."
     )
     if base:
         of_base = base.metrics()
         which = "model that it was trained from" if run.base else "teacher that it is compared with"
         yield (
-            f"The {which}, {escape(base.name)}, has on the same images an accuracy of "
-            f"{with_interval(of_base, 'accuracy')}; {_deo(of_base)}."
+            f"The {which}, {escape(base.name)}, has an accuracy of {with_interval(of_base, 'accuracy')} on the same "
+            f"images; {_deo(of_base)}."
         )
         found = difference(model.trainings(), base.trainings())
         shown = "; ".join(
             _change(metric, getattr(metrics, metric) - getattr(of_base, metric), one.low, one.high)
             for metric, one in found.items()
         )
-        yield f"This model minus {escape(base.name)}: {shown}. An interval on both sides of zero leaves it open."
+        yield (
+            f"This model minus {escape(base.name)}: {shown}. If an interval includes zero, it is undecided which "
+            "of the two is better."
+        )
     for one in filter(None, (model, base)):
         if one.at_chance:
             yield (
-                f"> **{escape(one.name)} is at chance:** it is no more accurate than a model that names the largest "
-                "class for every image, so that its DEO says nothing about fairness."
+                f"> **{escape(one.name)} is at chance:** it is no more accurate than always predicting the largest "
+                "class, so its DEO says nothing about fairness."
             )
     for warning in model.export.int8.worse:
         yield f"> **The int8 version is worse:** {escape(warning)}. See below."
@@ -260,19 +263,19 @@ def _deo(metrics: Scores) -> str:
 def _use(model: Measured, told: Export) -> Iterator[str]:
     yield "## Intended use"
     yield told.intended_use or (
-        "Nobody has said what this model is for. It was made to study how bias in training data reaches a model, and "
-        "is no ground for decisions about people."
+        "No intended use has been stated. The model was made to study how bias in training data affects a model, and "
+        "is no basis for decisions about people."
     )
     size = model.export.image_size
     yield (
-        f"`model.onnx` takes pixels, uint8 (batch, {size}, {size}, 3), and gives the probabilities of the classes; "
-        f"normalisation is inside, and its opset is {model.export.opset}. `preprocessor.json` says how pictures "
-        "become such pixels, and `python -m scripts.predict` of the project fairdistill does it:"
+        f"`model.onnx` takes pixels, uint8 (batch, {size}, {size}, 3), and returns the class probabilities; "
+        f"normalisation is included, and its opset is {model.export.opset}. `preprocessor.json` says how pictures "
+        "become such pixels; `python -m scripts.predict` of the project fairdistill does this:"
     )
     group = " --group GROUP" if model.export.needs_group else ""
     yield f"```\npython -m scripts.predict FOLDER_OF_THIS_CARD IMAGES...{group} --output predictions.csv\n```"
     if model.export.needs_group:
-        yield "The model needs the group of each image to predict; where that may not be used, it cannot be used."
+        yield "The model needs the group of each image to predict. Where the group may not be used, nor can the model."
 
 
 def _data(model: Measured, data: DataSet, told: Export) -> Iterator[str]:
@@ -281,14 +284,14 @@ def _data(model: Measured, data: DataSet, told: Export) -> Iterator[str]:
     if model.trained_elsewhere:
         yield (
             "The model was trained elsewhere: which images it has seen, and what they may be used for, is not known "
-            f"here. It was tested on images made of {data.origin}. What these may be used for: {terms}."
+            f"here. It was tested on images made from {data.origin}. What these may be used for: {terms}."
         )
         return
     counts = model.training.training_images
     total = "" if counts is None else f"{sum(sum(row.values()) for row in counts.values())}, "
     yield (
-        f"Training images: {total}made of {data.origin}. What these images may be used for: {terms}. Whether that "
-        "holds for a model that was trained on them is for whoever publishes it to find out; this card grants nothing."
+        f"Training images: {total}made from {data.origin}. What these images may be used for: {terms}. Whether that "
+        "extends to a model trained on them is for its publisher to determine; this card grants nothing."
     )
     if counts is None:
         return
@@ -301,8 +304,8 @@ def _data(model: Measured, data: DataSet, told: Export) -> Iterator[str]:
 def _fairness(model: Measured, base: Measured | None) -> Iterator[str]:
     yield "## Accuracy and fairness"
     yield (
-        "No model has a DEO of 0 on a finite number of images: the fair baseline is what a perfectly fair one of the "
-        "same accuracy would have on these."
+        "On a finite number of images even a fair model has a DEO above 0: the fair baseline is what a perfectly fair "
+        "model of the same accuracy would score on these."
     )
     compared = [(model, MODEL), (model, INT8)] + ([(base, MODEL)] if base else [])
     headings = ["this model", "this model, int8"] + ([escape(base.name)] if base else [])
@@ -339,13 +342,13 @@ def _int8(model: Measured) -> Iterator[str]:
     changes, worse = model.export.int8.difference, model.export.int8.worse
     shown = "; ".join(_change(metric, one.difference, one.low, one.high) for metric, one in changes.items())
     yield (
-        "`model.int8.onnx` was quantised by onnxruntime (static, QDQ, weights of each channel), with the ranges of "
-        f"{model.export.calibration_images} training images. int8 minus float: {shown}."
+        "`model.int8.onnx` was quantised by onnxruntime (static, QDQ, weights per channel), with activation ranges "
+        f"from {model.export.calibration_images} training images. int8 minus float: {shown}."
     )
     if worse:
         yield f"> **It is worse than the float model, beyond chance:** {escape('; '.join(worse))}."
     else:
-        yield "On these test images it cannot be told to be less accurate or less fair than the float model."
+        yield "On these test images it is not significantly less accurate or less fair than the float model."
 
 
 def _size(model: Measured, base: Measured | None) -> Iterator[str]:
@@ -355,7 +358,7 @@ def _size(model: Measured, base: Measured | None) -> Iterator[str]:
     rows = [["network", *(one.training.parameters.network.kind for one, _ in compared)]]
     rows.append(["file, MB", *(f"{one.export.files[file].bytes / 1e6:.1f}" for one, file in compared)])
     rows.append(["parameters, millions", *(f"{one.export.parameters / 1e6:.2f}" for one, _ in compared)])
-    rows.append(["GFLOPs an image", *(f"{one.export.flops / 1e9:.4g}" for one, _ in compared)])
+    rows.append(["GFLOPs per image", *(f"{one.export.flops / 1e9:.4g}" for one, _ in compared)])
     latency = [{(case.threads, case.batch): case.ms for case in one.speed.latency[file]} for one, file in compared]
     # the two may have been measured on machines with other numbers of cores
     for threads, batch in sorted({case for cases in latency for case in cases}):
@@ -364,10 +367,10 @@ def _size(model: Measured, base: Measured | None) -> Iterator[str]:
     yield table(["", *headings], rows, escaped=True)
     measured = _measured(model)
     if base and (of_base := _measured(base)) != measured:
-        measured += f", and of {escape(base.name)} that of {of_base}"
+        measured += f", and that of {escape(base.name)} with {of_base}"
     yield (
-        "FLOPs count a multiplication and an addition as two. Latency is the shortest of several runs, without "
-        f"reading files, and as good as the machine was idle: that of {measured}."
+        "A multiplication and an addition count as two FLOPs. Latency is the shortest of several runs, without reading "
+        f"files; it is reliable only if the machine was otherwise idle. It was measured with {measured}."
     )
 
 
@@ -386,26 +389,26 @@ def _limits(model: Measured) -> Iterator[str]:
     size = model.export.image_size
     source = "this study's source" if model.trained_elsewhere else "the source that it was trained on"
     limits = [
-        f"It knows its {len(model.export.classes)} classes alone, and gives every image one of them.",
-        f"It sees images of {size} x {size} px, and was tested on images of {source}. On others neither its accuracy "
+        f"It knows only its {len(model.export.classes)} classes, and assigns one of them to every image.",
+        f"It sees images of {size} x {size} px, and was tested on images from {source}. On others neither its accuracy "
         "nor its fairness is known.",
-        "Fairness was measured between the groups above, by equalized odds. It says nothing of other groups, and other "
-        "criteria may disagree.",
-        "It is one training: the intervals hold for other test images, and say nothing of other trainings. The tables "
+        "Fairness was measured between the groups above, by equalized odds. It says nothing about other groups, and "
+        "other criteria may disagree.",
+        "It is a single training: the intervals account for other test images, but not for other trainings. The tables "
         "of the study do.",
     ]
     classes, groups = model.export.classes, model.export.groups
     smallest = int(metrics.answers(classes=classes, groups=groups).count.min())
     shown = smallest_difference(smallest, groups=len(groups), classes=len(classes))
     limits.append(
-        f"Its smallest cell of a class and group has {smallest} test images. Where all have so many, a difference of "
-        f"{shown:g} between the accuracies of two groups in one class is found with a probability of {POWER:g}, at an "
-        f"accuracy of {ACCURACY:g} elsewhere; smaller ones may well be missed."
+        f"Its smallest (class, group) cell has {smallest} test images. If all cells had as many, a difference of "
+        f"{shown:g} between the accuracies of two groups in one class would be detected with a probability of "
+        f"{POWER:g}, at an accuracy of {ACCURACY:g} elsewhere; smaller ones may well be missed."
     )
     if subject := model.training.data.settings.to_json().get("subject"):
         limits.append(
-            f"The intervals take test images as independent, which several of one {escape(subject)} are not: they are "
-            "too short by as much as these are alike."
+            f"The intervals treat test images as independent, which several of one {escape(subject)} are not: the more "
+            "alike these are, the more the intervals are too short."
         )
     if caution := metrics.uncertainty.caution:
         limits.append(f"{caution[0].upper()}{caution[1:]}.")
@@ -419,9 +422,9 @@ def _time(model: Measured, base: Measured | None, told: Export) -> Iterator[str]
             yield f"{escape(one.name)} was trained elsewhere; what that took is not known."
             continue
         record = one.training
-        cores = "" if record.cpu_seconds is None else f" and {record.cpu_seconds:g} s of processor cores"
+        cores = "" if record.cpu_seconds is None else f" and {record.cpu_seconds:g} s of processor time"
         where = record.hardware.gpu or record.hardware.cpu
-        yield f"Training {escape(one.name)} took {record.seconds:g} s by the clock{cores}, on {where}."
+        yield f"Training {escape(one.name)} took {record.seconds:g} s of wall-clock time{cores}, on {where}."
     used = energy(model, told)
     if isinstance(used, str):
         yield f"Energy and carbon are not stated, as {used}."
@@ -430,8 +433,8 @@ def _time(model: Measured, base: Measured | None, told: Export) -> Iterator[str]
     of_carbon = f", and {emitted:.3g} g CO2e at {told.carbon_intensity:g} g per kWh" if emitted is not None else ""
     yield (
         f"With {told.watts:g} W for a busy core, which was assumed and not measured, the training of this model took "
-        f"{used:.3g} kWh{of_carbon}. The search for its settings, other seeds, memory, cooling and what it was trained "
-        "from are not in it."
+        f"{used:.3g} kWh{of_carbon}. The search for its settings, other seeds, memory, cooling and the model that it "
+        "was trained from are not included."
     )
 
 
@@ -449,9 +452,8 @@ def _reproduce(model: Measured, base: Measured | None) -> Iterator[str]:
     yield (
         f"{made} with fairdistill at commit {record.commit or 'unknown'}, version of the training code "
         f"{record.code or 'unknown'}, Python {record.versions.get('python', 'unknown')}, torch "
-        f"{record.versions.get('torch', 'unknown')}; data set {record.inputs.dataset[:16]} (SHA-256, the "
-        f"beginning).{escape(stands_on)} With the configuration of the study in the place of YOURS.yaml, this makes it "
-        "again:"
+        f"{record.versions.get('torch', 'unknown')}; data set {record.inputs.dataset[:16]} (start of its "
+        f"SHA-256).{escape(stands_on)} With the configuration of the study in place of YOURS.yaml, this makes it again:"
     )
     # of the grids of the study, which stay as they are, this model alone
     keys = {"datasets": "dataset", "architectures": "architecture", "methods": "method", "seeds": "seed"}

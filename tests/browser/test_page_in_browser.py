@@ -173,7 +173,7 @@ def test_the_table_shows_rows_with_all_words(opened):
 def test_in_print_choices_are_gone_and_tables_are_whole(opened):
     page = opened()
     menu = page.locator("#tradeoff details")
-    assert menu.locator("summary").get_attribute("aria-label") == "Save the chart as a picture"
+    assert menu.locator("summary").get_attribute("aria-label") == "Save the chart as an image"
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("#results details").last.get_attribute("open") is not None
     assert menu.get_attribute("open") is None

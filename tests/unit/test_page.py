@@ -66,16 +66,18 @@ def paired(**columns):
 def test_the_claim_says_on_which_side_of_zero_the_intervals_lie():
     table = paired(metric=["deo_a", "accuracy"], low=[-0.1, -0.01], high=[-0.05, 0.01])
     assert claim(table, "mfd") == (
-        "`mfd` students minus their teachers: the interval of the difference in DEO_A, where lower is fairer, lies "
-        "below zero; that in accuracy holds zero."
+        "`mfd` students minus their teachers: the 95 % interval of the difference in DEO_A (lower is fairer) lies "
+        "below zero; that of the difference in accuracy includes zero."
     )
     table = paired(metric=["deo_a", "accuracy"], low=[0.01, 0.002], high=[0.05, 0.01])
-    assert "lies above zero; that in accuracy lies above zero." in claim(table, "mfd")
+    assert "lies above zero; that of the difference in accuracy lies above zero." in claim(table, "mfd")
     assert "`mfd` students minus their bases: " in claim(table.assign(base_method=["teacher", "erm"]), "mfd")
-    assert claim(table.assign(trainings=1), "mfd").endswith(". These are single trainings; others may differ.")
+    assert claim(table.assign(trainings=1), "mfd").endswith(
+        ". Some models were trained only once; other trainings may differ."
+    )
     # zero at an end is within the interval
     table = paired(metric=["deo_a", "accuracy"], low=[-0.1, 0.0], high=[0.0, 0.1])
-    assert "fairer, holds zero; that in accuracy holds zero." in claim(table, "mfd")
+    assert "fairer) includes zero; that of the difference in accuracy includes zero." in claim(table, "mfd")
 
 
 def test_the_claim_counts_data_sets_and_architectures():
@@ -86,15 +88,15 @@ def test_the_claim_counts_data_sets_and_architectures():
         high=[-0.05, 0.1, 0.05, 0.02, -0.05, 0.1],
     )
     assert claim(table, "mfd") == (
-        "`mfd` students minus their teachers, in 3 combinations of data set and architecture: the interval of the "
-        "difference in DEO_A, where lower is fairer, lies below zero in 2 of 3 and holds zero in 1 of 3; that in "
-        "accuracy lies above zero in 1 of 3 and holds zero in 2 of 3."
+        "`mfd` students minus their teachers, in 3 combinations of data set and architecture: the 95 % interval of the "
+        "difference in DEO_A (lower is fairer) lies below zero in 2 of 3 and includes zero in 1 of 3; that of the "
+        "difference in accuracy lies above zero in 1 of 3 and includes zero in 2 of 3."
     )
 
 
 def test_the_deo_of_a_model_at_chance_is_not_judged():
     table = paired(metric=["deo_a", "accuracy"], at_chance=[True, True])
-    found = "fairer, is not judged (a model is at chance); that in accuracy lies below zero."
+    found = "fairer) is not judged (a model is at chance); that of the difference in accuracy lies below zero."
     assert found in claim(table, "mfd")
 
 
@@ -113,7 +115,7 @@ def test_the_evidence_has_the_numbers():
     assert sentence.startswith("UTKFace, ResNet (3 seeds, 12 trainings): ")
     (sentence,) = evidence(table.assign(n=1, trainings=1, at_chance=True), "mfd")
     assert sentence.startswith("UTKFace, ResNet (one seed)")
-    assert sentence.endswith("A model is at chance, so that DEO says nothing.")
+    assert sentence.endswith("One of the two models is at chance, so DEO says nothing.")
 
 
 def test_the_tradeoff_has_the_means_of_the_summary(page, text):
@@ -207,19 +209,21 @@ def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_f
     # the teacher is what the others are looked at beside
     assert {row["Method"] for row in rows_of(spec, far=True)} == {"m10"}
     (extent,) = [param for param in spec["params"] if param["name"] == "extent"]
-    assert extent["value"] == "without those far off"
+    assert extent["value"] == "without outliers"
     assert spec["layer"][0]["encoding"]["color"]["field"] == "Family"
     assert writing._far_off(points) == "UTKFace, ResNet: m10"
     # and one at chance has a mark beside it
     assert {row["Method"] for row in rows_of(spec, at_chance=True)} == {"m9"}
-    assert all(row["Of"].endswith(", at chance: DEO says nothing") for row in rows_of(spec, at_chance=True))
+    assert all(
+        row["Of"].endswith(", at chance: DEO says nothing about fairness") for row in rows_of(spec, at_chance=True)
+    )
     assert [layer["mark"]["text"] for layer in spec["layer"] if layer["mark"]["type"] == "text"] == ["†"]
     # no other page explains the mark
     assert "† marks" not in text
     # few methods have a colour each, and nothing to choose
     assert specs_of(text)["tradeoff"]["layer"][0]["encoding"]["color"]["field"] == "Method"
     assert not any(row["far"] for row in rows_of(specs_of(text)["tradeoff"]))
-    assert "Not shown at first" not in text
+    assert "not shown at first" not in text
 
 
 def test_many_names_are_counted():
@@ -302,10 +306,10 @@ def test_trainings_of_mixed_precision_are_said_and_told_apart(contents_and_pairs
 
     for alike in (["bf16"] * 4, [""] * 4, ["bf16", "", "", "bf16"]):
         text, table = page_of(alike)
-        assert "mixed precision" not in text
+        assert "differ in precision" not in text
         assert "Precision" not in [heading for heading, _ in table["headings"]]
     text, table = page_of(["fp32", "bf16", "bf16", ""])
-    assert "The trainings are of mixed precision, 1 in fp32 and 2 in bf16: " in text
+    assert "The trainings differ in precision (1 in fp32 and 2 in bf16); " in text
     assert ("Precision", False) in table["headings"]
     assert [row[-1] for row in table["rows"]] == ["fp32", "bf16", "bf16", ""]
 
@@ -313,7 +317,7 @@ def test_trainings_of_mixed_precision_are_said_and_told_apart(contents_and_pairs
 def test_a_mark_of_models_at_chance_is_explained_where_there_is_one(contents_and_pairs):
     contents, pairs = contents_and_pairs
     study = writing.Study("s", "mfd", pairs, {})
-    explained = "† marks a model at chance, whose DEO says nothing."
+    explained = "† marks a model at chance, whose DEO says nothing about fairness."
     assert explained not in writing.render(study, contents)
     contents.runs.loc[0, "at_chance"] = True
     assert explained in writing.render(study, contents)

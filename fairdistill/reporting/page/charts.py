@@ -24,7 +24,7 @@ PALETTE = [colour for colour in sns.color_palette("colorblind").as_hex() if colo
 # reads on a light and on a dark page
 TEACHER = "#808080"
 MEANS, ALL_SEEDS = "means and 95 % intervals", "all seeds"
-NEAR = "without those far off"
+NEAR = "without outliers"
 ALL_IMAGES = "all images"
 # of an axis, until it is replaced by the name of what was chosen
 AS_CHOSEN = "DEO as chosen above"
@@ -273,7 +273,7 @@ def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
     for name, text in baselines.items():
         table[text] = table.pop(name).map("{:.3f}".format, na_action="ignore").fillna("")
     table["at_chance"] = table["at_chance"].astype(bool)
-    table.loc[table["at_chance"], "Of"] += ", at chance: DEO says nothing"
+    table.loc[table["at_chance"], "Of"] += ", at chance: DEO says nothing about fairness"
     return table.round(5)
 
 
@@ -326,7 +326,7 @@ def _of_groups(n: int) -> list[str]:
 
 def _legend() -> alt.Legend:
     # two columns fit a phone
-    return alt.Legend(orient="bottom", columns=2, symbolLimit=60, title="Click a name to see it alone")
+    return alt.Legend(orient="bottom", columns=2, symbolLimit=60, title="Click a name to highlight it")
 
 
 def _choice(name: str, title: str, options: Iterable, chart: str, first: Any = None) -> alt.Parameter:

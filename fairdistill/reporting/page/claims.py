@@ -30,14 +30,14 @@ def claim(paired: pd.DataFrame, method: str) -> str:
     if rows.empty:
         return ""
     # what stands on single trainings says nothing of others
-    alone = " These are single trainings; others may differ." if (rows["trainings"] == 1).any() else ""
+    alone = " Some models were trained only once; other trainings may differ." if (rows["trainings"] == 1).any() else ""
     bases = "teachers" if (rows["base_method"] == TEACHER).all() else "bases"
     places = len(rows.drop_duplicates(["dataset", "architecture"]))
     over = f", in {places} combinations of data set and architecture" if places > 1 else ""
     deo, accuracy = (_lie(rows[rows["metric"] == metric]) for metric in ("deo_a", "accuracy"))
     return (
-        f"`{method}` students minus their {bases}{over}: the interval of the difference in DEO_A, where lower is "
-        f"fairer, {deo}; that in accuracy {accuracy}.{alone}"
+        f"`{method}` students minus their {bases}{over}: the 95 % interval of the difference in DEO_A (lower is "
+        f"fairer) {deo}; that of the difference in accuracy {accuracy}.{alone}"
     )
 
 
@@ -52,7 +52,7 @@ def evidence(paired: pd.DataFrame, method: str) -> list[str]:
         count = "one seed" if seeds == 1 else f"{seeds} seeds"
         trainings = int(found["trainings"].iloc[0])
         count += f", {trainings} trainings" if trainings > seeds else ""
-        at_chance = " A model is at chance, so that DEO says nothing." if found["at_chance"].any() else ""
+        at_chance = " One of the two models is at chance, so DEO says nothing." if found["at_chance"].any() else ""
         sentences.append(
             f"{printed(str(dataset))}, {printed(str(architecture))} ({count}): {listed(parts)}.{at_chance}"
         )
@@ -65,7 +65,7 @@ def _lie(rows: pd.DataFrame) -> str:
     found = {
         "lies below zero": int((judged["high"] < 0).sum()),
         "lies above zero": int((judged["low"] > 0).sum()),
-        "holds zero": int(((judged["low"] <= 0) & (judged["high"] >= 0)).sum()),
+        "includes zero": int(((judged["low"] <= 0) & (judged["high"] >= 0)).sum()),
         "is not judged (a model is at chance)": len(rows) - len(judged),
     }
     of_all = len(rows)

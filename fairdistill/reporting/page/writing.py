@@ -33,10 +33,10 @@ TABLES = {
     "table1.md": ("results", "Table I"),
     "paper_vs_reproduced.md": ("paper", "The paper's numbers and ours"),
     "methods.md": ("methods", "All methods compared"),
-    "search.md": ("methods", "The choice of settings"),
-    "ablations.md": ("methods", "Ablations: any two models beside each other"),
+    "search.md": ("methods", "Choice of settings"),
+    "ablations.md": ("methods", "Ablations: models compared in pairs"),
     "paired.md": ("results", "Students and their bases"),
-    "published_vs_own.md": ("paper", "The published numbers and these"),
+    "published_vs_own.md": ("paper", "Published and own results"),
 }
 # models whose names a sentence has
 MOST_NAMED = 8
@@ -44,16 +44,17 @@ MOST_NAMED = 8
 PER_INCH = 105
 # what is written below a figure, by the form of its name
 FIGURES = {
-    "fig1_architecture": "What MFD does: the student's features of each class and group are drawn to the teacher's.",
-    "fig*_deo": "DEO of teachers and students, and that of a classifier without bias on as many images.",
+    "fig1_architecture": "MFD: the student's features of each group of a class are pulled towards the teacher's "
+    "features of the class.",
+    "fig*_deo": "DEO of teachers and students, and that of an unbiased classifier on as many images.",
     "fig*_accuracy": "Accuracy of teachers and students.",
     "fig*_as_in_paper": "The same in the paper's form, without uncertainty; DEO is DEO_M.",
-    "paired_*": "Each student beside the model that it stands on, a line for each seed.",
+    "paired_*": "Each student and its base, one line per seed.",
     "tradeoff_*": "Accuracy against DEO with 95 % intervals; the dashed line is the Pareto front of the students.",
-    "cells_*": "Accuracy of each class and group by method.",
-    "*_sweep": "Accuracy and DEO against a setting, with 95 % intervals.",
-    "training_curves_*": "Accuracy and loss over the epochs of each training.",
-    "worst_cells_*": "Test images of the cells that a model of one seed recognises worst, with what it predicts.",
+    "cells_*": "Accuracy by class, group and method.",
+    "*_sweep": "Accuracy and DEO as functions of a setting, with 95 % intervals.",
+    "training_curves_*": "Accuracy and loss of each training by epoch.",
+    "worst_cells_*": "Test images from the cells in which a model of one seed is least accurate, with its predictions.",
 }
 
 
