@@ -1,12 +1,12 @@
 """Add up the hours of all trainings whose metrics are or were kept, those of discarded trainings included.
 
-Trainings on a CPU count by the cores that they had; those on a GPU by themselves, also where several shared it.
+Trainings on a CPU count in core hours; those on a GPU each count in full, even if several shared the GPU.
 
-Every metrics file that the git history holds, in whatever version, is of one training; versions that differ in their
-scores or field names alone are of the same. A training is kept where the checkout has its file, and discarded
-where a later one took its place. Trainings that were never committed do not count: interrupted ones, tests, and
-benchmarks; nor do versions in the history that are no metrics files, which nobody can mend there: they are named. No
-rule runs this script; without a git history it counts what is there.
+Every version of a metrics file in the git history stands for one training; versions that differ only in their scores or
+field names belong to the same training. A training is kept if the checkout has its file, and discarded if a later one
+replaced it. Trainings that were never committed do not count: interrupted ones, tests, and benchmarks. Versions in the
+history that are not metrics files do not count either, as they cannot be repaired there, but are named. No rule runs
+this script; without a git history it counts the files in the checkout.
 """
 
 import argparse

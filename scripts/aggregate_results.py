@@ -1,8 +1,8 @@
 """Gather the metrics files of a study's models into tidy tables.
 
 runs.csv has one row per training; summary.csv has mean, sd, n and intervals, one row per model and metric; paired.csv
-has the gap of each student to its base, with its interval and a test over seeds. The metrics files of the models that
---grids names are read, and no other file.
+has the difference between each student and its base, with its interval and a test over seeds. Only the metrics files of
+the models in --grids are read.
 """
 
 import argparse
@@ -23,9 +23,9 @@ def main() -> None:
     add_model_options(parser, order="tables keep this order")
     parser.add_argument("--runs", type=Path, required=True, help="table of runs to write (CSV)")
     parser.add_argument("--summary", type=Path, required=True, help="means and intervals to write (CSV)")
-    parser.add_argument("--paired", type=Path, required=True, help="gaps to the bases to write (CSV)")
+    parser.add_argument("--paired", type=Path, required=True, help="differences to the bases to write (CSV)")
     parser.add_argument("--paired-markdown", type=Path, required=True, help="the same to write as Markdown")
-    parser.add_argument("--validation", type=Path, help="as --runs, of the scores on the validation split (CSV)")
+    parser.add_argument("--validation", type=Path, help="like --runs, for the scores on the validation split (CSV)")
     args = parser.parse_args()
 
     models = read_models(args.metrics, read_grids(args.grids))

@@ -1,7 +1,7 @@
-"""Put a study into one ZIP file for a data repository: all that others need to check it and to draw it anew.
+"""Put a study into one ZIP file for a data repository, with all that others need to check it and to redraw it.
 
-It holds the configuration, the code, the list of packages, the metrics, tables and figures, the page, and of each model
-the checksums of its weights, predictions and data set, but neither weights nor data sets.
+It holds the configuration, the code, the list of packages, the metrics, tables and figures, the page, and the checksums
+of each model's weights, predictions and data set, but neither weights nor data sets.
 """
 
 import argparse

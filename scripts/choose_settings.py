@@ -1,6 +1,6 @@
 """Choose the settings of methods by the scores on the validation split, and write every candidate's scores.
 
-The only file that is read is validation.csv, which has no score on the test split.
+Only validation.csv is read, which has no score on the test split.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Remove a study, or all of it that takes much room: its data sets, models and exported models.
+"""Remove a study, or only its large parts: its data sets, models and exported models.
 
-Nothing is removed without --yes: it says what would be, and how much that frees. Archives that were downloaded are in
-`resources/`, which all studies share, and stay.
+Without --yes nothing is removed; the script says what would be, and how much space that frees. Downloaded archives are
+in `resources/`, which all studies share, and stay.
 """
 
 import argparse

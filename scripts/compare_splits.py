@@ -1,9 +1,9 @@
-"""Compare how trained models do on their training images, their validation images and their test images.
+"""Compare how trained models do on their training, validation and test images.
 
-For each split that a data set has: accuracy, DEO_A, DEO_M, and how far apart the groups' features lie, as the share of
-the features' variance that is between the groups of one class. A bias that the model has on its training images too
-was learnt; one that only new images show was not. The network classifies by its largest logit, without mirroring of
-the images. No rule runs this script; it needs the weights and the prepared data sets, a study's `models` and `data`.
+For each split of a data set: accuracy, DEO_A, DEO_M, and how far apart the groups' features are, as the share of the
+features' variance that lies between the groups of a class. A bias that the model also has on its training images was
+learned; one that appears only on new images was not. The network predicts its largest logit, and images are not
+mirrored. No rule runs this script; it needs the weights and the prepared data sets, a study's `models` and `data`.
 """
 
 import argparse

@@ -1,10 +1,10 @@
 """Compare how much the results of several studies vary from seed to seed.
 
-Each study lets one source of chance follow the seed and holds the others, such as the initial weights or the order of
-the images (config/streams.yaml). The table has the standard deviation of each metric over the seeds of each study, with
-its 95 % interval for normal values: (n - 1) s^2 / sigma^2 is chi-squared with n - 1 degrees of freedom. Where there are
-several folds, the value of a seed is that of its answers on all of them. No rule runs this script; it reads the
-tables/summary.csv of each study.
+In each study one source of randomness, such as the initial weights or the order of the images, varies with the seed,
+and the others are fixed (config/streams.yaml). The table has the standard deviation of each metric over the seeds of
+each study, with its 95 % interval for normal values: (n - 1) s^2 / sigma^2 is chi-squared with n - 1 degrees of
+freedom. With several folds, the value of a seed is that of its predictions on all folds pooled. No rule runs this
+script; it reads the tables/summary.csv of each study.
 """
 
 import argparse

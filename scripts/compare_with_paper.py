@@ -1,7 +1,7 @@
-"""Set each number of the paper beside ours, with a verdict; judge the sentences of its conclusions where asked to.
+"""Compare each number of the paper with ours, with a verdict, and judge its conclusions with --conclusions.
 
-The paper's one DEO is compared with both DEO_A and DEO_M. A number whose model or data set the study does not have
-keeps its row, with n = 0.
+The paper's one DEO is compared with both DEO_A and DEO_M. A number whose model or data set the study lacks keeps its
+row, with n = 0.
 """
 
 import argparse
@@ -21,17 +21,17 @@ from fairdistill.settings.paper import read_paper_values
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv, the means over seeds")
-    parser.add_argument("--paired", type=Path, required=True, help="paired.csv, students beside their bases")
+    parser.add_argument("--paired", type=Path, required=True, help="paired.csv, the students and their bases")
     parser.add_argument("--paper-values", type=Path, required=True, help="the paper's numbers (CSV)")
     parser.add_argument(
-        "--method", type=student_argument, help="the students to compare; the teachers alone where left out"
+        "--method", type=student_argument, help="the students to compare; without it only the teachers are compared"
     )
     parser.add_argument("--csv", type=Path, required=True, help="comparison to write as CSV")
     parser.add_argument("--markdown", type=Path, required=True, help="comparison to write as Markdown")
     parser.add_argument(
         "--conclusions",
         type=Path,
-        help="verdicts on the conclusions of the paper that config/paper_values.csv is of, to write as CSV",
+        help="verdicts on the conclusions of the paper of config/paper_values.csv, to write as CSV",
     )
     args = parser.parse_args()
 

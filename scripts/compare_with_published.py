@@ -1,4 +1,4 @@
-"""Compare this study's numbers with those of a published one: the models of the same names, side by side.
+"""Compare this study's numbers with those of a published one, for the models of the same names.
 
 For each model and metric: both means over seeds, their difference, and whether noise could explain it. A model that one
 of the studies lacks keeps its row.

@@ -1,6 +1,7 @@
-"""Write fairdistill/settings/torchvision_networks.py: what the pipeline has to know of each classifier of torchvision.
+"""Write fairdistill/settings/torchvision_networks.py: what the pipeline has to know about each classifier of
+torchvision.
 
-It is written once for each version of torchvision, and no rule runs this.
+It is written once for each version of torchvision; no rule runs this script.
 """
 
 import argparse

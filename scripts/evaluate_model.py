@@ -1,10 +1,10 @@
-"""Score one model: accuracy, DEO_A, DEO_M, other criteria and the uncertainty of each; accuracy per cell.
+"""Score one model: accuracy, DEO_A, DEO_M and other criteria, each with its uncertainty, and the accuracy of each cell.
 
 Reads the model's predictions and the record of its training. Writes one JSON file with the fields of that record, the
-scores on the test split as `metrics` and, where there are predictions for it, those on the validation split as
-`validation`, so that the tables need no other file of the model. Writes the probabilities of the classes in half
-precision to a second file, which is small enough to publish beside the first. Warns of a model at chance, as one whose
-training has diverged.
+scores on the test split as `metrics` and, if there are predictions for it, those on the validation split as
+`validation`, so that the tables need no other file of the model. Writes the class probabilities in half precision to a
+second file, which is small enough to publish beside the first. Warns of a model at chance, such as one whose training
+has diverged.
 """
 
 import argparse

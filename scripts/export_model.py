@@ -1,4 +1,4 @@
-"""Export one model: as ONNX, in float and in int8, and as a self-contained checkpoint, with what images it takes.
+"""Export one model as ONNX, in float and in int8, and as a self-contained checkpoint that says which images it takes.
 
 Reads the model's weights, predictions and record, and the prepared data set that it was trained on. The ONNX file is
 compared with the predictions of the training on all test images; the int8 file is calibrated on training images, and

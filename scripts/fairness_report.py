@@ -1,8 +1,8 @@
 """Report how accurate and how fair the predictions in a table are, with intervals and the fair baseline.
 
-The table (CSV, TSV or Parquet) has a row for each image, with its true class, its predicted class and its group. What
-`python -m scripts.predict` writes has no true classes and no groups; `--labels` names the table that has them, whose
-rows are found by the paths of the images. Prints the report, and writes it where --csv and --markdown say.
+The table (CSV, TSV or Parquet) has a row for each image, with its true class, its predicted class and its group. The
+output of `python -m scripts.predict` has no true classes and no groups; `--labels` names the table that has them, and
+rows are matched by the paths of the images. Prints the report, and writes it to the files of --csv and --markdown.
 """
 
 import argparse
@@ -84,10 +84,10 @@ def main() -> None:
     parser.add_argument(
         "--probabilities",
         metavar="PREFIX",
-        help="what the columns of probabilities begin with, before the class: p_ in what scripts.predict writes; "
-        "without it there is no calibration",
+        help="prefix of the columns of probabilities, before the class: p_ in the output of scripts.predict; without "
+        "it there is no calibration",
     )
-    parser.add_argument("--labels", type=Path, help="table that has --target and --group, where another has them")
+    parser.add_argument("--labels", type=Path, help="table with --target and --group, if --predictions lacks them")
     parser.add_argument("--column", default=PATH, help="column of the paths in --labels (%(default)s)")
     parser.add_argument("--csv", type=Path, help="write all numbers as one table (CSV)")
     parser.add_argument("--markdown", type=Path, help="write the report as a page (Markdown)")

@@ -1,19 +1,19 @@
-"""Estimate the label noise of UTKFace from photographs that are there twice, and what it does to accuracy and DEO.
+"""Estimate the label noise of UTKFace from photographs that occur twice, and its effect on accuracy and DEO.
 
-Where the archive has a photograph under several names, each name is a labelling of its own, and how often two of them
-disagree says how often one is wrong. It is estimated from two kinds of families: of byte-identical files, and of
-near-identical files that are not byte-identical (see `fairdistill.data.near_copies`). Each family counts once, as all
-its pairs together. Intervals are of 95 %, by a bootstrap over families.
+If the archive has a photograph under several names, each name is a separate labelling, and how often two labellings
+disagree shows how often one is wrong. The noise is estimated from two kinds of families: byte-identical files, and
+near-identical files that are not byte-identical (see `fairdistill.data.near_copies`). Each family counts once, with all
+its pairs together. Intervals are at 95 %, by a bootstrap over families.
 
-The model of the noise: a labelling mistakes the class and the group independently of each other and of other
-labellings, and as many images are mistaken one way as the other. The probabilities of the second labelling given the
-first are then the square of those of a labelling given the truth, whose square root is taken. Errors that the
-labellings of a photograph share do not show. The images of each true cell are taken to be as many as are labelled so.
+The noise model: a labelling mistakes the class and the group independently of each other and of other labellings, and
+as many images are mistaken one way as the other. The transition matrix from the first labelling to the second is then
+the square of that from the truth to a labelling, which is obtained as its square root. Errors that the labellings of a
+photograph share remain invisible. Each true cell is assumed to have as many images as are labelled so.
 
-What is then measured of a classifier whose answers depend on the truth alone follows from the mixture of true cells in
-each labelled one. "perfect" is always right; "fair" is right with probability `ACCURACY` in every cell, and its wrong
-answers fall on the other classes alike; "biased" is fair but in one cell, where its accuracy is lower by `GAP`. It has
-twelve variants, one for each cell, and values are means over them.
+The measured scores of a classifier whose predictions depend only on the truth then follow from the mixture of true
+cells in each labelled cell. "perfect" is always right; "fair" is right with probability `ACCURACY` in every cell, and
+its errors are spread evenly over the other classes; "biased" is like "fair" except in one cell, where its accuracy is
+lower by `GAP`. It has twelve variants, one for each cell, and values are means over them.
 
 No rule runs this script; it needs UTKFace.tar.gz.
 """

@@ -1,7 +1,7 @@
-"""Write what each part of a study brings: its models, and the differences between them by what they differ in.
+"""Write what each part of a study contributes: its models, and the differences between them by what they differ in.
 
-The parts (sampling, loss, base, data, stem, weights) are read from the models' records. Every two methods on a data set
-and architecture are compared, also where they differ in several parts, or in none.
+The parts (sampling, loss, base, data, stem, weights) are read from the models' records. All pairs of methods on a data
+set and architecture are compared, even if they differ in several parts, or in none.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def main() -> None:
         "--sweeps",
         required=True,
         metavar="JSON",
-        help='models of one sweep, of which only neighbours are compared: {"method": {"mfd": {"mfd-lambda0": '
+        help='the models of each sweep, of which only neighbours are compared: {"method": {"mfd": {"mfd-lambda0": '
         '{"lambda": 0}, ..}}, "architecture": {..}, "dataset": {..}}',
     )
     parser.add_argument("--csv", type=Path, required=True, help="table to write as CSV, numbers only")

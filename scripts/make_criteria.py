@@ -1,6 +1,6 @@
-"""Write what a study's models score by other criteria of fairness than DEO, and how well they are calibrated.
+"""Write the scores of a study's models by fairness criteria other than DEO, and how well the models are calibrated.
 
-The criteria are read from the models' metrics files, which have them with their intervals.
+The criteria and their intervals are read from the models' metrics files.
 """
 
 import argparse

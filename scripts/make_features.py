@@ -1,7 +1,6 @@
-"""Write what the features of a study's models tell of the groups, and how consistent their predictions are.
+"""Write what the features of a study's models reveal about the groups, and how consistent their predictions are.
 
-Which models there are, and their order, follows from their metrics files; the numbers are those that `probe_features`
-has written for each.
+The models and their order follow from their metrics files; the numbers are those that `probe_features` wrote for each.
 """
 
 import argparse

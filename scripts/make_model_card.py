@@ -1,7 +1,7 @@
 """Write the card of an exported model: README.md, as Hugging Face reads it, and the same as one HTML page.
 
-The card has what the model is for, its data and their terms, accuracy and fairness with intervals, what int8 changes,
-size and speed beside the model that it was trained from, limits, time and carbon, and how to make it again.
+The card has the intended use, the data and their terms, accuracy and fairness with intervals, the effect of int8, size
+and speed beside the model that it was trained from, limits, time and carbon, and how to make the model again.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""Make the page of a study: one HTML file with its charts, tables and figures, which loads nothing from elsewhere.
+"""Make the page of a study: one HTML file with its charts, tables and figures, which loads nothing else.
 
-Reads the metrics files of the models that --grids names, the tables and the figures that are given, and no other file.
+Reads only the metrics files of the models in --grids, and the given tables and figures.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument(
         "--projections",
         metavar="PATTERN",
-        help="path of the projected features of a model, such as --metrics has of its metrics; without, none are shown",
+        help="path of the projected features of a model, like --metrics for its metrics; without it none are shown",
     )
     parser.add_argument("--html", type=Path, required=True, help="page to write")
     args = parser.parse_args()

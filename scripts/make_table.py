@@ -1,6 +1,6 @@
 """Write the paper's Table I: accuracy, DEO_A and DEO_M of each architecture's student and teacher.
 
-As in the paper each number is an average over the data sets: its mean and sd over seeds, and its 95 % interval.
+As in the paper, each number is an average over the data sets, with its mean and sd over seeds and its 95 % interval.
 """
 
 import argparse

@@ -1,6 +1,7 @@
-"""Measure how long an exported model takes: latency of its ONNX files in float and int8, at batches of 1 and 64.
+"""Measure the latency of an exported model's ONNX files, in float and int8, with batches of 1 and 64.
 
-The figures are of this machine, which they name, and of onnxruntime; they are only as good as the machine is idle.
+The latencies hold for onnxruntime on this machine, which the output names, and are reliable only if it is otherwise
+idle.
 """
 
 import argparse

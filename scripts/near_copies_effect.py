@@ -1,8 +1,8 @@
-"""Say what the test images that have a near-copy among the training images do to published numbers.
+"""Measure how test images that have a near-copy among the training images change published numbers.
 
 The data sets of a study are prepared again as its metrics files describe them, and test images are found whose family
 (see `fairdistill.data.near_copies`) has a member outside the test split. Accuracy, DEO_A and DEO_M of each model are
-computed from the right and wrong answers in its metrics file, with those images and without, and so is the difference
+computed from the right and wrong answers in its metrics file, with and without those images, and so is the difference
 between each model and the teacher of its data set, architecture and seed. Nothing is trained, and no rule runs this
 script; it needs the archives of the data sets.
 """

@@ -1,4 +1,4 @@
-"""Draw Figure 1: the frozen teacher, the student, and the losses that join them. It needs no results."""
+"""Draw Figure 1: the frozen teacher, the student, and the losses that connect them. It needs no results."""
 
 import argparse
 

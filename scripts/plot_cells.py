@@ -1,4 +1,4 @@
-"""Draw the accuracy of each class and group by method, as a heat map."""
+"""Draw a heat map of accuracy by class, group and method."""
 
 import argparse
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Draw one of Figures 2 to 5: accuracy or DEO of one architecture's teacher and students on each data set.
 
-Bars are means over seeds, dots the seeds, and whiskers the 95 % interval; of one training, that over test images. The
-paper's values and models at chance are marked.
+Bars are means over seeds, dots are single seeds, and whiskers are 95 % intervals (with one training, over test images
+only). The paper's values and models at chance are marked.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument(
         "--method",
         type=student_argument,
-        help="the students that the paper's values are marked on; none where left out",
+        help="the students that the paper's values are marked on; without it none are marked",
     )
     args = parse_with_figure(parser)
 

@@ -1,6 +1,6 @@
-"""Draw test images of the cells that a model recognises worst, with what it and another model take them for.
+"""Draw test images of the cells in which a model is least accurate, with its predictions and another model's.
 
-The figure shows images of the data set, and is for data whose terms allow that.
+The figure shows images of the data set: use it only for data whose terms allow that.
 """
 
 import argparse

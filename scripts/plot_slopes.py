@@ -1,4 +1,4 @@
-"""Draw the DEO_A and accuracy of each student on one data set beside those of its base, a line for each seed."""
+"""Draw the DEO_A and accuracy of each student on one data set and of its base, one line per seed."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Draw accuracy and loss over the epochs of the trainings on one data set, by method, from the models' histories."""
+"""Draw accuracy and loss by epoch for the trainings on one data set, by method, from the models' histories."""
 
 import argparse
 

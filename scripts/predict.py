@@ -1,8 +1,8 @@
-"""Predict the class of pictures with an exported model; needs neither torch nor any other file than the model.
+"""Predict the class of pictures with an exported model; needs no torch, and no file but the model.
 
 MODEL is the folder of an exported model, or one of its ONNX files, such as model.int8.onnx. IMAGES are picture files,
-folders of them, or tables (.csv, .tsv) with a column of paths, which start at the folder of the table or at --folder.
-Writes CSV in UTF-8: the path, the predicted class, and the probability of each class. An image that cannot be read is
+folders of them, or tables (.csv, .tsv) with a column of paths, relative to the folder of the table or to --folder.
+Writes CSV in UTF-8: the path, the predicted class, and the probability of each class. If an image cannot be read, it is
 named on stderr, all others are predicted, and the exit code is 1.
 """
 
@@ -37,10 +37,12 @@ def main() -> None:
     parser.add_argument("model", type=place, metavar="MODEL", help="folder of an exported model, or an ONNX file in it")
     parser.add_argument("images", type=place, nargs="+", metavar="IMAGES", help="files, folders, tables of paths")
     parser.add_argument("--output", type=place, help="file to write; without it the table goes to stdout")
-    parser.add_argument("--column", help="column of the paths in tables; else path")
-    parser.add_argument("--folder", type=place, help="folder that paths in tables start at; else that of the table")
-    parser.add_argument("--group", help="group of all images, where the model needs it")
-    parser.add_argument("--group-column", help="column of the groups in tables, where the model needs it")
+    parser.add_argument("--column", help="column of the paths in tables (default: path)")
+    parser.add_argument(
+        "--folder", type=place, help="folder that paths in tables are relative to (default: that of the table)"
+    )
+    parser.add_argument("--group", help="group of all images, if the model needs it")
+    parser.add_argument("--group-column", help="column of the groups in tables, if the model needs it")
     parser.add_argument(
         "--batch-size", type=number, default=64, help="images that the model predicts at a time (%(default)s)"
     )

@@ -1,13 +1,13 @@
-"""Probe the features of one model: whether they tell groups apart, and whether images with like features are predicted
-alike.
+"""Probe the features of one model: whether they reveal the group, and whether images with similar features have the
+same prediction.
 
 Reads the model's weights, its predictions, the record of its training and the prepared data set. Computes the features
-of some of the test images, on the CPU, and writes one JSON file: a two-sample test of each class and pair of groups,
-and the consistency of the predictions. The features of a part of these images, in the plane in which those of their
-class vary most, go into a second file, to be drawn. Features are what the model's classifier sees: those before the
-network's head, or the code where the method has a classifier of its own on one. The predictions are those of the model,
-which need not be the largest of the network's logits. A model whose method trained nothing has the features of its
-base.
+of some of the test images, on the CPU, and writes one JSON file: a two-sample test for each class and pair of groups,
+and the consistency of the predictions. The features of some of these images, projected onto the first two principal
+components of their class, go into a second file, to be drawn. Features are what the model's classifier receives: those
+before the network's head, or the code if the method has its own classifier on a code. The predictions are those of the
+model, which need not be the largest of the network's logits. A model whose method trained nothing has the features of
+its base.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""Compare all methods of a study: ranked by DEO_A, with what each costs and needs, and against some of them.
+"""Compare all methods of a study: ranked by DEO_A, with the cost and needs of each, and against reference methods.
 
-The rules are in docs/methods.md. The metrics files of the models that --grids names are read, and no other file.
+The rules are in docs/methods.md. Only the metrics files of the models in --grids are read.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Put what the chosen models of a search do on the test split beside the scores that they were chosen by."""
+"""Show the test scores of the chosen models of a search beside the validation scores that they were chosen by."""
 
 import argparse
 from pathlib import Path

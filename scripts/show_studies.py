@@ -1,4 +1,4 @@
-"""Show the studies of this folder: what each takes on the disk, and which trainings are running or were interrupted."""
+"""Show the studies of this folder: the disk space of each, and which trainings are running or were interrupted."""
 
 import argparse
 
@@ -41,7 +41,7 @@ def overview(names: list[str]) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help="show these alone")
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help="show only these")
     args = parser.parse_args()
     for name in args.studies:
         require_study(name)

@@ -1,7 +1,7 @@
-"""Train one model on a prepared data set: a teacher, or a student by any method, with its base where it stands on one.
+"""Train one model on a prepared data set: a teacher, or a student by any method, with its base if it has one.
 
 Writes weights.safetensors, predictions.parquet (validation and test split), history.csv and training.json to the output
-folder. A training that was interrupted goes on from its last finished epoch.
+folder. An interrupted training resumes from its last finished epoch.
 """
 
 import argparse

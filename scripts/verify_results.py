@@ -1,16 +1,19 @@
 """Recompute what a study publishes, and say what does not match.
 
-The tables are made again from the metrics of the models that runs.csv lists, and compared to the letter but for
-rounding, as sums of another processor may end in another digit; runs.csv may leave out no seed of these models, and
-none of them, nor of their bases, may lack its metrics. All numbers in each metrics file are compared with the
-correctness in it, and with the predictions of its model where those are there: to rounding, or to 0.01 where another
-version of numpy, whose random numbers differ, made the bootstrap. The accuracy of each cell is compared with the file
-of probabilities beside the metrics file, too, which must be there where the metrics file names one: to what half
-precision leaves open, which is whether an image is right whose most probable classes have become equal. The base of a
-student must be the one that the study has evaluated; features must have been probed of the models that were evaluated,
-and exported models be theirs. Where the study's models are, each must have its files, with the checksums that its
-metrics file names, and the training.json that this one begins with; where its prepared data are, they must be whole and
-those that the models were trained on. One line says what was not checked. Exits with status 1 where anything differs.
+The tables are made again from the metrics of the models in runs.csv, and must be the same except for rounding, as sums
+may end in another digit on another processor. runs.csv must have every seed of these models, and each of them and of
+their bases must have its metrics. All numbers in each metrics file are compared with the correctness in it, and with
+the model's predictions if they exist: to rounding, or to 0.01 if the bootstrap was computed with another version of
+numpy, whose random numbers differ. The accuracy of each cell is also compared with the file of probabilities beside the
+metrics file, which must exist if the metrics file names one; half precision leaves open only whether an image is right
+if it has made the image's most probable classes equal.
+
+The base of a student must be the one that the study has evaluated; probed features and exported models must belong to
+the models that were evaluated. If the study's models exist, each must have its files, with the checksums in its metrics
+file, and the training.json that this file begins with. If the prepared data exist, they must be complete and those that
+the models were trained on.
+
+One line says what was not checked. The exit status is 1 if anything differs.
 """
 
 import argparse
@@ -79,7 +82,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=Path("results/paper"), help="folder of the study")
     parser.add_argument(
-        "--configfile", nargs="*", type=Path, default=[], help="of the study, read on top of config/config.yaml"
+        "--configfile",
+        nargs="*",
+        type=Path,
+        default=[],
+        help="configuration of the study, read on top of config/config.yaml",
     )
     args = parser.parse_args()
 

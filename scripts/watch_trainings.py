@@ -1,7 +1,7 @@
-"""Show how far the trainings of this folder's latest run of Snakemake are: a line for each that is running.
+"""Show the progress of this folder's latest Snakemake run, with a line for each running training.
 
-It reads what the run has planned, and the log files of the trainings, so it works in another terminal beside
-`make paper`, and on a cluster whose nodes share the folder.
+It reads the plan of the run and the log files of the trainings, so it works in another terminal beside `make paper`,
+and on a cluster whose nodes share the folder.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def table(logs: list[str], run_name: str) -> Group:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--every", type=float, default=2, metavar="SECONDS", help="how often to look")
-    parser.add_argument("--once", action="store_true", help="show the state once, and end")
+    parser.add_argument("--once", action="store_true", help="show the state once, and exit")
     args = parser.parse_args()
     plans = sorted(TRAININGS.glob("[0-9]*.planned"), key=lambda path: int(path.stem))
     if not plans:

@@ -28,10 +28,10 @@ WIDTH = 100  # of the printed report's sentences
 COLUMNS = ["measure", "group", "class", "value", "low", "corrected", "high"]
 BASELINE = ["fair_baseline_mean", "fair_baseline_low", "fair_baseline_high"]
 EXPLANATION = (
-    "Intervals are of 95 %, over test images. DEO is the difference in equalized odds: the mean (DEO_A) and the "
-    "maximum (DEO_M) over classes of the gap, the largest difference in accuracy between two groups. Noise alone makes "
-    "it larger than zero: the fair baseline is what a fair classifier of the same accuracy in each class scores on as "
-    "many images (mean and 95 % range), and the corrected value is freed of that noise."
+    "Intervals are at 95 %, over test images. DEO is the difference in equalized odds: the mean (DEO_A) and the "
+    "maximum (DEO_M) over classes of the gap, the largest difference in accuracy between two groups. Noise alone "
+    "makes it larger than zero: the fair baseline is what a fair classifier with the same accuracy in each class "
+    "scores on as many images (mean and 95 % range), and the corrected value is corrected for that noise."
 )
 
 

@@ -33,7 +33,7 @@ def add_grids_option(parser: argparse.ArgumentParser, *, order: str) -> None:
         required=True,
         metavar="JSON",
         help='the models: [{"dataset": [..], "architecture": [..], "method": ["teacher", ..], "seed": [..]}, ..], with '
-        f'"fold": [0, 1, ..] where data sets have several test sets; {order}',
+        f'"fold": [0, 1, ..] if data sets have several test sets; {order}',
     )
 
 
@@ -44,7 +44,7 @@ def add_architectures_option(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="NAME",
-        help="those of the main grid; the table may have others, of which there are bases alone",
+        help="those of the main grid; others in the table are there only as bases",
     )
 
 

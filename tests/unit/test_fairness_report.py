@@ -267,7 +267,7 @@ def test_it_is_printed_and_shown_whatever_the_labels_are(names):
     text = str(found)
     assert repr(found) == text
     assert max(map(len, text.split("\n\n")[0].splitlines())) <= 100
-    assert text.startswith("20 images, 2 classes, 2 groups. Intervals are of 95 %")
+    assert text.startswith("20 images, 2 classes, 2 groups. Intervals are at 95 %")
     assert "Caution: a (class, group) cell has only 5 images" in " ".join(text.split())
     for part in [
         "DEO_M",
