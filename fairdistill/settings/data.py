@@ -94,9 +94,9 @@ class DataSet(Settings):
     )
     per_seed: Distinct[Literal["split", "colour"]] = Field(
         [],
-        description="The draws that take the seed of the models in the place of their own, so that every seed of the "
-        "grid has a data set of its own: `split` for `split_seed`, and with it the colours where `colour_seed` is "
-        "null, and `colour` for `colour_seed`, where there is one.",
+        description="The draws that use the seed of the model instead of their own, so that every seed of the grid "
+        "has its own data set: `split` stands for `split_seed`, and with it for the colours if `colour_seed` is null; "
+        "`colour` stands for `colour_seed`, if there is one.",
     )
     normalise: Literal["train", "imagenet", "none"] = Field(
         "train",
@@ -105,13 +105,13 @@ class DataSet(Settings):
     )
     crop: Annotated[Annotated[int, Field(ge=8, le=LARGEST)] | None, OrNull, READ_WHOLE] = Field(
         None,
-        description="The edge, in pixels, of the square that each training image is cropped to, at another random "
-        "place in each epoch; `null` takes the whole image.",
+        description="The edge, in pixels, of the square that each training image is cropped to, at a new random place "
+        "in each epoch; `null` uses the whole image.",
     )
     crop_test: Literal["centre", "whole"] = Field(
         "centre",
-        description="How all other images come to the size of the crop: `centre` crops them at their centre; `whole` "
-        "shrinks the whole image, as the code of the MFD authors does.",
+        description="How all other images are brought to the size of the crop: `centre` crops them at their centre; "
+        "`whole` shrinks the whole image, as the code of the MFD authors does.",
     )
 
     def drawn_for(self, seed: int | None) -> Self:
@@ -163,8 +163,8 @@ class Coloured(DataSet):
 
     colour_seed: Annotated[Annotated[int, Field(ge=0, le=MAX_SEED)] | None, OrNull, READ_WHOLE] = Field(
         None,
-        description="The seed of the draws that decide the colour of each training image, and on Digits-S the noise of "
-        "every image, those of the test split too; `null` takes `split_seed`.",
+        description="The seed of the draws that decide the colour of each training image and, on Digits-S, the noise "
+        "of every image, including those of the test split; `null` uses `split_seed`.",
     )
 
     @property
@@ -196,7 +196,7 @@ class Cifar10S(Coloured):
     )
     duplicates: Literal["drop_near", "keep"] = Field(
         "keep",
-        description="What becomes of training images that are near-copies of a test image: `drop_near` leaves them "
+        description="What happens to training images that are near-copies of a test image: `drop_near` leaves them "
         "out; `keep` keeps them, as most other work with CIFAR-10 does.",
     )
 
@@ -228,26 +228,26 @@ class UTKFace(DataSet):
     split: Literal["balanced", "authors"] = Field(
         "balanced",
         description="How the test images are drawn: `balanced` draws them from each (class, group) cell by "
-        "`split_seed`, each photograph once; `authors` takes those of the code of the MFD authors, copies and all.",
+        "`split_seed`, each photograph once; `authors` takes those of the code of the MFD authors, including copies.",
     )
     test_per_cell: Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, OrNull, READ_WHOLE] = Field(
         100,
         description="The number of test images in each (class, group) cell of each fold. `null` tests every image in "
-        "one of the folds, of which there have to be several; accuracy then weighs all cells alike.",
+        "one of the folds, of which there must be several; accuracy then gives all cells the same weight.",
     )
     duplicates: Literal["drop_near", "drop", "keep"] = Field(
         "drop_near",
-        description="What becomes of training images that are copies of a test image: `drop_near` leaves out the "
-        "byte-identical and the near-identical ones, `drop` the byte-identical ones alone, and `keep` none, which is "
-        "the leak that other work has.",
+        description="What happens to training images that are copies of a test image: `drop_near` leaves out "
+        "byte-identical and near-identical ones, `drop` only byte-identical ones, and `keep` none, which is the leak "
+        "in other work.",
     )
 
     own_copy: Annotated[OwnPath | None, OrNull] = Field(
         None,
         # of no influence on the images, so that no record has it
         exclude=True,
-        description="What you have of UTKFace: the archive, unpacked by a browser or not, Kaggle's .zip, or a folder, "
-        "with or without `crop_part1` beside the faces; `null` gets the archive from `mirror` or downloads it.",
+        description="Your own copy of UTKFace: the archive, even if a browser has unpacked it, Kaggle's .zip, or a "
+        "folder, with or without `crop_part1` beside the faces; `null` gets the archive from `mirror` or downloads it.",
     )
 
     @property
@@ -339,7 +339,7 @@ class Celeba(DataSet):
         "Blond_Hair",
         description="The attribute that is the class: 0 where a face lacks it, 1 where it has it.",
     )
-    group: CelebaAttribute = Field("Male", description="The attribute that is the group, another one than `target`.")
+    group: CelebaAttribute = Field("Male", description="The attribute that is the group; it must not be `target`.")
     image_size: Whole = Field(
         64,
         ge=8,
@@ -408,13 +408,12 @@ class Folder(DataSet):
     images: Annotated[OwnPath | None, OrNull] = Field(
         None,
         exclude=True,
-        description="The folder of the images, which may be in folders within it; it has to be given. Nothing is "
-        "written there.",
+        description="The folder of the images, which may be in subfolders; it is required. Nothing is written there.",
     )
     labels: Annotated[OwnPath | None, OrNull] = Field(
         None,
         exclude=True,
-        description="The table with one row for each image, as CSV or TSV in UTF-8, or as Parquet; it has to be given.",
+        description="The table with one row for each image, as CSV or TSV in UTF-8, or as Parquet; it is required.",
     )
     image: Given = Field(
         "image", description="The column with the path of each image's file, relative to the folder of the images."
@@ -432,48 +431,49 @@ class Folder(DataSet):
     # any name that is not blank: a pattern makes the schema of the mapping one without unknown keys
     bins: dict[Annotated[str, Field(pattern=r"\S")], Annotated[list[Edge], AfterValidator(_ascending)]] = Field(
         {},
-        description="The edges of the intervals that the numbers in a column of classes or groups are put into, by "
-        "column: with `{age: [20, 40]}` these are under 20, 20-39, and 40 and over.",
+        description="The edges of the intervals into which the numbers in a column of classes or groups are divided, "
+        "by column: with `{age: [20, 40]}` these are under 20, 20-39, and 40 and over.",
     )
     split: Annotated[Given | None, OrNull] = Field(
         None,
-        description="The column that says `train`, `validation` or `test` of each image; `null` draws a test split of "
-        "equally many images of each (class, group) cell.",
+        description="The column that says `train`, `validation` or `test` for each image; `null` draws a test split "
+        "with equally many images of each (class, group) cell.",
     )
     subject: Annotated[Given | None, OrNull] = Field(
         None,
-        description="The column that names the person, or the thing, that an image shows: all images of one are in the "
-        "same split. `null` takes each image by itself, less its copies.",
+        description="The column that identifies the person, or the thing, that an image shows: all images of one "
+        "subject are in the same split. `null` treats each image, with its copies, as a subject of its own.",
     )
     # unlike in the other kinds, where null has no meaning
     validation: Annotated[Annotated[float, Field(ge=0, lt=1)] | None, OrNull, READ_NUMBER] = Field(  # type: ignore[assignment]
         None,
         description="The share of the training images, of each (class, group) cell, that is set aside as the "
-        "validation split; 0 makes none. `null` takes those that the column `split` marks, and none where there is no "
+        "validation split; 0 makes none. `null` takes those that the column `split` marks, and none if there is no "
         "such column.",
     )
     test_per_cell: Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, OrNull, READ_WHOLE] = Field(
         None,
-        description="The number of test images in each (class, group) cell of each fold. `null` takes as many as show "
-        "a DEO of `visible_deo`, but at most half of the smallest cell.",
+        description="The number of test images in each (class, group) cell of each fold. `null` takes enough to "
+        "reveal a DEO of `visible_deo`, but at most half of the smallest cell.",
     )
     visible_deo: Number = Field(
         0.1,
         ge=0.01,
         le=0.9,
         description="The difference in accuracy between two groups of one class that a test split of the chosen size "
-        "shows with power 0.8: the model's DEO_M is above its fair baseline. The mean accuracy is taken to be 0.8.",
+        "reveals with a power of 0.8, so that the model's DEO_M is above its fair baseline. The mean accuracy is "
+        "assumed to be 0.8.",
     )
     duplicates: Literal["drop_near", "drop", "keep"] = Field(
         "drop_near",
-        description="Which images are taken for copies of one, that no two splits may share: with `drop_near` the "
-        "byte-identical and the near-identical ones, with `drop` the byte-identical ones alone, and with `keep` none. "
-        "Where the test split is drawn, one of them is tested at most, and the others are left out.",
+        description="Which images count as copies of one image, which no two splits may share: with `drop_near` "
+        "byte-identical and near-identical ones, with `drop` only byte-identical ones, and with `keep` none. If the "
+        "test split is drawn, at most one of the copies is tested, and the others are left out.",
     )
     on_error: Literal["stop", "skip"] = Field(
         "stop",
-        description="What becomes of rows and images with a problem: with `stop` they are reported, and no data set is "
-        "made; with `skip` they are reported and left out.",
+        description="What happens to rows and images with a problem: with `stop` they are reported, and no data set "
+        "is made; with `skip` they are reported and left out.",
     )
     image_size: Whole = Field(
         64,

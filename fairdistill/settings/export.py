@@ -9,14 +9,14 @@ from fairdistill.settings.training import Seed
 
 
 class Export(Settings):
-    """Which models `snakemake export` writes as files to take away, and what their cards say beside the numbers."""
+    """Which models `snakemake export` writes, and what their cards say beside the numbers."""
 
     seeds: Annotated[AtLeastOne[Seed] | None, OrNull] = Field(
         None, description="Seeds; `null` takes the first of each grid."
     )
     datasets: Annotated[AtLeastOne[Name] | None, OrNull] = Field(None, description="Data sets; `null` takes all.")
     architectures: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
-        None, description="Networks; `null` takes all that there are models of the methods of."
+        None, description="Networks; `null` takes all for which there are models of the methods."
     )
     methods: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
         None,
@@ -27,20 +27,22 @@ class Export(Settings):
         500,
         ge=1,
         le=1_000_000,
-        description="The number of training images by which the ranges of the int8 model are found, as many of each "
-        "(class, group) cell as there are.",
+        description="The number of training images with which the ranges of the int8 model are found, drawn as evenly "
+        "as possible from the (class, group) cells.",
     )
     intended_use: Annotated[Given | None, OrNull] = Field(
-        None, description="What the models are for, in sentences for the card; `null` says that nobody said so."
+        None,
+        description="What the models are for, in sentences for the card; with `null` the card says that no "
+        "intended use has been stated.",
     )
     data_terms: Annotated[Given | None, OrNull] = Field(
         None,
-        description="What images of your own (`kind: folder`) may be used for; of other kinds it is known.",
+        description="What images of your own (`kind: folder`) may be used for; for other kinds it is known.",
     )
     watts: Annotated[Annotated[float, Field(gt=0, le=100_000)] | None, OrNull, READ_NUMBER] = Field(
         None,
-        description="The power that a busy processor core is assumed to take, in W, for the energy in the card; `null` "
-        "leaves energy and carbon out.",
+        description="The power that a busy processor core is assumed to draw, in W, for the energy in the card; "
+        "`null` leaves energy and carbon out.",
     )
     carbon_intensity: Annotated[Annotated[float, Field(gt=0, le=100_000)] | None, OrNull, READ_NUMBER] = Field(
         None,

@@ -32,7 +32,7 @@ Family = Literal[
 
 
 class Base(Settings):
-    """The trained model that a student stands on. `base: NAME` is short for `base: {method: NAME}`."""
+    """The trained model that a student is based on. `base: NAME` is short for `base: {method: NAME}`."""
 
     method: Name = Field(
         TEACHER, description="The method that the base was trained with: `teacher`, or a name from `students`."
@@ -89,9 +89,9 @@ class Method(Settings):
     sampling: Sampling = Field(
         "plain",
         description="How batches are drawn: `plain` shuffles the training set; `balanced` draws equally often from "
-        "every (class, group) cell, as many images in all; `oversampled` draws so until the largest cell is through, "
-        "which makes an epoch longer; `undersampled` draws so until the smallest cell is through, which makes it "
-        "shorter; `class_balanced` draws equally often from every class, as many images in all.",
+        "every (class, group) cell, as many images in all as there are; `oversampled` does so until the largest cell "
+        "is used up, which makes an epoch longer; `undersampled` does so until the smallest cell is used up, which "
+        "makes it shorter; `class_balanced` draws equally often from every class, as many images in all as there are.",
     )
 
     def parameters(self) -> dict:
@@ -209,7 +209,7 @@ class Mfd(Distillation):
         3.0,
         ge=0,
         alias="lambda",
-        description="The weight of the fairness term; with 0 the loss is without it.",
+        description="The weight of the fairness term; 0 removes it from the loss.",
     )
     kernel: Literal["rbf", "polynomial"] = Field(
         "rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features."
@@ -230,15 +230,15 @@ class Mfd(Distillation):
     )
     layers: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
         None,
-        description="The layers of the student whose maps are compared in place of the last one's, each with the "
-        "base's layer at the same distance from the last; the terms of several layers are added. `null` takes what "
-        "`features` says of the last map.",
+        description="The layers of the student whose maps are compared instead of the last one's, each with the "
+        "base's layer at the same distance from the last; the terms of several layers are added. `null` compares the "
+        "last map, as `features` says.",
     )
     joint: Flag = Field(
         False,
         description="Whether the fairness term compares the joint features of a batch, those of all its images at "
-        "once, in place of each group's within each class: `--jointfeature` of the MFD authors' code. The term then "
-        "knows neither classes nor groups.",
+        "once, instead of those of each group within each class: `--jointfeature` of the MFD authors' code. The term "
+        "then ignores classes and groups.",
     )
     kd_weight: Amount = Field(
         0.0,
@@ -252,7 +252,7 @@ class Mfd(Distillation):
     sampling: Sampling = Field(
         "balanced",
         description="How batches are drawn: `balanced` draws equally often from every (class, group) cell, as many "
-        "images in all as there are; `oversampled` draws so until the largest cell is through, as the authors of MFD "
+        "images in all as there are; `oversampled` does so until the largest cell is used up, as the authors of MFD "
         "do, which makes an epoch of UTKFace 2.4 times, and one of CIFAR-10S 1.6 times as long; `plain` shuffles the "
         "training set; `undersampled` and `class_balanced` are as for `kind: erm`.",
     )
@@ -344,7 +344,7 @@ class FitNets(Distillation):
         0.33,
         ge=0,
         lt=1,
-        description="The share of the epochs that the hint stage has; the code of the MFD authors has a third.",
+        description="The share of the epochs that the hint stage takes; in the code of the MFD authors it is a third.",
     )
     kd_weight: Amount = Field(
         4.0, ge=0, description="The weight of the distillation of logits in the first epoch after the hint stage."
@@ -387,7 +387,7 @@ class Nst(LayerDistillation):
 
 
 class Pkt(Distillation):
-    """Probabilistic knowledge transfer (Passalis, Tefas, ECCV 2018): which images the base takes for neighbours."""
+    """Probabilistic knowledge transfer (Passalis, Tefas, ECCV 2018): the base's neighbourhoods are the target."""
 
     implementation: ClassVar[str] = "fairdistill.methods.pkt:PKT"
 
@@ -422,7 +422,7 @@ class Reweighing(Method):
     sampling: Literal["plain"] = Field(
         "plain",
         description="How batches are drawn: `plain` shuffles the training set. Any other sampling would change the "
-        "shares of the cells, for which the weights make up.",
+        "shares of the cells, for which the weights compensate.",
     )
 
 
@@ -470,8 +470,8 @@ class DomainIndependent(Method):
     )
     prior_shift: Flag = Field(
         False,
-        description="Whether each head is corrected to classes that are equally frequent in its group; the authors' "
-        "code does not do so.",
+        description="Whether each head is corrected as if all classes were equally frequent in its group; the "
+        "authors' code does not do so.",
     )
 
 
@@ -487,8 +487,8 @@ class DomainDiscriminative(Method):
     )
     prior_shift: Flag = Field(
         True,
-        description="Whether the probabilities are corrected to classes and groups that are all equally frequent, from "
-        "their shares in training.",
+        description="Whether the probabilities are corrected, from the shares in training, as if all classes and "
+        "groups were equally frequent.",
     )
 
 
@@ -500,7 +500,7 @@ class GroupDro(Method):
     kind: Literal["group_dro"]
     over: Literal["cells", "groups"] = Field(
         "cells",
-        description="What the weights are of: the (class, group) `cells`, as in the paper, or the `groups` alone.",
+        description="What has a weight: each (class, group) cell (`cells`), as in the paper, or each group (`groups`).",
     )
     step_size: Amount = Field(
         0.01, gt=0, description="The step size of the weights' exponentiated gradient ascent, the authors' by default."
@@ -575,8 +575,8 @@ class Vfae(Autoencoder):
     alpha: Amount = Field(
         200.0,
         ge=0,
-        description="The weight of the cross-entropy beside the bound on the likelihood of an image; the default is "
-        "the paper's for its only photographs.",
+        description="The weight of the cross-entropy, relative to the bound on the likelihood of an image; the "
+        "default is the paper's for its only photographs.",
     )
     beta: Amount = Field(
         200.0,
@@ -586,8 +586,8 @@ class Vfae(Autoencoder):
     )
     group_in_encoder: Flag = Field(
         True,
-        description="Whether the code depends on the group beside the image, as in the paper; the group is then needed "
-        "at prediction time.",
+        description="Whether the code depends on the group as well as on the image, as in the paper; the group is "
+        "then needed at prediction time.",
     )
 
 
@@ -609,8 +609,8 @@ class Ffvae(Autoencoder):
         0.75,
         ge=0,
         lt=1,
-        description="The share of the epochs in which the code is learned; the classifier has the rest, and one epoch "
-        "at least.",
+        description="The share of the epochs in which the code is learned; the classifier has the rest, and at least "
+        "one epoch.",
     )
 
     def representation_epochs(self, epochs: int) -> int:
@@ -642,7 +642,7 @@ class PostProcessing(Distillation):
 
 
 class Hardt(PostProcessing):
-    """Equalized odds by post-processing (Hardt, Price, Srebro, NIPS 2016): labels are drawn anew for each group."""
+    """Equalized odds by post-processing (Hardt, Price, Srebro, NIPS 2016): labels are randomised for each group."""
 
     implementation: ClassVar[str] = "fairdistill.methods.hardt:Hardt"
     draws_labels: ClassVar[bool] = True
@@ -671,8 +671,8 @@ class Imported(Method):
         None,
         # the SHA-256 of the file is an input of the model, wherever the file is
         exclude=True,
-        description="The file with the weights: safetensors, or what `torch.save` wrote of a state dict, by itself or "
-        "in a dictionary. It has to be given.",
+        description="The file with the weights: safetensors, or a state dict saved by `torch.save`, by itself or in a "
+        "dictionary. It is required.",
     )
     architecture: Name = Field(
         SAME,
@@ -683,8 +683,8 @@ class Imported(Method):
     )
     preprocess: Annotated[Preprocess | None, OrNull] = Field(
         None,
-        description="How the model expects its images (see below); `null` takes what a checkpoint of this project "
-        "says, and gives any other the images as the data set normalises them.",
+        description="How the model expects its images (see below); `null` uses what a checkpoint of this project "
+        "says, and gives any other model the images as the data set normalises them.",
     )
     classes: Annotated[AtLeastOne[Label] | None, OrNull] = Field(
         None,

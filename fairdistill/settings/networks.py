@@ -37,7 +37,8 @@ class Network(Settings):
         # not a part of the network: the SHA-256 of the file is an input of the training
         exclude=True,
         description="A file with the weights of such a network, from which every training of it starts, such as those "
-        "that torchvision offers (docs/own_teacher.md); a head for other classes is made anew. `null` draws them.",
+        "that torchvision offers (docs/own_teacher.md); a head for other classes is replaced. `null` draws random "
+        "weights.",
     )
 
     @property

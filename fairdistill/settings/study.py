@@ -36,7 +36,7 @@ class Data(Settings):
         None,
         description="A folder or URL that holds the archives (`cifar-10-python.tar.gz`, `UTKFace.tar.gz`, the three "
         "files of CelebA), tried before the public addresses; in a folder the first two may be unpacked, or packed in "
-        "another way. `null` takes the environment variable `FAIRDISTILL_MIRROR`, where it is set. No log shows a "
+        "another way. `null` uses the environment variable `FAIRDISTILL_MIRROR`, if it is set. No log shows a "
         "password in it.",
     )
     sets: dict[Name, AnyDataSet] = Field(
@@ -78,8 +78,8 @@ class Study(Settings):
 
     study: Name = Field(
         "reproduction",
-        description="The name of the study; its results go to `results/<study>/`. A study of other kinds of data sets "
-        "than the paper's has to be given one.",
+        description="The name of the study; its results go to `results/<study>/`. A study with other kinds of data "
+        "sets than the paper's must be given a name.",
     )
     seeds: Seeds = Field(
         [0, 1, 2, 3, 4],
@@ -98,28 +98,28 @@ class Study(Settings):
     )
     references: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
         None,
-        description="The methods that the page comparing all methods (`methods.md`) compares each of them with, "
-        "`teacher` among them or not; `null` takes those of `erm` and `mfd` that the grid has, or the teacher where it "
-        "has neither.",
+        description="The methods, which may include `teacher`, that the page comparing all methods (`methods.md`) "
+        "compares each method with; `null` takes those of `erm` and `mfd` that the grid has, or the teacher if it has "
+        "neither.",
     )
     ablations: list[Ablation] = Field(
-        [], description="More grids beside the main one, for the table of what each part brings (see below)."
+        [], description="Additional grids, for the table of what each part contributes (see below)."
     )
     data: Data = Field(Data(), description="The archives and the data sets.")
     networks: dict[Name, AnyNetwork] = Field(
         {"resnet": ResNet18(kind="resnet18"), "shufflenet": ShuffleNetV2(kind="shufflenet_v2_x1_0")},
-        description="The networks by name, each a `kind` and its settings; names of the default that are not given "
-        "stay. Figures 2 to 5 are numbered in this order.",
+        description="The networks by name, each a `kind` and its settings; default names that are not given remain. "
+        "Figures 2 to 5 are numbered in this order.",
     )
     teacher: Teacher = Field(
         Erm(kind="erm"),
-        description="How teachers are trained: the settings of `kind: erm`; or, with a `checkpoint`, the one teacher "
-        "that was trained elsewhere: those of `kind: imported`.",
+        description="How teachers are trained: the settings of `kind: erm`; or, for a single teacher that was trained "
+        "elsewhere, its `checkpoint` and the other settings of `kind: imported`.",
     )
     students: dict[Name, AnyMethod] = Field(
         {"mfd": Mfd(kind="mfd")},
-        description="The methods that students are trained with, by name, each a `kind` and its settings; names of the "
-        "default that are not given stay.",
+        description="The methods that students are trained with, by name, each a `kind` and its settings; default "
+        "names that are not given remain.",
     )
     search: dict[Name, Search] = Field(
         {},
@@ -130,13 +130,14 @@ class Study(Settings):
         False,
         description="Whether the features of each model of the main grid are probed as well, for "
         "`tables/features.csv`: a two-sample test between the groups of each class, and consistency. It takes some "
-        "seconds for each model, and its weights.",
+        "seconds for each model, and needs its weights.",
     )
     example_images: list[Name] = Field(
         [],
         description="The data sets, names from `data.sets`, whose test images may be shown: those of the classes and "
-        "groups that a model recognises worst become a figure, which is on the study's page too. Name only those whose "
-        "terms, and the people on the images, allow it: not CIFAR-10, UTKFace or CelebA where you publish the page.",
+        "groups in which a model is least accurate become a figure, which is also on the study's page. Name only data "
+        "sets whose terms, and the people on the images, allow it: not CIFAR-10, UTKFace or CelebA if you publish the "
+        "page.",
     )
     paper_values: Annotated[OwnPath | None, OrNull] = Field(
         None,
@@ -144,15 +145,15 @@ class Study(Settings):
     )
     paper_method: Annotated[Name | None, OrNull] = Field(
         None,
-        description="The one of `students` that is compared with the paper's student, where the grid has it; `null` "
-        "compares the teachers alone.",
+        description="The method in `students` that is compared with the paper's student, if the grid has it; `null` "
+        "compares only the teachers.",
     )
     published: Annotated[OwnPath | None, OrNull] = Field(
         None,
         description="The folder of a study, such as `results/paper`, whose numbers are compared with this study's; "
         "`null` for none.",
     )
-    export: Export = Field(Export(), description="What `snakemake export` writes to take away (see below).")
+    export: Export = Field(Export(), description="What `snakemake export` writes (see below).")
 
     # the sweeps that were resolved when the configuration was read
     _sweeps: Sweeps = PrivateAttr({})

@@ -50,15 +50,16 @@ class Search(Settings):
     )
     accuracy: Literal["cells", "images"] = Field(
         "cells",
-        description="How accuracy is averaged: all (class, group) `cells` count the same, as in the test splits, or "
-        "all `images` of the validation split, which is as biased as training and favours models that are.",
+        description="How accuracy is averaged: over the (class, group) `cells`, which all count the same, as in the "
+        "test splits; or over all `images` of the validation split, which is as biased as training and favours biased "
+        "models.",
     )
     margin: Number = Field(
         0.01,
         ge=0,
         le=1,
-        description="How much accuracy a model may lose on its base for `smallest_deo`, as a fraction; one that stands "
-        "on none is compared with the teacher.",
+        description="How far a model's accuracy may be below its base's for `smallest_deo`, as a fraction; a model "
+        "without a base is compared with the teacher.",
     )
 
 

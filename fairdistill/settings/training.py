@@ -41,13 +41,13 @@ class Training(Settings):
     weight_decay: Amount = Field(0.0, ge=0, description="The L2 penalty of Adam.")
     weights_seed: SeedOrNull = Field(
         None,
-        description="The seed of the initial weights of every model; `null` takes the model's own, so that they vary "
-        "with it.",
+        description="The seed of the initial weights of every model; `null` uses the model's own seed, so that they "
+        "vary with it.",
     )
     order_seed: SeedOrNull = Field(
         None,
         description="The seed of the order of the images, of their flips and crops, and of what the method draws; "
-        "`null` takes the model's own.",
+        "`null` uses the model's own seed.",
     )
     flip: Flag = Field(True, description="Whether to mirror each training image with probability 1/2.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
@@ -72,15 +72,15 @@ class Training(Settings):
         le=100_000_000,
         exclude=True,
         description="The main memory for a training, in MB: a cluster is asked for it, and one machine runs no more "
-        "trainings at a time than it has memory for. More with larger images (the data set's pixels count, and a "
-        "batch's feature maps where there is no GPU). Changing it retrains nothing.",
+        "trainings at a time than it has memory for. Larger images need more (for the pixels of the data set and, "
+        "without a GPU, the feature maps of a batch). Changing it retrains nothing.",
     )
     evaluate_every: Whole = Field(
         5,
         ge=0,
         le=100_000,
-        description="The number of epochs between two entries of validation and test accuracy in the history; 0 leaves "
-        "only the last. With `keep: best` every epoch has them. Nothing is chosen by the test accuracy.",
+        description="The number of epochs between two entries of validation and test accuracy in the history; 0 "
+        "records only the last epoch. With `keep: best` every epoch is recorded. Test accuracy decides nothing.",
     )
     engine: Literal["fast", "reference"] = Field(
         "fast",
