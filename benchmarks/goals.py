@@ -44,9 +44,10 @@ SHARE_OF_PEAK, SHARE_OF_PEAK_AMX = 0.5, 0.35
 GRID_MINUTES = {"Zen 5": 40, "Sapphire Rapids": 75}
 DEMO_SECONDS = {"Zen 5": 120, "Sapphire Rapids": 180}
 HOW = (
-    "Where a goal is for each case, the worst is shown. The grid's time is estimated: the measured epochs, feature "
-    "passes and tests of all eight trainings and the overhead of each job, a student after its teacher, on all cores; "
-    "making the data sets from their archives comes on top, once. `make bench` measures what a table lacks."
+    "If a goal covers several cases, the worst is shown. The grid's time is estimated from the measured epochs, "
+    "feature passes and tests of all eight trainings and the overhead of each job, with a student after its teacher, "
+    "on all cores; making the data sets from their archives is not included, and is needed once. `make bench` "
+    "measures what a table lacks."
 )
 
 
@@ -224,8 +225,8 @@ def side_by_side(folder: Path) -> str:
     """The tables of all machines that are in `folder`, and their goals beside each other, as a page."""
     parts = [
         "# What was measured, by processor",
-        "`make bench` writes the tables of its machine and this page. Each page of a table names its machine and its "
-        "commit.",
+        "`make bench` writes the tables of its machine, and this page. Each table's page names the machine and "
+        "the commit.",
         "\n".join(
             f"- `{machine.name}`: " + ", ".join(f"[{page.stem}]({machine.name}/{page.name})" for page in pages)
             for machine in sorted(folder.iterdir())

@@ -107,7 +107,7 @@ def test_what_is_said_of_the_published_comparison_is_in_its_table(path):
     table = compare(pair(runs, "bf16")).set_index("metric")
     deo_m = table.loc["deo_m"]
     assert not table["different"].any()
-    assert re.search(rf"{deo_m['high']:.3f}( are left room for| in DEO_M)", text)
+    assert re.search(rf"{deo_m['high']:.3f}( cannot be excluded| in DEO_M)", text)
     if path != "docs/processors.md":
         assert f"{deo_m['low']:.3f} to +{deo_m['high']:.3f}, p {deo_m['p_holm']:.2f} after Holm" in text
     if path == "benchmarks/NOTES.md":
