@@ -46,7 +46,7 @@ seeds = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") 
 	results/$(1)/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, - | sed "s/..*/seeds='[&]'/")
 # the published studies of which `make figures` makes all anew, and what Snakemake is given for each
 PUBLISHED := paper paper_h100 utkface_folds sweeps_digits methods methods_digits
-GIVEN_paper = --config study=paper 'data={sets: {utkface: {duplicates: drop}}}' $(call seeds,paper)
+GIVEN_paper = --configfile config/ablations.yaml config/paper_published.yaml
 GIVEN_paper_h100 = --configfile config/paper_h100.yaml
 GIVEN_utkface_folds = --configfile config/utkface_folds.yaml
 GIVEN_sweeps_digits = --configfile config/sweeps_digits.yaml
@@ -135,7 +135,8 @@ bench: $(READY)  ## measure speed and memory on an idle machine, and say which g
 	$(BIN)/python -m benchmarks.goals
 
 verify: $(READY)  ## recompute the published results, and name those that do not match
-	$(BIN)/python -m scripts.verify_results --results results/paper --configfile config/ablations.yaml
+	$(BIN)/python -m scripts.verify_results --results results/paper --configfile config/ablations.yaml \
+		config/paper_published.yaml
 	$(BIN)/python -m scripts.verify_results --results results/paper_h100
 	$(BIN)/python -m scripts.verify_results --results results/utkface_folds --configfile config/utkface_folds.yaml
 	$(BIN)/python -m scripts.verify_results --results results/sweeps_digits --configfile config/sweeps_digits.yaml

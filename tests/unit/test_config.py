@@ -3,6 +3,7 @@
 import copy
 import errno
 import importlib
+import itertools
 import os
 import re
 from contextlib import nullcontext
@@ -85,6 +86,17 @@ def test_what_the_template_for_own_images_has_as_comments_is_valid():
     given = yaml.safe_load(re.sub(r"# ((?:bins|split|subject): .+)", r"\1", text).replace("label: label", "label: age"))
     photos = complete(merged(STATED, given)).data.sets["photos"]
     assert (photos.bins, photos.split, photos.subject) == ({"age": [20, 40]}, "split", "person")
+
+
+def test_the_published_study_is_the_papers_grid_and_the_ablations_that_were_trained():
+    config = STATED
+    for name in ("ablations", "paper_published"):
+        config = merged(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")))
+    keys = ("dataset", "architecture", "method", "seed")
+    models = {model for grid in complete(config).all_grids for model in itertools.product(*map(grid.get, keys))}
+    metrics = ROOT / "results" / "paper" / "metrics"
+    published = {path.relative_to(metrics).with_suffix("").parts for path in metrics.glob("*/*/*/*.json")}
+    assert {(*parts[:3], int(parts[3].removeprefix("seed"))) for parts in published} == models
 
 
 @pytest.mark.parametrize("source", ["weights", "order", "split", "colour", "all"])
