@@ -304,8 +304,8 @@ def _data(model: Measured, data: DataSet, told: Export) -> Iterator[str]:
 def _fairness(model: Measured, base: Measured | None) -> Iterator[str]:
     yield "## Accuracy and fairness"
     yield (
-        "On a finite number of images even a fair model has a DEO above 0: the fair baseline is what a perfectly fair "
-        "model of the same accuracy would score on these."
+        "On a finite number of images even a fair model has a DEO above 0 on average: the fair baseline is what a "
+        "perfectly fair model of the same accuracy would score on these."
     )
     compared = [(model, MODEL), (model, INT8)] + ([(base, MODEL)] if base else [])
     headings = ["this model", "this model, int8"] + ([escape(base.name)] if base else [])

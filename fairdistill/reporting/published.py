@@ -70,9 +70,9 @@ def studies_markdown(comparison: pd.DataFrame, *, published: str) -> str:
     text = (
         "Each model of this study (own) beside the model with the same data set, architecture and method in "
         f"`{published}` (published): mean and sd of each metric over n seeds, as fractions, and own minus published. A "
-        f"difference is `{WITHIN}` if it is no larger than other seeds and other test images cause between models of "
-        f"the same settings with 95 % probability, and `{OUTSIDE}` otherwise. Models are matched by their names only: "
-        "one whose settings were changed keeps its row. If n = 0, that study lacks the model."
+        f"difference is `{WITHIN}` if it is in the range that holds 95 % of the differences which other seeds and "
+        f"other test images cause between models of the same settings, and `{OUTSIDE}` otherwise. Models are matched "
+        "by their names only: one whose settings were changed keeps its row. If n = 0, that study lacks the model."
     )
     if others := sorted(set(comparison.loc[comparison["test_images"] == OTHER_IMAGES, "dataset"])):
         text += (

@@ -59,8 +59,8 @@ TEST = (
 )
 CAVEAT = (
     "A test interval treats the chosen setting as if it had been fixed beforehand. The test images do not flatter it, "
-    "but the trainings that decided the choice are the ones that are tested, and the interval does not account for "
-    "other validation images or seeds, which might have led to another setting. See docs/statistics.md."
+    "but the trainings that decided the choice are the ones that are tested, and the interval does not include "
+    "that other validation images or seeds might have led to another setting. See docs/statistics.md."
 )
 
 
