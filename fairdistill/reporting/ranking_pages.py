@@ -175,7 +175,7 @@ def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:
 def _heading(verdict: str, metric: str, reference: str) -> str:
     """A verdict in words: 'Fairer by DEO_A than `erm`', or why there is none."""
     if verdict == AT_CHANCE:
-        return f"Not compared with `{reference}` by {printed(metric)}, as one of the two is at chance"
+        return f"Not judged against `{reference}` by {printed(metric)}, as at least one of the two is at chance"
     by = f" by {printed(metric)}" if metric != "accuracy" else ""
     return f"{verdict.capitalize()}{by} than `{reference}`"
 

@@ -115,7 +115,7 @@ def test_the_evidence_has_the_numbers():
     assert sentence.startswith("UTKFace, ResNet (3 seeds, 12 trainings): ")
     (sentence,) = evidence(table.assign(n=1, trainings=1, at_chance=True), "mfd")
     assert sentence.startswith("UTKFace, ResNet (one seed)")
-    assert sentence.endswith("One of the two models is at chance, so DEO says nothing.")
+    assert sentence.endswith("At least one of the two is at chance, so DEO says nothing.")
 
 
 def test_the_tradeoff_has_the_means_of_the_summary(page, text):

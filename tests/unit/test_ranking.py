@@ -289,7 +289,7 @@ def test_a_method_at_chance_comes_last_and_its_deo_is_called_nothing_else(paths,
     assert rank_methods(read_files(paths), ["teacher"])["deo_a_minus_teacher_d0"].max() == 0
     page = ranking_markdown(table, ["erm"])
     assert re.search(r"0\.000 ± 0\.000 \[0\.000, 0\.\d\d\d\] †", page)
-    assert "- Not compared with `erm` by DEO_A, as one of the two is at chance: `mfd`." in page
+    assert "- Not judged against `erm` by DEO_A, as at least one of the two is at chance: `mfd`." in page
 
 
 def test_the_front_has_those_that_no_other_is_better_than():

@@ -52,7 +52,7 @@ def evidence(paired: pd.DataFrame, method: str) -> list[str]:
         count = "one seed" if seeds == 1 else f"{seeds} seeds"
         trainings = int(found["trainings"].iloc[0])
         count += f", {trainings} trainings" if trainings > seeds else ""
-        at_chance = " One of the two models is at chance, so DEO says nothing." if found["at_chance"].any() else ""
+        at_chance = " At least one of the two is at chance, so DEO says nothing." if found["at_chance"].any() else ""
         sentences.append(
             f"{printed(str(dataset))}, {printed(str(architecture))} ({count}): {listed(parts)}.{at_chance}"
         )
