@@ -461,8 +461,8 @@ class Folder(DataSet):
         ge=0.01,
         le=0.9,
         description="The difference in accuracy between two groups of one class that a test split of the chosen size "
-        "reveals with a power of 0.8, so that the model's DEO_M is above its fair baseline. The mean accuracy is "
-        "assumed to be 0.8.",
+        "reveals, by a DEO_M of the model above its fair baseline, with a power of 0.8. The mean accuracy is assumed "
+        "to be 0.8.",
     )
     duplicates: Literal["drop_near", "drop", "keep"] = Field(
         "drop_near",
