@@ -45,12 +45,13 @@ unexport PYTHONDONTWRITEBYTECODE
 seeds = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") column = i } NR > 1 { print $$column }' \
 	results/$(1)/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, - | sed "s/..*/seeds='[&]'/")
 # the published studies of which `make figures` makes all anew, and what Snakemake is given for each
-PUBLISHED := paper paper_h100 utkface_folds sweeps_digits methods methods_digits
+PUBLISHED := paper paper_h100 utkface_folds sweeps_digits methods methods_utkface methods_digits
 GIVEN_paper = --configfile config/ablations.yaml config/paper_published.yaml
 GIVEN_paper_h100 = --configfile config/paper_h100.yaml
 GIVEN_utkface_folds = --configfile config/utkface_folds.yaml
 GIVEN_sweeps_digits = --configfile config/sweeps_digits.yaml
 GIVEN_methods = --configfile config/methods.yaml --config $(call seeds,methods)
+GIVEN_methods_utkface = --configfile config/methods.yaml config/methods_utkface.yaml
 GIVEN_methods_digits = --configfile config/methods.yaml config/methods_digits.yaml \
 	--config $(call seeds,methods_digits)
 # ends a line of a recipe
@@ -141,6 +142,8 @@ verify: $(READY)  ## recompute the published results, and name those that do not
 	$(BIN)/python -m scripts.verify_results --results results/utkface_folds --configfile config/utkface_folds.yaml
 	$(BIN)/python -m scripts.verify_results --results results/sweeps_digits --configfile config/sweeps_digits.yaml
 	$(BIN)/python -m scripts.verify_results --results results/methods --configfile config/methods.yaml
+	$(BIN)/python -m scripts.verify_results --results results/methods_utkface --configfile config/methods.yaml \
+		config/methods_utkface.yaml
 	$(BIN)/python -m scripts.verify_results --results results/methods_digits --configfile config/methods.yaml \
 		config/methods_digits.yaml
 

@@ -179,6 +179,7 @@ def test_figures_and_pages_are_of_the_published_studies_and_their_seeds(tmp_path
         "config/utkface_folds.yaml",
         "config/sweeps_digits.yaml",
         "config/methods.yaml --config" + " seeds='[2,10]'" * published,
+        "config/methods.yaml config/methods_utkface.yaml",
         "config/methods.yaml config/methods_digits.yaml --config" + " seeds='[0]'" * published,
     ]
     assert done.stderr == ""
