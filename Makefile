@@ -44,16 +44,17 @@ unexport PYTHONDONTWRITEBYTECODE
 # the seeds of a published study, which may be fewer than its configuration names: $(call seeds,STUDY)
 seeds = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") column = i } NR > 1 { print $$column }' \
 	results/$(1)/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, - | sed "s/..*/seeds='[&]'/")
-# the published studies of which `make figures` makes all anew, and what Snakemake is given for each
+# the published studies, in the order in which all of them are made anew, and the configuration of each
 PUBLISHED := paper paper_h100 utkface_folds sweeps_digits methods methods_utkface methods_digits
-GIVEN_paper = --configfile config/ablations.yaml config/paper_published.yaml
-GIVEN_paper_h100 = --configfile config/paper_h100.yaml
-GIVEN_utkface_folds = --configfile config/utkface_folds.yaml
-GIVEN_sweeps_digits = --configfile config/sweeps_digits.yaml
-GIVEN_methods = --configfile config/methods.yaml --config $(call seeds,methods)
-GIVEN_methods_utkface = --configfile config/methods.yaml config/methods_utkface.yaml
-GIVEN_methods_digits = --configfile config/methods.yaml config/methods_digits.yaml \
-	--config $(call seeds,methods_digits)
+CONFIG_paper := config/ablations.yaml config/paper_published.yaml
+CONFIG_paper_h100 := config/paper_h100.yaml
+CONFIG_utkface_folds := config/utkface_folds.yaml
+CONFIG_sweeps_digits := config/sweeps_digits.yaml
+CONFIG_methods := config/methods.yaml
+CONFIG_methods_utkface := config/methods.yaml config/methods_utkface.yaml
+CONFIG_methods_digits := config/methods.yaml config/methods_digits.yaml
+# what Snakemake is given for one of them: $(call given,STUDY)
+given = --configfile $(CONFIG_$(1)) $(if $(filter methods methods_digits,$(1)),--config $(call seeds,$(1)))
 # ends a line of a recipe
 define NEWLINE
 
@@ -66,6 +67,7 @@ PAGES := aggregate_results make_table make_ablations rank_methods choose_setting
 # one process more than cores, as some mostly wait
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
 PAGE = $(SNAKEMAKE) pages --allowed-rules pages make_page
+VERIFY = $(BIN)/python -m scripts.verify_results --results
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
 
 .PHONY: help env anew demo paper watch status figures pages report bench verify unlock test longtest stress lint format \
@@ -115,10 +117,10 @@ status: $(READY)  ## show what each study takes on the disk, and which trainings
 	@$(BIN)/python -m scripts.show_studies
 
 figures: $(READY)  ## make the published tables and figures anew from their metrics; trains nothing
-	$(foreach study,$(PUBLISHED),$(REDRAW) $(GIVEN_$(study))$(NEWLINE))
+	$(foreach study,$(PUBLISHED),$(REDRAW) $(call given,$(study))$(NEWLINE))
 
 pages: $(READY)  ## make the page of each published study, results/<study>/page.html, from its tables
-	$(foreach study,$(PUBLISHED),$(PAGE) $(GIVEN_$(study))$(NEWLINE))
+	$(foreach study,$(PUBLISHED),$(PAGE) $(call given,$(study))$(NEWLINE))
 	@echo "To look at in a browser:"; ls -1 results/*/page.html
 
 report: $(READY)  ## Snakemake's report of a finished study, as in make report CONFIG=config/demo.yaml: report.zip
@@ -136,16 +138,7 @@ bench: $(READY)  ## measure speed and memory on an idle machine, and say which g
 	$(BIN)/python -m benchmarks.goals
 
 verify: $(READY)  ## recompute the published results, and name those that do not match
-	$(BIN)/python -m scripts.verify_results --results results/paper --configfile config/ablations.yaml \
-		config/paper_published.yaml
-	$(BIN)/python -m scripts.verify_results --results results/paper_h100
-	$(BIN)/python -m scripts.verify_results --results results/utkface_folds --configfile config/utkface_folds.yaml
-	$(BIN)/python -m scripts.verify_results --results results/sweeps_digits --configfile config/sweeps_digits.yaml
-	$(BIN)/python -m scripts.verify_results --results results/methods --configfile config/methods.yaml
-	$(BIN)/python -m scripts.verify_results --results results/methods_utkface --configfile config/methods.yaml \
-		config/methods_utkface.yaml
-	$(BIN)/python -m scripts.verify_results --results results/methods_digits --configfile config/methods.yaml \
-		config/methods_digits.yaml
+	$(foreach study,$(PUBLISHED),$(VERIFY) results/$(study) --configfile $(CONFIG_$(study))$(NEWLINE))
 
 test: lint  ## style checks and all tests but the long ones
 	$(PYTEST) -m "not long"
