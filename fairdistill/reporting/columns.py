@@ -26,7 +26,7 @@ RUNS = [*IDENTITY, *BASE, *METRICS, *UNCERTAINTY, "paired", "n_images", "epochs"
 
 # of one training: what its method is and needs, whether its epoch was chosen on the validation split, and its processor
 # time on a CPU, or its time on a GPU, in seconds
-TRAINED = [*IDENTITY, *BASE, "kind", "needs_group", "randomised", "chosen_epoch", "device", "cost"]
+TRAINED = [*IDENTITY, *BASE, "kind", "family", "needs_group", "randomised", "chosen_epoch", "device", "cost"]
 # all of validation.csv: with the mean accuracy of the (class, group) cells, and the size of the smallest
 VALIDATION = [*RUNS, "mean_cell_accuracy", "smallest_cell"]
 

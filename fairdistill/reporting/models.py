@@ -28,7 +28,7 @@ from fairdistill.reporting.columns import (
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, Text, with_defaults
 from fairdistill.settings.data import AnyDataSet
-from fairdistill.settings.methods import TEACHER, AnyMethod
+from fairdistill.settings.methods import TEACHER, AnyMethod, family_of
 from fairdistill.settings.reading import read_json_option
 from fairdistill.settings.study import name_folds
 
@@ -222,7 +222,7 @@ def gather(records: Iterable[tuple[Path | str, Record]], *, names_of: Mapping[st
         files[run] = record.outputs.weights, record.outputs.predictions
         settings_of[run] = _method_settings(record)
         parts[run] = _parts(record, settings_of[run])
-        trained.append({name: row[name] for name in (*IDENTITY, *BASE)} | _trained(record))
+        trained.append({name: row[name] for name in (*IDENTITY, *BASE)} | _trained(record, settings_of[run]))
         groups_and_classes[row["dataset"]] = record.groups, record.classes
         criteria += [
             dict(zip(IDENTITY, run, strict=True)) | each for each in long_form(record.metrics.criteria.by_name())
@@ -345,15 +345,16 @@ def _parts(record: Record, method: Mapping) -> dict:
     }
 
 
-def _trained(record: Record) -> dict:
+def _trained(record: Record, method: Mapping) -> dict:
     """What a model's method is and needs, and what its training cost."""
     # other trainings of a machine leave the processor time as it is, but not the time
     cost = {None: None, "cpu": record.cpu_seconds}.get(record.device, record.seconds)
-    if record.parameters.method.kind == "imported":
+    if method["kind"] == "imported":
         # what is known is how long it took to read the file
         cost = None
     return {
-        "kind": record.parameters.method.kind,
+        "kind": method["kind"],
+        "family": family_of(method["kind"], method.get("sampling")),
         "needs_group": bool(record.needs_group),
         "randomised": bool(record.randomised),
         "chosen_epoch": record.parameters.training.keep == "best",

@@ -32,7 +32,10 @@ ALONE_NOTE = (
     f"{ALONE_MARK} one training, or an average that includes a model trained once: for that model only the noise "
     "of the test images is counted, which says nothing about other trainings."
 )
-INTERVAL_NOTE = "Intervals are at 95 %, and account for the variation over trainings and over test images."
+INTERVAL_NOTE = (
+    "Intervals are at 95 %, and account for the variation over trainings and over test images (over test images only "
+    "if there is one training)."
+)
 # of DEO_A and DEO_M themselves, and of their differences
 CORRECTED_NOTE = "The interval of a DEO is about its value corrected for noise, not about the observed value printed."
 CORRECTED_DIFFERENCE_NOTE = (

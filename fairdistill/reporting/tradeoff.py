@@ -24,7 +24,7 @@ COLOURS = {
     "plain training": PALETTE[7],
     "distillation": PALETTE[0],
     "MFD": PALETTE[3],
-    "fair representation": PALETTE[4],
+    "pre-processing": PALETTE[4],
     "in-processing": PALETTE[2],
     "post-processing": PALETTE[8],
     "imported": PALETTE[5],

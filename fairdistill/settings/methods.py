@@ -27,7 +27,7 @@ TEACHER = "teacher"
 SAME = "same"
 Sampling = Literal["plain", "balanced", "oversampled", "undersampled", "class_balanced"]
 Family = Literal[
-    "plain training", "distillation", "MFD", "fair representation", "in-processing", "post-processing", "imported"
+    "plain training", "distillation", "MFD", "pre-processing", "in-processing", "post-processing", "imported"
 ]
 
 
@@ -64,7 +64,7 @@ class Method(Settings):
     implementation
         The class that trains, as "module:Class"; it is made from these settings.
     family
-        What kind of remedy the method is; the comparison of all methods has a colour for each family.
+        What kind of remedy the method is, as `family_of` returns it.
     needs_validation
         Whether the method chooses or fits anything, for which it reads the validation split.
     draws_labels
@@ -416,7 +416,7 @@ class Reweighing(Method):
     """Reweighing (Kamiran, Calders, 2012): the loss of an image has the weight P(class) P(group) / P(class, group)."""
 
     implementation: ClassVar[str] = "fairdistill.methods.reweighing:Reweighing"
-    family: ClassVar[Family] = "plain training"
+    family: ClassVar[Family] = "pre-processing"
 
     kind: Literal["reweighing"]
     sampling: Literal["plain"] = Field(
@@ -554,7 +554,7 @@ def decoder_steps(image_size: int) -> tuple[int, int]:
 class Autoencoder(Method):
     """A method whose network encodes images, for a decoder and a classifier of the method's own."""
 
-    family: ClassVar[Family] = "fair representation"
+    family: ClassVar[Family] = "pre-processing"
     own_outputs: ClassVar[str | None] = "a code as its outputs"
 
     latent_size: Whole = Field(
@@ -724,6 +724,18 @@ AnyMethod = Annotated[
 def method_of_kind(kind: object) -> type[Method] | None:
     """The class of settings of a kind of method; None where there is none, as for a record of another version."""
     return cast(type[Method] | None, settings_of_kind(AnyMethod, kind))
+
+
+def family_of(kind: object, sampling: object) -> Family | Literal[""]:
+    """What kind of remedy a method is, for which the comparison of all methods has a colour; "" where none is known.
+
+    Training on data with as many images in every cell is pre-processing, as reweighing is; batches that draw equally
+    often from every cell are a variant of plain training.
+    """
+    if (method := method_of_kind(kind)) is None:
+        return ""
+    resampled = method is Erm and sampling in ("oversampled", "undersampled")
+    return "pre-processing" if resampled else method.family
 
 
 def _read_teacher(value: object) -> object:

@@ -171,6 +171,29 @@ def test_what_a_method_needs_is_said(table):
     assert "| 0.00 (1.00) | erm, group, validation, draws labels |" in page
 
 
+@pytest.mark.parametrize(
+    ("kind", "sampling", "family"),
+    [
+        ("erm", "plain", "plain training"),
+        ("erm", "balanced", "plain training"),
+        ("erm", "oversampled", "pre-processing"),
+        ("erm", "undersampled", "pre-processing"),
+        ("mfd", "oversampled", "MFD"),
+        ("reweighing", "plain", "pre-processing"),
+        ("vfae", "plain", "pre-processing"),
+        ("group_dro", "balanced", "in-processing"),
+        ("of another version", "plain", ""),
+    ],
+)
+def test_a_method_belongs_to_the_family_of_its_kind_and_sampling(paths, kind, sampling, family):
+    few = [path for path in paths if "resnet" in path.parts and {"teacher", "erm", "mfd"} & {*path.parts}]
+    for path in few:
+        if "erm" in path.parts:
+            edit(path, lambda record: record["parameters"]["method"].update(kind=kind, sampling=sampling))
+
+    assert of(rank_methods(read_files(few), ["mfd"]), "erm")["family"] == family
+
+
 def test_the_choice_of_an_epoch_needs_a_validation_split(paths):
     few = [path for path in paths if "resnet" in path.parts and {"teacher", "erm", "mfd"} & {*path.parts}]
     for path in few:

@@ -14,7 +14,7 @@ from fairdistill.reporting.pairs import beside_bases, read_paired
 from fairdistill.reporting.runs import AGGREGATE, at_chance
 from fairdistill.reporting.summaries import beside_each_other, read_summary
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.methods import TEACHER, method_of_kind
+from fairdistill.settings.methods import TEACHER
 
 # what each object of JavaScript has
 OF_OBJECTS = {
@@ -122,13 +122,8 @@ def _students_first(table: pd.DataFrame) -> pd.DataFrame:
 
 def _points(summary: pd.DataFrame, models: Models) -> pd.DataFrame:
     table = beside_each_other(summary)
-    kinds = models.trained.drop_duplicates(PLACE).set_index(PLACE)["kind"]
-
-    def family(row: Mapping) -> str:
-        settings = method_of_kind(kinds[tuple(row[name] for name in PLACE)])
-        return "teacher" if row["role"] == "teacher" else settings.family if settings else ""
-
-    return table.assign(family=[family(row) for row in table.to_dict("records")])
+    table = table.merge(models.trained.drop_duplicates(PLACE)[[*PLACE, "family"]], on=PLACE, how="left")
+    return table.assign(family=table["family"].mask(table["role"] == "teacher", "teacher"))
 
 
 def _base(pair: Mapping) -> str:
