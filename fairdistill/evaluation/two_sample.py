@@ -2,7 +2,8 @@
 
 Gretton, Borgwardt, Rasch, Schoelkopf, Smola, "A Kernel Two-Sample Test", JMLR 13, 2012. The statistic is an unbiased
 estimate of the squared maximum mean discrepancy with the kernel k(x, y) = exp(-||x - y||^2 / (2 s^2)), s the median
-distance between the points of both samples (their section 8). With m points x and n points y it is their equation 3,
+distance between the points of both samples (their section 8), those that coincide left out. With m points x and n
+points y it is their equation 3,
 
     sum over i != j of k(x_i, x_j) / (m (m - 1)) + sum over i != j of k(y_i, y_j) / (n (n - 1)) - 2 mean k(x_i, y_j).
 

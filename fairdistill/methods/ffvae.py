@@ -76,10 +76,11 @@ class FFVAE(Method):
     Until then the accuracies in the history are those of an untrained classifier. The total correlation is of samples
     of z; its mean, which the classifier reads, can tell more of the group than a sample does.
 
-    As printed are the objective, p(a | b) for two groups, and the classifier on the code without the sensitive
-    dimensions, which the paper also replaces by noise. The paper has any number of binary attributes, each with a
-    dimension b_j and p(a_j | b_j) = Bernoulli(sigmoid(b_j)). Here is one attribute, the group: for G groups b has
-    G - 1 dimensions, and p(a | b) = softmax([0, b]), which for two groups is the same.
+    As printed are the objective, but that its divergence from the prior is there of both z and b; p(a | b) for two
+    groups; and the classifier on the code without the sensitive dimensions, which the paper also replaces by noise. The
+    paper has any number of binary attributes, each with a dimension b_j and p(a_j | b_j) = Bernoulli(sigmoid(b_j)).
+    Here is one attribute, the group: for G groups b has G - 1 dimensions, and p(a | b) = softmax([0, b]), which for two
+    groups is the same.
 
     The paper's authors have published no code that we know of. Reddy et al. (NeurIPS 2021, models/model_ffvae.py in
     github.com/charan223/FairDeepLearning), whom the first of them helped, try alpha in 10, 100, 1000 and gamma in 10,

@@ -36,8 +36,9 @@ class Regressor(nn.Module):
 def hint_loss(hint: Tensor, regressed: Tensor) -> Tensor:
     """Return the mean over images of ||hint - regressed||^2 / 2 (equation 3).
 
-    The authors' code also averages over pixels. With Adam that makes no difference, but for its epsilon, and for
-    `weight_decay` where there is one, which a smaller loss would make weigh more.
+    The authors' code sums over one of the two axes of pixels and averages over the other and over channels. With Adam
+    such a factor makes no difference, but for its epsilon, and for `weight_decay` where there is one, which a smaller
+    loss would make weigh more.
 
     Parameters
     ----------
@@ -60,9 +61,10 @@ class FitNets(Method):
 
         cross-entropy(labels) + lambda H(softmax(base / T), softmax(student / T)),
 
-    where lambda falls linearly from epoch to epoch. H is given here less the entropy of the base's probabilities, a
-    constant; the paper has no factor T^2, which Hinton's loss has. T = 3 and lambda from 4 to 1 are those of the
-    authors' code (yaml/cifar10_fitnet19_all.yaml).
+    where lambda falls linearly from epoch to epoch, over all of this stage. H is given here less the entropy of the
+    base's probabilities, a constant; the paper has no factor T^2, which Hinton's loss has. T = 3 and lambda from 4 to 1
+    are those of the authors' code (yaml/cifar10_fitnet19_all.yaml), where lambda falls from the fifth epoch on and
+    would reach 1 in the 400th, after the end of its 288 epochs.
 
     The paper takes the middle layer of each network. Here it is the student's middle layer and the base's at the same
     distance from its last, which for two networks of one architecture is the same. The paper trains each stage until a

@@ -32,8 +32,8 @@ class KD(Method):
     """(1 - alpha) cross-entropy + alpha T^2 KL(base || student), both softened by the temperature T.
 
     Of T and alpha Hinton et al. say only that the labels should have considerably the lower weight. The defaults, T = 4
-    and alpha = 0.9, are those of the code of Zagoruyko and Komodakis (ICLR 2017), who compare attention transfer with
-    this loss.
+    and alpha = 0.9, are those that Zagoruyko and Komodakis (ICLR 2017), who compare attention transfer with this loss,
+    give in the README of their code for training by it.
     """
 
     uses_base = True

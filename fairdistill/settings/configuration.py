@@ -16,8 +16,13 @@ from fairdistill.settings.sweeps import Sweep, Sweeps, expand
 # what a study is compared with: config/config.yaml has the paper, and the published study of the paper's grid
 # (the values of a paper and the method that is compared with them belong together)
 OF_THE_PAPER = (("paper_values", "paper_method"), ("published",))
-# what the entries of a section are, each of which has a name of the user's and a `kind`
-KINDS = {"data.sets": ("data set", AnyDataSet), "networks": ("network", AnyNetwork), "students": ("method", AnyMethod)}
+# what the entries of a section are, each of which has a name of the user's and a `kind`, and the key of the grids that
+# names them
+KINDS = {
+    "data.sets": ("data set", AnyDataSet, "datasets"),
+    "networks": ("network", AnyNetwork, "architectures"),
+    "students": ("method", AnyMethod, "methods"),
+}
 BENCHMARKS = "bench"  # results/bench has their tables, and no study's
 
 
@@ -70,15 +75,29 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
 
 
 def _with_named_defaults(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the networks, students and data sets of the defaults whose names it does not give."""
+    """The configuration with the networks, students and data sets whose names it does not give.
+
+    Those of the defaults, and a kind with its default settings where a grid names the kind itself.
+    """
     config = dict(config)
-    for key in ("networks", "students"):
-        if isinstance(config.get(key), Mapping):
-            config[key] = {**defaults[key], **config[key]}
-    data = config.get("data")
-    if isinstance(data, Mapping) and isinstance(data.get("sets"), Mapping):
-        config["data"] = {**data, "sets": {**defaults["data"]["sets"], **data["sets"]}}
+    for section in ("networks", "students"):
+        if isinstance(given := config.get(section, {}), Mapping):
+            config[section] = {**defaults[section], **_named_kinds(config, section, defaults[section]), **given}
+    data = config.get("data", {})
+    if isinstance(data, Mapping) and isinstance(given := data.get("sets", {}), Mapping):
+        of_defaults = defaults["data"]["sets"]
+        config["data"] = {**data, "sets": {**of_defaults, **_named_kinds(config, "data.sets", of_defaults), **given}}
     return config
+
+
+def _named_kinds(config: Mapping[str, Any], section: str, defined: Collection[str]) -> dict[str, dict]:
+    """An entry for each kind that a grid names and that is no name in `defined`, whatever else the grids hold."""
+    _, union, key = KINDS[section]
+    ablations = config.get("ablations")
+    grids = [config, *(ablations if isinstance(ablations, list) else [])]
+    lists = [grid.get(key) for grid in grids if isinstance(grid, Mapping)]
+    names = [name for found in lists if isinstance(found, list) for name in found if isinstance(name, str)]
+    return {name: {"kind": name} for name in names if name not in defined and settings_of_kind(union, name)}
 
 
 def _without_the_paper(
@@ -171,16 +190,14 @@ def _check_names(study: Study) -> None:
 def _check_name(path: Keys, name: str, section: str, defined: Collection[str]) -> None:
     if name in defined:
         return
-    what = f"names {name!r}, which {section} does not define; {choice(name, defined)}"
-    noun, union = KINDS[section]
+    noun, union, key = KINDS[section]
     # people write the names of networks in capitals
-    kind = name.lower()
+    kind, hint = name.lower(), choice(name, defined)
     if settings_of_kind(union, kind):
-        what = (
-            f"names {name!r}, which is a kind of {noun} and no name in {section}; define it there, such as "
-            f"`{kind}: {{kind: {kind}}}` and what else that kind needs"
-        )
-    raise UnreadableSettings("config", path, what)
+        hint = f"{kind!r} is a kind of {noun}: write it so, or define {name!r} there"
+        if kind == name:
+            hint = f"it is a kind of {noun}: define it there, as `{kind}: {{kind: {kind}}}`, or name it in {key}"
+    raise UnreadableSettings("config", path, f"names {name!r}, which {section} does not define; {hint}")
 
 
 def _check_single(path: Keys, name: str, sweeps: Mapping[str, Sweep]) -> None:

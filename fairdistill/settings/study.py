@@ -87,14 +87,19 @@ class Study(Settings):
         "data sets depend on it only where their `per_seed` says so.",
     )
     datasets: AtLeastOne[Name] = Field(
-        ["cifar10s", "utkface"], description="The data sets of the main grid, names from `data.sets`."
+        ["cifar10s", "utkface"],
+        description="The data sets of the main grid, names from `data.sets`; or a kind of data set, which needs no "
+        "entry there if its default settings are to be used.",
     )
     architectures: AtLeastOne[Name] = Field(
-        ["resnet", "shufflenet"], description="The networks of the main grid, names from `networks`."
+        ["resnet", "shufflenet"],
+        description="The networks of the main grid, names from `networks`; or a kind of network, such as `resnet50`, "
+        "which needs no entry there if its default settings are to be used.",
     )
     methods: AtLeastOne[Name] = Field(
         ["mfd"],
-        description="The methods of the main grid, names from `students`; tables and figures show them in this order.",
+        description="The methods of the main grid, names from `students`; or a kind of method, such as `kd`, which "
+        "needs no entry there if its default settings are to be used. Tables and figures show them in this order.",
     )
     references: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
         None,

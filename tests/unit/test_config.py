@@ -367,6 +367,21 @@ def own(**settings):
     return dataset(kind="folder", images="photos", labels="labels.csv", **settings)
 
 
+def test_a_kind_that_a_grid_names_needs_no_entry():
+    given = {
+        "methods": ["erm", "kd", "mfd"],
+        "students": {"mfd": {"kind": "mfd", "lambda": 7.0}},
+        "ablations": [{"architectures": ["resnet50"], "methods": ["group_dro"]}],
+    }
+    study = complete(given)
+
+    written = {"erm": {"kind": "erm"}, "kd": {"kind": "kd"}, "group_dro": {"kind": "group_dro"}}
+    whole = given | {"students": given["students"] | written}
+    whole["networks"] = {"resnet50": {"kind": "resnet50"}}
+    assert study == complete(whole)
+    assert study.students["mfd"].lambda_ == 7
+
+
 def test_the_settings_of_images_of_ones_own():
     study = complete(own(group="sex", bins={"sex": ["1", 2]}) | {"datasets": ["cifar10s"]})
     settings = study.data.sets["cifar10s"]
@@ -463,19 +478,17 @@ MISTAKES = [
     ({"ablations": {}}, "config: ablations is {}; it must be a list"),
     ({"ablations": [[]]}, "config: ablations.0 is []; it must be a mapping"),
     ({"methods": ["x"]}, "config: methods names 'x', which students does not define; choose one of mfd"),
-    (
-        {"methods": ["kd"]},
-        "config: methods names 'kd', which is a kind of method and no name in students; define it there, such as "
-        "`kd: {kind: kd}`",
-    ),
+    ({"methods": ["imported"]}, "config: students.imported lacks the key 'checkpoint'"),
+    ({"methods": ["KD"]}, "config: methods names 'KD', which students does not define; 'kd' is a kind of method"),
     (
         {"architectures": ["vit_b_16"]},
-        "config: architectures names 'vit_b_16', which is a kind of network and no name in networks; define it there, "
-        "such as `vit_b_16: {kind: vit_b_16}`",
+        "config: networks.vit_b_16 takes images of 224 px, and those of data.sets.cifar10s have 32",
     ),
+    ({"datasets": ["folder"]}, "config: data.sets.folder lacks the key 'images'"),
     (
-        {"datasets": ["celeba"]},
-        "config: datasets names 'celeba', which is a kind of data set and no name in data.sets; define it",
+        {"students": {"mfd": {"kind": "mfd", "base": "group_dro"}}},
+        "config: students.mfd.base names 'group_dro', which students does not define; it is a kind of method: define "
+        "it there, as `group_dro: {kind: group_dro}`, or name it in methods",
     ),
     ({"networks": {"a b": {"kind": "resnet18"}}}, f'config: networks holds the name "a b"; a name is {NAME}'),
     ({"networks": {"a\nb": {"kind": "x"}}}, f'config: networks holds the name "a\\nb"; a name is {NAME}'),
@@ -486,8 +499,8 @@ MISTAKES = [
     ({"networks": {"r": {"kind": "VGG-16"}}}, "config: networks.r.kind is \"VGG-16\"; did you mean 'vgg16'?"),
     (
         {"architectures": ["ResNet50"]},
-        "config: architectures names 'ResNet50', which is a kind of network and no name in networks; define it there, "
-        "such as `resnet50: {kind: resnet50}` and what else that kind needs",
+        "config: architectures names 'ResNet50', which networks does not define; 'resnet50' is a kind of network: "
+        "write it so, or define 'ResNet50' there",
     ),
     ({"networks": {"r": {"kind": "ViT-B/16"}}}, "config: networks.r.kind is \"ViT-B/16\"; did you mean 'vit_b_16'?"),
     (

@@ -45,7 +45,7 @@ CRITERIA = {
     "predictive_parity_a": "Predictive parity, mean over classes",
     "predictive_parity_m": "Predictive parity, worst class",
     "equal_opportunity": "Equal opportunity",
-    "equalized_odds_difference": "Equalized odds difference (fairlearn)",
+    "equalized_odds_difference": "Equalized odds difference",
     "bias_amplification": "Bias amplification",
     "counterfactual_flip_rate": "Counterfactual flip rate",
 }
