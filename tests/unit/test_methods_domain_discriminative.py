@@ -22,6 +22,13 @@ def test_the_loss_is_the_likelihood_of_class_and_group_together():
     assert {name: value.item() for name, value in terms.items()} == {"cross_entropy": pytest.approx(expected)}
 
 
+def test_the_loss_is_zero_where_class_and_group_are_sure_and_right():
+    scores, output, batch = outputs()
+    scores[np.arange(len(scores)), batch.group, batch.label] = 1e3
+    output = output._replace(logits=torch.from_numpy(scores.reshape(len(scores), -1)))
+    assert method_for(**METHOD).loss(batch, output, "train")["cross_entropy"].item() == 0
+
+
 def test_the_gradient_of_the_loss():
     _, output, batch = outputs(5)
     method = method_for(**METHOD)

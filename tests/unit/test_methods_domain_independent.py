@@ -48,6 +48,13 @@ def test_the_loss_is_the_likelihood_under_the_head_of_the_group():
     assert {name: value.item() for name, value in terms.items()} == {"cross_entropy": pytest.approx(expected)}
 
 
+def test_the_loss_is_zero_where_the_head_of_the_group_is_sure_and_right_whatever_the_other_says():
+    scores, output, batch = outputs()
+    scores[np.arange(len(scores)), batch.group] = 1e3 * np.eye(C)[batch.label]
+    output = output._replace(logits=torch.from_numpy(scores.reshape(len(scores), -1)))
+    assert method_for("domain_independent").loss(batch, output, "train")["cross_entropy"].item() == 0
+
+
 def test_the_gradient_reaches_the_head_of_the_group_alone():
     scores, output, batch = outputs(5)
     method = method_for("domain_independent")

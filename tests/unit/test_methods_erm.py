@@ -42,6 +42,12 @@ def test_the_loss_is_the_mean_negative_log_likelihood(method):
     assert terms["cross_entropy"].item() == pytest.approx(-log_softmax(logits, axis=1)[np.arange(20), label].mean())
 
 
+def test_the_loss_of_a_sure_and_right_answer_is_zero(method):
+    _, label = outputs()
+    terms = method.loss(batch_of(label), output_of(torch.from_numpy(1e3 * np.eye(C)[label])), "train")
+    assert terms["cross_entropy"].item() == 0
+
+
 def test_its_gradient_is_probabilities_minus_labels(method):
     logits, label = outputs(7)
     given = torch.from_numpy(logits).requires_grad_()

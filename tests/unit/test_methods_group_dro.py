@@ -65,6 +65,11 @@ def test_the_weights_and_the_loss_are_those_of_the_algorithm(over, step_size, ad
     assert q.max() > 1.01 * q.min()
 
 
+def test_the_loss_of_a_sure_and_right_answer_is_zero():
+    (_, label, group), *_ = batches(40, 1)
+    assert step(method_for(), 1e3 * np.eye(C)[label], label, group).item() == 0
+
+
 def test_equal_losses_leave_equal_weights():
     label, group = (index.ravel() for index in np.indices((C, G)))
     method = method_for(step_size=1.0)

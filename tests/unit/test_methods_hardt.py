@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from aif360.algorithms.postprocessing import EqOddsPostprocessing
+from aif360.datasets import BinaryLabelDataset
 from fairlearn.metrics import equalized_odds_difference
 from fairlearn.postprocessing import ThresholdOptimizer
 from method_trainings import differing, fit, method_settings, network_settings, with_validation
@@ -135,6 +137,24 @@ def test_of_two_classes_the_linear_programme_is_as_good_as_fairlearn_with_hard_s
     assert np.ptp(confusion(ours, label, group), axis=0).max() < 1e-8
     assert error(ours, label) == pytest.approx(error(theirs, label), abs=2e-3)
     assert error(ours, label) <= error(theirs, label) + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_two_classes_and_groups_the_linear_programme_is_aif360s(seed):
+    """With as many images in each cell, as its objective counts the cells and ours the images."""
+    logits, label, group = biased(seed, n=2000)
+    cells = pd.DataFrame({"label": label, "group": group})
+    kept = cells.groupby(["label", "group"]).head(300)
+    true = BinaryLabelDataset(df=kept, label_names=["label"], protected_attribute_names=["group"])
+    answered = true.copy()
+    answered.labels = logits[kept.index].argmax(1, keepdims=True).astype(float)
+    groups = {"unprivileged_groups": [{"group": 0}], "privileged_groups": [{"group": 1}]}
+    # of the privileged group, then of the other: Pr(new label 1 | predicted label 1), then Pr(... | 0)
+    of_1_and_0 = EqOddsPostprocessing(**groups).fit(true, answered).model_params.x.reshape(2, 2)
+
+    found = derived_predictor(counts_of(logits[kept.index], label[kept.index], group[kept.index]))
+    assert np.allclose(found[:, :, 1], of_1_and_0[::-1, ::-1], atol=1e-9)
+    assert ((found > 0.01) & (found < 0.99)).any()
 
 
 def test_a_fair_model_is_left_as_it_is():

@@ -85,6 +85,12 @@ def test_the_loss_is_the_weighted_mean():
     assert found["cross_entropy"].item() == pytest.approx(total / len(logits), rel=1e-6)
 
 
+def test_the_loss_of_a_sure_and_right_answer_is_zero():
+    method, batch, _ = losses_of()
+    sure = 1e3 * torch.eye(3, dtype=torch.float64)[batch.label]
+    assert method.loss(batch, Output(torch.zeros(len(sure), 5), sure, {}), "train")["cross_entropy"].item() == 0
+
+
 def test_the_gradient_of_the_loss():
     method, batch, logits = losses_of(n=8)
     method = method.double()

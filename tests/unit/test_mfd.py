@@ -303,11 +303,25 @@ def test_without_a_fairness_term_the_base_is_not_asked():
 def test_a_regressor_joins_different_widths():
     assert [tuple(p.shape) for p in method(D, 9).parameters()] == [(9, D)]
     assert list(method(D, D).parameters()) == []
-    teacher, student, label, group = sample(7, dtype=torch.float32)
-    joined = method(D, 9)
-    terms, _ = terms_of(joined, (teacher.repeat(1, 2)[:, :9], student, label, group))
+    teacher, student, label, group = sample(7)
+    joined = method(D, 9).double()
+    wide = teacher.repeat(1, 2)[:, :9]
+
+    weight = joined.regressors[0].weight
+    terms, _ = terms_of(joined, (wide, student, label, group))
     terms["mfd"].backward()
-    assert joined.regressors[0].weight.grad.abs().sum() > 0
+
+    def joined_by(values):
+        return 1.5 * reference(wide, student.numpy() @ values.T, label, group, s=s)
+
+    values = weight.detach().numpy()
+    s = mean_squared_distance(wide.numpy(), student.numpy() @ values.T)
+    assert terms["mfd"].item() == pytest.approx(joined_by(values))
+    for i, j in [(0, 0), (3, 2), (8, 4)]:
+        moved = np.zeros_like(values)
+        moved[i, j] = 1e-6
+        slope = (joined_by(values + moved) - joined_by(values - moved)) / 2e-6
+        assert weight.grad[i, j].item() == pytest.approx(slope, abs=1e-6)
 
 
 # of the last map before pooling
