@@ -1,14 +1,15 @@
 """The speed of each method of config/methods.yaml: ours beside the reference engine, and beside plain training.
 
 Measured as `benchmarks.training` measures, for ResNet-18 on images of CIFAR-10S. Methods whose training is that of
-another one, on another base, are left out, and so are those that train nothing. Writes methods.csv and methods.md to
-the folder given.
+another one, on another base of the same network, are left out, and so are those that train nothing. Writes methods.csv
+and methods.md to the folder given.
 """
 
 import argparse
 import json
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import yaml
@@ -23,7 +24,7 @@ from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import count_argument, folder_argument
 from fairdistill.settings.configuration import complete
-from fairdistill.settings.methods import Method, PostProcessing
+from fairdistill.settings.methods import SAME, Method, PostProcessing
 
 CONFIG = Path(__file__).parents[1] / "config"
 DATASET, KIND = "cifar10s", "resnet18"
@@ -32,20 +33,31 @@ PLAIN = "erm"
 GOAL = 2.0
 
 
-def methods_to_measure() -> dict[str, Method]:
+class Case(NamedTuple):
+    """A method, and the kind of network that its base has."""
+
+    method: Method
+    base_kind: str
+
+
+def methods_to_measure() -> dict[str, Case]:
     """The methods of the configuration by name, one of each way to train."""
     config: dict = {}
     for name in ("config.yaml", "methods.yaml"):
         # as Snakemake lays one over the other
         update_config(config, yaml.safe_load((CONFIG / name).read_text(encoding="utf-8")))
     study = complete(config)
-    found: dict[str, Method] = {}
+    found: dict[str, Case] = {}
+    known: list[tuple] = []
     for name in study.methods:
         method = study.method(name)
-        known = [each.parameters() | {"sampling": ""} for each in found.values()]
+        base = method.stands_on.architecture if method.stands_on else SAME
+        case = Case(method, KIND if base == SAME else study.networks[base].kind)
         # sampling decides which images a batch has, and not how long its step takes
-        if not isinstance(method, PostProcessing) and method.parameters() | {"sampling": ""} not in known:
-            found[name] = method
+        way = method.parameters() | {"sampling": ""}, case.base_kind
+        if not isinstance(method, PostProcessing) and way not in known:
+            found[name] = case
+            known.append(way)
     return found
 
 
@@ -98,8 +110,8 @@ def main() -> None:
     cases = [(name, number, engine) for name in names for number in range(args.rounds) for engine in ENGINES]
     rows = []
     for name, number, engine in tqdm(cases, desc="methods", unit="run"):
-        settings = json.dumps(methods[name].to_json())
-        found = run(engine, DATASET, KIND, "--method", settings, steps=args.steps, on_gpu=on_gpu)
+        what = ["--method", json.dumps(methods[name].method.to_json()), "--base-kind", methods[name].base_kind]
+        found = run(engine, DATASET, KIND, *what, steps=args.steps, on_gpu=on_gpu)
         speed = sum(1e3 * BATCH_SIZE / result["step_ms"] for result in found)
         rows.append({"method": name, "round": number, "engine": engine, "images_per_second": speed})
     runs = pd.DataFrame(rows)

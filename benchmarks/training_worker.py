@@ -153,7 +153,14 @@ class Subject(NamedTuple):
 
 
 def set_up(
-    engine_name: Engine, dataset_name: str, kind: str, method_settings: MethodSettings, *, steps: int, threads: int
+    engine_name: Engine,
+    dataset_name: str,
+    kind: str,
+    method_settings: MethodSettings,
+    *,
+    base_kind: str | None = None,
+    steps: int,
+    threads: int,
 ) -> Subject:
     """Make everything that the steps of a training need, with as many random images as `window` takes."""
     settings = Training(epochs=1, batch_size=BATCH_SIZE, threads=threads, engine=engine_name)
@@ -166,7 +173,9 @@ def set_up(
     torch.manual_seed(0)
     kind_of_method = method_class(method_settings)
     network = build_network(network_settings, kind_of_method.n_outputs(method_settings, n_classes, n_groups))
-    base = build_network(network_settings, n_classes) if method_settings.stands_on else None
+    base = None
+    if method_settings.stands_on:
+        base = build_network(read_settings(AnyNetwork, {"kind": base_kind or kind}, where="--base-kind"), n_classes)
     task = Task(n_classes, n_groups, images.label.cpu(), images.group.cpu(), images.size, network, base)
     method = kind_of_method(method_settings, task)
     network, method = engine.prepare(network, method, device, images.size)
@@ -242,14 +251,14 @@ def measure(engine_name: Engine, dataset_name: str, kind: str, role: str, *, ste
 
 
 def measure_method(
-    engine_name: Engine, dataset_name: str, kind: str, method_settings: MethodSettings, *, steps: int, threads: int
+    engine_name: Engine, dataset_name: str, kind: str, method_settings: MethodSettings, *, steps: int, **options
 ) -> dict:
     """Return the milliseconds of an average step of a whole training by a method, over all of its stages.
 
     Each stage is timed for `steps` steps, and counts by its share of `EPOCHS` epochs. Reading the base's outputs
-    beforehand is spread over the steps of these epochs.
+    beforehand is spread over the steps of these epochs. `options` are those of `set_up`.
     """
-    subject = set_up(engine_name, dataset_name, kind, method_settings, steps=steps, threads=threads)
+    subject = set_up(engine_name, dataset_name, kind, method_settings, steps=steps, **options)
     engine, device, settings, images, network, method, ask_base, feature_seconds = subject
     clock, plain_batches = Clock(device), images.batches
     spent = 0.0
@@ -331,6 +340,7 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--role", choices=METHODS)
     what.add_argument("--method", type=json.loads, help="settings of any method, as JSON")
+    parser.add_argument("--base-kind", help="the network of the method's base; without it, that of --kind")
     parser.add_argument("--steps", type=count_argument, default=10)
     parser.add_argument("--threads", type=count_argument, default=1)
     args = parser.parse_args()
@@ -339,7 +349,7 @@ def main() -> None:
         result = measure(args.engine, args.dataset, args.kind, args.role, **numbers)
     else:
         method = read_settings(AnyMethod, args.method, where="--method")
-        result = measure_method(args.engine, args.dataset, args.kind, method, **numbers)
+        result = measure_method(args.engine, args.dataset, args.kind, method, base_kind=args.base_kind, **numbers)
     print(json.dumps(result))
 
 

@@ -16,6 +16,7 @@ def runs():
 def test_each_way_to_train_is_measured_once():
     methods = methods_to_measure()
     assert {"erm", "kd", "mfd", "mfd_polynomial"} <= methods.keys()
+    assert methods["mfd_from_resnet50"].base_kind == "resnet50"
     # the same steps: of other images, from another base, or none at all
     assert not {"balanced", "mfd_plain", "mfd_from_group_dro", "hardt"} & methods.keys()
 
