@@ -188,13 +188,13 @@ def _draw_references(ax: Axes, models: pd.DataFrame, lines: Sequence[Line], arch
     """Draw the models that those of the lines stand on, and return them; each line's in its colour if they differ."""
     bases: dict[tuple[str, str], int] = {}
     for number, line in enumerate(lines):
-        place = architecture if line.base.architecture == SAME else line.base.architecture
-        bases.setdefault((place, line.base.method), number)
+        network = architecture if line.base.architecture == SAME else line.base.architecture
+        bases.setdefault((network, line.base.method), number)
     rows = models.to_dict("index")
-    for (place, method), number in bases.items():
-        row = rows[place, method]
+    for (network, method), number in bases.items():
+        row = rows[network, method]
         colour = _look(number)[0] if len(bases) > 1 else TEACHER_COLOUR
-        label = " ".join([*([printed(place)] if place != architecture else []), method])
+        label = " ".join([*([printed(network)] if network != architecture else []), method])
         ax.axhline(row["mean"], color=colour, ls="--", lw=1, zorder=0.9, label=label)
         ax.axhspan(row["low"], row["high"], color=colour, alpha=0.15, lw=0, zorder=0.5)
     return models.loc[[*bases]]

@@ -8,9 +8,10 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import settings_of_kind
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Imported, LayerDistillation, PostProcessing
+from fairdistill.settings.names import ModelName
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import Keys, UnreadableSettings, choice, read_settings
-from fairdistill.settings.study import Ablation, Place, Study
+from fairdistill.settings.study import Ablation, Study, models_in
 from fairdistill.settings.sweeps import Sweep, Sweeps, expand
 
 # what a study is compared with: config/config.yaml has the paper, and the published study of the paper's grid
@@ -221,8 +222,8 @@ def _check_imported(study: Study) -> None:
             _check_single((*path, "architecture"), method.architecture, study.sweeps("architectures"))
             _check_name((*path, "architecture"), method.architecture, "networks", study.networks)
             continue
-        named = {place for grid in study.all_grids for place in product(grid["architecture"], grid["method"])}
-        if len(homes := sorted(architecture for architecture, method in named if method == name)) > 1:
+        named = {model for grid in study.all_grids for model in models_in(grid)}
+        if len(homes := sorted(model.architecture for model in named if model.method == name)) > 1:
             what = (
                 f"is 'same', but the file holds one network, and the models are of {' and '.join(homes)}; name the one "
                 "that it holds"
@@ -232,11 +233,11 @@ def _check_imported(study: Study) -> None:
 
 def _check_bases(study: Study) -> None:
     """The chain of bases of every model ends at one that stands on none; each base is a network for the classes."""
-    for place in product(study.networks, study.students):
-        chain = [Place(*place)]
+    for model in models_in({"architecture": study.networks, "method": study.students}):
+        chain = [model]
         while (base := study.base(chain[-1])) is not None:
             if base in chain:
-                circle = ", on ".join(_described(model) for model in [*chain, base])
+                circle = ", on ".join(map(str, [*chain, base]))
                 what = f"leads in a circle: {circle}; name a model that does not stand on this one"
                 raise UnreadableSettings("config", ("students", chain[0].method, "base"), what)
             if outputs := study.method(base.method).own_outputs:
@@ -267,14 +268,14 @@ def _check_bases(study: Study) -> None:
 def _check_layers(study: Study) -> None:
     """A network has the layers that its method reads, and its base's network has their partners."""
     for grid in study.all_grids:
-        for model in (Place(*names) for names in product(grid["architecture"], grid["method"])):
+        for model in models_in(grid):
             base = study.base(model)
             base_layers = study.networks[base.architecture].layout.layers if base else ()
             method = study.method(model.method)
             try:
                 method.pair_layers(study.networks[model.architecture].layout.layers, base_layers)
             except UserError as error:
-                on = f" (network {model.architecture}{f', base {_described(base)}' if base else ''})"
+                on = f" (network {model.architecture}{f', base {base}' if base else ''})"
                 path = ("students", model.method, method.layer_setting)
                 raise UnreadableSettings("config", path, f"{error}{on}") from None
 
@@ -287,33 +288,34 @@ def _check_sizes(study: Study) -> None:
                 study.method(name).check_image_size(study.data.sets[dataset].network_sees)
             except UserError as error:
                 raise UnreadableSettings("config", ("students", name), f"{error} (data.sets.{dataset})") from None
-        for dataset, architecture, name in product(grid["dataset"], grid["architecture"], grid["method"]):
-            _check_maps(study, dataset, Place(architecture, name))
-            size = study.method(name).network_gets(study.data.sets[dataset].network_sees)
+        for dataset, model in product(grid["dataset"], models_in(grid)):
+            _check_maps(study, dataset, model)
+            method = study.method(model.method)
+            size = method.network_gets(study.data.sets[dataset].network_sees)
             try:
-                study.networks[architecture].check_image_size(size, of=f"data.sets.{dataset}")
+                study.networks[model.architecture].check_image_size(size, of=f"data.sets.{dataset}")
             except UserError as error:
                 mended = "change its image_size or crop"
-                if isinstance(study.method(name), Imported):
+                if isinstance(method, Imported):
                     mended = "resize its images for the model, by preprocess: {size: ...}"
                 what = f"{error}; choose another network for this data set, or {mended}"
-                raise UnreadableSettings("config", ("networks", architecture), what) from None
+                raise UnreadableSettings("config", ("networks", model.architecture), what) from None
 
 
-def _check_maps(study: Study, dataset: str, model: Place) -> None:
+def _check_maps(study: Study, dataset: str, model: ModelName) -> None:
     """A method that compares where layers are active has maps of more than one pixel."""
     method, base = study.method(model.method), study.base(model)
     if not isinstance(method, LayerDistillation):
         return
     assert base is not None
     size = study.data.sets[dataset].network_sees
-    own, other = (study.networks[place.architecture].layout for place in (model, base))
+    own, other = (study.networks[one.architecture].layout for one in (model, base))
     pairs = method.pair_layers(own.layers, other.layers)
     single = own.of_one_pixel(size), other.of_one_pixel(study.method(base.method).network_gets(size))
     try:
         method.without_single(pairs, [a for a, b in pairs.items() if a in single[0] or b in single[1]], image_size=size)
     except UserError as error:
-        what = f"{error} (data.sets.{dataset}, network {model.architecture}, base {_described(base)})"
+        what = f"{error} (data.sets.{dataset}, network {model.architecture}, base {base})"
         raise UnreadableSettings("config", ("students", model.method, "layers"), what) from None
 
 
@@ -396,7 +398,3 @@ def _check_study_name(study: Study, given: Mapping[str, Any] | None) -> None:
                 f"paper's grid, in results/{study.study}/; name the study, as in 'study: {name}'"
             )
             raise UnreadableSettings("config", ("study",), what)
-
-
-def _described(model: Place) -> str:
-    return f"{model.method} ({model.architecture})"

@@ -13,7 +13,7 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import LARGEST_NUMBER, Settings, kinds
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.export import Export
-from fairdistill.settings.methods import AnyMethod, Base, Erm, Imported
+from fairdistill.settings.methods import AnyMethod, BaseChoice, Erm, Imported
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.preprocess import Preprocess
 from fairdistill.settings.study import Ablation, Data, Study
@@ -32,7 +32,7 @@ TABLES: dict[str, list[type[Settings]]] = {
     "data sets": kinds(AnyDataSet),
     "networks": kinds(AnyNetwork),
     "methods": kinds(AnyMethod),
-    "base": [Base],
+    "base": [BaseChoice],
     "preprocess": [Preprocess],
     "search": [Search],
     "ablations": [Ablation],

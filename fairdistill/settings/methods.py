@@ -31,8 +31,12 @@ Family = Literal[
 ]
 
 
-class Base(Settings):
-    """The trained model that a student is based on. `base: NAME` is short for `base: {method: NAME}`."""
+class BaseChoice(Settings):
+    """The trained model that a student is based on. `base: NAME` is short for `base: {method: NAME}`.
+
+    It names no single model: `same` gives the students of each network a base of their own. `Study.base` returns the
+    `ModelName` of the base that a student has.
+    """
 
     method: Name = Field(
         TEACHER, description="The method that the base was trained with: `teacher`, or a name from `students`."
@@ -49,7 +53,7 @@ def _read_base(value: object) -> object:
     return {"method": value} if isinstance(value, str) else value
 
 
-def _same_architecture(base: Base) -> Base:
+def _same_architecture(base: BaseChoice) -> BaseChoice:
     if base.architecture != SAME:
         what = "has an architecture, but a method of this kind keeps the network of its base; leave it out"
         raise PydanticCustomError("base", what)
@@ -99,7 +103,7 @@ class Method(Settings):
         return {key: value for key, value in self.to_json().items() if key != "base"}
 
     @property
-    def stands_on(self) -> Base | None:
+    def stands_on(self) -> BaseChoice | None:
         """The base, as the configuration names it; None where the method needs none."""
         return getattr(self, "base", None)
 
@@ -134,8 +138,8 @@ class Distillation(Method):
 
     family: ClassVar[Family] = "distillation"
 
-    base: Annotated[Base, BeforeValidator(_read_base, json_schema_input_type=Name | Base)] = Field(
-        Base(),
+    base: Annotated[BaseChoice, BeforeValidator(_read_base, json_schema_input_type=Name | BaseChoice)] = Field(
+        BaseChoice(),
         description="The model to distil: `teacher`, a name from `students`, or a mapping of `method` and "
         "`architecture` (see below).",
     )
@@ -630,11 +634,11 @@ class PostProcessing(Distillation):
     needs_validation: ClassVar[bool] = True
 
     base: Annotated[
-        Base,
-        BeforeValidator(_read_base, json_schema_input_type=Name | Base),
+        BaseChoice,
+        BeforeValidator(_read_base, json_schema_input_type=Name | BaseChoice),
         AfterValidator(_same_architecture),
     ] = Field(
-        Base(),
+        BaseChoice(),
         description="The model whose predictions are changed: `teacher`, or a name from `students`; its architecture "
         "is the same.",
     )

@@ -7,11 +7,14 @@ from pydantic import Field
 from fairdistill.settings.base import Settings, Text
 
 
-class ModelName(Settings):
-    """The names of a model within one data set and seed."""
+class ModelName(Settings, extra="ignore"):
+    """The names that tell a model from others of its data set, seed and fold. Any further ones are ignored."""
 
     architecture: Text
     method: Text
+
+    def __str__(self) -> str:
+        return f"{self.method} ({self.architecture})"
 
 
 class Names(Settings):

@@ -18,7 +18,7 @@ from fairdistill.runtime.differences import differences
 from fairdistill.runtime.files import parse_json
 from fairdistill.settings.data import OWN_FILES
 from fairdistill.settings.methods import TEACHER, Imported
-from fairdistill.settings.study import Place, Study, name_folds
+from fairdistill.settings.study import Study, models_in, name_folds
 
 
 class Recorded(NamedTuple):
@@ -96,23 +96,23 @@ def _of_datasets(study: Study, pattern: str, own_files: Digest) -> Iterator[tupl
 
 def _of_models(study: Study, own_files: Digest, weights: Digest) -> Iterator[tuple[dict[str, Any], list[Recorded]]]:
     for grid in study.all_grids:
-        for dataset, architecture, method in product(grid["dataset"], grid["architecture"], grid["method"]):
-            name = TEACHER if method == TEACHER else f"students.{method}"
-            base = study.base(Place(architecture, method))
+        for dataset, model in product(grid["dataset"], models_in(grid)):
+            network, method = study.networks[model.architecture], study.method(model.method)
+            name = TEACHER if model.method == TEACHER else f"students.{model.method}"
+            base = study.base(model)
             training = Recorded(("parameters", "training"), "training", study.training.to_json())
             settings = [
                 *_of_dataset(study, dataset, ("data",), own_files),
-                Recorded(("parameters", "network"), f"networks.{architecture}", study.networks[architecture].to_json()),
-                Recorded(("parameters", "method"), name, study.method(method).parameters()),
+                Recorded(("parameters", "network"), f"networks.{model.architecture}", network.to_json()),
+                Recorded(("parameters", "method"), name, method.parameters()),
                 # an imported model was trained elsewhere
-                *([] if isinstance(study.method(method), Imported) else [training]),
-                Recorded(("run", "base"), f"{name}.base", base and base._asdict()),
+                *([] if isinstance(method, Imported) else [training]),
+                Recorded(("run", "base"), f"{name}.base", base and base.to_json()),
             ]
-            if file := study.file_of(Place(architecture, method)):
+            if file := study.file_of(model):
                 settings.append(Recorded(("inputs", "checkpoint"), f"content of {file}", partial(weights, file)))
             for seed, fold in product(grid["seed"], name_folds(grid["fold"])):
-                names = {"dataset": dataset, "architecture": architecture, "method": method, "seed": seed}
-                yield names | {"fold": fold}, settings
+                yield {"dataset": dataset, **model.to_json(), "seed": seed, "fold": fold}, settings
 
 
 def _of_dataset(study: Study, dataset: str, within: tuple[str, ...], own_files: Digest) -> list[Recorded]:

@@ -1,6 +1,6 @@
 """A study: the grid of models, and the names that it is made of."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby, product
 from typing import Annotated, Literal, NamedTuple, Self
@@ -14,7 +14,7 @@ from fairdistill.settings.methods import (
     SAME,
     TEACHER,
     AnyMethod,
-    Base,
+    BaseChoice,
     Erm,
     Imported,
     Method,
@@ -22,6 +22,7 @@ from fairdistill.settings.methods import (
     PostProcessing,
     Teacher,
 )
+from fairdistill.settings.names import ModelName
 from fairdistill.settings.networks import AnyNetwork, ResNet18, ShuffleNetV2
 from fairdistill.settings.sweeps import Line, Search, Sweep, Sweeps, as_text, is_number, lines_of
 from fairdistill.settings.training import Seed, Training
@@ -54,18 +55,17 @@ class Ablation(Settings):
     methods: Annotated[AtLeastOne[Name] | None, OrNull] = Field(None, description="Names from `students`.")
 
 
-class Place(NamedTuple):
-    """The names of a model within one data set and seed."""
-
-    architecture: str
-    method: str
-
-
 class SweepFigure(NamedTuple):
     """What is drawn in the figure of a swept setting: the setting's name, and its lines."""
 
     setting: str
     lines: list[Line]
+
+
+def models_in(grid: Mapping[str, Iterable[str]]) -> list[ModelName]:
+    """Return the models of a grid, of which there is one for each of its data sets, seeds and folds."""
+    names = product(grid["architecture"], grid["method"])
+    return [ModelName(architecture=architecture, method=method) for architecture, method in names]
 
 
 def name_folds(folds: Sequence[int]) -> list[str]:
@@ -228,25 +228,24 @@ class Study(Settings):
                 (folds, list(names))
                 for folds, names in groupby(named("datasets"), key=lambda name: self.data.sets[name].folds)
             ]
-            for architectures, methods in self._places_of(named("architectures"), [TEACHER, *named("methods")])
+            for architectures, methods in self._products(named("architectures"), [TEACHER, *named("methods")])
         ]
 
-    def _places_of(self, architectures: list[str], methods: list[str]) -> list[tuple[list[str], list[str]]]:
+    def _products(self, architectures: list[str], methods: list[str]) -> list[tuple[list[str], list[str]]]:
         """The networks and methods of a grid: an imported model is of the network that its file holds, and no other."""
         elsewhere = {name: home for name in methods if (home := self.home(name)) and [home] != architectures}
         everywhere = [name for name in methods if name not in elsewhere]
-        places = [(architectures, everywhere)] if everywhere else []
-        return places + [([home], [name]) for name, home in elsewhere.items()]
+        products = [(architectures, everywhere)] if everywhere else []
+        return products + [([home], [name]) for name, home in elsewhere.items()]
 
     def with_bases(self, grid: dict[str, list]) -> list[dict[str, list]]:
         """The grid, and grids of the models that those of the grid stand on, directly or not, where it lacks them."""
-        places = {Place(*names) for names in product(grid["architecture"], grid["method"])}
-        missing: dict[Place, None] = {}
-        queue = sorted(places)
+        queue = sorted(models_in(grid), key=lambda model: (model.architecture, model.method))
+        own = set(queue)
+        missing: dict[ModelName, None] = {}
         while queue:
             base = self.base(queue.pop())
-            if base is not None and base not in places:
-                places.add(base)
+            if base is not None and base not in own and base not in missing:
                 missing[base] = None
                 queue.append(base)
         return [grid, *({**grid, "architecture": [base.architecture], "method": [base.method]} for base in missing)]
@@ -278,20 +277,20 @@ class Study(Settings):
         """The settings of the method `name`: of the teacher, or of one of the students."""
         return self.teacher if name == TEACHER else self.students[name]
 
-    def base(self, model: Place) -> Place | None:
+    def base(self, model: ModelName) -> ModelName | None:
         """The model, of the same data set and seed, that `model` stands on; None where it stands on none."""
         base = self.method(model.method).stands_on
         if base is None:
             return None
         named = self.home(base.method) if base.architecture == SAME else base.architecture
-        return Place(named or model.architecture, base.method)
+        return ModelName(architecture=named or model.architecture, method=base.method)
 
     def home(self, method: str) -> str | None:
         """The only network that there are models of the method `method` of; None where any network may have one."""
         settings = self.method(method)
         return settings.architecture if isinstance(settings, Imported) and settings.architecture != SAME else None
 
-    def file_of(self, model: Place) -> str | None:
+    def file_of(self, model: ModelName) -> str | None:
         """The path of the weights that `model` starts from, or that it is where it is imported; None for none."""
         method = self.method(model.method)
         if isinstance(method, Imported):
@@ -340,9 +339,9 @@ class Study(Settings):
             for kind, lines in of_kinds.items()
         }
 
-    def _common_base(self, methods: Iterable[str]) -> Base:
+    def _common_base(self, methods: Iterable[str]) -> BaseChoice:
         """The model that all of some methods stand on; the teacher where they stand on none, or on several."""
         bases = [self.method(name).stands_on for name in methods]
-        common = bases[0] if bases[0] and all(base == bases[0] for base in bases) else Base()
+        common = bases[0] if bases[0] and all(base == bases[0] for base in bases) else BaseChoice()
         home = self.home(common.method)
-        return Base(method=common.method, architecture=home) if home else common
+        return BaseChoice(method=common.method, architecture=home) if home else common

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import LONGEST_NAME, Name, Number, Settings, Text, adapter, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
-from fairdistill.settings.methods import SAME, AnyMethod, Base
+from fairdistill.settings.methods import SAME, AnyMethod, BaseChoice
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.preprocess import Preprocess
 
@@ -78,7 +78,7 @@ class Line(Settings):
 
     label: Text
     values: dict[Text, float | Text]
-    base: Base
+    base: BaseChoice
 
 
 # a key that names data sets, and is none of a grid

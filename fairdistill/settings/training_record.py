@@ -15,6 +15,7 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json, sha256
 from fairdistill.settings.base import AtLeastOne, Settings, Text
 from fairdistill.settings.methods import AnyMethod
+from fairdistill.settings.names import ModelName
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import read_settings
 
@@ -65,13 +66,6 @@ def _as_written(kind: type[Written], content: object, path: Path, remedy: str) -
         raise UserError(f"{error}; {remedy}") from None
 
 
-class Base(Fields):
-    """The model, of the same data set and seed, that another stands on."""
-
-    architecture: Text
-    method: Text
-
-
 class Run(Fields):
     # by hand none need be given
     study: Text | None
@@ -81,7 +75,7 @@ class Run(Fields):
     role: Literal["teacher", "student"]
     seed: Count
     fold: Count = 0
-    base: Base | None
+    base: ModelName | None
 
 
 def are_cells(rows: Mapping[str, Iterable[str]], classes: list[str], groups: list[str]) -> bool:

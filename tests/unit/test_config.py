@@ -19,9 +19,10 @@ from fairdistill.settings.configuration import complete
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.documents import kinds
 from fairdistill.settings.methods import AnyMethod
+from fairdistill.settings.names import ModelName
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import UnreadableSettings, read_settings
-from fairdistill.settings.study import Place
+from fairdistill.settings.study import models_in
 from fairdistill.settings.training import Training
 
 ROOT = Path(__file__).parents[2]
@@ -295,9 +296,10 @@ def test_what_only_the_scheduler_needs_is_not_among_what_a_training_is_told(key)
 def test_the_name_of_a_base_is_short_for_a_mapping():
     students = {"kd": {"kind": "kd"}, "short": {"kind": "kd", "base": "kd"}, "long": {"kind": "kd", "base": {}}}
     study = complete({"students": students, "methods": ["short", "long"]})
-    assert study.base(Place("resnet", "short")) == Place("resnet", "kd")
-    assert study.base(Place("resnet", "long")) == study.base(Place("resnet", "kd")) == Place("resnet", "teacher")
-    assert study.base(Place("resnet", "teacher")) is None
+    short, long, kd, teacher = models_in({"architecture": ["resnet"], "method": ["short", "long", "kd", "teacher"]})
+    assert study.base(short) == kd
+    assert study.base(long) == study.base(kd) == teacher
+    assert study.base(teacher) is None
 
 
 def test_the_grids_are_the_ablations_and_the_main_one():
@@ -413,7 +415,8 @@ def test_every_path_may_begin_with_the_home_folder(monkeypatch):
             "published": "~/study",
         }
     )
-    paths = [*study.files.values(), study.file_of(Place("resnet", "teacher")), study.paper_values, study.published]
+    teacher = study.file_of(ModelName(architecture="resnet", method="teacher"))
+    paths = [*study.files.values(), teacher, study.paper_values, study.published]
     paths += [path for name in sets for path in study.data.sets[name].own_files]
     assert len(paths) == 11
     assert all(path.startswith("/home/someone/") for path in paths)

@@ -14,7 +14,7 @@ from fairdistill.settings.base import Settings, kinds, settings_of_kind
 from fairdistill.settings.configuration import complete
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.export import Export
-from fairdistill.settings.methods import AnyMethod, Base, Erm
+from fairdistill.settings.methods import AnyMethod, BaseChoice, Erm
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.preprocess import Preprocess
 from fairdistill.settings.study import Ablation, Data, Study
@@ -230,7 +230,7 @@ def described():
     """The paths to the settings in the configuration that their classes describe, each with its part of a schema."""
     classes = {(): Study, ("data",): Data, ("training",): Training, ("export",): Export, ("teacher",): Erm}
     classes |= {("search", "mfd"): Search, ("students", "imported", "preprocess"): Preprocess}
-    classes |= {("students", name, "base"): Base for name, method in METHODS.items() if "base" in method}
+    classes |= {("students", name, "base"): BaseChoice for name, method in METHODS.items() if "base" in method}
     classes |= {("ablations", number): Ablation for number in range(len(FULL["ablations"]))}
     for path, union in SECTIONS.values():
         for name, entry in value_at(path).items():

@@ -5,7 +5,8 @@ import pytest
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.configuration import complete
 from fairdistill.settings.methods import Imported
-from fairdistill.settings.study import Place
+from fairdistill.settings.names import ModelName
+from fairdistill.settings.study import models_in
 
 STUDY = {
     "seeds": [0, 1],
@@ -23,13 +24,13 @@ def with_teacher(teacher, **others):
     return complete({**STUDY, "teacher": teacher, **others})
 
 
-def places(study):
-    return {
-        Place(architecture, method)
-        for grid in study.main_grids
-        for architecture in grid["architecture"]
-        for method in grid["method"]
-    }
+def names_in(grids):
+    """The architecture and the method of each model of some grids."""
+    return {(model.architecture, model.method) for grid in grids for model in models_in(grid)}
+
+
+def named(architecture, method):
+    return ModelName(architecture=architecture, method=method)
 
 
 # as config/config.yaml has it, with which what a user gives is merged
@@ -37,24 +38,24 @@ def places(study):
 def test_a_teacher_with_a_checkpoint_is_imported(merged):
     study = with_teacher({**merged, **CHECKPOINT})
     assert isinstance(study.teacher, Imported)
-    assert study.file_of(Place("small", "teacher")) == "model.pth"
-    assert places(study) == {("small", "teacher"), ("small", "mfd")}
+    assert study.file_of(named("small", "teacher")) == "model.pth"
+    assert names_in(study.main_grids) == {("small", "teacher"), ("small", "mfd")}
     # where the file is has no influence on the model
     assert study.teacher.parameters() == {"kind": "imported", "sampling": "plain", "preprocess": None, "classes": None}
 
 
 def test_there_is_one_of_the_network_that_the_file_holds():
     study = with_teacher(LARGE, architectures=["small", "large"])
-    assert places(study) == {("large", "teacher"), ("small", "mfd"), ("large", "mfd")}
-    assert study.base(Place("small", "mfd")) == study.base(Place("large", "mfd")) == ("large", "teacher")
+    assert names_in(study.main_grids) == {("large", "teacher"), ("small", "mfd"), ("large", "mfd")}
+    assert study.base(named("small", "mfd")) == study.base(named("large", "mfd")) == named("large", "teacher")
     assert all(len(set(map(str, grid["seed"]))) == 2 and grid["dataset"] == ["digits"] for grid in study.main_grids)
 
 
 def test_a_student_can_be_imported_and_be_a_base():
     students = {"earlier": {"kind": "imported", **LARGE}, "mfd": {"kind": "mfd", "base": "earlier"}}
     study = complete({**STUDY, "students": students})
-    assert places(study) == {("small", "teacher"), ("small", "mfd"), ("large", "earlier")}
-    assert study.base(Place("small", "mfd")) == ("large", "earlier")
+    assert names_in(study.main_grids) == {("small", "teacher"), ("small", "mfd"), ("large", "earlier")}
+    assert study.base(named("small", "mfd")) == named("large", "earlier")
 
 
 def test_weights_of_a_network_are_those_that_its_trainings_start_from():
@@ -62,8 +63,8 @@ def test_weights_of_a_network_are_those_that_its_trainings_start_from():
     students = {"mfd": {"kind": "mfd"}, "calibrated": {"kind": "group_temperature"}}
     study = complete({**STUDY, "networks": networks, "students": students})
     assert study.files == {"networks.small.weights": "w.pth"}
-    assert study.file_of(Place("small", "mfd")) == study.file_of(Place("small", "teacher")) == "w.pth"
-    assert study.file_of(Place("small", "calibrated")) is None
+    assert study.file_of(named("small", "mfd")) == study.file_of(named("small", "teacher")) == "w.pth"
+    assert study.file_of(named("small", "calibrated")) is None
     assert study.networks["small"].to_json() == {"kind": "shufflenet_v2_x0_5", "stem": "imagenet"}
 
 
@@ -149,7 +150,7 @@ def test_what_cannot_be_is_one_line(changes, message):
 @pytest.mark.parametrize("preprocess", [{"size": 224}, {"size": 256, "crop": 224}])
 def test_an_imported_vit_gets_images_of_its_size(preprocess):
     study = with_teacher({**CHECKPOINT, "architecture": "vit", "preprocess": preprocess})
-    assert study.base(Place("small", "mfd")) == ("vit", "teacher")
+    assert study.base(named("small", "mfd")) == named("vit", "teacher")
 
 
 def test_what_an_imported_model_expects_is_no_sweep():
@@ -158,20 +159,12 @@ def test_what_an_imported_model_expects_is_no_sweep():
         complete({**STUDY, "students": students})
 
 
-def exported(study):
-    return {
-        Place(architecture, method)
-        for grid in study.exported
-        for architecture in grid["architecture"]
-        for method in grid["method"]
-    }
-
-
 def test_what_is_exported_are_models_of_the_study():
     """The teacher is of another network than the students, of which the study has none of that network."""
-    assert exported(with_teacher(LARGE)) == {("small", "mfd")}
-    assert exported(with_teacher(LARGE, export={"methods": ["teacher"]})) == {("large", "teacher")}
-    assert exported(with_teacher(LARGE, export={"methods": ["teacher", "mfd"]})) == places(with_teacher(LARGE))
+    assert names_in(with_teacher(LARGE).exported) == {("small", "mfd")}
+    assert names_in(with_teacher(LARGE, export={"methods": ["teacher"]}).exported) == {("large", "teacher")}
+    both = with_teacher(LARGE, export={"methods": ["teacher", "mfd"]})
+    assert names_in(both.exported) == names_in(both.main_grids)
     with pytest.raises(
         UserError, match=r"^config: export .*no grid of the study has its architectures and methods together"
     ):
@@ -183,8 +176,8 @@ def test_what_a_further_grid_has_is_exported_by_its_name():
     students = {"mfd": {"kind": "mfd"}, "kd": {"kind": "kd"}}
     config = {**STUDY, "students": students, "ablations": ablations}
     config["networks"] = {**STUDY["networks"], "vit": {"kind": "mobilenet_v3_small"}}
-    assert exported(complete(config)) == {("small", "mfd")}
-    assert exported(complete({**config, "export": {"methods": ["kd"]}})) == {("vit", "kd")}
+    assert names_in(complete(config).exported) == {("small", "mfd")}
+    assert names_in(complete({**config, "export": {"methods": ["kd"]}}).exported) == {("vit", "kd")}
     assert all(grid["seed"] == [0] for grid in complete(config).exported)
 
 

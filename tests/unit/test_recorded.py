@@ -6,8 +6,8 @@ import pytest
 
 from fairdistill.runtime.differences import differences, some_of
 from fairdistill.settings.configuration import complete
+from fairdistill.settings.names import ModelName
 from fairdistill.settings.recorded import changed_metrics, changed_settings
-from fairdistill.settings.study import Place
 
 DATA = "{dataset}{draw}/dataset.json"
 MODEL = "{dataset}/{architecture}/{method}/seed{seed}{fold}/training.json"
@@ -29,9 +29,9 @@ def write_records(folder, made, seeds=(0, 1)):
     """Write the records of a study as far as settings go."""
     records = {DATA.format(dataset="digits", draw=""): {"settings": made.data.sets["digits"].to_json()}}
     for method in ("teacher", "mfd"):
-        base = made.base(Place("resnet", method))
+        base = made.base(ModelName(architecture="resnet", method=method))
         record = {
-            "run": {"method": method, "base": base and base._asdict()},
+            "run": {"method": method, "base": base and base.to_json()},
             "parameters": {
                 "network": made.networks["resnet"].to_json(),
                 "method": made.method(method).parameters(),

@@ -13,7 +13,7 @@ from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.sweep_figures import Axis, plot_sweep
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.methods import Base
+from fairdistill.settings.methods import BaseChoice
 from fairdistill.settings.sweeps import Line
 from scripts import plot_sweep as script
 
@@ -22,7 +22,8 @@ pytestmark = pytest.mark.usefixtures("rough_intervals")
 NUMBERS = {"a0": 0.0, "a1": 1.0, "a10": 10.0}
 NAMES = {"b1": "layer1", "b2": "layer2", "b3": "layer1 layer2 layer3"}
 OTHERS = ["a1", "a10", *NAMES, "c0", "c10"]
-LINES = [Line(label="a", values=NUMBERS, base=Base()), Line(label="c", values={"c10": 10.0, "c0": 0.0}, base=Base())]
+TEACHER = BaseChoice()
+LINES = [Line(label="a", values=NUMBERS, base=TEACHER), Line(label="c", values={"c10": 10.0, "c0": 0.0}, base=TEACHER)]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_marks_are_the_means_and_the_line_is_that_of_the_base(summary):
 
 @pytest.mark.parametrize("values", [NUMBERS, NAMES], ids=["numbers", "names"])
 def test_nothing_that_is_measured_is_outside_of_its_panel(summary, values):
-    figure = plot(summary, setting="setting", lines=[Line(label="a", values=values, base=Base())])
+    figure = plot(summary, setting="setting", lines=[Line(label="a", values=values, base=TEACHER)])
     for ax, metric in zip(figure.axes, ("accuracy", "deo_a", "deo_m"), strict=True):
         low, high = ax.get_ylim()
         rows = summary[(summary["metric"] == metric) & summary["method"].isin([*values, "teacher"])]
@@ -114,14 +115,14 @@ def test_nothing_that_is_measured_is_outside_of_its_panel(summary, values):
 
 
 def test_lines_that_stand_on_other_models_have_other_references(summary):
-    lines = [LINES[0], Line(label="c", values=LINES[1].values, base=Base(method="b1"))]
+    lines = [LINES[0], Line(label="c", values=LINES[1].values, base=BaseChoice(method="b1"))]
     figure = plot(summary, setting="lambda", lines=lines)
     colours = [lines_named(figure.axes[0], name)[0].get_color() for name in ("teacher", "b1")]
     assert colours == [lines_named(figure.axes[0], name)[0].get_color() for name in ("a", "c")]
 
 
 def test_a_model_that_the_summary_lacks_is_named(summary):
-    line = Line(label="a", values={"a0": 0.0, "a7": 7.0}, base=Base())
+    line = Line(label="a", values={"a0": 0.0, "a7": 7.0}, base=TEACHER)
     with pytest.raises(UserError, match="the summary lacks utkface resnet a7, which is to be drawn"):
         plot(summary, setting="lambda", lines=[line])
 

@@ -12,7 +12,7 @@ from fairdistill.settings.base import kinds
 from fairdistill.settings.configuration import complete
 from fairdistill.settings.documents import schema
 from fairdistill.settings.methods import AnyMethod
-from fairdistill.settings.study import Place
+from fairdistill.settings.study import models_in
 from fairdistill.settings.sweeps import SECTIONS, neighbours, sweepable
 
 ROOT = Path(__file__).parents[2]
@@ -68,8 +68,8 @@ def test_a_sweep_of_truth_values_and_one_of_bases():
     study = complete({"students": students, "methods": ["di", "mfd"]})
     bases = ["mfd-base_teacher", "mfd-base_resnet_teacher", "mfd-base_erm"]
     assert study.methods == ["di-prior_shift_false", "di-prior_shift_true", *bases]
-    assert study.base(Place("shufflenet", bases[1])) == Place("resnet", "teacher")
-    assert study.base(Place("shufflenet", bases[2])) == Place("shufflenet", "erm")
+    models = models_in({"architecture": ["shufflenet"], "method": bases[1:]})
+    assert [str(study.base(model)) for model in models] == ["teacher (resnet)", "erm (shufflenet)"]
 
 
 def test_grids_name_all_models_of_a_sweep_or_some_of_them():

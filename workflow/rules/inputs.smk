@@ -3,13 +3,13 @@
 import functools
 import os.path
 import sys
-from itertools import product
 from pathlib import Path
 
 from fairdistill.settings.data import name_draw
 from fairdistill.settings.methods import TEACHER
+from fairdistill.settings.names import ModelName
 from fairdistill.settings.paper import judges_conclusions
-from fairdistill.settings.study import Place, name_folds
+from fairdistill.settings.study import models_in, name_folds
 
 # The models of the main grid, and those that they stand on: what the tables of the study are made from.
 MAIN_GRIDS = STUDY.main_grids
@@ -57,11 +57,11 @@ def require_weights():
     not there: it would stay as it is, and what stands on it be made anew.
     """
     for grid in ALL_GRIDS:
-        for architecture, method in product(grid["architecture"], grid["method"]):
-            file = STUDY.file_of(Place(architecture, method))
+        for model in models_in(grid):
+            file = STUDY.file_of(model)
             if file is None or os.path.isfile(file):
                 continue
-            models = [{**grid, "architecture": [architecture], "method": [method]}]
+            models = [{**grid, "architecture": [model.architecture], "method": [model.method]}]
             files = (METRICS, MODEL_FILES["weights"], MODEL_FILES["training"])
             made = list(zip(*(paths(pattern, models) for pattern in files)))
             if not all(
@@ -89,17 +89,17 @@ def archives_of(wildcards):
 
 def base_of(wildcards):
     """The weights and the record of the model that a model stands on, of the same data set, seed and fold, if any."""
-    base = STUDY.base(Place(wildcards.architecture, wildcards.method))
+    base = STUDY.base(ModelName(**wildcards))
     if base is None:
         return {}
-    names = {"dataset": wildcards.dataset, "seed": wildcards.seed, "fold": wildcards.fold}
+    names = dict(wildcards) | base.to_json()
     files = {"base": MODEL_FILES["weights"], "base_record": MODEL_FILES["training"]}
-    return {name: path.format(**names, **base._asdict()) for name, path in files.items()}
+    return {name: path.format(**names) for name, path in files.items()}
 
 
 def checkpoint_of(wildcards):
     """The file with the weights that a model starts from, or that it is; none where its weights are drawn."""
-    return STUDY.file_of(Place(wildcards.architecture, wildcards.method)) or []
+    return STUDY.file_of(ModelName(**wildcards)) or []
 
 
 def data_of(wildcards):
@@ -113,16 +113,17 @@ def data_files(dataset, seed):
     return {name: path.format(dataset=dataset, draw=draw) for name, path in DATA_FILES.items()}
 
 
-def compared_with(place):
+def compared_with(model):
     """The model that a model is compared with: its base, or the teacher."""
-    return STUDY.base(place) or Place(STUDY.home(TEACHER) or place.architecture, TEACHER)
+    home = STUDY.home(TEACHER) or model.architecture
+    return STUDY.base(model) or ModelName(architecture=home, method=TEACHER)
 
 
 def beside(wildcards):
     """The files of the model that a card compares its own with; none for a teacher."""
     if wildcards.method == TEACHER:
         return {}
-    names = dict(wildcards) | compared_with(Place(wildcards.architecture, wildcards.method))._asdict()
+    names = dict(wildcards) | compared_with(ModelName(**wildcards)).to_json()
     patterns = {"base_metrics": METRICS, "base_record": EXPORT_FILES["record"], "base_speed": SPEED}
     return {name: pattern.format(**names) for name, pattern in patterns.items()}
 
@@ -249,10 +250,10 @@ def models_of_examples(wildcards):
     """The data set, and the predictions of the page's student and of its base, of the first seed and fold."""
     names = {"dataset": wildcards.dataset, "seed": STUDY.seeds[0]}
     names["fold"] = name_folds(range(STUDY.data.sets[wildcards.dataset].folds))[0]
-    student = Place(wildcards.architecture, PAGE_METHOD)
+    student = ModelName(architecture=wildcards.architecture, method=PAGE_METHOD)
     models = dict.fromkeys([compared_with(student), student])
     return data_files(wildcards.dataset, names["seed"]) | {
-        name: [MODEL_FILES[file].format(**names, **model._asdict()) for model in models]
+        name: [MODEL_FILES[file].format(**names, **model.to_json()) for model in models]
         for name, file in (("trainings", "training"), ("predictions", "predictions"))
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from fairdistill.runtime.files import sha256
 from fairdistill.runtime.own_files import cache_of_content
 from fairdistill.runtime.provenance import code_version, tracked_state, untracked_code
-from fairdistill.settings.study import Place
+from fairdistill.settings.names import ModelName
 
 
 def as_json(value):
@@ -71,33 +71,32 @@ def code_of_training(architecture, method):
 
 
 @functools.cache
-def settings_of_training(dataset, architecture, method):
+def settings_of_training(dataset, model):
     """The options of a training that do not depend on its seed: settings, code, and the names in its record."""
-    base = STUDY.base(Place(architecture, method))
+    base = STUDY.base(model)
     options = {
-        "network": STUDY.networks[architecture].to_json(),
-        "method": STUDY.method(method).parameters(),
+        "network": STUDY.networks[model.architecture].to_json(),
+        "method": STUDY.method(model.method).parameters(),
         "training": STUDY.training.to_json(),
         "names": {
             "study": STUDY.study,
             "dataset": dataset,
-            "architecture": architecture,
-            "method": method,
-            "role": STUDY.role(method),
-            "base": base and base._asdict(),
+            **model.to_json(),
+            "role": STUDY.role(model.method),
+            "base": base and base.to_json(),
         },
     }
     if base:
         options["base-network"] = STUDY.networks[base.architecture].to_json()
     words = " ".join(f"--{name} {shlex.quote(as_json(value))}" for name, value in options.items())
-    if checkpoint := STUDY.file_of(Place(architecture, method)):
+    if checkpoint := STUDY.file_of(model):
         words += f" --checkpoint {shlex.quote(checkpoint)}"
-    return f"{words} --code {code_of_training(architecture, method)}"
+    return f"{words} --code {code_of_training(model.architecture, model.method)}"
 
 
 def training_options(wildcards):
     """All options of a training. One function for all: each costs planning a large grid a hundredth of its time."""
-    settings = settings_of_training(wildcards.dataset, wildcards.architecture, wildcards.method)
+    settings = settings_of_training(wildcards.dataset, ModelName(**wildcards))
     base = "".join(f"--{name.replace('_', '-')} {path} " for name, path in base_of(wildcards).items())
     fold = wildcards.fold.removeprefix("-fold")
     return (
