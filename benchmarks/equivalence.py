@@ -54,7 +54,7 @@ from fairdistill.training.loop import TrainedModel, train
 CONFIG = Path(__file__).parents[1] / "config" / "demo.yaml"
 DATASET, STUDENT = "digits_s", "mfd"
 METRICS = ["accuracy", "deo_a", "deo_m"]
-LEVEL = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 PAIR = ["architecture", "role", "seed"]
 SMALLEST = 5  # p-values of single cells that the page shows
 
@@ -119,7 +119,7 @@ def compare(pairs: pd.DataFrame) -> pd.DataFrame:
         rows.append({"metric": metric, **estimate(difference), "seed_sd": noise})
     table = pd.DataFrame(rows)
     table["p_holm"] = holm(table["p"])
-    table["different"] = table["p_holm"] < LEVEL
+    table["different"] = table["p_holm"] < SIGNIFICANCE_LEVEL
     return table
 
 

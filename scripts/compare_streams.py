@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from fairdistill.evaluation.criteria import TAIL
 from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import MEASURED, PLACE
 from fairdistill.reporting.runs import write_csv
@@ -23,13 +24,11 @@ from fairdistill.reporting.summaries import read_summary
 from fairdistill.reporting.tables import markdown, numbers
 from fairdistill.runtime.errors import UserError, run_script
 
-LEVEL = 0.95
-
 
 def spread(values: pd.Series) -> dict[str, float]:
     """Return n, mean and sd (ddof = 1) of values over seeds, and the ends of the sd's interval."""
     freedom = len(values) - 1
-    low, high = np.sqrt(freedom / stats.chi2.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], freedom)) * values.std()
+    low, high = np.sqrt(freedom / stats.chi2.ppf([1 - TAIL, TAIL], freedom)) * values.std()
     return {"n": len(values), "mean": values.mean(), "sd": values.std(), "sd_low": low, "sd_high": high}
 
 

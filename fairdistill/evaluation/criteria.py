@@ -8,6 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+# of all intervals, and of the range in which the DEO of a fair classifier lies
+CONFIDENCE_LEVEL = 0.95
+# the probability beyond each of their ends
+TAIL = (1 - CONFIDENCE_LEVEL) / 2
 # two numbers that are equal may differ by this after summation
 ROUNDING = 1e-9
 

@@ -43,12 +43,11 @@ from scipy import special
 from scipy.linalg import block_diag
 
 from fairdistill.evaluation.correctness import Correctness, pool
-from fairdistill.evaluation.criteria import MEASURES
+from fairdistill.evaluation.criteria import MEASURES, TAIL
 from fairdistill.evaluation.uncertainty import (
     ENDS,
     NEAR_ZERO,
     SEED,
-    TAIL,
     extremes,
     mean_deo_interval,
     mover,

@@ -49,8 +49,8 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.correctness import Correctness
-from fairdistill.evaluation.criteria import MEASURES
-from fairdistill.evaluation.uncertainty import ENDS, RESAMPLES, SEED, TAIL, deo_interval, wilson_interval
+from fairdistill.evaluation.criteria import MEASURES, TAIL
+from fairdistill.evaluation.uncertainty import ENDS, RESAMPLES, SEED, deo_interval, wilson_interval
 
 BINS = 15
 # these criteria need every image in each resample

@@ -13,9 +13,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fairdistill.evaluation.criteria import MEASURES
+from fairdistill.evaluation.criteria import MEASURES, TAIL
 
-LEVEL = 0.025
 POWER = 0.8
 ACCURACY = 0.8
 DRAWS = 10_000
@@ -51,7 +50,7 @@ def power(difference: float, images: int, groups: int, classes: int) -> float:
     # the same draws for the same question: the answer is part of a data set
     rng = np.random.default_rng([images, groups, classes])
     fair = np.full((groups, classes), ACCURACY)
-    limit = np.quantile(_deo_m(fair, images, rng), 1 - LEVEL)
+    limit = np.quantile(_deo_m(fair, images, rng), 1 - TAIL)
     # a mean of 0.8 leaves no room above for half of a difference over 0.4
     higher = min(ACCURACY + difference / 2, 1)
     unfair = fair.copy()

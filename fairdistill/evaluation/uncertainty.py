@@ -38,10 +38,8 @@ import numpy as np
 from scipy import special
 
 from fairdistill.evaluation.correctness import Correctness
-from fairdistill.evaluation.criteria import MEASURES, ROUNDING, is_at_chance, overall
+from fairdistill.evaluation.criteria import CONFIDENCE_LEVEL, MEASURES, ROUNDING, TAIL, is_at_chance, overall
 
-LEVEL = 0.95
-TAIL = (1 - LEVEL) / 2
 RESAMPLES = 10_000
 SEED = 0
 # steps of the bisection that finds the ends of a DEO's interval, to 0.0001
@@ -90,7 +88,7 @@ def assess(correctness: Correctness, *, resamples: int = RESAMPLES) -> dict:
     if without_noise(correctness).all():
         error = unseen
     result = {
-        "level": LEVEL,
+        "level": CONFIDENCE_LEVEL,
         "resamples": resamples,
         "seed": SEED,
         "accuracy": _named(accuracy, ["low", "high"]),

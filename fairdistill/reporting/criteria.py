@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from fairdistill.evaluation.criteria import TAIL
 from fairdistill.evaluation.group_criteria import RANGES
-from fairdistill.evaluation.uncertainty import TAIL
 from fairdistill.reporting.answers import Answers, for_all_seeds, over_seeds
 from fairdistill.reporting.columns import OVER_SEEDS, SEEDS
 

@@ -12,8 +12,8 @@ import pandas as pd
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from fairdistill.evaluation.criteria import CONFIDENCE_LEVEL
 from fairdistill.evaluation.records import Interval, RunOfStudy, Share
-from fairdistill.evaluation.uncertainty import LEVEL
 from fairdistill.reporting.answers import Answers, for_all_seeds, over_seeds
 from fairdistill.reporting.columns import CRITERIA, IDENTITY, NAMES, OVER_SEEDS, SEEDS
 from fairdistill.reporting.criteria import criteria_table
@@ -144,7 +144,7 @@ def _of_trainings(tests: pd.DataFrame, answers: Answers) -> dict:
     row = {
         "mean": values.mean(),
         "trainings": len(apart),
-        "rejected": int((apart["p_holm"] <= 1 - LEVEL).sum()),
+        "rejected": int((apart["p_holm"] <= 1 - CONFIDENCE_LEVEL).sum()),
         "p_holm_least": apart["p_holm"].min(),
         "p_holm_largest": apart["p_holm"].max(),
     }

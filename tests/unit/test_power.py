@@ -5,19 +5,20 @@ import pytest
 from statsmodels.stats.proportion import power_proportions_2indep
 
 from fairdistill.evaluation.correctness import Correctness
-from fairdistill.evaluation.power import ACCURACY, LEVEL, MOST, POWER, images_for, power, smallest_difference
+from fairdistill.evaluation.criteria import TAIL
+from fairdistill.evaluation.power import ACCURACY, MOST, POWER, images_for, power, smallest_difference
 from fairdistill.evaluation.uncertainty import ABOVE, assess
 
 
 @pytest.mark.parametrize(("difference", "images"), [(0.05, 1000), (0.1, 250), (0.2, 50)])
 def test_of_two_groups_and_one_class_the_power_is_that_of_a_test_of_two_proportions(difference, images):
-    wanted = power_proportions_2indep(difference, ACCURACY - difference / 2, images, alpha=LEVEL, return_results=False)
+    wanted = power_proportions_2indep(difference, ACCURACY - difference / 2, images, alpha=TAIL, return_results=False)
     # a difference of counts that is as large as the limit is not above it, which costs a few hundredths
     assert wanted - 0.07 < power(difference, images, groups=2, classes=1) < wanted
 
 
 def test_a_fair_model_is_rarely_called_unfair():
-    assert power(0.0, 200, groups=4, classes=3) == pytest.approx(LEVEL, abs=0.012)
+    assert power(0.0, 200, groups=4, classes=3) == pytest.approx(TAIL, abs=0.012)
 
 
 def test_it_is_the_power_of_the_verdict_that_models_get():
