@@ -7,23 +7,13 @@ and speed beside the model that it was trained from, limits, time and carbon, an
 import argparse
 from pathlib import Path
 
-from fairdistill.evaluation.records import read_record
-from fairdistill.export.card import Measured, html_page, model_card
-from fairdistill.export.files import RECORD
-from fairdistill.export.records import read_exported, read_speed
-from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.export.card.model import read_measured
+from fairdistill.export.card.writing import html_page, model_card
+from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.export import Export
 from fairdistill.settings.reading import read_json_option, read_settings
-
-
-def read_measured(metrics: Path, exported: Path, speed: Path) -> Measured:
-    """Read the files on one model; a UserError says where they are of two."""
-    found = Measured(read_record(metrics), read_exported(exported), read_speed(speed))
-    if found.training.outputs != found.export.outputs:
-        raise UserError(f"{exported / RECORD}: is of another model than {metrics}; export the model again")
-    return found
 
 
 def main() -> None:

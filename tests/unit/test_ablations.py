@@ -19,7 +19,8 @@ from fairdistill.reporting.runs import read_runs, with_settings, write_csv
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.configuration import complete
-from scripts import make_ablations, verify_results
+from fairdistill.verification.remade_tables import remake_ablations, remake_tables
+from scripts import make_ablations
 
 pytestmark = pytest.mark.usefixtures("rough_intervals")
 
@@ -271,8 +272,8 @@ def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path,
     write_csv(tmp_path / "runs.csv", with_settings(found.runs, found.settings))
     published = {"runs.csv": tmp_path / "runs.csv"}
     listed = read_runs(published["runs.csv"])
-    again = verify_results.tables(read_files(paths), listed, published, study, read_features([]))
-    again |= verify_results.ablation_tables(read_files(paths), tmp_path / "a.csv", study)
+    again = remake_tables(published, read_files(paths), listed, study, read_features([]))
+    again |= remake_ablations(tmp_path / "a.csv", read_files(paths), study)
     assert again["runs.csv"] == (tmp_path / "runs.csv").read_text()
     for name, path in {"ablations.csv": "a.csv", "ablations.md": "a.md", "ablations.tex": "a.tex"}.items():
         assert again[name] == (tmp_path / path).read_text()

@@ -20,8 +20,10 @@ from snakemake.utils import update_config
 from fairdistill.evaluation.metrics import evaluate_file
 from fairdistill.evaluation.power import smallest_difference
 from fairdistill.evaluation.records import Interval, Record
-from fairdistill.export import card
-from fairdistill.export.card import Measured, escape, html_page
+from fairdistill.export.card import writing
+from fairdistill.export.card.markdown import escape, interval, signed
+from fairdistill.export.card.model import MeasuredModel, read_measured
+from fairdistill.export.card.writing import html_page
 from fairdistill.export.croissant import croissant_text
 from fairdistill.export.files import INT8, MODEL, RECORD
 from fairdistill.export.records import ExportRecord, SpeedRecord
@@ -66,11 +68,12 @@ class Contents:
     @property
     def read(self):
         parts = {"training": Record, "export": ExportRecord, "speed": SpeedRecord}
-        return Measured(**{part: read_settings(kind, vars(self)[part], where=part) for part, kind in parts.items()})
+        read = {part: read_settings(kind, vars(self)[part], where=part) for part, kind in parts.items()}
+        return MeasuredModel(**read)
 
 
-def model_card(model, base, data, told):
-    return card.model_card(model.read, base and base.read, data, told)
+def model_card(model, base, data, settings):
+    return writing.model_card(model.read, base and base.read, data, settings)
 
 
 @pytest.fixture
@@ -109,8 +112,8 @@ def test_the_card_has_what_a_reader_asks_for(model):
         "Time and carbon", "How to reproduce",
     ]  # fmt: skip
     metrics = model.export["metrics"][MODEL]
-    interval = "{low:.3f} to {high:.3f}".format(**metrics["uncertainty"]["deo_m"])
-    assert f"{metrics['deo_m']:.3f} ({interval})" in text
+    ends = "{low:.3f} to {high:.3f}".format(**metrics["uncertainty"]["deo_m"])
+    assert f"{metrics['deo_m']:.3f} ({ends})" in text
     for said in (
         "To sort digits.",
         "CC BY 4.0",
@@ -198,21 +201,27 @@ def test_images_of_one_subject_are_said_not_to_be_independent(model):
     assert "as independent, which several of one person\\_id are not" in model_card(model, None, DATA, Export())
 
 
-def test_a_smaller_model_that_is_no_longer_fair_is_seen_at_the_top_and_in_its_section(model):
+def test_an_int8_version_that_is_worse_is_said_once_and_at_the_top(model):
     assert "> **The int8" not in model_card(model, None, DATA, Export())
-    model.export["int8"]["worse"] = ["DEO_M is higher by 0.200"]
+    model.export["int8"]["worse"] = ["accuracy is lower by 0.100", "DEO_M is higher by 0.200"]
     text = model_card(model, None, DATA, Export())
-    assert "> **The int8 version is worse:** DEO\\_M is higher by 0.200." in text.partition("## Intended use")[0]
-    assert "> **It is worse than the float model, beyond chance:** DEO\\_M is higher by 0.200." in text
-    assert "<blockquote>" in html_page(text)
+    warning = (
+        "> **The int8 version is worse than the float model, beyond chance:** accuracy is lower by 0.100; DEO\\_M is "
+        "higher by 0.200.\n"
+    )
+    assert warning in text.partition("## Intended use")[0]
+    assert text.count("is worse") == text.count("lower by 0.100") == text.count("higher by 0.200") == 1
+    assert "is not significantly less accurate or less fair" not in text
+    assert html_page(text).count("<blockquote>") == text.count("\n> ")
     model.export["int8"] |= {"worse": [], "cautions": ["DEO_A is above the fair baseline"]}
     text = model_card(model, None, DATA, Export())
     assert "> **The int8 version:** DEO\\_A is above the fair baseline." in text.partition("## Intended use")[0]
+    assert text.count("DEO\\_A is above the fair baseline") == 1
     assert "is not significantly less accurate or less fair" in text
 
 
 @pytest.mark.parametrize(
-    ("told", "device", "seconds", "said"),
+    ("settings", "device", "seconds", "said"),
     [
         ({}, "cpu", 7200.0, "Energy and carbon are not stated, as no power of a core was given"),
         ({"watts": 50.0}, "cuda", 7200.0, "not stated, as the training ran on a GPU"),
@@ -221,13 +230,13 @@ def test_a_smaller_model_that_is_no_longer_fair_is_seen_at_the_top_and_in_its_se
         ({"watts": 50.0, "carbon_intensity": 300.0}, "cpu", 7200.0, "took 0.1 kWh, and 30 g CO2e at 300 g per kWh."),
     ],
 )
-def test_energy_and_carbon_are_stated_where_they_follow_from_what_is_known(model, told, device, seconds, said):
+def test_energy_and_carbon_are_stated_where_they_follow_from_what_is_known(model, settings, device, seconds, said):
     model.training["device"] = device
     if seconds is None:
         del model.training["cpu_seconds"]
     else:
         model.training["cpu_seconds"] = seconds
-    text = model_card(model, None, DATA, Export(**told))
+    text = model_card(model, None, DATA, Export(**settings))
     assert said in text
     emitted = ModelCard(text).data.to_dict().get("co2_eq_emissions")
     assert (emitted is not None) == ("g CO2e" in said)
@@ -235,16 +244,16 @@ def test_energy_and_carbon_are_stated_where_they_follow_from_what_is_known(model
 
 
 def test_what_is_not_known_of_a_model_from_elsewhere_is_not_stated(model):
-    told = Export(watts=50.0, carbon_intensity=300.0)
+    settings = Export(watts=50.0, carbon_intensity=300.0)
     teacher = as_teacher(model)
     teacher.training["parameters"]["method"] = {"kind": "imported", "sampling": "plain"}
     teacher.training["inputs"]["checkpoint"] = "0123abcd" * 8
     model.training["run"]["base"] = {"architecture": "resnet", "method": "teacher"}
-    beside = model_card(model, teacher, DATA, told)
+    beside = model_card(model, teacher, DATA, settings)
     assert beside.count(" of wall-clock time") == 1
     assert "resnet teacher was trained elsewhere; what that took is not known." in beside
-    assert f"resnet teacher was imported from a file (SHA-256 {'0123abcd' * 8}). With the" in beside
-    text = model_card(teacher, None, DATA, told)
+    assert f"SHA-256). resnet teacher was imported from a file (SHA-256 {'0123abcd' * 8}). With the" in beside
+    text = model_card(teacher, None, DATA, settings)
     assert "co2_eq_emissions" not in ModelCard(text).data.to_dict()
     assert "not stated, as the model was trained elsewhere" in text
     assert f"Imported from a file (SHA-256 {'0123abcd' * 8}) with fairdistill" in text
@@ -262,21 +271,21 @@ OF_THE_DEMO = [
 ]
 
 
-@pytest.mark.parametrize(("name", "architecture", "method", "seed", "told"), OF_THE_DEMO)
+@pytest.mark.parametrize(("name", "architecture", "method", "seed", "settings"), OF_THE_DEMO)
 def test_the_command_to_reproduce_makes_this_model_of_the_study_and_no_other(
-    model, name, architecture, method, seed, told
+    model, name, architecture, method, seed, settings
 ):
     run = {"study": name, "dataset": "digits_s", "architecture": architecture, "method": method, "seed": seed}
     model.training["run"] |= run
     (line,) = re.findall("^snakemake .*$", model_card(model, None, DATA, Export()), flags=re.MULTILINE)
     command, given = shlex.split(line), yaml.safe_load(Path("config/demo.yaml").read_text(encoding="utf-8"))
-    update_config(given, {"export": told})
+    update_config(given, {"export": settings})
     whole = complete(given)
     update_config(given, parse_config(command[command.index("--config") + 1 :]))
     study = complete(given)
     assert study.grids == whole.grids
     assert study.study == name
-    assert study.export.intended_use == told.get("intended_use")
+    assert study.export.intended_use == settings.get("intended_use")
     names = {"dataset": ["digits_s"], "architecture": [architecture], "method": [method], "seed": [seed], "fold": [0]}
     # several grids may have it
     assert all(grid == names for grid in study.exported)
@@ -320,10 +329,10 @@ def test_files_of_two_models_are_one_line(files, tmp_path):
     record["outputs"]["weights.safetensors"] = "0" * 64
     (tmp_path / "m.json").write_text(json.dumps(record))
     with pytest.raises(UserError, match=r"export\.json: is of another model than .*m\.json; export the model again"):
-        make_model_card.read_measured(tmp_path / "m.json", exported, speed)
+        read_measured(tmp_path / "m.json", exported, speed)
     (tmp_path / RECORD).write_text((exported / RECORD).read_text())
     with pytest.raises(UserError, match=r"model\.onnx: is not the file of "):
-        make_model_card.read_measured(metrics, tmp_path, speed)
+        read_measured(metrics, tmp_path, speed)
 
 
 def test_the_script_writes_both_and_needs_the_base_for_neither(files, tmp_path, monkeypatch):
@@ -374,9 +383,9 @@ def test_terms_of_the_configuration_are_those_of_images_of_ones_own_alone(tiny_f
     [(-0.0, "0.000"), (0.0004, "0.000"), (-0.0004, "0.000"), (0.0006, "+0.001"), (-0.12, "-0.120"), (0.1495, "+0.150")],
 )
 def test_a_difference_is_rounded_as_in_the_tables(value, text):
-    assert card.signed(value) == text
+    assert signed(value) == text
     assert numbers([value], "{:+.3f}") == [text]
 
 
 def test_an_interval_is_rounded_as_in_the_tables():
-    assert card.interval(0.1495, Interval(low=-0.0001, high=0.2775)) == "0.150 (0.000 to 0.278)"
+    assert interval(0.1495, Interval(low=-0.0001, high=0.2775)) == "0.150 (0.000 to 0.278)"

@@ -58,7 +58,7 @@ print(complete({"training": {"epochs": 3}}).training.epochs)
 record = read_json(metrics)
 correctness = from_metrics(record["metrics"], classes=record["classes"], groups=record["groups"])
 print((correctness.accuracy * correctness.count).sum() / correctness.count.sum())
-for package in ("settings", "runtime", "evaluation", "reporting", "data"):
+for package in ("settings", "runtime", "evaluation", "reporting", "data", "verification"):
     for module in pkgutil.walk_packages([f"{folder}/fairdistill/{package}"], f"fairdistill.{package}."):
         importlib.import_module(module.name)
         print(module.name)

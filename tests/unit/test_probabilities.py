@@ -102,3 +102,11 @@ def test_the_file_is_small_and_without_names(tmp_path):
     columns = [file.metadata.row_group(0).column(place) for place in range(len(types))]
     assert {column.compression for column in columns} == {"ZSTD"}
     assert file.read().column("sample_id").to_pylist() == [6, 1, 3]
+
+
+def test_a_damaged_file_is_one_line(tmp_path):
+    file = tmp_path / "compact.parquet"
+    file.write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=rf"^{file}: .*Parquet") as caught:
+        read_cells(file, classes=["a", "b"], groups=GROUPS)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,90 @@
+"""Whether the files of a model, its base, its probed features and its export belong to the model that was evaluated."""
+
+from pathlib import Path
+
+from fairdistill.evaluation.records import read_record
+from fairdistill.export.files import SPEED
+from fairdistill.export.records import read_exported, read_speed
+from fairdistill.reporting.features import read_probed
+from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.files import read_json, sha256
+from fairdistill.settings.training_record import TrainingRecord, read_training
+
+WEIGHTS, PREDICTIONS, TRAINING = "weights.safetensors", "predictions.parquet", "training.json"
+
+
+def model_folder(metrics: Path, results: Path) -> Path:
+    """Return the folder in which the model of a metrics file has its files, if they were kept."""
+    return results / "models" / metrics.relative_to(results / "metrics").with_suffix("")
+
+
+def differences_of_model(path: Path, record: dict, results: Path) -> list[str]:
+    """Say which files of a model are missing, or are not those that its metrics file is of.
+
+    Parameters
+    ----------
+    path, record
+        The metrics file and its content.
+    results
+        The folder of the study.
+    """
+    found = []
+    folder = model_folder(path, results)
+    for name in (*record["outputs"], TRAINING):
+        if not (file := folder / name).is_file():
+            found.append(f"{path}: {file} is missing")
+        elif name == TRAINING:
+            try:
+                trained, _ = read_training(file)
+            except UserError as error:
+                found.append(str(error))
+                continue
+            # a metrics file has all fields of its training's record, and others
+            fields = dict.fromkeys([*trained, *(TrainingRecord.model_fields.keys() & record.keys())])
+            found += [f"{path}: {key} is not that of {file}" for key in fields if trained.get(key) != record.get(key)]
+        elif sha256(file) != record["outputs"][name]:
+            found.append(f"{path}: {file} is another than the one evaluated")
+    return found
+
+
+def differences_of_base(path: Path, record: dict, results: Path) -> list[str]:
+    """Say if a model was trained from another base than the one that the study has evaluated.
+
+    Parameters
+    ----------
+    path, record
+        The metrics file of the model and its content.
+    results
+        The folder of the study.
+    """
+    run, digest = record["run"], record["inputs"].get("base")
+    if run["base"] is None:
+        return []
+    base = results / "metrics" / run["dataset"] / run["base"]["architecture"] / run["base"]["method"] / path.name
+    evaluated = read_json(base)["outputs"][WEIGHTS] if base.exists() else digest
+    return [] if digest == evaluated else [f"{path}: its base is another than that of {base}"]
+
+
+def differences_of_features(path: Path, results: Path) -> list[str]:
+    """Say if a file of probed features is not of the model that was evaluated."""
+    metrics = results / "metrics" / path.relative_to(results / "features")
+    if not metrics.exists():
+        return [f"{path}: there is no {metrics}"]
+    probed, record = read_probed(path), read_record(metrics)
+    same = (probed.run, probed.inputs, probed.outputs) == (record.run, record.inputs, record.outputs)
+    return [] if same else [f"{path}: is of another model than {metrics}"]
+
+
+def differences_of_export(folder: Path, results: Path) -> list[str]:
+    """Say if the files in the folder of an exported model are not those of its record, or are of another model."""
+    metrics = results / "metrics" / folder.relative_to(results / "export")
+    metrics = metrics.with_name(f"{metrics.name}.json")
+    try:
+        exported = read_exported(folder)
+        if (speed := folder / SPEED).exists():
+            read_speed(speed)
+    except (UserError, OSError) as error:
+        return [str(error)]
+    if not metrics.exists():
+        return [f"{folder}: there is no {metrics}"]
+    return [] if exported.outputs == read_record(metrics).outputs else [f"{folder}: is of another model than {metrics}"]
