@@ -70,7 +70,8 @@ def test_the_tables_give_default_bounds_and_choices():
     readme = README.read_text(encoding="utf-8")
     rows = {
         "| `epochs` | `20` | The number of passes over the training set. At least 1, at most 100000. |",
-        "| `datasets` | `[cifar10s, utkface]` | The data sets of the main grid, names from `data.sets`. |",
+        "| `datasets` | `[cifar10s, utkface]` | The data sets of the main grid, names from `data.sets`; "
+        "or a kind of data set, which needs no entry there if its default settings are to be used. |",
     }
     assert rows <= set(readme.splitlines())
     assert re.search(r"^\| `validation` \| `0.0` \| .* At least 0, below 1\. \|$", readme, flags=re.MULTILINE)
