@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from fairdistill.methods.base import Batch, Method
-from fairdistill.methods.mfd import choose_kernel
+from fairdistill.methods.mfd import RBF, Kernel
 from fairdistill.networks import Output
 
 
@@ -27,10 +27,7 @@ def group_mmd(
     *,
     n_classes: int,
     n_groups: int,
-    kernel: str = "rbf",
-    sigma: float = 1.0,
-    degree: int = 2,
-    offset: float = 1.0,
+    kernel: Kernel = RBF,
 ) -> Tensor:
     """Sum over classes y and pairs of groups a < b of D^2(S_ay, S_by) on one batch.
 
@@ -49,7 +46,7 @@ def group_mmd(
     label, group
         (B,) int64.
     kernel
-        "rbf" or "polynomial" (of `degree` and `offset`, on L2-normalised features).
+        That rbf kernel, or a polynomial one.
 
     Returns
     -------
@@ -58,9 +55,7 @@ def group_mmd(
     """
     products = features @ features.T
     squares = products.diagonal()
-    k = choose_kernel(features, features, kernel=kernel, sigma=sigma, degree=degree, offset=offset)(
-        products, squares, squares
-    )
+    k = kernel.of(features, features)(products, squares, squares)
     member = one_hot(label * n_groups + group, n_classes * n_groups).T.view(n_classes, n_groups, -1)
     size = member.sum(2)
     # weights that average each cell, (classes, groups, B); zero for what the batch lacks
@@ -83,18 +78,16 @@ class GroupMMD(Method):
 
     def loss(self, batch: Batch, output: Output, stage: str) -> dict[str, Tensor]:
         """Return the cross-entropy and the weighted penalty."""
+        settings = self.settings
         discrepancy = group_mmd(
             output.features,
             batch.label,
             batch.group,
             n_classes=self.n_classes,
             n_groups=self.n_groups,
-            kernel=self.settings.kernel,
-            sigma=self.settings.sigma,
-            degree=self.settings.degree,
-            offset=self.settings.offset,
+            kernel=Kernel(settings.kernel, settings.sigma, settings.degree, settings.offset),
         )
         return {
             "cross_entropy": cross_entropy(output.logits, batch.label),
-            "group_mmd": self.settings.lambda_ / 2 * discrepancy,
+            "group_mmd": settings.lambda_ / 2 * discrepancy,
         }

@@ -6,6 +6,7 @@ Jung, Lee, Park, Moon, "Fair Feature Distillation for Visual Recognition", CVPR 
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from operator import add
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -65,14 +66,26 @@ def mean_squared_distance(x: Tensor, y: Tensor) -> Tensor:
     return x.square().sum(1).mean() + y.square().sum(1).mean() - 2 * x.mean(0) @ y.mean(0)
 
 
-def choose_kernel(
-    x: Tensor, y: Tensor, *, kernel: str, sigma: float, degree: int, offset: float
-) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Return `polynomial_kernel`, or `rbf_kernel` with the bandwidth of features x (N, D) and y (M, D)."""
-    if kernel == "rbf":
-        scale = 2 * sigma * mean_squared_distance(x, y)
-        return partial(rbf_kernel, scale=scale.clamp_min(torch.finfo(scale.dtype).tiny))
-    return partial(polynomial_kernel, degree=degree, offset=offset)
+class Kernel(NamedTuple):
+    """The kernel of an MMD: "rbf", of bandwidth `sigma` times the batch's mean squared distance, or "polynomial".
+
+    The latter is of `degree` and `offset`, on L2-normalised features; the code of the MFD authors has offset 0.
+    """
+
+    kind: str = "rbf"
+    sigma: float = 1.0
+    degree: int = 2
+    offset: float = 1.0
+
+    def of(self, x: Tensor, y: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """Return `polynomial_kernel`, or `rbf_kernel` with the bandwidth of features x (N, D) and y (M, D)."""
+        if self.kind == "rbf":
+            scale = 2 * self.sigma * mean_squared_distance(x, y)
+            return partial(rbf_kernel, scale=scale.clamp_min(torch.finfo(scale.dtype).tiny))
+        return partial(polynomial_kernel, degree=self.degree, offset=self.offset)
+
+
+RBF = Kernel()
 
 
 def by_class(label: Tensor, n_classes: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -100,10 +113,7 @@ def mfd_loss(
     *,
     n_classes: int,
     n_groups: int,
-    kernel: str = "rbf",
-    sigma: float = 1.0,
-    degree: int = 2,
-    offset: float = 1.0,
+    kernel: Kernel = RBF,
 ) -> Tensor:
     """Sum over classes y and groups a of D^2(p_y^T, p_{a,y}^S) on one batch (term paper, section IV-B.2).
 
@@ -123,8 +133,7 @@ def mfd_loss(
     label, group
         (B,) int64.
     kernel
-        "rbf" (bandwidth `sigma` times the mean squared distance) or "polynomial" (of `degree` and `offset`; the
-        authors' code has offset 0).
+        The rbf kernel k, or a polynomial one.
 
     Returns
     -------
@@ -140,7 +149,7 @@ def mfd_loss(
 
     tt, ts, ss = _Products.apply(teacher, student, label, rank, position)
     t, s = tt.diagonal(dim1=1, dim2=2), ss.diagonal(dim1=1, dim2=2)
-    k = choose_kernel(teacher, student, kernel=kernel, sigma=sigma, degree=degree, offset=offset)
+    k = kernel.of(teacher, student)
     return (
         cells * _outer(target, target) * k(tt, t, t)
         + _outer(source, source).sum(0) * k(ss, s, s)
@@ -164,20 +173,17 @@ def mfd_loss_by_cells(
     *,
     n_classes: int,
     n_groups: int,
-    kernel: str = "rbf",
-    sigma: float = 1.0,
-    degree: int = 2,
-    offset: float = 1.0,
+    kernel: Kernel = RBF,
 ) -> Tensor:
     """`mfd_loss` as it is printed: one (class, group) cell after another."""
     with torch.no_grad():
-        scale = 2 * sigma * torch.cdist(teacher, student).square().mean()
+        scale = 2 * kernel.sigma * torch.cdist(teacher, student).square().mean()
 
     def k(x: Tensor, y: Tensor) -> Tensor:
-        if kernel == "rbf":
+        if kernel.kind == "rbf":
             squared = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
             return torch.exp(-squared.clamp_min(0) / scale)
-        return (normalize(x) @ normalize(y).T + offset) ** degree
+        return (normalize(x) @ normalize(y).T + kernel.offset) ** kernel.degree
 
     total = student.new_zeros(())
     for y in range(n_classes):
@@ -225,6 +231,7 @@ class MFD(Method):
         super().__init__(settings, task)
         self.uses_base = settings.lambda_ > 0 or settings.kd_weight > 0
         self.discrepancy = mfd_loss
+        self.kernel = Kernel(settings.kernel, settings.sigma, settings.degree, settings.offset)
         assert task.base is not None, "the training loop refuses a training without its base"
         self.pooled = settings.features == "pooled"
         # what is compared: the layer of the network and that of the base; None where it is the features before the head
@@ -272,10 +279,7 @@ class MFD(Method):
                     group,
                     n_classes=n_classes,
                     n_groups=n_groups,
-                    kernel=settings.kernel,
-                    sigma=settings.sigma,
-                    degree=settings.degree,
-                    offset=settings.offset,
+                    kernel=self.kernel,
                 )
                 for (layer, other), regressor in zip(self.places, self.regressors, strict=True)
             ]

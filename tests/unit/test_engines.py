@@ -13,7 +13,7 @@ import torch
 from torchvision.models.shufflenetv2 import InvertedResidual
 
 from fairdistill.methods.base import Batch, Task, method_class
-from fairdistill.methods.mfd import mfd_loss, mfd_loss_by_cells
+from fairdistill.methods.mfd import Kernel, mfd_loss, mfd_loss_by_cells
 from fairdistill.networks import build_network
 from fairdistill.settings.methods import At, Erm, Kd, Mfd
 from fairdistill.settings.networks import ResNet18, ShuffleNetV2
@@ -111,7 +111,7 @@ def test_both_give_the_same_loss_and_gradient(kernel):
     label, group = torch.arange(32) % 3, torch.arange(32) % 7 % 2
     group[label == 2] = 0  # an empty cell
     values = [
-        loss(teacher, student, label, group, n_classes=3, n_groups=2, kernel=kernel)
+        loss(teacher, student, label, group, n_classes=3, n_groups=2, kernel=Kernel(kernel))
         for loss in (mfd_loss, mfd_loss_by_cells)
     ]
     torch.testing.assert_close(*values)

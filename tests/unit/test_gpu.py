@@ -13,7 +13,7 @@ import torch
 from method_trainings import KINDS, assert_same_bits, fit, interrupted, network_settings
 
 from fairdistill.data import ImageDataset
-from fairdistill.methods.mfd import mfd_loss, mfd_loss_by_cells
+from fairdistill.methods.mfd import Kernel, mfd_loss, mfd_loss_by_cells
 from fairdistill.networks import build_network
 from fairdistill.runtime.errors import UserError
 from fairdistill.training.engines import fast, graphs
@@ -147,7 +147,7 @@ def test_the_loss_of_mfd_is_that_of_the_cpu(kernel, n_classes, n_groups, width):
     for loss, device, dtype in [(mfd_loss, "cuda", torch.float32), (mfd_loss_by_cells, "cpu", torch.float64)]:
         s = student.to(device, dtype).requires_grad_()
         t, y, a = teacher.to(device, dtype), label.to(device), group.to(device)
-        value = loss(t, s, y, a, n_classes=n_classes, n_groups=n_groups, kernel=kernel)
+        value = loss(t, s, y, a, n_classes=n_classes, n_groups=n_groups, kernel=Kernel(kernel))
         found.append([each.double().cpu() for each in (value.detach(), *torch.autograd.grad(value, s))])
     torch.testing.assert_close(*found, rtol=1e-3, atol=1e-6)
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from fairdistill.methods.base import Batch, Task, method_class
 from fairdistill.methods.group_mmd import group_mmd
+from fairdistill.methods.mfd import Kernel
 from fairdistill.networks import Classifier, Output, build_network
 from fairdistill.training.engines import load_engine
 
@@ -21,6 +22,11 @@ KERNELS = [
     {"kernel": "polynomial"},
     {"kernel": "polynomial", "degree": 3, "offset": 0.0},
 ]
+
+
+def penalty(features, label, group, *, kernel, n_classes, n_groups, **options):
+    kernel = Kernel(kernel, **options)
+    return group_mmd(features, label, group, n_classes=n_classes, n_groups=n_groups, kernel=kernel)
 
 
 def by_loops(features, label, group, *, kernel, sigma=1.0, degree=2, offset=1.0):
@@ -49,7 +55,7 @@ def test_it_is_the_sum_over_the_pairs_of_groups_of_each_class(seed, n, chosen):
     rng = np.random.default_rng(seed)
     features, label, group = rng.normal(size=(n, 5)), rng.integers(3, size=n), rng.integers(4, size=n)
     features[:, 0] += group
-    found = group_mmd(*map(torch.from_numpy, (features, label, group)), n_classes=3, n_groups=4, **chosen)
+    found = penalty(*map(torch.from_numpy, (features, label, group)), n_classes=3, n_groups=4, **chosen)
     assert found.item() == pytest.approx(by_loops(features, label, group, **chosen), rel=1e-9, abs=1e-12)
 
 
@@ -59,19 +65,19 @@ def test_it_is_zero_where_the_groups_of_each_class_have_the_same_features(chosen
     one = torch.randn(6, 4, dtype=torch.float64)
     label, group = torch.arange(6) % 3, torch.arange(2).repeat_interleave(6)
     sizes = {"n_classes": 3, "n_groups": 2}
-    same = group_mmd(torch.cat([one, one]), label.repeat(2), group, **sizes, **chosen)
+    same = penalty(torch.cat([one, one]), label.repeat(2), group, **sizes, **chosen)
     assert same.item() == pytest.approx(0, abs=1e-12)
-    other = group_mmd(torch.cat([one, one + torch.eye(4)[0]]), label.repeat(2), group, **sizes, **chosen)
+    other = penalty(torch.cat([one, one + torch.eye(4)[0]]), label.repeat(2), group, **sizes, **chosen)
     assert other.item() > 0.05
     # classes may differ as they like, and a class of one group has nothing to be compared with
-    assert group_mmd(one, label, label % 2, **sizes, **chosen).item() == 0
+    assert penalty(one, label, label % 2, **sizes, **chosen).item() == 0
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "polynomial"])
 def test_features_that_are_all_the_same_give_zero_and_a_gradient(kernel):
     features = torch.ones(6, 4, requires_grad=True)
     label, group = torch.zeros(6, dtype=torch.long), torch.arange(6) % 2
-    found = group_mmd(features, label, group, n_classes=2, n_groups=2, kernel=kernel)
+    found = penalty(features, label, group, n_classes=2, n_groups=2, kernel=kernel)
     (gradient,) = torch.autograd.grad(found, features)
     assert found.item() == pytest.approx(0, abs=1e-6)
     assert gradient.isfinite().all()
@@ -84,7 +90,7 @@ def test_its_gradient_holds_the_bandwidth_constant(chosen):
     x, label, group = rng.normal(size=(10, 3)), np.arange(10) % 2, np.arange(10) // 2 % 3
     given_ = torch.from_numpy(x).requires_grad_()
     sizes = {"n_classes": 2, "n_groups": 3}
-    value = group_mmd(given_, *map(torch.from_numpy, (label, group)), **sizes, **chosen)
+    value = penalty(given_, *map(torch.from_numpy, (label, group)), **sizes, **chosen)
     (found,) = torch.autograd.grad(value, given_)
 
     def mean_square(z):

@@ -14,7 +14,7 @@ from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel, rbf
 from sklearn.preprocessing import normalize
 
 from fairdistill.methods.base import Batch, Task
-from fairdistill.methods.mfd import MFD, by_class, mfd_loss
+from fairdistill.methods.mfd import MFD, Kernel, by_class, mfd_loss
 from fairdistill.networks import Classifier, Output, build_network, freeze
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.configuration import complete
@@ -59,8 +59,8 @@ def reference(teacher, student, label, group, *, kernel="rbf", sigma=1.0, degree
     return total
 
 
-def loss(teacher, student, label, group, **options):
-    return mfd_loss(teacher, student, label, group, n_classes=C, n_groups=G, **options)
+def loss(teacher, student, label, group, *, kernel="rbf", **options):
+    return mfd_loss(teacher, student, label, group, n_classes=C, n_groups=G, kernel=Kernel(kernel, **options))
 
 
 @settings(max_examples=25)
