@@ -4,9 +4,7 @@ What it computes is the same sum, in another order; `fairdistill.training.engine
 
 On a 1x1 map a padded 3x3 kernel multiplies zeros with eight of its nine taps. A tap that meets only padding has no
 effect and no gradient, so that in training it stays as it was drawn: `crop_kernels` leaves such taps out, of the
-forward and the backward pass and of the optimiser, which otherwise reads and writes them at each step. In bfloat16 it
-also has to: there oneDNN (as of torch 2.13) leaves the gradient of such taps of strided kernels unwritten, so that it
-is whatever the memory held.
+forward and the backward pass and of the optimiser, which otherwise reads and writes them at each step.
 """
 
 from collections import defaultdict
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear, pad
 
+from fairdistill.training.engines.safe_convolution import SafeConv2d
 from fairdistill.training.engines.ways import WHOLE, Shape, Way, fastest_way, processor
 
 PROCESSOR = processor()
@@ -141,7 +140,7 @@ def _product(rows: Tensor, matrix: Tensor) -> Tensor:
     return linear(rows, matrix)
 
 
-class FastConv2d(nn.Conv2d):
+class FastConv2d(SafeConv2d):
     """`nn.Conv2d`, computed as this module says; without bias or dilation, padded with zeros.
 
     One of groups that are neither all channels nor one each is computed by oneDNN, and cropped.

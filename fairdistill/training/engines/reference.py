@@ -17,6 +17,7 @@ from fairdistill.data import ImageDataset
 from fairdistill.methods.base import Method
 from fairdistill.networks import Classifier, freeze
 from fairdistill.training.engines import base
+from fairdistill.training.engines.safe_convolution import use_safe_convolutions
 
 WORKERS = 2
 
@@ -62,6 +63,8 @@ class Images(base.Images, Dataset[tuple[int, bool, Tensor]]):
 def prepare(network: Classifier, method: Method, device: torch.device, size: int) -> tuple[Classifier, Method]:
     """Return both on `device`, the method's loss as it is printed."""
     method.use_printed_formula()
+    if device.type == "cpu":
+        use_safe_convolutions(network)
     return network.to(device), method.to(device)
 
 
