@@ -21,6 +21,7 @@ from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_
 from fairdistill.settings.networks import Network
 from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import Computing, choose_computing
+from fairdistill.training.engines import ways
 from fairdistill.training.loop import SPLITS, TrainedModel, train
 from fairdistill.training.resume import ResumeState
 from fairdistill.training.spec import Job
@@ -99,6 +100,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
             "peak_memory_mb": round(peak_memory_mb()),
             "peak_gpu_memory_mb": on_gpu and round(on_gpu),
             "hardware": hardware(),
+            "processor": ways.processor(),
             "convolutions": computing.engine.convolutions(computing.device, computing.precision),
             **provenance,
         }

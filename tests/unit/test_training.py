@@ -31,7 +31,7 @@ from fairdistill.settings.reading import read_settings
 from fairdistill.settings.training import Training
 from fairdistill.training import job, loop, publish
 from fairdistill.training.best import BestEpoch
-from fairdistill.training.engines import fast, reference
+from fairdistill.training.engines import fast, reference, ways
 from fairdistill.training.engines.convolution import CroppedConv2d
 from fairdistill.training.engines.fast import BaseOutputs, Images
 from fairdistill.training.loop import infer, learning_rate_factor, make_optimizer, predict, train
@@ -794,7 +794,30 @@ def test_the_record_has_the_cost_of_the_training(tiny_folder, tmp_path, monkeypa
         assert (record["seconds"], record["cpu_seconds"]) == (12.35, 45.68)
         assert (record["peak_memory_mb"], record["peak_gpu_memory_mb"]) == (813, recorded)
         assert record["kept_epoch"] == 2
-        assert record["convolutions"] == fast.convolutions(CPU, record["precision"])
+
+
+@pytest.fixture
+def table_of_avx2(tmp_path, monkeypatch):
+    """A table of convolutions for that kind of processor alone."""
+    table = next(ways.TABLES.glob("ways.*.csv"))
+    monkeypatch.setattr(ways, "TABLES", tmp_path)
+    shutil.copy(table, ways.table_of("avx2"))
+    ways.forget()
+    yield
+    ways.forget()
+
+
+@pytest.mark.parametrize(
+    ("kind", "engine", "table"), [("avx2", "fast", "avx2"), ("avx512", "fast", "avx2"), ("avx512", "reference", None)]
+)
+def test_the_record_tells_a_table_of_the_processors_own_from_that_of_the_nearest(
+    tiny_folder, tmp_path, monkeypatch, table_of_avx2, kind, engine, table
+):
+    monkeypatch.setattr(ways, "processor", lambda: kind)
+    settings = {"epochs": 1, "batch_size": 32, "device": "cpu", "precision": "fp32", "engine": engine}
+    start_job(tiny_folder, tmp_path / "out", "--training", json.dumps(settings))
+    record = record_of(tmp_path / "out")
+    assert (record["processor"], record["convolutions"]) == (kind, table)
 
 
 def test_while_files_of_two_models_are_in_a_folder_there_is_no_record(tiny_folder, tmp_path, monkeypatch):

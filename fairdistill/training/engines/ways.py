@@ -3,7 +3,7 @@
 Beside this module is a table for each kind of processor that was measured, such as ways.amx.csv, which
 `python -m benchmarks.convolutions` makes. Kinds are told apart by what torch says of the processor and by nothing that
 differs from one run to the next, so that a machine always gives the same bits. A kind without a table takes that of
-the nearest; which it was is in the record of a training. The tables count as code: where one changes, models are
+the nearest; the record of a training has both kinds. The tables count as code: where one changes, models are
 trained anew.
 """
 
