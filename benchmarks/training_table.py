@@ -78,9 +78,11 @@ def to_markdown(runs: pd.DataFrame, measured_on: str) -> str:
             f"that pass is counted, spread over {EPOCHS} epochs.",
             "## Ours beside the reference",
             markdown(_speed(rows)),
-            "Of peak: the operations of the convolutions and matrix products that each engine really does in a step "
-            "(the reference's teacher among them; ours leaves out kernel taps that meet only padding), over the speed "
-            "of the fastest of many products and convolutions in the same precision on as many threads.",
+            "Of peak: the useful operations of the convolutions and matrix products in a step of each engine (the "
+            "reference's teacher among them), over the speed of the fastest of many products and convolutions in the "
+            "same precision on as many threads. A kernel tap counts only where it meets the map and not its padding, "
+            "which oneDNN skips; where an engine multiplies by the zeros of padding all the same, that counts as "
+            "nothing done.",
             "## Memory and the cost of distillation",
             markdown(_costs(rows)),
             "Memory is the peak of one training: resident, with its loading workers' own pages, and with the teacher's "

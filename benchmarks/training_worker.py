@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 
 from benchmarks.cases import BATCH_SIZE, DATASETS, EPOCHS, METHODS, PARTS, Engine
+from benchmarks.operations import count_operations
 from fairdistill.data import ImageDataset
 from fairdistill.methods.base import Batch, Method, Task, method_class
 from fairdistill.methods.mfd import MFD
@@ -241,7 +242,7 @@ def measure(engine_name: Engine, dataset_name: str, kind: str, role: str, *, ste
         "parts_ms": {part: 1e3 * seconds * shares.get(part, 0.0) for part in PARTS},
         "feature_ms_per_image": 1e3 * feature_seconds / len(images),
         # only now that memory is known, which counting needs more of than a training
-        "gflop_per_step": flops_of_step(network, method, images, ask_base) / 1e9,
+        "gflop_per_step": operations_of_step(network, method, images, ask_base) / 1e9,
         "precision": "bf16" if network.bf16 else "fp32",
         "device": device.type,
         "memory_mb": memory_mb + (0 if on_gpu else of_other_images),
@@ -298,22 +299,18 @@ def workers_memory_mb() -> float:
     return total / 1024
 
 
-def flops_of_step(network: Classifier, method: Method, images: Images, ask_base: Callable | None) -> int:
-    """Return the operations of the matrix products and convolutions of a step as this engine does it, base included.
-
-    A tap that meets padding counts where the engine multiplies by it. Elementwise work does not count.
-    """
-    # takes 70 MB that a training does without, and counting with it loads torch's compiler besides
-    from torch.utils.flop_counter import FlopCounterMode
-
+def operations_of_step(network: Classifier, method: Method, images: Images, ask_base: Callable | None) -> int:
+    """Return the useful operations of a step, see `count_operations`; the base's, where a step reads it."""
     order = torch.arange(BATCH_SIZE, device=images.device)
     positions, flip, pixels = next(iter(images.batches(order, torch.zeros_like(order, dtype=torch.bool), BATCH_SIZE)))
-    with FlopCounterMode(display=False) as counter:
+
+    def step() -> None:
         base = ask_base(positions, flip, pixels) if ask_base else {}
         batch = Batch(pixels, images.label[positions], images.group[positions], positions, base)
         terms = method.loss(batch, network(pixels, method.layers), STAGE)
         reduce(add, terms.values()).backward()
-    return counter.get_total_flops()
+
+    return count_operations(step)
 
 
 def mfd_loss_ms(method: MFD, width: int, device: torch.device, repeats: int = 20) -> float:
