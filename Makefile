@@ -131,11 +131,13 @@ report: $(READY)  ## Snakemake's report of a finished study, as in make report C
 		"say make pages, then make report with TARGET=pages"; exit 1; }
 
 bench: $(READY)  ## measure speed and memory on an idle machine, and say which goals are met: results/bench/<processor>/
-	$(BIN)/python -m benchmarks.training
-	$(BIN)/python -m benchmarks.methods --rounds 1
-	$(BIN)/python -m benchmarks.inference
-	$(BIN)/python -m benchmarks.jobs
-	$(BIN)/python -m benchmarks.goals
+	started=$$(date +%s) && \
+		$(BIN)/python -m benchmarks.training && \
+		$(BIN)/python -m benchmarks.methods --rounds 1 && \
+		$(BIN)/python -m benchmarks.inference && \
+		$(BIN)/python -m benchmarks.memory && \
+		$(BIN)/python -m benchmarks.jobs && \
+		$(BIN)/python -m benchmarks.goals --seconds $$(($$(date +%s) - started + 1))
 
 verify: $(READY)  ## recompute the published results, and name those that do not match
 	$(foreach study,$(PUBLISHED),$(VERIFY) results/$(study) --configfile $(CONFIG_$(study))$(NEWLINE))

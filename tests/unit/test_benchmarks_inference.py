@@ -15,17 +15,26 @@ def test_ours_is_compared_with_the_fastest_plain_pass(monkeypatch):
     monkeypatch.setattr(training_worker, "BATCH_SIZE", 16)
     monkeypatch.setitem(training_worker.DATASETS, "tiny", Dataset(32, 3, 2, 1000, 100))
     monkeypatch.setattr(inference, "BATCHES", (2, 4, 8))
-    speeds = {2: 3.0, 4: 1.0, 8: 2.0}
-    monkeypatch.setattr(inference, "plain_ms", lambda network, pixels, clock: speeds[len(pixels)])
+    speeds = {True: {2: 3.0, 4: 1.0, 8: 2.0}, False: {2: 4.0, 4: 5.0, 8: 2.0}}
+    bf16 = ways.has_bfloat16()
+
+    def plain_ms(network, pixels, clock):
+        return speeds[network.bf16_evaluation][len(pixels)]
+
+    monkeypatch.setattr(inference, "plain_ms", plain_ms)
 
     found = inference.measure("tiny", "shufflenet_v2_x1_0")
 
-    assert (found["plain_ms"], found["batch"]) == (1.0, 4)
-    assert found["precision"] == ("bf16" if ways.has_bfloat16() else "fp32")
+    assert (found["plain_ms"], found["batch"]) == ((1.0, 4) if bf16 else (2.0, 8))
+    assert found["plain_fp32_ms"] == 2.0
+    assert found["precision"] == ("bf16" if bf16 else "fp32")
     assert found["test_ms"] > 0 < found["features_ms"]
-    known = {"dataset": "tiny", "kind": "x", "test_ms": 3.0, "features_ms": 2.5}
+    known = {"dataset": "tiny", "kind": "x", "test_ms": 3.0, "features_ms": 2.5, "plain_ms": 1.0}
     text = inference.to_markdown(pd.DataFrame([found | known]), "a machine")
-    assert f"| 1.000          | 4         | {found['precision']}          | 3.00         | 2.50             |" in text
+    (row,) = (line for line in text.splitlines() if line.startswith("| tiny"))
+    cells = row.strip("|").split("|")
+    assert [cell.strip() for cell in cells[-3:]] == ["3.00", "1.50", "2.50"]
+    assert "| test / plain | test / plain in fp32 | features / plain |" in text
 
 
 def test_the_peak_is_that_of_the_fastest_shape(monkeypatch):

@@ -10,6 +10,7 @@ from benchmarks import (
     inference,
     jobs,
     machine,
+    memory,
     methods,
     own_images,
     peak,
@@ -24,6 +25,7 @@ MEASURES = {
     training: "peak.measure",
     methods: "run",
     inference: "measure",
+    memory: "measure",
     jobs: "tiny_study",
     convolutions: "measure",
     equivalence: "trainings",
@@ -44,6 +46,7 @@ COUNTS = [
     (workflow, "--trainings"),
     (gpu_steps, "--steps"),
     (peak, "--threads"),
+    (goals, "--seconds"),
     (training_worker, "--threads"),
     (training_worker, "--steps"),
 ]

@@ -114,6 +114,27 @@ def test_a_folder_that_is_no_environment_stays(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
+@pytest.mark.parametrize("fails", [None, "benchmarks.memory"])
+def test_the_goals_are_told_how_long_all_benchmarks_took_and_follow_those_that_succeed(tmp_path, venv, fails):
+    (venv / "bin" / "python").unlink()
+    write_program(
+        venv / "bin" / "python",
+        f"""[ "$1" = -m ] || exit 0
+echo "$@" >> {tmp_path}/log
+[ "$2" != benchmarks.training ] || sleep 1.1
+[ "$2" != "{fails}" ]""",
+    )
+    done = made("bench", f"VENV={venv}")
+    *programs, last = (line.split()[1:] for line in (tmp_path / "log").read_text().splitlines())
+    assert (done.returncode == 0) == (fails is None)
+    if fails:
+        assert last == [fails]
+        return
+    assert programs[0] == ["benchmarks.training"]
+    assert last[:2] == ["benchmarks.goals", "--seconds"]
+    assert int(last[2]) >= 1.1
+
+
 def test_the_cores_are_those_of_the_machine_whatever_the_number_of_threads():
     done = made("--dry-run", "demo", "READY=", f"BIN={Path(sys.executable).parent}", OMP_NUM_THREADS="1")
     assert f"snakemake --cores {joblib.cpu_count()} --configfile config/demo.yaml\n" in done.stdout
