@@ -85,8 +85,10 @@ def to_markdown(runs: pd.DataFrame, measured_on: str) -> str:
             "nothing done.",
             "## Memory and the cost of distillation",
             markdown(_costs(rows)),
-            "Memory is the peak of one training: resident, with its loading workers' own pages, and with the teacher's "
-            "features of all training images. Images mapped from the disk are not counted. Distillation costs what "
+            "Memory is the peak of the steps of one training: resident, with its loading workers' own pages, and with "
+            "the teacher's features of all training images. Images mapped from the disk are not counted, nor is what "
+            "the start, evaluations and saved state of a whole training need ([memory.md](memory.md)). Distillation "
+            "costs what "
             "a student's epoch takes more than a teacher's. The MFD loss is timed alone, forward and backward, over a "
             "student's step.",
             f"## Milliseconds of a step of {BATCH_SIZE} images",
