@@ -45,9 +45,8 @@ PAGES = 8
 SHARE_OF_PEAK, SHARE_OF_PEAK_AMX = 0.5, 0.35
 GRID_MINUTES = {"Zen 5": 40, "Sapphire Rapids": 75}
 DEMO_SECONDS = {"Zen 5": 120, "Sapphire Rapids": 180}
-ENVIRONMENTS = ("made from uv's cache", "downloaded")
-# by the processor's generation, how long making each took there, by hand: see NOTES.md
-ENVIRONMENT_SECONDS = {"Zen 5": (7, 60)}
+# by the processor's generation, how long making the environment took there, by hand: see NOTES.md
+ENVIRONMENT_SECONDS = {"made from uv's cache": {"Zen 5": 7}, "downloaded": {"Zen 5": 60}}
 BENCH_MINUTES = 20
 HOW = (
     "If a goal covers several cases, the worst is shown. The share of the peak is of useful operations, without kernel "
@@ -198,12 +197,12 @@ def goals(tables: Mapping[str, pd.DataFrame], seconds: float | None = None) -> p
     add(goal, minutes, "{:.0f} min (estimated)", of=needed, most=limit, unmeasured=of_cpus)
     demo, limit = 60 * jobs["demo_minutes"], DEMO_SECONDS.get(generation)
     alone = "" if pd.isna(demo) else f"unmeasured: {demo:.1f} s without its environment"
-    for number, how in enumerate(ENVIRONMENTS):
+    for how, by_hand in ENVIRONMENT_SECONDS.items():
         goal = f"the demo with its environment, {how}, two cores: {_by_processor(DEMO_SECONDS, 's')}"
-        if on_gpu or generation not in ENVIRONMENT_SECONDS:
+        if on_gpu or generation not in by_hand:
             add(goal, float("nan"), "", of=("jobs",), unmeasured=alone)
         else:
-            made = ENVIRONMENT_SECONDS[generation][number]
+            made = by_hand[generation]
             form = f"{{:.0f}} s: {demo:.1f} s, and some {made} s of the environment by hand"
             add(goal, demo + made, form, of=("jobs",), most=limit)
     one_by_one = "unmeasured: its programs ran one by one" if seconds is None else ""

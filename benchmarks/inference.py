@@ -63,7 +63,7 @@ def measure(dataset: str, kind: str) -> dict:
     _, _, pixels = next(iter(images.batches(order, None, len(order))))
     precision = "bf16" if subject.network.bf16 else "fp32"
     fastest = {}
-    for computed_in in {precision, "fp32"}:
+    for computed_in in dict.fromkeys([precision, "fp32"]):
         plain.bf16_evaluation = computed_in == "bf16"
         fastest[computed_in] = min((plain_ms(plain, pixels[:batch], clock), batch) for batch in BATCHES)
     milliseconds, batch = fastest[precision]

@@ -29,7 +29,6 @@ from fairdistill.settings.arguments import folder_argument
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import read_settings
 
-ROOT = Path(__file__).parents[1]
 KIND = "resnet18"
 # the state is saved after each epoch but the last
 TRAINING = {"epochs": 2, "evaluate_every": 1, "device": "cpu"}
@@ -58,7 +57,7 @@ def begin(folder: Path) -> subprocess.Popen:
     command += ["--method", json.dumps(METHODS["student"].to_json()), "--base", str(folder / "base.safetensors")]
     command += ["--training", json.dumps(TRAINING), "--output", str(folder / "model")]
     # as Snakemake sets it for a job of one thread
-    return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return subprocess.Popen(command, cwd=machine.ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
 def measure(datasets: Iterable[str]) -> pd.DataFrame:
