@@ -41,20 +41,15 @@ NO_PACKAGES = echo "error: the packages could not be installed, for the reason a
 	"for an index of your own PIP_INDEX_URL (uv does not read pip.conf); then say make env again" && exit 1
 # without byte code every job would compile torch anew
 unexport PYTHONDONTWRITEBYTECODE
-# the seeds of a published study, which may be fewer than its configuration names: $(call seeds,STUDY)
-seeds = $(shell awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == "seed") column = i } NR > 1 { print $$column }' \
-	results/$(1)/tables/runs.csv 2>/dev/null | sort -nu | paste -sd, - | sed "s/..*/seeds='[&]'/")
 # the published studies, in the order in which all of them are made anew, and the configuration of each
 PUBLISHED := paper paper_h100 utkface_folds sweeps_digits methods methods_utkface methods_digits
 CONFIG_paper := config/ablations.yaml config/paper_published.yaml
 CONFIG_paper_h100 := config/paper_h100.yaml
 CONFIG_utkface_folds := config/utkface_folds.yaml
 CONFIG_sweeps_digits := config/sweeps_digits.yaml
-CONFIG_methods := config/methods.yaml
+CONFIG_methods := config/methods.yaml config/methods_published.yaml
 CONFIG_methods_utkface := config/methods.yaml config/methods_utkface.yaml
 CONFIG_methods_digits := config/methods.yaml config/methods_digits.yaml
-# what Snakemake is given for one of them: $(call given,STUDY)
-given = --configfile $(CONFIG_$(1)) $(if $(filter methods methods_digits,$(1)),--config $(call seeds,$(1)))
 # ends a line of a recipe
 define NEWLINE
 
@@ -117,10 +112,10 @@ status: $(READY)  ## show what each study takes on the disk, and which trainings
 	@$(BIN)/python -m scripts.show_studies
 
 figures: $(READY)  ## make the published tables and figures anew from their metrics; trains nothing
-	$(foreach study,$(PUBLISHED),$(REDRAW) $(call given,$(study))$(NEWLINE))
+	$(foreach study,$(PUBLISHED),$(REDRAW) --configfile $(CONFIG_$(study))$(NEWLINE))
 
 pages: $(READY)  ## make the page of each published study, results/<study>/page.html, from its tables
-	$(foreach study,$(PUBLISHED),$(PAGE) $(call given,$(study))$(NEWLINE))
+	$(foreach study,$(PUBLISHED),$(PAGE) --configfile $(CONFIG_$(study))$(NEWLINE))
 	@echo "To look at in a browser:"; ls -1 results/*/page.html
 
 report: $(READY)  ## Snakemake's report of a finished study, as in make report CONFIG=config/demo.yaml: report.zip

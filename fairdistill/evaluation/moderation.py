@@ -59,37 +59,78 @@ class Common:
 def common_spread(scores: ArrayLike) -> Common | None:
     """Return what the trainings of all methods have in common.
 
-    It is None for fewer than `FEWEST` methods, for a single training, and where most methods' trainings are equal.
+    It is None where fewer than `FEWEST` methods have two trainings that other methods have as well, and where most
+    methods' trainings are equal.
 
     Parameters
     ----------
     scores : shape (methods, trainings)
-        Of the trainings that all methods have, each in one column: of one seed, on the same images.
+        Each training in one column: of one seed, on the same images. nan where a method lacks a training.
     """
-    scores = np.asarray(scores, dtype=float)
-    methods, trainings = scores.shape
-    if methods < FEWEST or trainings < 2:
+    scores = _in_common(np.asarray(scores, dtype=float))
+    if len(scores) < FEWEST:
         return None
-    residuals = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
-    freedom = trainings - 1
-    variances = (residuals**2).sum(axis=1) / freedom / (1 - 1 / methods)
+    variances, freedom = residual_variances(scores)
     typical = np.median(variances)
     if typical < ROUNDING**2:
         return None
-    return Common(2 * float(variances.mean()), prior_freedom(np.maximum(variances, SMALLEST * typical), freedom))
+    return Common(
+        2 * float(np.average(variances, weights=freedom)),
+        prior_freedom(np.maximum(variances, SMALLEST * typical), freedom),
+    )
 
 
-def prior_freedom(variances: ArrayLike, freedom: int) -> float:
+def _in_common(scores: np.ndarray) -> np.ndarray:
+    """The scores of methods with two trainings or more, each of which another such method has as well."""
+    while True:
+        there = np.isfinite(scores)
+        methods, trainings = there.sum(axis=1) > 1, there.sum(axis=0) > 1
+        if methods.all() and trainings.all():
+            return scores
+        scores = scores[methods][:, trainings]
+
+
+def residual_variances(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the variance of each method's trainings in a two-way layout, method + training, and its freedom.
+
+    The effects are fitted by least squares to the scores that there are. The squared residuals of a method are divided
+    by what is expected of them where all variances are one: the sum of 1 - h, with h the leverage of each score. If no
+    score is missing, that is (1 - 1 / methods) times the degrees of freedom, n - 1.
+
+    Parameters
+    ----------
+    scores : shape (methods, trainings)
+        nan where a method lacks a training.
+
+    Returns
+    -------
+    variances, freedom : shape (methods,)
+    """
+    methods, trainings = scores.shape
+    there = np.isfinite(scores)
+    rows, columns = np.nonzero(there)
+    design = np.hstack([np.eye(methods)[rows], np.eye(trainings)[columns]])
+    projection = design @ np.linalg.pinv(design)
+    observed = scores[there]
+    squares = np.bincount(rows, (observed - projection @ observed) ** 2, methods)
+    expected = np.bincount(rows, 1 - np.diag(projection), methods)
+    return squares / expected, there.sum(axis=1) - 1
+
+
+def prior_freedom(variances: ArrayLike, freedom: ArrayLike) -> float:
     """Return d0 by Smyth's moments, at most `MOST_BORROWED`: the logarithms scatter by trigamma(d0 / 2) beyond chance.
 
     Parameters
     ----------
     variances : shape (methods,)
         Above zero.
-    freedom : int
+    freedom : shape (methods,)
         The degrees of freedom of each.
     """
-    beyond_chance = np.var(np.log(variances), ddof=1) - special.polygamma(1, freedom / 2)
+    half = np.asarray(freedom) / 2
+    # what the logarithms would scatter around, had all methods one variance
+    logarithms = np.log(variances) - special.digamma(half) + np.log(half)
+    beyond_chance = np.var(logarithms, ddof=1) - special.polygamma(1, half).mean()
     if beyond_chance <= special.polygamma(1, MOST_BORROWED / 2):
         return MOST_BORROWED
     # trigamma(x) is above 1 / x^2

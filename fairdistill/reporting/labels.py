@@ -1,6 +1,6 @@
 """How names are printed in tables and figures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -38,6 +38,12 @@ def method_numbers(ranking: pd.DataFrame) -> dict[str, int]:
     first = students["architecture"] == ranking["architecture"].iloc[0]
     names = [*students[first].sort_values("rank")["method"], *students.loc[~first, "method"]]
     return {name: number for number, name in enumerate(dict.fromkeys(names), start=1)}
+
+
+def count_of_seeds(counts: Iterable[int]) -> str:
+    """Return how many seeds each of some models has, as a phrase: '1 seed', '3 seeds', '1 to 3 seeds'."""
+    least, most = min(counts := set(counts)), max(counts)
+    return f"{f'{least} to ' if least < most else ''}{most} seed{'s' * (most > 1)}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -253,8 +253,7 @@ def _common(runs: pd.DataFrame, models: Models, reference: str) -> dict[tuple, C
     """How much trainings differ by those of the reference and all students, by data set, architecture and metric.
 
     Methods at chance say nothing of others, nor does a model that is the same for every seed; methods whose models
-    answer alike throughout, as those of one model under two names in sweeps, count once. Of the trainings, those count
-    that all methods have.
+    answer alike throughout, as those of one model under two names in sweeps, count once.
     """
     compared = runs[(runs["role"] == "student") | (runs["method"] == reference)]
     compared = compared[~at_chance(compared).groupby([compared[name] for name in PLACE]).transform("any")]
@@ -272,7 +271,7 @@ def _common(runs: pd.DataFrame, models: Models, reference: str) -> dict[tuple, C
                 number: pd.Series(model.scores(model.cells, metric).ravel(), runs_of)
                 for number, (model, runs_of) in enumerate(trained.values())
             }
-            found[*place, metric] = common_spread(pd.DataFrame(scores).dropna().T)
+            found[*place, metric] = common_spread(pd.DataFrame(scores).T)
     return found
 
 

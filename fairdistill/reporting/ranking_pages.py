@@ -6,7 +6,7 @@ import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import MEASURED, PLACE
-from fairdistill.reporting.labels import listed, printed
+from fairdistill.reporting.labels import count_of_seeds, listed, printed
 from fairdistill.reporting.ranking import STANDARD, UNDECIDED, pareto_front
 from fairdistill.reporting.tables import (
     CORRECTED_DIFFERENCE_NOTE,
@@ -56,7 +56,7 @@ def ranking_markdown(table: pd.DataFrame, references: Sequence[str]) -> str:
     sections = ["# The methods compared", INTRODUCTION]
     reading = "\n".join(f"- {text}" for text in [*READING, COMPARISONS])
     sections.append(reading.format(standard=_standard(table)))
-    sections += notes_on(table)
+    sections += _notes(table, references)
     for place, methods in _places(table):
         sections += [f"## {place}", "\n".join(_in_words(methods, references)), markdown(_ranking(methods))]
         for reference in references:
@@ -68,7 +68,7 @@ def ranking_markdown(table: pd.DataFrame, references: Sequence[str]) -> str:
 def ranking_latex(table: pd.DataFrame, references: Sequence[str]) -> str:
     """Return the ranking and the comparisons of `ranking_markdown` as LaTeX floats."""
     reading = " ".join(READING).format(standard=_standard(table))
-    plain = " ".join([INTRODUCTION, reading, *notes_on(table)]).replace("*", "").replace("`", "")
+    plain = " ".join([INTRODUCTION, reading, *_notes(table, references)]).replace("*", "").replace("`", "")
     floats = []
     for number, (place, methods) in enumerate(_places(table), start=1):
         caption = f"The methods on {place}. {plain}"
@@ -83,6 +83,17 @@ def ranking_latex(table: pd.DataFrame, references: Sequence[str]) -> str:
     return "\n".join(floats)
 
 
+def _notes(table: pd.DataFrame, references: Sequence[str]) -> list[str]:
+    """What the marks mean that any row of the ranking or of a comparison has."""
+    return notes_on(pd.concat([table, *(table.assign(trainings=_trainings(table, name)) for name in references)]))
+
+
+def _trainings(table: pd.DataFrame, reference: str) -> pd.Series:
+    """The trainings of each method, or 1 where it shares a single one with a reference: then there is no p."""
+    name = f"{MEASURED[0]}_minus_{reference}"
+    return table["trainings"].mask(table[name].notna() & table[f"{name}_p"].isna(), 1)
+
+
 def _standard(table: pd.DataFrame) -> str:
     return STANDARD if STANDARD in set(table["method"]) else TEACHER
 
@@ -90,12 +101,13 @@ def _standard(table: pd.DataFrame) -> str:
 def _places(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each data set and architecture in words, with its methods."""
     for names, methods in table.groupby(PLACE[:2], sort=False):
-        seeds = int(methods["n"].max())
-        yield f"{', '.join(map(printed, map(str, names)))}, {seeds} seed{'s' * (seeds > 1)}", methods
+        yield f"{', '.join(map(printed, map(str, names)))}, {count_of_seeds(methods['n'])}", methods
 
 
 def _ranking(methods: pd.DataFrame) -> pd.DataFrame:
     page = pd.DataFrame({"#": numbers(methods["rank"], "{:.0f}"), "Method": methods["method"].tolist()})
+    if methods["n"].nunique() > 1:
+        page["Seeds"] = methods["n"].tolist()
     for metric in MEASURED:
         means = with_sd(methods[metric], methods[f"{metric}_sd"])
         texts = with_ends(means, methods[f"{metric}_low"], methods[f"{metric}_high"])
@@ -126,7 +138,7 @@ def _compared(methods: pd.DataFrame, reference: str) -> list[dict[str, str]]:
         for metric in MEASURED:
             name = f"{metric}_minus_{reference}"
             gap, low, high = numbers([row[name], row[f"{name}_low"], row[f"{name}_high"]], "{:+.3f}")
-            texts[printed(metric)] = alone([f"{gap} [{low}, {high}]"], [row["trainings"]])[0]
+            texts[printed(metric)] = alone([f"{gap} [{low}, {high}]"], _trainings(pd.DataFrame([row]), reference))[0]
             texts[f"p, {printed(metric)}"] = _p(row[f"{name}_p_holm"])
         rows.append(texts | {"In words": _words(row, reference)})
     return rows

@@ -8,7 +8,7 @@ import pandas as pd
 
 from fairdistill.evaluation.rounding import halves_up, rounded
 from fairdistill.reporting.columns import DEO
-from fairdistill.reporting.labels import listed, printed
+from fairdistill.reporting.labels import count_of_seeds, listed, printed
 from fairdistill.reporting.summaries import average_datasets
 from fairdistill.runtime.errors import UserError
 
@@ -178,10 +178,10 @@ def caption(summary: pd.DataFrame) -> str:
     """Return which models, data sets and seeds a summary is of, in a sentence or two."""
     architectures = " vs. ".join(printed(name) for name in summary["architecture"].unique())
     datasets = [printed(name) for name in summary["dataset"].unique()]
-    seeds = summary["n"].max()
+    seeds = count_of_seeds(summary["n"])
     return (
         f"{architectures} on {listed(datasets)}{', averaged' if len(datasets) > 1 else ''}. "
-        f"{f'Mean ± sd over {seeds} seeds' if seeds > 1 else 'One seed'}, and 95 % interval."
+        f"{'One seed' if seeds == '1 seed' else f'Mean ± sd over {seeds}'}, and 95 % interval."
     )
 
 
@@ -245,16 +245,17 @@ def _as_printed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _require_complete_grid(summary: pd.DataFrame) -> None:
-    seeds = summary.query("metric == 'accuracy'")
-    seeds = seeds.assign(seed=seeds["seeds"].str.split()).explode("seed")
-    grid = seeds.pivot(index=["architecture", "method"], columns=["dataset", "seed"], values="mean").isna()
-    for architecture, method in grid.index:
-        missing = grid.T[architecture, method]
-        for dataset, seed in missing.index[missing][:1]:
-            raise UserError(
-                f"Table I averages over data sets and seeds, but {architecture} {method} has no run on "
-                f"{dataset} with seed {seed}; run it, or aggregate a complete grid"
-            )
+    """Each model has the seeds on every data set that it has on any."""
+    datasets = summary["dataset"].unique()
+    for (architecture, method), model in summary.query("metric == 'accuracy'").groupby(["architecture", "method"]):
+        of_datasets = model.set_index("dataset")["seeds"].str.split()
+        for seed in of_datasets.explode().unique():
+            for dataset in datasets:
+                if seed not in of_datasets.get(dataset, []):
+                    raise UserError(
+                        f"Table I averages over data sets and seeds, but {architecture} {method} has no run on "
+                        f"{dataset} with seed {seed}; run it, or aggregate a complete grid"
+                    )
 
 
 def _escape(text: str) -> str:

@@ -63,6 +63,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     _check_paths(study)
     _check_braces(study)
     _check_names(study)
+    _check_method_seeds(study)
     _check_imported(study)
     _check_bases(study)
     _check_layers(study)
@@ -186,6 +187,22 @@ def _check_names(study: Study) -> None:
     if study.paper_method is not None:
         _check_single(("paper_method",), study.paper_method, study.sweeps())
         _check_name(("paper_method",), study.paper_method, "students", study.students)
+
+
+def _check_method_seeds(study: Study) -> None:
+    """Only methods of the main grid, or sweeps of it, have seeds of their own, and these are some of the grid's."""
+    sweeps = [entry for entry, models in study.sweeps().items() if set(models) & set(study.methods)]
+    for name, seeds in study.method_seeds.items():
+        if name not in (known := [*study.methods, *sweeps]):
+            what = f"names {name!r}, which the main grid lacks (methods); {choice(name, known)}"
+            raise UnreadableSettings("config", ("method_seeds",), what)
+        if unknown := [seed for seed in seeds if seed not in study.seeds]:
+            what = f"has {unknown[0]}, which seeds lacks; add it there, or leave it out"
+            raise UnreadableSettings("config", ("method_seeds", name), what)
+        for sweep in study.search:
+            if name == sweep or name in study.sweeps().get(sweep, {}):
+                what = f"is given, but search.{sweep} compares models and their base over the same seeds; leave it out"
+                raise UnreadableSettings("config", ("method_seeds", name), what)
 
 
 def _check_name(path: Keys, name: str, section: str, defined: Collection[str]) -> None:

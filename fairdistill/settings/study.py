@@ -101,6 +101,11 @@ class Study(Settings):
         description="The methods of the main grid, names from `students`; or a kind of method, such as `kd`, which "
         "needs no entry there if its default settings are to be used. Tables and figures show them in this order.",
     )
+    method_seeds: dict[Name, Seeds] = Field(
+        {},
+        description="The methods of the main grid, or sweeps, that are trained with some of the `seeds` alone, and "
+        "with which, as in `{nst: [0]}`. Two methods are compared by the seeds that both have.",
+    )
     references: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
         None,
         description="The methods, which may include `teacher`, that the page comparing all methods (`methods.md`) "
@@ -183,8 +188,8 @@ class Study(Settings):
     def grids(self) -> list[list[dict[str, list]]]:
         """The names of the models of each ablation and, last, of the main grid, by column of a table of runs.
 
-        Each is a list of grids, one for each number of folds that its data sets have in turn. Every grid has the
-        teachers.
+        Each is a list of grids, one for each number of folds that its data sets have in turn, and for the seeds that
+        its methods have in turn. Each of the lists has the teachers.
         """
         parts: list[Ablation | Study] = [*self.ablations, self]
         return [self._grids_of(part) for part in parts]
@@ -220,8 +225,8 @@ class Study(Settings):
             {
                 "dataset": names,
                 "architecture": architectures,
-                "method": methods,
-                "seed": named("seeds"),
+                "method": list(names_of_seeds),
+                "seed": list(seeds),
                 "fold": list(range(folds)),
             }
             for folds, names in [
@@ -229,7 +234,15 @@ class Study(Settings):
                 for folds, names in groupby(named("datasets"), key=lambda name: self.data.sets[name].folds)
             ]
             for architectures, methods in self._products(named("architectures"), [TEACHER, *named("methods")])
+            for seeds, names_of_seeds in groupby(
+                methods, key=lambda name: self.seeds_of(name) if part is self else named("seeds")
+            )
         ]
+
+    def seeds_of(self, method: str) -> list[int]:
+        """The seeds that a method of the main grid has there: its own, those of the sweep that it is of, or all."""
+        sweeps = [entry for entry, models in self.sweeps().items() if method in models]
+        return next((self.method_seeds[name] for name in [method, *sweeps] if name in self.method_seeds), self.seeds)
 
     def _products(self, architectures: list[str], methods: list[str]) -> list[tuple[list[str], list[str]]]:
         """The networks and methods of a grid: an imported model is of the network that its file holds, and no other."""

@@ -48,6 +48,55 @@ def merged(below, above):
     return above
 
 
+def with_seeds(**given):
+    students = {"erm": {"kind": "erm"}, "kd": {"kind": "kd"}, "stands": {"kind": "mfd", "base": "erm"}}
+    students["swept"] = {"kind": "mfd", "lambda": [1, 3]}
+    common = {"datasets": ["cifar10s"], "architectures": ["resnet"], "students": students}
+    return common | {"seeds": [0, 1, 2], "methods": ["erm", "mfd", "kd", "stands", "swept"]} | given
+
+
+def test_a_method_may_have_some_of_the_seeds_alone():
+    own = {"erm": [0, 1], "stands": [2], "swept": [1], "swept-lambda1": [0, 2]}
+    study = complete(with_seeds(method_seeds=own))
+
+    found = {}
+    for grid in study.main_grids:
+        for model in models_in(grid):
+            found.setdefault(model.method, set()).update(grid["seed"])
+    assert found.pop("teacher") == {0, 1, 2}
+    # the base of a model is of its seed
+    assert found.pop("erm") == {0, 1, 2}
+    assert found == {"mfd": {0, 1, 2}, "kd": {0, 1, 2}, "stands": {2}, "swept-lambda1": {0, 2}, "swept-lambda3": {1}}
+    # tables keep the order of the methods
+    order = [model.method for grid in study.grids[-1] for model in models_in(grid)]
+    assert order == ["teacher", *study.methods]
+    # the other grids have seeds by themselves
+    beside = complete(with_seeds(method_seeds=own, ablations=[{"methods": ["stands"]}]))
+    assert [grid["seed"] for grid in beside.grids[0]] == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("own", "what"),
+    [
+        ({"teacher": [0]}, r"config: method_seeds names 'teacher', which the main grid lacks \(methods\); choose"),
+        ({"pkt": [0]}, r"config: method_seeds names 'pkt', which the main grid lacks \(methods\); choose one of"),
+        ({"kd": [0, 3]}, "config: method_seeds.kd has 3, which seeds lacks; add it there, or leave it out"),
+        ({"kd": []}, "config: method_seeds.kd"),
+    ],
+)
+def test_seeds_of_what_the_grid_lacks_are_one_line(own, what):
+    with pytest.raises(UserError, match=f"^{what}"):
+        complete(with_seeds(method_seeds=own))
+
+
+@pytest.mark.parametrize("name", ["swept", "swept-lambda1"])
+def test_models_that_a_search_compares_have_the_same_seeds(name):
+    config = with_seeds(search={"swept": {}}, data={"sets": {"cifar10s": {"kind": "cifar10s", "validation": 0.1}}})
+    complete(config)
+    with pytest.raises(UserError, match=f"^config: method_seeds.{name} is given, but search.swept compares models"):
+        complete(config | {"method_seeds": {name: [0]}})
+
+
 def test_an_empty_config_is_the_papers_grid():
     compared = {"paper_values": "config/paper_values.csv", "paper_method": "mfd", "published": "results/paper"}
     assert complete(STATED).to_json() == complete({}).to_json() | compared
@@ -89,13 +138,23 @@ def test_what_the_template_for_own_images_has_as_comments_is_valid():
     assert (photos.bins, photos.split, photos.subject) == ({"age": [20, 40]}, "split", "person")
 
 
-def test_the_published_study_is_the_papers_grid_and_the_ablations_that_were_trained():
+@pytest.mark.parametrize(
+    ("study", "files"),
+    [
+        ("paper", ["ablations", "paper_published"]),
+        ("methods", ["methods", "methods_published"]),
+        ("methods_utkface", ["methods", "methods_utkface"]),
+        ("methods_digits", ["methods", "methods_digits"]),
+    ],
+)
+def test_the_configuration_of_a_published_study_is_of_the_models_that_were_trained(study, files):
     config = STATED
-    for name in ("ablations", "paper_published"):
+    for name in files:
         config = merged(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")))
     keys = ("dataset", "architecture", "method", "seed")
     models = {model for grid in complete(config).all_grids for model in itertools.product(*map(grid.get, keys))}
-    metrics = ROOT / "results" / "paper" / "metrics"
+    assert complete(config).study == study
+    metrics = ROOT / "results" / study / "metrics"
     published = {path.relative_to(metrics).with_suffix("").parts for path in metrics.glob("*/*/*/*.json")}
     assert {(*parts[:3], int(parts[3].removeprefix("seed"))) for parts in published} == models
 

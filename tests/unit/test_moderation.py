@@ -7,7 +7,14 @@ import pytest
 from scipy import stats
 
 from fairdistill.evaluation.crossed import Estimate, Spread
-from fairdistill.evaluation.moderation import MOST_BORROWED, Common, common_spread, moderated, prior_freedom
+from fairdistill.evaluation.moderation import (
+    MOST_BORROWED,
+    Common,
+    common_spread,
+    moderated,
+    prior_freedom,
+    residual_variances,
+)
 
 QUANTILES = (np.arange(100_000) + 0.5) / 100_000
 
@@ -51,6 +58,26 @@ def test_the_common_variance_is_that_of_a_two_way_layout():
     # what a seed gives to all methods, and what a method is on average, play no part
     moved = common_spread(scores + np.array([5.0, 0, -3]) + np.arange(9)[:, None])
     assert (moved.variance, moved.freedom) == pytest.approx((found.variance, found.freedom))
+
+
+def test_methods_may_have_some_of_the_trainings_alone():
+    scores = np.random.default_rng(2).standard_normal((12, 4))
+    scores[:5, 2] = scores[5:9, 1] = scores[9:, 0] = np.nan
+    whole = common_spread(scores)
+    # what other methods lack, or what is a method's only training, says nothing
+    lacking = np.full((13, 5), np.nan)
+    lacking[:12, :4] = scores
+    lacking[0, 4] = lacking[12, 0] = 100.0
+    assert common_spread(lacking) == whole
+    # effects of methods and trainings play no part
+    moved = common_spread(scores + np.array([5.0, 0, -3, 1]) + np.arange(12)[:, None])
+    assert (moved.variance, moved.freedom) == pytest.approx((whole.variance, whole.freedom))
+    # the variances are unbiased, whatever is missing
+    draws = np.random.default_rng(3).normal(scale=2.0, size=(2_000, *scores.shape))
+    found = np.array([residual_variances(np.where(np.isnan(scores), np.nan, draw))[0] for draw in draws])
+    assert found.mean(axis=0) == pytest.approx(4.0, rel=0.12)
+    _, freedom = residual_variances(scores)
+    assert freedom.tolist() == [2] * 12
 
 
 def test_nothing_is_borrowed_from_few_methods_or_where_nothing_varies():

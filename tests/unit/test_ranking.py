@@ -297,6 +297,46 @@ def test_a_single_training_decides_nothing(paths):
     assert "‡ one training" in ranking_markdown(table, ["erm"])
 
 
+def test_methods_of_fewer_seeds_are_compared_by_those_that_they_share(different, monkeypatch):
+    monkeypatch.setattr(moderation, "FEWEST", 4)
+    whole = rank_methods(read_files(different), ["erm"])
+    fewer = [path for path in different if not ("adversarial" in path.parts and path.name == "seed1.json")]
+
+    table = rank_methods(read_files(fewer), ["erm"])
+
+    assert [of(table, method)["n"] for method in ("erm", "mfd", "adversarial")] == [2, 2, 1]
+    assert np.isnan(of(table, "adversarial")["deo_a_minus_erm_p"])
+    # those that have both seeds still say how trainings differ: erm, mfd and hardt are too few by themselves
+    assert whole["deo_a_minus_erm_d0"].max() > 0 == table["deo_a_minus_erm_d0"].max()
+    page = ranking_markdown(table, ["erm"])
+    assert "## UTKFace, ResNet, 1 to 2 seeds" in page
+    assert "| #   | Method      | Seeds |" in page
+    assert "| Seeds |" not in ranking_markdown(whole, ["erm"])
+    (row,) = re.findall(r"^\| adversarial .* undecided .*$", page, flags=re.MULTILINE)[:1]
+    assert row.count("‡") == 3
+    assert "‡ one training" in page
+
+
+def test_a_single_seed_in_common_is_marked_where_both_methods_have_several(paths):
+    models = [path for path in paths if "resnet" in path.parts]
+    for path in models:
+        run = json.loads(path.read_text())["run"]
+        if run["method"] == "mfd" and run["seed"] == 0:
+            path.unlink()
+        if run["method"] == "erm" and run["seed"] == 1:
+            edit(path, lambda record: record["run"].update(seed=2))
+    adversarial = [path for path in models if "adversarial" in path.parts]
+    for path in adversarial:
+        edit(path, lambda record: record["run"].update(seed=record["run"]["seed"] + 2))
+
+    page = ranking_markdown(rank_methods(read_files([path for path in models if path.exists()]), ["erm"]), ["erm"])
+
+    rows = {line.split()[1]: line for line in page.split("against erm\n")[1].splitlines() if line}
+    assert rows["adversarial"].count("‡") == 3
+    assert "mfd" not in rows
+    assert rows["hardt"].count("‡") == 3
+
+
 def test_a_method_at_chance_comes_last_and_its_deo_is_called_nothing_else(paths, monkeypatch):
     monkeypatch.setattr(moderation, "FEWEST", 5)
     for path in paths:

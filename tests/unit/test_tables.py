@@ -125,6 +125,20 @@ def test_several_seeds_show_mean_and_sd(tmp_path):
     assert "An average over" not in page
 
 
+def test_models_may_have_different_numbers_of_seeds_if_each_has_its_own_everywhere(tmp_path):
+    summary = read_metrics(make_study(tmp_path / "all", seeds=range(3)))
+    few = read_metrics(make_study(tmp_path / "few", seeds=range(1)))
+    is_student = summary["role"] == "student"
+    mixed = pd.concat([summary[~is_student], few[few["role"] == "student"]])
+
+    table = tables.table1(mixed)
+
+    assert table.groupby("Model Type")["Seeds"].unique().map(list).to_dict() == {"Student": [1], "Teacher": [3]}
+    page = tables.table1_markdown(mixed)
+    assert "averaged. Mean ± sd over 1 to 3 seeds, and 95 % interval." in page
+    assert "‡ one training" in page
+
+
 def test_several_student_methods_are_told_apart(tmp_path):
     summary = read_metrics(make_study(tmp_path, architectures=("resnet",), methods=("mfd", "kd_50%")))
 

@@ -248,7 +248,7 @@ def example_figures():
 
 def models_of_examples(wildcards):
     """The data set, and the predictions of the page's student and of its base, of the first seed and fold."""
-    names = {"dataset": wildcards.dataset, "seed": STUDY.seeds[0]}
+    names = {"dataset": wildcards.dataset, "seed": STUDY.seeds_of(PAGE_METHOD)[0]}
     names["fold"] = name_folds(range(STUDY.data.sets[wildcards.dataset].folds))[0]
     student = ModelName(architecture=wildcards.architecture, method=PAGE_METHOD)
     models = dict.fromkeys([compared_with(student), student])
