@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from benchmarks import machine
-from benchmarks.cases import DATASETS, ENGINES, EPOCHS, EVALUATIONS, KINDS, METHODS
+from benchmarks.cases import DATASETS, ENGINES, EPOCHS, EVALUATIONS, KINDS, METHODS, PARTS
 from benchmarks.inference import GOAL
 from benchmarks.training_table import CASE, GOALS, medians, ratios, yes_no
 from fairdistill.reporting.tables import markdown
@@ -36,7 +36,7 @@ NUMBERS = {
     "memory": ["memory_mb"],
     "jobs": ["planning_seconds", "job_overhead_seconds", "demo_minutes", "grid_minutes"],
 }
-NUMBERS["training"] += ["mfd_loss_share", "feature_ms_per_image"]
+NUMBERS["training"] += ["mfd_loss_share", "feature_ms_per_image", *(f"{part}_ms" for part in PARTS)]
 IMAGES = pd.MultiIndex.from_product([DATASETS, KINDS], names=["dataset", "kind"])
 RUNS = pd.MultiIndex.from_product([DATASETS, KINDS, METHODS, ENGINES], names=[*CASE, "engine"])
 # jobs after the trainings and their evaluations: one gathers, two make tables, five draw
