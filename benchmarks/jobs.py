@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from benchmarks import machine
+from benchmarks.machine import ROOT
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import folder_argument
 
-ROOT = Path(__file__).parents[1]
 TINY = ["seeds=[0]", "architectures=[shufflenet]", "training={epochs: 1, evaluate_every: 0, device: auto}"]
 TINY += ["data={sets: {digits_s: {image_size: 16, test_fraction: 0.8}}}"]
 

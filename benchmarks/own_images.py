@@ -22,7 +22,6 @@ from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.parallel import in_threads
 from fairdistill.settings.arguments import count_argument, folder_argument
 
-ROOT = Path(__file__).parents[1]
 PIXELS = (178, 218)  # width and height
 NETWORKS = {"resnet": "resnet18", "shufflenet": "shufflenet_v2_x1_0"}
 MODEL = "results/own/models/own/{network}/{method}/seed0/weights.safetensors"

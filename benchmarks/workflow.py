@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import machine
+from benchmarks.machine import ROOT
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.evaluation.uncertainty import RESAMPLES
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import sha256
 from fairdistill.settings.arguments import count_argument, folder_argument
 
-ROOT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2", "--dry-run", "--quiet", "rules"]
 CHAIN = """
 rule all:
