@@ -23,6 +23,9 @@ def main() -> None:
 
     paths = model_paths(args.histories, read_grids(args.grids))
     files = [(names[1], names[2], path) for path, names in paths.items() if names[0] == args.dataset]
+    # the panels of an architecture are beside each other, whatever grids its methods are in
+    architectures = [architecture for architecture, *_ in files]
+    files.sort(key=lambda file: architectures.index(file[0]))
     save(plot_training_curves(read_histories(files), dataset=args.dataset), pdf=args.pdf, png=args.png)
 
 

@@ -36,6 +36,8 @@ FEWEST = 8
 MOST_BORROWED = 4.0
 # of the median: a smaller variance counts as this one, so that two rounded values that are equal do not decide d0
 SMALLEST = 1e-3
+# of the residuals of a method, the least sum of 1 - leverage that counts
+LEAST_FREE = 1e-6
 # the standard deviation of scores, fractions, that differ by rounding alone
 ROUNDING = 1e-12
 
@@ -68,9 +70,12 @@ def common_spread(scores: ArrayLike) -> Common | None:
         Each training in one column: of one seed, on the same images. nan where a method lacks a training.
     """
     scores = _in_common(np.asarray(scores, dtype=float))
+    variances, freedom = residual_variances(scores)
+    while not np.isfinite(variances).all():
+        scores = _in_common(scores[np.isfinite(variances)])
+        variances, freedom = residual_variances(scores)
     if len(scores) < FEWEST:
         return None
-    variances, freedom = residual_variances(scores)
     typical = np.median(variances)
     if typical < ROUNDING**2:
         return None
@@ -105,16 +110,17 @@ def residual_variances(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     variances, freedom : shape (methods,)
+        A variance is nan where the effects fit a method's scores whatever they are.
     """
     methods, trainings = scores.shape
     there = np.isfinite(scores)
     rows, columns = np.nonzero(there)
     design = np.hstack([np.eye(methods)[rows], np.eye(trainings)[columns]])
-    projection = design @ np.linalg.pinv(design)
-    observed = scores[there]
-    squares = np.bincount(rows, (observed - projection @ observed) ** 2, methods)
-    expected = np.bincount(rows, 1 - np.diag(projection), methods)
-    return squares / expected, there.sum(axis=1) - 1
+    inverse, observed = np.linalg.pinv(design), scores[there]
+    residuals, leverages = observed - design @ (inverse @ observed), (design * inverse.T).sum(axis=1)
+    squares, expected = (np.bincount(rows, of_scores, methods) for of_scores in (residuals**2, 1 - leverages))
+    # less is what summation leaves of zero
+    return squares / np.where(expected < LEAST_FREE, np.nan, expected), there.sum(axis=1) - 1
 
 
 def prior_freedom(variances: ArrayLike, freedom: ArrayLike) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from fairdistill.evaluation.crossed import Trainings
 from fairdistill.evaluation.moderation import Common, common_spread
 from fairdistill.evaluation.seeds import holm
 from fairdistill.evaluation.uncertainty import AT_CHANCE
@@ -253,23 +254,28 @@ def _common(runs: pd.DataFrame, models: Models, reference: str) -> dict[tuple, C
     """How much trainings differ by those of the reference and all students, by data set, architecture and metric.
 
     Methods at chance say nothing of others, nor does a model that is the same for every seed; methods whose models
-    answer alike throughout, as those of one model under two names in sweeps, count once.
+    answer alike in all trainings that the one with fewer has, as those of one model under two names in sweeps, count
+    once.
     """
     compared = runs[(runs["role"] == "student") | (runs["method"] == reference)]
     compared = compared[~at_chance(compared).groupby([compared[name] for name in PLACE]).transform("any")]
     found = {}
     for place, methods in compared.groupby(PLACE[:2]):
-        trained = {}
-        for _, of in methods.groupby("method"):
+        trained: list[tuple[Trainings, pd.MultiIndex]] = []
+        known: list[dict] = []
+        for _, of in sorted(methods.groupby("method"), key=lambda item: len(item[1]), reverse=True):
             # one model for all seeds says nothing of how trainings differ
             if len(models.answers.apart(of)) == len(of):
                 model = models.answers.of(of)
                 runs_of = pd.MultiIndex.from_frame(of.sort_values(["seed", "fold"])[["seed", "fold"]])
-                trained[model.cells.tobytes(), *runs_of] = model, runs_of
+                answers = dict(zip(runs_of, map(bytes, model.cells.reshape(len(of), -1)), strict=True))
+                if not any(answers.items() <= others.items() for others in known):
+                    trained.append((model, runs_of))
+                    known.append(answers)
         for metric in MEASURED:
             scores = {
                 number: pd.Series(model.scores(model.cells, metric).ravel(), runs_of)
-                for number, (model, runs_of) in enumerate(trained.values())
+                for number, (model, runs_of) in enumerate(trained)
             }
             found[*place, metric] = common_spread(pd.DataFrame(scores).T)
     return found

@@ -51,6 +51,13 @@ COMPARISONS = (
 )
 
 
+# of a study in which methods have different numbers of seeds
+SEEDS_NOTE = (
+    "Not all methods have the same seeds. Each mean, and so the rank, is over the method's own seeds; a difference is "
+    "over those that both methods have. Methods with one training say nothing of how much trainings vary."
+)
+
+
 def ranking_markdown(table: pd.DataFrame, references: Sequence[str]) -> str:
     """Return what `rank_methods` returned as Markdown: what is clear in words, the ranking, and every comparison."""
     sections = ["# The methods compared", INTRODUCTION]
@@ -84,8 +91,9 @@ def ranking_latex(table: pd.DataFrame, references: Sequence[str]) -> str:
 
 
 def _notes(table: pd.DataFrame, references: Sequence[str]) -> list[str]:
-    """What the marks mean that any row of the ranking or of a comparison has."""
-    return notes_on(pd.concat([table, *(table.assign(trainings=_trainings(table, name)) for name in references)]))
+    """What the marks mean that any row of the ranking or of a comparison has, and what different seeds do."""
+    marks = notes_on(pd.concat([table, *(table.assign(trainings=_trainings(table, name)) for name in references)]))
+    return [SEEDS_NOTE, *marks] if (table.groupby(PLACE[:2])["n"].nunique() > 1).any() else marks
 
 
 def _trainings(table: pd.DataFrame, reference: str) -> pd.Series:

@@ -67,7 +67,8 @@ def table1(summary: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     UserError
-        If a model lacks a data set or a seed that another has: the averages could not be compared.
+        If a model lacks a data set that another has, or there a seed that it has on another: the averages could not be
+        compared.
     """
     _require_complete_grid(summary)
     average = average_datasets(summary, list(summary["dataset"].unique()))
@@ -234,7 +235,8 @@ def _below(summary: pd.DataFrame) -> str:
 
 
 def _as_printed(table: pd.DataFrame) -> pd.DataFrame:
-    texts = table[["#", "Model", "Model Type"]].copy()
+    counted = ["Seeds"] if table["Seeds"].nunique() > 1 else []
+    texts = table[["#", "Model", "Model Type", *counted]].copy()
     for metric, (heading, decimals, _, unit) in COLUMNS.items():
         form = f"{{:.{decimals}f}}"
         means = [f"{text}{unit}" for text in with_sd(table[heading], table[f"{heading} sd"], form)]

@@ -38,6 +38,8 @@ MOST_NAMES = 6
 SIZE, FONT = 5.5, 7
 # of the edge of a point that belongs beyond the panel
 BEYOND = 1.4
+# the line style of the intervals of one training, beside those of several
+ALONE = ":"
 # In a crowd the panel shows no point that is further beyond the quartiles than so many times their distance: Tukey's
 # outer fences.
 FENCE = 3
@@ -74,6 +76,8 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
     table = table[table["dataset"] == dataset]
     numbers = method_numbers(table)
     named = len(numbers) <= MOST_NAMES
+    # otherwise the legend says what all intervals are of
+    mixed = table["trainings"].min() == 1 < table["trainings"].max()
     labels = {name: name if named else str(number) for name, number in numbers.items()}
     architectures = table["architecture"].unique()
     with styled(STYLE | {"axes.grid.axis": "both"}):
@@ -87,7 +91,7 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
             methods = table[table["architecture"] == architecture]
             ax.set_xlim(*_limits(methods, deo, fenced=not named))
             ax.set_ylim(*_limits(methods, "accuracy", fenced=not named))
-            _draw_points(ax, methods, deo)
+            _draw_points(ax, methods, deo, alone=ALONE if mixed else "-")
             _draw_front(ax, methods, deo)
             ax.set(title=f"{printed(dataset)}, {printed(architecture)}", xlabel=PANELS[deo][1])
             ax.set_ylabel("Accuracy" if deo == DEO[0] or not named else "")
@@ -137,10 +141,12 @@ def _marker(row: dict) -> dict:
     return {"marker": marker, "mfc": COLOURS[row["family"]]}
 
 
-def _draw_points(ax: Axes, methods: pd.DataFrame, deo: str) -> None:
+def _draw_points(ax: Axes, methods: pd.DataFrame, deo: str, *, alone: str) -> None:
+    """Draw each method and its intervals, in the line style `alone` where they are of one training."""
     for row in methods.to_dict("records"):
         look = _marker(row)
         line: dict[str, Any] = {"color": _darkened(look["mfc"]), "linewidth": 0.7, "alpha": 0.5, "zorder": 2}
+        line["linestyle"] = alone if row["trainings"] == 1 else "-"
         ax.plot([row[f"{deo}_low"], row[f"{deo}_high"]], [row["accuracy"]] * 2, **line)
         ax.plot([row[deo]] * 2, [row["accuracy_low"], row["accuracy_high"]], **line)
         at = np.array([[row[deo], row["accuracy"]]])
@@ -240,8 +246,12 @@ def _add_legend(figure: Figure, table: pd.DataFrame, *, far_off: bool) -> None:
         handles["needs the group to predict"] = Line2D([], [], marker=NEEDS_GROUP, mfc="white", **point)
     if students["at_chance"].any():
         handles["at chance"] = Line2D([], [], marker=AT_CHANCE, mfc="white", **point)
-    alone = ", test images alone" * bool((table["trainings"] == 1).all())
-    handles[f"95 % interval{alone}"] = Line2D([], [], color="0.5", lw=0.8)
+    single = table["trainings"] == 1
+    if not single.all():
+        handles["95 % interval"] = Line2D([], [], color="0.5", lw=0.8)
+    if single.any():
+        style = "-" if single.all() else ALONE
+        handles["95 % interval, test images alone"] = Line2D([], [], color="0.5", lw=0.8, ls=style)
     handles["Pareto front of the students"] = Line2D([], [], color="0.35", lw=0.9, ls="--")
     if far_off:
         beyond = point | {"mec": "0.3", "mew": BEYOND}

@@ -49,7 +49,9 @@ class Data(Settings):
 class Ablation(Settings):
     """A grid of models beside the main one; what it leaves out, or gives as `null`, is as in the main grid."""
 
-    seeds: Annotated[Seeds | None, OrNull] = Field(None, description="As in the main grid.")
+    seeds: Annotated[Seeds | None, OrNull] = Field(
+        None, description="The `seeds` of the study where they are left out, whatever `method_seeds` has."
+    )
     datasets: Annotated[AtLeastOne[Name] | None, OrNull] = Field(None, description="Names from `data.sets`.")
     architectures: Annotated[AtLeastOne[Name] | None, OrNull] = Field(None, description="Names from `networks`.")
     methods: Annotated[AtLeastOne[Name] | None, OrNull] = Field(None, description="Names from `students`.")
@@ -66,6 +68,14 @@ def models_in(grid: Mapping[str, Iterable[str]]) -> list[ModelName]:
     """Return the models of a grid, of which there is one for each of its data sets, seeds and folds."""
     names = product(grid["architecture"], grid["method"])
     return [ModelName(architecture=architecture, method=method) for architecture, method in names]
+
+
+def _covered(model: ModelName, grid: Mapping[str, list], grids: Iterable[Mapping[str, list]]) -> bool:
+    """Whether one of some grids has a model for all data sets and seeds of `grid`."""
+    return any(
+        model in models_in(other) and all(set(grid[name]) <= set(other[name]) for name in ("dataset", "seed"))
+        for other in grids
+    )
 
 
 def name_folds(folds: Sequence[int]) -> list[str]:
@@ -104,7 +114,8 @@ class Study(Settings):
     method_seeds: dict[Name, Seeds] = Field(
         {},
         description="The methods of the main grid, or sweeps, that are trained with some of the `seeds` alone, and "
-        "with which, as in `{nst: [0]}`. Two methods are compared by the seeds that both have.",
+        "with which, as in `{nst: [0]}`. In `methods.md` two methods are compared by the seeds that both have, in "
+        "`ablations.md` by those that all methods have, of which there has to be one.",
     )
     references: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
         None,
@@ -251,14 +262,14 @@ class Study(Settings):
         products = [(architectures, everywhere)] if everywhere else []
         return products + [([home], [name]) for name, home in elsewhere.items()]
 
-    def with_bases(self, grid: dict[str, list]) -> list[dict[str, list]]:
-        """The grid, and grids of the models that those of the grid stand on, directly or not, where it lacks them."""
+    def with_bases(self, grid: dict[str, list], beside: Sequence[dict[str, list]] = ()) -> list[dict[str, list]]:
+        """The grid, and grids of the models that those of it stand on, directly or not, that it and `beside` lack."""
         queue = sorted(models_in(grid), key=lambda model: (model.architecture, model.method))
         own = set(queue)
         missing: dict[ModelName, None] = {}
         while queue:
             base = self.base(queue.pop())
-            if base is not None and base not in own and base not in missing:
+            if base is not None and base not in own and base not in missing and not _covered(base, grid, beside):
                 missing[base] = None
                 queue.append(base)
         return [grid, *({**grid, "architecture": [base.architecture], "method": [base.method]} for base in missing)]
@@ -266,12 +277,12 @@ class Study(Settings):
     @cached_property
     def main_grids(self) -> list[dict[str, list]]:
         """The main grid with those of its bases: what the tables of the study are made from."""
-        return [part for grid in self.grids[-1] for part in self.with_bases(grid)]
+        return [part for grid in self.grids[-1] for part in self.with_bases(grid, self.grids[-1])]
 
     @cached_property
     def all_grids(self) -> list[dict[str, list]]:
         """Every grid with those of its bases, the main one and its bases last."""
-        return [part for grids in self.grids for grid in grids for part in self.with_bases(grid)]
+        return [part for grids in self.grids for grid in grids for part in self.with_bases(grid, grids)]
 
     def draws(self, grids: Iterable[dict[str, list]]) -> list[tuple[str, str]]:
         """The data sets that the models of some grids are trained on: the name of each, and that of its draw.

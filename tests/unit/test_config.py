@@ -56,7 +56,7 @@ def with_seeds(**given):
 
 
 def test_a_method_may_have_some_of_the_seeds_alone():
-    own = {"erm": [0, 1], "stands": [2], "swept": [1], "swept-lambda1": [0, 2]}
+    own = {"erm": [0, 1], "stands": [1, 2], "swept": [1], "swept-lambda1": [0, 1]}
     study = complete(with_seeds(method_seeds=own))
 
     found = {}
@@ -66,7 +66,8 @@ def test_a_method_may_have_some_of_the_seeds_alone():
     assert found.pop("teacher") == {0, 1, 2}
     # the base of a model is of its seed
     assert found.pop("erm") == {0, 1, 2}
-    assert found == {"mfd": {0, 1, 2}, "kd": {0, 1, 2}, "stands": {2}, "swept-lambda1": {0, 2}, "swept-lambda3": {1}}
+    own |= {"mfd": [0, 1, 2], "kd": [0, 1, 2], "swept-lambda3": own.pop("swept")}
+    assert found == {name: set(seeds) for name, seeds in own.items() if name != "erm"}
     # tables keep the order of the methods
     order = [model.method for grid in study.grids[-1] for model in models_in(grid)]
     assert order == ["teacher", *study.methods]
@@ -82,11 +83,23 @@ def test_a_method_may_have_some_of_the_seeds_alone():
         ({"pkt": [0]}, r"config: method_seeds names 'pkt', which the main grid lacks \(methods\); choose one of"),
         ({"kd": [0, 3]}, "config: method_seeds.kd has 3, which seeds lacks; add it there, or leave it out"),
         ({"kd": []}, "config: method_seeds.kd"),
+        ({"erm": [0], "kd": [1, 2]}, r"config: method_seeds.erm is \[0\], but there is no seed that all methods have"),
     ],
 )
 def test_seeds_of_what_the_grid_lacks_are_one_line(own, what):
     with pytest.raises(UserError, match=f"^{what}"):
         complete(with_seeds(method_seeds=own))
+
+
+def test_a_base_that_the_grid_has_is_named_and_exported_once():
+    study = complete(with_seeds(method_seeds={"stands": [2, 1], "kd": [1]}))
+    assert len(study.main_grids) == len(study.grids[-1])
+    exported = {(model.method, *grid["seed"]) for grid in study.exported for model in models_in(grid)}
+    swept = {("swept-lambda1", 0), ("swept-lambda3", 0)}
+    assert exported == {("erm", 0), ("mfd", 0), ("kd", 1), ("stands", 2), *swept}
+    # the base lacks a seed there
+    other = complete(with_seeds(method_seeds={"erm": [0, 1], "stands": [1, 2]}))
+    assert other.main_grids.count({**other.grids[-1][-1], "method": ["erm"], "seed": [1, 2]}) == 1
 
 
 @pytest.mark.parametrize("name", ["swept", "swept-lambda1"])

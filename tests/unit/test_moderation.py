@@ -80,6 +80,17 @@ def test_methods_may_have_some_of_the_trainings_alone():
     assert freedom.tolist() == [2] * 12
 
 
+def test_methods_that_the_effects_fit_whatever_their_scores_are_say_nothing():
+    scores = np.full((11, 5), np.nan)
+    draws = np.random.default_rng(4).standard_normal((11, 5))
+    scores[:7, :3], scores[7:10, 3:] = draws[:7, :3], draws[7:10, 3:]
+    # between two groups of methods, it is the only one
+    scores[10, 2:4] = draws[10, 2:4]
+    assert common_spread(scores) == common_spread(scores[:10])
+    variances, _ = residual_variances(scores)
+    assert np.isnan(variances).tolist() == [False] * 10 + [True]
+
+
 def test_nothing_is_borrowed_from_few_methods_or_where_nothing_varies():
     scores = np.random.default_rng(1).standard_normal((8, 2))
     assert common_spread(scores) is not None

@@ -257,6 +257,25 @@ def test_one_model_under_two_names_counts_once_among_those_that_say_how_training
     assert rank_methods(read_files(different), ["teacher"])["deo_a_minus_teacher_d0"].max() == 0
 
 
+def test_so_does_one_that_has_some_of_the_trainings_of_the_other(different, monkeypatch):
+    monkeypatch.setattr(moderation, "FEWEST", 5)
+    further = []
+    for path in different:
+        run = json.loads(path.read_text())["run"]
+        if run["seed"] == 1 and run["method"] != "adversarial":
+            other = make_record(seed=2, bias=0.1 + 0.1 * GRID["method"].index(run["method"]))
+            further.append(Path(shutil.copy(path, path.with_name("seed2.json"))))
+            edit(further[-1], lambda record, other=other: record.update(metrics=other["metrics"]))
+            edit(further[-1], lambda record: record["run"].update(seed=2))
+    assert rank_methods(read_files([*different, *further]), ["teacher"])["deo_a_minus_teacher_d0"].min() > 0
+    for path in different:
+        if "adversarial" in path.parts:
+            same = json.loads(Path(str(path).replace("adversarial", "mfd")).read_text())
+            edit(path, lambda record, same=same: record.update(metrics=same["metrics"]))
+
+    assert rank_methods(read_files([*different, *further]), ["teacher"])["deo_a_minus_teacher_d0"].max() == 0
+
+
 def test_words_are_given_where_the_corrected_p_value_is_below_5_percent(paths, monkeypatch):
     """Of two trainings with the same answers, only the images make noise."""
     for path in paths:
