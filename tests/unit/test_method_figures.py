@@ -77,6 +77,23 @@ def test_points_and_intervals_are_those_of_the_table():
             assert {tuple(np.round(one, 9)) for one in expected} <= segments
 
 
+@pytest.mark.parametrize(
+    ("trainings", "dotted", "said"),
+    [
+        ([2, 2, 2], [], ["95 % interval"]),
+        ([1, 1, 1], [], ["95 % interval, test images alone"]),
+        ([2, 1, 3], [1], ["95 % interval", "95 % interval, test images alone"]),
+    ],
+)
+def test_intervals_of_one_training_are_told_from_others(trainings, dotted, said):
+    table = ranked(2, trainings=trainings)
+    figure = plot_tradeoff(table, "cifar10s")
+    whiskers = [line for line in figure.axes[0].lines if line.get_linewidth() == 0.7]
+    assert [line.get_linestyle() == ":" for line in whiskers] == [i in dotted for i in range(3) for _ in "xy"]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [text for text in legend if "interval" in text] == said
+
+
 def test_the_front_goes_through_the_best_and_not_through_teachers_and_models_at_chance():
     table = ranked(4)
     table["accuracy"] = [0.99, 0.7, 0.8, 0.75, 0.9]
