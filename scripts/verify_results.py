@@ -46,12 +46,21 @@ def read_settings_file(path: Path) -> dict:
 
 
 def read_study(files: list[Path], runs: pd.DataFrame) -> Study:
-    """Return the study that Snakemake would have with these --configfile, with the name and seeds of `runs`."""
+    """Return the study that Snakemake would have with these --configfile, with the name and seeds of `runs`.
+
+    Of the seeds that methods have by themselves those are left that `runs` has: the others are still to be trained.
+    """
     given: dict = {}
     # like Snakemake, this merges mappings and replaces all else
     for path in files:
         update_config(given, read_settings_file(path))
-    given |= {"study": runs["study"].iat[0], "seeds": sorted(map(int, runs["seed"].unique()))}
+    seeds = sorted(map(int, runs["seed"].unique()))
+    given |= {"study": runs["study"].iat[0], "seeds": seeds}
+    if isinstance(own := given.get("method_seeds"), dict):
+        given["method_seeds"] = {
+            name: [seed for seed in of if seed in seeds] or None if isinstance(of, list) else of
+            for name, of in own.items()
+        }
     config = read_settings_file(ROOT / "config" / "config.yaml")
     update_config(config, given)
     study = complete(config, given)

@@ -194,11 +194,15 @@ def _check_method_seeds(study: Study) -> None:
     sweeps = [entry for entry, models in study.sweeps().items() if set(models) & set(study.methods)]
     shared = [seed for seed in study.seeds if all(seed in study.seeds_of(name) for name in study.methods)]
     for name, seeds in study.method_seeds.items():
+        if seeds is None:
+            continue
         if name not in (known := [*study.methods, *sweeps]):
-            what = f"names {name!r}, which the main grid lacks (methods); {choice(name, known)}"
+            what = f"names {name!r}, which the main grid lacks (methods); {choice(name, known)}, or give it null"
+            if name == TEACHER:
+                what = "names the teacher, which has all seeds; leave it out"
             raise UnreadableSettings("config", ("method_seeds",), what)
         if unknown := [seed for seed in seeds if seed not in study.seeds]:
-            what = f"has {unknown[0]}, which seeds lacks; add it there, or leave it out"
+            what = f"has {unknown[0]}, which seeds lacks; add it there, leave it out, or give {name!r} null"
             raise UnreadableSettings("config", ("method_seeds", name), what)
         if not shared:
             what = f"is {seeds}, but there is no seed that all methods have, by which they could be compared; add one"

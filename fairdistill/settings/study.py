@@ -111,11 +111,12 @@ class Study(Settings):
         description="The methods of the main grid, names from `students`; or a kind of method, such as `kd`, which "
         "needs no entry there if its default settings are to be used. Tables and figures show them in this order.",
     )
-    method_seeds: dict[Name, Seeds] = Field(
+    method_seeds: dict[Name, Annotated[Seeds | None, OrNull]] = Field(
         {},
         description="The methods of the main grid, or sweeps, that are trained with some of the `seeds` alone, and "
-        "with which, as in `{nst: [0]}`. In `methods.md` two methods are compared by the seeds that both have, in "
-        "`ablations.md` by those that all methods have, of which there has to be one.",
+        "with which, as in `{nst: [0]}`; `null` takes back what another file has. Teachers have all seeds, and a base "
+        "has those of what stands on it as well. In `methods.md` two methods are compared by the seeds that both have, "
+        "in `ablations.md` by those that all methods have, of which there has to be one.",
     )
     references: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
         None,
@@ -253,7 +254,8 @@ class Study(Settings):
     def seeds_of(self, method: str) -> list[int]:
         """The seeds that a method of the main grid has there: its own, those of the sweep that it is of, or all."""
         sweeps = [entry for entry, models in self.sweeps().items() if method in models]
-        return next((self.method_seeds[name] for name in [method, *sweeps] if name in self.method_seeds), self.seeds)
+        own = [seeds for name in [method, *sweeps] if (seeds := self.method_seeds.get(name))]
+        return own[0] if own else self.seeds
 
     def _products(self, architectures: list[str], methods: list[str]) -> list[tuple[list[str], list[str]]]:
         """The networks and methods of a grid: an imported model is of the network that its file holds, and no other."""

@@ -79,9 +79,9 @@ def test_a_method_may_have_some_of_the_seeds_alone():
 @pytest.mark.parametrize(
     ("own", "what"),
     [
-        ({"teacher": [0]}, r"config: method_seeds names 'teacher', which the main grid lacks \(methods\); choose"),
+        ({"teacher": [0]}, "config: method_seeds names the teacher, which has all seeds; leave it out"),
         ({"pkt": [0]}, r"config: method_seeds names 'pkt', which the main grid lacks \(methods\); choose one of"),
-        ({"kd": [0, 3]}, "config: method_seeds.kd has 3, which seeds lacks; add it there, or leave it out"),
+        ({"kd": [0, 3]}, "config: method_seeds.kd has 3, which seeds lacks; add it there, leave it out, or"),
         ({"kd": []}, "config: method_seeds.kd"),
         ({"erm": [0], "kd": [1, 2]}, r"config: method_seeds.erm is \[0\], but there is no seed that all methods have"),
     ],
@@ -89,6 +89,12 @@ def test_a_method_may_have_some_of_the_seeds_alone():
 def test_seeds_of_what_the_grid_lacks_are_one_line(own, what):
     with pytest.raises(UserError, match=f"^{what}"):
         complete(with_seeds(method_seeds=own))
+
+
+def test_seeds_of_methods_are_taken_back_by_null():
+    study = complete(with_seeds(seeds=[0], method_seeds={"kd": None, "swept": "null", "left_out": None}))
+    assert [study.seeds_of(name) for name in study.methods] == [[0]] * 6
+    assert complete(with_seeds(method_seeds={"swept": [1], "swept-lambda1": None})).seeds_of("swept-lambda1") == [1]
 
 
 def test_a_base_that_the_grid_has_is_named_and_exported_once():

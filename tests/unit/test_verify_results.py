@@ -138,6 +138,19 @@ def test_the_configuration_is_that_of_snakemake_with_the_published_name_and_seed
     assert len(study.ablations) == 3
 
 
+def test_seeds_of_methods_that_are_still_to_be_trained_are_left_out(tmp_path):
+    runs = read_runs(ROOT / "results" / "paper" / "tables" / "runs.csv")
+    students = "{erm: {kind: erm}, kd: {kind: kd}}"
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        f"methods: [mfd, erm, kd]\nstudents: {students}\nseeds: [0, 9]\nmethod_seeds: {{erm: [0, 9], kd: [9]}}"
+    )
+
+    study = read_study([own], runs)
+
+    assert (study.seeds_of("mfd"), study.seeds_of("erm")) == ([0, 1, 2, 3], [0])
+
+
 def test_a_study_of_another_configuration_is_refused():
     runs = read_runs(ROOT / "results" / "paper" / "tables" / "runs.csv").replace({"method": {"mfd": "kd7"}})
 

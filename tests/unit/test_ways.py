@@ -144,7 +144,8 @@ def test_a_committed_table_is_whole(path):
         ("size", 0, "not above zero"),
         ("of_weight", float("nan"), "could not convert string to float: ''"),
         ("of_weight", -1.0, "not above zero"),
-        ("of_images", None, "'of_images'"),
+        ("of_images", None, "it lacks the column of_images"),
+        ("size", "8" * 200_000, "field larger than field limit"),
     ],
 )
 def test_a_damaged_table_is_one_line(tables, column, value, what):
@@ -162,6 +163,18 @@ def test_without_a_table_that_can_be_read_is_one_line(tables, content):
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError, match=r"^[^\n]*(no table of ways has times in fp32|not readable as a table)[^\n]*$"):
+        ways.fastest_way(DENSE, "fp32", "avx2")
+
+
+@pytest.mark.parametrize("damage", [lambda head: "", lambda head: head, lambda head: f"version {'x' * 500}\n"])
+def test_a_table_that_has_lost_its_rows_is_not_one_that_was_not_measured(tables, damage):
+    for kind in ("avx2", "avx512_bf16"):
+        tables(kind, [(DENSE, "fp32", "onednn", 1.0, 1.0, 1.0)])
+    path = ways.table_of("avx2")
+    path.write_text(damage(path.read_text().splitlines()[0] + "\n"))
+    with pytest.raises(
+        UserError, match=rf"^{path}: not readable as a table of ways \(it (lacks the column|has no rows)"
+    ):
         ways.fastest_way(DENSE, "fp32", "avx2")
 
 

@@ -48,6 +48,10 @@ class Way(NamedTuple):
     of_weight: Algorithm = "onednn"
 
 
+# of a table
+COLUMNS = [*Shape._fields, "precision", "algorithm", *Way._fields]
+# of what an error says of a table, in characters
+LONGEST = 120
 # for all passes, as their matrix is made once
 WHOLE = Way("whole", "whole", "whole")
 
@@ -145,9 +149,15 @@ def _times(kind: str) -> dict[tuple[Shape, Precision], dict[Algorithm, list[floa
         return found
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = [_read(row) for row in csv.DictReader(file)]
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: not readable as a table of ways ({error}); {MAKE}") from None
+            table = csv.DictReader(file)
+            columns = table.fieldnames or []
+            if missing := [name for name in COLUMNS if name not in columns]:
+                raise ValueError(f"it lacks the column {missing[0]}")
+            rows = [_read(row) for row in table]
+    except (csv.Error, OSError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not readable as a table of ways ({_short(error)}); {MAKE}") from None
+    if not rows:
+        raise UserError(f"{path}: not readable as a table of ways (it has no rows); {MAKE}")
     for case, algorithm, times in rows:
         found.setdefault(case, {})[algorithm] = times
     if lacking := [shape for (shape, _), times in found.items() if "onednn" not in times]:
@@ -169,6 +179,12 @@ def _read(row: Mapping[str, str]) -> tuple[tuple[Shape, Precision], Algorithm, l
     if min(edges) < 1 or not all(0 < time < math.inf for time in times):
         raise ValueError(f"not above zero: {edges + times}")
     return (Shape(depthwise == "True", *edges), precision), algorithm, times
+
+
+def _short(error: Exception) -> str:
+    """What an error says, as far as it is a line that can be read."""
+    said = " ".join(str(error).split())
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
 
 
 def _one_of(value: str, choices: Sequence[str]) -> Any:
