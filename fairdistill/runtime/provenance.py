@@ -60,7 +60,7 @@ def code_version(*modules: str) -> str:
     It is taken over the syntax trees without docstrings and without the types of functions' parameters and results:
     these, comments and layout do not change it, nor do the folder that the project lies in and the version of Python.
     Imports inside functions count, and so do the tables that a module reads: those beside it whose names begin with its
-    own, as ways.amx.csv beside ways.py. A module that is loaded by its name, as those are that the settings call an
+    own, as ways.avx512.csv beside ways.py. A module that is loaded by its name, as those are that the settings call an
     `implementation`, is not seen and has to be given. Nor is a module's own `__getattr__`, which loads what is asked
     for by name.
 

@@ -46,8 +46,8 @@ def test_a_process_with_a_slow_neighbour_counts_as_fast_as_it_was():
     assert found["images_per_second"] == pytest.approx(256 + 128)
 
 
-def test_distillation_costs_at_least_what_the_teacher_and_the_loss_take_over_all_else():
-    cost = medians(runs())["cost_at_least"]
+def test_by_its_parts_distillation_costs_what_the_teacher_and_the_loss_take_over_all_else():
+    cost = medians(runs())["cost_by_parts"]
     # a tenth of the step reads the teacher, and the loss is 2 %
     assert cost["cifar10s", "resnet18", "student", "reference"] == pytest.approx(0.12 / 0.88)
     # whose features are computed before, two processes at once
@@ -55,7 +55,7 @@ def test_distillation_costs_at_least_what_the_teacher_and_the_loss_take_over_all
     assert cost["cifar10s", "resnet18", "student", "fast"] == pytest.approx((0.12 * 250 + features) / (0.88 * 250))
     assert cost.xs("teacher", level="role").isna().all()
     # what is timed alone on a GPU is no part of a recorded step
-    assert medians(runs(device="cuda"))["cost_at_least"].isna().all()
+    assert medians(runs(device="cuda"))["cost_by_parts"].isna().all()
 
 
 def test_the_cost_of_distillation_is_a_students_time_over_its_teachers():

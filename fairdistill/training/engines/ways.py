@@ -1,6 +1,6 @@
 """Which algorithm computes each pass of a convolution fastest: as it was measured, for its shape and the processor.
 
-Beside this module is a table for each kind of processor that was measured, such as ways.amx.csv, which
+Beside this module is a table for each kind of processor that was measured, such as ways.avx512.csv, which
 `python -m benchmarks.convolutions` makes. Kinds are told apart by what torch says of the processor and by nothing that
 differs from one run to the next, so that a machine always gives the same bits. A kind without a table takes that of
 the nearest; the record of a training has both kinds. The tables count as code: where one changes, models are
