@@ -58,7 +58,7 @@ def read_study(files: list[Path], runs: pd.DataFrame) -> Study:
     given |= {"study": runs["study"].iat[0], "seeds": seeds}
     if isinstance(own := given.get("method_seeds"), dict):
         given["method_seeds"] = {
-            name: [seed for seed in of if seed in seeds] or None if isinstance(of, list) else of
+            name: ([seed for seed in of if seed in seeds] or None) if isinstance(of, list) else of
             for name, of in own.items()
         }
     config = read_settings_file(ROOT / "config" / "config.yaml")

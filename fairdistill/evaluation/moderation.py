@@ -69,12 +69,14 @@ def common_spread(scores: ArrayLike) -> Common | None:
     scores : shape (methods, trainings)
         Each training in one column: of one seed, on the same images. nan where a method lacks a training.
     """
-    scores = _in_common(np.asarray(scores, dtype=float))
-    variances, freedom = residual_variances(scores)
-    while not np.isfinite(variances).all():
-        scores = _in_common(scores[np.isfinite(variances)])
-        variances, freedom = residual_variances(scores)
-    if len(scores) < FEWEST:
+    shared = np.asarray(scores, dtype=float)
+    while True:
+        shared = _in_common(shared)
+        variances, freedom = residual_variances(shared)
+        if (known := np.isfinite(variances)).all():
+            break
+        shared = shared[known]
+    if len(shared) < FEWEST:
         return None
     typical = np.median(variances)
     if typical < ROUNDING**2:

@@ -76,8 +76,8 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
     table = table[table["dataset"] == dataset]
     numbers = method_numbers(table)
     named = len(numbers) <= MOST_NAMES
-    # otherwise the legend says what all intervals are of
-    mixed = table["trainings"].min() == 1 < table["trainings"].max()
+    # where all are of one training, the legend says so
+    alone = ALONE if (table["trainings"] > 1).any() else "-"
     labels = {name: name if named else str(number) for name, number in numbers.items()}
     architectures = table["architecture"].unique()
     with styled(STYLE | {"axes.grid.axis": "both"}):
@@ -91,12 +91,12 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
             methods = table[table["architecture"] == architecture]
             ax.set_xlim(*_limits(methods, deo, fenced=not named))
             ax.set_ylim(*_limits(methods, "accuracy", fenced=not named))
-            _draw_points(ax, methods, deo, alone=ALONE if mixed else "-")
+            _draw_points(ax, methods, deo, alone=alone)
             _draw_front(ax, methods, deo)
             ax.set(title=f"{printed(dataset)}, {printed(architecture)}", xlabel=PANELS[deo][1])
             ax.set_ylabel("Accuracy" if deo == DEO[0] or not named else "")
         points = {ax: _points(table, *panel) for panel, ax in panels}
-        _add_legend(figure, table, far_off=any(_far_off(ax, points[ax]).any() for ax in points))
+        _add_legend(figure, table, alone=alone, far_off=any(_far_off(ax, points[ax]).any() for ax in points))
         if not named:
             _add_key(figure, table, labels)
         # where the points are is known only now
@@ -231,8 +231,8 @@ def _covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return sides.clip(0).prod(axis=2).sum(axis=1)
 
 
-def _add_legend(figure: Figure, table: pd.DataFrame, *, far_off: bool) -> None:
-    """What colours, marks and lines mean, above the panels."""
+def _add_legend(figure: Figure, table: pd.DataFrame, *, alone: str, far_off: bool) -> None:
+    """What colours, marks and lines mean, above the panels; `alone` is the line style of one training's intervals."""
     point: dict[str, Any] = {"linestyle": "none", "ms": SIZE, "mec": "black", "mew": 0.5}
     students = table[table["role"] == "student"]
     handles = {
@@ -250,8 +250,7 @@ def _add_legend(figure: Figure, table: pd.DataFrame, *, far_off: bool) -> None:
     if not single.all():
         handles["95 % interval"] = Line2D([], [], color="0.5", lw=0.8)
     if single.any():
-        style = "-" if single.all() else ALONE
-        handles["95 % interval, test images alone"] = Line2D([], [], color="0.5", lw=0.8, ls=style)
+        handles["95 % interval, test images alone"] = Line2D([], [], color="0.5", lw=0.8, ls=alone)
     handles["Pareto front of the students"] = Line2D([], [], color="0.35", lw=0.9, ls="--")
     if far_off:
         beyond = point | {"mec": "0.3", "mew": BEYOND}
