@@ -13,6 +13,7 @@ from fairdistill.reporting.tables import (
     latex,
     markdown,
     marked,
+    needing_group,
     notes_on,
     numbers,
     with_ends,
@@ -63,6 +64,7 @@ MODELS = "Each model: mean and sd over n seeds, and the difference to its base."
 
 def ablations_markdown(table: pd.DataFrame) -> str:
     """Return what `ablations` returned as Markdown: an overview, the models, and every comparison."""
+    table = _with_marks(table)
     compared = _compared(table)
     columns = ["part", "difference", *PLACE, "n"]
     # the name that the difference gives already stays out
@@ -87,6 +89,7 @@ def ablations_markdown(table: pd.DataFrame) -> str:
 
 def ablations_latex(table: pd.DataFrame) -> str:
     """Return the overview and the models of `ablations_markdown` as two LaTeX floats."""
+    table = _with_marks(table)
     note = "".join(f" {text}" for text in notes_on(table))
     legend = " ".join(f"{part.capitalize()}: {text}." for part, text in _legend(table).items())
     caption = f"What each part contributes. {OVERVIEW} {UNCORRECTED} {legend} {NOTE}{note}".replace("`", "")
@@ -96,6 +99,14 @@ def ablations_latex(table: pd.DataFrame) -> str:
             latex(_models(table), caption=f"{MODELS}{note}", label="tab:ablation-models"),
         ]
     )
+
+
+def _with_marks(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with marks behind the methods that need the group, wherever it names them."""
+    need_group = set(table.loc[table["needs_group"], "method"])
+    # a base of another architecture has that before its name
+    methods = {name: table[name].str.split(" ").str[-1].isin(need_group) for name in ("method", "minus")}
+    return table.assign(**{name: needing_group(table[name], needs) for name, needs in methods.items()})
 
 
 def _legend(table: pd.DataFrame) -> dict[str, str]:

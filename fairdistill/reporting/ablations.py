@@ -31,7 +31,7 @@ PARTS = {
     "stem": "architecture",
     "weights": "architecture",
 }
-COLUMNS = ["part", *PLACE, "minus", "metric", "estimate", *ESTIMATE, "seeds", "at_chance"]
+COLUMNS = ["part", *PLACE, "minus", "metric", "estimate", *ESTIMATE, "seeds", "at_chance", "needs_group"]
 
 
 def ablations(
@@ -41,15 +41,15 @@ def ablations(
 
     Columns: part; dataset, architecture, method; minus; metric (accuracy, deo_a, deo_m); estimate, and the columns
     `ESTIMATE`; seeds; at_chance, whether a model is, in any of the trainings, no more accurate than one that names the
-    largest class. Where `part` is "model" the estimate is the mean over the model's `seeds`. Else it is a difference,
-    and `minus` is what the other model has in the place of the method ("sampling", "loss", "base", "method" for the
-    difference to its base, "several" to a method that differs in more than one of these, and "nothing" to one that has
-    the same settings under another name), of the data set ("data") or of the architecture ("stem"); a base of another
-    architecture has that before its method. So every two methods on one data set and architecture are compared, unless
-    they are of one sweep: of its models, as of data sets and architectures of one sweep, those are compared that are
-    neighbours in one setting (see `fairdistill.settings.sweeps.neighbours`), or a model and its base. Of each data set
-    and architecture the seeds count that all methods have there, so that differences between methods are of the same
-    models and add up.
+    largest class; needs_group, whether `method` needs the group of each image at prediction time. Where `part` is
+    "model" the estimate is the mean over the model's `seeds`. Else it is a difference, and `minus` is what the other
+    model has in the place of the method ("sampling", "loss", "base", "method" for the difference to its base, "several"
+    to a method that differs in more than one of these, and "nothing" to one that has the same settings under another
+    name), of the data set ("data") or of the architecture ("stem"); a base of another architecture has that before its
+    method. So every two methods on one data set and architecture are compared, unless they are of one sweep: of its
+    models, as of data sets and architectures of one sweep, those are compared that are neighbours in one setting (see
+    `fairdistill.settings.sweeps.neighbours`), or a model and its base. Of each data set and architecture the seeds
+    count that all methods have there, so that differences between methods are of the same models and add up.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def compared_runs(path: Path | str) -> pd.DataFrame:
     """
     maker = "scripts.make_ablations"
     texts = ["part", *PLACE, "minus", "metric", "seeds"]
-    table = read_table(path, COLUMNS, texts=texts, whole=COUNTS, flags=["at_chance"], maker=maker)
+    table = read_table(path, COLUMNS, texts=texts, whole=COUNTS, flags=["at_chance", "needs_group"], maker=maker)
     models = table[table["part"] == "model"]
     runs = models.assign(seed=models["seeds"].str.split()).explode("seed")
     if runs.empty or not runs["seed"].str.fullmatch(r"\d+").eq(True).all():

@@ -22,16 +22,19 @@ UNCERTAINTY = [
     ),
 ]
 # all of runs.csv
-RUNS = [*IDENTITY, *BASE, *METRICS, *UNCERTAINTY, "paired", "n_images", "epochs", "seconds", "code", "precision"]
+RUNS = [
+    *(*IDENTITY, *BASE, *METRICS, *UNCERTAINTY),
+    *("paired", "needs_group", "n_images", "epochs", "seconds", "code", "precision"),
+]
 
-# of one training: what its method is and needs, whether its epoch was chosen on the validation split, and its processor
-# time on a CPU, or its time on a GPU, in seconds
-TRAINED = [*IDENTITY, *BASE, "kind", "family", "needs_group", "randomised", "chosen_epoch", "device", "cost"]
+# of one training: what its method is, whether its epoch was chosen on the validation split, and its processor time on
+# a CPU, or its time on a GPU, in seconds
+TRAINED = [*IDENTITY, *BASE, "kind", "family", "randomised", "chosen_epoch", "device", "cost"]
 # all of validation.csv: with the mean accuracy of the (class, group) cells, and the size of the smallest
 VALIDATION = [*RUNS, "mean_cell_accuracy", "smallest_cell"]
 
 # of one criterion of one training, see `fairdistill.evaluation.group_criteria.long_form`
-CRITERIA = [*IDENTITY, "criterion", "group", "value", "low", "corrected", "high"]
+CRITERIA = [*IDENTITY, "needs_group", "criterion", "group", "value", "low", "corrected", "high"]
 
 # marks the second model's columns in a table of pairs
 OTHER = "_other"
@@ -43,4 +46,7 @@ COUNTS = ["n", "trainings"]
 SEEDS = ["seeds", "values"]
 BASELINE = ["fair_baseline", "fair_baseline_low", "fair_baseline_high"]
 # all of summary.csv
-SUMMARY = [*OVER_SEEDS, "metric", "mean", *ESTIMATE, *BASELINE, "verdict", "at_chance", *SEEDS, "test_images"]
+SUMMARY = [
+    *(*OVER_SEEDS, "metric", "mean", *ESTIMATE, *BASELINE),
+    *("verdict", "at_chance", "needs_group", *SEEDS, "test_images"),
+]

@@ -14,15 +14,17 @@ from fairdistill.evaluation.group_criteria import RANGES
 from fairdistill.reporting.answers import Answers, for_all_seeds, over_seeds
 from fairdistill.reporting.columns import OVER_SEEDS, SEEDS
 
-COLUMNS = [*OVER_SEEDS, "criterion", "group", "mean", "sd", "n", "trainings", "low", "corrected", "high", *SEEDS]
+CRITERION = [*OVER_SEEDS, "needs_group", "criterion", "group"]
+COLUMNS = [*CRITERION, "mean", "sd", "n", "trainings", "low", "corrected", "high", *SEEDS]
 
 
 def criteria_table(criteria: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     """Return each criterion over seeds, one row per model, criterion and group.
 
-    Columns: group, empty where the criterion is of all groups together; mean; sd (ddof = 1) over seeds, missing where
-    there is one; n, the number of seeds; trainings; low, corrected and high; seeds, and the value of each in values.
-    The value of a seed is the mean over its folds, and not that of all folds together, as a DEO is in summary.csv.
+    Columns: needs_group, whether the method needs the group of each image at prediction time; group, empty where the
+    criterion is of all groups together; mean; sd (ddof = 1) over seeds, missing where there is one; n, the number of
+    seeds; trainings; low, corrected and high; seeds, and the value of each in values. The value of a seed is the mean
+    over its folds, and not that of all folds together, as a DEO is in summary.csv.
 
     The interval, at 95 %, joins that of a training and Student's interval of the mean over trainings, as independent.
     It is too long rather than too short: it takes the noise of the images as common to all seeds, and counts a part of
@@ -36,24 +38,38 @@ def criteria_table(criteria: pd.DataFrame, answers: Answers) -> pd.DataFrame:
         Of these trainings: a model that is the same for every seed is one training, as in summary.csv.
     """
     rows = []
-    for names, trainings in criteria.groupby([*OVER_SEEDS, "criterion", "group"], sort=False):
-        found = answers.apart(trainings)
-        row: dict[str, Any] = dict(zip([*OVER_SEEDS, "criterion", "group"], names, strict=True))
-        values = found.groupby("seed")["value"].mean().round(12)
-        centre = found["corrected"].fillna(found["value"])
-        # test images of folds are others, and those of seeds the same
-        size = found.groupby("seed")["seed"].transform("size")
-        down, up = (
-            (np.abs(end - centre) / size).groupby(found["seed"]).apply(np.linalg.norm).mean()
-            for end in (found["low"], found["high"])
-        )
-        n, between = len(found), 0.0
-        if n > 1:
-            between = special.stdtrit(n - 1, 1 - TAIL) * found["value"].round(12).std() / np.sqrt(n)
-        corrected = centre.groupby(found["seed"]).mean().mean()
-        least, most = RANGES.get(row["criterion"], (0.0, 1.0))
-        row |= {"mean": values.mean(), "trainings": n, "corrected": corrected} | over_seeds(values, values.index)
-        row |= {"low": max(least, corrected - np.hypot(down, between))}
-        row |= {"high": min(most, corrected + np.hypot(up, between))}
-        rows.append(for_all_seeds(row, trainings))
+    for names, trainings in criteria.groupby(CRITERION, sort=False):
+        row: dict[str, Any] = dict(zip(CRITERION, names, strict=True))
+        rows.append(row | over_trainings(trainings, answers, RANGES.get(row["criterion"], (0.0, 1.0))))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def over_trainings(trainings: pd.DataFrame, answers: Answers, of_all: tuple[float, float] = (0.0, 1.0)) -> dict:
+    """Return what `criteria_table` says of one criterion of one model, from mean on.
+
+    Parameters
+    ----------
+    trainings
+        One row each, with the columns `IDENTITY`, value, low, corrected (which may be missing) and high.
+    answers
+        See `criteria_table`.
+    of_all
+        The least and the largest value that the criterion can have.
+    """
+    found = answers.apart(trainings)
+    values = found.groupby("seed")["value"].mean().round(12)
+    centre = found["corrected"].fillna(found["value"])
+    # test images of folds are others, and those of seeds the same
+    size = found.groupby("seed")["seed"].transform("size")
+    down, up = (
+        (np.abs(end - centre) / size).groupby(found["seed"]).apply(np.linalg.norm).mean()
+        for end in (found["low"], found["high"])
+    )
+    n, between = len(found), 0.0
+    if n > 1:
+        between = special.stdtrit(n - 1, 1 - TAIL) * found["value"].round(12).std() / np.sqrt(n)
+    corrected = centre.groupby(found["seed"]).mean().mean()
+    ends = {"low": max(of_all[0], corrected - np.hypot(down, between))}
+    ends |= {"high": min(of_all[1], corrected + np.hypot(up, between))}
+    row = {"mean": values.mean(), "trainings": n, "corrected": corrected} | over_seeds(values, values.index) | ends
+    return for_all_seeds(row, trainings)

@@ -15,8 +15,8 @@ from pydantic_core import PydanticCustomError
 from fairdistill.evaluation.criteria import CONFIDENCE_LEVEL
 from fairdistill.evaluation.records import Interval, RunOfStudy, Share
 from fairdistill.reporting.answers import Answers, for_all_seeds, over_seeds
-from fairdistill.reporting.columns import CRITERIA, IDENTITY, NAMES, OVER_SEEDS, SEEDS
-from fairdistill.reporting.criteria import criteria_table
+from fairdistill.reporting.columns import IDENTITY, NAMES, OVER_SEEDS, SEEDS
+from fairdistill.reporting.criteria import over_trainings
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import AtLeastOne, Text
 from fairdistill.settings.training_record import Fields, Inputs, Outputs, read_written
@@ -72,7 +72,7 @@ class Features:
     tests
         One row per training, class and pair of groups: `IDENTITY`, class, group, other_group, mmd2 and p_holm.
     consistency
-        One row per training, with the columns `CRITERIA`.
+        One row per training: `IDENTITY`, value, low, corrected and high.
     """
 
     tests: pd.DataFrame
@@ -102,9 +102,10 @@ def read_features(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Features
         if isinstance(paths, Mapping) and (names := tuple(model[name] for name in NAMES)) != paths[str(path)]:
             raise UserError(f"{path}: is of the model {' '.join(map(str, names))}; probe the features of its own again")
         tests += [model | test.to_json() for test in found.features.two_sample]
-        consistency.append(model | {"criterion": "consistency", "group": ""} | found.features.consistency.to_json())
+        consistency.append(model | found.features.consistency.to_json())
     return Features(
-        pd.DataFrame(tests, columns=[*IDENTITY, *TEST, "mmd2", "p_holm"]), pd.DataFrame(consistency, columns=CRITERIA)
+        pd.DataFrame(tests, columns=[*IDENTITY, *TEST, "mmd2", "p_holm"]),
+        pd.DataFrame(consistency, columns=[*IDENTITY, "value", "low", "corrected", "high"]),
     )
 
 
@@ -113,27 +114,24 @@ def features_table(features: Features, answers: Answers) -> pd.DataFrame:
 
     Columns: measure, "mmd2" or "consistency"; class, group and other_group, empty for the consistency; mean; sd (ddof =
     1) over seeds, missing where there is one; n, the number of seeds; trainings; low and high, the ends of the interval
-    of the consistency, see `criteria_table`; of the tests rejected, the number of trainings whose p-value is at most
-    0.05 once it is corrected for all tests of the training (Holm), and the least and largest such p-value; seeds, and
-    the value of each in values, the mean over its folds. The trainings are tested on the same images, so that their
-    p-values are not independent; the largest is one of the hypothesis that at least one training does not tell the
-    groups apart (Berger, Technometrics 24, 1982), so that all do where it is small.
+    of the consistency, see `fairdistill.reporting.criteria.criteria_table`; of the tests rejected, the number of
+    trainings whose p-value is at most 0.05 once it is corrected for all tests of the training (Holm), and the least and
+    largest such p-value; seeds, and the value of each in values, the mean over its folds. The trainings are tested on
+    the same images, so that their p-values are not independent; the largest is one of the hypothesis that at least one
+    training does not tell the groups apart (Berger, Technometrics 24, 1982), so that all do where it is small.
 
     By the `answers` of these trainings, a model that is the same for every seed is one training, as in summary.csv.
     """
-    of_models = dict(list(criteria_table(features.consistency, answers).groupby(OVER_SEEDS, sort=False)))
     of_tests = dict(list(features.tests.groupby(OVER_SEEDS, sort=False)))
     rows = []
-    for names, consistency in of_models.items():
+    for names, consistency in features.consistency.groupby(OVER_SEEDS, sort=False):
         model = dict(zip(OVER_SEEDS, names, strict=True))
         if names in of_tests:
             for test, found in of_tests[names].groupby(TEST, sort=False):
                 rows.append(
                     model | {"measure": "mmd2"} | dict(zip(TEST, test, strict=True)) | _of_trainings(found, answers)
                 )
-        rows += [
-            {"measure": "consistency", "class": "", "other_group": ""} | row for row in consistency.to_dict("records")
-        ]
+        rows.append(model | {"measure": "consistency"} | dict.fromkeys(TEST, "") | over_trainings(consistency, answers))
     return pd.DataFrame(rows, columns=COLUMNS).astype({"rejected": "Int64"})
 
 

@@ -68,7 +68,7 @@ class Models:
         One row per training, criterion and group, of the scores on the test split: see
         `fairdistill.reporting.criteria`.
     trained
-        One row per training, the columns `TRAINED`: what its method is and needs, and what it cost.
+        One row per training, the columns `TRAINED`: what its method is, and what it cost.
     cells
         By data set: the names of its groups, and of its classes, in the order of their codes.
     """
@@ -224,9 +224,8 @@ def gather(records: Iterable[tuple[Path | str, Record]], *, names_of: Mapping[st
         parts[run] = _parts(record, settings_of[run])
         trained.append({name: row[name] for name in (*IDENTITY, *BASE)} | _trained(record, settings_of[run]))
         groups_and_classes[row["dataset"]] = record.groups, record.classes
-        criteria += [
-            dict(zip(IDENTITY, run, strict=True)) | each for each in long_form(record.metrics.criteria.by_name())
-        ]
+        of_model = {name: row[name] for name in (*IDENTITY, "needs_group")}
+        criteria += [of_model | each for each in long_form(record.metrics.criteria.by_name())]
     if not runs:
         raise UserError("no metrics file to read; train and evaluate a model first")
     if len(studies := {row["study"] for row in runs}) > 1:
@@ -307,6 +306,7 @@ def _row(record: Record, scores: Scores) -> dict:
         }
     return row | {
         "paired": scores.correctness.paired,
+        "needs_group": bool(record.needs_group),
         "n_images": scores.n,
         "epochs": record.parameters.training.epochs,
         "seconds": record.seconds,
@@ -346,7 +346,7 @@ def _parts(record: Record, method: Mapping) -> dict:
 
 
 def _trained(record: Record, method: Mapping) -> dict:
-    """What a model's method is and needs, and what its training cost."""
+    """What a model's method is, and what its training cost."""
     # other trainings of a machine leave the processor time as it is, but not the time
     cost = {None: None, "cpu": record.cpu_seconds}.get(record.device, record.seconds)
     if method["kind"] == "imported":
@@ -355,7 +355,6 @@ def _trained(record: Record, method: Mapping) -> dict:
     return {
         "kind": method["kind"],
         "family": family_of(method["kind"], method.get("sampling")),
-        "needs_group": bool(record.needs_group),
         "randomised": bool(record.randomised),
         "chosen_epoch": record.parameters.training.keep == "best",
         "device": record.device or "",

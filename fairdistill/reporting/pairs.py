@@ -21,10 +21,13 @@ from fairdistill.settings.methods import TEACHER
 
 # the difference as a share of the base's
 SHARE = ["share", "share_low", "share_corrected", "share_high"]
-DIFFERENCE = ["metric", "value", "other", "difference", *ESTIMATE, *SHARE, "p", "p_interval", "d0", "at_chance", *SEEDS]
+DIFFERENCE = [
+    *("metric", "value", "other", "difference", *ESTIMATE, *SHARE),
+    *("p", "p_interval", "d0", "at_chance", "needs_group", *SEEDS),
+]
 PAIRED = [
     *("dataset", "architecture", "method", *BASE, "metric", "base", "student", "difference"),
-    *(*ESTIMATE, *SHARE, "p", "p_holm", "at_chance", *SEEDS),
+    *(*ESTIMATE, *SHARE, "p", "p_holm", "at_chance", "needs_group", *SEEDS),
 ]
 # of PAIRED, the names
 PAIR = PAIRED[:5]
@@ -105,7 +108,8 @@ def differences(
     share_corrected and share_high; p, of the exact sign-flip test, and p_interval, which agrees with the interval (see
     `fairdistill.evaluation.crossed`); d0, the degrees of freedom that the interval and p_interval owe to the trainings
     of other methods; at_chance, whether one of the models is, in any of the trainings, no more accurate than one that
-    names the largest class; seeds, and the difference of each in values. What needs two seeds is missing where n = 1.
+    names the largest class; needs_group, whether the first model needs the group of each image at prediction time;
+    seeds, and the difference of each in values. What needs two seeds is missing where n = 1.
 
     Parameters
     ----------
@@ -144,6 +148,7 @@ def differences(
                     "p_interval": found.p,
                     "d0": max(spread.borrowed for spread in found.spreads),
                     "at_chance": chance,
+                    "needs_group": trainings["needs_group"].iloc[0],
                 }
             )
     return pd.DataFrame(rows, columns=[*by, *DIFFERENCE])
@@ -158,4 +163,5 @@ def read_paired(path: Path | str | IO[str]) -> pd.DataFrame:
     """Return the table that `aggregate_results` wrote as paired.csv; a UserError says what is wrong with it."""
     key = [*PAIR, "metric"]
     # it has no rows where a study has no students
-    return read_table(path, PAIRED, texts=[*key, *SEEDS], whole=COUNTS, flags=["at_chance"], key=key, may_be_empty=True)
+    flags = ["at_chance", "needs_group"]
+    return read_table(path, PAIRED, texts=[*key, *SEEDS], whole=COUNTS, flags=flags, key=key, may_be_empty=True)

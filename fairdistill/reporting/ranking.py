@@ -197,7 +197,7 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
         of_seeds = found.groupby("seed")[["cost", "of_all"]].sum(min_count=1, skipna=False).mean(skipna=False)
         rows.append(
             dict(zip(PLACE, place, strict=True))
-            | {name: found[name].iloc[0] for name in ("base", "family", "needs_group", "randomised")}
+            | {name: found[name].iloc[0] for name in ("base", "family", "randomised")}
             | {
                 "needs_validation": bool(settings and settings.needs_validation) or bool(found["chosen_epoch"].any()),
                 "device": found["device"].iloc[0] if found["device"].nunique() == 1 else "",

@@ -17,6 +17,7 @@ from fairdistill.reporting.tables import (
     latex,
     markdown,
     marked,
+    needing_group,
     notes_on,
     numbers,
     with_ends,
@@ -113,7 +114,8 @@ def _places(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _ranking(methods: pd.DataFrame) -> pd.DataFrame:
-    page = pd.DataFrame({"#": numbers(methods["rank"], "{:.0f}"), "Method": methods["method"].tolist()})
+    names = needing_group(methods["method"], methods["needs_group"])
+    page = pd.DataFrame({"#": numbers(methods["rank"], "{:.0f}"), "Method": names})
     if methods["n"].nunique() > 1:
         page["Seeds"] = methods["n"].tolist()
     for metric in MEASURED:
@@ -142,7 +144,7 @@ def _compared(methods: pd.DataFrame, reference: str) -> list[dict[str, str]]:
     for row in methods.to_dict("records"):
         if pd.isna(row[f"{MEASURED[0]}_minus_{reference}"]):
             continue
-        texts = {"Method": row["method"]}
+        texts = {"Method": needing_group([row["method"]], [row["needs_group"]])[0]}
         for metric in MEASURED:
             name = f"{metric}_minus_{reference}"
             gap, low, high = numbers([row[name], row[f"{name}_low"], row[f"{name}_high"]], "{:+.3f}")

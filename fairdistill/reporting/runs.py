@@ -1,13 +1,14 @@
 """The table of runs, runs.csv: one row per training; and how all tables are written as CSV.
 
 Columns: study, dataset, architecture, role, method, seed, fold (of the test images; 0 where there is one test set);
-base_architecture and base_method, the model of the same data
-set and seed that this one stands on, empty where it stands on none; accuracy, deo_a, deo_m and worst_group_accuracy
-(fractions 0..1); the 95 % test-set interval of the first three (`_low`, `_high`), and of each DEO the `_corrected`
-value, the mean and 95 % range of a fair classifier's (`_fair_baseline`, `_fair_baseline_low`, `_fair_baseline_high`)
-and the `_verdict`, see `fairdistill.evaluation.uncertainty.assess`; paired (whether copies of one image are in all
-groups), n_images, epochs, seconds (of training), code (its version), precision (of the arithmetic of the training, bf16
-or fp32, empty where the record does not say); then the settings of the method, see `with_settings`.
+base_architecture and base_method, the model of the same data set and seed that this one stands on, empty where it
+stands on none; accuracy, deo_a, deo_m and worst_group_accuracy (fractions 0..1); the 95 % test-set interval of the
+first three (`_low`, `_high`), and of each DEO the `_corrected` value, the mean and 95 % range of a fair classifier's
+(`_fair_baseline`, `_fair_baseline_low`, `_fair_baseline_high`) and the `_verdict`, see
+`fairdistill.evaluation.uncertainty.assess`; paired (whether copies of one image are in all groups), needs_group
+(whether the method needs the group of each image at prediction time), n_images, epochs, seconds (of training), code
+(its version), precision (of the arithmetic of the training, bf16 or fp32, empty where the record does not say); then
+the settings of the method, see `with_settings`.
 
 Rows are in the order of the study's grids, seeds in numeric order. Every table and figure that is made from this one
 keeps the order in which it names data sets, architectures and methods.
@@ -58,7 +59,9 @@ def _read_runs(path: Path | str | IO[str], columns: Sequence[str]) -> pd.DataFra
     texts = ["study", *OVER_SEEDS, *BASE, "code", "precision", *(f"{deo}_verdict" for deo in DEO)]
     whole = [name for name in ("seed", "fold", "n_images", "epochs", "smallest_cell") if name in columns]
     shares = {*METRICS, *UNCERTAINTY, "mean_cell_accuracy"}.difference(texts)
-    return read_table(path, columns, texts=texts, whole=whole, flags=["paired"], shares=shares, key=IDENTITY)
+    return read_table(
+        path, columns, texts=texts, whole=whole, flags=["paired", "needs_group"], shares=shares, key=IDENTITY
+    )
 
 
 def read_table(

@@ -28,8 +28,9 @@ def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     Columns: mean; sd (ddof = 1) over seeds, missing where there is one; n, the number of seeds; trainings, low,
     corrected, high, images, between, run and shared, see `fairdistill.evaluation.crossed.Estimate`; for DEO
     fair_baseline, fair_baseline_low and fair_baseline_high, means over seeds of that of one seed, and the verdict on
-    the mean, which is "at chance" where one of the trainings is; at_chance, whether one is; seeds, and the value of
-    each in values; test_images, which tells test sets apart. The accuracy of the worst group has no interval.
+    the mean, which is "at chance" where one of the trainings is; at_chance, whether one is; needs_group, whether the
+    method needs the group of each image at prediction time; seeds, and the value of each in values; test_images, which
+    tells test sets apart. The accuracy of the worst group has no interval.
 
     A model that is the same for every seed, as one that was trained elsewhere, is one training: it has no sd, and the
     interval of the test images alone.
@@ -48,6 +49,7 @@ def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
                 row |= _of_worst_group(model, own)
             row = for_all_seeds(row, trainings)
             row |= {"mean": values_of(row).mean(), "at_chance": chance, "test_images": digest(model)}
+            row["needs_group"] = trainings["needs_group"].iloc[0]
             if metric in DEO:
                 row |= dict(zip(BASELINE, baselines[metric], strict=True))
                 row["verdict"] = verdict(row["mean"], row["fair_baseline_high"], at_chance=chance)
@@ -58,10 +60,10 @@ def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
 def beside_each_other(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the metrics of a summary in columns, one row per model.
 
-    Columns: `OVER_SEEDS`, `COUNTS`, at_chance and seeds; and of each metric M of `MEASURED`: M, its mean, and M_sd,
-    M_low, M_high and M_fair_baseline, which is missing for accuracy.
+    Columns: `OVER_SEEDS`, `COUNTS`, at_chance, needs_group and seeds; and of each metric M of `MEASURED`: M, its mean,
+    and M_sd, M_low, M_high and M_fair_baseline, which is missing for accuracy.
     """
-    table = summary.loc[summary["metric"] == MEASURED[0], [*OVER_SEEDS, *COUNTS, "at_chance", "seeds"]]
+    table = summary.loc[summary["metric"] == MEASURED[0], [*OVER_SEEDS, *COUNTS, "at_chance", "needs_group", "seeds"]]
     for metric in MEASURED:
         parts = {"mean": metric} | {part: f"{metric}_{part}" for part in ("sd", "low", "high", "fair_baseline")}
         of_metric = summary[summary["metric"] == metric].rename(columns=parts)
@@ -72,7 +74,7 @@ def beside_each_other(summary: pd.DataFrame) -> pd.DataFrame:
 def read_summary(path: Path | str | IO[str]) -> pd.DataFrame:
     """Return the table that `aggregate_results` wrote as summary.csv; a UserError says what is wrong with it."""
     texts, key = [*OVER_SEEDS, "metric", "verdict", *SEEDS, "test_images"], [*PLACE, "metric"]
-    table = read_table(path, SUMMARY, texts=texts, whole=COUNTS, flags=["at_chance"], key=key)
+    table = read_table(path, SUMMARY, texts=texts, whole=COUNTS, flags=["at_chance", "needs_group"], key=key)
     for number, row in enumerate(table.to_dict("records"), start=2):
         if not _has_its_values(row):
             raise UserError(
@@ -138,7 +140,8 @@ def average_datasets(summary: pd.DataFrame, datasets: Sequence[str]) -> pd.DataF
     """Return the average over data sets of the means of each model that all of them have, as `combine` does.
 
     sd is over the seeds that all the data sets have, of their averages; at_chance says whether a model that is part of
-    an average is. Index: architecture, role, method, metric, in the order of the summary.
+    an average is, and needs_group whether its method needs the group of each image at prediction time. Index:
+    architecture, role, method, metric, in the order of the summary.
     """
     model = ["architecture", "role", "method", "metric"]
     rows = {}
@@ -147,12 +150,13 @@ def average_datasets(summary: pd.DataFrame, datasets: Sequence[str]) -> pd.DataF
             of_each = found.to_dict("records")
             seeds = pd.concat([values_of(row) for row in of_each], axis=1).dropna().mean(axis=1)
             terms = [(1 / len(found), row) for row in of_each]
-            rows[names] = combine(terms) | {"sd": seeds.round(12).std(), "at_chance": bool(found["at_chance"].any())}
+            flags = {name: bool(found[name].any()) for name in ("at_chance", "needs_group")}
+            rows[names] = combine(terms) | {"sd": seeds.round(12).std()} | flags
             if "sd" in found and found["sd"].isna().all():
                 # one model for all seeds
                 rows[names]["sd"] = np.nan
     index = pd.MultiIndex.from_tuples(rows, names=model)
-    return pd.DataFrame(list(rows.values()), index=index, columns=[*COMBINED, "sd", "at_chance"])
+    return pd.DataFrame(list(rows.values()), index=index, columns=[*COMBINED, "sd", "at_chance", "needs_group"])
 
 
 def _fair_baselines(trainings: pd.DataFrame, model: Trainings) -> dict[str, Sequence[float]]:

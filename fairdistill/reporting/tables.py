@@ -19,12 +19,13 @@ NOTE = (
     "DEO_A is the mean and DEO_M the maximum over classes of the largest gap between two groups in "
     "Pr(prediction = y | A = a, Y = y); lower is fairer."
 )
-# stand behind numbers in tables, and names in figures
-CHANCE_MARK, ALONE_MARK = "†", "‡"
+# stand behind numbers and names in tables, and names in figures
+CHANCE_MARK, ALONE_MARK, GROUP_MARK = "†", "‡", "§"
 AT_CHANCE_NOTE = (
     f"{CHANCE_MARK} at chance: a model behind this number is no more accurate than always predicting the largest "
     "class, so its DEO says nothing about fairness."
 )
+GROUP_NOTE = f"{GROUP_MARK} needs the group of each image at prediction time."
 FOLDS_NOTE = (
     "With folds, a seed is one training per fold, and its value is that of the predictions of all folds pooled."
 )
@@ -55,7 +56,8 @@ def table1(summary: pd.DataFrame) -> pd.DataFrame:
 
     Columns: #, Model, Model Type; Accuracy (in %), DEO_A and DEO_M, each rounded as in the paper and followed
     by its sd over seeds (ddof = 1, missing for one seed) and the ends of its interval (low, high); Seeds and Trainings
-    (their numbers); At chance, whether one of the models is no more accurate than one that names the largest class.
+    (their numbers); At chance, whether one of the models is no more accurate than one that names the largest class;
+    Needs group, whether the method needs the group of each image at prediction time.
     Where there are several student methods, Model Type names each. As in the paper, students stand before their
     teacher.
 
@@ -90,7 +92,8 @@ def table1(summary: pd.DataFrame) -> pd.DataFrame:
             values = {heading: found["mean"]} | values
             row |= {name: round(halves_up(factor * value), decimals) for name, value in values.items()}
         counts = {"Seeds": int(found["n"]), "Trainings": int(found["trainings"])}
-        rows.append(row | counts | {"At chance": bool(found["at_chance"])})
+        flags = {"At chance": bool(found["at_chance"]), "Needs group": bool(found["needs_group"])}
+        rows.append(row | counts | flags)
     return pd.DataFrame(rows)
 
 
@@ -107,6 +110,7 @@ def table1_latex(summary: pd.DataFrame) -> str:
 def paired_markdown(paired: pd.DataFrame) -> str:
     """Return the gap of each student to its base as Markdown, see `fairdistill.reporting.pairs.pair_with_bases`."""
     table = paired[["dataset", "architecture", "method"]].map(printed)
+    table["method"] = needing_group(table["method"], paired["needs_group"])
     other = paired["base_architecture"].where(paired["base_architecture"] != paired["architecture"], "")
     table["base"] = [
         f"{printed(architecture)} {method}".strip()
@@ -138,6 +142,11 @@ def marked(texts: Iterable[str], rows: pd.DataFrame) -> list[str]:
     return [f"{text} {CHANCE_MARK}" if mark else text for text, mark in zip(texts, marks, strict=True)]
 
 
+def needing_group(names: Iterable[str], needs_group: Iterable[bool]) -> list[str]:
+    """Mark the names of those methods that need the group of each image at prediction time."""
+    return [f"{name} {GROUP_MARK}" if needs else name for name, needs in zip(names, needs_group, strict=True)]
+
+
 def alone(texts: Iterable[str], trainings: Iterable[int]) -> list[str]:
     """Mark the texts of intervals that are of a single training, and so of the test images alone."""
     return [f"{text} {ALONE_MARK}" if text and n == 1 else text for text, n in zip(texts, trainings, strict=True)]
@@ -147,6 +156,7 @@ def notes_on(rows: pd.DataFrame) -> list[str]:
     """Return what the marks mean that the rows of a table have, and what a seed is where there are folds."""
     conditions = {
         AT_CHANCE_NOTE: rows["at_chance"],
+        GROUP_NOTE: rows["needs_group"],
         ALONE_NOTE: rows["trainings"] == 1,
         FOLDS_NOTE: rows["trainings"] > rows["n"],
     }
@@ -237,6 +247,7 @@ def _below(summary: pd.DataFrame) -> str:
 def _as_printed(table: pd.DataFrame) -> pd.DataFrame:
     counted = ["Seeds"] if table["Seeds"].nunique() > 1 else []
     texts = table[["#", "Model", "Model Type", *counted]].copy()
+    texts["Model Type"] = needing_group(table["Model Type"], table["Needs group"])
     for metric, (heading, decimals, _, unit) in COLUMNS.items():
         form = f"{{:.{decimals}f}}"
         means = [f"{text}{unit}" for text in with_sd(table[heading], table[f"{heading} sd"], form)]
@@ -264,5 +275,6 @@ def _escape(text: str) -> str:
     text = re.sub(r"([&%$#_{}])", r"\\\1", text.replace("\\", "/"))
     text = text.replace("~", r"\textasciitilde{}").replace("^", r"\textasciicircum{}").replace("±", r"$\pm$")
     text = text.replace("<", r"\textless{}")
-    text = text.replace(CHANCE_MARK, r"$\dagger$").replace(ALONE_MARK, r"$\ddagger$")
+    for mark, command in {CHANCE_MARK: r"$\dagger$", ALONE_MARK: r"$\ddagger$", GROUP_MARK: r"\S{}"}.items():
+        text = text.replace(mark, command)
     return re.sub(r"DEO\\_([AM])", r"DEO$_\1$", text)

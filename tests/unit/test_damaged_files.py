@@ -262,10 +262,13 @@ PAPER = "table1,cifar10,resnet,teacher,accuracy,0.73,\n"
 TABLES = {
     "runs.csv": (read_runs, {"seed", "fold", "role", "n_images", "epochs", "paired", "accuracy", "deo_m_high"}),
     "validation.csv": (read_validation, {"mean_cell_accuracy", "smallest_cell"}),
-    "summary.csv": (read_summary, {"role", "metric", "n", "trainings", "at_chance", "seeds", "values", "mean"}),
-    "paired.csv": (read_paired, {"metric", "n", "trainings", "at_chance"}),
+    "summary.csv": (
+        read_summary,
+        {"role", "metric", "n", "trainings", "at_chance", "needs_group", "seeds", "values", "mean"},
+    ),
+    "paired.csv": (read_paired, {"metric", "n", "trainings", "at_chance", "needs_group"}),
     "cells.csv": (read_cells, set()),
-    "ablations.csv": (compared_runs, {"metric", "n", "trainings", "at_chance"}),
+    "ablations.csv": (compared_runs, {"metric", "n", "trainings", "at_chance", "needs_group"}),
     "history.csv": (lambda path: read_histories([("resnet", "mfd", path)]), {"epoch"}),
     "paper_values.csv": (read_paper_values, {"role", "metric", "value"}),
 }

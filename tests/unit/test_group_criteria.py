@@ -354,6 +354,7 @@ def of_models(*models):
         {
             "study": "s",
             **dict.fromkeys(("dataset", "architecture", "role", "method"), "x"),
+            "needs_group": False,
             "criterion": "ece",
             "group": "",
         }

@@ -59,6 +59,7 @@ def paired(**columns):
         "n": 3,
         "trainings": 3,
         "at_chance": False,
+        "needs_group": False,
     }
     return table.assign(**{name: value for name, value in known.items() if name not in table})
 

@@ -111,6 +111,6 @@ def test_ablations_without_seeds_are_named(tmp_path):
     columns = (
         "part,dataset,architecture,method,minus,metric,estimate,sd,n,trainings,low,corrected,high,images,between,run"
     )
-    text = f"{columns},shared,seeds,at_chance\nmodel,d,a,m,,accuracy,0.5,,1,1,,,,,,,,x,False\n"
+    text = f"{columns},shared,seeds,at_chance,needs_group\nmodel,d,a,m,,accuracy,0.5,,1,1,,,,,,,,x,False,False\n"
     message = read(compared_runs, text, tmp_path)
     assert message == ": the rows of its models do not have their seeds; make it with scripts.make_ablations"

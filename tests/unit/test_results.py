@@ -1,6 +1,7 @@
 """From metrics files to the tidy tables of runs, of means over seeds and of gaps."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -11,13 +12,18 @@ from synthetic_results import CLASSES, GROUPS, make_constant, make_predictions, 
 from fairdistill.evaluation.criteria import deo_m
 from fairdistill.evaluation.crossed import difference
 from fairdistill.evaluation.metrics import evaluate
+from fairdistill.reporting.ablation_pages import ablations_latex, ablations_markdown
+from fairdistill.reporting.ablations import ablations
 from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import DEO, METRICS, NAMES, RUNS, VALIDATION
+from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.models import in_order, read_files, read_grids, read_models
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
+from fairdistill.reporting.ranking import rank_methods
+from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
 from fairdistill.reporting.runs import read_runs
 from fairdistill.reporting.summaries import average_datasets, combine, summarise
-from fairdistill.reporting.tables import paired_markdown
+from fairdistill.reporting.tables import paired_markdown, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError
 from scripts import aggregate_results
 
@@ -653,6 +659,35 @@ def test_models_at_chance_are_marked_in_every_table(tmp_path, monkeypatch):
     assert [line.count("UTKFace") for line in marked] == [1, 1]
     assert all(cells(line)[4] in ("DEO_A", "DEO_M") for line in marked)
     assert page.count("† at chance:") == 1
+
+
+def test_methods_that_need_the_group_are_marked_in_every_table(tmp_path):
+    for path in make_study(tmp_path, methods=("mfd", "hardt"), datasets=["utkface"], architectures=["resnet"]):
+        rewrite(path, lambda record: record | {"needs_group": record["run"]["method"] == "hardt"})
+    grid = GRID | {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd", "hardt"]}
+    models = read_models(pattern(tmp_path), [grid])
+
+    summary, paired = summarise(models.runs, models.answers), pair_with_bases(models.runs, models.answers)
+    parts = ablations(models, order=in_order([grid], models.runs), sweeps={})
+    ranking = rank_methods(models, ["mfd"])
+
+    for table in (models.runs, summary, paired, criteria_table(models.criteria, models.answers), parts, ranking):
+        assert set(table.loc[table["needs_group"], "method"]) == {"hardt"}
+        assert not table.loc[table["method"] == "hardt", "needs_group"].eq(False).any()
+    pages = {
+        table1_markdown(summary): table1_latex(summary),
+        paired_markdown(paired): "",
+        ablations_markdown(parts): ablations_latex(parts),
+        ranking_markdown(ranking, ["mfd"]): ranking_latex(ranking, ["mfd"]),
+    }
+    for page, in_latex in pages.items():
+        names = [cell for line in page.splitlines() if line.startswith("|") for cell in cells(line)]
+        assert {name for name in names if re.search(r"\bhardt\b", name)} <= {
+            *("Student (hardt) §", "hardt §", "hardt § - mfd", "hardt § - teacher")
+        }
+        assert "hardt" not in re.sub(r"hardt\)? §|`hardt`", "", page)
+        assert page.count("§ needs the group of each image at prediction time.") == 1
+        assert "hardt" not in re.sub(r"hardt\)? \\S{}|(by|than|the) hardt", "", in_latex)
 
 
 def cells(line):

@@ -50,7 +50,8 @@ def from_paper(values: pd.DataFrame) -> pd.DataFrame:
     )
     rows = pd.concat(both).rename(columns={"value": "mean"})
     known = {"low": rows["mean"], "corrected": rows["mean"], "high": rows["mean"], "n": 1, "trainings": 1, "seeds": "0"}
-    known |= {"images": 0.0, "between": 0.0, "run": 0.0, "at_chance": False, "values": rows["mean"].astype(str)}
+    known |= {"images": 0.0, "between": 0.0, "run": 0.0, "at_chance": False, "needs_group": False}
+    known |= {"values": rows["mean"].astype(str)}
     return rows.assign(method=rows["role"].replace({"student": "mfd"}), **known)
 
 

@@ -61,7 +61,9 @@ def test_ablations_of_models_that_are_not_there_are_named(study):
     columns = (
         "part,dataset,architecture,method,minus,metric,estimate,sd,n,trainings,low,corrected,high,images,between,run"
     )
-    path.write_text(f"{columns},shared,seeds,at_chance\nmodel,utkface,resnet,kd,,accuracy,1,,1,1,,,,,,,,0,False\n")
+    path.write_text(
+        f"{columns},shared,seeds,at_chance,needs_group\nmodel,utkface,resnet,kd,,accuracy,1,,1,1,,,,,,,,0,False,False\n"
+    )
     with pytest.raises(UserError, match=r"ablations\.csv: is of models that have no metrics file; make it with"):
         remake_ablations(path, models, None)
 

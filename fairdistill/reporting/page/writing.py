@@ -209,7 +209,9 @@ def _points(points: pd.DataFrame) -> dict[str, list]:
         table[metric] = points[metric].map("{:.3f}".format)
         ends = (points[f"{metric}_{end}"].map("{:.3f}".format) for end in ("low", "high"))
         table[f"{metric}_interval"] = [f"{low} to {high}" for low, high in zip(*ends, strict=True)]
-    table["note"] = np.where(points["at_chance"].astype(bool), "at chance", "")
+    notes = {"at_chance": "at chance", "needs_group": "needs the group to predict"}
+    texts = [np.where(points[flag].astype(bool), text, "") for flag, text in notes.items()]
+    table["note"] = [", ".join(filter(None, found)) for found in zip(*texts, strict=True)]
     intervals = {f"{metric}_interval": "95 %" for metric in MEASURED}
     return _table(table, {"n": "Seeds", "note": "", **intervals})
 
