@@ -96,6 +96,7 @@ def utkface_prepared(mirror):
     return utkface.prepare(UTKFace(kind="utkface"), mirror / UTKFace.archives[0])
 
 
+@pytest.mark.long
 def test_utkface_near_copies(mirror, utkface_prepared):
     prepared = utkface_prepared
     assert prepared.notes["families_of_near_identical_files"] == 964
@@ -106,12 +107,14 @@ def test_utkface_near_copies(mirror, utkface_prepared):
     assert len(one & other) == 1154
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("settings", "copied"), [(PUBLISHED_UTKFACE, 59), (Cifar10S(kind="cifar10s"), 2 * 142)])
 def test_published_test_images_with_a_near_copy_in_training(mirror, settings, copied):
     found = images_with_copies(settings, mirror)
     assert sum(cell.sum() for row in found.right for cell in row) == copied
 
 
+@pytest.mark.long
 def test_utkface_split(utkface_prepared, utkface_members):
     prepared = utkface_prepared
     is_test = prepared.samples["split"] == "test"
