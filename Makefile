@@ -59,9 +59,8 @@ endef
 PAGES := aggregate_results make_table make_ablations rank_methods choose_settings report_search compare_with_paper \
 	compare_with_published plot_architecture plot_comparison plot_paper_bars plot_slopes \
 	plot_tradeoff plot_cells plot_sweep
-# One process more than cores, as some mostly wait. Each gets neighbouring tests, so that what a file prepares for all of
-# its tests is seldom prepared twice.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4 --dist worksteal
+# one process more than cores, as some mostly wait
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
 PAGE = $(SNAKEMAKE) pages --allowed-rules pages make_page
 VERIFY = $(BIN)/python -m scripts.verify_results --results
 REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
@@ -141,9 +140,8 @@ verify: $(READY)  ## recompute the published results, and name those that do not
 test: lint  ## style checks and all tests but the long ones
 	$(PYTEST) -m "not long"
 
-# a file at a time: what some prepare takes minutes
-longtest: $(READY)  ## the long tests: conda, SLURM if installed, whole studies, walkthrough, interruptions, simulations
-	$(PYTEST) -m long --dist loadscope
+longtest: $(READY)  ## the long tests: conda, SLURM if installed, whole studies, interruptions, simulations, real images
+	$(PYTEST) -m long
 
 stress: $(READY)  ## kill small studies at random moments, and see that nothing is lost; KILLS=40 by default
 	PYTHONPATH=.:tests/workflow:tests/slurm:tests/stress $(BIN)/python tests/stress/campaign.py \

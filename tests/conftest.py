@@ -21,14 +21,18 @@ TOGETHER = {
         f"test_{name}": name
         for name in (
             "ablations",
+            "data_real",
+            "first_student",
             "methods_at",
             "methods_fitnets",
             "methods_kd",
             "methods_nst",
             "methods_pkt",
+            "page",
             "plotting",
             "ranking",
             "resume",
+            "site",
         )
     },
     "test_slurm": "slurm",

@@ -14,8 +14,13 @@ from fairdistill.evaluation.group_criteria import RANGES
 from fairdistill.reporting.answers import Answers, for_all_seeds, over_seeds
 from fairdistill.reporting.columns import OVER_SEEDS, SEEDS
 
-CRITERION = [*OVER_SEEDS, "needs_group", "criterion", "group"]
-COLUMNS = [*CRITERION, "mean", "sd", "n", "trainings", "low", "corrected", "high", *SEEDS]
+# least and largest of a criterion that is a share
+SHARE = (0.0, 1.0)
+CRITERION = [*OVER_SEEDS, "criterion", "group"]
+COLUMNS = [
+    *(*OVER_SEEDS, "needs_group", "criterion", "group"),
+    *("mean", "sd", "n", "trainings", "low", "corrected", "high", *SEEDS),
+]
 
 
 def criteria_table(criteria: pd.DataFrame, answers: Answers) -> pd.DataFrame:
@@ -40,12 +45,15 @@ def criteria_table(criteria: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     rows = []
     for names, trainings in criteria.groupby(CRITERION, sort=False):
         row: dict[str, Any] = dict(zip(CRITERION, names, strict=True))
-        rows.append(row | over_trainings(trainings, answers, RANGES.get(row["criterion"], (0.0, 1.0))))
+        row["needs_group"] = trainings["needs_group"].any()
+        rows.append(row | over_trainings(trainings, answers, limits=RANGES.get(row["criterion"], SHARE)))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def over_trainings(trainings: pd.DataFrame, answers: Answers, of_all: tuple[float, float] = (0.0, 1.0)) -> dict:
-    """Return what `criteria_table` says of one criterion of one model, from mean on.
+def over_trainings(trainings: pd.DataFrame, answers: Answers, *, limits: tuple[float, float] = SHARE) -> dict:
+    """Return mean, sd, n, trainings, low, corrected, high, seeds and values of one criterion of a model.
+
+    They are explained at `criteria_table`.
 
     Parameters
     ----------
@@ -53,7 +61,7 @@ def over_trainings(trainings: pd.DataFrame, answers: Answers, of_all: tuple[floa
         One row each, with the columns `IDENTITY`, value, low, corrected (which may be missing) and high.
     answers
         See `criteria_table`.
-    of_all
+    limits
         The least and the largest value that the criterion can have.
     """
     found = answers.apart(trainings)
@@ -69,7 +77,7 @@ def over_trainings(trainings: pd.DataFrame, answers: Answers, of_all: tuple[floa
     if n > 1:
         between = special.stdtrit(n - 1, 1 - TAIL) * found["value"].round(12).std() / np.sqrt(n)
     corrected = centre.groupby(found["seed"]).mean().mean()
-    ends = {"low": max(of_all[0], corrected - np.hypot(down, between))}
-    ends |= {"high": min(of_all[1], corrected + np.hypot(up, between))}
+    ends = {"low": max(limits[0], corrected - np.hypot(down, between))}
+    ends |= {"high": min(limits[1], corrected + np.hypot(up, between))}
     row = {"mean": values.mean(), "trainings": n, "corrected": corrected} | over_seeds(values, values.index) | ends
     return for_all_seeds(row, trainings)

@@ -148,7 +148,7 @@ def differences(
                     "p_interval": found.p,
                     "d0": max(spread.borrowed for spread in found.spreads),
                     "at_chance": chance,
-                    "needs_group": trainings["needs_group"].iloc[0],
+                    "needs_group": trainings["needs_group"].any(),
                 }
             )
     return pd.DataFrame(rows, columns=[*by, *DIFFERENCE])

@@ -6,7 +6,7 @@ import pandas as pd
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import DEO, MEASURED, PLACE
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.tables import ALONE_MARK, alone, markdown, numbers, with_sd
+from fairdistill.reporting.tables import ALONE_MARK, GROUP_NOTE, alone, markdown, needing_group, numbers, with_sd
 from fairdistill.reporting.verdicts import noise_between
 
 WITHIN, OUTSIDE = "within the noise", "outside the noise"
@@ -19,7 +19,8 @@ def compare_studies(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
 
     Columns: dataset, architecture, method, metric (accuracy, deo_a, deo_m); published, published_sd, published_n; own,
     own_sd, own_n; test_images, whether these are the `same` in both or `other`; trainings, the larger of the two
-    numbers; difference (own minus published); noise, see `fairdistill.reporting.verdicts.noise_between`; verdict:
+    numbers; needs_group, whether the method needs the group of each image at prediction time in one of the two;
+    difference (own minus published); noise, see `fairdistill.reporting.verdicts.noise_between`; verdict:
     within or outside the noise, or "at chance" for the DEO of a model of which a training, on either side, is no more
     accurate than one that names the largest class. A model that one study lacks has n = 0 there, and no verdict. Models
     are in the order of `own`; those that it lacks come last.
@@ -48,6 +49,7 @@ def compare_studies(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
     table["test_images"] = np.where(~both, "", np.where(same, SAME_IMAGES, OTHER_IMAGES))
     of_published, of_own = (found["trainings"].fillna(0) for found in sides.values())
     table["trainings"] = np.maximum(of_published, of_own).astype(int)
+    table["needs_group"] = sides["own"]["needs_group"].eq(True) | sides["published"]["needs_group"].eq(True)
     table["difference"] = table["own"] - table["published"]
     of_both = zip(*(found.to_dict("records") for found in sides.values()), strict=True)
     table["noise"] = np.where(table["difference"].isna(), np.nan, [noise_between(*rows) for rows in of_both])
@@ -61,6 +63,7 @@ def compare_studies(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
 def studies_markdown(comparison: pd.DataFrame, *, published: str) -> str:
     """Return what `compare_studies` returned as Markdown; `published` names the folder of the published study."""
     table = comparison[[*PLACE, "metric"]].map(printed)
+    table["method"] = needing_group(table["method"], comparison["needs_group"])
     for side in SIDES:
         table[side] = with_sd(comparison[side], comparison[f"{side}_sd"])
         table[f"n {side}"] = comparison[f"{side}_n"]
@@ -81,6 +84,8 @@ def studies_markdown(comparison: pd.DataFrame, *, published: str) -> str:
         )
     if ((comparison["trainings"] == 1) & comparison["noise"].notna()).any():
         text += f" {ALONE_MARK} one training in both studies: the noise is that of the test images alone."
+    if comparison["needs_group"].any():
+        text += f" {GROUP_NOTE}"
     if AT_CHANCE in set(comparison["verdict"]):
         text += (
             f" The verdict on a DEO is `{AT_CHANCE}` if a model is no more accurate than always predicting the largest "

@@ -76,7 +76,8 @@ def ranking_markdown(table: pd.DataFrame, references: Sequence[str]) -> str:
 def ranking_latex(table: pd.DataFrame, references: Sequence[str]) -> str:
     """Return the ranking and the comparisons of `ranking_markdown` as LaTeX floats."""
     reading = " ".join(READING).format(standard=_standard(table))
-    plain = " ".join([INTRODUCTION, reading, *_notes(table, references)]).replace("*", "").replace("`", "")
+    notes = " ".join(_notes(table, references))
+    plain = f"{INTRODUCTION} {reading} {notes}".replace("*", "").replace("`", "")
     floats = []
     for number, (place, methods) in enumerate(_places(table), start=1):
         caption = f"The methods on {place}. {plain}"
@@ -84,8 +85,8 @@ def ranking_latex(table: pd.DataFrame, references: Sequence[str]) -> str:
         for reference in references:
             if compared := _compared(methods, reference):
                 label = f"tab:methods-{number}-{reference}"
-                caption = f"The methods on {place}. {COMPARISONS} {_borrowed(methods, reference)}"
-                caption = caption.strip().replace("**", "").replace("`", "")
+                caption = f"The methods on {place}. {COMPARISONS} {_borrowed(methods, reference)} {notes}"
+                caption = " ".join(caption.split()).replace("**", "").replace("`", "")
                 caption = caption.replace("Against another method", f"Against {reference}")
                 floats.append(latex(pd.DataFrame(compared), caption=caption, label=label))
     return "\n".join(floats)
@@ -124,7 +125,8 @@ def _ranking(methods: pd.DataFrame) -> pd.DataFrame:
         page[printed(metric)] = marked(alone(texts, methods["trainings"]), methods.assign(metric=metric))
     page["Front"] = ["yes" if on else "" for on in methods["pareto_front"]]
     page["Cost"] = [_cost(row) for row in methods.to_dict("records")]
-    page["Needs"] = [_needs(row) for row in methods.to_dict("records")]
+    bases = needing_group(methods["base"], methods["base"].isin(methods.loc[methods["needs_group"], "method"]))
+    page["Needs"] = [_needs(row) for row in methods.assign(base=bases).to_dict("records")]
     return page
 
 
@@ -170,7 +172,7 @@ def _words(row: dict, reference: str) -> str:
 
 def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:
     """What the tables of a place show, as a list."""
-    front = methods.loc[methods["pareto_front"], "method"]
+    front = methods[methods["pareto_front"]]
     lines = [f"- On the Pareto front of accuracy and DEO_A among the students: {_names(front)}."] if len(front) else []
     lines += [
         f"- The teacher `{name}` surpasses these students on the front, being at least as accurate and as fair by "
@@ -181,7 +183,7 @@ def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:
         compared = methods[methods[f"{MEASURED[0]}_minus_{reference}"].notna()]
         words = {metric: compared[f"{metric}_minus_{reference}_verdict"] for metric in MEASURED}
         lines += [
-            f"- {_heading(word, metric, reference)}: {_names(compared['method'][found == word])}."
+            f"- {_heading(word, metric, reference)}: {_names(compared[found == word])}."
             for metric, found in words.items()
             for word in found.unique()
             if word != UNDECIDED
@@ -202,7 +204,7 @@ def _heading(verdict: str, metric: str, reference: str) -> str:
     return f"{verdict.capitalize()}{by} than `{reference}`"
 
 
-def _surpassed_by_teachers(methods: pd.DataFrame) -> dict[str, pd.Series]:
+def _surpassed_by_teachers(methods: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The students on the front that a teacher surpasses, by the name of the teacher."""
     front, found = methods[methods["pareto_front"]], {}
     for teacher in methods[(methods["role"] == "teacher") & ~methods["at_chance"]].to_dict("records"):
@@ -212,7 +214,7 @@ def _surpassed_by_teachers(methods: pd.DataFrame) -> dict[str, pd.Series]:
             for own in front.to_dict("records")
         ]
         if any(surpassed):
-            found[teacher["method"]] = front.loc[surpassed, "method"]
+            found[teacher["method"]] = front[surpassed]
     return found
 
 
@@ -223,5 +225,5 @@ def _borrowed(methods: pd.DataFrame, reference: str) -> str:
     return f"Against `{reference}`, d0 is {listed(known)}." if known else ""
 
 
-def _names(methods: pd.Series) -> str:
-    return listed([f"`{name}`" for name in methods])
+def _names(methods: pd.DataFrame) -> str:
+    return listed(needing_group([f"`{name}`" for name in methods["method"]], methods["needs_group"]))

@@ -14,7 +14,18 @@ from fairdistill.reporting.columns import BASE, DEO, MEASURED, METRICS, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.pairs import teachers_of
 from fairdistill.reporting.runs import at_chance, read_table
-from fairdistill.reporting.tables import AT_CHANCE_NOTE, NOTE, alone, markdown, marked, numbers, with_ends, with_sd
+from fairdistill.reporting.tables import (
+    AT_CHANCE_NOTE,
+    GROUP_NOTE,
+    NOTE,
+    alone,
+    markdown,
+    marked,
+    needing_group,
+    numbers,
+    with_ends,
+    with_sd,
+)
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, Text
 from fairdistill.settings.methods import TEACHER
@@ -32,7 +43,7 @@ RULE = ["rule", "metric", "accuracy_of", "margin"]
 # all of search.csv, before the columns of the swept settings
 SEARCH = [
     *("sweep", *RULE, *PLACE, *BASE, "trainings", "smallest_cell", *SCORES, *FAIR, *OF_BASE),
-    *("at_chance", "within_margin", "chosen", "why"),
+    *("at_chance", "needs_group", "within_margin", "chosen", "why"),
 ]
 # decimals to which two means are equal: those that tables have of a fraction
 DIGITS = 9
@@ -84,8 +95,9 @@ def choose(validation: pd.DataFrame, searches: Sequence[Candidates], *, architec
     mean_cell_accuracy, accuracy, deo_a, deo_m and worst_group_accuracy, means over the trainings, each followed by its
     sd (ddof = 1); deo_a_fair_baseline and deo_m_fair_baseline, what a fair classifier of the same accuracy would score
     on so many images on average; base_mean_cell_accuracy, base_accuracy, base_deo_a and base_deo_m; at_chance, whether
-    one of the trainings is no more accurate than one that names the largest class; within_margin; chosen; why, in
-    words; the swept settings, as texts.
+    one of the trainings is no more accurate than one that names the largest class; needs_group, whether the method
+    needs the group of each image at prediction time; within_margin; chosen; why, in words; the swept settings, as
+    texts.
 
     Parameters
     ----------
@@ -137,6 +149,7 @@ def _means(validation: pd.DataFrame) -> pd.DataFrame:
     for names, trainings in validation.groupby(PLACE, sort=False):
         row = dict(zip(PLACE, names, strict=True)) | trainings.iloc[0][BASE].to_dict()
         row |= {"trainings": len(trainings), "at_chance": bool(at_chance(trainings).any())}
+        row["needs_group"] = trainings["needs_group"].any()
         row["smallest_cell"] = trainings["smallest_cell"].min()
         row |= {name: trainings[name].mean() for name in FAIR}
         for metric in MEASURED_THERE:
@@ -203,7 +216,7 @@ def judge(candidates: Sequence[Mapping], rule: Search) -> list[dict]:
 def read_search(path: Path | str | IO[str]) -> pd.DataFrame:
     """Return the table that `choose_settings` wrote as search.csv; a UserError says what is wrong with it."""
     texts = ["sweep", "rule", "metric", "accuracy_of", *PLACE, *BASE, "why"]
-    flags = ["at_chance", "within_margin", "chosen"]
+    flags = ["at_chance", "needs_group", "within_margin", "chosen"]
     return read_table(
         path, SEARCH, texts=texts, whole=["trainings", "smallest_cell"], flags=flags, key=["sweep", *PLACE], maker=MAKER
     )
@@ -236,6 +249,7 @@ def search_markdown(search: pd.DataFrame, summary: pd.DataFrame) -> str:
         INTRODUCTION,
         markdown(_curve(search)),
         *([AT_CHANCE_NOTE] if search["at_chance"].any() else []),
+        *([GROUP_NOTE] if search["needs_group"].any() else []),
         "## The chosen models on the test split",
         markdown(_on_test(models, summary)),
         f"{TEST} {CAVEAT}",
@@ -247,6 +261,7 @@ def search_markdown(search: pd.DataFrame, summary: pd.DataFrame) -> str:
 def _curve(search: pd.DataFrame) -> pd.DataFrame:
     """Every candidate's scores on the validation split, as texts."""
     page = pd.DataFrame({name: search[name].map(printed) for name in ["sweep", *PLACE]})
+    page["method"] = needing_group(page["method"], search["needs_group"])
     for metric, heading in HEADINGS.items():
         page[heading] = marked(with_sd(search[metric], search[f"{metric}_sd"]), search.assign(metric=metric))
     rows = search.to_dict("records")
@@ -275,6 +290,7 @@ def _on_test(models: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
         if missing := [name for name in names if name not in scores.index]:
             raise UserError(f"the summary lacks {' '.join(missing[0])}, which the search names; make both tables again")
         rows = scores.loc[names].reset_index()
+        page["method"] = needing_group(models["method"], rows["needs_group"])
         texts = with_ends(numbers(rows["mean"], "{:.3f}"), rows["low"], rows["high"])
         page[printed(metric)] = marked(alone(texts, rows["trainings"]), rows)
     return page

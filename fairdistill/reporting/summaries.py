@@ -49,7 +49,7 @@ def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
                 row |= _of_worst_group(model, own)
             row = for_all_seeds(row, trainings)
             row |= {"mean": values_of(row).mean(), "at_chance": chance, "test_images": digest(model)}
-            row["needs_group"] = trainings["needs_group"].iloc[0]
+            row["needs_group"] = trainings["needs_group"].any()
             if metric in DEO:
                 row |= dict(zip(BASELINE, baselines[metric], strict=True))
                 row["verdict"] = verdict(row["mean"], row["fair_baseline_high"], at_chance=chance)

@@ -111,10 +111,12 @@ def paired_markdown(paired: pd.DataFrame) -> str:
     """Return the gap of each student to its base as Markdown, see `fairdistill.reporting.pairs.pair_with_bases`."""
     table = paired[["dataset", "architecture", "method"]].map(printed)
     table["method"] = needing_group(table["method"], paired["needs_group"])
+    # a base that needs it is a student of another row
+    needing = paired.loc[paired["needs_group"], "method"]
+    bases = needing_group(paired["base_method"], paired["base_method"].isin(needing))
     other = paired["base_architecture"].where(paired["base_architecture"] != paired["architecture"], "")
     table["base"] = [
-        f"{printed(architecture)} {method}".strip()
-        for architecture, method in zip(other, paired["base_method"], strict=True)
+        f"{printed(architecture)} {method}".strip() for architecture, method in zip(other, bases, strict=True)
     ]
     table["metric"] = paired["metric"].map(printed)
     for name in ("base", "student"):

@@ -198,6 +198,7 @@ def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_f
             "deo_a_fair_baseline": 0.01,
             "deo_m_fair_baseline": 0.02,
             "at_chance": [*[False] * (n - 2), True, False],
+            "needs_group": [*[False] * (n - 3), True, False, False],
             "n": 1,
         }
     )
@@ -219,6 +220,10 @@ def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_f
         row["Of"].endswith(", at chance: DEO says nothing about fairness") for row in rows_of(spec, at_chance=True)
     )
     assert [layer["mark"]["text"] for layer in spec["layer"] if layer["mark"]["type"] == "text"] == ["†"]
+    needing = "needs the group to predict"
+    assert {row["Method"] for row in rows_of(spec) if row["Of"].endswith(f", {needing}")} == {"m8"}
+    notes = {row[2]: row[-1] for row in writing._points(points)["rows"]}
+    assert {name: note for name, note in notes.items() if note} == {"m8": needing, "m9": "at chance"}
     # no other page explains the mark
     assert "† marks" not in text
     # few methods have a colour each, and nothing to choose

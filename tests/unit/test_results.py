@@ -19,9 +19,11 @@ from fairdistill.reporting.columns import DEO, METRICS, NAMES, RUNS, VALIDATION
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.models import in_order, read_files, read_grids, read_models
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
+from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.ranking import rank_methods
 from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
 from fairdistill.reporting.runs import read_runs
+from fairdistill.reporting.search import Candidates, choose, search_markdown
 from fairdistill.reporting.summaries import average_datasets, combine, summarise
 from fairdistill.reporting.tables import paired_markdown, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError
@@ -662,32 +664,43 @@ def test_models_at_chance_are_marked_in_every_table(tmp_path, monkeypatch):
 
 
 def test_methods_that_need_the_group_are_marked_in_every_table(tmp_path):
-    for path in make_study(tmp_path, methods=("mfd", "hardt"), datasets=["utkface"], architectures=["resnet"]):
+    names = {"dataset": ["utkface"], "architecture": ["resnet"]}
+    methods = ["hardt", "mfd", "kd"]
+    # one that a user adds may be a base
+    bases = {"kd": ("resnet", "hardt")}
+    for path in make_study(tmp_path, methods=methods, datasets=["utkface"], architectures=["resnet"], bases=bases):
         rewrite(path, lambda record: record | {"needs_group": record["run"]["method"] == "hardt"})
-    grid = GRID | {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd", "hardt"]}
+        rewrite(path, lambda record: record | {"validation": record["metrics"]})
+    grid = GRID | names | {"method": ["teacher", *methods]}
     models = read_models(pattern(tmp_path), [grid])
 
     summary, paired = summarise(models.runs, models.answers), pair_with_bases(models.runs, models.answers)
     parts = ablations(models, order=in_order([grid], models.runs), sweeps={})
-    ranking = rank_methods(models, ["mfd"])
+    ranking = rank_methods(models, ["mfd", "hardt"])
+    rule = {"sweep": "s", "rule": {"rule": "smallest_deo"}, "models": {"hardt": {"lambda": 1}, "mfd": {"lambda": 2}}}
+    search = choose(models.validation, [Candidates(**rule)], architectures=["resnet"])
+    studies = compare_studies(summary, summary)
 
-    for table in (models.runs, summary, paired, criteria_table(models.criteria, models.answers), parts, ranking):
-        assert set(table.loc[table["needs_group"], "method"]) == {"hardt"}
-        assert not table.loc[table["method"] == "hardt", "needs_group"].eq(False).any()
+    criteria = criteria_table(models.criteria, models.answers)
+    for table in (models.runs, summary, paired, criteria, parts, ranking, search, studies):
+        assert table["needs_group"].equals(table["method"] == "hardt")
     pages = {
         table1_markdown(summary): table1_latex(summary),
         paired_markdown(paired): "",
         ablations_markdown(parts): ablations_latex(parts),
-        ranking_markdown(ranking, ["mfd"]): ranking_latex(ranking, ["mfd"]),
+        ranking_markdown(ranking, ["mfd", "hardt"]): ranking_latex(ranking, ["mfd", "hardt"]),
+        search_markdown(search, summary): "",
+        studies_markdown(studies, published="results/paper"): "",
     }
     for page, in_latex in pages.items():
-        names = [cell for line in page.splitlines() if line.startswith("|") for cell in cells(line)]
-        assert {name for name in names if re.search(r"\bhardt\b", name)} <= {
-            *("Student (hardt) §", "hardt §", "hardt § - mfd", "hardt § - teacher")
-        }
-        assert "hardt" not in re.sub(r"hardt\)? §|`hardt`", "", page)
+        # "against hardt" names what the others are compared with
+        named = re.findall(r"(?<!against )(?<!against `)(?<!than `)\bhardt`?\)?(?: §)?", page)
+        assert {name[-2:] for name in named} == {" §"}, page
         assert page.count("§ needs the group of each image at prediction time.") == 1
-        assert "hardt" not in re.sub(r"hardt\)? \\S{}|(by|than|the) hardt", "", in_latex)
+        named = re.findall(r"(?<!against )(?<!than )(?<!Against )(?<!-)\bhardt\)?(?: \\S{})?", in_latex)
+        assert all(name.endswith(r" \S{}") for name in named)
+        floats = in_latex.split(r"\begin{sidewaystable}")[1:]
+        assert all(r"\S{} needs the group" in text for text in floats)
 
 
 def cells(line):

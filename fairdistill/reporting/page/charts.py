@@ -14,7 +14,7 @@ import seaborn as sns
 from fairdistill.reporting.columns import DEO, MEASURED, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.page.contents import Contents, name_model
-from fairdistill.reporting.tables import CHANCE_MARK
+from fairdistill.reporting.tables import CHANCE_MARK, needing_group
 from fairdistill.reporting.tradeoff import COLOURS, FENCE
 
 # up to so many methods have a colour each; of more, families have
@@ -183,6 +183,7 @@ def criteria(contents: Contents) -> dict:
         place=[f"{printed(d)}, {printed(a)}" for d, a in zip(table["dataset"], table["architecture"], strict=True)],
         criterion=table["criterion"].map(lambda name: CRITERIA.get(name, name)),
         group=table["group"].where(table["group"] != "", everywhere),
+        method=needing_group(table["method"], table["needs_group"]),
     )[["place", "method", "criterion", "group", "mean", "low", "high", "n"]]
     groups = [everywhere, *(name for name in rows["group"].unique() if name != everywhere)]
     most = rows.groupby("place")["method"].nunique().max()
@@ -261,7 +262,7 @@ def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
     baselines = {f"{deo}_fair_baseline": f"{printed(deo)} if fair" for deo in DEO}
     table = pd.concat([means[[*kept, *ends, *baselines]], runs[kept]], ignore_index=True)
     of_models = contents.points.assign(far=far_off(contents.points))
-    table = table.merge(of_models[[*PLACE, "role", "family", "far"]], on=PLACE)
+    table = table.merge(of_models[[*PLACE, "role", "family", "far", "needs_group"]], on=PLACE)
     table = table.rename(columns={"method": "Method", "role": "Role", "family": "Family"})
     table["Data set"], table["Architecture"] = table.pop("dataset").map(printed), table.pop("architecture").map(printed)
     for metric in MEASURED:
@@ -274,6 +275,7 @@ def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
         table[text] = table.pop(name).map("{:.3f}".format, na_action="ignore").fillna("")
     table["at_chance"] = table["at_chance"].astype(bool)
     table.loc[table["at_chance"], "Of"] += ", at chance: DEO says nothing about fairness"
+    table.loc[table.pop("needs_group").astype(bool), "Of"] += ", needs the group to predict"
     return table.round(5)
 
 

@@ -108,6 +108,7 @@ def render(study: Study, contents: Contents) -> str:
         points=_points(contents.points),
         far_off=_far_off(contents.points),
         some_at_chance=bool(contents.points["at_chance"].any() or contents.runs["at_chance"].any()),
+        some_need_group=bool(contents.points["needs_group"].any()),
         missing=_missing(study, contents),
         runs=_runs(contents.runs),
         charts=[*specs],
