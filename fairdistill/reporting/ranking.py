@@ -60,10 +60,10 @@ def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
 
     cost is the training of the method as a multiple of that of `erm`, or of the teacher where there is no such method,
     and cost_with_bases the same with the trainings of the models that it stands on: of processor time on a CPU and of
-    time on a GPU, means over seeds, and missing where one of the two is not known or they ran on different kinds of
-    device. base names the model that the method stands on; needs_group says whether the group of an image has to be
-    known when it is classified, needs_validation whether a validation split is needed, on which the method is fitted or
-    the epoch of its weights chosen, and randomised whether it draws labels at random.
+    time on a GPU, means over the seeds that both have, and missing where one of the two is not known or they ran on
+    different kinds of device. base names the model that the method stands on; needs_group says whether the group of an
+    image has to be known when it is classified, needs_validation whether a validation split is needed, on which the
+    method is fitted or the epoch of its weights chosen, and randomised whether it draws labels at random.
 
     For each reference R, and each metric M: M_minus_R, the difference over the seeds that both have, with `_low` and
     `_high`; `_p`, which agrees with the interval (missing for a single training); `_d0`, the degrees of freedom that
@@ -171,7 +171,7 @@ def _titled(table: pd.DataFrame, titles: pd.DataFrame) -> pd.DataFrame:
 def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     """What each method is, needs and costs by these runs, one row per data set, architecture and method.
 
-    cost and cost_with_bases are in seconds, means over seeds, of trainings on `device`.
+    cost and cost_with_bases are in seconds, by seed, of trainings on `device`.
     """
     names = [*PLACE, "seed", "fold"]
     of_training = {tuple(run[name] for name in names): run for run in trained.to_dict("records")}
@@ -194,7 +194,7 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for place, found in whole.groupby(PLACE, sort=False):
         settings = method_of_kind(found["kind"].iloc[0])
-        of_seeds = found.groupby("seed")[["cost", "of_all"]].sum(min_count=1, skipna=False).mean(skipna=False)
+        of_seeds = found.groupby("seed")[["cost", "of_all"]].sum(min_count=1, skipna=False)
         rows.append(
             dict(zip(PLACE, place, strict=True))
             | {name: found[name].iloc[0] for name in ("base", "family", "randomised")}
@@ -209,14 +209,21 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
 
 
 def _relative_costs(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with costs as multiples of that of the standard of each place, on the same kind of device."""
-    table = table.copy()
+    """The table with costs as multiples of that of the standard of each place, on the same kind of device.
+
+    They are compared by the seeds that both have: other seeds may have been trained on other machines.
+    """
+    relative: dict[str, dict] = {"cost": {}, "cost_with_bases": {}}
     for _, found in table.groupby(PLACE[:2]):
         of_method = found.set_index("method")
         standard = next((of_method.loc[name].to_dict() for name in (STANDARD, TEACHER) if name in of_method.index), {})
-        costs = found[["cost", "cost_with_bases"]].where(found["device"] == standard.get("device"))
-        table.loc[found.index, costs.columns] = costs / (standard.get("cost") or np.nan)
-    return table
+        for index, row in found.to_dict("index").items():
+            for name, costs in relative.items():
+                costs[index] = np.nan
+                if row["device"] == standard.get("device"):
+                    own, other = row[name].align(standard["cost"], join="inner")
+                    costs[index] = own.mean(skipna=False) / (other.mean(skipna=False) or np.nan)
+    return table.assign(**{name: pd.Series(costs, dtype=float) for name, costs in relative.items()})
 
 
 def _on_front(table: pd.DataFrame) -> pd.Series:
