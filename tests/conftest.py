@@ -29,6 +29,7 @@ TOGETHER = {
             "methods_nst",
             "methods_pkt",
             "page",
+            "page_in_browser",
             "plotting",
             "ranking",
             "resume",
