@@ -55,8 +55,8 @@ COMPARISONS = (
 # of a study in which methods have different numbers of seeds
 SEEDS_NOTE = (
     "Not all methods have the same seeds. Each mean, and so the rank, is over the method's own seeds; a difference is "
-    "over those that both methods have, and so is the cost. Methods with one training say nothing of how much "
-    "trainings vary."
+    "over those that both methods have, and so is the cost; ablations.md compares by those that all methods have. "
+    "Methods with one training say nothing of how much trainings vary."
 )
 
 
