@@ -13,10 +13,10 @@ from fairdistill.reporting.tables import (
     latex,
     markdown,
     marked,
-    needing_group,
     notes_on,
     numbers,
     with_ends,
+    with_group_marks,
     with_sd,
 )
 
@@ -103,10 +103,7 @@ def ablations_latex(table: pd.DataFrame) -> str:
 
 def _with_marks(table: pd.DataFrame) -> pd.DataFrame:
     """The table with marks behind the methods that need the group, wherever it names them."""
-    need_group = set(table.loc[table["needs_group"], "method"])
-    # a base of another architecture has that before its name
-    methods = {name: table[name].str.split(" ").str[-1].isin(need_group) for name in ("method", "minus")}
-    return table.assign(**{name: needing_group(table[name], needs) for name, needs in methods.items()})
+    return table.assign(**{name: with_group_marks(table[name], table) for name in ("method", "minus")})
 
 
 def _legend(table: pd.DataFrame) -> dict[str, str]:

@@ -213,17 +213,22 @@ def _relative_costs(table: pd.DataFrame) -> pd.DataFrame:
 
     They are compared by the seeds that both have: other seeds may have been trained on other machines.
     """
-    relative: dict[str, dict] = {"cost": {}, "cost_with_bases": {}}
+    relative, costs = table.copy(), ["cost", "cost_with_bases"]
     for _, found in table.groupby(PLACE[:2]):
         of_method = found.set_index("method")
         standard = next((of_method.loc[name].to_dict() for name in (STANDARD, TEACHER) if name in of_method.index), {})
-        for index, row in found.to_dict("index").items():
-            for name, costs in relative.items():
-                costs[index] = np.nan
-                if row["device"] == standard.get("device"):
-                    own, other = row[name].align(standard["cost"], join="inner")
-                    costs[index] = own.mean(skipna=False) / (other.mean(skipna=False) or np.nan)
-    return table.assign(**{name: pd.Series(costs, dtype=float) for name, costs in relative.items()})
+        for name in costs:
+            relative.loc[found.index, name] = [
+                _multiple(own, standard["cost"]) if device == standard.get("device") else np.nan
+                for own, device in zip(found[name], found["device"], strict=True)
+            ]
+    return relative.astype(dict.fromkeys(costs, float))
+
+
+def _multiple(own: pd.Series, other: pd.Series) -> float:
+    """What a method costs as a multiple of another, of both by seed."""
+    own, other = own.align(other, join="inner")
+    return own.mean(skipna=False) / (other.mean(skipna=False) or np.nan)
 
 
 def _on_front(table: pd.DataFrame) -> pd.Series:

@@ -21,6 +21,7 @@ from fairdistill.reporting.tables import (
     notes_on,
     numbers,
     with_ends,
+    with_group_marks,
     with_sd,
 )
 from fairdistill.settings.methods import TEACHER
@@ -116,7 +117,7 @@ def _places(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _ranking(methods: pd.DataFrame) -> pd.DataFrame:
-    names = needing_group(methods["method"], methods["needs_group"])
+    names = with_group_marks(methods["method"], methods)
     page = pd.DataFrame({"#": numbers(methods["rank"], "{:.0f}"), "Method": names})
     if methods["n"].nunique() > 1:
         page["Seeds"] = methods["n"].tolist()
@@ -126,7 +127,7 @@ def _ranking(methods: pd.DataFrame) -> pd.DataFrame:
         page[printed(metric)] = marked(alone(texts, methods["trainings"]), methods.assign(metric=metric))
     page["Front"] = ["yes" if on else "" for on in methods["pareto_front"]]
     page["Cost"] = [_cost(row) for row in methods.to_dict("records")]
-    bases = needing_group(methods["base"], methods["base"].isin(methods.loc[methods["needs_group"], "method"]))
+    bases = with_group_marks(methods["base"], methods)
     page["Needs"] = [_needs(row) for row in methods.assign(base=bases).to_dict("records")]
     return page
 

@@ -110,11 +110,9 @@ def table1_latex(summary: pd.DataFrame) -> str:
 def paired_markdown(paired: pd.DataFrame) -> str:
     """Return the gap of each student to its base as Markdown, see `fairdistill.reporting.pairs.pair_with_bases`."""
     table = paired[["dataset", "architecture", "method"]].map(printed)
-    table["method"] = needing_group(table["method"], paired["needs_group"])
-    # a base that needs it is a student of another row
-    needing = paired.loc[paired["needs_group"], "method"]
-    bases = needing_group(paired["base_method"], paired["base_method"].isin(needing))
+    table["method"] = with_group_marks(table["method"], paired)
     other = paired["base_architecture"].where(paired["base_architecture"] != paired["architecture"], "")
+    bases = with_group_marks(paired["base_method"], paired)
     table["base"] = [
         f"{printed(architecture)} {method}".strip() for architecture, method in zip(other, bases, strict=True)
     ]
@@ -147,6 +145,16 @@ def marked(texts: Iterable[str], rows: pd.DataFrame) -> list[str]:
 def needing_group(names: Iterable[str], needs_group: Iterable[bool]) -> list[str]:
     """Mark the names of those methods that need the group of each image at prediction time."""
     return [f"{name} {GROUP_MARK}" if needs else name for name, needs in zip(names, needs_group, strict=True)]
+
+
+def with_group_marks(names: Iterable[str], rows: pd.DataFrame) -> list[str]:
+    """Mark the names of those methods that need the group by any of the rows (columns method and needs_group).
+
+    A base of another architecture has that before its name.
+    """
+    needing = set(rows.loc[rows["needs_group"], "method"])
+    names = list(names)
+    return needing_group(names, [name.split(" ")[-1] in needing for name in names])
 
 
 def alone(texts: Iterable[str], trainings: Iterable[int]) -> list[str]:

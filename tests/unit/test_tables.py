@@ -55,6 +55,12 @@ def from_paper(values: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(method=rows["role"].replace({"student": "mfd"}), **known)
 
 
+def test_the_mark_of_a_method_that_needs_the_group_follows_it_behind_an_architecture():
+    rows = pd.DataFrame({"method": ["hardt", "hardt", "mfd"], "needs_group": [False, True, False]})
+    names = ["hardt", "resnet hardt", "mfd", "hardt mfd", ""]
+    assert tables.with_group_marks(names, rows) == ["hardt §", "resnet hardt §", "mfd", "hardt mfd", ""]
+
+
 def test_an_average_over_models_of_one_and_of_several_trainings_is_marked_as_what_it_is():
     summary = from_paper(paper_values())
     summary["trainings"] = np.where(summary["dataset"] == "utkface", 4, 1)
