@@ -49,6 +49,10 @@ LUMA = (0.299, 0.587, 0.114)
 # of a label's middle from its point, in points
 DISTANCES = (8, 11, 15, 20, 26, 33, 41, 50)
 ANGLES = np.deg2rad(np.arange(0, 360, 15))
+# A label that is nearer to another point than to its own is as bad as one that is covered by so much of its area.
+MISLEADING = 0.5
+# how often each label's place is chosen
+ROUNDS = 5
 
 
 def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
@@ -196,32 +200,47 @@ def _draw_front(ax: Axes, methods: pd.DataFrame, deo: str) -> None:
 
 
 def _label(ax: Axes, points: np.ndarray, texts: Sequence[str]) -> None:
-    """Write each text near its point, where it covers no point and no other text; a line leads to one further off."""
+    """Write each text near its point, where it covers no point and no other text.
+
+    A line leads to a text that is further off, or nearer to another point than to its own.
+    """
     scale = ax.figure.dpi / 72
     at = ax.transData.transform(points)
     panel = np.asarray(ax.bbox.extents)[None]
-    # boxes as arrays of x0, y0, x1, y1
-    taken = np.hstack([at - SIZE * scale / 2, at + SIZE * scale / 2])
-    # those in a crowd have the least choice
-    crowd = [(np.hypot(*(at - one).T) < 40 * scale).sum() for one in at]
-    for i in sorted(range(len(texts)), key=lambda i: (-crowd[i], i)):
-        text = ax.annotate(
-            texts[i], points[i], xytext=(0, 0), textcoords="offset points", ha="center", va="center", fontsize=FONT
+    half = (SIZE + BEYOND) * scale / 2
+    marks = np.hstack([at - half, at + half])
+    labels, offsets, boxes, misleading, costs = [], [], [], [], []
+    for i, written in enumerate(texts):
+        label = ax.annotate(
+            written, points[i], xytext=(0, 0), textcoords="offset points", ha="center", va="center", fontsize=FONT
         )
         # the layout is done
-        text.set(in_layout=False, path_effects=HALO, zorder=5)
-        box = text.get_window_extent()
+        label.set(in_layout=False, path_effects=HALO, zorder=5)
+        box = label.get_window_extent()
         wide = (box.width / scale - FONT) / 2
-        offsets = np.array(
+        places = np.array(
             [(d * np.cos(a) + wide * np.sign(np.cos(a).round(6)), d * np.sin(a)) for d, a in product(DISTANCES, ANGLES)]
         )
-        boxes = np.asarray(box.padded(1).extents) + scale * np.tile(offsets, 2)
-        outside = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - _covered(boxes, panel)
-        best = int(np.argmin((_covered(boxes, taken) + outside).round(6)))
-        taken = np.vstack([taken, boxes[best]])
-        text.set_position(offsets[best])
-        if best >= len(ANGLES):
-            end = ax.transData.inverted().transform(at[i] + scale * offsets[best])
+        # as arrays of x0, y0, x1, y1
+        found = np.asarray(box.padded(1).extents) + scale * np.tile(places, 2)
+        area = np.prod(found[:, 2:] - found[:, :2], axis=1)
+        distances = _distances(found, at)
+        labels.append(label)
+        offsets.append(places)
+        boxes.append(found)
+        misleading.append(distances[:, i] > distances.min(axis=1))
+        costs.append(_covered(found, marks) + area - _covered(found, panel) + MISLEADING * area * misleading[i])
+    # those in a crowd have the least choice, and choose first; then all choose again, now that they know the others
+    crowd = [(np.hypot(*(at - one).T) < 40 * scale).sum() for one in at]
+    order = sorted(range(len(texts)), key=lambda i: (-crowd[i], i))
+    best: dict[int, int] = {}
+    for i in order * ROUNDS:
+        others = np.array([boxes[j][place] for j, place in best.items() if j != i]).reshape(-1, 4)
+        best[i] = int(np.argmin((costs[i] + _covered(boxes[i], others)).round(6)))
+    for i, place in best.items():
+        labels[i].set_position(offsets[i][place])
+        if place >= len(ANGLES) or misleading[i][place]:
+            end = ax.transData.inverted().transform(at[i] + scale * offsets[i][place])
             ax.plot(*zip(points[i], end, strict=True), color="0.3", lw=0.4, zorder=2.5)
 
 
@@ -229,6 +248,12 @@ def _covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """How much of each box lies on the others together, those that overlap counted twice."""
     sides = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
     return sides.clip(0).prod(axis=2).sum(axis=1)
+
+
+def _distances(boxes: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """How far each point (n, 2) is from each box (b, 4), (b, n)."""
+    beyond = np.maximum(boxes[:, None, :2] - points, points - boxes[:, None, 2:]).clip(0)
+    return np.hypot(*np.moveaxis(beyond, -1, 0))
 
 
 def _add_legend(figure: Figure, table: pd.DataFrame, *, alone: str, far_off: bool) -> None:

@@ -57,6 +57,25 @@ def test_labels_lie_neither_on_each_other_nor_on_points_nor_outside(students):
         assert all(ax.bbox.contains(*corner) for box in boxes for corner in box.corners())
 
 
+@pytest.mark.parametrize("students", [10, 30])
+def test_a_label_is_nearest_to_its_own_point_or_a_line_leads_to_it(students):
+    table = ranked(students)
+    # two neighbours at the border
+    table.loc[[1, 2], "accuracy"] = 0.3
+    table.loc[[1, 2], ["deo_a", "deo_m"]] = [[0.120, 0.250], [0.121, 0.251]]
+    for ax in plot_tradeoff(table, "cifar10s").axes:
+        lines = [line for line in ax.lines if line.get_marker() not in ("None", "", None)]
+        points = ax.transData.transform([(line.get_xdata()[0], line.get_ydata()[0]) for line in lines])
+        leaders = [ax.transData.transform(line.get_xydata()) for line in ax.lines if line.get_linewidth() == 0.4]
+        for text in texts_of(ax):
+            own = 0 if text.get_text() == "teacher" else int(text.get_text().split()[0])
+            box = text.get_window_extent()
+            beyond = np.maximum(box.min - points, points - box.max).clip(0)
+            nearest = np.hypot(*beyond.T).argmin() == own
+            led = any(np.allclose(a, points[own]) and box.contains(*b) for a, b in leaders)
+            assert nearest or led, text.get_text()
+
+
 def test_few_methods_are_named_and_many_have_a_key():
     few, many = (plot_tradeoff(ranked(students), "cifar10s") for students in (4, 30))
 
