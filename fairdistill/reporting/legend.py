@@ -1,4 +1,4 @@
-"""The legend of figures whose models have marks of seeds, intervals and the like in common."""
+"""What the marks of models are called in figures and on the page, and the legend of figures that share these marks."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 ONE_SEED = "one seed"
 INTERVAL, ALONE = "95 % interval", "95 % interval, test images alone"
 FAIR = "fair classifier: mean and 95 % range"
-CHANCE = "at chance"
+CHANCE, NEEDS_GROUP = "at chance", "needs the group to predict"
 PAPER = "paper"
 # what a legend has behind the models, in this order
 COMMON = [ONE_SEED, INTERVAL, ALONE, FAIR, PAPER, CHANCE]

@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from fairdistill.reporting import legend
 from fairdistill.reporting.columns import DEO
 from fairdistill.reporting.labels import method_numbers, printed
 from fairdistill.reporting.ranking import pareto_front
@@ -268,14 +269,14 @@ def _add_legend(figure: Figure, table: pd.DataFrame, *, alone: str, far_off: boo
     if (table["role"] == "teacher").any():
         handles["teacher"] = Line2D([], [], marker=TEACHER_MARKER, mfc=TEACHER_COLOUR, **point)
     if students["needs_group"].any():
-        handles["needs the group to predict"] = Line2D([], [], marker=NEEDS_GROUP, mfc="white", **point)
+        handles[legend.NEEDS_GROUP] = Line2D([], [], marker=NEEDS_GROUP, mfc="white", **point)
     if students["at_chance"].any():
-        handles["at chance"] = Line2D([], [], marker=AT_CHANCE, mfc="white", **point)
+        handles[legend.CHANCE] = Line2D([], [], marker=AT_CHANCE, mfc="white", **point)
     single = table["trainings"] == 1
     if not single.all():
-        handles["95 % interval"] = Line2D([], [], color="0.5", lw=0.8)
+        handles[legend.INTERVAL] = Line2D([], [], color="0.5", lw=0.8)
     if single.any():
-        handles["95 % interval, test images alone"] = Line2D([], [], color="0.5", lw=0.8, ls=alone)
+        handles[legend.ALONE] = Line2D([], [], color="0.5", lw=0.8, ls=alone)
     handles["Pareto front of the students"] = Line2D([], [], color="0.35", lw=0.9, ls="--")
     if far_off:
         beyond = point | {"mec": "0.3", "mew": BEYOND}
@@ -301,8 +302,8 @@ def _add_fitting(figure: Figure, handles: list[Line2D], texts: list[str], **opti
     """Add a legend with as many columns as the figure is wide enough for; return how many."""
     columns = min(5, len(handles))
     while True:
-        legend = figure.legend(handles, texts, ncols=columns, **options)
-        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+        drawn = figure.legend(handles, texts, ncols=columns, **options)
+        if columns == 1 or drawn.get_window_extent().width <= figure.bbox.width:
             return columns
-        legend.remove()
+        drawn.remove()
         columns -= 1

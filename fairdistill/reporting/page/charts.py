@@ -13,6 +13,7 @@ import seaborn as sns
 
 from fairdistill.reporting.columns import DEO, MEASURED, PLACE
 from fairdistill.reporting.labels import printed
+from fairdistill.reporting.legend import CHANCE, NEEDS_GROUP
 from fairdistill.reporting.page.contents import Contents, name_model
 from fairdistill.reporting.tables import CHANCE_MARK, needing_group
 from fairdistill.reporting.tradeoff import COLOURS, FENCE
@@ -274,8 +275,8 @@ def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
     for name, text in baselines.items():
         table[text] = table.pop(name).map("{:.3f}".format, na_action="ignore").fillna("")
     table["at_chance"] = table["at_chance"].astype(bool)
-    table.loc[table["at_chance"], "Of"] += ", at chance: DEO says nothing about fairness"
-    table.loc[table.pop("needs_group").astype(bool), "Of"] += ", needs the group to predict"
+    table.loc[table["at_chance"], "Of"] += f", {CHANCE}: DEO says nothing about fairness"
+    table.loc[table.pop("needs_group").astype(bool), "Of"] += f", {NEEDS_GROUP}"
     return table.round(5)
 
 

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from fairdistill.reporting.columns import MEASURED, PLACE
 from fairdistill.reporting.figure_files import DPI
 from fairdistill.reporting.labels import listed, printed
+from fairdistill.reporting.legend import CHANCE, NEEDS_GROUP
 from fairdistill.reporting.page import charts
 from fairdistill.reporting.page.claims import claim, evidence
 from fairdistill.reporting.page.contents import Contents, name_model
@@ -210,7 +211,7 @@ def _points(points: pd.DataFrame) -> dict[str, list]:
         table[metric] = points[metric].map("{:.3f}".format)
         ends = (points[f"{metric}_{end}"].map("{:.3f}".format) for end in ("low", "high"))
         table[f"{metric}_interval"] = [f"{low} to {high}" for low, high in zip(*ends, strict=True)]
-    notes = {"at_chance": "at chance", "needs_group": "needs the group to predict"}
+    notes = {"at_chance": CHANCE, "needs_group": NEEDS_GROUP}
     texts = [np.where(points[flag].astype(bool), text, "") for flag, text in notes.items()]
     table["note"] = [", ".join(filter(None, found)) for found in zip(*texts, strict=True)]
     intervals = {f"{metric}_interval": "95 %" for metric in MEASURED}
