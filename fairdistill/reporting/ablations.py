@@ -7,6 +7,7 @@ and architecture are compared, those too that differ in several of these or in n
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +32,9 @@ PARTS = {
     "stem": "architecture",
     "weights": "architecture",
 }
+# Of a sweep of up to so many models, every two are compared. In a large one there are thousands of pairs, which take a
+# third of a second each.
+ALL_PAIRS = 20
 COLUMNS = ["part", *PLACE, "minus", "metric", "estimate", *ESTIMATE, "seeds", "at_chance", "needs_group"]
 
 
@@ -46,9 +50,9 @@ def ablations(
     model has in the place of the method ("sampling", "loss", "base", "method" for the difference to its base, "several"
     to a method that differs in more than one of these, and "nothing" to one that has the same settings under another
     name), of the data set ("data") or of the architecture ("stem"); a base of another architecture has that before its
-    method. So every two methods on one data set and architecture are compared, unless they are of one sweep: of its
-    models, as of data sets and architectures of one sweep, those are compared that are neighbours in one setting (see
-    `fairdistill.settings.sweeps.neighbours`), or a model and its base. Of each data set and architecture the seeds
+    method. So every two methods on one data set and architecture are compared, but of a sweep of more than `ALL_PAIRS`
+    models, as of so many data sets or architectures of one sweep, only those that are neighbours in one setting (see
+    `fairdistill.settings.sweeps.neighbours`), and a model and its base. Of each data set and architecture the seeds
     count that all methods have there, so that differences between methods are of the same models and add up.
 
     Parameters
@@ -132,7 +136,7 @@ def _pairs(
     """Pairs of runs whose `name` differs, and no part of another column, with columns part and minus.
 
     Runs of a seed are paired fold by fold, but each with each where two data sets have other numbers of folds: there
-    no two folds belong together. Of `sweeps` only neighbours are paired.
+    no two folds belong together. Of a large one of `sweeps` only neighbours are paired.
     """
     same = [column for column in PLACE if column != name]
     folds = runs.assign(folds=runs.groupby("dataset")["fold"].transform("nunique"))
@@ -147,17 +151,17 @@ def _pairs(
 
 
 def _are_compared(pairs: pd.DataFrame, runs: pd.DataFrame, name: str, sweeps: Mapping[str, Sweep]) -> pd.Series:
-    """Whether each pair is of neighbours among a sweep's models that are there, or not of one sweep."""
+    """Whether each pair is of two sweeps, or of a small one, or of neighbours, each among the models that are there."""
     same = [column for column in PLACE if column != name]
     sweep_of = {model: entry for entry, sweep in sweeps.items() for model in sweep}
-    near = {
-        (*place, pair)
-        for place, there in runs.groupby(same)[name]
-        for sweep in sweeps.values()
-        for pair in map(frozenset, neighbours({model: sweep[model] for model in sweep if model in set(there)}))
-    }
+    within = set()
+    for place, there in runs.groupby(same)[name]:
+        for whole in sweeps.values():
+            sweep = {model: values for model, values in whole.items() if model in set(there)}
+            chosen = combinations(sweep, 2) if len(sweep) <= ALL_PAIRS else neighbours(sweep)
+            within |= {(*place, frozenset(pair)) for pair in chosen}
     found = [
-        sweep_of.get(one, one) != sweep_of.get(other, other) or (*place, frozenset([one, other])) in near
+        sweep_of.get(one, one) != sweep_of.get(other, other) or (*place, frozenset([one, other])) in within
         for *place, one, other in pairs[[*same, name, f"{name}{OTHER}"]].itertuples(index=False)
     ]
     return pd.Series(found, index=pairs.index, dtype=bool)
