@@ -37,7 +37,7 @@ RANKED = [
 CELLS = [*PLACE, "role", "group", "class", "accuracy"]
 
 SIGNIFICANT = 0.05
-UNDECIDED = "undecided"
+UNDECIDED, UNTESTED = "undecided", "not tested"
 # what a difference below zero is called, and one above
 WORDS = {
     "accuracy": ("less accurate", "more accurate"),
@@ -68,7 +68,7 @@ def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
     For each reference R, and each metric M: M_minus_R, the difference over the seeds that both have, with `_low` and
     `_high`; `_p`, which agrees with the interval (missing for a single training); `_d0`, the degrees of freedom that
     both owe to the trainings of all methods (0 where these are few, see `fairdistill.evaluation.moderation`);
-    `_p_holm`, corrected by Holm's method over all methods that are compared with R in this metric on this data set; and
+    `_p_holm`, corrected by Holm's method over all methods that have a p against R in this metric on this data set; and
     `_verdict`. A teacher is compared with nothing, and a method not with itself.
 
     Parameters
@@ -297,6 +297,8 @@ def _word(row: Mapping) -> str:
     """What a difference is called, by the rules of docs/methods.md."""
     if row["metric"] in DEO and row["at_chance"]:
         return AT_CHANCE
+    if np.isnan(row["p_holm"]):
+        return UNTESTED
     if not row["p_holm"] < SIGNIFICANT:
         return UNDECIDED
     below, above = WORDS[row["metric"]]

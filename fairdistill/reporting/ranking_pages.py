@@ -7,7 +7,7 @@ import pandas as pd
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import MEASURED, PLACE
 from fairdistill.reporting.labels import count_of_seeds, listed, printed
-from fairdistill.reporting.ranking import STANDARD, UNDECIDED, pareto_front
+from fairdistill.reporting.ranking import STANDARD, UNDECIDED, UNTESTED, pareto_front
 from fairdistill.reporting.tables import (
     CORRECTED_DIFFERENCE_NOTE,
     CORRECTED_NOTE,
@@ -44,7 +44,8 @@ READING = [
 COMPARISONS = (
     "**Against another method**: the difference, method minus the other, between models of the same seed, with its "
     f"95 % interval. {CORRECTED_DIFFERENCE_NOTE} p is derived from that interval, and corrected by Holm's method over "
-    "all methods that are compared with the same one in that metric on that data set. It requires two trainings. Where "
+    "all methods that have one against the same method in that metric on that data set. It requires two trainings; a "
+    "method that has one in common with the other is not tested. Where "
     "d0 is given, which requires eight methods, the intervals are moderated: the variance of all methods' trainings "
     "enters that of each, with d0 additional degrees of freedom. The same two methods then have a different interval, "
     "from the pair alone, in ablations.md (a student and its base also in paired.md): cite the one here. Without d0, p "
@@ -53,6 +54,8 @@ COMPARISONS = (
 )
 
 
+# verdicts of which a page counts the methods, and names none
+UNJUDGED = (UNDECIDED, UNTESTED)
 # of a study in which methods have different numbers of seeds
 SEEDS_NOTE = (
     "Not all methods have the same seeds. Each mean, and so the rank, is over the method's own seeds; a difference is "
@@ -167,9 +170,9 @@ def _words(row: dict, reference: str) -> str:
     words: dict[str, list[str]] = {}
     for metric in MEASURED:
         words.setdefault(row[f"{metric}_minus_{reference}_verdict"], []).append(metric)
-    words.pop(UNDECIDED, None)
-    found = [f"{word} ({', '.join(map(printed, metrics))})" for word, metrics in words.items()]
-    return "; ".join(text.replace(" (Accuracy)", "") for text in found) or UNDECIDED
+    nothing = UNTESTED if UNTESTED in words else UNDECIDED
+    found = [f"{word} ({', '.join(map(printed, metrics))})" for word, metrics in words.items() if word not in UNJUDGED]
+    return "; ".join(text.replace(" (Accuracy)", "") for text in found) or nothing
 
 
 def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:
@@ -188,13 +191,15 @@ def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:
             f"- {_heading(word, metric, reference)}: {_names(compared[found == word])}."
             for metric, found in words.items()
             for word in found.unique()
-            if word != UNDECIDED
+            if word not in UNJUDGED
         ]
         if borrowed := _borrowed(methods, reference):
             lines.append(f"- {borrowed}")
-        undecided = (pd.DataFrame(words) == UNDECIDED).all(axis=1).sum()
-        if len(compared):
-            lines.append(f"- Undecided against `{reference}` in all three metrics: {undecided} of {len(compared)}.")
+        if untested := (words["accuracy"] == UNTESTED).sum():
+            lines.append(f"- Not tested against `{reference}`, with one training in common: {untested}.")
+        if tested := len(compared) - untested:
+            undecided = (pd.DataFrame(words) == UNDECIDED).all(axis=1).sum()
+            lines.append(f"- Undecided against `{reference}` in all three metrics: {undecided} of {tested}.")
     return lines
 
 

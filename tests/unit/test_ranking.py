@@ -308,12 +308,15 @@ def test_words_are_given_where_the_corrected_p_value_is_below_5_percent(paths, m
         assert other[name].tolist() == pytest.approx((-table[name]).tolist(), nan_ok=True)
 
 
-def test_a_single_training_decides_nothing(paths):
+def test_with_a_single_training_nothing_is_tested(paths):
     table = rank_methods(read_files([path for path in paths if path.name == "seed0.json"]), ["erm"])
 
     assert table["accuracy_minus_erm_p"].isna().all()
-    assert set(table["deo_a_minus_erm_verdict"]) == {"undecided", ""}
-    assert "‡ one training" in ranking_markdown(table, ["erm"])
+    assert set(table["deo_a_minus_erm_verdict"]) == {"not tested", ""}
+    page = ranking_markdown(table, ["erm"])
+    assert "‡ one training" in page
+    assert "- Not tested against `erm`, with one training in common: 3.\n" in page
+    assert "- Undecided" not in page
 
 
 def test_methods_of_fewer_seeds_are_compared_by_those_that_they_share(different, monkeypatch):
@@ -333,7 +336,7 @@ def test_methods_of_fewer_seeds_are_compared_by_those_that_they_share(different,
     assert "## UTKFace, ResNet, 1 to 2 seeds" in page
     assert "| #   | Method      | Seeds |" in page
     assert "| Seeds |" not in ranking_markdown(whole, ["erm"])
-    (row,) = re.findall(r"^\| adversarial .* undecided .*$", page, flags=re.MULTILINE)[:1]
+    (row,) = re.findall(r"^\| adversarial .* not tested .*$", page, flags=re.MULTILINE)[:1]
     assert row.count("‡") == 3
     assert "‡ one training" in page
 
