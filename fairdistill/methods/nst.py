@@ -1,6 +1,9 @@
 """Neuron selectivity transfer: Huang and Wang, "Like What You Like", arXiv:1707.01219, 2017."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,26 +29,37 @@ def selectivity(maps: Tensor, size: tuple[int, ...] | None = None) -> Tensor:
     return flat * (flat.square().sum(2, keepdim=True) + EPSILON).rsqrt()
 
 
+def gram(patterns: Tensor) -> Tensor:
+    """Return the inner products between pixels, the mean over neurons: (B, K, P) to (B, P, P)."""
+    return patterns.mT @ patterns / patterns.shape[1]
+
+
+def upper_gram(patterns: Tensor) -> Tensor:
+    """Return the upper triangle of `gram`, row by row, (B, P (P + 1) / 2): it is symmetric."""
+    rows, columns = torch.triu_indices(patterns.shape[2], patterns.shape[2], device=patterns.device)
+    return gram(patterns)[:, rows, columns]
+
+
 def linear_mmd(base: Tensor, student: Tensor) -> Tensor:
-    """The squared MMD of an image's patterns, k(x, y) = <x, y>: the squared distance of their means, (B,)."""
-    return (base.mean(1) - student.mean(1)).square().sum(1)
+    """The squared MMD of an image's patterns, k(x, y) = <x, y>: the squared distance of their means, (B,).
+
+    `base` are the means of the base's patterns, (B, P), and `student` the patterns of the student, (B, K, P).
+    """
+    return (base - student.mean(1)).square().sum(1)
 
 
 def polynomial_mmd(base: Tensor, student: Tensor) -> Tensor:
     """The squared MMD of an image's patterns, k(x, y) = <x, y>^2, (B,): degree 2 and offset 0, as in the paper.
 
     The mean of <x_i, y_j>^2 over all i and j is the inner product of the Gram matrices X'X / K and Y'Y / K' between
-    pixels. So the squared MMD is the squared distance of these, which is less work where there are fewer pixels than
-    neurons.
+    pixels. So the squared MMD is the squared distance of these. `base` is `upper_gram` of the base's patterns, and
+    `student` the patterns of the student, (B, K, P).
     """
-    if student.shape[2] > student.shape[1]:
-        return kernel_mmd(base, student, power=2)
-    return (gram(base) - gram(student)).square().sum((1, 2))
-
-
-def gram(patterns: Tensor) -> Tensor:
-    """Return the inner products between pixels, the mean over neurons: (B, K, P) to (B, P, P)."""
-    return patterns.mT @ patterns / patterns.shape[1]
+    pixels = student.shape[2]
+    rows, columns = torch.triu_indices(pixels, pixels, device=student.device)
+    place = torch.empty(pixels, pixels, dtype=torch.long, device=student.device)
+    place[rows, columns] = place[columns, rows] = torch.arange(len(rows), device=student.device)
+    return (base[:, place] - gram(student)).square().sum((1, 2))
 
 
 def rbf_mmd(base: Tensor, student: Tensor) -> Tensor:
@@ -78,16 +92,35 @@ def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
     return (lengths - 2 * x @ y.mT).clamp_min(0)
 
 
-MMD: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "polynomial": polynomial_mmd,
-    "linear": linear_mmd,
-    "rbf": rbf_mmd,
+class Comparison(NamedTuple):
+    """The squared MMD of an image's patterns, (B,), in two steps: what depends on the base alone is computed first."""
+
+    # (B, K, P) to what is kept of the base
+    read: Callable[[Tensor], Tensor]
+    # of that and the student's patterns (B, K', P)
+    mmd: Callable[[Tensor, Tensor], Tensor]
+
+
+def _as_they_are(patterns: Tensor) -> Tensor:
+    return patterns
+
+
+PRINTED = {
+    "polynomial": Comparison(_as_they_are, partial(kernel_mmd, power=2)),
+    "linear": Comparison(_as_they_are, partial(kernel_mmd, power=1)),
+    "rbf": Comparison(_as_they_are, rbf_mmd),
 }
-PRINTED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "polynomial": lambda base, student: kernel_mmd(base, student, power=2),
-    "linear": lambda base, student: kernel_mmd(base, student, power=1),
-    "rbf": rbf_mmd,
-}
+
+
+def comparison(kernel: str, shape: Sequence[int]) -> Comparison:
+    """Return the quickest way to compare patterns with those of maps of a shape, (K, H, W)."""
+    neurons, *size = shape
+    if kernel == "linear":
+        return Comparison(lambda patterns: patterns.mean(1), linear_mmd)
+    # the Gram matrices are of pixels, and the kernel's values of neurons
+    if kernel == "polynomial" and prod(size) <= neurons:
+        return Comparison(upper_gram, polynomial_mmd)
+    return PRINTED[kernel]
 
 
 class NST(LayerMethod):
@@ -111,16 +144,19 @@ class NST(LayerMethod):
     def __init__(self, settings: Settings, task: Task):
         super().__init__(settings, task)
         self.sizes = {other: self.shapes[layer][1:] for layer, other in self.pairs.items()}
-        self.mmd = MMD[settings.kernel]
+        self.compare = {other: comparison(settings.kernel, self.shapes[layer]) for layer, other in self.pairs.items()}
 
     def read_base(self, output: Output) -> dict[str, Tensor]:
-        """Return the patterns of the base's neurons, at the resolution of the student's."""
-        return {name: selectivity(output.maps[name], size) for name, size in self.sizes.items()}
+        """Return the patterns of the base's neurons at the resolution of the student's, or what is needed of them."""
+        return {
+            name: self.compare[name].read(selectivity(output.maps[name], size)) for name, size in self.sizes.items()
+        }
 
     def loss(self, batch: Batch, output: Output, stage: str) -> dict[str, Tensor]:
         """Return the cross-entropy and the weighted transfer loss."""
         losses = [
-            self.mmd(batch.base[other], selectivity(output.maps[layer])).mean() for layer, other in self.pairs.items()
+            self.compare[other].mmd(batch.base[other], selectivity(output.maps[layer])).mean()
+            for layer, other in self.pairs.items()
         ]
         return {
             "cross_entropy": cross_entropy(output.logits, batch.label),
@@ -129,4 +165,4 @@ class NST(LayerMethod):
 
     def use_printed_formula(self) -> None:
         """Compute each mean over pairs of neurons from the kernel's values."""
-        self.mmd = PRINTED[self.settings.kernel]
+        self.compare = dict.fromkeys(self.compare, PRINTED[self.settings.kernel])

@@ -9,7 +9,7 @@ from method_trainings import KINDS, assert_same_bits, fit, method_settings, netw
 from sklearn.metrics.pairwise import euclidean_distances, linear_kernel, polynomial_kernel, rbf_kernel
 
 from fairdistill.methods.base import Batch, Task, method_class
-from fairdistill.methods.nst import MMD, PRINTED, gram, selectivity
+from fairdistill.methods.nst import PRINTED, comparison, gram, selectivity
 from fairdistill.networks import build_network, freeze
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.configuration import complete
@@ -42,12 +42,17 @@ def by_loops(base, student, kernel):
     return np.mean([mean_kernel(a, a) + mean_kernel(b, b) - 2 * mean_kernel(a, b) for a, b in zip(t, s, strict=True)])
 
 
-def loss(base, student, kernel, mmd=MMD):
-    base, student = (torch.from_numpy(maps) for maps in (base, student))
-    return mmd[kernel](selectivity(base, student.shape[2:]), selectivity(student)).mean().item()
+def mmd(base, student, kernel, *, printed=False):
+    """(B,), of maps (B, K, H, W) as tensors."""
+    compare = PRINTED[kernel] if printed else comparison(kernel, student.shape[1:])
+    return compare.mmd(compare.read(selectivity(base, student.shape[2:])), selectivity(student))
 
 
-@pytest.mark.parametrize("mmd", [MMD, PRINTED], ids=["fast", "printed"])
+def loss(base, student, kernel, **options):
+    return mmd(torch.from_numpy(base), torch.from_numpy(student), kernel, **options).mean().item()
+
+
+@pytest.mark.parametrize("printed", [False, True])
 @pytest.mark.parametrize("kernel", KERNELS)
 @given(
     seed=st.integers(0, 10_000),
@@ -56,16 +61,18 @@ def loss(base, student, kernel, mmd=MMD):
     size=st.tuples(st.integers(1, 4), st.integers(2, 4)),
 )
 @settings(max_examples=25)
-def test_equals_the_formula_for_any_numbers_of_neurons_and_pixels(mmd, kernel, seed, n, channels, size):
+def test_equals_the_formula_for_any_numbers_of_neurons_and_pixels(printed, kernel, seed, n, channels, size):
     base, student = (maps_of(seed + i, n, k, *size) for i, k in enumerate(channels))
-    assert loss(base, student, kernel, mmd) == pytest.approx(by_loops(base, student, kernel), rel=1e-6, abs=1e-8)
+    assert loss(base, student, kernel, printed=printed) == pytest.approx(
+        by_loops(base, student, kernel), rel=1e-6, abs=1e-8
+    )
 
 
 @pytest.mark.parametrize("pixels", [(2, 2), (2, 3), (4, 4)])
 def test_of_several_images_the_polynomial_kernel_gives_one_value_each(pixels):
     """With fewer pixels than neurons, as many, and more: the first two are computed between pixels."""
     base, student = maps_of(5, 3, 4, *pixels), maps_of(6, 3, 6, *pixels)
-    found = MMD["polynomial"](*(selectivity(torch.from_numpy(maps)) for maps in (base, student)))
+    found = mmd(torch.from_numpy(base), torch.from_numpy(student), "polynomial")
     one_by_one = [by_loops(base[[i]], student[[i]], "polynomial") for i in range(3)]
     assert found.tolist() == pytest.approx(one_by_one, rel=1e-6)
 
@@ -118,10 +125,10 @@ def test_patterns_are_of_length_one_and_silent_neurons_have_none():
 def test_gradient(kernel, size):
     base, student = torch.from_numpy(maps_of(9, 2, 4, 3, 3)), torch.from_numpy(maps_of(10, 2, 5, *size))
     student.requires_grad_()
-    target = selectivity(base, student.shape[2:])
     if kernel != "rbf":
-        assert torch.autograd.gradcheck(lambda maps: MMD[kernel](target, selectivity(maps)), student)
+        assert torch.autograd.gradcheck(lambda maps: mmd(base, maps, kernel), student)
         return
+    target = selectivity(base, student.shape[2:])
     # the bandwidth is held constant: the differences are taken with that of the student as it is
     scale = 2 * np.mean(
         [euclidean_distances(t, s, squared=True) for t, s in zip(target, selectivity(student.detach()), strict=True)]
@@ -133,7 +140,7 @@ def test_gradient(kernel, size):
             found += sum(w * rbf_kernel(a, b, gamma=1 / scale).mean() for w, a, b in ((1, t, t), (1, s, s), (-2, t, s)))
         return found
 
-    MMD[kernel](target, selectivity(student)).sum().backward()
+    mmd(base, student, kernel).sum().backward()
     for place in [(0, 0, 0, 0), (1, 4, size[0] - 1, 1), (0, 3, 0, 1)]:
         ends = []
         for step in (1e-6, -1e-6):
@@ -147,7 +154,7 @@ def test_gradient(kernel, size):
 def test_silent_neurons_give_no_nan_and_no_gradient_reaches_the_base(kernel):
     base, student = torch.from_numpy(maps_of(11, 2, 4, 3, 3)), torch.zeros(2, 5, 3, 3, dtype=torch.float64)
     student.requires_grad_()
-    value = MMD[kernel](selectivity(base), selectivity(student.relu())).mean()
+    value = mmd(base, student.relu(), kernel).mean()
     value.backward()
     assert torch.isfinite(student.grad).all()
     assert value.item() > 0
@@ -166,6 +173,15 @@ def test_the_bases_maps_are_resized_bilinearly_to_the_students(kernel, size, wan
     rows, columns = (resizing(*pair) for pair in zip(size, wanted, strict=True))
     resized = np.einsum("ih,bkhw,jw->bkij", rows, base, columns)
     assert loss(base, student, kernel) == pytest.approx(by_loops(resized, student, kernel), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "channels", "kept"),
+    [("linear", 6, (2, 4)), ("polynomial", 6, (2, 10)), ("polynomial", 3, (2, 5, 4)), ("rbf", 6, (2, 5, 4))],
+)
+def test_of_the_base_is_kept_what_its_kernel_needs(kernel, channels, kept):
+    patterns = selectivity(torch.from_numpy(maps_of(14, 2, 5, 2, 2)))
+    assert comparison(kernel, (channels, 2, 2)).read(patterns).shape == kept
 
 
 def make(network, base, size=32, **values):
@@ -200,7 +216,7 @@ def test_any_pair_of_networks_can_be_compared_at_named_layers(kernel, stem, base
     matrices = [resizing(*pair) for pair in zip(teacher.shape[2:], student.shape[2:], strict=True)]
     teacher = np.einsum("ih,bkhw,jw->bkij", matrices[0], teacher, matrices[1])
     found = [torch.from_numpy(maps) for maps in (teacher, student)]
-    expected = 8 * PRINTED[kernel](*(selectivity(maps) for maps in found)).mean().item()
+    expected = 8 * mmd(*found, kernel, printed=True).mean().item()
     assert terms["transfer"].item() == pytest.approx(expected, rel=1e-3, abs=1e-4)
     terms["transfer"].backward()
     assert sum(weight.grad is not None for weight in network.parameters()) > 10
