@@ -18,7 +18,8 @@ def balanced_order(cell: NDArray, rng: np.random.Generator) -> NDArray[np.int64]
 
     With K cells present, the order consists of rounds of K draws, one from each cell in random order (the last round
     may be cut short), so that every batch is balanced and not only the epoch. A sample is drawn again only after all
-    other samples of its cell.
+    other samples of its cell. Idrissi et al. (CLeaR 2022) call the same balance RWG over the (group, class) cells and
+    RWY over the classes; they draw each sample independently, so that only the mean over batches is balanced.
 
     Parameters
     ----------

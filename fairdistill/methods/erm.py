@@ -8,7 +8,12 @@ from fairdistill.networks import Output
 
 
 class ERM(Method):
-    """Cross-entropy on the labels."""
+    """Cross-entropy on the labels: the mean of -log p(y | x) over the images of a batch.
+
+    The principle is Vapnik's ("Principles of risk minimization for learning theory", NIPS 1991): the mean loss of the
+    training images stands for that of all images. Which images a batch has, and so what the mean is over, is up to the
+    sampling.
+    """
 
     fixed_step = True
 
