@@ -40,6 +40,11 @@ def kinds(union: Any) -> list[type[Settings]]:
     return list(get_args(get_args(union)[0]))
 
 
+def names_of_kinds(union: Any) -> list[str]:
+    """The names of all kinds of a union of settings, see `kinds`; a class may have several."""
+    return [name for one in kinds(union) for name in get_args(one.model_fields["kind"].annotation)]
+
+
 def settings_of_kind(union: Any, kind: object) -> type[Settings] | None:
     """The class of a union of settings that has a `kind`, see `kinds`; None where none has it."""
     return next((one for one in kinds(union) if kind in get_args(one.model_fields["kind"].annotation)), None)

@@ -5,12 +5,12 @@ from itertools import product
 from typing import Any
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import settings_of_kind
+from fairdistill.settings.base import names_of_kinds, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Imported, LayerDistillation, PostProcessing
 from fairdistill.settings.names import ModelName
 from fairdistill.settings.networks import AnyNetwork
-from fairdistill.settings.reading import Keys, UnreadableSettings, choice, read_settings
+from fairdistill.settings.reading import Keys, UnreadableSettings, choice, read_settings, suggestion
 from fairdistill.settings.study import Ablation, Study, models_in
 from fairdistill.settings.sweeps import Sweep, Sweeps, expand
 
@@ -223,6 +223,10 @@ def _check_name(path: Keys, name: str, section: str, defined: Collection[str]) -
         hint = f"{kind!r} is a kind of {noun}: write it so, or define {name!r} there"
         if kind == name:
             hint = f"it is a kind of {noun}: define it there, as `{kind}: {{kind: {kind}}}`, or name it in {key}"
+    elif path[-1] == key:
+        # a grid may also name a kind; there are too many of these to list them
+        hint = suggestion(name, dict.fromkeys([*defined, *names_of_kinds(union)]))
+        hint = hint or f"{choice(name, defined)}, or a kind of {noun} (config/README.md has them all)"
     raise UnreadableSettings("config", path, f"names {name!r}, which {section} does not define; {hint}")
 
 

@@ -201,6 +201,11 @@ def _shown(value: object) -> str:
 
 def choice(given: object, known: Collection[str]) -> str:
     """Return what to write in the place of `given`: what is most like it, or else all that there is."""
+    return suggestion(given, known) or (f"choose one of {', '.join(known)}" if known else "there is none yet")
+
+
+def suggestion(given: object, known: Collection[str]) -> str:
+    """Return which of `known`, one or some, may be meant by `given`; nothing where none is like it."""
     plain = {name: _plain(name) for name in known}
     wanted = _plain(given) if isinstance(given, str) else str(given)
     meant = [name for name in known if plain[name] == wanted]
@@ -211,7 +216,7 @@ def choice(given: object, known: Collection[str]) -> str:
         meant = [name for name in known if plain[name] == close[0]]
     if len(meant) == 1:
         return f"did you mean {meant[0]!r}?"
-    return f"choose one of {', '.join(meant or known)}" if known else "there is none yet"
+    return f"choose one of {', '.join(meant)}" if meant else ""
 
 
 def _plain(name: str) -> str:

@@ -549,7 +549,10 @@ MISTAKES = [
     ({"datasets": ["cifar10"]}, "config: datasets names 'cifar10', which data.sets does not define; did you mean"),
     ({"datasets": [["cifar10s"]]}, 'config: datasets.0 is ["cifar10s"]; it must be text'),
     ({"datasets": [{}]}, "config: datasets.0 is {}; it must be text"),
-    ({"architectures": ["resnet5"]}, "config: architectures names 'resnet5', which networks does not define"),
+    (
+        {"architectures": ["resnet5"]},
+        "config: architectures names 'resnet5', which networks does not define; choose one of resnet50, wide_",
+    ),
     (
         {"ablations": [{}, {"dataset": []}]},
         "config: ablations.1 has the unknown key 'dataset'; did you mean 'datasets'?",
@@ -558,7 +561,38 @@ MISTAKES = [
     ({"ablations": [{"methods": ["no"]}]}, "config: ablations.0.methods names 'no', which students does not define"),
     ({"ablations": {}}, "config: ablations is {}; it must be a list"),
     ({"ablations": [[]]}, "config: ablations.0 is []; it must be a mapping"),
-    ({"methods": ["x"]}, "config: methods names 'x', which students does not define; choose one of mfd"),
+    (
+        {"methods": ["x"]},
+        "config: methods names 'x', which students does not define; choose one of mfd, or a kind of method "
+        "(config/README.md has them all)",
+    ),
+    (
+        {"methods": ["adversariel"]},
+        "config: methods names 'adversariel', which students does not define; did you mean 'adversarial'?",
+    ),
+    (
+        {"ablations": [{"methods": ["mdf"]}]},
+        "config: ablations.0.methods names 'mdf', which students does not define; did you mean 'mfd'?",
+    ),
+    (
+        {"methods": ["domain"]},
+        "config: methods names 'domain', which students does not define; choose one of domain_independent, "
+        "domain_discriminative",
+    ),
+    (
+        {"datasets": ["celeba1"]},
+        "config: datasets names 'celeba1', which data.sets does not define; did you mean 'celeba'?",
+    ),
+    (
+        {"architectures": ["x"]},
+        "config: architectures names 'x', which networks does not define; choose one of resnet, shufflenet, or a kind "
+        "of network (config/README.md has them all)",
+    ),
+    # elsewhere a kind has to be defined first
+    (
+        student(base="group_dr"),
+        "config: students.mfd.base names 'group_dr', which students does not define; choose one",
+    ),
     ({"methods": ["imported"]}, "config: students.imported lacks the key 'checkpoint'"),
     ({"methods": ["KD"]}, "config: methods names 'KD', which students does not define; 'kd' is a kind of method"),
     (
