@@ -5,11 +5,29 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, TypeAdapter
 from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
+
+
+class NoEffect(NamedTuple):
+    """Why a setting has no effect.
+
+    Attributes
+    ----------
+    because
+        What other settings have, as "kernel is polynomial".
+    instead
+        What gives the setting an effect, as "set kernel to rbf".
+    is_control
+        Whether a term of the loss, or a stage, is switched off by 0: such a model is what others are compared with.
+    """
+
+    because: str
+    instead: str
+    is_control: bool = False
 
 
 class Settings(BaseModel):
@@ -24,6 +42,13 @@ class Settings(BaseModel):
     def to_json(self) -> dict:
         """Return the settings as JSON holds them, under the names that a configuration uses."""
         return self.model_dump(mode="json", by_alias=True)
+
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return the settings that change nothing, whatever they are, beside the values that others have, and why.
+
+        A configuration that gives one is refused. Records may have them: they hold all settings.
+        """
+        return {}
 
 
 @cache

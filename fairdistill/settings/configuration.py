@@ -1,18 +1,18 @@
 """A whole configuration: filled in with the defaults, and checked for what no setting shows by itself."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import names_of_kinds, settings_of_kind
+from fairdistill.settings.base import Settings, names_of_kinds, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Imported, LayerDistillation, PostProcessing
 from fairdistill.settings.names import ModelName
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import Keys, UnreadableSettings, choice, read_settings, suggestion
 from fairdistill.settings.study import Ablation, Study, models_in
-from fairdistill.settings.sweeps import Sweep, Sweeps, expand
+from fairdistill.settings.sweeps import SECTIONS, Sweep, Sweeps, as_text, expand
 
 # what a study is compared with: config/config.yaml has the paper, and the published study of the paper's grid
 # (the values of a paper and the method that is compared with them belong together)
@@ -72,6 +72,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     _check_validation(study)
     _check_search(study)
     _check_export(study)
+    _check_effects(study)
     _check_study_name(study, given)
     return study
 
@@ -413,6 +414,52 @@ def _check_export(study: Study) -> None:
         chosen = " and ".join(key for key in columns if getattr(study.export, key))
         what = f"chooses no model: no grid of the study has its {chosen} together; leave some out, to see what there is"
         raise UnreadableSettings("config", ("export",), what)
+
+
+def _check_effects(study: Study) -> None:
+    """No setting has a value of the user's that others leave without effect; its default may be stated."""
+    for path, models in _entries(study):
+        reasons = [model.without_effect() for model in models]
+        for key in dict.fromkeys(key for found in reasons for key in found):
+            default = type(models[0]).model_fields[key].get_default()
+            values = [getattr(model, key) for model in models]
+            found = [of_model[key] for of_model in reasons if key in of_model]
+            if len(found) == len(models):
+                # what is switched off claims no effect
+                if all(value == default or value is False for value in values) and values[1:] == values[:-1]:
+                    continue
+                reason = next((one for one in found if one.is_control), found[0])
+                # as a configuration has it, where true and false are in lower case
+                shown = as_text(default).lower() if isinstance(default, bool) else as_text(default)
+                what = f"has no effect, as {reason.because}; leave it at its default, {shown}, or {reason.instead}"
+                raise UnreadableSettings("config", (*path, key), what)
+            alike = [
+                (value, of_model[key])
+                for value, of_model in zip(values, reasons, strict=True)
+                if key in of_model and not of_model[key].is_control
+            ]
+            if any(value != alike[0][0] for value, _ in alike):
+                what = f"has several values, but no effect where {alike[0][1].because}, so that models would be alike"
+                raise UnreadableSettings("config", (*path, key), f"{what}; give that case an entry of its own")
+
+
+def _entries(study: Study) -> Iterator[tuple[Keys, Sequence[Settings]]]:
+    """All settings that may leave others of theirs without effect: the keys to them; those of a sweep's models."""
+    yield ("export",), [study.export]
+    for name, search in study.search.items():
+        yield ("search", name), [search]
+    defined: dict[str, Mapping[str, Settings]] = {"methods": study.students, "datasets": study.data.sets}
+    for key, entries in defined.items():
+        section, sweeps = SECTIONS[key][0], study.sweeps(key)
+        swept = {model for models in sweeps.values() for model in models}
+        for name, models in sweeps.items():
+            yield (*section, name), [entries[model] for model in models]
+        for name in [name for name in entries if name not in swept]:
+            yield (*section, name), [entries[name]]
+    for name, method in {TEACHER: study.teacher, **study.students}.items():
+        if isinstance(method, Imported) and method.preprocess:
+            where: Keys = (TEACHER,) if name == TEACHER else ("students", name)
+            yield (*where, "preprocess"), [method.preprocess]
 
 
 def _check_study_name(study: Study, given: Mapping[str, Any] | None) -> None:

@@ -13,6 +13,7 @@ from fairdistill.settings.base import (
     AtLeastOne,
     Distinct,
     Given,
+    NoEffect,
     Number,
     OrNull,
     OwnPath,
@@ -126,6 +127,21 @@ class DataSet(Settings):
                 raise PydanticCustomError("per_seed", what, {"draw": draw})
         return self
 
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return how images are cropped in tests where none is, and the seeds of draws that use the model's seed."""
+        found = {} if self.crop else {"crop_test": NoEffect("crop is null", "give the crop")}
+        if idle := self.undrawn:
+            found["split_seed"] = NoEffect(*idle)
+        for draw in self.per_seed:
+            of_model = f"per_seed has {draw}, which uses the seed of the model"
+            found[f"{draw}_seed"] = NoEffect(of_model, f"take {draw} out of per_seed")
+        return found
+
+    @property
+    def undrawn(self) -> tuple[str, str] | None:
+        """Why `split_seed` decides nothing, and what to set for it to do so; None where it decides something."""
+        return None
+
     @property
     def own_files(self) -> list[str]:
         """Paths of the user's own files that the data set is made from; empty where archives are downloaded."""
@@ -200,6 +216,14 @@ class Cifar10S(Coloured):
         "out; `keep` keeps them, as most other work with CIFAR-10 does.",
     )
 
+    @property
+    def undrawn(self) -> tuple[str, str] | None:
+        """The test images are those of CIFAR-10."""
+        own_colours = self.colour_seed is not None or "colour" in self.per_seed
+        if self.folds > 1 or self.validation > 0 or not own_colours:
+            return None
+        return "no split is drawn, and the colours have a seed of their own", "set validation or folds"
+
     @model_validator(mode="after")
     def _split_is_drawn(self) -> Self:
         draws = self.folds > 1 or self.validation > 0 or self.colour_seed is None
@@ -251,6 +275,13 @@ class UTKFace(DataSet):
     )
 
     @property
+    def undrawn(self) -> tuple[str, str] | None:
+        """The authors' test images are no draw."""
+        if self.split != "authors" or self.validation > 0:
+            return None
+        return "split is authors, which draws nothing, and validation is 0", "set split to balanced"
+
+    @property
     def own_files(self) -> list[str]:
         """Path of `own_copy`; empty where there is none."""
         return [self.own_copy] if self.own_copy else []
@@ -300,6 +331,13 @@ class DigitsS(Coloured):
     noise: Number = Field(
         0.2, ge=0, le=1, description="The standard deviation of the sensor noise, as a share of full brightness."
     )
+
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return the size of the one test split where there are folds as well."""
+        found = super().without_effect()
+        if self.folds > 1:
+            found["test_fraction"] = NoEffect(f"folds is {self.folds}", "set folds to 1")
+        return found
 
 
 # in the order of list_attr_celeba.txt
@@ -482,6 +520,22 @@ class Folder(DataSet):
         description="The edge of the square images, in pixels, to which the central square of each is resized; the "
         "cost of training grows with its square.",
     )
+
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return what chooses the size of the test split where that is given as well."""
+        found = super().without_effect()
+        if self.split is not None:
+            found["visible_deo"] = NoEffect("split names a column, which marks the test split", "take split out")
+        elif self.test_per_cell is not None:
+            found["visible_deo"] = NoEffect(f"test_per_cell is {self.test_per_cell}", "set test_per_cell to null")
+        return found
+
+    @property
+    def undrawn(self) -> tuple[str, str] | None:
+        """A column may mark the test images, and the validation split."""
+        if self.split is None or self.validation:
+            return None
+        return "split names a column, which marks the splits", "set validation to draw that split"
 
     @property
     def own_table(self) -> tuple[str, str] | None:

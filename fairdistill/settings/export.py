@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fairdistill.settings.base import READ_NUMBER, AtLeastOne, Given, Name, OrNull, Settings, Whole
+from fairdistill.settings.base import READ_NUMBER, AtLeastOne, Given, Name, NoEffect, OrNull, Settings, Whole
 from fairdistill.settings.training import Seed
 
 
@@ -49,6 +49,10 @@ class Export(Settings):
         description="The carbon intensity of your electricity in g CO2e per kWh, for the carbon in the card; `null` "
         "leaves it out.",
     )
+
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return what carbon is computed with where there is no energy."""
+        return {} if self.watts else {"carbon_intensity": NoEffect("watts is null", "give watts")}
 
     def for_cards(self) -> dict:
         """Return what cards are told, as JSON holds it."""

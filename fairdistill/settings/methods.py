@@ -14,6 +14,7 @@ from fairdistill.settings.base import (
     Flag,
     Label,
     Name,
+    NoEffect,
     Number,
     OrNull,
     OwnPath,
@@ -190,6 +191,18 @@ def _require_an_epoch(stage: str, setting: str, share: float, own: int, epochs: 
         )
 
 
+def _switched_off(weight: str, *settings: str) -> dict[str, NoEffect]:
+    """Settings of a term of the loss, or of a stage, that another setting, which is 0, takes away."""
+    return dict.fromkeys(settings, NoEffect(f"{weight} is 0", f"raise {weight}", is_control=True))
+
+
+def _of_another_kernel(kernel: str) -> dict[str, NoEffect]:
+    """Settings of the kernel that was not chosen, of rbf and polynomial."""
+    if kernel == "rbf":
+        return dict.fromkeys(("degree", "offset"), NoEffect("kernel is rbf", "set kernel to polynomial"))
+    return {"sigma": NoEffect("kernel is polynomial", "set kernel to rbf")}
+
+
 class Erm(Method):
     """Empirical risk minimisation: cross-entropy alone. `scratch` is another name of this kind."""
 
@@ -265,6 +278,16 @@ class Mfd(Distillation):
         """Return the chosen layers, each with the base's; none where the last map alone is compared."""
         return pair_from_the_last(self.layers, layers, base_layers) if self.layers else {}
 
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return those of a term whose weight is 0, and of the other kernel."""
+        found = _of_another_kernel(self.kernel)
+        if self.lambda_ == 0:
+            of_term = ("kernel", "sigma", "degree", "offset", "features", "layers", "joint")
+            found = _switched_off("lambda", *of_term) | found
+        if self.kd_weight == 0:
+            found |= _switched_off("kd_weight", "kd_temperature")
+        return found
+
 
 class Kd(Distillation):
     """Knowledge distillation (Hinton, Vinyals, Dean, 2015): the base's softened probabilities are the targets."""
@@ -278,6 +301,10 @@ class Kd(Distillation):
     alpha: Number = Field(
         0.9, ge=0, le=1, description="The weight of the distillation term; that of the cross-entropy is 1 - alpha."
     )
+
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return the temperature where nothing is distilled."""
+        return _switched_off("alpha", "temperature") if self.alpha == 0 else {}
 
 
 class LayerDistillation(Distillation):
@@ -331,6 +358,10 @@ class At(LayerDistillation):
         1000.0, ge=0, description="The weight of the attention term, which is added to the cross-entropy."
     )
 
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return the layers where none is compared."""
+        return _switched_off("beta", "layers") if self.beta == 0 else {}
+
 
 class FitNets(Distillation):
     """FitNets (Romero et al., ICLR 2015): a stage towards a hint of the base's, then knowledge distillation."""
@@ -360,6 +391,14 @@ class FitNets(Distillation):
         3.0, gt=0, description="The temperature, by which the logits of both models are divided."
     )
 
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return the layer where there is no hint stage, and the temperature where no logits are distilled."""
+        found = _switched_off("hint_share", "layer") if self.hint_share == 0 else {}
+        if self.kd_weight == self.final_kd_weight == 0:
+            off = NoEffect("kd_weight and final_kd_weight are 0", "raise one of them", is_control=True)
+            found |= {"temperature": off}
+        return found
+
     def hint_epochs(self, epochs: int) -> int:
         """Return how many of the epochs the hint stage has."""
         return round(self.hint_share * epochs)
@@ -388,6 +427,10 @@ class Nst(LayerDistillation):
         description="The kernel of the MMD: `polynomial` is `(x . y)^2`; `rbf` has the mean squared distance as its "
         "bandwidth.",
     )
+
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return all that is about the comparison where its weight is 0."""
+        return _switched_off("beta", "layers", "kernel") if self.beta == 0 else {}
 
 
 class Pkt(Distillation):
@@ -458,6 +501,19 @@ class GroupMmd(Method):
         "all groups of a class.",
     )
 
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return those of the other kernel, and all that are about the penalty where its weight is 0."""
+        found = _of_another_kernel(self.kernel)
+        return found if self.lambda_ else _switched_off("lambda", "kernel", "sigma", "degree", "offset") | found
+
+
+def _already_equal(sampling: Sampling) -> dict[str, NoEffect]:
+    """The setting `prior_shift` where every class and group is drawn equally often, so that there is no shift."""
+    if sampling in ("plain", "class_balanced"):
+        return {}
+    drawn = f"sampling is {sampling}, which draws every class and group equally often"
+    return {"prior_shift": NoEffect(drawn, "set sampling to plain or class_balanced")}
+
 
 class DomainIndependent(Method):
     """Domain-independent training (Wang et al., CVPR 2020): a head for each group on a shared body."""
@@ -478,6 +534,10 @@ class DomainIndependent(Method):
         "authors' code does not do so.",
     )
 
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return the correction where there is nothing to correct."""
+        return _already_equal(self.sampling)
+
 
 class DomainDiscriminative(Method):
     """Domain-discriminative training (Wang et al., CVPR 2020): one output for each pair of class and group."""
@@ -494,6 +554,10 @@ class DomainDiscriminative(Method):
         description="Whether the probabilities are corrected, from the shares in training, as if all classes and "
         "groups were equally frequent.",
     )
+
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return the correction where there is nothing to correct."""
+        return _already_equal(self.sampling)
 
 
 class GroupDro(Method):
@@ -616,6 +680,11 @@ class Ffvae(Autoencoder):
         description="The share of the epochs in which the code is learned; the classifier has the rest, and at least "
         "one epoch.",
     )
+
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return the weights of the representation's loss where none is learned."""
+        share = "representation_share"
+        return _switched_off(share, "alpha", "gamma") if self.representation_share == 0 else {}
 
     def representation_epochs(self, epochs: int) -> int:
         """Return how many of the epochs the representation has; the classifier has one at least."""

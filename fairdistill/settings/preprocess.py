@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairdistill.settings.base import READ_NUMBER, READ_WHOLE, OrNull, Settings, as_float
+from fairdistill.settings.base import READ_NUMBER, READ_WHOLE, NoEffect, OrNull, Settings, as_float
 from fairdistill.settings.data import LARGEST
 
 # of ImageNet's training images, as all networks of torchvision that were trained on them expect
@@ -52,6 +52,10 @@ class Preprocess(Settings):
     def network_gets(self, image_size: int) -> int:
         """Return the edge of what the network gets of images of `image_size`, in pixels."""
         return self.crop or self.size or image_size
+
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return how images are resized where they are not."""
+        return {} if self.size else {"interpolation": NoEffect("size is null", "give the size")}
 
     @model_validator(mode="after")
     def _crop_fits(self) -> Self:

@@ -13,7 +13,16 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import LONGEST_NAME, Name, Number, Settings, Text, adapter, settings_of_kind
+from fairdistill.settings.base import (
+    LONGEST_NAME,
+    Name,
+    NoEffect,
+    Number,
+    Settings,
+    Text,
+    adapter,
+    settings_of_kind,
+)
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, AnyMethod, BaseChoice
 from fairdistill.settings.networks import AnyNetwork
@@ -61,6 +70,12 @@ class Search(Settings):
         description="How far a model's accuracy may be below its base's for `smallest_deo`, as a fraction; a model "
         "without a base is compared with the teacher.",
     )
+
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return what another rule does not choose by."""
+        if self.rule == "smallest_deo":
+            return {}
+        return dict.fromkeys(("metric", "margin"), NoEffect(f"rule is {self.rule}", "set rule to smallest_deo"))
 
 
 class Line(Settings):

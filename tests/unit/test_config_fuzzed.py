@@ -151,7 +151,14 @@ def line_about(config, *, over_stated=False):
         return line
     # what is searched is no sweep any more, but its models
     read = stated(study) | {"search": {}}
-    again = stated(complete(read))
+    try:
+        again, refused = stated(complete(read)), None
+    except UserError as error:
+        again, refused = None, str(error)
+    if refused is not None:
+        # a setting that only other models of the sweep use
+        assert re.match(rf"config: \S*{SWEPT.pattern}\.\w+ has no effect, as ", refused)
+        return None
     # the name of a sweep, which a configuration that does not have it gets as a default again
     for found, named in ((again, read), (again["data"], read["data"])):
         for key in {"networks", "students", "sets"} & found.keys():
@@ -263,6 +270,8 @@ def allowed(part):
 BOUND_TO_OTHERS = {
     *("kind", "stem", "sampling", "keep", "image_size", "size", "crop", "validation", "folds", "split_seed"),
     *("split", "duplicates", "test_per_cell", "target", "group", "epochs", "hint_share", "representation_share"),
+    # what has no effect, or leaves others without one
+    *("degree", "offset", "kd_temperature", "beta", "crop_test", "watts"),
 }
 # the values of a sweep are more than one
 SINGLE = [(path, part) for path, part in described() if not isinstance(value_at(path), list)]

@@ -216,6 +216,9 @@ def test_the_authors_split_is_that_of_their_code(tmp_path, monkeypatch):
             taken.add(name)
     assert set(samples.query("split == 'test'")["image_id"]) == taken
     assert (samples["split"] == "train").sum() == 4 * 12
+    other_seed = settings.model_copy(update={"split_seed": 1})
+    assert "split_seed" in other_seed.without_effect()
+    assert utkface.prepare(other_seed, archive).samples.equals(samples)
 
 
 @pytest.mark.parametrize(

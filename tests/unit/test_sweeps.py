@@ -34,7 +34,7 @@ def sweep(name="mfd", kind="mfd", **settings):
             ["mfd-layers_layer4", "mfd-layers_layer3_layer4", "mfd-layers_null"],
         ),
         (
-            {"degree": [1, 2], "lambda": [0, 3]},
+            {"degree": [1, 2], "lambda": [0, 3], "kernel": "polynomial"},
             ["mfd-degree1-lambda0", "mfd-degree1-lambda3", "mfd-degree2-lambda0", "mfd-degree2-lambda3"],
         ),
         ({"lambda": [3]}, ["mfd-lambda3"]),
