@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 
 from fairdistill.reporting import legend
 from fairdistill.reporting.columns import DEO
+from fairdistill.reporting.fences import within_fences
 from fairdistill.reporting.labels import method_numbers, printed
 from fairdistill.reporting.ranking import pareto_front
 from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE, styled
@@ -41,9 +42,6 @@ SIZE, FONT = 5.5, 7
 BEYOND = 1.4
 # the line style of the intervals of one training, beside those of several
 ALONE = ":"
-# In a crowd the panel shows no point that is further beyond the quartiles than so many times their distance: Tukey's
-# outer fences.
-FENCE = 3
 # an interval's line is no lighter than this, of 1: a pale yellow one is not seen on white
 LIGHTEST = 0.5
 LUMA = (0.299, 0.587, 0.114)
@@ -176,11 +174,8 @@ def _limits(methods: pd.DataFrame, metric: str, *, fenced: bool) -> tuple[float,
     Where it is fenced, it is that of the points that are not far off, and of the teacher.
     """
     if fenced:
-        lower, upper = methods[metric].quantile([0.25, 0.75])
-        beyond = FENCE * (upper - lower)
-        near = methods[metric].between(lower - beyond, upper + beyond)
         # the teacher is what all others are looked at beside
-        methods = methods[near | (methods["method"] == TEACHER)]
+        methods = methods[within_fences(methods[metric]) | (methods["method"] == TEACHER)]
     least, most = methods[metric].min(), methods[metric].max()
     low, high = methods[f"{metric}_low"], methods[f"{metric}_high"]
     beyond = max(0.25 * (most - least), 0.75 * (high - low).median())

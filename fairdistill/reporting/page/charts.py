@@ -12,11 +12,12 @@ import pandas as pd
 import seaborn as sns
 
 from fairdistill.reporting.columns import DEO, MEASURED, PLACE
+from fairdistill.reporting.fences import within_fences
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.legend import CHANCE, NEEDS_GROUP
 from fairdistill.reporting.page.contents import Contents, name_model
 from fairdistill.reporting.tables import CHANCE_MARK, needing_group
-from fairdistill.reporting.tradeoff import COLOURS, FENCE
+from fairdistill.reporting.tradeoff import COLOURS
 
 # up to so many methods have a colour each; of more, families have
 MOST_COLOURS = 8
@@ -295,9 +296,7 @@ def far_off(points: pd.DataFrame) -> pd.Series:
     for _, found in points.groupby("dataset"):
         if len(found) > MOST_COLOURS:
             for metric in MEASURED:
-                lower, upper = found[metric].quantile([0.25, 0.75])
-                beyond = FENCE * (upper - lower)
-                far |= ~found[metric].between(lower - beyond, upper + beyond).reindex(far.index, fill_value=True)
+                far |= ~within_fences(found[metric]).reindex(far.index, fill_value=True)
     beside_students = (
         (points["role"] == "student").groupby([points["dataset"], points["architecture"]]).transform("any")
     )
