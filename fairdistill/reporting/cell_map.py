@@ -1,5 +1,7 @@
 """The heat map of the accuracy of each class and group by method."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -7,17 +9,21 @@ from matplotlib.figure import Figure
 
 from fairdistill.reporting.labels import method_numbers, printed
 from fairdistill.reporting.style import STYLE, styled
+from fairdistill.reporting.tables import marked_names, notes_on_names
 from fairdistill.runtime.errors import UserError
 
 # of one cell at least, in inches; with more columns than fit the page, cells have no numbers
 NARROWEST = 0.24
 ROW = 0.19
+# of the note on the marks: letters in the width of the figure, and the height of a line in inches
+LETTERS, NOTE = 126, 0.11
 
 
 def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, architecture: str) -> Figure:
     """Draw the accuracy of each class and group, in per cent, one row per method in the order of its rank.
 
-    Beside a name is the method's number in all figures of the data set, see `method_numbers`.
+    Beside a name is the method's number in all figures of the data set, see `method_numbers`. Below the map stands what
+    the marks behind names mean.
 
     Parameters
     ----------
@@ -43,10 +49,14 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
     classes, groups = cells["class"].unique(), cells["group"].unique()
     grid = 100 * cells.pivot(index="method", columns=["class", "group"], values="accuracy")
     grid = grid.loc[methods["method"], [(label, group) for label in classes for group in groups]]
-    names = [f"{name}  {numbers[name]}" if name in numbers else name for name in methods["method"]]
+    names = [
+        f"{marked}  {numbers[name]}" if name in numbers else marked
+        for marked, name in zip(marked_names(methods), methods["method"], strict=True)
+    ]
+    notes = textwrap.wrap(" ".join(notes_on_names(methods)), LETTERS)
     width = 7 - 0.3 - 0.065 * max(map(len, names))
     with styled(STYLE | {"axes.grid": False, "text.parse_math": False}):
-        figure = Figure(figsize=(7, 1.5 + ROW * len(names)), layout="constrained")
+        figure = Figure(figsize=(7, 1.5 + ROW * len(names) + NOTE * len(notes)), layout="constrained")
         ax = figure.subplots()
         sns.heatmap(
             grid.set_axis(names),
@@ -63,7 +73,7 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
         )
         for edge in range(len(groups), grid.shape[1], len(groups)):
             ax.axvline(edge, color="white", lw=2.5)
-        ax.set_title(f"{printed(dataset)}, {printed(architecture)}: methods by rank")
+        ax.set_title(f"{printed(dataset)}, {printed(architecture)}: methods ranked by DEO_A, the lowest first")
         ax.set(xlabel="", ylabel="")
         ax.set_xticks(np.arange(grid.shape[1]) + 0.5, grid.columns.get_level_values(1), rotation=90, fontsize=6.5)
         ax.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0)
@@ -74,4 +84,6 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
         above.spines[:].set_visible(False)
         if len(groups) * width / grid.shape[1] < 0.07 * max(map(len, classes)):
             above.tick_params(rotation=45)
+        if notes:
+            figure.supxlabel("\n".join(notes), fontsize=6)
     return figure

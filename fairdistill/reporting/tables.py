@@ -33,6 +33,8 @@ ALONE_NOTE = (
     f"{ALONE_MARK} one training, or an average that includes a model trained once: for that model only the noise "
     "of the test images is counted, which says nothing about other trainings."
 )
+# the same of a figure without intervals
+ONE_TRAINING_NOTE = f"{ALONE_MARK} one training, not a mean over several."
 INTERVAL_NOTE = (
     "Intervals are at 95 %, and account for the variation over trainings and over test images (over test images only "
     "if there is one training)."
@@ -160,6 +162,22 @@ def with_group_marks(names: Iterable[str], rows: pd.DataFrame) -> list[str]:
 def alone(texts: Iterable[str], trainings: Iterable[int]) -> list[str]:
     """Mark the texts of intervals that are of a single training, and so of the test images alone."""
     return [f"{text} {ALONE_MARK}" if text and n == 1 else text for text, n in zip(texts, trainings, strict=True)]
+
+
+def marked_names(rows: pd.DataFrame) -> list[str]:
+    """Return the names of methods as figures without intervals have them, marked by what their rows say of them."""
+    names = alone(with_group_marks(rows["method"], rows), rows["trainings"])
+    return [f"{name} {CHANCE_MARK}" if chance else name for name, chance in zip(names, rows["at_chance"], strict=True)]
+
+
+def notes_on_names(rows: pd.DataFrame) -> list[str]:
+    """Return what the marks mean that `marked_names` gives the names of these rows."""
+    conditions = {
+        AT_CHANCE_NOTE: rows["at_chance"],
+        GROUP_NOTE: rows["needs_group"],
+        ONE_TRAINING_NOTE: rows["trainings"] == 1,
+    }
+    return [note for note, condition in conditions.items() if condition.any()]
 
 
 def notes_on(rows: pd.DataFrame) -> list[str]:

@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgb
 from fairdistill.reporting.cell_map import plot_cells
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.ranking import CELLS, RANKED
+from fairdistill.reporting.tables import AT_CHANCE_NOTE, GROUP_NOTE, ONE_TRAINING_NOTE
 from fairdistill.reporting.tradeoff import COLOURS, MOST_NAMES, plot_tradeoff
 from fairdistill.reporting.training_curves import plot_training_curves, read_histories
 from fairdistill.runtime.errors import UserError
@@ -225,6 +226,25 @@ def test_the_heat_map_has_a_row_per_method_by_rank_and_a_column_per_class_and_gr
     # of the last row, the teacher's, by class and then group
     assert values[4] == pytest.approx([0, 10, 20, 30, 40, 50])
     assert values[0] == pytest.approx(values[4] + 4)
+
+
+def test_the_heat_map_says_what_methods_are_ranked_by_and_what_the_marks_behind_names_mean():
+    table = ranked(4)
+    plain = plot_cells(cells(table), methods=table, dataset="cifar10s", architecture="resnet")
+    table["needs_group"] = table["method"].isin(["a_method_1", "a_method_2"])
+    table["trainings"] = table["trainings"].mask(table["method"].isin(["a_method_2", "teacher"]), 1)
+    table["at_chance"] = table["method"] == "a_method_4"
+
+    figure = plot_cells(cells(table), methods=table, dataset="cifar10s", architecture="resnet")
+
+    assert figure.axes[0].get_title() == "CIFAR-10S, ResNet: methods ranked by DEO_A, the lowest first"
+    names = ["teacher ‡", "a_method_1 §  1", "a_method_2 § ‡  2", "a_method_3  3", "a_method_4 †  4"]
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == names
+    notes = [AT_CHANCE_NOTE, GROUP_NOTE, ONE_TRAINING_NOTE]
+    assert (plain.get_supxlabel(), figure.get_supxlabel().replace("\n", " ")) == ("", " ".join(notes))
+    assert cut_texts(figure) == []
+    lowest = min(text.get_window_extent().y0 for text in figure.axes[0].get_xticklabels())
+    assert figure._supxlabel.get_window_extent().y1 < lowest
 
 
 def test_a_method_has_one_number_in_all_figures_of_a_data_set():
