@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import pytest
 from figure_texts import cut_texts
@@ -13,7 +14,7 @@ from fairdistill.reporting.models import read_models
 from fairdistill.reporting.pairs import pair_with_bases
 from fairdistill.reporting.slopes import BETTER, HEIGHT, MOST_PANELS, NEITHER, WIDTH, WORSE, plot_slopes
 from fairdistill.reporting.summaries import summarise
-from fairdistill.reporting.tables import AT_CHANCE_NOTE, CHANCE_MARK
+from fairdistill.reporting.tables import AT_CHANCE_NOTE, CHANCE_MARK, GROUP_NOTE, ONE_TRAINING_NOTE
 from fairdistill.runtime.errors import UserError
 from scripts import plot_slopes as script
 
@@ -170,12 +171,79 @@ def test_a_row_leads_from_the_bases_values_to_the_students(tables):
 
 def test_a_row_names_a_base_that_is_not_the_teacher_of_the_architecture():
     def name(alone, **base):
-        return slopes._name({"architecture": "resnet", "method": "mfd"} | base, alone=alone)
+        student = {"architecture": "resnet", "name": "mfd §", "base_name": base["base_method"] + " §"}
+        return slopes._name(student | base, alone=alone)
 
-    assert name(True, base_architecture="resnet", base_method="teacher") == "mfd"
-    assert name(False, base_architecture="resnet", base_method="teacher") == "ResNet mfd"
-    assert name(True, base_architecture="resnet", base_method="erm") == "mfd\nfrom erm"
-    assert name(False, base_architecture="shufflenet", base_method="teacher") == "ResNet mfd\nfrom ShuffleNet teacher"
+    assert name(True, base_architecture="resnet", base_method="teacher") == "mfd §"
+    assert name(False, base_architecture="resnet", base_method="teacher") == "ResNet mfd §"
+    assert name(True, base_architecture="resnet", base_method="hardt") == "mfd §\nfrom hardt §"
+    assert name(False, base_architecture="shufflenet", base_method="x") == "ResNet mfd §\nfrom ShuffleNet x §"
+
+
+@pytest.mark.parametrize("number", [4, 20])
+def test_names_say_what_needs_the_group_and_what_has_one_training(tables, number):
+    paired, summary = students(tables, number)
+    one = paired["method"] == "copy1"
+    paired = paired.assign(needs_group=paired["method"] == "copy0", trainings=paired["trainings"].mask(one, 1))
+    figure = plot_slopes(paired, summary, "utkface")
+    names = [ax.get_title() for ax in figure.axes] + [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    found = [name.split()[-2:] for name in names if set(name) & {"§", "‡"}]
+    assert found == [["copy0", "§"]] * 2 + [["copy1", "‡"]] * 2
+    notes = [GROUP_NOTE, ONE_TRAINING_NOTE]
+    assert figure.legends[0].get_title().get_text().replace("\n", " ") == " ".join(notes)
+    assert cut_texts(figure) == []
+
+
+@pytest.mark.parametrize("number", [8, 20])
+@pytest.mark.parametrize(("metric", "value", "arrow"), [("accuracy", 0.01, "v<"), ("deo_a", 0.99, "^>")])
+def test_what_is_far_off_is_an_arrow_at_the_end_of_the_axis_with_its_value(tables, number, metric, value, arrow):
+    paired, summary = students(tables, number)
+    far = (summary["method"] == "copy1") & (summary["architecture"] == "resnet") & (summary["metric"] == metric)
+    moved = summary.assign(values=summary["values"].mask(far, f"{value} {value} {value}"))
+    in_rows = number > MOST_PANELS
+
+    plain, figure = plot_slopes(paired, summary, "utkface"), plot_slopes(paired, moved, "utkface")
+
+    assert cut_texts(figure) == []
+    lines = [(line, ax) for ax in figure.axes for line in ax.lines if line.get_marker() == arrow[in_rows]]
+    # three seeds and their mean
+    assert len(lines) == 4
+    for line, ax in lines:
+        end = {0.01: min, 0.99: max}[value](ax.get_xlim() if in_rows else ax.get_ylim())
+        assert (line.get_xdata() if in_rows else line.get_ydata())[0] == pytest.approx(end)
+    assert [text.get_text() for ax in figure.axes for text in ax.texts] == [f"{value:.2f}"]
+    # the rest is where it was
+    for before, after in zip(plain.axes, figure.axes, strict=True):
+        assert np.ptp(after.get_xlim() if in_rows else after.get_ylim()) <= 1.01 * np.ptp(
+            before.get_xlim() if in_rows else before.get_ylim()
+        )
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert (legend[-1], len(legend)) == ("beyond the axis, means with their values", 6)
+    assert len(plain.legends[0].get_texts()) == 5
+
+
+def test_few_students_are_all_on_the_axis(tables):
+    paired, summary = students(tables, 4)
+    far = (summary["method"] == "copy1") & (summary["metric"] == "accuracy")
+    figure = plot_slopes(paired, summary.assign(values=summary["values"].mask(far, "0.01 0.01 0.01")), "utkface")
+    assert min(ax.get_ylim()[0] for ax in figure.axes) < 0.01
+    assert [text for ax in figure.axes for text in ax.texts] == []
+
+
+def test_the_base_of_several_students_is_on_the_axis_and_that_of_one_may_lie_beyond(tables):
+    paired, summary = students(tables, 20)
+    teachers = (summary["method"] == "teacher") & (summary["metric"] == "accuracy")
+    far = summary.assign(values=summary["values"].mask(teachers, "0.01 0.01 0.01"))
+    assert plot_slopes(paired, far, "utkface").axes[1].get_xlim()[0] < 0.01
+
+    other = far[far["method"] == "teacher"].assign(method="other")
+    paired = paired.assign(base_method=paired["base_method"].mask(paired["method"] == "copy3", "other"))
+    paired = paired[(paired["method"] != "copy3") | (paired["architecture"] == "resnet")]
+    figure = plot_slopes(paired, pd.concat([summary, other]), "utkface")
+    assert [text.get_text() for text in figure.axes[1].texts] == ["0.01"]
+    (hollow,) = (line for line in figure.axes[1].lines if line.get_marker() == "<" and line.get_mfc() == "white")
+    assert hollow.get_xdata()[0] == pytest.approx(figure.axes[1].get_xlim()[0])
+    assert cut_texts(figure) == []
 
 
 def test_only_the_seeds_that_both_have_are_drawn(tables):
