@@ -133,8 +133,8 @@ def _in_panels(
             student, axis = students[index], axes[metric]
             *seeds, means = pairs[metric][index]
             for pair in seeds:
-                _draw_pair(ax, axis, pair, [0, 1], _colour(student, *pair, metric), SEED)
-            _draw_pair(ax, axis, means, [0, 1], _colour(student, *means, metric), MEANS)
+                _draw_pair(ax, axis, pair, [0, 1], _colour(student, pair, metric), SEED)
+            _draw_pair(ax, axis, means, [0, 1], _colour(student, means, metric), MEANS)
             for end, mean in enumerate(means):
                 if axis.beyond(mean):
                     _write(ax, f"{mean:.2f}", axis.turned(end, mean), right=end == 1, rise=-5 * axis.beyond(mean))
@@ -165,8 +165,8 @@ def _in_rows(
         for place, student in enumerate(students):
             *seeds, means = pairs[metric][place]
             for at, pair in zip(place + np.linspace(-0.1, 0.38, len(seeds)), seeds, strict=True):
-                _draw_pair(ax, axis, pair, [at, at], _colour(student, *pair, metric), SEED, marked=[1])
-            colour = _colour(student, *means, metric)
+                _draw_pair(ax, axis, pair, [at, at], _colour(student, pair, metric), SEED, marked=[1])
+            colour = _colour(student, means, metric)
             above = place - 0.3
             _draw_pair(ax, axis, means, [above, above], colour, MEANS, marked=[1])
             base = axis.mark(means[0])
@@ -257,7 +257,8 @@ def _axis(students: Sequence[Mapping], pairs: Sequence[np.ndarray], metric: str,
     return Axis(low, high if every.max() > high else np.inf, upright)
 
 
-def _colour(student: Mapping, base: float, own: float, metric: str) -> tuple[float, float, float]:
+def _colour(student: Mapping, pair: Iterable[float], metric: str) -> tuple[float, float, float]:
+    base, own = pair
     if np.isclose(base, own) or (metric == "deo_a" and student["at_chance"]):
         return NEITHER
     return BETTER if (own < base) == (metric == "deo_a") else WORSE

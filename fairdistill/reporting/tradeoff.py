@@ -1,6 +1,6 @@
 """The trade-off figure: accuracy against DEO_A and DEO_M of all methods on one data set."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from math import ceil
 from typing import Any
@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
 
 from fairdistill.reporting import legend
 from fairdistill.reporting.columns import DEO
@@ -42,6 +43,8 @@ SIZE, FONT = 5.5, 7
 BEYOND = 1.4
 # the line style of the intervals of one training, beside those of several
 ALONE = ":"
+# of an arrowhead, where the panel cuts an interval off
+ARROW = 3.5
 # an interval's line is no lighter than this, of 1: a pale yellow one is not seen on white
 LIGHTEST = 0.5
 LUMA = (0.299, 0.587, 0.114)
@@ -57,10 +60,11 @@ ROUNDS = 5
 def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
     """Draw each method of a data set by its accuracy and its DEO, one row of panels for each architecture.
 
-    Points are means over seeds, with the 95 % intervals of both; the part of an interval that the panel does not hold
-    is cut off. A crowd has panels that leave out what is far off: such a point is at the border, hollow, and its label
-    says where it belongs. The line is the Pareto front of the students' means in that panel; methods that are at chance
-    are on none. Numbers are those of `method_numbers`.
+    Points are means over seeds, with the 95 % intervals of both; an interval that the panel does not hold is cut off,
+    with an arrowhead. Methods that share a point share a label. A crowd has panels that leave out what is far off: such
+    a point is at the border, hollow and without intervals, beside others there, and its label says where it belongs.
+    The line is the Pareto front of the students' means in that panel; methods that are at chance are on none. Numbers
+    are those of `method_numbers`.
 
     Parameters
     ----------
@@ -89,38 +93,28 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
         figure = Figure(figsize=(7, height * rows), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, squeeze=False)
-        panels = list(zip(product(architectures, DEO), axes.flat, strict=True))
-        for (architecture, deo), ax in panels:
-            methods = table[table["architecture"] == architecture]
+        panels = [
+            (ax, table[table["architecture"] == architecture], deo)
+            for (architecture, deo), ax in zip(product(architectures, DEO), axes.flat, strict=True)
+        ]
+        cut = far_off = False
+        for ax, methods, deo in panels:
             ax.set_xlim(*_limits(methods, deo, fenced=not named))
             ax.set_ylim(*_limits(methods, "accuracy", fenced=not named))
-            _draw_points(ax, methods, deo, alone=alone)
+            beyond = _far_off(ax, methods[[deo, "accuracy"]].to_numpy())
+            far_off |= bool(beyond.any())
+            cut |= _draw_intervals(ax, methods[~beyond], deo, alone=alone)
             _draw_front(ax, methods, deo)
-            ax.set(title=f"{printed(dataset)}, {printed(architecture)}", xlabel=PANELS[deo][1])
+            ax.set(title=f"{printed(dataset)}, {printed(methods['architecture'].iloc[0])}", xlabel=PANELS[deo][1])
             ax.set_ylabel("Accuracy" if deo == DEO[0] or not named else "")
-        points = {ax: _points(table, *panel) for panel, ax in panels}
-        _add_legend(figure, table, alone=alone, far_off=any(_far_off(ax, points[ax]).any() for ax in points))
+        _add_legend(figure, table, alone=alone, cut=cut, far_off=far_off)
         if not named:
             _add_key(figure, table, labels)
         # where the points are is known only now
         figure.draw_without_rendering()
-        for (architecture, _), ax in panels:
-            methods = table[table["architecture"] == architecture]
-            texts = [name if role == "teacher" else labels[name] for name, role in _names(methods)]
-            for i in np.flatnonzero(_far_off(ax, points[ax])):
-                x, y = points[ax][i]
-                texts[i] += f" ({x:.2f}, {y:.2f})"
-            _label(ax, _held(ax, points[ax]), texts)
+        for ax, methods, deo in panels:
+            _draw_points(ax, methods, deo, labels)
     return figure
-
-
-def _points(table: pd.DataFrame, architecture: str, deo: str) -> np.ndarray:
-    """Return the DEO and accuracy of each method of an architecture, (n, 2)."""
-    return table.loc[table["architecture"] == architecture, [deo, "accuracy"]].to_numpy()
-
-
-def _names(methods: pd.DataFrame) -> Iterable[tuple[str, str]]:
-    return zip(methods["method"], methods["role"], strict=True)
 
 
 def _far_off(ax: Axes, points: np.ndarray) -> np.ndarray:
@@ -130,13 +124,30 @@ def _far_off(ax: Axes, points: np.ndarray) -> np.ndarray:
 
 
 def _held(ax: Axes, points: np.ndarray) -> np.ndarray:
-    """Return the points (n, 2), those outside the panel moved to a little within its border."""
+    """Return the points (n, 2), those outside the panel moved to a little within its border, beside each other."""
     low, high = np.transpose([ax.get_xlim(), ax.get_ylim()])
     room = 0.02 * (high - low)
-    return np.where(_far_off(ax, points)[:, None], points.clip(low + room, high - room), points)
+    held = np.where(_far_off(ax, points)[:, None], points.clip(low + room, high - room), points)
+    of_mark = (SIZE + BEYOND) * ax.figure.dpi / 72 * (high - low) / ax.bbox.size
+    side = (points > high).astype(int) - (points < low)
+    # one in a corner is moved along x
+    side[side[:, 1] != 0, 0] = 0
+    for along, across in ((0, 1), (1, 0)):
+        for border in (-1, 1):
+            there = side[:, across] == border
+            held[there, along] = _apart(held[there, along], of_mark[along], most=(high - room)[along])
+    return held
 
 
-def _marker(row: dict) -> dict:
+def _apart(values: np.ndarray, gap: float, *, most: float) -> np.ndarray:
+    """Return values moved up until each is a gap from the next, or down where they would exceed `most`."""
+    order = values.argsort(kind="stable")
+    steps = gap * np.arange(len(values))
+    moved = np.maximum.accumulate(values[order] - steps) + steps
+    return np.minimum(moved, most - steps[::-1])[order.argsort()]
+
+
+def _marker(row: Mapping) -> dict:
     """How the point of a method looks."""
     if row["role"] == "teacher":
         return {"marker": TEACHER_MARKER, "mfc": TEACHER_COLOUR}
@@ -144,20 +155,50 @@ def _marker(row: dict) -> dict:
     return {"marker": marker, "mfc": COLOURS[row["family"]]}
 
 
-def _draw_points(ax: Axes, methods: pd.DataFrame, deo: str, *, alone: str) -> None:
-    """Draw each method and its intervals, in the line style `alone` where they are of one training."""
+def _draw_intervals(ax: Axes, methods: pd.DataFrame, deo: str, *, alone: str) -> bool:
+    """Draw the intervals of each method, in the line style `alone` where they are of one training.
+
+    Where the panel cuts one off there is an arrowhead; return whether it does.
+    """
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    cut = []
     for row in methods.to_dict("records"):
-        look = _marker(row)
-        line: dict[str, Any] = {"color": _darkened(look["mfc"]), "linewidth": 0.7, "alpha": 0.5, "zorder": 2}
+        x, y = row[deo], row["accuracy"]
+        line: dict[str, Any] = {"color": _darkened(_marker(row)["mfc"]), "linewidth": 0.7, "alpha": 0.5, "zorder": 2}
         line["linestyle"] = alone if row["trainings"] == 1 else "-"
-        ax.plot([row[f"{deo}_low"], row[f"{deo}_high"]], [row["accuracy"]] * 2, **line)
-        ax.plot([row[deo]] * 2, [row["accuracy_low"], row["accuracy_high"]], **line)
-        at = np.array([[row[deo], row["accuracy"]]])
-        ((x, y),) = _held(ax, at)
-        edge: dict[str, Any] = {"mec": "black", "mew": 0.5}
-        if _far_off(ax, at).any():
-            look, edge = look | {"mfc": "none"}, {"mec": _darkened(look["mfc"]), "mew": BEYOND}
-        ax.plot(x, y, linestyle="none", ms=SIZE, zorder=3, **look, **edge)
+        ax.plot([row[f"{deo}_low"], row[f"{deo}_high"]], [y, y], **line)
+        ax.plot([x, x], [row["accuracy_low"], row["accuracy_high"]], **line)
+        heads: list[tuple[Any, ...]] = [
+            (left, y, CARETLEFT, row[f"{deo}_low"] < left),
+            (right, y, CARETRIGHT, row[f"{deo}_high"] > right),
+            (x, bottom, CARETDOWN, row["accuracy_low"] < bottom),
+            (x, top, CARETUP, row["accuracy_high"] > top),
+        ]
+        for x_head, y_head, head, is_cut in heads:
+            if is_cut:
+                look = {"s": ARROW**2, "color": line["color"], "marker": head, "lw": 0}
+                ax.scatter(x_head, y_head, clip_on=False, zorder=2.5, **look)
+        cut += [is_cut for *_, is_cut in heads]
+    return any(cut)
+
+
+def _draw_points(ax: Axes, methods: pd.DataFrame, deo: str, labels: Mapping[str, str]) -> None:
+    """Draw each method, hollow at the border if it lies outside the panel, and write one label at each point."""
+    values = methods[[deo, "accuracy"]]
+    # those of one model by several names differ in nothing but rounding
+    of_point = values.round(9).groupby([*values], sort=False).ngroup().to_numpy()
+    points = values.groupby(of_point).first().to_numpy()
+    held, far_off = _held(ax, points), _far_off(ax, points)
+    names: list[list[str]] = [[] for _ in points]
+    for row, i in zip(methods.to_dict("records"), of_point, strict=True):
+        look: dict[str, Any] = {"mec": "black", "mew": 0.5} | _marker(row)
+        if far_off[i]:
+            look |= {"mfc": "none", "mec": _darkened(look["mfc"]), "mew": BEYOND}
+        ax.plot(*held[i], linestyle="none", ms=SIZE, zorder=3, **look)
+        names[i].append(row["method"] if row["role"] == "teacher" else labels[row["method"]])
+    texts = [", ".join(found) for found in names]
+    places = [f" ({x:.2f}, {y:.2f})" if far else "" for (x, y), far in zip(points, far_off, strict=True)]
+    _label(ax, held, [text + place for text, place in zip(texts, places, strict=True)])
 
 
 def _darkened(colour: str | tuple[float, float, float]) -> tuple[float, float, float]:
@@ -252,7 +293,7 @@ def _distances(boxes: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.hypot(*np.moveaxis(beyond, -1, 0))
 
 
-def _add_legend(figure: Figure, table: pd.DataFrame, *, alone: str, far_off: bool) -> None:
+def _add_legend(figure: Figure, table: pd.DataFrame, *, alone: str, cut: bool, far_off: bool) -> None:
     """What colours, marks and lines mean, above the panels; `alone` is the line style of one training's intervals."""
     point: dict[str, Any] = {"linestyle": "none", "ms": SIZE, "mec": "black", "mew": 0.5}
     students = table[table["role"] == "student"]
@@ -272,6 +313,8 @@ def _add_legend(figure: Figure, table: pd.DataFrame, *, alone: str, far_off: boo
         handles[legend.INTERVAL] = Line2D([], [], color="0.5", lw=0.8)
     if single.any():
         handles[legend.ALONE] = Line2D([], [], color="0.5", lw=0.8, ls=alone)
+    if cut:
+        handles["interval beyond the panel"] = Line2D([], [], color="0.5", lw=0.8, marker=">", ms=ARROW)
     handles["Pareto front of the students"] = Line2D([], [], color="0.35", lw=0.9, ls="--")
     if far_off:
         beyond = point | {"mec": "0.3", "mew": BEYOND}

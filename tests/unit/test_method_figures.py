@@ -13,7 +13,7 @@ from fairdistill.reporting.cell_map import plot_cells
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.ranking import CELLS, RANKED
 from fairdistill.reporting.tables import AT_CHANCE_NOTE, GROUP_NOTE, ONE_TRAINING_NOTE
-from fairdistill.reporting.tradeoff import COLOURS, MOST_NAMES, plot_tradeoff
+from fairdistill.reporting.tradeoff import COLOURS, MOST_NAMES, SIZE, plot_tradeoff
 from fairdistill.reporting.training_curves import plot_training_curves, read_histories
 from fairdistill.runtime.errors import UserError
 
@@ -155,6 +155,62 @@ def test_in_a_crowd_a_point_that_is_far_off_is_at_the_border_and_says_where_it_b
     few = ranked(4)
     few.loc[3, "accuracy"] = 0.1
     assert plot_tradeoff(few, "cifar10s").axes[0].get_ylim()[0] < 0.1
+
+
+def test_points_at_one_place_of_the_border_are_beside_each_other():
+    table = ranked(30)
+    # in a corner, at the lower border, and at the right one
+    table.loc[[5, 6, 7], ["accuracy", "deo_a", "deo_m"]] = [[0.1, 0.9, 0.9], [0.2, 0.8, 0.8], [0.3, 0.7, 0.7]]
+    table.loc[[8, 9], ["accuracy", "deo_a", "deo_m"]] = [[0.1, 0.12, 0.25], [0.2, 0.12, 0.25]]
+    table.loc[[10, 11], ["accuracy", "deo_a", "deo_m"]] = [[0.76, 0.9, 0.9], [0.7601, 0.8, 0.8]]
+
+    figure = plot_tradeoff(table, "cifar10s")
+    FigureCanvasAgg(figure).draw()
+
+    for ax in figure.axes:
+        hollow = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
+        at = ax.transData.transform([(line.get_xdata()[0], line.get_ydata()[0]) for line in hollow])
+        mark = SIZE * figure.dpi / 72
+        assert len(at) == 7
+        assert min(np.hypot(*(a - b)) for a, b in combinations(at, 2)) > mark
+        edges = np.hstack([at - mark / 2, at + mark / 2])
+        assert (edges[:, :2] >= ax.bbox.min).all()
+        assert (edges[:, 2:] <= ax.bbox.max).all()
+        # none has left its border
+        assert [np.isclose(at[i:j, axis], at[i, axis]).all() for i, j, axis in [(0, 5, 1), (5, 7, 0)]] == [True, True]
+        # and their intervals would begin elsewhere
+        assert sum(line.get_linewidth() == 0.7 for line in ax.lines) == 2 * (31 - 7)
+
+
+def test_an_interval_that_the_panel_cuts_off_has_an_arrowhead_at_the_border():
+    table = ranked(10)
+    whole, figure = plot_tradeoff(table.drop(index=3), "cifar10s"), plot_tradeoff(table, "cifar10s")
+
+    row = table.loc[3]
+    for deo, ax in zip(("deo_a", "deo_m"), figure.axes, strict=True):
+        (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+        ends = [row["accuracy_low"] - bottom, top - row["accuracy_high"]]
+        ends += [row[f"{deo}_low"] - left, right - row[f"{deo}_high"]]
+        assert max(ends) < 0
+        expected = [(left, row["accuracy"]), (right, row["accuracy"]), (row[deo], bottom), (row[deo], top)]
+        np.testing.assert_allclose([points.get_offsets()[0] for points in ax.collections], expected)
+    assert not any(ax.collections for ax in whole.axes)
+    legends = [[text.get_text() for text in one.legends[0].get_texts()] for one in (whole, figure)]
+    assert set(legends[1]) - set(legends[0]) == {"interval beyond the panel"}
+
+
+def test_methods_that_share_a_point_share_a_label():
+    table = ranked(10)
+    measures = ["accuracy", "deo_a", "deo_m"]
+    table.loc[[8, 9], measures] = table.loc[[7, 7], measures].to_numpy()
+    table.loc[10, measures] = table.loc[0, measures]
+    # on one of the two axes they still differ
+    table.loc[9, "deo_m"] += 0.01
+
+    texts = [{text.get_text() for text in texts_of(ax)} for ax in plot_tradeoff(table, "cifar10s").axes]
+
+    alone = {"1", "2", "3", "4", "5", "6", "teacher, 10"}
+    assert texts == [{*alone, "7, 8, 9"}, {*alone, "7, 8", "9"}]
 
 
 @pytest.mark.parametrize("students", [4, 30])

@@ -75,7 +75,7 @@ def test_all_panels_of_a_metric_have_one_scale_that_holds_all_lines(tables):
     ],
 )
 def test_colours_tell_better_from_worse(base, own, metric, colour):
-    assert slopes._colour({"at_chance": False}, base, own, metric) == colour
+    assert slopes._colour({"at_chance": False}, (base, own), metric) == colour
 
 
 @pytest.mark.parametrize("number", [4, 20])
