@@ -19,7 +19,7 @@ HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
 # whether there are methods to compare with each other
 HAS_METHODS = len(STUDY.methods) > 1
 HAS_VALIDATION = any(STUDY.data.sets[name].has_validation for name in STUDY.datasets)
-# A figure of bars tells no more students apart.
+# A page of bars holds no more students.
 MOST_BARS = 42
 # The models to choose from, and how.
 SEARCHES = [
