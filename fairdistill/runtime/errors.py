@@ -40,7 +40,13 @@ REMEDIES = {
 
 
 class UserError(Exception):
-    """Bad input. The message says what is wrong, where, and what to do, in one line."""
+    """Bad input. The message says what is wrong, where, and what to do, in one line.
+
+    It is `printable`, as names in it may hold anything: those of files, of what archives hold, and of columns.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 def printable(text: str) -> str:

@@ -132,6 +132,13 @@ def test_a_checkpoint_that_lacks_a_byte_is_refused(checkpoints, folder):
     assert refused.startswith(f"{path}: is no checkpoint that torch can read; give a safetensors file, or ")
 
 
+def test_a_name_in_a_checkpoint_does_not_break_the_line_that_refuses_it(checkpoints, folder):
+    path = folder / "line.pth"
+    path.write_bytes(checkpoints[".pth"].replace(b"archive/.format_version", b"archive/.f\nrmat_version"))
+    _, refused = outcome(lambda: read_weights(path), UserError)
+    assert refused.startswith(f"{path}: archive/.f\\nrmat_version in it is not as it was written, by its checksum; ")
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
