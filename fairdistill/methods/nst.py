@@ -1,7 +1,7 @@
 """Neuron selectivity transfer: Huang and Wang, "Like What You Like", arXiv:1707.01219, 2017."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import NamedTuple
 
@@ -55,11 +55,17 @@ def polynomial_mmd(base: Tensor, student: Tensor) -> Tensor:
     pixels. So the squared MMD is the squared distance of these. `base` is `upper_gram` of the base's patterns, and
     `student` the patterns of the student, (B, K, P).
     """
-    pixels = student.shape[2]
-    rows, columns = torch.triu_indices(pixels, pixels, device=student.device)
-    place = torch.empty(pixels, pixels, dtype=torch.long, device=student.device)
-    place[rows, columns] = place[columns, rows] = torch.arange(len(rows), device=student.device)
-    return (base[:, place] - gram(student)).square().sum((1, 2))
+    whole = base[:, _places(student.shape[2], student.device)]
+    return (whole - gram(student)).square().sum((1, 2))
+
+
+@cache
+def _places(pixels: int, device: torch.device) -> Tensor:
+    """Where each element of a Gram matrix is in its upper triangle, (P, P); computed once, and not in every step."""
+    rows, columns = torch.triu_indices(pixels, pixels, device=device)
+    places = torch.empty(pixels, pixels, dtype=torch.long, device=device)
+    places[rows, columns] = places[columns, rows] = torch.arange(len(rows), device=device)
+    return places
 
 
 def rbf_mmd(base: Tensor, student: Tensor) -> Tensor:

@@ -168,9 +168,10 @@ def _words(row: dict, reference: str) -> str:
     words: dict[str, list[str]] = {}
     for metric in MEASURED:
         words.setdefault(row[f"{metric}_minus_{reference}_verdict"], []).append(metric)
-    nothing = UNTESTED if UNTESTED in words else UNDECIDED
     found = [f"{word} ({', '.join(map(printed, metrics))})" for word, metrics in words.items() if word not in UNJUDGED]
-    return "; ".join(text.replace(" (Accuracy)", "") for text in found) or nothing
+    # the DEO of a model at chance is not judged, and its accuracy may still be tested or not
+    found += [UNTESTED] * (UNTESTED in words)
+    return "; ".join(text.replace(" (Accuracy)", "") for text in found) or UNDECIDED
 
 
 def _in_words(methods: pd.DataFrame, references: Sequence[str]) -> list[str]:

@@ -23,11 +23,14 @@ class NoEffect(NamedTuple):
         What gives the setting an effect, as "set kernel to rbf".
     is_control
         Whether a term of the loss, or a stage, is switched off by 0: such a model is what others are compared with.
+    by_default
+        Whether it is so unless a configuration says otherwise.
     """
 
     because: str
     instead: str
     is_control: bool = False
+    by_default: bool = False
 
 
 class Settings(BaseModel):

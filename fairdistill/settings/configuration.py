@@ -417,7 +417,11 @@ def _check_export(study: Study) -> None:
 
 
 def _check_effects(study: Study) -> None:
-    """No setting has a value of the user's that others leave without effect; its default may be stated."""
+    """No setting has a value of the user's that others leave without effect.
+
+    Its default may be stated, as a copy of config/config.yaml does, and so may `false`. A model whose term is switched
+    off on purpose is a control, and may have what the others have that are compared with it.
+    """
     for path, models in _entries(study):
         reasons = [model.without_effect() for model in models]
         for key in dict.fromkeys(key for found in reasons for key in found):
@@ -425,8 +429,9 @@ def _check_effects(study: Study) -> None:
             values = [getattr(model, key) for model in models]
             found = [of_model[key] for of_model in reasons if key in of_model]
             if len(found) == len(models):
-                # what is switched off claims no effect
-                if all(value == default or value is False for value in values) and values[1:] == values[:-1]:
+                is_stated = values[0] == default or values[0] is False
+                is_control = all(one.is_control and not one.by_default for one in found)
+                if values[1:] == values[:-1] and (is_stated or is_control):
                     continue
                 reason = next((one for one in found if one.is_control), found[0])
                 # as a configuration has it, where true and false are in lower case
@@ -446,8 +451,6 @@ def _check_effects(study: Study) -> None:
 def _entries(study: Study) -> Iterator[tuple[Keys, Sequence[Settings]]]:
     """All settings that may leave others of theirs without effect: the keys to them; those of a sweep's models."""
     yield ("export",), [study.export]
-    for name, search in study.search.items():
-        yield ("search", name), [search]
     defined: dict[str, Mapping[str, Settings]] = {"methods": study.students, "datasets": study.data.sets}
     for key, entries in defined.items():
         section, sweeps = SECTIONS[key][0], study.sweeps(key)

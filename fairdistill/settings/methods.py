@@ -191,9 +191,10 @@ def _require_an_epoch(stage: str, setting: str, share: float, own: int, epochs: 
         )
 
 
-def _switched_off(weight: str, *settings: str) -> dict[str, NoEffect]:
+def _switched_off(weight: str, *settings: str, by_default: bool = False) -> dict[str, NoEffect]:
     """Settings of a term of the loss, or of a stage, that another setting, which is 0, takes away."""
-    return dict.fromkeys(settings, NoEffect(f"{weight} is 0", f"raise {weight}", is_control=True))
+    off = NoEffect(f"{weight} is 0", f"raise {weight}", is_control=True, by_default=by_default)
+    return dict.fromkeys(settings, off)
 
 
 def _of_another_kernel(kernel: str) -> dict[str, NoEffect]:
@@ -285,7 +286,7 @@ class Mfd(Distillation):
             of_term = ("kernel", "sigma", "degree", "offset", "features", "layers", "joint")
             found = _switched_off("lambda", *of_term) | found
         if self.kd_weight == 0:
-            found |= _switched_off("kd_weight", "kd_temperature")
+            found |= _switched_off("kd_weight", "kd_temperature", by_default=True)
         return found
 
 

@@ -187,16 +187,16 @@ REFUSED = {
     "leave it at its default, 1, or set kernel to rbf",
     "students: {mfd: {offset: 0}}": "students.mfd.offset has no effect, as kernel is rbf; leave it at its default, 1, "
     "or set kernel to polynomial",
-    "students: {mfd: {sigma: 0.5, lambda: 0}}": "students.mfd.sigma has no effect, as lambda is 0; leave it at its "
-    "default, 1, or raise lambda",
     "students: {mfd: {kd_temperature: '4'}}": "students.mfd.kd_temperature has no effect, as kd_weight is 0; leave it "
     "at its default, 3, or raise kd_weight",
     "students: {a: {kind: group_mmd, degree: [1, 2]}}": "students.a.degree has no effect, as kernel is rbf; leave it "
     "at its default, 2, or set kernel to polynomial",
     "students: {a: {kind: kd, alpha: 0, temperature: [1, 4]}}": "students.a.temperature has no effect, as alpha is 0; "
     "leave it at its default, 4, or raise alpha",
-    "students: {a: {kind: at, beta: 0, layers: [layer1]}}": "students.a.layers has no effect, as beta is 0; leave it "
-    "at its default, null, or raise beta",
+    "students: {a: {kind: nst, beta: 0, kernel: [linear, rbf]}}": "students.a.kernel has no effect, as beta is 0; "
+    "leave it at its default, polynomial, or raise beta",
+    "students: {a: {kind: fitnets, kd_weight: 0, final_kd_weight: 0, temperature: [1, 2]}}": "students.a.temperature "
+    "has no effect, as kd_weight and final_kd_weight are 0; leave it at its default, 3, or raise one of them",
     # nowhere in the sweep, for a reason that is everywhere
     "students: {mfd: {degree: [1, 2], lambda: [0, 3]}}": "students.mfd.degree has no effect, as kernel is rbf; leave "
     "it at its default, 2, or set kernel to polynomial",
@@ -211,8 +211,6 @@ REFUSED = {
     "students: {a: {kind: domain_discriminative, sampling: balanced, prior_shift: [true, false]}}": "students.a."
     "prior_shift has no effect, as sampling is balanced, which draws every class and group equally often; leave it at "
     "its default, true, or set sampling to plain or class_balanced",
-    "students: {a: {kind: fitnets, kd_weight: 0, final_kd_weight: 0, temperature: 1}}": "students.a.temperature has no "
-    "effect, as kd_weight and final_kd_weight are 0; leave it at its default, 3, or raise one of them",
     "teacher: {checkpoint: a.pth, architecture: resnet, preprocess: {interpolation: bicubic}}": "teacher.preprocess."
     "interpolation has no effect, as size is null; leave it at its default, bilinear, or give the size",
     "students: {a: {kind: imported, checkpoint: a.pth, preprocess: {interpolation: nearest}}}": "students.a.preprocess."
@@ -226,12 +224,6 @@ REFUSED = {
     "to balanced",
     "data: {sets: {cifar10s: {per_seed: [split], split_seed: 2}}}": "data.sets.cifar10s.split_seed has no effect, as "
     "per_seed has split, which uses the seed of the model; leave it at its default, 0, or take split out of per_seed",
-    f"search: {{mfd: {{rule: most_accurate, metric: deo_m}}}}\nstudents: {{mfd: {{lambda: [0, 1]}}}}\ndata: {{sets: "
-    f"{BOTH}}}": "search.mfd.metric has no effect, as rule is most_accurate; leave it at its default, deo_a, or set "
-    "rule to smallest_deo",
-    f"search: {{mfd: {{rule: best_worst_group, margin: 0.1}}}}\nstudents: {{mfd: {{lambda: [0, 1]}}}}\ndata: {{sets: "
-    f"{BOTH}}}": "search.mfd.margin has no effect, as rule is best_worst_group; leave it at its default, 0.01, or set "
-    "rule to smallest_deo",
     f"search: {{mfd: {{}}}}\nstudents: {{mfd: {{sigma: [1, 2], lambda: 0}}}}\ndata: {{sets: {BOTH}}}": "students.mfd."
     "sigma has no effect, as lambda is 0; leave it at its default, 1, or raise lambda",
     "export: {carbon_intensity: 300}": "export.carbon_intensity has no effect, as watts is null; leave it at its "
@@ -259,6 +251,13 @@ def test_a_setting_without_effect_is_refused_in_one_line(text, line):
         "students: {mfd: {kd_weight: [0, 1], kd_temperature: 4}}",
         "students: {mfd: {kernel: [rbf, polynomial], sigma: 0.5}}",
         "students: {a: {kind: kd, alpha: [0, 0.9], temperature: 2}}",
+        # a control by itself, with what the others have
+        "students: {mfd: {lambda: 0, sigma: 0.5, kernel: rbf, features: flattened}}",
+        "students: {a: {kind: at, beta: 0, layers: [layer1]}}",
+        "students: {a: {kind: fitnets, kd_weight: 0, final_kd_weight: 0, temperature: 1}}",
+        # columns of search.csv
+        f"search: {{mfd: {{rule: most_accurate, metric: deo_m, margin: 0.1}}}}\nstudents: {{mfd: {{lambda: [0, 1]}}}}\n"
+        f"data: {{sets: {BOTH}}}",
         # the base is compared with, whether the loss asks it or not
         "students: {mfd: {lambda: 0, base: {architecture: resnet}}}",
         # `false` claims no effect, and keeps a training from asking for images of every cell

@@ -20,7 +20,7 @@ HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
 HAS_METHODS = len(STUDY.methods) > 1
 HAS_VALIDATION = any(STUDY.data.sets[name].has_validation for name in STUDY.datasets)
 # A page of bars holds no more students.
-MOST_BARS = 42
+MOST_STUDENTS = 42
 # The models to choose from, and how.
 SEARCHES = [
     {"sweep": name, "rule": rule.to_json(), "models": STUDY.sweeps()[name]}
@@ -160,7 +160,7 @@ def tables():
 def figures():
     names = ["fig1_architecture"]
     for number, architecture in enumerate(STUDY.networks, start=1):
-        if architecture in STUDY.architectures and len(STUDY.methods) <= MOST_BARS:
+        if architecture in STUDY.architectures and len(STUDY.methods) <= MOST_STUDENTS:
             of_paper = [f"fig{2 * number}_{architecture}_deo", f"fig{2 * number + 1}_{architecture}_accuracy"]
             names += of_paper
             if JUDGES_CONCLUSIONS:
