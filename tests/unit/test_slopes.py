@@ -212,7 +212,7 @@ def test_what_is_far_off_is_an_arrow_at_the_end_of_the_axis_with_its_value(table
         end = {0.01: min, 0.99: max}[value](ax.get_xlim() if in_rows else ax.get_ylim())
         assert (line.get_xdata() if in_rows else line.get_ydata())[0] == pytest.approx(end)
     assert [text.get_text() for ax in figure.axes for text in ax.texts] == [f"{value:.2f}"]
-    # the rest is where it was
+    # no axis is longer for it
     for before, after in zip(plain.axes, figure.axes, strict=True):
         assert np.ptp(after.get_xlim() if in_rows else after.get_ylim()) <= 1.01 * np.ptp(
             before.get_xlim() if in_rows else before.get_ylim()

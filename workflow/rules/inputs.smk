@@ -19,7 +19,7 @@ HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
 # whether there are methods to compare with each other
 HAS_METHODS = len(STUDY.methods) > 1
 HAS_VALIDATION = any(STUDY.data.sets[name].has_validation for name in STUDY.datasets)
-# A page of bars holds no more students.
+# A page of bars holds no more students: that of fairdistill.reporting.figures, which loads matplotlib.
 MOST_STUDENTS = 42
 # The models to choose from, and how.
 SEARCHES = [
