@@ -134,7 +134,9 @@ def test_a_checkpoint_that_lacks_a_byte_is_refused(checkpoints, folder):
 
 def test_a_name_in_a_checkpoint_does_not_break_the_line_that_refuses_it(checkpoints, folder):
     path = folder / "line.pth"
-    path.write_bytes(checkpoints[".pth"].replace(b"archive/.format_version", b"archive/.f\nrmat_version"))
+    # in the directory at the end of the archive, and not beside the content
+    before, after = checkpoints[".pth"].rsplit(b"archive/.format_version", 1)
+    path.write_bytes(before + b"archive/.f\nrmat_version" + after)
     _, refused = outcome(lambda: read_weights(path), UserError)
     assert refused.startswith(f"{path}: archive/.f\\nrmat_version in it is not as it was written, by its checksum; ")
 
