@@ -270,7 +270,7 @@ def _find_weights(path: Path, content: object) -> tuple[dict[str, Tensor], list[
         if named is None and len(inside) > 1:
             places = " and ".join(map(str, list(inside)[:SHOWN]))
             raise UserError(
-                f"{path}: holds weights in {printable(places)}, and which of them are meant is not to be told; {ADVICE}"
+                f"{path}: holds weights in {places}, and which of them are meant is not to be told; {ADVICE}"
             )
         if named is None and not inside:
             break

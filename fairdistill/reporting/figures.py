@@ -125,11 +125,9 @@ def plot_comparison(
                 claims = paper_values.query("architecture == @architecture and metric == @metric")
                 _mark_paper(ax, claims, panel, method)
             _mark_chance(ax, models, panel)
+        get_ends, set_ends = (ax.get_xlim, ax.set_xlim) if lying else (ax.get_ylim, ax.set_ylim)
         # at least 0.05, or differences that are all rounding would fill the panel
-        if lying:
-            ax.set_xlim(0, 1 if metric == "accuracy" else max(0.05, ax.get_xlim()[1]))
-        else:
-            ax.set_ylim(0, 1 if metric == "accuracy" else max(0.05, ax.get_ylim()[1]))
+        set_ends(0, 1 if metric == "accuracy" else max(0.05, get_ends()[1]))
         add_legend(figure, list(dict.fromkeys(style["label"] for style in styles.values())))
     return figure
 

@@ -141,12 +141,12 @@ def paired_markdown(paired: pd.DataFrame) -> str:
 def marked(texts: Iterable[str], rows: pd.DataFrame) -> list[str]:
     """Mark the texts of those rows of a DEO (column metric) behind which a model is at chance (column at_chance)."""
     marks = rows["at_chance"].astype(bool) & rows["metric"].isin(DEO)
-    return [f"{text} {CHANCE_MARK}" if mark else text for text, mark in zip(texts, marks, strict=True)]
+    return _with_mark(texts, marks, CHANCE_MARK)
 
 
 def needing_group(names: Iterable[str], needs_group: Iterable[bool]) -> list[str]:
     """Mark the names of those methods that need the group of each image at prediction time."""
-    return [f"{name} {GROUP_MARK}" if needs else name for name, needs in zip(names, needs_group, strict=True)]
+    return _with_mark(names, needs_group, GROUP_MARK)
 
 
 def with_group_marks(names: Iterable[str], rows: pd.DataFrame) -> list[str]:
@@ -167,26 +167,29 @@ def alone(texts: Iterable[str], trainings: Iterable[int]) -> list[str]:
 def marked_names(rows: pd.DataFrame) -> list[str]:
     """Return the names of methods as figures without intervals have them, marked by what their rows say of them."""
     names = alone(with_group_marks(rows["method"], rows), rows["trainings"])
-    return [f"{name} {CHANCE_MARK}" if chance else name for name, chance in zip(names, rows["at_chance"], strict=True)]
+    return _with_mark(names, rows["at_chance"], CHANCE_MARK)
+
+
+def _with_mark(texts: Iterable[str], marked: Iterable[bool], mark: str) -> list[str]:
+    return [f"{text} {mark}" if has_mark else text for text, has_mark in zip(texts, marked, strict=True)]
 
 
 def notes_on_names(rows: pd.DataFrame) -> list[str]:
     """Return what the marks mean that `marked_names` gives the names of these rows."""
-    conditions = {
-        AT_CHANCE_NOTE: rows["at_chance"],
-        GROUP_NOTE: rows["needs_group"],
-        ONE_TRAINING_NOTE: rows["trainings"] == 1,
-    }
-    return [note for note, condition in conditions.items() if condition.any()]
+    return _notes_on_marks(rows, ONE_TRAINING_NOTE)
 
 
 def notes_on(rows: pd.DataFrame) -> list[str]:
     """Return what the marks mean that the rows of a table have, and what a seed is where there are folds."""
+    has_folds = bool((rows["trainings"] > rows["n"]).any())
+    return _notes_on_marks(rows, ALONE_NOTE) + [FOLDS_NOTE] * has_folds
+
+
+def _notes_on_marks(rows: pd.DataFrame, one_training: str) -> list[str]:
     conditions = {
         AT_CHANCE_NOTE: rows["at_chance"],
         GROUP_NOTE: rows["needs_group"],
-        ALONE_NOTE: rows["trainings"] == 1,
-        FOLDS_NOTE: rows["trainings"] > rows["n"],
+        one_training: rows["trainings"] == 1,
     }
     return [note for note, condition in conditions.items() if condition.any()]
 

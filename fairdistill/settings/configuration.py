@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import Settings, names_of_kinds, settings_of_kind
+from fairdistill.settings.base import NoEffect, Settings, names_of_kinds, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Imported, LayerDistillation, PostProcessing
 from fairdistill.settings.names import ModelName
@@ -427,25 +427,32 @@ def _check_effects(study: Study) -> None:
         for key in dict.fromkeys(key for found in reasons for key in found):
             default = type(models[0]).model_fields[key].get_default()
             values = [getattr(model, key) for model in models]
-            found = [of_model[key] for of_model in reasons if key in of_model]
-            if len(found) == len(models):
-                is_stated = values[0] == default or values[0] is False
-                is_control = all(one.is_control and not one.by_default for one in found)
-                if values[1:] == values[:-1] and (is_stated or is_control):
-                    continue
-                reason = next((one for one in found if one.is_control), found[0])
-                # as a configuration has it, where true and false are in lower case
-                shown = as_text(default).lower() if isinstance(default, bool) else as_text(default)
-                what = f"has no effect, as {reason.because}; leave it at its default, {shown}, or {reason.instead}"
+            idle = [(value, of_model[key]) for value, of_model in zip(values, reasons, strict=True) if key in of_model]
+            everywhere = len(idle) == len(models)
+            if what := _without_effect(idle, default) if everywhere else _alike(idle):
                 raise UnreadableSettings("config", (*path, key), what)
-            alike = [
-                (value, of_model[key])
-                for value, of_model in zip(values, reasons, strict=True)
-                if key in of_model and not of_model[key].is_control
-            ]
-            if any(value != alike[0][0] for value, _ in alike):
-                what = f"has several values, but no effect where {alike[0][1].because}, so that models would be alike"
-                raise UnreadableSettings("config", (*path, key), f"{what}; give that case an entry of its own")
+
+
+def _without_effect(idle: Sequence[tuple[Any, NoEffect]], default: Any) -> str:
+    """What is wrong with a setting that has no effect in any model of an entry, by its values and why; or nothing."""
+    values, reasons = zip(*idle, strict=True)
+    is_stated = values[0] == default or values[0] is False
+    is_control = all(one.is_control and not one.by_default for one in reasons)
+    if values[1:] == values[:-1] and (is_stated or is_control):
+        return ""
+    reason = next((one for one in reasons if one.is_control), reasons[0])
+    # as a configuration has it, where true and false are in lower case
+    shown = as_text(default).lower() if isinstance(default, bool) else as_text(default)
+    return f"has no effect, as {reason.because}; leave it at its default, {shown}, or {reason.instead}"
+
+
+def _alike(idle: Sequence[tuple[Any, NoEffect]]) -> str:
+    """What is wrong with a setting that has no effect in some models of a sweep, the controls aside; or nothing."""
+    alike = [(value, reason) for value, reason in idle if not reason.is_control]
+    if all(value == alike[0][0] for value, _ in alike):
+        return ""
+    what = f"has several values, but no effect where {alike[0][1].because}, so that models would be alike"
+    return f"{what}; give that case an entry of its own"
 
 
 def _entries(study: Study) -> Iterator[tuple[Keys, Sequence[Settings]]]:
