@@ -30,6 +30,14 @@ Sampling = Literal["plain", "balanced", "oversampled", "undersampled", "class_ba
 Family = Literal[
     "plain training", "distillation", "MFD", "pre-processing", "in-processing", "post-processing", "imported"
 ]
+# the kernel of an MMD, which `mfd` and `group_mmd` have
+Kernel = Literal["rbf", "polynomial"]
+KERNEL: Kernel = Field("rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features.")
+BANDWIDTH = Field(
+    1.0, gt=0, description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance."
+)
+DEGREE = Field(2, ge=1, le=100, description="The degree of the polynomial kernel, `(x . y + offset)^degree`.")
+OFFSET = Field(1.0, ge=0, description="The offset of the polynomial kernel; the code of the MFD authors has 0.")
 
 
 class BaseChoice(Settings):
@@ -229,18 +237,10 @@ class Mfd(Distillation):
         alias="lambda",
         description="The weight of the fairness term; 0 removes it from the loss.",
     )
-    kernel: Literal["rbf", "polynomial"] = Field(
-        "rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features."
-    )
-    sigma: Amount = Field(
-        1.0, gt=0, description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance."
-    )
-    degree: Whole = Field(
-        2, ge=1, le=100, description="The degree of the polynomial kernel, `(x . y + offset)^degree`."
-    )
-    offset: Amount = Field(
-        1.0, ge=0, description="The offset of the polynomial kernel; the code of the MFD authors has 0."
-    )
+    kernel: Kernel = KERNEL
+    sigma: Amount = BANDWIDTH
+    degree: Whole = DEGREE
+    offset: Amount = OFFSET
     features: Literal["pooled", "flattened"] = Field(
         "pooled",
         description="What the fairness term compares: the last feature map averaged over its pixels (`pooled`), or "
@@ -486,16 +486,10 @@ class GroupMmd(Method):
         alias="lambda",
         description="Twice the weight of the penalty, as in `mfd`, from which the default is taken.",
     )
-    kernel: Literal["rbf", "polynomial"] = Field(
-        "rbf", description="The kernel of the MMD: `rbf`, or `polynomial` on L2-normalised features."
-    )
-    sigma: Amount = Field(
-        1.0, gt=0, description="The bandwidth of the rbf kernel, in units of the batch's mean squared distance."
-    )
-    degree: Whole = Field(
-        2, ge=1, le=100, description="The degree of the polynomial kernel, `(x . y + offset)^degree`."
-    )
-    offset: Amount = Field(1.0, ge=0, description="The offset of the polynomial kernel.")
+    kernel: Kernel = KERNEL
+    sigma: Amount = BANDWIDTH
+    degree: Whole = DEGREE
+    offset: Amount = OFFSET
     sampling: Sampling = Field(
         "balanced",
         description="How batches are drawn, as for `kind: erm`; `balanced`, as for `mfd`, gives every batch images of "
