@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from fairdistill.reporting.figure_files import save
+from fairdistill.reporting.search import read_search
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.reporting.sweep_figures import plot_sweep
 from fairdistill.runtime.errors import run_script
@@ -24,6 +25,7 @@ def main() -> None:
         '"teacher", "architecture": "same"}}, ..]',
     )
     add_architectures_option(parser)
+    parser.add_argument("--search", type=Path, help="search.csv, which models were chosen on the validation split")
     args = parse_with_figure(parser)
 
     figure = plot_sweep(
@@ -31,6 +33,7 @@ def main() -> None:
         setting=args.setting,
         lines=read_json_option(list[Line], args.lines, option="--lines"),
         architectures=args.architectures,
+        search=read_search(args.search) if args.search else None,
     )
     save(figure, pdf=args.pdf, png=args.png)
 

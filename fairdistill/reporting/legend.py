@@ -11,9 +11,10 @@ ONE_SEED = "one seed"
 INTERVAL, ALONE = "95 % interval", "95 % interval, test images alone"
 FAIR = "fair classifier: mean and 95 % range"
 CHANCE, NEEDS_GROUP = "at chance", "needs the group to predict"
+CHOSEN = "chosen on validation"
 PAPER = "paper"
 # what a legend has behind the models, in this order
-COMMON = [ONE_SEED, INTERVAL, ALONE, FAIR, PAPER, CHANCE]
+COMMON = [ONE_SEED, INTERVAL, ALONE, FAIR, PAPER, CHANCE, CHOSEN]
 
 
 def add_legend(figure: Figure, models: Sequence[str]) -> None:

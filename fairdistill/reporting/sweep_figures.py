@@ -15,7 +15,7 @@ from matplotlib.transforms import ScaledTranslation
 from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import BASELINE, DEO, MEASURED, PLACE
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.legend import ALONE, CHANCE, COMMON, FAIR, INTERVAL, ONE_SEED, add_legend
+from fairdistill.reporting.legend import ALONE, CHANCE, CHOSEN, COMMON, FAIR, INTERVAL, ONE_SEED, add_legend
 from fairdistill.reporting.style import PALETTE, PANELS, STYLE, TEACHER_COLOUR, styled
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import SAME
@@ -29,13 +29,21 @@ APART, WIDEST = 5, 30
 LONG = 5
 
 
-def plot_sweep(summary: pd.DataFrame, *, setting: str, lines: Sequence[Line], architectures: Sequence[str]) -> Figure:
+def plot_sweep(
+    summary: pd.DataFrame,
+    *,
+    setting: str,
+    lines: Sequence[Line],
+    architectures: Sequence[str],
+    search: pd.DataFrame | None = None,
+) -> Figure:
     """Draw accuracy, DEO_A and DEO_M against a setting, in a row of panels for each data set and architecture.
 
     Marks are means over seeds, small dots the single seeds, and whiskers the 95 % interval over trainings and test
     images (of one training that over test images alone, which the legend says). Horizontal lines with a band are the
     model that those of a line stand on, and its interval. A cross marks models of which one is at chance, so that their
-    DEO says nothing.
+    DEO says nothing. A ring marks the model that was chosen on the validation split; the scores here are those
+    on the test split.
 
     Numbers are on an axis that is logarithmic where they span more than a factor of `LONG`; zero then has a place of
     its own, left of a break. Names are on an axis of categories, in the order of the sweep.
@@ -46,6 +54,8 @@ def plot_sweep(summary: pd.DataFrame, *, setting: str, lines: Sequence[Line], ar
         See `fairdistill.reporting.summaries.summarise`.
     architectures
         Those of the main grid. Others have bases alone, of which some may be models of the lines.
+    search
+        See `fairdistill.reporting.search.choose`; of these sweeps, of others, or none.
 
     Raises
     ------
@@ -54,6 +64,7 @@ def plot_sweep(summary: pd.DataFrame, *, setting: str, lines: Sequence[Line], ar
     """
     axis = Axis([value for line in lines for value in line.values.values()])
     models = summary.set_index([*PLACE, "metric"])
+    chosen = set() if search is None else {*search.loc[search["chosen"], PLACE].itertuples(index=False, name=None)}
     drawn = summary["method"].isin(lines[0].values) & summary["architecture"].isin(architectures)
     places = list(summary.loc[drawn, PLACE[:2]].drop_duplicates().itertuples(index=False, name=None))
     for dataset, architecture in places:
@@ -71,6 +82,7 @@ def plot_sweep(summary: pd.DataFrame, *, setting: str, lines: Sequence[Line], ar
                 shown.append(_draw_references(ax, scores.loc[dataset], lines, architecture))
                 for number, line in enumerate(lines):
                     of_line = scores.loc[dataset].loc[architecture].loc[[*line.values]]
+                    of_line = of_line.assign(chosen=[(dataset, architecture, name) in chosen for name in line.values])
                     _draw_line(ax, of_line, line, axis, number, len(lines))
                     shown.append(of_line)
             # marks that are shifted have no part in the limits that matplotlib finds
@@ -180,6 +192,8 @@ def _draw_line(ax: Axes, models: pd.DataFrame, line: Line, axis: Axis, number: i
         # a mark at zero is shown whole
         point: dict[str, Any] = {"transform": moved, "clip_on": False}
         ax.plot(at, row["mean"], mark, ms=4.5, color=colour, zorder=3, label=line.label, **point)
+        if row["chosen"]:
+            ax.plot(at, row["mean"], "o", ms=9, mfc="none", mec="black", mew=1, zorder=3, label=CHOSEN, **point)
         if row["at_chance"]:
             ax.plot(at, row["mean"], "X", ms=6, mfc="white", mec="black", zorder=4, label=CHANCE, **point)
 

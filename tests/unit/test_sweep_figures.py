@@ -101,6 +101,21 @@ def test_marks_are_the_means_and_the_line_is_that_of_the_base(summary):
         assert chance.get_ydata()[0] == scores[metric, "a10"]
 
 
+def test_a_ring_is_around_the_model_that_was_chosen_on_validation(summary):
+    # the others were not chosen, or are of another sweep
+    search = pd.DataFrame({"dataset": "utkface", "architecture": "resnet", "method": ["a0", "a1", "a10", "b1"]})
+    search["chosen"] = [False, True, False, True]
+    figure = plot(summary, setting="lambda", lines=LINES, search=search)
+    scores = summary.set_index(["metric", "method"])["mean"]
+    for ax, metric in zip(figure.axes, ("accuracy", "deo_a", "deo_m"), strict=True):
+        (ring,) = lines_named(ax, "chosen on validation")
+        assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (Axis([*NUMBERS.values()]).at(1.0), scores[metric, "a1"])
+    (legend,) = figure.legends
+    assert "chosen on validation" in [text.get_text() for text in legend.get_texts()]
+    without = plot(summary, setting="lambda", lines=LINES)
+    assert not any(lines_named(ax, "chosen on validation") for ax in without.axes)
+
+
 @pytest.mark.parametrize("values", [NUMBERS, NAMES], ids=["numbers", "names"])
 def test_nothing_that_is_measured_is_outside_of_its_panel(summary, values):
     figure = plot(summary, setting="setting", lines=[Line(label="a", values=values, base=TEACHER)])

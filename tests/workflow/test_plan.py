@@ -142,6 +142,8 @@ def test_a_study_of_sweeps_draws_each_setting_and_chooses_by_the_validation_spli
     # of models that are equally good the first is chosen
     models = [*json.loads(searches)[0]["models"]]
     assert models == ["mfd-lambda0", "mfd-lambda1", "mfd-lambda3", "mfd-lambda10", "mfd-lambda30"]
+    # the figures mark the choice
+    assert done.stdout.count("--search results/sweeps_digits/tables/search.csv --pdf") == 3
 
 
 def test_the_ablations_are_the_papers_grid_and_more(workdir):

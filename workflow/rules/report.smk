@@ -5,6 +5,7 @@ SUMMARY = f"{TABLES}/summary.csv"
 PAIRED = f"{TABLES}/paired.csv"
 CRITERIA = f"{TABLES}/criteria.csv"
 VALIDATION = f"{TABLES}/validation.csv"
+SEARCH = f"{TABLES}/search.csv"
 FEATURES_TABLE = f"{TABLES}/features.csv"
 METHODS = f"{TABLES}/methods.csv"
 CELLS = f"{TABLES}/cells.csv"
@@ -111,7 +112,7 @@ rule choose_settings:
     input:
         validation=VALIDATION if SEARCHES else [],
     output:
-        report(f"{TABLES}/search.csv", caption="../report/search.rst", category="Tables"),
+        report(SEARCH, caption="../report/search.rst", category="Tables"),
     log:
         f"{LOGS}/choose_settings.log",
     conda:
@@ -127,7 +128,7 @@ rule choose_settings:
 
 rule report_search:
     input:
-        search=f"{TABLES}/search.csv",
+        search=SEARCH,
         summary=SUMMARY,
     output:
         f"{TABLES}/search.md",
@@ -440,6 +441,7 @@ rule plot_examples:
 
 rule plot_sweep:
     input:
+        SEARCH if SEARCHES else [],
         summary=SUMMARY,
     output:
         pdf=f"{FIGURES}/{{sweep}}_sweep.pdf",
@@ -459,10 +461,11 @@ rule plot_sweep:
             [line.to_json() for line in STUDY.sweep_figures[wildcards.sweep].lines]
         ),
         architectures=STUDY.architectures,
+        search=f"--search {SEARCH}" if SEARCHES else "",
         code=code_version("scripts.plot_sweep"),
     shell:
         "python -m scripts.plot_sweep --summary {input.summary} --setting {params.setting}"
-        " --lines {params.lines:q} --architectures {params.architectures}"
+        " --lines {params.lines:q} --architectures {params.architectures} {params.search}"
         " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
 
 
