@@ -7,7 +7,6 @@ machine's tables.
 """
 
 import argparse
-import os
 from functools import partial
 
 import pandas as pd
@@ -19,12 +18,13 @@ from benchmarks.processes import run_at_once
 from benchmarks.training_plot import draw
 from benchmarks.training_table import summarise, to_markdown
 from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.parallel import usable_cores
 from fairdistill.settings.arguments import count_argument, folder_argument
 
 
 def filling(engine: str, *, on_gpu: bool) -> tuple[int, int]:
     """How many processes, of how many threads each, fill the machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     return (1, cores) if engine == "reference" or on_gpu else (cores, 1)
 
 

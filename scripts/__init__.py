@@ -1,4 +1,4 @@
-"""What the rules of the workflow run, each as `python -m scripts.NAME`."""
+"""The commands, each as `python -m scripts.NAME`: what the rules of the workflow run, and some for people alone."""
 
 from fairdistill.runtime.imports import begin_script
 

@@ -5,17 +5,17 @@ of each model's weights, predictions and data set, but neither weights nor data 
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import yaml
 
 from fairdistill.reporting.archive import code_files, list_models, readme, write_archive
 from fairdistill.reporting.models import model_paths, read_grids
-from fairdistill.runtime.errors import run_script
+from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import tracked_state, untracked_code
 from fairdistill.settings.arguments import add_model_options
+from fairdistill.settings.reading import read_json_option
 
 
 def main() -> None:
@@ -39,8 +39,12 @@ def main() -> None:
     files = [*args.files, *map(Path, metrics)]
     # what has the probabilities of a metrics file, where it has any
     files += [path for path in (Path(name).with_suffix(".parquet") for name in metrics) if path.is_file()]
+    for path in files:
+        if not path.is_relative_to(args.folder):
+            raise UserError(f"{path}: is not in {args.folder}; name files of the study alone")
     contents: dict[str, Path | str] = {path.relative_to(args.folder).as_posix(): path for path in files}
-    contents["config.yaml"] = yaml.safe_dump(json.loads(args.config), sort_keys=False, allow_unicode=True)
+    config = read_json_option(dict, args.config, option="--config")
+    contents["config.yaml"] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     contents["models.csv"] = list_models(metrics)
     code, untracked = code_files(), untracked_code()
     if not code:

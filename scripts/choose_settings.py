@@ -7,10 +7,11 @@ import argparse
 from pathlib import Path
 
 from fairdistill.reporting.runs import read_validation, write_csv
-from fairdistill.reporting.search import Candidates, choose
+from fairdistill.reporting.search import choose
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import add_architectures_option
 from fairdistill.settings.reading import read_json_option
+from fairdistill.settings.sweeps import Candidates
 
 
 def main() -> None:

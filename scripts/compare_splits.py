@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fairdistill.data import load_dataset
+from fairdistill.data.trained import load_trained
 from fairdistill.evaluation.criteria import deo_a, deo_m
 from fairdistill.evaluation.metrics import cell_accuracy
 from fairdistill.networks import load_network
@@ -22,6 +22,7 @@ from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.progress import log
+from fairdistill.settings.data import name_draw
 from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import choose_device
 from fairdistill.training.engines.fast import Images
@@ -66,10 +67,11 @@ def _variance(features: np.ndarray) -> float:
 def splits(results: Path, name: str) -> list[dict]:
     """Measure the model `name` of a study on each split that its data set has: one row each."""
     folder = results / "models" / name
-    run = read_training(folder / "training.json", folder / "weights.safetensors")[1].run
-    names = {column: getattr(run, column) for column in NAMES}
-    drawn = results / "data" / f"{names['dataset']}.seed{names['seed']}"
-    dataset = load_dataset(drawn if drawn.is_dir() else drawn.with_name(names["dataset"]), names["fold"])
+    training = read_training(folder / "training.json", folder / "weights.safetensors")[1]
+    names = {column: getattr(training.run, column) for column in NAMES}
+    draw = name_draw(training.data.settings.per_seed, training.run.seed)
+    data = results / "data" / f"{training.run.dataset}{draw}"
+    dataset = load_trained(data, training=training, record=folder / "training.json")
     device = choose_device("auto")
     network = load_network(folder / "weights.safetensors")
     # torch's types do not know that a network's layout can be set

@@ -12,7 +12,7 @@ from pathlib import Path
 from fairdistill.data.trained import read_tested
 from fairdistill.export.exporting import export_model
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.settings.arguments import folder_argument
+from fairdistill.settings.arguments import count_argument, folder_argument
 from fairdistill.settings.training_record import read_training
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--training", type=Path, required=True, help="training.json of the model")
     parser.add_argument(
         "--calibration-images",
-        type=int,
+        type=count_argument,
         default=500,
         help="training images that the ranges of the int8 model are found with (default: %(default)s)",
     )

@@ -6,7 +6,6 @@ rows are matched by the paths of the images. Prints the report, and writes it to
 """
 
 import argparse
-import html
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +16,7 @@ from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.tables import markdown
 from fairdistill.runtime.errors import UserError, printable, run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.runtime.markdown import escape
 from fairdistill.runtime.progress import log
 
 # the column of the images' paths in what `scripts.predict` writes
@@ -65,14 +65,8 @@ def report_markdown(predictions: Path, found: FairnessReport) -> str:
     """The report as a page."""
     parts = [f"# Fairness of {predictions.name}", found.summary]
     for title, table in found.tables().items():
-        texts = table.rename(columns=escaped).map(escaped)
-        parts += [f"## {title}", markdown(texts)]
+        parts += [f"## {title}", markdown(table.rename(columns=escape).map(escape))]
     return "\n\n".join(parts) + "\n"
-
-
-def escaped(text: str) -> str:
-    """A name as it may stand in a cell of a Markdown table, which a bar would end."""
-    return html.escape(printable(str(text)), quote=False).replace("|", "\\|")
 
 
 def main() -> None:

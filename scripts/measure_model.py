@@ -14,12 +14,15 @@ from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.runtime.parallel import usable_cores
 from fairdistill.runtime.provenance import hardware
+from fairdistill.settings.arguments import count_argument
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX files")
-    parser.add_argument("--threads", type=int, default=usable_cores(), help="the most threads to measure with")
+    parser.add_argument(
+        "--threads", type=count_argument, default=usable_cores(), help="the most threads to measure with"
+    )
     parser.add_argument("--output", type=Path, required=True, help="file to write (JSON)")
     args = parser.parse_args()
     latency = {path.name: measure(path, args.threads) for path in args.models}

@@ -17,6 +17,7 @@ One line says what was not checked. The exit status is 1 if anything differs.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from snakemake.utils import update_config
 from fairdistill.reporting.runs import read_runs
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.provenance import ROOT
+from fairdistill.settings.config_files import check_config_file
 from fairdistill.settings.configuration import complete
 from fairdistill.settings.study import Study
 from fairdistill.verification.completeness import require_defined
@@ -34,15 +36,13 @@ from fairdistill.verification.study import verify
 
 
 def read_settings_file(path: Path) -> dict:
-    """Return the settings in a configuration file."""
+    """Return the settings in a configuration file, read as Snakemake reads it: as JSON, or else as YAML."""
+    check_config_file(path)
+    text = path.read_text(encoding="utf-8")
     try:
-        read = yaml.safe_load(path.read_bytes())
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        what = " ".join(str(error).split())
-        raise UserError(f"--configfile: {path} is not readable as YAML ({what}); mend it") from error
-    if not isinstance(read, dict):
-        raise UserError(f"--configfile: {path} holds no settings; give the study's own file")
-    return read
+        return json.loads(text)
+    except ValueError:
+        return yaml.safe_load(text)
 
 
 def read_study(files: list[Path], runs: pd.DataFrame) -> Study:

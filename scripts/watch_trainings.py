@@ -5,6 +5,7 @@ and on a cluster whose nodes share the folder.
 """
 
 import argparse
+import math
 import re
 import time
 from contextlib import suppress
@@ -20,6 +21,7 @@ from fairdistill.runtime.progress import TRAININGS, grid_progress, lines
 
 EPOCH = re.compile(r"epoch (\d+)/(\d+)(?:, step (\d+)/(\d+))?  (.*)")
 SHOWN = re.compile(r"(?<!\S)(?:loss \S+|\S+ images/s|(?:\d+ h )?\d+ (?:min|s) left)")
+HOUR = 3600
 SILENT = 300  # seconds without a new line after which a training is taken to have been killed
 
 
@@ -61,9 +63,20 @@ def table(logs: list[str], run_name: str) -> Group:
     return Group(rows, grid_progress(run_name))
 
 
+def seconds(text: str) -> float:
+    """A time to wait."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= HOUR:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds from 0 to {HOUR}: {text}")
+    return value
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--every", type=float, default=2, metavar="SECONDS", help="how often to look")
+    parser.add_argument("--every", type=seconds, default=2, metavar="SECONDS", help="how often to look")
     parser.add_argument("--once", action="store_true", help="show the state once, and exit")
     args = parser.parse_args()
     plans = sorted(TRAININGS.glob("[0-9]*.planned"), key=lambda path: int(path.stem))

@@ -9,6 +9,27 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.training_record import TrainingRecord
 
 
+def load_trained(data: Path, *, training: TrainingRecord, record: Path) -> ImageDataset:
+    """Return the data set of a training, with the fold that was tested.
+
+    Parameters
+    ----------
+    data
+        The folder of the prepared data set.
+    training, record
+        What is read of the training.json, and its path, for messages.
+
+    Raises
+    ------
+    UserError
+        The data set is another one.
+    """
+    dataset = load_dataset(data, training.run.fold)
+    if training.inputs.dataset != dataset.info["sha256"]:
+        raise UserError(f"{data}: not the data set of {record}; prepare that one, or train the model again")
+    return dataset
+
+
 def read_tested(
     data: Path, predictions: Path, *, training: TrainingRecord, record: Path
 ) -> tuple[ImageDataset, pd.DataFrame]:
@@ -28,9 +49,7 @@ def read_tested(
     UserError
         The data set is another one, or the predictions are not of its test images.
     """
-    dataset = load_dataset(data, training.run.fold)
-    if training.inputs.dataset != dataset.info["sha256"]:
-        raise UserError(f"{data}: not the data set of {record}; prepare that one, or train the model again")
+    dataset = load_trained(data, training=training, record=record)
     table = pd.read_parquet(predictions)
     table = table[table["split"] == "test"]
     rows, *_ = dataset.split("test")

@@ -1,7 +1,6 @@
 """One model from its checkpoint to the files to take away, each checked on the test images."""
 
 import json
-import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +33,7 @@ from fairdistill.export.sessions import ExportedModel
 from fairdistill.networks import load_facts, load_method, load_network, save_network
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing_together, sha256
+from fairdistill.runtime.parallel import threads_of_job
 from fairdistill.runtime.progress import Progress, log
 from fairdistill.runtime.provenance import commit, hardware, versions
 from fairdistill.settings.checkpoints import ModelFacts
@@ -153,7 +153,7 @@ def seen_images(dataset: ImageDataset, rows: NDArray[np.int64], facts: ModelFact
 
 def predict_test(path: Path, dataset: ImageDataset, facts: ModelFacts, *, name: str) -> NDArray[np.float32]:
     """Return the probabilities (n, classes) that an ONNX file, to be called `name`, gives the test images in turn."""
-    model = ExportedModel(path, threads=int(os.environ.get("OMP_NUM_THREADS", "1")))
+    model = ExportedModel(path, threads=threads_of_job())
     rows, _, group = dataset.split("test")
     log(f"testing {name} on {len(rows)} images")
     progress = Progress(f"testing {name}", len(rows))

@@ -68,8 +68,9 @@ def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
     For each reference R, and each metric M: M_minus_R, the difference over the seeds that both have, with `_low` and
     `_high`; `_p`, which agrees with the interval (missing for a single training); `_d0`, the degrees of freedom that
     both owe to the trainings of all methods (0 where these are few, see `fairdistill.evaluation.moderation`);
-    `_p_holm`, corrected by Holm's method over all methods that have a p against R in this metric on this data set; and
-    `_verdict`. A teacher is compared with nothing, and a method not with itself.
+    `_p_holm`, corrected by Holm's method over all methods that are compared with R in this metric on this data set, of
+    which those of a single training count with a p of 1; and `_verdict`. A teacher is compared with nothing, and a
+    method not with itself.
 
     Parameters
     ----------
@@ -250,8 +251,10 @@ def _differences(runs: pd.DataFrame, models: Models, reference: str) -> pd.DataF
         suffixes=("", OTHER),
     )
     found = differences(pairs, models.answers, by=PLACE, common=_common(runs, models, reference))
-    corrected = found.groupby(["dataset", "metric"])["p_interval"].transform(lambda p: holm(p.astype(float)))
-    found = found.assign(p=found["p_interval"], p_holm=corrected)
+    p = found["p_interval"].astype(float)
+    # one that is still to be tested belongs to the family: its test shall not take back what is decided now
+    corrected = p.fillna(1).groupby([found["dataset"], found["metric"]]).transform(holm).where(p.notna())
+    found = found.assign(p=p, p_holm=corrected)
     found["verdict"] = [_word(row) for row in found.to_dict("records")]
     beside = []
     for metric in MEASURED:

@@ -44,13 +44,13 @@ READING = [
 COMPARISONS = (
     "**Against another method**: the difference, method minus the other, between models of the same seed, with its "
     f"95 % interval. {CORRECTED_DIFFERENCE_NOTE} p is derived from that interval, and corrected by Holm's method over "
-    "all methods that have one against the same method in that metric on that data set. It requires two trainings in "
-    "common; with one, a method is not tested. Where d0 is given, which requires eight methods, the intervals are "
-    "moderated: the variance of all methods' trainings enters that of each, with d0 additional degrees of freedom. The "
-    "same two methods then have a different interval, from the pair alone, in ablations.md (a student and its base "
-    "also in paired.md): cite the one here. Without d0, p is rarely small with two or three trainings. A method is "
-    "called fairer, or less accurate, if the corrected p is below 0.05; otherwise it is undecided, which does not mean "
-    "equal."
+    "all methods that are compared with the same one in that metric on that data set. It requires two trainings in "
+    "common; with one, a method is not tested, and counts with a p of 1. Where d0 is given, which requires eight "
+    "methods, the intervals are moderated: the variance of all methods' trainings enters that of each, with d0 "
+    "additional degrees of freedom. The same two methods then have a different interval, from the pair alone, in "
+    "ablations.md (a student and its base also in paired.md): cite the one here. Without d0, p is rarely small with "
+    "two or three trainings. A method is called fairer, or less accurate, if the corrected p is below 0.05; otherwise "
+    "it is undecided, which does not mean equal."
 )
 # verdicts of which a page counts the methods, and names none
 UNJUDGED = (UNDECIDED, UNTESTED)

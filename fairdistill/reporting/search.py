@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pandas as pd
 
@@ -27,9 +27,8 @@ from fairdistill.reporting.tables import (
     with_sd,
 )
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import Settings, Text
 from fairdistill.settings.methods import TEACHER
-from fairdistill.settings.sweeps import Search, as_text
+from fairdistill.settings.sweeps import Candidates, Search, as_text
 
 MAKER = "scripts.choose_settings"
 # the accuracy that a rule compares
@@ -73,14 +72,6 @@ CAVEAT = (
     "but the trainings that decided the choice are the ones that are tested, and the interval does not include "
     "that other validation images or seeds might have led to another setting. See docs/statistics.md."
 )
-
-
-class Candidates(Settings):
-    """A search: its rule, and the models to choose from with the values of the swept settings."""
-
-    sweep: Text
-    rule: Search
-    models: dict[Text, dict[Text, Any]]
 
 
 def choose(validation: pd.DataFrame, searches: Sequence[Candidates], *, architectures: Sequence[str]) -> pd.DataFrame:

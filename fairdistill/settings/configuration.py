@@ -172,6 +172,12 @@ def _check_names(study: Study) -> None:
             _check_name((*where, "architectures"), name, "networks", study.networks)
         for name in grid.methods or []:
             _check_name((*where, "methods"), name, "students", study.students)
+    joined: dict[str, tuple[str, str]] = {}
+    for pair in product(study.datasets, study.architectures):
+        other = joined.setdefault("_".join(pair), pair)
+        if other != pair:
+            what = f"has {pair[0]!r}, whose figures with {pair[1]!r} would be called as those of {other[0]!r} with "
+            raise UnreadableSettings("config", ("datasets",), f"{what}{other[1]!r}; rename one of the four")
     for name in study.example_images:
         _check_name(("example_images",), name, "data.sets", study.data.sets)
     for name in study.references or []:

@@ -380,7 +380,8 @@ class FitNets(Distillation):
         0.33,
         ge=0,
         lt=1,
-        description="The share of the epochs that the hint stage takes; in the code of the MFD authors it is a third.",
+        description="The share of the epochs that the hint stage takes; the training after it has at least one epoch. "
+        "In the code of the MFD authors it is a third.",
     )
     kd_weight: Amount = Field(
         4.0, ge=0, description="The weight of the distillation of logits in the first epoch after the hint stage."
@@ -401,8 +402,8 @@ class FitNets(Distillation):
         return found
 
     def hint_epochs(self, epochs: int) -> int:
-        """Return how many of the epochs the hint stage has."""
-        return round(self.hint_share * epochs)
+        """Return how many of the epochs the hint stage has; the training after it has one at least."""
+        return min(round(self.hint_share * epochs), epochs - 1)
 
     def check_epochs(self, epochs: int) -> None:
         """Raise a UserError where a hint stage is wanted and has no epoch."""

@@ -24,7 +24,7 @@ from fairdistill.settings.methods import (
 )
 from fairdistill.settings.names import ModelName
 from fairdistill.settings.networks import AnyNetwork, ResNet18, ShuffleNetV2
-from fairdistill.settings.sweeps import Line, Search, Sweep, Sweeps, as_text, is_number, lines_of
+from fairdistill.settings.sweeps import Candidates, Line, Search, Sweep, Sweeps, as_text, is_number, lines_of
 from fairdistill.settings.training import Seed, Training
 
 Seeds = AtLeastOne[Seed]
@@ -285,6 +285,31 @@ class Study(Settings):
     def all_grids(self) -> list[dict[str, list]]:
         """Every grid with those of its bases, the main one and its bases last."""
         return [part for grids in self.grids for grid in grids for part in self.with_bases(grid, grids)]
+
+    @cached_property
+    def students_of(self) -> dict[str, list[str]]:
+        """The students of each network that the tables of the study have: those of the main grid, and their bases."""
+        found: dict[str, dict[str, None]] = {}
+        for model in (model for grid in self.main_grids for model in models_in(grid)):
+            found.setdefault(model.architecture, {})
+            if model.method != TEACHER:
+                found[model.architecture][model.method] = None
+        return {architecture: [*names] for architecture, names in found.items()}
+
+    @property
+    def compares_methods(self) -> bool:
+        """Whether a network has several students, which are compared with each other."""
+        return any(len(students) > 1 for students in self.students_of.values())
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether a data set of the main grid has a validation split."""
+        return any(self.data.sets[name].has_validation for name in self.datasets)
+
+    @property
+    def searches(self) -> list[Candidates]:
+        """What is searched: the models to choose from, and how."""
+        return [Candidates(sweep=name, rule=rule, models=self.sweeps()[name]) for name, rule in self.search.items()]
 
     def draws(self, grids: Iterable[dict[str, list]]) -> list[tuple[str, str]]:
         """The data sets that the models of some grids are trained on: the name of each, and that of its draw.

@@ -63,6 +63,14 @@ class Search(Settings):
     )
 
 
+class Candidates(Settings):
+    """A search: its rule, and the models to choose from with the values of the swept settings."""
+
+    sweep: Text
+    rule: Search
+    models: dict[Text, dict[Text, Any]]
+
+
 class Line(Settings):
     """One line in the figure of a swept setting: the models that differ in that setting alone.
 

@@ -110,7 +110,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
 
 
 def _require_fit(job: Job, dataset: ImageDataset) -> None:
-    """Raise a UserError where a data set is drawn for another seed, or the network does not take its images."""
+    """Raise a UserError where data are of another seed, the network does not take them, or there are too few epochs."""
     if dataset.info["for_seed"] not in (None, job.seed):
         raise UserError(
             f"{job.data}: is drawn for seed {dataset.info['for_seed']}, not for {job.seed}; prepare one for this seed"
@@ -122,6 +122,10 @@ def _require_fit(job: Job, dataset: ImageDataset) -> None:
         raise UserError(
             f"network {job.network.kind} {error}; choose another network, or prepare other images"
         ) from None
+    try:
+        job.method.check_epochs(job.training.epochs)
+    except UserError as error:
+        raise UserError(f"method {job.method.kind} {error}") from None
 
 
 def _inputs(job: Job, dataset: ImageDataset) -> dict[str, str]:

@@ -20,7 +20,7 @@ from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.ranking import cells_table, rank_methods
 from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
 from fairdistill.reporting.runs import AGGREGATE, csv_text, read_validation, with_settings
-from fairdistill.reporting.search import Candidates, choose, read_search, search_markdown
+from fairdistill.reporting.search import choose, read_search, search_markdown
 from fairdistill.reporting.summaries import read_summary, summarise
 from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError
@@ -88,7 +88,7 @@ def remake_tables(
     texts = {"runs.csv": csv_text(with_settings(runs, models.settings))}
     texts |= {"summary.csv": csv_text(summarise(runs, models.answers))}
     texts |= {"paired.csv": csv_text(paired), "paired.md": paired_markdown(paired)}
-    if any(study.data.sets[name].has_validation for name in study.datasets):
+    if study.has_validation:
         texts["validation.csv"] = csv_text(with_settings(validation, models.settings))
     # the tables below were made from those above as they are printed, with ten digits
     summary, paired = read_summary(io.StringIO(texts["summary.csv"])), read_paired(io.StringIO(texts["paired.csv"]))
@@ -104,7 +104,7 @@ def remake_tables(
     # features are probed only if the configuration says so, and only where the models exist
     if "features.csv" in published or (study.probe_features and not tests.empty):
         texts["features.csv"] = csv_text(features_table(Features(tests, consistency), models.answers))
-    if len(study.methods) > 1:
+    if study.compares_methods:
         texts |= _methods_tables(replace(models, runs=runs), study)
     if study.paper_values:
         texts |= _paper_tables(summary, paired, study, Path(study.paper_values))
@@ -148,8 +148,7 @@ def _methods_tables(models: Models, study: Study) -> dict[str, str]:
 
 def _search_tables(validation: pd.DataFrame, summary: pd.DataFrame, study: Study) -> dict[str, str]:
     """What was chosen on the validation split."""
-    searches = [Candidates(sweep=name, rule=rule, models=study.sweeps()[name]) for name, rule in study.search.items()]
-    search = csv_text(choose(validation, searches, architectures=study.architectures))
+    search = csv_text(choose(validation, study.searches, architectures=study.architectures))
     return {"search.csv": search, "search.md": search_markdown(read_search(io.StringIO(search)), summary)}
 
 

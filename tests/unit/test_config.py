@@ -509,6 +509,16 @@ MISTAKES = [
         {"networks": {"resnet": {"kind": "resnet18"}, "ResNet": {"kind": "resnet18"}}, "architectures": ["resnet"]},
         "config: networks holds 'resnet' and 'ResNet', which are too much alike",
     ),
+    (
+        {
+            "data": {"sets": {"faces": {"kind": "digits_s"}, "faces_small": {"kind": "digits_s"}}},
+            "networks": {"resnet": {"kind": "resnet18"}, "small_resnet": {"kind": "resnet18"}},
+            "datasets": ["faces", "faces_small"],
+            "architectures": ["resnet", "small_resnet"],
+        },
+        "config: datasets has 'faces_small', whose figures with 'resnet' would be called as those of 'faces' with "
+        "'small_resnet'; rename one of the four",
+    ),
     ({"study": "bench"}, "config: study is 'bench', where benchmarks are kept; choose another"),
     ({"training": {"epoch": 1}}, "config: training has the unknown key 'epoch'; did you mean 'epochs'?"),
     ({"training": {"epochs": 0}}, "config: training.epochs is 0; it must be at least 1"),

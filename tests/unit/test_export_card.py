@@ -198,7 +198,7 @@ def test_the_smallest_difference_that_the_test_would_find_is_said(model):
 def test_images_of_one_subject_are_said_not_to_be_independent(model):
     assert "treat test images as independent" not in model_card(model, None, DATA, Export())
     model.training["data"]["settings"]["subject"] = "person_id"
-    assert "as independent, which several of one person\\_id are not" in model_card(model, None, DATA, Export())
+    assert "as independent, which several of one person_id are not" in model_card(model, None, DATA, Export())
 
 
 def test_an_int8_version_that_is_worse_is_said_once_and_at_the_top(model):
@@ -206,7 +206,7 @@ def test_an_int8_version_that_is_worse_is_said_once_and_at_the_top(model):
     model.export["int8"]["worse"] = ["accuracy is lower by 0.100", "DEO_M is higher by 0.200"]
     text = model_card(model, None, DATA, Export())
     warning = (
-        "> **The int8 version is worse than the float model, beyond chance:** accuracy is lower by 0.100; DEO\\_M is "
+        "> **The int8 version is worse than the float model, beyond chance:** accuracy is lower by 0.100; DEO_M is "
         "higher by 0.200.\n"
     )
     assert warning in text.partition("## Intended use")[0]
@@ -215,8 +215,8 @@ def test_an_int8_version_that_is_worse_is_said_once_and_at_the_top(model):
     assert html_page(text).count("<blockquote>") == text.count("\n> ")
     model.export["int8"] |= {"worse": [], "cautions": ["DEO_A is above the fair baseline"]}
     text = model_card(model, None, DATA, Export())
-    assert "> **The int8 version:** DEO\\_A is above the fair baseline." in text.partition("## Intended use")[0]
-    assert text.count("DEO\\_A is above the fair baseline") == 1
+    assert "> **The int8 version:** DEO_A is above the fair baseline." in text.partition("## Intended use")[0]
+    assert text.count("DEO_A is above the fair baseline") == 1
     assert "is not significantly less accurate or less fair" in text
 
 

@@ -58,6 +58,19 @@ def test_a_student_can_be_imported_and_be_a_base():
     assert study.base(named("small", "mfd")) == named("large", "earlier")
 
 
+def test_methods_are_compared_where_a_network_has_several():
+    earlier = {"students": {"earlier": {"kind": "imported", **LARGE}}, "methods": ["mfd", "earlier"]}
+    apart = complete({**STUDY, **earlier})
+    assert apart.students_of == {"small": ["mfd"], "large": ["earlier"]}
+    assert not apart.compares_methods
+    together = complete({**STUDY, **earlier, "architectures": ["small", "large"]})
+    assert together.students_of == {"small": ["mfd"], "large": ["mfd", "earlier"]}
+    assert together.compares_methods
+    # a base is a student, too, also where no grid names it
+    students = {"first": {"kind": "erm"}, "mfd": {"kind": "mfd", "base": "first"}}
+    assert complete({**STUDY, "students": students}).students_of == {"small": ["mfd", "first"]}
+
+
 def test_weights_of_a_network_are_those_that_its_trainings_start_from():
     networks = {"small": {"kind": "shufflenet_v2_x0_5", "weights": "w.pth"}}
     students = {"mfd": {"kind": "mfd"}, "calibrated": {"kind": "group_temperature"}}

@@ -154,9 +154,16 @@ def test_a_stage_without_an_epoch_is_refused_when_the_configuration_is_read():
     complete(config | {"students": {"s": {"kind": "ffvae", "representation_share": 0}}})
 
 
-@pytest.mark.parametrize(("epochs", "stages"), [(1, (0, 1)), (2, (1, 1)), (20, (7, 13)), (50, (16, 34))])
-def test_the_stages_share_the_epochs(epochs, stages):
-    _, _, method = make(*(network_settings(KINDS[1]) for _ in range(2)))
+@pytest.mark.parametrize(
+    ("share", "epochs", "stages"),
+    [
+        *((0.33, 1, (0, 1)), (0.33, 2, (1, 1)), (0.33, 20, (7, 13)), (0.33, 50, (16, 34))),
+        # the head is trained in any case
+        *((0.98, 20, (19, 1)), (0.99, 2, (1, 1))),
+    ],
+)
+def test_the_stages_share_the_epochs(share, epochs, stages):
+    _, _, method = make(*(network_settings(KINDS[1]) for _ in range(2)), hint_share=share)
     assert tuple(stage.epochs for stage in method.stages(epochs)) == stages
 
 

@@ -23,10 +23,11 @@ from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.ranking import rank_methods
 from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
 from fairdistill.reporting.runs import read_runs
-from fairdistill.reporting.search import Candidates, choose, search_markdown
+from fairdistill.reporting.search import choose, search_markdown
 from fairdistill.reporting.summaries import average_datasets, combine, summarise
 from fairdistill.reporting.tables import paired_markdown, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError
+from fairdistill.settings.sweeps import Candidates
 from scripts import aggregate_results
 
 pytestmark = pytest.mark.usefixtures("rough_intervals")

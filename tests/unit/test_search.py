@@ -11,10 +11,10 @@ from fairdistill.evaluation.metrics import evaluate
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.models import read_models
 from fairdistill.reporting.runs import read_validation, with_settings, write_csv
-from fairdistill.reporting.search import SEARCH, Candidates, choose, judge, read_search, search_markdown
+from fairdistill.reporting.search import SEARCH, choose, judge, read_search, search_markdown
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.sweeps import Search
+from fairdistill.settings.sweeps import Candidates, Search
 from scripts import choose_settings, report_search
 
 METHODS = ["mfd-lambda0", "mfd-lambda1"]

@@ -778,6 +778,11 @@ def test_data_that_are_drawn_for_another_seed_are_refused(tiny_folder, tmp_path)
     assert record_of(tmp_path / "out")["run"]["seed"] == 3
 
 
+def test_a_stage_without_an_epoch_is_refused(tiny_folder, tmp_path):
+    with pytest.raises(UserError, match=r"^method ffvae leaves the representation without an epoch, as .* is 1;"):
+        start_job(tiny_folder, tmp_path / "out", "--method", '{"kind": "ffvae"}')
+
+
 def test_the_record_has_the_cost_of_the_training(tiny_folder, tmp_path, monkeypatch):
     """Of more than one epoch; times to a hundredth of a second, memory in whole MiB."""
     monkeypatch.setattr(publish, "peak_memory_mb", lambda: 812.7)

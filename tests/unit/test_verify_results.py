@@ -99,12 +99,13 @@ def test_a_metrics_file_that_lacks_a_part_is_one_line(results, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"a: [", "is not readable as YAML (while parsing"),
-        (b"\xff\xfe\x00\x93\x81", "is not readable as YAML ("),
-        (b"a: \x00", "is not readable as YAML ("),
-        (b"[" * 100_000, "is not readable as YAML ("),
-        (b"- a", "holds no settings; give the study's own file"),
-        (b"", "holds no settings; give the study's own file"),
+        (b"a: [", "is not YAML ("),
+        (b"\xff\xfe\x00\x93\x81", "is no text in UTF-8 ("),
+        (b"a: \x00", "is not YAML ("),
+        (b"[" * 100_000, "is nested too deeply;"),
+        (b"- a", "has to hold settings, as `key: value`;"),
+        (b"", "has to hold settings, as `key: value`;"),
+        (b"seeds: [0]\nseeds: [1]", "line 2: the key 'seeds' comes twice"),
     ],
 )
 def test_a_configuration_that_is_none_is_one_line(content, what, tmp_path):
@@ -112,8 +113,16 @@ def test_a_configuration_that_is_none_is_one_line(content, what, tmp_path):
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
         read_study([path], pd.DataFrame())
-    assert str(caught.value).startswith(f"--configfile: {path} {what}")
+    assert str(caught.value).startswith(f"{path}: {what}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_in_json_may_be_indented_with_tabs(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{\n\t"training": {"epochs": 7}\n}')
+    runs = pd.DataFrame({"study": ["mine"], "seed": [3], "method": ["mfd"]})
+    study = read_study([path], runs)
+    assert (study.study, study.seeds, study.training.epochs) == ("mine", [3], 7)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"study,dataset\n"])

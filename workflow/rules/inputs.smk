@@ -16,16 +16,8 @@ MAIN_GRIDS = STUDY.main_grids
 # The same for every grid, the main one's last: what the table of ablations is made from.
 ALL_GRIDS = STUDY.all_grids
 HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
-# whether there are methods to compare with each other
-HAS_METHODS = len(STUDY.methods) > 1
-HAS_VALIDATION = any(STUDY.data.sets[name].has_validation for name in STUDY.datasets)
 # A page of bars holds no more students: that of fairdistill.reporting.figures, which loads matplotlib.
 MOST_STUDENTS = 42
-# The models to choose from, and how.
-SEARCHES = [
-    {"sweep": name, "rule": rule.to_json(), "models": STUDY.sweeps()[name]}
-    for name, rule in STUDY.search.items()
-]
 
 
 def published_summary():
@@ -140,13 +132,13 @@ def exported():
 def tables():
     names = ["runs.csv", "summary.csv", "paired.csv", "paired.md"]
     names += ["table1.csv", "table1.md", "table1.tex"]
-    if HAS_VALIDATION:
+    if STUDY.has_validation:
         names += ["validation.csv"]
-    if SEARCHES:
+    if STUDY.searches:
         names += ["search.csv", "search.md"]
     if HAS_ABLATIONS:
         names += ["ablations.csv", "ablations.md", "ablations.tex"]
-    if HAS_METHODS:
+    if STUDY.compares_methods:
         names += ["methods.csv", "methods.md", "methods.tex", "cells.csv"]
     if STUDY.paper_values:
         names += ["paper_vs_reproduced.csv", "paper_vs_reproduced.md"]
@@ -159,18 +151,18 @@ def tables():
 
 def figures():
     names = ["fig1_architecture"]
+    counts = {name: len(STUDY.students_of.get(name, [])) for name in STUDY.architectures}
     for number, architecture in enumerate(STUDY.networks, start=1):
-        if architecture in STUDY.architectures and len(STUDY.methods) <= MOST_STUDENTS:
+        if 0 < counts.get(architecture, 0) <= MOST_STUDENTS:
             of_paper = [f"fig{2 * number}_{architecture}_deo", f"fig{2 * number + 1}_{architecture}_accuracy"]
             names += of_paper
             if JUDGES_CONCLUSIONS:
                 names += [f"{name}_as_in_paper" for name in of_paper]
     names += expand("paired_{dataset}", dataset=STUDY.datasets)
-    if HAS_METHODS:
+    if STUDY.compares_methods:
+        several = [name for name, count in counts.items() if count > 1]
         names += expand("tradeoff_{dataset}", dataset=STUDY.datasets)
-        names += expand(
-            "cells_{dataset}_{architecture}", dataset=STUDY.datasets, architecture=STUDY.architectures
-        )
+        names += expand("cells_{dataset}_{architecture}", dataset=STUDY.datasets, architecture=several)
     names += [f"{name}_sweep" for name in STUDY.sweep_figures]
     return expand(f"{FIGURES}/{{name}}.{{ext}}", name=names, ext=["pdf", "png"])
 

@@ -55,7 +55,8 @@ wildcard_constraints:
     fold=r"(-fold\d+)?",
     number=r"\d+",
     metric="accuracy|deo",
-    setting=r"\w+",
+    # where nothing is swept, no name of a figure fits
+    sweep="|".join(STUDY.sweep_figures) or "(?!)",
 
 
 def paths(pattern, grids):

@@ -27,7 +27,7 @@ rule aggregate_results:
                 caption="../report/validation.rst",
                 category="Tables",
             )
-            if HAS_VALIDATION
+            if STUDY.has_validation
             else []
         ),
     log:
@@ -110,7 +110,7 @@ rule make_features:
 # The choice reads the scores on the validation split alone.
 rule choose_settings:
     input:
-        validation=VALIDATION if SEARCHES else [],
+        validation=VALIDATION if STUDY.searches else [],
     output:
         report(SEARCH, caption="../report/search.rst", category="Tables"),
     log:
@@ -118,7 +118,7 @@ rule choose_settings:
     conda:
         "../../envs/report.yaml"
     params:
-        searches=as_ordered_json(SEARCHES),
+        searches=as_ordered_json([search.to_json() for search in STUDY.searches]),
         architectures=STUDY.architectures,
         code=code_version("scripts.choose_settings"),
     shell:
@@ -441,7 +441,7 @@ rule plot_examples:
 
 rule plot_sweep:
     input:
-        SEARCH if SEARCHES else [],
+        SEARCH if STUDY.searches else [],
         summary=SUMMARY,
     output:
         pdf=f"{FIGURES}/{{sweep}}_sweep.pdf",
@@ -461,7 +461,7 @@ rule plot_sweep:
             [line.to_json() for line in STUDY.sweep_figures[wildcards.sweep].lines]
         ),
         architectures=STUDY.architectures,
-        search=f"--search {SEARCH}" if SEARCHES else "",
+        search=f"--search {SEARCH}" if STUDY.searches else "",
         code=code_version("scripts.plot_sweep"),
     shell:
         "python -m scripts.plot_sweep --summary {input.summary} --setting {params.setting}"

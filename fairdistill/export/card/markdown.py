@@ -1,11 +1,10 @@
 """Numbers with their intervals, names and tables, as a card writes them in Markdown."""
 
-import re
 from collections.abc import Sequence
 
 from fairdistill.evaluation.records import Interval, Scores
 from fairdistill.evaluation.rounding import rounded
-from fairdistill.runtime.errors import printable
+from fairdistill.runtime.markdown import escape
 
 
 def with_interval(metrics: Scores, metric: str) -> str:
@@ -31,8 +30,3 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, escaped: bo
         lines = [[escape(text) for text in line] for line in lines]
     lines.insert(1, ["---"] * len(headings))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def escape(text: str) -> str:
-    """Return a text, such as the name of a class, so that Markdown shows it as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", printable(" ".join(str(text).split())))

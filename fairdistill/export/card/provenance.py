@@ -8,8 +8,9 @@ import json
 from collections.abc import Iterator
 
 from fairdistill.export.card.energy import carbon, energy
-from fairdistill.export.card.markdown import escape, table
+from fairdistill.export.card.markdown import table
 from fairdistill.export.card.model import MeasuredModel
+from fairdistill.runtime.markdown import escape
 from fairdistill.settings.data import DataSet
 from fairdistill.settings.export import Export
 

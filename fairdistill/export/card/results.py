@@ -11,9 +11,10 @@ from fairdistill.evaluation.crossed import difference
 from fairdistill.evaluation.records import Interval, Scores
 from fairdistill.evaluation.rounding import rounded
 from fairdistill.evaluation.uncertainty import wilson_interval
-from fairdistill.export.card.markdown import escape, interval, signed, table, with_interval
+from fairdistill.export.card.markdown import interval, signed, table, with_interval
 from fairdistill.export.card.model import MeasuredModel
 from fairdistill.export.files import INT8, MODEL
+from fairdistill.runtime.markdown import escape
 
 
 def summary(model: MeasuredModel, base: MeasuredModel | None) -> Iterator[str]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from fairdistill.evaluation.power import ACCURACY, POWER, smallest_difference
-from fairdistill.export.card.markdown import escape
 from fairdistill.export.card.model import MeasuredModel
+from fairdistill.runtime.markdown import escape
 from fairdistill.settings.export import Export
 
 
