@@ -20,7 +20,7 @@ from tqdm import tqdm
 from benchmarks import machine
 from benchmarks.cases import BATCH_SIZE
 from benchmarks.training_worker import Clock
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.runtime.progress import log

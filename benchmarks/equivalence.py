@@ -39,7 +39,7 @@ from fairdistill.data import load_dataset
 from fairdistill.data.preparing import prepare_dataset
 from fairdistill.evaluation.metrics import cell_accuracy
 from fairdistill.evaluation.seeds import holm
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import count_argument, folder_argument
 from fairdistill.settings.configuration import complete

@@ -17,7 +17,7 @@ from benchmarks import machine
 from benchmarks.cases import DATASETS, ENGINES, EPOCHS, EVALUATIONS, KINDS, METHODS, PARTS
 from benchmarks.inference import GOAL
 from benchmarks.training_table import CASE, GOALS, medians, ratios, yes_no
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.runtime.progress import log

@@ -22,7 +22,7 @@ from benchmarks.cases import BATCH_SIZE, DATASETS, KINDS, METHODS
 from benchmarks.training_worker import STAGE, random_images
 from fairdistill.methods.base import Task, method_class
 from fairdistill.networks import build_network
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.runtime.progress import log

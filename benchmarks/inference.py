@@ -18,7 +18,7 @@ from benchmarks import machine
 from benchmarks.cases import DATASETS, KINDS, METHODS
 from benchmarks.training_worker import Clock, set_up
 from fairdistill.networks import build_network
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import folder_argument
 from fairdistill.settings.networks import AnyNetwork

@@ -21,7 +21,7 @@ import pandas as pd
 
 from benchmarks import machine
 from benchmarks.machine import ROOT
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import folder_argument
 

@@ -23,7 +23,7 @@ from benchmarks import machine
 from benchmarks.cases import DATASETS, METHODS, Dataset
 from fairdistill.data.preparing import Prepared, write_dataset
 from fairdistill.networks import build_network, save_network
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import folder_argument
 from fairdistill.settings.networks import AnyNetwork

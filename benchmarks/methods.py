@@ -20,7 +20,7 @@ from benchmarks import machine
 from benchmarks.cases import BATCH_SIZE, ENGINES, EPOCHS
 from benchmarks.training import run
 from benchmarks.training_table import over_rounds
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import count_argument, folder_argument
 from fairdistill.settings.configuration import complete

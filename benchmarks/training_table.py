@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from benchmarks.cases import BATCH_SIZE, DATASETS, EPOCHS, METHODS, PARTS
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.printing import markdown
 
 CASE = ["dataset", "kind", "role"]
 # the least ratio of ours to the reference

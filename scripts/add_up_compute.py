@@ -17,7 +17,7 @@ from typing import Annotated
 import pandas as pd
 from pydantic import Field
 
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import parse_json
 from fairdistill.runtime.progress import log

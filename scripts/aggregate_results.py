@@ -8,11 +8,12 @@ the models in --grids are read.
 import argparse
 from pathlib import Path
 
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.models import read_grids, read_models
+from fairdistill.reporting.pair_pages import paired_markdown
 from fairdistill.reporting.pairs import pair_with_bases
-from fairdistill.reporting.runs import with_settings, write_csv
+from fairdistill.reporting.runs import with_settings
 from fairdistill.reporting.summaries import summarise
-from fairdistill.reporting.tables import paired_markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.settings.arguments import add_model_options

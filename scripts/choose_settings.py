@@ -6,7 +6,8 @@ Only validation.csv is read, which has no score on the test split.
 import argparse
 from pathlib import Path
 
-from fairdistill.reporting.runs import read_validation, write_csv
+from fairdistill.reporting.csv_files import write_csv
+from fairdistill.reporting.runs import read_validation
 from fairdistill.reporting.search import choose
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import add_architectures_option

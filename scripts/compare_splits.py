@@ -18,8 +18,8 @@ from fairdistill.evaluation.criteria import deo_a, deo_m
 from fairdistill.evaluation.metrics import cell_accuracy
 from fairdistill.networks import load_network
 from fairdistill.reporting.columns import NAMES
-from fairdistill.reporting.runs import write_csv
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.csv_files import write_csv
+from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.progress import log
 from fairdistill.settings.data import name_draw

@@ -19,9 +19,9 @@ from scipy import stats
 from fairdistill.evaluation.criteria import TAIL
 from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import MEASURED, PLACE
-from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.csv_files import write_csv
+from fairdistill.reporting.printing import markdown, numbers
 from fairdistill.reporting.summaries import read_summary
-from fairdistill.reporting.tables import markdown, numbers
 from fairdistill.runtime.errors import UserError, run_script
 
 

@@ -7,10 +7,10 @@ row, with n = 0.
 import argparse
 from pathlib import Path
 
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.pairs import read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
 from fairdistill.reporting.paper.conclusions import judge
-from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text

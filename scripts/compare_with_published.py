@@ -7,8 +7,8 @@ of the studies lacks keeps its row.
 import argparse
 from pathlib import Path
 
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.published import compare_studies, studies_markdown
-from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import write_text

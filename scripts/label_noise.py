@@ -32,8 +32,8 @@ from PIL import Image
 from fairdistill.data import utkface
 from fairdistill.data.near_copies import families
 from fairdistill.evaluation.criteria import deo_a, deo_m
-from fairdistill.reporting.runs import write_csv
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.csv_files import write_csv
+from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import UserError, run_script
 
 CLASSES, GROUPS = utkface.CLASSES, [*utkface.GROUPS, "Others"]

@@ -7,9 +7,9 @@ import argparse
 from pathlib import Path
 
 from fairdistill.reporting.columns import NAMES
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.features import features_table, read_features
 from fairdistill.reporting.models import path_of_model, read_grids, read_models
-from fairdistill.reporting.runs import write_csv
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import add_model_options
 

@@ -6,9 +6,9 @@ As in the paper, each number is an average over the data sets, with its mean and
 import argparse
 from pathlib import Path
 
-from fairdistill.reporting.runs import write_csv
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.summaries import read_summary
-from fairdistill.reporting.tables import table1, table1_latex, table1_markdown
+from fairdistill.reporting.table1 import table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 

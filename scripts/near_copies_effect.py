@@ -20,8 +20,8 @@ from fairdistill.evaluation.correctness import Correctness, collect
 from fairdistill.evaluation.criteria import deo_a, deo_m, overall
 from fairdistill.evaluation.records import read_record
 from fairdistill.reporting.columns import MEASURED, PLACE
-from fairdistill.reporting.runs import write_csv
-from fairdistill.reporting.tables import markdown
+from fairdistill.reporting.csv_files import write_csv
+from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.progress import log
 from fairdistill.settings.data import AnyDataSet, DataSet

@@ -6,10 +6,10 @@ The rules are in docs/methods.md. Only the metrics files of the models in --grid
 import argparse
 from pathlib import Path
 
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.models import read_grids, read_models
 from fairdistill.reporting.ranking import cells_table, rank_methods
 from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
-from fairdistill.reporting.runs import write_csv
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.settings.arguments import add_model_options

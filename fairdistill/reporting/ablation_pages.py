@@ -5,20 +5,16 @@ import pandas as pd
 from fairdistill.reporting.ablations import PARTS
 from fairdistill.reporting.columns import MEASURED, PLACE
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.tables import (
+from fairdistill.reporting.notes import (
     CORRECTED_DIFFERENCE_NOTE,
     INTERVAL_NOTE,
     NOTE,
     alone,
-    latex,
-    markdown,
     marked,
     notes_on,
-    numbers,
-    with_ends,
     with_group_marks,
-    with_sd,
 )
+from fairdistill.reporting.printing import latex, markdown, numbers, with_ends, with_sd
 
 # what the two models of a pair differ in, by the name that the tables give it
 LEGEND = {

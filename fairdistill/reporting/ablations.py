@@ -13,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from fairdistill.reporting.columns import COUNTS, ESTIMATE, IDENTITY, MEASURED, OTHER, PLACE
+from fairdistill.reporting.csv_files import read_table
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import base_names, differences, pair_with_bases, runs_of
-from fairdistill.reporting.runs import read_table
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.sweeps import Sweep, neighbours

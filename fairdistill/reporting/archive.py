@@ -15,9 +15,9 @@ import pandas as pd
 from fairdistill import __version__
 from fairdistill.evaluation.records import read_record
 from fairdistill.reporting.columns import NAMES
+from fairdistill.reporting.csv_files import csv_text
 from fairdistill.reporting.labels import listed
 from fairdistill.reporting.models import gather
-from fairdistill.reporting.runs import csv_text
 from fairdistill.runtime import provenance
 from fairdistill.runtime.files import replacing
 

@@ -8,8 +8,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from fairdistill.reporting.labels import method_numbers, printed
+from fairdistill.reporting.notes import marked_names, notes_on_names
 from fairdistill.reporting.style import STYLE, styled
-from fairdistill.reporting.tables import marked_names, notes_on_names
 from fairdistill.runtime.errors import UserError
 
 # of one cell at least, in inches; with more columns than fit the page, cells have no numbers

@@ -16,7 +16,8 @@ from fairdistill.evaluation.moderation import Common, moderated
 from fairdistill.evaluation.seeds import holm, sign_flip_p
 from fairdistill.reporting.answers import Answers, columns_of
 from fairdistill.reporting.columns import BASE, COUNTS, DEO, ESTIMATE, OTHER, RUNS, SEEDS
-from fairdistill.reporting.runs import at_chance, read_table
+from fairdistill.reporting.csv_files import read_table
+from fairdistill.reporting.runs import at_chance
 from fairdistill.settings.methods import TEACHER
 
 # the difference as a share of the base's

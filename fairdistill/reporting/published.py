@@ -6,7 +6,8 @@ import pandas as pd
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import DEO, MEASURED, PLACE
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.tables import ALONE_MARK, GROUP_NOTE, alone, markdown, needing_group, numbers, with_sd
+from fairdistill.reporting.notes import ALONE_MARK, GROUP_NOTE, alone, needing_group
+from fairdistill.reporting.printing import markdown, numbers, with_sd
 from fairdistill.reporting.verdicts import noise_between
 
 WITHIN, OUTSIDE = "within the noise", "outside the noise"

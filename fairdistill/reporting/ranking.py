@@ -15,9 +15,10 @@ from fairdistill.evaluation.moderation import Common, common_spread
 from fairdistill.evaluation.seeds import holm
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import BASE, COUNTS, DEO, IDENTITY, MEASURED, OTHER, PLACE
+from fairdistill.reporting.csv_files import read_table
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import base_names, differences, teachers_of
-from fairdistill.reporting.runs import at_chance, read_table
+from fairdistill.reporting.runs import at_chance
 from fairdistill.reporting.summaries import beside_each_other, summarise
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER, method_of_kind

@@ -7,23 +7,19 @@ import pandas as pd
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import MEASURED, PLACE
 from fairdistill.reporting.labels import count_of_seeds, listed, printed
-from fairdistill.reporting.ranking import STANDARD, UNDECIDED, UNTESTED, pareto_front
-from fairdistill.reporting.tables import (
+from fairdistill.reporting.notes import (
     CORRECTED_DIFFERENCE_NOTE,
     CORRECTED_NOTE,
     INTERVAL_NOTE,
     NOTE,
     alone,
-    latex,
-    markdown,
     marked,
     needing_group,
     notes_on,
-    numbers,
-    with_ends,
     with_group_marks,
-    with_sd,
 )
+from fairdistill.reporting.printing import latex, markdown, numbers, with_ends, with_sd
+from fairdistill.reporting.ranking import STANDARD, UNDECIDED, UNTESTED, pareto_front
 from fairdistill.settings.methods import TEACHER
 
 INTRODUCTION = (

@@ -11,21 +11,12 @@ from typing import IO
 import pandas as pd
 
 from fairdistill.reporting.columns import BASE, DEO, MEASURED, METRICS, PLACE
+from fairdistill.reporting.csv_files import read_table
 from fairdistill.reporting.labels import printed
+from fairdistill.reporting.notes import AT_CHANCE_NOTE, GROUP_NOTE, NOTE, alone, marked, needing_group
 from fairdistill.reporting.pairs import teachers_of
-from fairdistill.reporting.runs import at_chance, read_table
-from fairdistill.reporting.tables import (
-    AT_CHANCE_NOTE,
-    GROUP_NOTE,
-    NOTE,
-    alone,
-    markdown,
-    marked,
-    needing_group,
-    numbers,
-    with_ends,
-    with_sd,
-)
+from fairdistill.reporting.printing import markdown, numbers, with_ends, with_sd
+from fairdistill.reporting.runs import at_chance
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.sweeps import Candidates, Search, as_text

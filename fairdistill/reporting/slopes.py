@@ -17,8 +17,8 @@ from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import BASE, PLACE
 from fairdistill.reporting.fences import within_fences
 from fairdistill.reporting.labels import printed
+from fairdistill.reporting.notes import CHANCE_MARK, marked_names, notes_on_names, with_group_marks
 from fairdistill.reporting.style import HALO, PALETTE, STYLE, styled
-from fairdistill.reporting.tables import CHANCE_MARK, marked_names, notes_on_names, with_group_marks
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 
@@ -82,7 +82,7 @@ def plot_slopes(paired: pd.DataFrame, summary: pd.DataFrame, dataset: str) -> Fi
     of two panels in all, so that the figure is no larger than a page. All panels of a metric have one scale. That of
     more than `MOST_SHOWN` students leaves out what is far off: arrows at its end stand for it, and those of means have
     the value beside them. Colours tell better from worse by the observed values, whatever their intervals, but for the
-    DEO of a pair in which a model is at chance. Names have the marks of `fairdistill.reporting.tables.marked_names`.
+    DEO of a pair in which a model is at chance. Names have the marks of `fairdistill.reporting.notes.marked_names`.
 
     Parameters
     ----------

@@ -16,7 +16,8 @@ from fairdistill.evaluation.crossed import Trainings
 from fairdistill.evaluation.uncertainty import fair_baseline, verdict
 from fairdistill.reporting.answers import Answers, columns_of, digest, for_all_seeds, over_seeds, values_of
 from fairdistill.reporting.columns import BASELINE, COUNTS, DEO, MEASURED, METRICS, OVER_SEEDS, PLACE, SEEDS, SUMMARY
-from fairdistill.reporting.runs import AGGREGATE, at_chance, read_table
+from fairdistill.reporting.csv_files import AGGREGATE, read_table
+from fairdistill.reporting.runs import at_chance
 from fairdistill.runtime.errors import UserError
 
 COMBINED = ["mean", "n", "trainings", "low", "corrected", "high", "images", "between", "another"]

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator, NullFormatter
 from matplotlib.transforms import Transform
 
+from fairdistill.reporting.csv_files import read_table
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.runs import read_table
 from fairdistill.reporting.style import PALETTE, STYLE, styled
 from fairdistill.runtime.errors import UserError
 

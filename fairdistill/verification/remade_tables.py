@@ -11,18 +11,20 @@ from fairdistill.reporting.ablation_pages import ablations_latex, ablations_mark
 from fairdistill.reporting.ablations import ablations, compared_runs
 from fairdistill.reporting.columns import IDENTITY, PLACE
 from fairdistill.reporting.criteria import criteria_table
+from fairdistill.reporting.csv_files import AGGREGATE, csv_text
 from fairdistill.reporting.features import Features, features_table
 from fairdistill.reporting.models import Models, in_grid_order, in_order
+from fairdistill.reporting.pair_pages import paired_markdown
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
 from fairdistill.reporting.paper.conclusions import judge
 from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.ranking import cells_table, rank_methods
 from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
-from fairdistill.reporting.runs import AGGREGATE, csv_text, read_validation, with_settings
+from fairdistill.reporting.runs import read_validation, with_settings
 from fairdistill.reporting.search import choose, read_search, search_markdown
 from fairdistill.reporting.summaries import read_summary, summarise
-from fairdistill.reporting.tables import paired_markdown, table1, table1_latex, table1_markdown
+from fairdistill.reporting.table1 import table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.provenance import ROOT
 from fairdistill.settings.paper import judges_conclusions, read_paper_values

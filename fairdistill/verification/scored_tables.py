@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fairdistill.evaluation.records import read_record
 from fairdistill.reporting.columns import MEASURED, PLACE
-from fairdistill.reporting.runs import read_table
+from fairdistill.reporting.csv_files import read_table
 from fairdistill.runtime.errors import UserError
 from fairdistill.verification.comparing import DRAWN, ROUNDING
 

@@ -12,10 +12,11 @@ from synthetic_results import CLASSES, GROUPS, METHODS, make_constant, make_pred
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.reporting.ablation_pages import LEGEND, ablations_latex, ablations_markdown
 from fairdistill.reporting.ablations import PARTS, ablations
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.features import read_features
 from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pairs import pair_with_bases
-from fairdistill.reporting.runs import read_runs, with_settings, write_csv
+from fairdistill.reporting.runs import read_runs, with_settings
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.configuration import complete

@@ -12,8 +12,8 @@ from synthetic_results import make_training
 
 from fairdistill.evaluation.correctness import Correctness
 from fairdistill.evaluation.metrics import score
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.models import read_files
-from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError
 from scripts import compare_streams

@@ -26,11 +26,12 @@ from fairdistill.data import load_dataset
 from fairdistill.export.files import INT8, MODEL
 from fairdistill.export.records import read_exported, read_speed
 from fairdistill.reporting.ablations import ablations, compared_runs
+from fairdistill.reporting.csv_files import csv_text
 from fairdistill.reporting.features import read_features
 from fairdistill.reporting.models import in_order, read_files, read_models
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.ranking import cells_table, read_cells
-from fairdistill.reporting.runs import csv_text, read_runs, read_validation, with_settings
+from fairdistill.reporting.runs import read_runs, read_validation, with_settings
 from fairdistill.reporting.summaries import read_summary, summarise
 from fairdistill.reporting.training_curves import read_histories
 from fairdistill.runtime.errors import UserError

@@ -27,7 +27,7 @@ from fairdistill.export.card.writing import html_page
 from fairdistill.export.croissant import croissant_text
 from fairdistill.export.files import INT8, MODEL, RECORD
 from fairdistill.export.records import ExportRecord, SpeedRecord
-from fairdistill.reporting.tables import numbers
+from fairdistill.reporting.printing import numbers
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json
 from fairdistill.settings.configuration import complete

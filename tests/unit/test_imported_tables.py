@@ -18,7 +18,7 @@ from fairdistill.reporting.pairs import pair_with_bases
 from fairdistill.reporting.ranking import cells_table, rank_methods
 from fairdistill.reporting.ranking_pages import ranking_markdown
 from fairdistill.reporting.summaries import summarise
-from fairdistill.reporting.tables import table1_markdown
+from fairdistill.reporting.table1 import table1_markdown
 from fairdistill.reporting.tradeoff import plot_tradeoff
 
 SEEDS = [0, 1, 2]

@@ -11,8 +11,8 @@ from matplotlib.colors import to_rgb
 
 from fairdistill.reporting.cell_map import plot_cells
 from fairdistill.reporting.figure_files import save
+from fairdistill.reporting.notes import AT_CHANCE_NOTE, GROUP_NOTE, ONE_TRAINING_NOTE
 from fairdistill.reporting.ranking import CELLS, RANKED
-from fairdistill.reporting.tables import AT_CHANCE_NOTE, GROUP_NOTE, ONE_TRAINING_NOTE
 from fairdistill.reporting.tradeoff import COLOURS, MOST_NAMES, SIZE, plot_tradeoff
 from fairdistill.reporting.training_curves import plot_training_curves, read_histories
 from fairdistill.runtime.errors import UserError

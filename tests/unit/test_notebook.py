@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from synthetic_results import make_study
 
-from fairdistill.reporting import figure_files, tables
+from fairdistill.reporting import figure_files, table1
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.models import read_files
 from fairdistill.reporting.paper import diagram as architecture_diagram
-from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.summaries import summarise
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ MODULES = [
             "uncertainty",
         )
     ),
-    *(f"fairdistill.reporting.{name}" for name in ("ablations", "figures", "models", "published", "tables")),
+    *(f"fairdistill.reporting.{name}" for name in ("ablations", "figures", "models", "published", "table1")),
     *(f"fairdistill.reporting.paper.{name}" for name in ("comparison", "conclusions", "diagram")),
     *(f"scripts.{name}" for name in ("evaluate_model", "aggregate_results", "make_table", "make_ablations")),
     *(f"scripts.{name}" for name in ("compare_with_paper", "compare_with_published", "verify_results")),
@@ -78,7 +78,7 @@ def test_the_notebook_runs_on_results_alone(tmp_path):
     results = tmp_path / "results" / "paper"
     models = read_files(make_study(results / "metrics", seeds=(0, 1)))
     write_csv(results / "tables" / "runs.csv", models.runs)
-    (results / "tables" / "table1.md").write_text(tables.table1_markdown(summarise(models.runs, models.answers)))
+    (results / "tables" / "table1.md").write_text(table1.table1_markdown(summarise(models.runs, models.answers)))
     (results / "figures").mkdir()
     diagram = results / "figures" / "fig1_architecture"
     figure_files.save(architecture_diagram.draw(), pdf=diagram.with_suffix(".pdf"), png=diagram.with_suffix(".png"))

@@ -9,9 +9,9 @@ import pytest
 from synthetic_results import make_constant, make_study
 
 from fairdistill.reporting.answers import values_of
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.models import read_files
 from fairdistill.reporting.published import compare_studies, studies_markdown
-from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.verdicts import noise_between, noise_of_another_run
 from fairdistill.runtime.errors import UserError

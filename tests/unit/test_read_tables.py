@@ -6,9 +6,10 @@ import pytest
 from synthetic_results import make_study
 
 from fairdistill.reporting.ablations import compared_runs
+from fairdistill.reporting.csv_files import csv_text
 from fairdistill.reporting.models import read_files
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
-from fairdistill.reporting.runs import csv_text, read_runs
+from fairdistill.reporting.runs import read_runs
 from fairdistill.reporting.summaries import read_summary, summarise
 from fairdistill.runtime.errors import UserError
 

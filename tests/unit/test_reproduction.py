@@ -8,8 +8,8 @@ import pytest
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.pairs import read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare
+from fairdistill.reporting.printing import numbers
 from fairdistill.reporting.summaries import read_summary
-from fairdistill.reporting.tables import numbers
 from fairdistill.settings.paper import read_paper_values
 from scripts.near_copies_effect import over_seeds
 

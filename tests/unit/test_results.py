@@ -18,6 +18,7 @@ from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import DEO, METRICS, NAMES, RUNS, VALIDATION
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.models import in_order, read_files, read_grids, read_models
+from fairdistill.reporting.pair_pages import paired_markdown
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.ranking import rank_methods
@@ -25,7 +26,7 @@ from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
 from fairdistill.reporting.runs import read_runs
 from fairdistill.reporting.search import choose, search_markdown
 from fairdistill.reporting.summaries import average_datasets, combine, summarise
-from fairdistill.reporting.tables import paired_markdown, table1_latex, table1_markdown
+from fairdistill.reporting.table1 import table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.sweeps import Candidates
 from scripts import aggregate_results

@@ -9,8 +9,9 @@ from synthetic_results import CLASSES, GROUPS, make_predictions, make_record, pa
 
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.evaluation.uncertainty import AT_CHANCE
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.models import read_models
-from fairdistill.reporting.runs import read_validation, with_settings, write_csv
+from fairdistill.reporting.runs import read_validation, with_settings
 from fairdistill.reporting.search import SEARCH, choose, judge, read_search, search_markdown
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError

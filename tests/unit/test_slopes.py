@@ -11,10 +11,10 @@ from synthetic_results import make_study, pattern
 
 from fairdistill.reporting import slopes
 from fairdistill.reporting.models import read_models
+from fairdistill.reporting.notes import AT_CHANCE_NOTE, CHANCE_MARK, GROUP_NOTE, ONE_TRAINING_NOTE
 from fairdistill.reporting.pairs import pair_with_bases
 from fairdistill.reporting.slopes import BETTER, HEIGHT, MOST_PANELS, NEITHER, WIDTH, WORSE, plot_slopes
 from fairdistill.reporting.summaries import summarise
-from fairdistill.reporting.tables import AT_CHANCE_NOTE, CHANCE_MARK, GROUP_NOTE, ONE_TRAINING_NOTE
 from fairdistill.runtime.errors import UserError
 from scripts import plot_slopes as script
 

@@ -8,8 +8,8 @@ import pytest
 from figure_texts import cut_texts
 from synthetic_results import make_study
 
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.models import read_files
-from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.sweep_figures import Axis, plot_sweep
 from fairdistill.runtime.errors import UserError

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from synthetic_results import make_constant, make_study
 
-from fairdistill.reporting import tables
+from fairdistill.reporting import notes, printing
+from fairdistill.reporting import table1 as table_1
+from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.models import read_files
 from fairdistill.reporting.pairs import PAIRED, pair_with_bases
 from fairdistill.reporting.paper import comparison as paper
 from fairdistill.reporting.paper import conclusions
-from fairdistill.reporting.runs import write_csv
 from fairdistill.reporting.summaries import average_datasets, summarise
 from fairdistill.reporting.verdicts import noise_of_another_run
 from fairdistill.runtime.errors import UserError
@@ -58,22 +59,22 @@ def from_paper(values: pd.DataFrame) -> pd.DataFrame:
 def test_the_mark_of_a_method_that_needs_the_group_follows_it_behind_an_architecture():
     rows = pd.DataFrame({"method": ["hardt", "hardt", "mfd"], "needs_group": [False, True, False]})
     names = ["hardt", "resnet hardt", "mfd", "hardt mfd", ""]
-    assert tables.with_group_marks(names, rows) == ["hardt §", "resnet hardt §", "mfd", "hardt mfd", ""]
+    assert notes.with_group_marks(names, rows) == ["hardt §", "resnet hardt §", "mfd", "hardt mfd", ""]
 
 
 def test_an_average_over_models_of_one_and_of_several_trainings_is_marked_as_what_it_is():
     summary = from_paper(paper_values())
     summary["trainings"] = np.where(summary["dataset"] == "utkface", 4, 1)
 
-    page = tables.table1_markdown(summary)
+    page = table_1.table1_markdown(summary)
 
     assert [line.count("‡") for line in page.splitlines() if "Teacher" in line] == [3, 3]
     assert "‡ one training, or an average that includes a model trained once: for that model only" in page
-    assert "‡" not in tables.table1_markdown(summary.assign(trainings=4))
+    assert "‡" not in table_1.table1_markdown(summary.assign(trainings=4))
 
 
 def test_the_papers_bars_give_the_papers_table():
-    table = tables.table1(from_paper(paper_values()))
+    table = table_1.table1(from_paper(paper_values()))
 
     assert table["#"].tolist() == [1, 2, 3, 4]
     assert table["Model"].tolist() == ["ResNet", "ResNet", "ShuffleNet", "ShuffleNet"]
@@ -88,7 +89,7 @@ def test_table1_is_the_mean_sd_and_interval_of_the_average_over_data_sets(tmp_pa
     models = read_files(make_study(tmp_path, datasets=("a", "b", "c"), seeds=range(3)))
     summary = summarise(models.runs, models.answers)
 
-    table = tables.table1(summary)
+    table = table_1.table1(summary)
 
     seeds = models.runs.query("architecture == 'resnet' and method == 'mfd'").groupby("seed")["accuracy"].mean()
     row = average_datasets(summary, ["a", "b", "c"]).loc[("resnet", "student", "mfd", "deo_m")]
@@ -100,12 +101,12 @@ def test_table1_is_the_mean_sd_and_interval_of_the_average_over_data_sets(tmp_pa
 
 
 def test_markdown_is_the_papers_table_with_both_deos(summary):
-    header, rule, *rows, blank, caption = tables.table1_markdown(summary).splitlines()
+    header, rule, *rows, blank, caption = table_1.table1_markdown(summary).splitlines()
 
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in (header, *rows)]
     assert cells[0] == ["#", "Model", "Model Type", "Accuracy", "DEO_A", "DEO_M"]
     assert [row[:3] for row in cells[1:3]] == [["1", "ResNet", "Student"], ["2", "ResNet", "Teacher"]]
-    table = tables.table1(summary)
+    table = table_1.table1(summary)
     ends = table.loc[0, ["DEO_M low", "DEO_M high"]]
     assert cells[1][3].startswith(f"{table['Accuracy'][0]:.1f}% [")
     assert cells[1][5] == "{:.3f} [{:.3f}, {:.3f}] ‡".format(table["DEO_M"][0], *ends)
@@ -123,9 +124,9 @@ def test_markdown_is_the_papers_table_with_both_deos(summary):
 def test_several_seeds_show_mean_and_sd(tmp_path):
     summary = read_metrics(make_study(tmp_path, datasets=("digits_s",), architectures=("resnet",), seeds=range(3)))
 
-    page = tables.table1_markdown(summary)
+    page = table_1.table1_markdown(summary)
 
-    table = tables.table1(summary)
+    table = table_1.table1(summary)
     assert f"{table['Accuracy'][0]:.1f} ± {table['Accuracy sd'][0]:.1f}%" in page
     assert "ResNet on Digits-S. Mean ± sd over 3 seeds, and 95 % interval." in page
     assert "‡" not in page
@@ -138,10 +139,10 @@ def test_models_may_have_different_numbers_of_seeds_if_each_has_its_own_everywhe
     is_student = summary["role"] == "student"
     mixed = pd.concat([summary[~is_student], few[few["role"] == "student"]])
 
-    table = tables.table1(mixed)
+    table = table_1.table1(mixed)
 
     assert table.groupby("Model Type")["Seeds"].unique().map(list).to_dict() == {"Student": [1], "Teacher": [3]}
-    page = tables.table1_markdown(mixed)
+    page = table_1.table1_markdown(mixed)
     assert "averaged. Mean ± sd over 1 to 3 seeds, and 95 % interval." in page
     assert "‡ one training" in page
 
@@ -149,13 +150,13 @@ def test_models_may_have_different_numbers_of_seeds_if_each_has_its_own_everywhe
 def test_several_student_methods_are_told_apart(tmp_path):
     summary = read_metrics(make_study(tmp_path, architectures=("resnet",), methods=("mfd", "kd_50%")))
 
-    assert tables.table1(summary)["Model Type"].tolist() == ["Student (mfd)", "Student (kd_50%)", "Teacher"]
+    assert table_1.table1(summary)["Model Type"].tolist() == ["Student (mfd)", "Student (kd_50%)", "Teacher"]
 
 
 def test_latex_escapes_what_has_a_meaning_there(tmp_path):
     summary = read_metrics(make_study(tmp_path, datasets=("a_b", "c&d"), methods=("mfd", "kd_50%"), seeds=(0, 1)))
 
-    text = tables.table1_latex(summary)
+    text = table_1.table1_latex(summary)
 
     assert r"\toprule" in text
     assert r"Student (kd\_50\%)" in text
@@ -173,7 +174,7 @@ def test_latex_escapes_what_has_a_meaning_there(tmp_path):
 def test_a_long_latex_table_goes_on_on_further_pages(rows, pages):
     table = pd.DataFrame({"model": [f"m{row}" for row in range(rows)], "accuracy": "0.9"})
 
-    text = tables.latex(table, caption="Of many models.", label="tab:many")
+    text = printing.latex(table, caption="Of many models.", label="tab:many")
 
     first, *others = text.split(r"\begin{sidewaystable}")[1:]
     assert len(others) == pages - 1
@@ -190,7 +191,7 @@ def test_a_grid_with_a_hole_has_no_table1(summary):
     lacking = summary.query("not (dataset == 'utkface' and method == 'mfd' and architecture == 'resnet')")
 
     with pytest.raises(UserError, match="resnet mfd has no run on utkface with seed 0"):
-        tables.table1(lacking)
+        table_1.table1(lacking)
 
 
 def test_every_number_of_the_paper_stands_beside_ours(summary):
@@ -294,9 +295,9 @@ def test_the_scripts_write_each_form(summary, tmp_path, monkeypatch):
     sources = {"summary": tmp_path / "summary.csv", "paired": tmp_path / "paired.csv", "paper-values": PAPER_VALUES}
     call(compare_with_paper, **sources, **comparison)
 
-    assert pd.read_csv(tmp_path / "t.csv")["Accuracy"].tolist() == tables.table1(summary)["Accuracy"].tolist()
-    assert (tmp_path / "t.md").read_text() == tables.table1_markdown(summary)
-    assert (tmp_path / "t.tex").read_text() == tables.table1_latex(summary)
+    assert pd.read_csv(tmp_path / "t.csv")["Accuracy"].tolist() == table_1.table1(summary)["Accuracy"].tolist()
+    assert (tmp_path / "t.md").read_text() == table_1.table1_markdown(summary)
+    assert (tmp_path / "t.tex").read_text() == table_1.table1_latex(summary)
     assert len(pd.read_csv(tmp_path / "p.csv")) == 24 + 12
     page = (tmp_path / "p.markdown").read_text()
     assert "| Fig. 2  | CIFAR-10     | ResNet " in page
@@ -344,11 +345,11 @@ def test_the_deo_of_a_model_at_chance_is_neither_reproduced_nor_not(tmp_path):
     assert not comparison["accuracy_verdict"].isin(["at chance"]).any()
     assert "its verdict is `at chance`" in paper.comparison_markdown(comparison)
     # in Table I the average over data sets and seeds is marked
-    page = tables.table1_markdown(summary).splitlines()
+    page = table_1.table1_markdown(summary).splitlines()
     assert [line.count("†") for line in page if line.startswith(("| 1 ", "| 2 "))] == [2, 0]
     assert "† at chance" in page[-1]
-    assert tables.table1(summary)["At chance"].tolist() == [True, False, False, False]
-    assert r"$\dagger$" in tables.table1_latex(summary)
+    assert table_1.table1(summary)["At chance"].tolist() == [True, False, False, False]
+    assert r"$\dagger$" in table_1.table1_latex(summary)
 
 
 def test_a_paper_may_have_values_of_one_metric_alone(summary):
@@ -375,8 +376,8 @@ def test_a_half_is_rounded_away_from_zero_whatever_summation_left_of_it():
     mean = float(np.mean([0.276, 0.267, 0.282, 0.285]))
     assert mean < 0.2775
     assert f"{0.1495:.3f}" == "0.149"
-    assert tables.numbers(pd.Series([mean, 0.1495, np.nan]), "{:.3f}") == ["0.278", "0.150", ""]
-    assert tables.numbers(pd.Series([-0.0575, 0.0, 0.1494]), "{:+.3f}") == ["-0.058", "0.000", "+0.149"]
+    assert printing.numbers(pd.Series([mean, 0.1495, np.nan]), "{:.3f}") == ["0.278", "0.150", ""]
+    assert printing.numbers(pd.Series([-0.0575, 0.0, 0.1494]), "{:+.3f}") == ["-0.058", "0.000", "+0.149"]
 
 
 @pytest.mark.parametrize(
@@ -389,10 +390,10 @@ def test_a_half_is_rounded_away_from_zero_whatever_summation_left_of_it():
     ],
 )
 def test_what_rounds_to_zero_has_no_sign(form, expected):
-    assert tables.numbers([-0.0004, 0.0004, -0.0, -0.0005, -10, 0.1], form) == expected
+    assert printing.numbers([-0.0004, 0.0004, -0.0, -0.0005, -10, 0.1], form) == expected
 
 
 def test_an_end_of_an_interval_that_rounds_to_zero_has_no_sign():
     low, high = pd.Series([-0.0002, 0.0002, np.nan]), pd.Series([0.01, 0.02, np.nan])
-    assert tables.ranges(-high, low) == ["-0.010 to 0.000", "-0.020 to 0.000", ""]
-    assert tables.ranges(low, high) == ["0.000 to +0.010", "0.000 to +0.020", ""]
+    assert printing.ranges(-high, low) == ["-0.010 to 0.000", "-0.020 to 0.000", ""]
+    assert printing.ranges(low, high) == ["0.000 to +0.010", "0.000 to +0.020", ""]

@@ -15,8 +15,8 @@ from fairdistill.reporting.columns import DEO, MEASURED, PLACE
 from fairdistill.reporting.fences import within_fences
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.legend import CHANCE, NEEDS_GROUP
+from fairdistill.reporting.notes import CHANCE_MARK, needing_group
 from fairdistill.reporting.page.contents import Contents, name_model
-from fairdistill.reporting.tables import CHANCE_MARK, needing_group
 from fairdistill.reporting.tradeoff import COLOURS
 
 # up to so many methods have a colour each; of more, families have

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from fairdistill.reporting.labels import listed, printed
-from fairdistill.reporting.tables import numbers
+from fairdistill.reporting.printing import numbers
 from fairdistill.settings.methods import TEACHER
 
 # as nouns within a sentence

@@ -8,10 +8,11 @@ import pandas as pd
 
 from fairdistill.reporting.columns import BASE, IDENTITY, MEASURED, METRICS, PLACE
 from fairdistill.reporting.criteria import criteria_table
+from fairdistill.reporting.csv_files import AGGREGATE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import beside_bases, read_paired
-from fairdistill.reporting.runs import AGGREGATE, at_chance
+from fairdistill.reporting.runs import at_chance
 from fairdistill.reporting.summaries import beside_each_other, read_summary
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER

@@ -14,9 +14,10 @@ import pandas as pd
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import DEO, OTHER
 from fairdistill.reporting.labels import printed
+from fairdistill.reporting.notes import ALONE_NOTE, alone
 from fairdistill.reporting.paper.conclusions import conclusions_markdown
+from fairdistill.reporting.printing import markdown, numbers
 from fairdistill.reporting.summaries import average_datasets
-from fairdistill.reporting.tables import ALONE_NOTE, alone, markdown, numbers
 from fairdistill.reporting.verdicts import NOISE, NOT_REPRODUCED, REPRODUCED, noise_of_another_run
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.paper import PAPER_DATASETS, PaperValue

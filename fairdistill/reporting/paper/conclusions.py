@@ -16,8 +16,9 @@ import pandas as pd
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import DEO
 from fairdistill.reporting.labels import printed
+from fairdistill.reporting.notes import ALONE_NOTE, alone
+from fairdistill.reporting.printing import markdown, numbers, ranges
 from fairdistill.reporting.summaries import combine
-from fairdistill.reporting.tables import ALONE_NOTE, alone, markdown, numbers, ranges
 from fairdistill.reporting.verdicts import NOISE, NOT_REPRODUCED, REPRODUCED
 from fairdistill.settings.methods import TEACHER
 
