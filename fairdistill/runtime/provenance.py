@@ -24,7 +24,9 @@ CODE = (
 # Packages that are left out of a version. A change in `runtime` alters how an error reads, how a file gets to its
 # place, which GPU is taken or what is noted beside a result, but no result. A change in `settings` alters a result
 # through the values of the settings, and those are recorded and compared by themselves. (Attributes of a class that are
-# no settings belong to the module that implements it, and change with it.)
+# no settings belong to the module that implements it, and change with it. What classes of settings compute of their
+# values is not seen: which layers are paired, how many epochs a stage has, which seed draws the colours. Who changes
+# what one of these returns changes the module that asks for it as well, so that models are trained anew.)
 NEUTRAL = ("fairdistill.runtime", "fairdistill.settings")
 # The modules of these packages that decide results: what a data set of the user's own files holds, and which layers of
 # torchvision's networks are read.
