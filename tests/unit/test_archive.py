@@ -37,18 +37,30 @@ def folder(tmp_path):
     return folder
 
 
-def archive(folder, target):
-    run(
-        archive_study,
-        metrics=pattern(folder / "metrics"),
-        grids=json.dumps(GRIDS),
-        study="made-up",
-        config=json.dumps({"study": "made-up", "methods": ["mfd"], "seeds": [0, 1]}),
-        folder=folder,
-        files=[folder / "tables" / "runs.csv", folder / "page.html"],
-        archive=target,
-    )
+def archive(folder, target, **other):
+    given = {
+        "metrics": pattern(folder / "metrics"),
+        "grids": json.dumps(GRIDS),
+        "study": "made-up",
+        "config": json.dumps({"study": "made-up", "methods": ["mfd"], "seeds": [0, 1]}),
+        "folder": folder,
+        "files": [folder / "tables" / "runs.csv", folder / "page.html"],
+        "archive": target,
+    }
+    run(archive_study, **given | other)
     return target
+
+
+def test_what_cannot_be_archived_is_named(folder, tmp_path):
+    with pytest.raises(UserError, match="--config: not readable as JSON"):
+        archive(folder, tmp_path / "made-up.zip", config="{")
+    other = tmp_path / "other.csv"
+    other.write_text("a\n1\n")
+    with pytest.raises(
+        UserError, match=rf"^{re.escape(str(other))}: is not in .*made-up; name files of the study alone$"
+    ):
+        archive(folder, tmp_path / "made-up.zip", files=[other])
+    assert not (tmp_path / "made-up.zip").exists()
 
 
 def test_it_holds_results_records_configuration_and_code(folder, tmp_path):
