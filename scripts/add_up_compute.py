@@ -57,9 +57,9 @@ def committed(root: Path) -> list[tuple[str, bytes]]:
     """Path and content of each version of each metrics file in the history; none without a git checkout or commit."""
     if not (root / ".git").exists() or not git(root, "rev-list", "--all", "--max-count=1"):
         return []
-    log = git(root, "log", "--format=", "--raw", "--no-renames", "--abbrev=40", "--", "results").decode()
+    history = git(root, "log", "--format=", "--raw", "--no-renames", "--abbrev=40", "--", "results").decode()
     blobs = {}
-    for line in log.splitlines():
+    for line in history.splitlines():
         _, _, _, blob, _, path = line.split(maxsplit=5)
         if is_metrics(path) and blob.strip("0"):
             blobs[blob] = path

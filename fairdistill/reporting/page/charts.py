@@ -24,7 +24,7 @@ MOST_COLOURS = 8
 # without the grey, which would be taken for the teacher's
 PALETTE = [colour for colour in sns.color_palette("colorblind").as_hex() if colour != "#949494"]
 # reads on a light and on a dark page
-TEACHER = "#808080"
+TEACHER_GREY = "#808080"
 MEANS, ALL_SEEDS = "means and 95 % intervals", "all seeds"
 NEAR = "without outliers"
 ALL_IMAGES = "all images"
@@ -88,7 +88,7 @@ def tradeoff(contents: Contents) -> dict:
     scale_of_data, few = alt.Scale(zero=False, nice=True), alt.Axis(tickCount=8)
     x = alt.X("deo:Q", title=AS_CHOSEN, scale=scale_of_data, axis=few)
     y = alt.Y("accuracy:Q", title="Accuracy", scale=scale_of_data, axis=few)
-    shapes = alt.Legend(orient="top", symbolFillColor=TEACHER, symbolStrokeColor=TEACHER)
+    shapes = alt.Legend(orient="top", symbolFillColor=TEACHER_GREY, symbolStrokeColor=TEACHER_GREY)
     marked = alt.Color(f"{colour}:N", scale=scale, legend=_legend())
     opacity = alt.condition(picked, alt.value(1), alt.value(0.12))
     lines: dict[str, Any] = {"strokeWidth": 1, "opacity": 0.5}
@@ -202,7 +202,7 @@ def criteria(contents: Contents) -> dict:
                 "group:N",
                 title="Group",
                 sort=groups,
-                scale=alt.Scale(range=[TEACHER, *_of_groups(len(groups) - 1)]),
+                scale=alt.Scale(range=[TEACHER_GREY, *_of_groups(len(groups) - 1)]),
                 legend=alt.Legend(orient="top"),
             ),
         )
@@ -309,13 +309,13 @@ def _colours(points: pd.DataFrame) -> tuple[str, alt.Scale]:
     teachers = [*points.loc[points["role"] == "teacher", "method"].unique()]
     if len(methods) <= MOST_COLOURS:
         return "Method", alt.Scale(
-            domain=[*methods, *teachers], range=[*PALETTE[: len(methods)], *[TEACHER] * len(teachers)]
+            domain=[*methods, *teachers], range=[*PALETTE[: len(methods)], *[TEACHER_GREY] * len(teachers)]
         )
     known = sns.color_palette([colour for family, colour in COLOURS.items() if family]).as_hex()
     of_families = {
         **dict(zip([name for name in COLOURS if name], known, strict=True)),
         "": "#ffffff",
-        "teacher": TEACHER,
+        "teacher": TEACHER_GREY,
     }
     families = [name for name in of_families if name in set(points["family"])]
     return "Family", alt.Scale(domain=families, range=[of_families[name] for name in families])
