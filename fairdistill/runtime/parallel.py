@@ -14,16 +14,11 @@ AHEAD = 8  # items for each thread that are worked on before the first of their 
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may use; a container may have a quota that only joblib reads."""
+    """Return the number of cores that this process may use."""
     try:
-        # comes with scikit-learn, which a machine that only predicts may lack
-        from joblib import cpu_count
-    except ImportError:
-        try:
-            return len(os.sched_getaffinity(0))
-        except AttributeError:  # not on macOS
-            return os.cpu_count() or 1
-    return cpu_count()
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1
 
 
 def threads_of_machine() -> int:

@@ -8,6 +8,7 @@ import pytest
 from synthetic_results import make_training
 
 from fairdistill.networks import build_network, save_network
+from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import sha256
 from fairdistill.settings.networks import ShuffleNetV2
 from scripts import compare_splits
@@ -42,6 +43,7 @@ def measured(data, tmp_path, monkeypatch):
     save_network(weights, build_network(settings, 3), settings)
     record = make_training(**{name: value for name, value in IDENTITY.items() if name != "fold"})
     record["outputs"][weights.name] = sha256(weights)
+    record["inputs"]["dataset"] = json.loads((data / "dataset.json").read_text())["sha256"]
     (folder / "training.json").write_text(json.dumps(record))
     arguments = ["--results", tmp_path, "--csv", tmp_path / "splits.csv", folder.relative_to(tmp_path / "models")]
     monkeypatch.setattr("sys.argv", ["compare_splits", *map(str, arguments)])
@@ -62,6 +64,15 @@ def test_both_splits_of_each_model_are_measured(tiny_folder, tmp_path, monkeypat
     # freed of what chance adds it may be below zero
     assert table["between_groups"].between(-0.1, 1).all()
     assert capsys.readouterr().out.count("shufflenet") == 2
+
+
+def test_another_data_set_than_that_of_the_training_is_refused(tiny_folder, tmp_path, monkeypatch):
+    measured(tiny_folder, tmp_path, monkeypatch)
+    record = tmp_path / "models" / "tiny" / "shufflenet" / "teacher" / "seed3" / "training.json"
+    training = json.loads(record.read_text())
+    record.write_text(json.dumps(training | {"inputs": training["inputs"] | {"dataset": "0" * 64}}))
+    with pytest.raises(UserError, match=r"tiny: not the data set of .*seed3/training\.json; prepare that one"):
+        compare_splits.main()
 
 
 def test_the_validation_split_is_measured_where_there_is_one(tiny_with_validation_folder, tmp_path, monkeypatch):

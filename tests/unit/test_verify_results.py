@@ -120,7 +120,8 @@ def test_a_configuration_that_is_none_is_one_line(content, what, tmp_path):
 def test_a_configuration_in_json_may_be_indented_with_tabs(tmp_path):
     path = tmp_path / "config.json"
     path.write_text('{\n\t"training": {"epochs": 7}\n}')
-    runs = pd.DataFrame({"study": ["mine"], "seed": [3], "method": ["mfd"]})
+    names = {"dataset": ["cifar10s"], "architecture": ["resnet"], "method": ["mfd"]}
+    runs = pd.DataFrame({"study": ["mine"], "seed": [3], **names})
     study = read_study([path], runs)
     assert (study.study, study.seeds, study.training.epochs) == ("mine", [3], 7)
 

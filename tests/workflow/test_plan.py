@@ -279,9 +279,9 @@ def test_only_networks_with_several_students_have_them_compared(workdir):
     methods = ["methods=[mfd, earlier]", "ablations=[]", "paper_method=null", "paper_values=null"]
     given = ("--configfile", TINY, "--config", earlier, *methods)
     drawn = ("plot_comparison", "rank_methods", "plot_tradeoff", "plot_cells")
-    of_shufflenet = planned("--until", *drawn, *given, directory=workdir)
+    of_shufflenet = planned(*given, directory=workdir)
     assert [of_shufflenet.get(rule) for rule in drawn] == [2, None, None, None]
-    both = planned("--until", *drawn, *given, "architectures=[shufflenet, resnet]", directory=workdir)
+    both = planned(*given, "architectures=[shufflenet, resnet]", directory=workdir)
     # cells of the network that has two
     assert [both.get(rule) for rule in drawn] == [4, 1, 1, 1]
 
@@ -289,7 +289,7 @@ def test_only_networks_with_several_students_have_them_compared(workdir):
 def test_a_data_set_may_be_called_as_the_figure_of_a_sweep(workdir):
     sets = "data={sets: {digits_sweep: {kind: digits_s, image_size: 16}}}"
     given = ("--configfile", TINY, "--config", sets, "datasets=[digits_sweep]", "example_images=[]")
-    assert planned("--until", "plot_slopes", *given, directory=workdir)["plot_slopes"] == 1
+    assert planned(*given, directory=workdir)["plot_slopes"] == 1
 
 
 # what a shell and Snakemake would each do something with, in the names of files without braces
