@@ -272,24 +272,18 @@ def test_a_teacher_from_outside_is_read_from_its_file_which_is_an_input(workdir)
     assert "--checkpoint" not in student
 
 
-def test_only_networks_with_several_students_have_them_compared(workdir):
-    """An imported model is of one network alone."""
+def test_methods_are_compared_for_the_networks_that_have_several(workdir):
+    """An imported model is of one network alone. The data set has a name as figures of sweeps have."""
     (workdir / "model.pth").touch()
-    earlier = "students={earlier: {kind: imported, checkpoint: model.pth, architecture: resnet}}"
-    methods = ["methods=[mfd, earlier]", "ablations=[]", "paper_method=null", "paper_values=null"]
-    given = ("--configfile", TINY, "--config", earlier, *methods)
-    drawn = ("plot_comparison", "rank_methods", "plot_tradeoff", "plot_cells")
-    of_shufflenet = planned(*given, directory=workdir)
-    assert [of_shufflenet.get(rule) for rule in drawn] == [2, None, None, None]
-    both = planned(*given, "architectures=[shufflenet, resnet]", directory=workdir)
-    # cells of the network that has two
-    assert [both.get(rule) for rule in drawn] == [4, 1, 1, 1]
-
-
-def test_a_data_set_may_be_called_as_the_figure_of_a_sweep(workdir):
-    sets = "data={sets: {digits_sweep: {kind: digits_s, image_size: 16}}}"
-    given = ("--configfile", TINY, "--config", sets, "datasets=[digits_sweep]", "example_images=[]")
-    assert planned(*given, directory=workdir)["plot_slopes"] == 1
+    given = [
+        "students={earlier: {kind: imported, checkpoint: model.pth, architecture: resnet}}",
+        "data={sets: {digits_sweep: {kind: digits_s, image_size: 16}}}",
+        *("architectures=[shufflenet, resnet]", "methods=[mfd, earlier]", "datasets=[digits_sweep]"),
+        *("example_images=[]", "ablations=[]", "paper_method=null", "paper_values=null"),
+    ]
+    jobs = planned("--configfile", TINY, "--config", *given, directory=workdir)
+    drawn = ("plot_comparison", "plot_slopes", "rank_methods", "plot_tradeoff", "plot_cells")
+    assert [jobs.get(rule) for rule in drawn] == [4, 1, 1, 1, 1]
 
 
 # what a shell and Snakemake would each do something with, in the names of files without braces
