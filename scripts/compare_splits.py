@@ -22,7 +22,6 @@ from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.progress import log
-from fairdistill.settings.data import name_draw
 from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import choose_device
 from fairdistill.training.engines.fast import Images
@@ -69,9 +68,7 @@ def splits(results: Path, name: str) -> list[dict]:
     folder = results / "models" / name
     training = read_training(folder / "training.json", folder / "weights.safetensors")[1]
     names = {column: getattr(training.run, column) for column in NAMES}
-    draw = name_draw(training.data.settings.per_seed, training.run.seed)
-    data = results / "data" / f"{training.run.dataset}{draw}"
-    dataset = load_trained(data, training=training, record=folder / "training.json")
+    dataset = load_trained(training.data_of(results), training=training, record=folder / "training.json")
     device = choose_device("auto")
     network = load_network(folder / "weights.safetensors")
     # torch's types do not know that a network's layout can be set

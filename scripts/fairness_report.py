@@ -12,11 +12,11 @@ import pandas as pd
 
 from fairdistill.data.label_table import read_label_table
 from fairdistill.evaluation.fairness_report import FairnessReport, report
+from fairdistill.evaluation.markdown import escape
 from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import UserError, printable, run_script
 from fairdistill.runtime.files import write_text
-from fairdistill.runtime.markdown import escape
 from fairdistill.runtime.progress import log
 
 # the column of the images' paths in what `scripts.predict` writes

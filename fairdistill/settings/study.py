@@ -291,9 +291,9 @@ class Study(Settings):
         """The students of each network that the tables of the study have: those of the main grid, and their bases."""
         found: dict[str, dict[str, None]] = {}
         for model in (model for grid in self.main_grids for model in models_in(grid)):
-            found.setdefault(model.architecture, {})
+            students = found.setdefault(model.architecture, {})
             if model.method != TEACHER:
-                found[model.architecture][model.method] = None
+                students[model.method] = None
         return {architecture: [*names] for architecture, names in found.items()}
 
     @property

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json, sha256
 from fairdistill.settings.base import AtLeastOne, Settings, Text
+from fairdistill.settings.data import name_draw
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.names import ModelName
 from fairdistill.settings.networks import AnyNetwork
@@ -170,6 +171,10 @@ class AnyRecord(Fields):
     code: Code | None
     commit: Text | None = None
     versions: dict[str, Text]
+
+    def data_of(self, results: Path) -> Path:
+        """Return the folder of the data set that the model was trained on, in the folder of its study."""
+        return results / "data" / f"{self.run.dataset}{name_draw(self.data.settings.per_seed, self.run.seed)}"
 
     @model_validator(mode="after")
     def _counts_each_cell(self) -> Self:

@@ -6,7 +6,6 @@ from pathlib import Path
 from fairdistill.data.reading import load_dataset, view_digest
 from fairdistill.evaluation.records import read_record
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.data import name_draw
 
 
 def differences_of_data(metrics: Sequence[Path], results: Path) -> list[str]:
@@ -23,8 +22,7 @@ def differences_of_data(metrics: Sequence[Path], results: Path) -> list[str]:
     trained_on: dict[tuple[Path, int], dict[tuple[str, str | None], Path]] = {}
     for path in metrics:
         record = read_record(path)
-        draw = name_draw(record.data.settings.per_seed, record.run.seed)
-        place = results / "data" / f"{record.run.dataset}{draw}", record.run.fold
+        place = record.data_of(results), record.run.fold
         inputs = record.inputs
         trained_on.setdefault(place, {})[inputs.dataset, inputs.normalisation_and_crop] = path
     wrong = []

@@ -134,7 +134,7 @@ def tables():
     names += ["table1.csv", "table1.md", "table1.tex"]
     if STUDY.has_validation:
         names += ["validation.csv"]
-    if STUDY.searches:
+    if STUDY.search:
         names += ["search.csv", "search.md"]
     if HAS_ABLATIONS:
         names += ["ablations.csv", "ablations.md", "ablations.tex"]

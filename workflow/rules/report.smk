@@ -110,7 +110,7 @@ rule make_features:
 # The choice reads the scores on the validation split alone.
 rule choose_settings:
     input:
-        validation=VALIDATION if STUDY.searches else [],
+        validation=VALIDATION if STUDY.search else [],
     output:
         report(SEARCH, caption="../report/search.rst", category="Tables"),
     log:
@@ -441,7 +441,7 @@ rule plot_examples:
 
 rule plot_sweep:
     input:
-        SEARCH if STUDY.searches else [],
+        SEARCH if STUDY.search else [],
         summary=SUMMARY,
     output:
         pdf=f"{FIGURES}/{{sweep}}_sweep.pdf",
@@ -461,7 +461,7 @@ rule plot_sweep:
             [line.to_json() for line in STUDY.sweep_figures[wildcards.sweep].lines]
         ),
         architectures=STUDY.architectures,
-        search=f"--search {SEARCH}" if STUDY.searches else "",
+        search=f"--search {SEARCH}" if STUDY.search else "",
         code=code_version("scripts.plot_sweep"),
     shell:
         "python -m scripts.plot_sweep --summary {input.summary} --setting {params.setting}"

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from fairdistill.evaluation.markdown import escape
 from fairdistill.evaluation.records import Interval, Scores
 from fairdistill.evaluation.rounding import rounded
-from fairdistill.runtime.markdown import escape
 
 
 def with_interval(metrics: Scores, metric: str) -> str:

@@ -7,10 +7,10 @@ is compared with; None where there is neither.
 import json
 from collections.abc import Iterator
 
+from fairdistill.evaluation.markdown import escape
 from fairdistill.export.card.energy import carbon, energy
 from fairdistill.export.card.markdown import table
 from fairdistill.export.card.model import MeasuredModel
-from fairdistill.runtime.markdown import escape
 from fairdistill.settings.data import DataSet
 from fairdistill.settings.export import Export
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 from fairdistill.evaluation.criteria import MEASURES
 from fairdistill.evaluation.crossed import difference
+from fairdistill.evaluation.markdown import escape
 from fairdistill.evaluation.records import Interval, Scores
 from fairdistill.evaluation.rounding import rounded
 from fairdistill.evaluation.uncertainty import wilson_interval
 from fairdistill.export.card.markdown import interval, signed, table, with_interval
 from fairdistill.export.card.model import MeasuredModel
 from fairdistill.export.files import INT8, MODEL
-from fairdistill.runtime.markdown import escape
 
 
 def summary(model: MeasuredModel, base: MeasuredModel | None) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from fairdistill.evaluation.markdown import escape
 from fairdistill.evaluation.power import ACCURACY, POWER, smallest_difference
 from fairdistill.export.card.model import MeasuredModel
-from fairdistill.runtime.markdown import escape
 from fairdistill.settings.export import Export
 
 

@@ -1,11 +1,11 @@
-"""Texts of others, such as the names of classes, in Markdown."""
+"""Texts of others, such as the names of classes, in Markdown: in reports and on models' cards alike."""
 
 import re
 
 from fairdistill.runtime.errors import printable
 
 # an underscore between two letters or digits means nothing to Markdown
-SPECIAL = re.compile(r"[\\`*{}\[\]<>#|!]|(?<![^\W_])_|_(?![^\W_])")
+SPECIAL = re.compile(r"[\\`*{}\[\]<>#|!&~]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def escape(text: object) -> str:
