@@ -61,8 +61,9 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
     """Draw each method of a data set by its accuracy and its DEO, one row of panels for each architecture.
 
     Points are means over seeds, with the 95 % intervals of both; an interval that the panel does not hold is cut off,
-    with an arrowhead. Methods that share a point share a label. A crowd has panels that leave out what is far off: such
-    a point is at the border, hollow and without intervals, beside others there, and its label says where it belongs.
+    with an arrowhead. Methods that share a point share a label. A crowd has panels that leave out what is far off and
+    better than the median in nothing: such a point is at the border, hollow and without intervals, beside others there,
+    and its label says where it belongs.
     The line is the Pareto front of the students' means in that panel; methods that are at chance are on none. Numbers
     are those of `method_numbers`.
 
@@ -99,8 +100,9 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
         ]
         cut = far_off = False
         for ax, methods, deo in panels:
-            ax.set_xlim(*_limits(methods, deo, fenced=not named))
-            ax.set_ylim(*_limits(methods, "accuracy", fenced=not named))
+            shown = methods if named else methods[_is_worth_its_room(methods, deo)]
+            ax.set_xlim(*_limits(shown, deo))
+            ax.set_ylim(*_limits(shown, "accuracy"))
             beyond = _far_off(ax, methods[[deo, "accuracy"]].to_numpy())
             far_off |= bool(beyond.any())
             cut |= _draw_intervals(ax, methods[~beyond], deo, alone=alone)
@@ -209,14 +211,19 @@ def _darkened(colour: str | tuple[float, float, float]) -> tuple[float, float, f
     return red, green, blue
 
 
-def _limits(methods: pd.DataFrame, metric: str, *, fenced: bool) -> tuple[float, float]:
-    """The range of the points, and of intervals of the usual length: that of two seeds may be wider than the panel.
+def _is_worth_its_room(methods: pd.DataFrame, deo: str) -> pd.Series:
+    """Return which methods a panel has to hold, even where they are far off.
 
-    Where it is fenced, it is that of the points that are not far off, and of the teacher.
+    A method that is fairer or more accurate than the median is what a reader looks for, at whatever price in the other;
+    the teacher is what all others are looked at beside.
     """
-    if fenced:
-        # the teacher is what all others are looked at beside
-        methods = methods[within_fences(methods[metric]) | (methods["method"] == TEACHER)]
+    near = within_fences(methods["accuracy"]) & within_fences(methods[deo])
+    better = (methods["accuracy"] > methods["accuracy"].median()) | (methods[deo] < methods[deo].median())
+    return near | better | (methods["method"] == TEACHER)
+
+
+def _limits(methods: pd.DataFrame, metric: str) -> tuple[float, float]:
+    """The range of the points, and of intervals of the usual length: that of two seeds may be wider than the panel."""
     least, most = methods[metric].min(), methods[metric].max()
     low, high = methods[f"{metric}_low"], methods[f"{metric}_high"]
     beyond = max(0.25 * (most - least), 0.75 * (high - low).median())

@@ -63,7 +63,7 @@ def test_a_label_is_nearest_to_its_own_point_or_a_line_leads_to_it(students):
     table = ranked(students)
     # two neighbours at the border
     table.loc[[1, 2], "accuracy"] = 0.3
-    table.loc[[1, 2], ["deo_a", "deo_m"]] = [[0.120, 0.250], [0.121, 0.251]]
+    table.loc[[1, 2], ["deo_a", "deo_m"]] = [[0.130, 0.260], [0.131, 0.261]]
     for ax in plot_tradeoff(table, "cifar10s").axes:
         lines = [line for line in ax.lines if line.get_marker() not in ("None", "", None)]
         points = ax.transData.transform([(line.get_xdata()[0], line.get_ydata()[0]) for line in lines])
@@ -130,7 +130,7 @@ def test_the_front_goes_through_the_best_and_not_through_teachers_and_models_at_
 
 def test_in_a_crowd_a_point_that_is_far_off_is_at_the_border_and_says_where_it_belongs():
     table = ranked(30)
-    table.loc[7, ["accuracy", "deo_a"]] = 0.1, 0.9
+    table.loc[7, ["accuracy", "deo_a", "deo_m"]] = 0.1, 0.9, 0.28
 
     for ax in plot_tradeoff(table, "cifar10s").axes:
         low, high = ax.get_ylim()
@@ -141,7 +141,7 @@ def test_in_a_crowd_a_point_that_is_far_off_is_at_the_border_and_says_where_it_b
         hollow = [line.get_ydata()[0] for line in lines if line.get_markerfacecolor() == "none"]
         assert hollow == [min(line.get_ydata()[0] for line in lines)]
         (text,) = (text.get_text() for text in texts_of(ax) if "(" in text.get_text())
-        assert text == f"7 ({0.9 if 'A' in ax.get_xlabel() else table['deo_m'][7]:.2f}, 0.10)"
+        assert text == f"7 ({0.9 if 'A' in ax.get_xlabel() else 0.28:.2f}, 0.10)"
 
     (legend, _) = plot_tradeoff(table, "cifar10s").legends
     handles = {text.get_text(): line for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)}
@@ -157,12 +157,26 @@ def test_in_a_crowd_a_point_that_is_far_off_is_at_the_border_and_says_where_it_b
     assert plot_tradeoff(few, "cifar10s").axes[0].get_ylim()[0] < 0.1
 
 
+@pytest.mark.parametrize(("accuracy", "deo"), [(0.1, 0.01), (0.99, 0.9)], ids=["fairer", "more accurate"])
+def test_in_a_crowd_what_is_far_off_but_better_than_the_median_is_shown_with_its_intervals(accuracy, deo):
+    """A method that is fair at a high price begins the front, which a reader looks for."""
+    table = ranked(30)
+    table.loc[7, ["accuracy", "deo_a", "deo_m"]] = accuracy, deo, deo
+
+    for ax in plot_tradeoff(table, "cifar10s").axes:
+        (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+        assert left < deo < right
+        assert bottom < accuracy < top
+        assert not [line for line in ax.lines if line.get_markerfacecolor() == "none"]
+        assert sum(line.get_linewidth() == 0.7 for line in ax.lines) == 2 * 31
+
+
 def test_points_at_one_place_of_the_border_are_beside_each_other():
     table = ranked(30)
     # in a corner, at the lower border, and at the right one
     table.loc[[5, 6, 7], ["accuracy", "deo_a", "deo_m"]] = [[0.1, 0.9, 0.9], [0.2, 0.8, 0.8], [0.3, 0.7, 0.7]]
-    table.loc[[8, 9], ["accuracy", "deo_a", "deo_m"]] = [[0.1, 0.12, 0.25], [0.2, 0.12, 0.25]]
-    table.loc[[10, 11], ["accuracy", "deo_a", "deo_m"]] = [[0.76, 0.9, 0.9], [0.7601, 0.8, 0.8]]
+    table.loc[[8, 9], ["accuracy", "deo_a", "deo_m"]] = [[0.1, 0.13, 0.26], [0.2, 0.13, 0.26]]
+    table.loc[[10, 11], ["accuracy", "deo_a", "deo_m"]] = [[0.75, 0.9, 0.9], [0.7501, 0.8, 0.8]]
 
     figure = plot_tradeoff(table, "cifar10s")
     FigureCanvasAgg(figure).draw()
