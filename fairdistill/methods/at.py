@@ -45,6 +45,11 @@ class AT(LayerMethod):
     Layers are compared at the same distance from the last one, which in ResNets and ShuffleNets of one stem is at the
     same resolution; so any two architectures can be paired. Maps of one pixel are left out, as their loss is zero:
     the last ones of images of 32 px in a ResNet with ImageNet's stem.
+
+    As the loss of a layer is a mean over its pixels, beta weighs small maps more. In the authors' experiments on
+    CIFAR-10 the maps have 32, 16 and 8 pixels a side; those of images of 32 px in a ResNet with ImageNet's stem have 8,
+    4 and 2, so that the same beta weighs each 16 times as much. The authors' maps of CIFAR-10 are also sums before the
+    ReLU (cifar.py); here they are what the layers put out, which in most networks is after it.
     """
 
     fixed_step = True

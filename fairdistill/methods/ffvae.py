@@ -82,23 +82,25 @@ class FFVAE(Method):
     Here is one attribute, the group: for G groups b has G - 1 dimensions, and p(a | b) = softmax([0, b]), which for two
     groups is the same.
 
-    The paper's authors have published no code that we know of. Reddy et al. (NeurIPS 2021, models/model_ffvae.py in
-    github.com/charan223/FairDeepLearning), whom the first of them helped, try alpha in 10, 100, 1000 and gamma in 10,
+    The first author has published an example (gist.github.com/ecreager/e152782ba8c459009ddcae680b4c7684), which was not
+    to be had when this was written. Reddy et al. (NeurIPS 2021, models/model_ffvae.py in
+    github.com/charan223/FairDeepLearning), whom the first author helped, try alpha in 10, 100, 1000 and gamma in 10,
     50, 100 on images of 32 px; the defaults are the middle ones. These weights stand beside a Gaussian p(x | z, b) of
     variance 1 for pixels between 0 and 1, and so do ours: see `VARIANCE`, which is for normalised images. b without
     noise is theirs as well. Of the decoder, the kernels and numbers of maps of its transposed convolutions are taken
-    from theirs, for images of 32 px; the one linear layer before them, the number of convolutions for other
-    sizes, and that what is decoded has no bounds, since images are normalised, are ours. They have two hidden
-    layers of 32 units in the discriminator and the classifier, for codes of 16 dimensions and two classes, and clip
-    gradients. Ours are the 256 units, no clipping, the 50 dimensions, which are those of the VFAE, the convolutional
-    network as the encoder, and the share of the epochs that the representation has. The discriminator makes one step
-    for each of the autoencoder's, as in FactorVAE.
+    from theirs, for images of 32 px; the one linear layer before them, the number of convolutions for other sizes, and
+    that what is decoded has no bounds, since images are normalised, are ours. They have two hidden layers of 32 units
+    in the discriminator and the classifier, for two classes, and clip gradients; their network is linear up to the last
+    sigmoid (`LeakyReLU(True)` has slope 1), and of its 16 outputs seven are z and one is b. The other eight reach
+    neither the decoder nor the penalties, but their classifier reads them. Ours are the 256 units, no clipping, the 50
+    dimensions, which are those of the VFAE, the convolutional network as the encoder, and the share of the epochs that
+    the representation has. The discriminator makes one step for each of the autoencoder's, as in FactorVAE.
 
-    The discriminator needs many steps: FactorVAE trains 300,000 on its smallest data set, at a learning rate of 1e-4
-    for both. In the 208 of a training on Digits-S it does not keep up with the code, and the penalty does not do its
-    work there; docs/methods.md has what was measured. Where group and label go together in training, as there, the
-    total correlation also counts what z tells of the label, so that the objective itself asks for a code that tells
-    labels less well.
+    The discriminator needs many steps: FactorVAE trains 300,000 on 2D shapes, at a learning rate of 1e-4 for both. In
+    the 208 of a training on Digits-S it does not keep up with the code, and the penalty does not do its work there;
+    docs/methods.md has what was measured. Where group and label go together in training, as there, the total
+    correlation also counts what z tells of the label, so that the objective itself asks for a code that tells labels
+    less well.
     """
 
     fixed_step = True

@@ -64,7 +64,8 @@ class FitNets(Method):
     where lambda falls linearly from epoch to epoch, over all of this stage. H is given here less the entropy of the
     base's probabilities, a constant; the paper has no factor T^2, which Hinton's loss has. T = 3 and lambda from 4 to 1
     are those of the authors' code (yaml/cifar10_fitnet19_all.yaml), where lambda falls from the fifth epoch on and
-    would reach 1 in the 400th, after the end of its 288 epochs.
+    would reach 1 in the 400th, after the end of its 288 epochs. There all convolutions train at 0.05 times the learning
+    rate, and the hinted layers can be slowed further in the second stage; here the whole student has the full rate.
 
     The paper takes the middle layer of each network. Here it is the student's middle layer and the base's at the same
     distance from its last, which for two networks of one architecture is the same. The paper trains each stage until a

@@ -1,15 +1,14 @@
 """The maximum mean discrepancy (MMD) between the groups of each class, as a penalty without a base.
 
-No paper has exactly this: it is MFD (Jung et al., CVPR 2021) without its teacher, to tell what the teacher brings. The
-code of the MFD authors has such a method, which their paper does not name (trainer/scratch_mmd.py): it compares each
-group of a class with the whole class instead of the other groups, lets no gradient flow into the whole class, takes the
-bandwidth of each such pair by itself, in which sigma is squared, cuts each term off at zero, and weights the sum by
-lambda / (2 groups). Close to it are also Louizos et al.,
-"The Variational Fair Autoencoder", ICLR 2016 (between groups, on a latent representation), Prost et al., "Toward a
-better trade-off between performance and fairness with kernel-based distribution matching", 2019 (between groups among
-the negatives, on the prediction), and Chung et al., "Toward Fairness via Maximum Mean Discrepancy Regularization on
-Logits Space", 2024 (between the groups of each class, on the logits). The estimate is the biased one of Gretton et al.,
-"A Kernel Two-Sample Test", JMLR 2012.
+No paper has exactly this: it is the part of MFD (Jung et al., CVPR 2021) that needs no teacher. The code of the MFD
+authors has such a method, which their paper does not name (trainer/scratch_mmd.py): it compares each group of a class
+with the whole class instead of the other groups, lets no gradient flow into the whole class, takes the bandwidth of
+each such pair by itself, in which sigma is squared, cuts each term off at zero, and weights the sum by lambda / (2
+groups). Close to it are also Louizos et al., "The Variational Fair Autoencoder", ICLR 2016 (between groups, on a latent
+representation), Prost et al., "Toward a better trade-off between performance and fairness with kernel-based
+distribution matching", 2019 (between groups among the negatives, on the prediction), and Chung et al., "Toward Fairness
+via Maximum Mean Discrepancy Regularization on Logits Space", 2024 (between the groups of each class, on the logits).
+The estimate is the biased one of Gretton et al., "A Kernel Two-Sample Test", JMLR 2012.
 """
 
 from torch import Tensor
@@ -71,7 +70,13 @@ class GroupMMD(Method):
     """Cross-entropy + (lambda / 2) group MMD of the penultimate features.
 
     The code of the MFD authors has a weight for its own form of the penalty alone (see above; lambda 1 by default). The
-    default here, and that of the sampling, are those of MFD, so that the two differ in the teacher.
+    default here, and that of the sampling, are those of MFD. At the same lambda this penalty pulls the groups of a
+    class together G times as hard as MFD does, where G is the number of groups: under a kernel that both share, such as
+    the polynomial one, MFD's sum over the groups of a class is
+
+        sum_a D^2(T_y, S_ay) = G D^2(T_y, mean of the S_ay) + (1 / G) sum_{a < b} D^2(S_ay, S_by),
+
+    whose last term is this penalty divided by G. So a comparison with MFD is one of both the teacher and the strength.
     """
 
     fixed_step = True

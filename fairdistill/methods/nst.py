@@ -134,10 +134,11 @@ class NST(LayerMethod):
 
     A sample of the MMD is a neuron, one channel of a layer's map of one image, divided by its length. So networks of
     any widths can be compared. The paper prints the weight as lambda / 2; the authors' code, for the polynomial kernel,
-    has the factor 50 and no half, which is the default here. That code leaves out the base's own term, a constant. It
-    also compares maps before their ReLU (`bn1_output` of the base in config/cfgs.py, the last batch norms of the
-    student in symbol/inception_bn.py); here they are what the layers put out, which in most networks is after it, so
-    that patterns have no negative numbers, are more alike, and the factor 50 weighs another quantity.
+    has the factor 50 and no half, which is the default here, and of the other kernels for want of a weight of their own
+    in that code. It leaves out the base's own term, a constant. It also compares maps before their ReLU (`bn1_output`
+    of the base in config/cfgs.py, the last batch norms of the student in symbol/inception_bn.py); here they are what
+    the layers put out, which in most networks is after it, so that patterns have no negative numbers, are more alike,
+    and the factor 50 weighs another quantity.
 
     Layers are compared at the same distance from the last one. The paper's experiments and the authors' code compare
     the last maps alone. Of images of 32 px these have one pixel in a ResNet with ImageNet's stem, and then each pattern

@@ -46,7 +46,9 @@ class PKT(Method):
 
     The authors train representations by the second term alone. The sum with the cross-entropy, and its default weight,
     are those of Tian, Krishnan and Isola, *Contrastive Representation Distillation*, ICLR 2020, in whose comparison
-    batches have 64 images. As similarities alone are compared, features of any two widths can be.
+    batches have 64 images. As the loss is a mean over pairs of conditional probabilities, which are about 1 / B each,
+    it falls with the batch size B: with batches of 128 images the same beta is half of theirs. As similarities alone
+    are compared, features of any two widths can be.
     """
 
     uses_base = True

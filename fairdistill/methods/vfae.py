@@ -80,6 +80,10 @@ class VFAE(Method):
       error. Its width, and the softplus of hidden layers, are those of Rampasek's code (github.com/rampasek/DrVAE,
       src/VFAE.py), which goes back to the authors' own; it takes the root of the MMD, which the paper does not.
 
+    alpha and beta stand beside log p(x | z1, s), whose size here is not that of the paper: with variance 1 of
+    normalised values it grows with the number of pixels, and is some thousand nats for images of 32 px of which a
+    decoder knows only the mean. So the balance of the terms depends on the images' size, and is not the paper's.
+
     The paper averages the weights over the steps, which is not done here. The penalty is on samples of z1; its mean,
     which the prediction reads, can tell more of the group than a sample does. As in the paper, the squared MMD of a
     batch is the biased estimate. Where two groups have n images each and the same codes, it is about 2 (1 - k) / n,

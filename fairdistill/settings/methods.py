@@ -485,7 +485,8 @@ class GroupMmd(Method):
         3.0,
         ge=0,
         alias="lambda",
-        description="Twice the weight of the penalty, as in `mfd`, from which the default is taken.",
+        description="Twice the weight of the penalty, as in `mfd`, from which the default is taken. At the same "
+        "`lambda`, `mfd` divides this penalty by the number of groups.",
     )
     kernel: Kernel = KERNEL
     sigma: Amount = BANDWIDTH

@@ -11,7 +11,7 @@ from torch import nn
 
 from fairdistill.methods.base import Batch, Task, method_class
 from fairdistill.methods.group_mmd import group_mmd
-from fairdistill.methods.mfd import Kernel
+from fairdistill.methods.mfd import Kernel, mfd_loss
 from fairdistill.networks import Classifier, Output, build_network
 from fairdistill.training.engines import load_engine
 
@@ -106,6 +106,20 @@ def test_its_gradient_holds_the_bandwidth_constant(chosen):
                 fixed["sigma"] = chosen.get("sigma", 1.0) * mean_square(x) / mean_square(moved)
             expected[index] += sign * by_loops(moved, label, group, **fixed) / 2e-6
     assert np.allclose(found, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("n_groups", [2, 4])
+def test_mfd_has_it_divided_by_the_number_of_groups(n_groups):
+    """The rest of MFD is what it would be of one group, in which each of the groups counts alike."""
+    rng = np.random.default_rng(0)
+    label, group = (torch.from_numpy(index.ravel().repeat(3)) for index in np.indices((3, n_groups)))
+    teacher, student = (torch.from_numpy(rng.normal(size=(len(label), 5))) for _ in "ts")
+    of = {"n_classes": 3, "kernel": Kernel("polynomial")}
+    whole = mfd_loss(teacher, student, label, group, n_groups=n_groups, **of)
+    # cells are of one size, so that the mean of the class is that of its groups
+    one_group = mfd_loss(teacher, student, label, torch.zeros_like(group), n_groups=1, **of)
+    between = group_mmd(student, label, group, n_groups=n_groups, **of)
+    torch.testing.assert_close(whole, n_groups * one_group + between / n_groups)
 
 
 def method_for(**values):
