@@ -122,7 +122,11 @@ def imported_names(module: str) -> frozenset[str]:
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+    # no expression imports anything, and there are many
+    statements: list[ast.AST] = [*tree.body]
+    for node in statements:
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            statements += getattr(node, block, ())
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -170,8 +174,12 @@ def _outline(node: object) -> object:
         return [_outline(child) for child in node if not _is_ignored(child)]
     if isinstance(node, ast.AST):
         of_types = TYPES.get(type(node))
-        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
-        return type(node).__name__, *((name, _outline(value)) for name, value in fields if name != of_types)
+        fields = [
+            (name, _outline(value))
+            for name in node._fields
+            if name != of_types and (value := getattr(node, name, None)) is not None and value != []
+        ]
+        return type(node).__name__, *fields
     return node
 
 

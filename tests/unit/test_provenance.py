@@ -1,5 +1,6 @@
 """What the version of the code stands for, and the record of packages and machine."""
 
+import ast
 import itertools
 import shutil
 import subprocess
@@ -170,6 +171,22 @@ def test_the_making_of_data_is_no_part_of_the_training_code():
         "fairdistill.data", "fairdistill.data.facts", "fairdistill.data.reading", "fairdistill.data.sampling",
     }  # fmt: skip
     assert "fairdistill.data.preparing" in provenance.project_modules(["scripts.prepare_dataset"])
+
+
+def test_an_import_counts_wherever_a_statement_can_be():
+    """In each kind of block that Python has."""
+    blocks = [
+        "if a:\n import m0\nelif b:\n import m1\nelse:\n import m2",
+        "for a in b:\n import m3\nelse:\n import m4",
+        "while a:\n import m5\nelse:\n import m6",
+        "try:\n import m7\nexcept A:\n import m8\nelse:\n import m9\nfinally:\n import m10",
+        "try:\n pass\nexcept* A:\n import m11",
+        "with a:\n import m12",
+        "match a:\n case 1:\n  import m13",
+        "class A:\n def b():\n  async def c():\n   async with d:\n    async for e in f:\n     import m14",
+    ]
+    tree = ast.parse("\n".join(blocks))
+    assert {*provenance._imports(tree)} == {f"m{i}" for i in range(15)}
 
 
 def test_an_unknown_module_is_refused():
