@@ -30,7 +30,8 @@ class Training(Settings):
     keep: Literal["last", "best"] = Field(
         "last",
         description="The epoch whose weights are kept: the `last`, or the `best` by accuracy on the validation split, "
-        "which the data set then needs (`validation`).",
+        "which the data set then needs (`validation`). A method that is fitted on that split, such as `hardt`, is then "
+        "fitted on images by which the epoch of its base was chosen.",
     )
     # a batch norm on maps of one pixel needs two images
     batch_size: Whole = Field(128, ge=2, le=100_000, description="The number of images in a step.")
