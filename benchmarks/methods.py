@@ -90,8 +90,8 @@ def to_markdown(table: pd.DataFrame, measured_on: str, rounds: int) -> str:
         f"{EPOCHS} epochs, and what is computed once of a base's outputs is spread over them. Cost is the time of a "
         f"step over that of `{PLAIN}`, by the same engine. A round differs from another by some per cent, and so a "
         "method that adds nothing to a step may come out below 1. A method of config/methods.yaml that is left out "
-        "takes the steps of one that is here, on other images or from another base (`balanced` those of `erm`, `mfd_plain` "
-        "those of `mfd`), or trains nothing (`hardt`, `group_temperature`)."
+        "takes the steps of one that is here, on other images or from another base (`balanced` those of `erm`, "
+        "`mfd_plain` those of `mfd`), or trains nothing (`hardt`, `group_temperature`)."
     )
     parts = ["# The speed of each method", measured_on, how, markdown(shown), below]
     return "\n\n".join(filter(None, parts)) + "\n"
