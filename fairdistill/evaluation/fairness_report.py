@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from fairdistill.evaluation.group_criteria import LEAST_RESAMPLES, long_form, values_of_a_resample
 from fairdistill.evaluation.metrics import evaluate
+from fairdistill.evaluation.rounding import rounded
 from fairdistill.runtime.errors import UserError
 
 # how far from 1 probabilities may add up to, as those do that were rounded
@@ -211,16 +212,18 @@ class FairnessReport:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the tables of the printed report by their titles, with the numbers as texts."""
-        by_cell = self.cell_accuracy.map("{:.3f}".format) + " of " + self.cell_count.map("{:,}".format)
-        rows = np.column_stack([list(map(str, self.groups)), by_cell, self.accuracy_per_group.map("{:.3f}".format)])
-        last = ["all groups", *self.accuracy_per_class.map("{:.3f}".format), f"{self.accuracy.value:.3f}"]
+        by_cell = self.cell_accuracy.map(_text) + " of " + self.cell_count.map("{:,}".format)
+        rows = np.column_stack([list(map(str, self.groups)), by_cell, self.accuracy_per_group.map(_text)])
+        last = ["all groups", *self.accuracy_per_class.map(_text), _text(self.accuracy.value)]
         of_cells = pd.DataFrame([*rows.tolist(), last], columns=["group", *map(str, self.classes), "all classes"])
+        deos = {"DEO_A": self.deo_a, "DEO_M": self.deo_m}
+        fair = {name: f"{_text(deo.fair_baseline.mean)} {_range(deo.fair_baseline)}" for name, deo in deos.items()}
         main = pd.DataFrame(
             [
-                ["accuracy", *_texts(self.accuracy.value, self.accuracy), "", "", ""],
+                ["accuracy", _text(self.accuracy.value), _range(self.accuracy), "", "", ""],
                 *(
-                    [name, *_texts(deo.value, deo), f"{deo.corrected:.3f}", _range(deo.fair_baseline), deo.verdict]
-                    for name, deo in {"DEO_A": self.deo_a, "DEO_M": self.deo_m}.items()
+                    [name, _text(deo.value), _range(deo), _text(deo.corrected), fair[name], deo.verdict]
+                    for name, deo in deos.items()
                 ),
             ],
             columns=["measure", "value", "95 % interval", "corrected", "fair baseline", "verdict"],
@@ -435,20 +438,19 @@ def _index(labels: Iterable[Hashable], name: str) -> pd.Index:
     return pd.Index(list(labels), name=name, tupleize_cols=False)
 
 
+def _text(value: float) -> str:
+    return rounded(value, "{:.3f}")
+
+
 def _range(found: Accuracy | FairBaseline | Deo) -> str:
-    mean = f"{found.mean:.3f} " if isinstance(found, FairBaseline) else ""
-    return f"{mean}[{found.low:.3f}, {found.high:.3f}]"
-
-
-def _texts(value: float, found: Accuracy | Deo) -> tuple[str, str]:
-    return f"{value:.3f}", _range(found)
+    return f"[{_text(found.low)}, {_text(found.high)}]"
 
 
 def _with_interval(table: pd.DataFrame) -> pd.DataFrame:
     """A table with value, low, corrected and high as texts, of which the ends are one column."""
-    ends = "[" + table["low"].map("{:.3f}".format) + ", " + table["high"].map("{:.3f}".format) + "]"
-    corrected = table["corrected"].map(lambda value: "" if np.isnan(value) else f"{value:.3f}")
-    numbers = {"value": table["value"].map("{:.3f}".format), "95 % interval": ends, "corrected": corrected}
+    ends = "[" + table["low"].map(_text) + ", " + table["high"].map(_text) + "]"
+    corrected = table["corrected"].map(_text, na_action="ignore").fillna("")
+    numbers = {"value": table["value"].map(_text), "95 % interval": ends, "corrected": corrected}
     if "group" in table and (table["group"] == "").all():
         table = table.drop(columns="group")
     return table.drop(columns=["value", "low", "corrected", "high"]).assign(**numbers)

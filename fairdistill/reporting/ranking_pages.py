@@ -67,8 +67,9 @@ def ranking_markdown(table: pd.DataFrame, references: Sequence[str]) -> str:
     for place, methods in _places(table):
         sections += [f"## {place}", "\n".join(_in_words(methods, references)), markdown(_ranking(methods))]
         for reference in references:
-            if compared := _compared(methods, reference):
-                sections += [f"### {place}: against {reference}", markdown(pd.DataFrame(compared))]
+            compared = _compared(methods, reference)
+            if not compared.empty:
+                sections += [f"### {place}: against {reference}", markdown(compared)]
     return "\n\n".join(sections) + "\n"
 
 
@@ -82,12 +83,13 @@ def ranking_latex(table: pd.DataFrame, references: Sequence[str]) -> str:
         caption = f"The methods on {place}. {plain}"
         floats.append(latex(_ranking(methods), caption=caption, label=f"tab:methods-{number}"))
         for reference in references:
-            if compared := _compared(methods, reference):
+            compared = _compared(methods, reference)
+            if not compared.empty:
                 label = f"tab:methods-{number}-{reference}"
                 caption = f"The methods on {place}. {COMPARISONS} {_borrowed(methods, reference)} {notes}"
                 caption = " ".join(caption.split()).replace("**", "").replace("`", "")
                 caption = caption.replace("Against another method", f"Against {reference}")
-                floats.append(latex(pd.DataFrame(compared), caption=caption, label=label))
+                floats.append(latex(compared, caption=caption, label=label))
     return "\n".join(floats)
 
 
@@ -139,24 +141,24 @@ def _needs(row: dict) -> str:
     return ", ".join([*filter(None, [row["base"]]), *(name for name, needs in needed.items() if needs)])
 
 
-def _compared(methods: pd.DataFrame, reference: str) -> list[dict[str, str]]:
-    """The rows of the comparisons with one reference; none where the data set and architecture lack it."""
-    rows = []
-    for row in methods.to_dict("records"):
-        if pd.isna(row[f"{MEASURED[0]}_minus_{reference}"]):
-            continue
-        texts = {"Method": needing_group([row["method"]], [row["needs_group"]])[0]}
-        for metric in MEASURED:
-            name = f"{metric}_minus_{reference}"
-            gap, low, high = numbers([row[name], row[f"{name}_low"], row[f"{name}_high"]], "{:+.3f}")
-            texts[printed(metric)] = alone([f"{gap} [{low}, {high}]"], _trainings(pd.DataFrame([row]), reference))[0]
-            texts[f"p, {printed(metric)}"] = _p(row[f"{name}_p_holm"])
-        rows.append(texts | {"In words": _words(row, reference)})
-    return rows
+def _compared(methods: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """The comparisons with one reference, as texts; no rows where the data set and architecture lack it."""
+    methods = methods[methods[f"{MEASURED[0]}_minus_{reference}"].notna()]
+    page = pd.DataFrame({"Method": needing_group(methods["method"], methods["needs_group"])})
+    signed, trainings = "{:+.3f}", _trainings(methods, reference)
+    for metric in MEASURED:
+        name = f"{metric}_minus_{reference}"
+        texts = with_ends(numbers(methods[name], signed), methods[f"{name}_low"], methods[f"{name}_high"], signed)
+        page[printed(metric)] = alone(texts, trainings)
+        page[f"p, {printed(metric)}"] = _p_values(methods[f"{name}_p_holm"])
+    page["In words"] = [_words(row, reference) for row in methods.to_dict("records")]
+    return page
 
 
-def _p(value: float) -> str:
-    return "" if pd.isna(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
+def _p_values(values: pd.Series) -> list[str]:
+    """p-values as texts; a missing one is empty."""
+    texts = numbers(values, "{:.3f}")
+    return ["<0.001" if value < 0.001 else text for value, text in zip(values, texts, strict=True)]
 
 
 def _words(row: dict, reference: str) -> str:

@@ -283,6 +283,18 @@ def test_it_is_printed_and_shown_whatever_the_labels_are(names):
 
 
 @pytest.mark.usefixtures("rough_ends")
+def test_a_half_is_rounded_up_as_in_all_tables():
+    cell = ["a"] * 13 + ["b"] * 3
+    found = report(["a"] * 32 + ["b"] * 32, [*cell, *cell, *cell[::-1], *cell[::-1]], (["g"] * 16 + ["h"] * 16) * 2)
+
+    assert found.accuracy.value == 0.5
+    assert found.cell_accuracy.loc["g", "a"] == 0.8125
+    table = found.tables()["Accuracy by group and class"].set_index("group")
+    assert table["a"].tolist() == ["0.813 of 16", "0.813 of 16", "0.813"]
+    assert table["b"].tolist() == ["0.188 of 16", "0.188 of 16", "0.188"]
+
+
+@pytest.mark.usefixtures("rough_ends")
 def test_with_fifty_images_of_each_cell_nothing_is_to_be_cautioned():
     found = report(Y * 10, P * 10, G * 10)
 

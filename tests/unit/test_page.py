@@ -1,6 +1,7 @@
 """The page of a study: what it says, and that it holds all that it needs."""
 
 import base64
+import html
 import json
 import re
 from dataclasses import replace
@@ -14,6 +15,8 @@ from synthetic_results import pattern
 
 from fairdistill.evaluation.projections import project
 from fairdistill.evaluation.records import PROJECTED
+from fairdistill.evaluation.rounding import rounded
+from fairdistill.reporting.columns import MEASURED
 from fairdistill.reporting.page import writing
 from fairdistill.reporting.page.claims import claim, evidence
 from fairdistill.reporting.page.contents import in_browser
@@ -43,6 +46,14 @@ def rows_of(spec, **wanted):
     """The data of a chart that have the wanted values."""
     rows = [row for rows in spec["datasets"].values() for row in rows]
     return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+def rows_of_table(text, name):
+    """The cells of the rows of a table, as the page shows them."""
+    (table,) = re.findall(rf'aria-label="{name}">(.*?)</table>', text, re.DOTALL)
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    cells = [[html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)] for row in rows]
+    return [row for row in cells if row]
 
 
 def paired(**columns):
@@ -154,9 +165,11 @@ def test_the_criteria_have_calibration_first(text):
 
 
 def test_tables_and_figures_are_in_the_page(page, text):
-    (row,) = re.findall(r"^\| 1 .*$", (page.parent / "table1.md").read_text(), re.MULTILINE)
-    for value in filter(None, map(str.strip, row.split("|"))):
-        assert value in text
+    for name, heading in (("table1.md", "Table I"), ("paired.md", "Students and their bases")):
+        lines = re.findall(r"^\|(.*)\|$", (page.parent / name).read_text(encoding="utf-8"), re.MULTILINE)
+        _, _, *rows = [[cell.strip() for cell in line.split("|")] for line in lines]
+        assert len(rows) >= 6
+        assert rows_of_table(text, heading) == rows
     image = base64.b64encode((page.parent / "tradeoff_utkface.png").read_bytes()).decode()
     assert f"data:image/png;base64,{image}" in text
     # a heading of a table is no title of the page
@@ -269,7 +282,7 @@ def test_both_fair_baselines_stand_beside_their_deo(page, text):
     (row,) = rows_of(specs_of(text)["tradeoff"], **wanted)
     for metric, name in (("deo_a", "DEO_A"), ("deo_m", "DEO_M")):
         expected = summary.loc[("utkface", "resnet", "mfd", metric), "fair_baseline"]
-        assert row[f"{name} if fair"] == f"{expected:.3f}"
+        assert row[f"{name} if fair"] == rounded(expected, "{:.3f}")
     tips = [
         tip["field"] for layer in specs_of(text)["tradeoff"]["layer"] for tip in layer["encoding"].get("tooltip", [])
     ]
@@ -353,10 +366,38 @@ def test_the_means_stand_in_a_table_with_their_intervals(page, text):
     cells = ["UTKFace", "ResNet", "mfd", str(found["n"].iloc[0])]
     for metric in ("accuracy", "deo_a", "deo_m"):
         mean, low, high = found.loc[metric, ["mean", "low", "high"]]
-        cells += [f"{mean:.3f}", f"{low:.3f} to {high:.3f}"]
-    (table,) = re.findall(r'aria-label="Means of all models">(.*?)</table>', text, re.DOTALL)
-    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)]
-    assert [*cells, ""] in rows
+        low, mean, high = (rounded(value, "{:.3f}") for value in (low, mean, high))
+        cells += [mean, f"{low} to {high}"]
+    assert [*cells, ""] in rows_of_table(text, "Means of all models")
+
+
+def test_the_page_has_the_numbers_of_paired_md(text):
+    """Where base and student have the same seeds, as here: a mean on the page is the one beside the other model's."""
+    means = {
+        tuple(row[:3]): dict(zip(("Accuracy", "DEO_A", "DEO_M"), row[4:10:2], strict=True))
+        for row in rows_of_table(text, "Means of all models")
+    }
+    pairs = rows_of_table(text, "Students and their bases")
+    assert len(pairs) == 2 * 2 * 2 * 3
+    for dataset, architecture, method, base, metric, of_base, of_student, *_ in pairs:
+        assert means[dataset, architecture, base][metric] == of_base
+        assert means[dataset, architecture, method][metric] == of_student
+
+
+def test_a_half_is_rounded_up_wherever_the_page_has_it(contents_and_pairs):
+    """As a mean over four seeds often is one, which binary digits leave a little below."""
+    contents, pairs = contents_and_pairs
+    half = 0.1495
+    assert f"{half:.3f}" == "0.149"
+    ends = [f"{metric}_{end}" for metric in MEASURED for end in ("low", "high")]
+    halves = dict.fromkeys([*MEASURED, *ends, "deo_a_fair_baseline", "deo_m_fair_baseline"], half)
+    contents = replace(contents, points=contents.points.assign(**halves))
+    text = writing.render(writing.Study("s", "mfd", pairs, {}), contents)
+    for row in rows_of_table(text, "Means of all models"):
+        assert row[4:10] == ["0.150", "0.150 to 0.150"] * 3
+    for row in rows_of(specs_of(text)["tradeoff"], shown="means and 95 % intervals"):
+        assert [row[name] for name in ("Accuracy", "DEO_A", "DEO_M")] == ["0.150 [0.150, 0.150]"] * 3
+        assert row["DEO_A if fair"] == row["DEO_M if fair"] == "0.150"
 
 
 def test_students_that_are_not_there_cannot_be_what_the_page_is_about(tmp_path):

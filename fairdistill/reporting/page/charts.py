@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 
@@ -17,6 +18,7 @@ from fairdistill.reporting.labels import printed
 from fairdistill.reporting.legend import CHANCE, NEEDS_GROUP
 from fairdistill.reporting.notes import CHANCE_MARK, needing_group
 from fairdistill.reporting.page.contents import Contents, name_model
+from fairdistill.reporting.printing import numbers, with_ends
 from fairdistill.reporting.tradeoff import COLOURS
 
 # up to so many methods have a colour each; of more, families have
@@ -192,7 +194,8 @@ def criteria(contents: Contents) -> dict:
     place = _choice("place", "Models", rows["place"].unique(), "criteria")
     criterion = _choice("criterion", "Criterion", [CRITERIA.get(name, name) for name in known], "criteria")
     base = (
-        alt.Chart(rows.round(4))
+        # the table below the chart rounds these to three digits, and nothing is to be rounded twice
+        alt.Chart(rows.round(9))
         .add_params(place, criterion)
         .transform_filter("datum.place == place && datum.criterion == criterion")
         .encode(
@@ -214,8 +217,9 @@ def criteria(contents: Contents) -> dict:
         scale=alt.Scale(zero=True),
     )
     intervals = base.mark_rule(opacity=0.6).encode(x=alt.X("low:Q"), x2="high:Q")
+    ends = [alt.Tooltip(f"{name}:Q", format=".4f") for name in ("mean", "low", "high")]
     points = base.mark_point(filled=True, size=45).encode(
-        x=value, tooltip=["method:N", "group:N", "mean:Q", "low:Q", "high:Q", alt.Tooltip("n:Q", title="seeds")]
+        x=value, tooltip=["method:N", "group:N", *ends, alt.Tooltip("n:Q", title="seeds")]
     )
     height = int(most) * (10 * len(groups) + 8)
     return _spec(alt.layer(intervals, points), height=height, description="A criterion of each model and group")
@@ -268,13 +272,12 @@ def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
     table = table.rename(columns={"method": "Method", "role": "Role", "family": "Family"})
     table["Data set"], table["Architecture"] = table.pop("dataset").map(printed), table.pop("architecture").map(printed)
     for metric in MEASURED:
-        texts = table[metric].map("{:.3f}".format)
-        interval = (
-            " [" + table[f"{metric}_low"].map("{:.3f}".format) + ", " + table[f"{metric}_high"].map("{:.3f}".format)
-        )
-        table[printed(metric)] = texts + (interval + "]").where(table[f"{metric}_low"].notna(), "")
+        low, high = table[f"{metric}_low"], table[f"{metric}_high"]
+        texts = numbers(table[metric], "{:.3f}")
+        # a training has no interval here
+        table[printed(metric)] = np.where(low.isna(), texts, with_ends(texts, low, high))
     for name, text in baselines.items():
-        table[text] = table.pop(name).map("{:.3f}".format, na_action="ignore").fillna("")
+        table[text] = numbers(table.pop(name), "{:.3f}")
     table["at_chance"] = table["at_chance"].astype(bool)
     table.loc[table["at_chance"], "Of"] += f", {CHANCE}: DEO says nothing about fairness"
     table.loc[table.pop("needs_group").astype(bool), "Of"] += f", {NEEDS_GROUP}"

@@ -24,6 +24,7 @@ from fairdistill.reporting.legend import CHANCE, NEEDS_GROUP
 from fairdistill.reporting.page import charts
 from fairdistill.reporting.page.claims import claim, evidence
 from fairdistill.reporting.page.contents import Contents, name_model
+from fairdistill.reporting.printing import numbers
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 
@@ -208,8 +209,8 @@ def _points(points: pd.DataFrame) -> dict[str, list]:
     """The table of models, as `_runs` has that of trainings: means with their intervals."""
     table = points[[*PLACE, "n"]].copy()
     for metric in MEASURED:
-        table[metric] = points[metric].map("{:.3f}".format)
-        ends = (points[f"{metric}_{end}"].map("{:.3f}".format) for end in ("low", "high"))
+        table[metric] = numbers(points[metric], "{:.3f}")
+        ends = (numbers(points[f"{metric}_{end}"], "{:.3f}") for end in ("low", "high"))
         table[f"{metric}_interval"] = [f"{low} to {high}" for low, high in zip(*ends, strict=True)]
     notes = {"at_chance": CHANCE, "needs_group": NEEDS_GROUP}
     texts = [np.where(points[flag].astype(bool), text, "") for flag, text in notes.items()]
@@ -222,8 +223,8 @@ def _runs(runs: pd.DataFrame) -> dict[str, list]:
     """The table of trainings: its headings, whether each column is of numbers, and its rows of texts."""
     table = runs[["dataset", "architecture", "method", "seed", "fold"]].copy()
     for metric in [*MEASURED, "worst_group_accuracy"]:
-        table[metric] = runs[metric].map("{:.4f}".format)
-    table["epochs"], table["seconds"] = runs["epochs"], runs["seconds"].map("{:.0f}".format, na_action="ignore")
+        table[metric] = numbers(runs[metric], "{:.4f}")
+    table["epochs"], table["seconds"] = runs["epochs"], numbers(runs["seconds"], "{:.0f}")
     if _precisions(runs):
         table["precision"] = runs["precision"]
     if (table["fold"] == 0).all():

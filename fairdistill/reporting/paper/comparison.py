@@ -118,7 +118,7 @@ def comparison_markdown(
         rows = comparison[comparison["metric"] == metric]
         for measure in measures:
             table = rows[["source", *CLAIMED]].map(_words)
-            table = table.assign(paper=rows["paper"].map("{:.3f}".format), ours=numbers(rows[measure], "{:.3f}"))
+            table = table.assign(paper=numbers(rows["paper"], "{:.3f}"), ours=numbers(rows[measure], "{:.3f}"))
             table["verdict"] = rows[f"{measure}_verdict"]
             table["difference"] = numbers(rows[f"{measure}_difference"], "{:+.3f}")
             table["noise"] = alone(numbers(rows[f"{measure}_noise"], "{:.3f}"), rows["trainings"])
