@@ -17,7 +17,7 @@ from fairdistill.data.trained import load_trained
 from fairdistill.evaluation.criteria import deo_a, deo_m
 from fairdistill.evaluation.metrics import cell_accuracy
 from fairdistill.networks import load_network
-from fairdistill.reporting.columns import NAMES
+from fairdistill.reporting.columns import TRAINING
 from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import run_script
@@ -67,7 +67,7 @@ def splits(results: Path, name: str) -> list[dict]:
     """Measure the model `name` of a study on each split that its data set has: one row each."""
     folder = results / "models" / name
     training = read_training(folder / "training.json", folder / "weights.safetensors")[1]
-    names = {column: getattr(training.run, column) for column in NAMES}
+    names = {column: getattr(training.run, column) for column in TRAINING}
     dataset = load_trained(training.data_of(results), training=training, record=folder / "training.json")
     device = choose_device("auto")
     network = load_network(folder / "weights.safetensors")

@@ -18,7 +18,7 @@ from scipy import stats
 
 from fairdistill.evaluation.criteria import TAIL
 from fairdistill.reporting.answers import values_of
-from fairdistill.reporting.columns import MEASURED, PLACE
+from fairdistill.reporting.columns import MEASURED, MODEL, keys
 from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.printing import markdown, numbers
 from fairdistill.reporting.summaries import read_summary
@@ -68,23 +68,23 @@ def compare(studies: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for study, summary in studies.items():
         for row in summary[summary["metric"].isin(MEASURED)].to_dict("records"):
-            place = {name: row[name] for name in PLACE}
+            model = {name: row[name] for name in MODEL}
             values = values_of(row)
             if len(values) < 2:
-                names = " ".join(place.values())
+                names = " ".join(model.values())
                 raise UserError(f"{study}: {names} has one seed, and a spread takes two; train more seeds")
-            rows.append(place | {"metric": row["metric"], "study": study} | spread(values))
+            rows.append(model | {"metric": row["metric"], "study": study} | spread(values))
     order = list(studies)
     table = pd.DataFrame(rows)
-    keys = [*PLACE, "metric"]
-    rank = {names: i for i, names in enumerate(dict.fromkeys(table[keys].itertuples(index=False, name=None)))}
-    places = table[keys].apply(tuple, axis=1).map(rank)
-    return table.iloc[np.lexsort((table["study"].map(order.index), places))].reset_index(drop=True)
+    rows_of = keys(table, [*MODEL, "metric"])
+    rank = {names: i for i, names in enumerate(dict.fromkeys(rows_of))}
+    ranks = np.array([rank[names] for names in rows_of])
+    return table.iloc[np.lexsort((table["study"].map(order.index), ranks))].reset_index(drop=True)
 
 
 def as_markdown(table: pd.DataFrame) -> str:
     """Return what `compare` returned as Markdown."""
-    texts = table[[*PLACE, "metric", "study", "n"]].copy()
+    texts = table[[*MODEL, "metric", "study", "n"]].copy()
     for name in ("mean", "sd"):
         texts[name] = numbers(table[name], "{:.4f}")
     ends = zip(numbers(table["sd_low"], "{:.4f}"), numbers(table["sd_high"], "{:.4f}"), strict=True)

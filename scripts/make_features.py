@@ -6,7 +6,7 @@ The models and their order follow from their metrics files; the numbers are thos
 import argparse
 from pathlib import Path
 
-from fairdistill.reporting.columns import NAMES
+from fairdistill.reporting.columns import TRAINING, keys
 from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.features import features_table, read_features
 from fairdistill.reporting.models import path_of_model, read_grids, read_models
@@ -28,7 +28,7 @@ def main() -> None:
 
     models = read_models(args.metrics, read_grids(args.grids))
     folds = models.runs.groupby("dataset")["fold"].unique().map(sorted)
-    of_models = models.runs[NAMES].itertuples(index=False, name=None)
+    of_models = keys(models.runs, TRAINING)
     paths = {path_of_model(args.features, names, folds[names[0]]): names for names in of_models}
     write_csv(args.csv, features_table(read_features(paths), models.answers))
 

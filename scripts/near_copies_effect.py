@@ -19,7 +19,7 @@ from fairdistill.data.near_copies import families
 from fairdistill.evaluation.correctness import Correctness, collect
 from fairdistill.evaluation.criteria import deo_a, deo_m, overall
 from fairdistill.evaluation.records import read_record
-from fairdistill.reporting.columns import MEASURED, PLACE
+from fairdistill.reporting.columns import MEASURED, MODEL, PLACE
 from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import UserError, run_script
@@ -28,7 +28,7 @@ from fairdistill.settings.data import AnyDataSet, DataSet
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.reading import read_settings
 
-RUN = [*PLACE, "seed"]
+RUN = [*MODEL, "seed"]
 WITHOUT = [f"{name}_without" for name in MEASURED]
 
 
@@ -92,23 +92,23 @@ def with_gaps(models: pd.DataFrame) -> pd.DataFrame:
 
     The column `minus` is empty in rows of models, and names the teacher in rows of differences.
     """
-    place = ["dataset", "architecture", "seed"]
+    names = [*PLACE, "seed"]
     pairs = models[models["method"] != TEACHER].merge(
-        models[models["method"] == TEACHER], on=place, suffixes=("", "_t")
+        models[models["method"] == TEACHER], on=names, suffixes=("", "_t")
     )
     values = [*MEASURED, "accuracy_on_copies", *WITHOUT]
     gaps = pairs.assign(minus=TEACHER, **{name: pairs[name] - pairs[f"{name}_t"] for name in values})
-    models = models.assign(minus="")[[*PLACE, "minus", "seed", "n", "copies", *values]]
+    models = models.assign(minus="")[[*MODEL, "minus", "seed", "n", "copies", *values]]
     return pd.concat([models, gaps[models.columns]], ignore_index=True)
 
 
 def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     """Return means over seeds, and `_moves`: how much each measure changes when the images with copies are left out."""
-    models = table.groupby([*PLACE, "minus"], sort=False)
+    models = table.groupby([*MODEL, "minus"], sort=False)
     means, seeds = models.mean(numeric_only=True).reset_index(), models.size().to_numpy()
     moves = {f"{name}_moves": means[f"{name}_without"] - means[name] for name in MEASURED}
     shown = means.assign(seeds=seeds, **moves)
-    return shown[[*PLACE, "minus", "seeds", "copies", "accuracy_on_copies", "accuracy_without", *MEASURED, *moves]]
+    return shown[[*MODEL, "minus", "seeds", "copies", "accuracy_on_copies", "accuracy_without", *MEASURED, *moves]]
 
 
 def main() -> None:

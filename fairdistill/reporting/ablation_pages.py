@@ -3,7 +3,7 @@
 import pandas as pd
 
 from fairdistill.reporting.ablations import PARTS
-from fairdistill.reporting.columns import MEASURED, PLACE
+from fairdistill.reporting.columns import MEASURED, MODEL, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.notes import (
     CORRECTED_DIFFERENCE_NOTE,
@@ -62,11 +62,11 @@ def ablations_markdown(table: pd.DataFrame) -> str:
     """Return what `ablations` returned as Markdown: an overview, the models, and every comparison."""
     table = _with_marks(table)
     compared = _compared(table)
-    columns = ["part", "difference", *PLACE, "n"]
+    columns = ["part", "difference", *MODEL, "n"]
     # the name that the difference gives already stays out
     for part, name in PARTS.items():
         compared.loc[compared["part"] == part, name] = ""
-    comparisons = _side_by_side(compared.assign(**{name: compared[name].map(printed) for name in PLACE}), columns)
+    comparisons = _side_by_side(compared.assign(**{name: compared[name].map(printed) for name in MODEL}), columns)
     sections = [
         "# What each part contributes",
         INTRODUCTION,
@@ -110,7 +110,7 @@ def _legend(table: pd.DataFrame) -> dict[str, str]:
 
 def _compared(table: pd.DataFrame) -> pd.DataFrame:
     """The differences of the table, each once, with the columns difference and text to print."""
-    compared = table[table["part"] != "model"].drop_duplicates([*PLACE, "minus", "metric"]).copy()
+    compared = table[table["part"] != "model"].drop_duplicates([*MODEL, "minus", "metric"]).copy()
     signed = "{:+.3f}"
     texts = with_ends(numbers(compared["estimate"], signed), compared["low"], compared["high"], signed)
     compared["text"] = marked(alone(texts, compared["trainings"]), compared)
@@ -122,10 +122,10 @@ def _compared(table: pd.DataFrame) -> pd.DataFrame:
 
 def _overview(table: pd.DataFrame) -> pd.DataFrame:
     compared = _compared(table)
-    place, separate = PLACE[:2], compared[compared["part"].isin(["sampling", "loss"])]
+    separate = compared[compared["part"].isin(["sampling", "loss"])]
     methods = {*separate["method"], *separate["minus"]}
-    whole = table.groupby(place)["method"].agg(lambda names: methods <= set(names))
-    compared = compared[(compared["part"].map(PARTS) != "method") | compared[place].apply(tuple, axis=1).map(whole)]
+    whole = table.groupby(PLACE)["method"].agg(lambda names: methods <= set(names))
+    compared = compared[(compared["part"].map(PARTS) != "method") | compared[PLACE].apply(tuple, axis=1).map(whole)]
     compared = compared.assign(below=compared["high"] < 0, above=compared["low"] > 0)
     groups = compared.groupby(["part", "difference", "metric"], sort=False)
     lines = groups.agg(
@@ -146,11 +146,11 @@ def _overview(table: pd.DataFrame) -> pd.DataFrame:
 def _models(table: pd.DataFrame) -> pd.DataFrame:
     models = table[table["part"] == "model"].copy()
     models["text"] = marked(with_sd(models["estimate"], models["sd"]), models)
-    gains = _side_by_side(_compared(table[table["part"] == "method"]), PLACE)
+    gains = _side_by_side(_compared(table[table["part"] == "method"]), MODEL)
     gain = " - base's"
-    page = _side_by_side(models, [*PLACE, "n"]).merge(gains, on=PLACE, how="left", suffixes=("", gain)).fillna("")
+    page = _side_by_side(models, [*MODEL, "n"]).merge(gains, on=MODEL, how="left", suffixes=("", gain)).fillna("")
     columns = [f"{printed(metric)}{end}" for metric in MEASURED for end in ("", gain)]
-    return page[[*PLACE, "n", *columns]].assign(**{name: page[name].map(printed) for name in PLACE})
+    return page[[*MODEL, "n", *columns]].assign(**{name: page[name].map(printed) for name in MODEL})
 
 
 def _side_by_side(rows: pd.DataFrame, index: list[str]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairdistill.reporting.columns import COUNTS, ESTIMATE, IDENTITY, MEASURED, OTHER, PLACE
+from fairdistill.reporting.columns import COUNTS, ESTIMATE, IDENTITY, MEASURED, MODEL, OTHER, PLACE, keys
 from fairdistill.reporting.csv_files import read_table
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import base_names, differences, pair_with_bases, runs_of
@@ -35,7 +35,7 @@ PARTS = {
 # Of a sweep of up to so many models, every two are compared. In a large one there are thousands of pairs, which take a
 # third of a second each.
 ALL_PAIRS = 20
-COLUMNS = ["part", *PLACE, "minus", "metric", "estimate", *ESTIMATE, "seeds", "at_chance", "needs_group"]
+COLUMNS = ["part", *MODEL, "minus", "metric", "estimate", *ESTIMATE, "seeds", "at_chance", "needs_group"]
 
 
 def ablations(
@@ -60,9 +60,9 @@ def ablations(
     models : Models
         See `fairdistill.reporting.models.read_models`.
     order : mapping
-        All names of each column of `PLACE`, in the order of the table; later ones are compared with earlier ones.
+        All names of each column of `MODEL`, in the order of the table; later ones are compared with earlier ones.
     sweeps : mapping
-        The sweeps of each column of `PLACE`, by name.
+        The sweeps of each column of `MODEL`, by name.
 
     Raises
     ------
@@ -75,23 +75,23 @@ def ablations(
     rank["minus"] = {"": -1, **rank["dataset"], **rank["architecture"], **rank["method"]}
     means = summarise(runs, models.answers).rename(columns={"mean": "estimate"})
     gaps = pair_with_bases(runs, models.answers).assign(part="method", minus=base_names)
-    pairs = pd.concat([_pairs(runs, models.parts, name, rank, sweeps.get(name, {})) for name in PLACE])
-    changes = differences(pairs, models.answers, by=["part", *PLACE, "minus"])
+    pairs = pd.concat([_pairs(runs, models.parts, name, rank, sweeps.get(name, {})) for name in MODEL])
+    changes = differences(pairs, models.answers, by=["part", *MODEL, "minus"])
     # a model differs from its base in several parts, too
-    names = [*PLACE, "minus"]
+    names = [*MODEL, "minus"]
     with_base = changes["part"].isin(["several", "nothing"]) & changes[names].apply(tuple, axis=1).isin(
-        gaps[names].itertuples(index=False, name=None)
+        keys(gaps, names)
     )
     compared = pd.concat([changes[~with_base], gaps]).rename(columns={"difference": "estimate"})
     means = means[means["metric"].isin(MEASURED)].assign(part="model", minus="")
     table = pd.concat([means, compared.assign(seeds="")])[COLUMNS]
 
-    def places(names: pd.Series) -> pd.Series:
-        place = rank[str(names.name)]
+    def ranks(names: pd.Series) -> pd.Series:
+        known = rank[str(names.name)]
         # of the base of another architecture, by its method
-        return names.map(lambda name: place[name.split(" ")[-1]])
+        return names.map(lambda name: known[name.split(" ")[-1]])
 
-    return table.sort_values(["part", *PLACE, "minus"], key=places, kind="stable", ignore_index=True)
+    return table.sort_values(["part", *MODEL, "minus"], key=ranks, kind="stable", ignore_index=True)
 
 
 def compared_runs(path: Path | str) -> pd.DataFrame:
@@ -103,22 +103,21 @@ def compared_runs(path: Path | str) -> pd.DataFrame:
         If the file is not such a table.
     """
     maker = "scripts.make_ablations"
-    texts = ["part", *PLACE, "minus", "metric", "seeds"]
+    texts = ["part", *MODEL, "minus", "metric", "seeds"]
     table = read_table(path, COLUMNS, texts=texts, whole=COUNTS, flags=["at_chance", "needs_group"], maker=maker)
     models = table[table["part"] == "model"]
     runs = models.assign(seed=models["seeds"].str.split()).explode("seed")
     if runs.empty or not runs["seed"].str.fullmatch(r"\d+").eq(True).all():
         raise UserError(f"{path}: the rows of its models do not have their seeds; make it with {maker}")
-    return runs.astype({"seed": int})[[*PLACE, "seed"]].drop_duplicates(ignore_index=True)
+    return runs.astype({"seed": int})[[*MODEL, "seed"]].drop_duplicates(ignore_index=True)
 
 
 def _shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of the seeds that all methods on their data set and architecture have."""
-    place = PLACE[:2]
-    methods = runs.groupby(place)["method"].transform("nunique")
-    shared = runs[runs.groupby([*place, "seed"])["method"].transform("nunique") == methods]
-    for names, found in runs.groupby(place):
-        if names not in set(shared[place].itertuples(index=False, name=None)):
+    methods = runs.groupby(PLACE)["method"].transform("nunique")
+    shared = runs[runs.groupby([*PLACE, "seed"])["method"].transform("nunique") == methods]
+    for names, found in runs.groupby(PLACE):
+        if names not in set(keys(shared, PLACE)):
             have = ", ".join(found["method"].unique())
             raise UserError(
                 f"no seed on {' '.join(map(str, names))} that all its methods ({have}) have; train them on one"
@@ -138,7 +137,7 @@ def _pairs(
     Runs of a seed are paired fold by fold, but each with each where two data sets have other numbers of folds: there
     no two folds belong together. Of a large one of `sweeps` only neighbours are paired.
     """
-    same = [column for column in PLACE if column != name]
+    same = [column for column in MODEL if column != name]
     folds = runs.assign(folds=runs.groupby("dataset")["fold"].transform("nunique"))
     pairs = folds.merge(folds, on=["study", *same, "seed"], suffixes=("", OTHER))
     pairs = pairs[(pairs["fold"] == pairs[f"fold{OTHER}"]) | (pairs["folds"] != pairs[f"folds{OTHER}"])]
@@ -152,7 +151,7 @@ def _pairs(
 
 def _are_compared(pairs: pd.DataFrame, runs: pd.DataFrame, name: str, sweeps: Mapping[str, Sweep]) -> pd.Series:
     """Whether each pair is of two sweeps, or of a small one, or of neighbours, each among the models that are there."""
-    same = [column for column in PLACE if column != name]
+    same = [column for column in MODEL if column != name]
     sweep_of = {model: entry for entry, sweep in sweeps.items() for model in sweep}
     within = set()
     for place, there in runs.groupby(same)[name]:
@@ -162,7 +161,7 @@ def _are_compared(pairs: pd.DataFrame, runs: pd.DataFrame, name: str, sweeps: Ma
             within |= {(*place, frozenset(pair)) for pair in chosen}
     found = [
         sweep_of.get(one, one) != sweep_of.get(other, other) or (*place, frozenset([one, other])) in within
-        for *place, one, other in pairs[[*same, name, f"{name}{OTHER}"]].itertuples(index=False)
+        for *place, one, other in keys(pairs, [*same, name, f"{name}{OTHER}"])
     ]
     return pd.Series(found, index=pairs.index, dtype=bool)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from fairdistill.evaluation.correctness import Correctness
 from fairdistill.evaluation.crossed import Estimate, Trainings
 from fairdistill.evaluation.uncertainty import ENDS
-from fairdistill.reporting.columns import DEO, IDENTITY
+from fairdistill.reporting.columns import DEO, IDENTITY, keys
 from fairdistill.runtime.errors import UserError
 
 
@@ -39,7 +39,7 @@ class Answers:
         """
         require_folds(runs, runs["fold"])
         runs = runs.sort_values(["seed", "fold"])
-        names = tuple(runs[IDENTITY].itertuples(index=False, name=None))
+        names = tuple(keys(runs, IDENTITY))
         if names not in self._known:
             tests = [
                 [self.correctness[names[i]] for i in seed]
@@ -61,9 +61,7 @@ class Answers:
         if len(seeds) == 1 or not self.files:
             return runs
         of_seeds = {
-            seed: [
-                self.files[names] for names in found.sort_values("fold")[IDENTITY].itertuples(index=False, name=None)
-            ]
+            seed: [self.files[names] for names in keys(found.sort_values("fold"), IDENTITY)]
             for seed, found in runs.groupby("seed")
         }
         same = all(files == of_seeds[seeds[0]] for files in of_seeds.values())

@@ -14,7 +14,7 @@ import pandas as pd
 
 from fairdistill import __version__
 from fairdistill.evaluation.records import read_record
-from fairdistill.reporting.columns import NAMES
+from fairdistill.reporting.columns import TRAINING
 from fairdistill.reporting.csv_files import csv_text
 from fairdistill.reporting.labels import listed
 from fairdistill.reporting.models import gather
@@ -69,7 +69,7 @@ OF_MODELS = {
     "figures/worst_cells_*": "the example images",
 }
 CRITERIA = "tables/criteria.csv"
-MODELS = [*NAMES, "role", "dataset_sha256", "weights_sha256", "predictions_sha256", "code", "commit"]
+MODELS = [*TRAINING, "role", "dataset_sha256", "weights_sha256", "predictions_sha256", "code", "commit"]
 MODELS += ["precision", "device", "cpu", "gpu", "packages"]
 
 
@@ -79,7 +79,7 @@ def list_models(files: Mapping[str, tuple]) -> str:
     Parameters
     ----------
     files
-        The metrics file of each model, and the values of `NAMES` of the model: see
+        The metrics file of each model, and the values of `TRAINING` of the model: see
         `fairdistill.reporting.models.model_paths`.
 
     Raises
@@ -93,7 +93,7 @@ def list_models(files: Mapping[str, tuple]) -> str:
     for path, names in files.items():
         record = records[path]
         rows.append(
-            dict(zip(NAMES, names, strict=True))
+            dict(zip(TRAINING, names, strict=True))
             | {"role": record.run.role, "dataset_sha256": record.inputs.dataset}
             | {"weights_sha256": record.outputs.weights, "predictions_sha256": record.outputs.predictions}
             | {name: getattr(record, name) for name in ("code", "commit", "precision", "device")}

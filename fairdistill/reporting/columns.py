@@ -1,11 +1,17 @@
 """Names of the columns that several tables share."""
 
-# of the models that differ in nothing but the seed
-PLACE = ["dataset", "architecture", "method"]
-# of one model of a study, as grids and patterns of paths have them
-NAMES = [*PLACE, "seed", "fold"]
+from collections.abc import Sequence
+
+import pandas as pd
+
+# Where models are compared.
+PLACE = ["dataset", "architecture"]
+# The names of a model: its trainings differ in nothing but the seed and the fold.
+MODEL = [*PLACE, "method"]
+# The names of one training, as grids and patterns of paths have them.
+TRAINING = [*MODEL, "seed", "fold"]
 # the same with what a table says of them beside their names
-OVER_SEEDS = ["dataset", "architecture", "role", "method"]
+OVER_SEEDS = [*PLACE, "role", "method"]
 IDENTITY = ["study", *OVER_SEEDS, "seed", "fold"]
 BASE = ["base_architecture", "base_method"]
 
@@ -50,3 +56,8 @@ SUMMARY = [
     *(*OVER_SEEDS, "metric", "mean", *ESTIMATE, *BASELINE),
     *("verdict", "at_chance", "needs_group", *SEEDS, "test_images"),
 ]
+
+
+def keys(table: pd.DataFrame, columns: Sequence[str]) -> list[tuple]:
+    """Return the values that each row of a table has in some columns."""
+    return list(table[[*columns]].itertuples(index=False, name=None))

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from fairdistill.evaluation.criteria import CONFIDENCE_LEVEL
 from fairdistill.evaluation.records import Interval, RunOfStudy, Share
 from fairdistill.reporting.answers import Answers, for_all_seeds, over_seeds
-from fairdistill.reporting.columns import IDENTITY, NAMES, OVER_SEEDS, SEEDS
+from fairdistill.reporting.columns import IDENTITY, OVER_SEEDS, SEEDS, TRAINING
 from fairdistill.reporting.criteria import over_trainings
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import AtLeastOne, Text
@@ -93,13 +93,13 @@ def read_features(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Features
     Parameters
     ----------
     paths : iterable, or mapping
-        A mapping gives the values of `NAMES` of the model that each file has to be of.
+        A mapping gives the values of `TRAINING` of the model that each file has to be of.
     """
     tests, consistency = [], []
     for path in paths:
         found = read_probed(path)
         model = {name: getattr(found.run, name) for name in IDENTITY}
-        if isinstance(paths, Mapping) and (names := tuple(model[name] for name in NAMES)) != paths[str(path)]:
+        if isinstance(paths, Mapping) and (names := tuple(model[name] for name in TRAINING)) != paths[str(path)]:
             raise UserError(f"{path}: is of the model {' '.join(map(str, names))}; probe the features of its own again")
         tests += [model | test.to_json() for test in found.features.two_sample]
         consistency.append(model | found.features.consistency.to_json())

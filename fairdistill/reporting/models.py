@@ -20,10 +20,11 @@ from fairdistill.reporting.columns import (
     IDENTITY,
     MEASURED,
     METRICS,
-    NAMES,
-    PLACE,
+    MODEL,
     TRAINED,
+    TRAINING,
     VALIDATION,
+    keys,
 )
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, Text, with_defaults
@@ -104,8 +105,8 @@ def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models
         Path of a metrics file, with {dataset}, {architecture}, {method} and {seed} in the place of a model's names, and
         {fold} in that of "-fold2", or of nothing where a data set has one test set.
     grids : sequence of mappings
-        The values of `NAMES` in each grid; without `fold` there is one test set. The order of the models is explained
-        at `in_order`.
+        The values of `TRAINING` in each grid; without `fold` there is one test set. The order of the models is
+        explained at `in_order`.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models
         One line that names the file if one is missing, is damaged, lacks a field or is of another model than its place
         says, or if studies are mixed.
     """
-    varied = [name for name in NAMES if name != "fold" or any(grid.get("fold", [0]) != [0] for grid in grids)]
+    varied = [name for name in TRAINING if name != "fold" or any(grid.get("fold", [0]) != [0] for grid in grids)]
     if missing := [name for name in varied if f"{{{name}}}" not in pattern]:
         raise UserError(f"--metrics: {pattern} lacks {{{missing[0]}}}; without it models would share a file")
     models = read_files(model_paths(pattern, grids))
@@ -126,37 +127,37 @@ def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models
 
 def _require_bases(pattern: str, runs: pd.DataFrame) -> None:
     """Every model stands on none, or on one that is read: the configuration's grids have the bases of their models."""
-    known = set(runs[NAMES].itertuples(index=False, name=None))
+    known = set(keys(runs, TRAINING))
     for run in runs[runs["base_method"] != ""].to_dict("records"):
         base = (run["dataset"], run["base_architecture"], run["base_method"], run["seed"], run["fold"])
         if base not in known:
             folds = sorted(set(runs.loc[runs["dataset"] == run["dataset"], "fold"]))
-            path = path_of_model(pattern, [run[name] for name in NAMES], folds)
+            path = path_of_model(pattern, [run[name] for name in TRAINING], folds)
             raise UserError(
                 f"{path}: stands on {_words(base)}, which the grids lack; train and evaluate the model again"
             )
 
 
 def path_of_model(pattern: str, names: Iterable, folds: Sequence[int]) -> str:
-    """Return the path of a model's file: `pattern`, see `read_models`, with its values of `NAMES` filled in.
+    """Return the path of a model's file: `pattern`, see `read_models`, with its values of `TRAINING` filled in.
 
     Parameters
     ----------
     folds
         All that the model's data set has.
     """
-    for name, value in zip(NAMES, names, strict=True):
+    for name, value in zip(TRAINING, names, strict=True):
         part = value if name != "fold" else name_folds(folds)[list(folds).index(value)]
         pattern = pattern.replace(f"{{{name}}}", str(part))
     return pattern
 
 
 def model_paths(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> dict[str, tuple]:
-    """Return the path of a file of each model of the grids, and the values of `NAMES` of the model."""
+    """Return the path of a file of each model of the grids, and the values of `TRAINING` of the model."""
     found = {}
     for grid in grids:
         folds = grid.get("fold", [0])
-        for names in itertools.product(*(grid[name] for name in NAMES if name != "fold"), folds):
+        for names in itertools.product(*(grid[name] for name in TRAINING if name != "fold"), folds):
             found[path_of_model(pattern, names, folds)] = names
     return found
 
@@ -167,7 +168,7 @@ def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
     Parameters
     ----------
     paths : iterable, or mapping
-        A mapping gives the values of `NAMES` of the model that each file has to be of.
+        A mapping gives the values of `TRAINING` of the model that each file has to be of.
 
     Raises
     ------
@@ -185,7 +186,7 @@ def gather(records: Iterable[tuple[Path | str, Record]], *, names_of: Mapping[st
     Parameters
     ----------
     names_of
-        By its path, the values of `NAMES` of the model that each record has to be of; any where left out.
+        By its path, the values of `TRAINING` of the model that each record has to be of; any where left out.
     """
     runs, validation, correctness, parts, settings_of = [], [], {}, {}, {}
     criteria, trained, groups_and_classes, files = [], [], {}, {}
@@ -194,7 +195,7 @@ def gather(records: Iterable[tuple[Path | str, Record]], *, names_of: Mapping[st
     for path, record in records:
         row = _row(record, record.metrics)
         run = tuple(row[name] for name in IDENTITY)
-        if names_of and (names := tuple(row[name] for name in NAMES)) != names_of[str(path)]:
+        if names_of and (names := tuple(row[name] for name in TRAINING)) != names_of[str(path)]:
             raise UserError(
                 f"{path}: is of the model {_words(names)}, where that of {_words(names_of[str(path)])} belongs"
             )
@@ -258,7 +259,7 @@ def in_order(grids: Sequence[Mapping[str, Sequence]], runs: pd.DataFrame) -> dic
         The models of the grids, with what each stands on.
     """
     order = {}
-    for column in PLACE:
+    for column in MODEL:
         first = {name: i for i, grid in reversed(list(enumerate(grids))) for name in grid[column]}
         bases: dict[str, dict] = {name: {} for name in first}
         if column != "dataset":
@@ -282,7 +283,7 @@ def in_grid_order(runs: pd.DataFrame, order: Mapping[str, Sequence[str]]) -> pd.
     """Return the runs by data set, architecture, method, each in the order that `in_order` gives, seed and fold."""
     rank = {column: {name: i for i, name in enumerate(names)} for column, names in order.items()}
     return runs.sort_values(
-        NAMES, key=lambda column: column.map(rank[column.name]) if column.name in rank else column, ignore_index=True
+        TRAINING, key=lambda column: column.map(rank[column.name]) if column.name in rank else column, ignore_index=True
     )
 
 

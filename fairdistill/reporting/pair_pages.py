@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from fairdistill.reporting.columns import MODEL
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.notes import (
     CORRECTED_DIFFERENCE_NOTE,
@@ -17,7 +18,7 @@ from fairdistill.reporting.printing import markdown, numbers, ranges
 
 def paired_markdown(paired: pd.DataFrame) -> str:
     """Return the gap of each student to its base as Markdown, see `fairdistill.reporting.pairs.pair_with_bases`."""
-    table = paired[["dataset", "architecture", "method"]].map(printed)
+    table = paired[MODEL].map(printed)
     table["method"] = with_group_marks(table["method"], paired)
     other = paired["base_architecture"].where(paired["base_architecture"] != paired["architecture"], "")
     bases = with_group_marks(paired["base_method"], paired)

@@ -15,7 +15,7 @@ from fairdistill.evaluation.crossed import difference, relative
 from fairdistill.evaluation.moderation import Common, moderated
 from fairdistill.evaluation.seeds import holm, sign_flip_p
 from fairdistill.reporting.answers import Answers, columns_of
-from fairdistill.reporting.columns import BASE, COUNTS, DEO, ESTIMATE, OTHER, RUNS, SEEDS
+from fairdistill.reporting.columns import BASE, COUNTS, DEO, ESTIMATE, MODEL, OTHER, PLACE, RUNS, SEEDS, TRAINING, keys
 from fairdistill.reporting.csv_files import read_table
 from fairdistill.reporting.runs import at_chance
 from fairdistill.settings.methods import TEACHER
@@ -27,7 +27,7 @@ DIFFERENCE = [
     *("p", "p_interval", "d0", "at_chance", "needs_group", *SEEDS),
 ]
 PAIRED = [
-    *("dataset", "architecture", "method", *BASE, "metric", "base", "student", "difference"),
+    *(*MODEL, *BASE, "metric", "base", "student", "difference"),
     *(*ESTIMATE, *SHARE, "p", "p_holm", "at_chance", "needs_group", *SEEDS),
 ]
 # of PAIRED, the names
@@ -48,7 +48,7 @@ def beside_bases(runs: pd.DataFrame) -> pd.DataFrame:
     return students.merge(
         runs,
         left_on=["study", "dataset", *BASE, "seed", "fold"],
-        right_on=["study", "dataset", "architecture", "method", "seed", "fold"],
+        right_on=["study", *TRAINING],
         suffixes=("", OTHER),
     )
 
@@ -76,7 +76,7 @@ def base_names(models: pd.DataFrame) -> list[str]:
         One row of each, with the columns architecture, base_architecture and base_method; these are empty where it
         stands on none, and so is its text.
     """
-    rows = models[["architecture", *BASE]].itertuples(index=False)
+    rows = keys(models, ["architecture", *BASE])
     return [method if other in ("", own) else f"{other} {method}" for own, other, method in rows]
 
 
@@ -131,7 +131,7 @@ def differences(
         of_both = (pd.DataFrame([runs_of(pair)[i] for pair in of_pair])[[*RUNS]].drop_duplicates() for i in range(2))
         model, other = map(answers.of, of_both)
         chance = bool((at_chance(trainings) | at_chance(trainings, OTHER)).any())
-        place = tuple(trainings[["dataset", "architecture"]].iloc[0])
+        place = tuple(trainings[PLACE].iloc[0])
         for metric, own in difference(model, other).items():
             value, beside = model.mean[metric], other.mean[metric]
             shares = relative(value, beside, own) if metric in DEO else [np.nan] * len(SHARE)

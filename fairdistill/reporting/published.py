@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import DEO, MEASURED, PLACE
+from fairdistill.reporting.columns import DEO, MEASURED, MODEL
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.notes import ALONE_MARK, GROUP_NOTE, alone, needing_group
 from fairdistill.reporting.printing import markdown, numbers, with_sd
@@ -31,7 +31,7 @@ def compare_studies(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
     published, own : DataFrames
         See `fairdistill.reporting.summaries.summarise`. Models are matched by their names.
     """
-    key = [*PLACE, "metric"]
+    key = [*MODEL, "metric"]
     means = {
         side: study[study["metric"].isin(MEASURED)].set_index(key)
         for side, study in {"published": published, "own": own}.items()
@@ -63,7 +63,7 @@ def compare_studies(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
 
 def studies_markdown(comparison: pd.DataFrame, *, published: str) -> str:
     """Return what `compare_studies` returned as Markdown; `published` names the folder of the published study."""
-    table = comparison[[*PLACE, "metric"]].map(printed)
+    table = comparison[[*MODEL, "metric"]].map(printed)
     table["method"] = needing_group(table["method"], comparison["needs_group"])
     for side in SIDES:
         table[side] = with_sd(comparison[side], comparison[f"{side}_sd"])

@@ -14,7 +14,7 @@ from fairdistill.evaluation.crossed import Trainings
 from fairdistill.evaluation.moderation import Common, common_spread
 from fairdistill.evaluation.seeds import holm
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import BASE, COUNTS, DEO, IDENTITY, MEASURED, OTHER, PLACE
+from fairdistill.reporting.columns import BASE, COUNTS, DEO, IDENTITY, MEASURED, MODEL, OTHER, PLACE, TRAINING, keys
 from fairdistill.reporting.csv_files import read_table
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import base_names, differences, teachers_of
@@ -31,11 +31,11 @@ NEEDS = ["base", "needs_group", "needs_validation", "randomised"]
 FLAGS = ["pareto_front", "at_chance", *NEEDS[1:]]
 # of the table, without the comparisons
 RANKED = [
-    *(*PLACE[:2], "rank", "method", "role", "family", "pareto_front", *COUNTS),
+    *(*PLACE, "rank", "method", "role", "family", "pareto_front", *COUNTS),
     *(f"{metric}{part}" for metric in MEASURED for part in ("", "_sd", "_low", "_high")),
     *("at_chance", "cost", "cost_with_bases", *NEEDS),
 ]
-CELLS = [*PLACE, "role", "group", "class", "accuracy"]
+CELLS = [*MODEL, "role", "group", "class", "accuracy"]
 
 SIGNIFICANT = 0.05
 UNDECIDED, UNTESTED = "undecided", "not tested"
@@ -93,16 +93,16 @@ def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
             f"--reference: there is no model of the method '{unknown[0]}'; choose one of {', '.join(known)}"
         )
     shown, titles = _shown(models)
-    table = beside_each_other(summarise(shown, models.answers)).merge(_traits(shown, models.trained), on=PLACE)
+    table = beside_each_other(summarise(shown, models.answers)).merge(_traits(shown, models.trained), on=MODEL)
     table = _relative_costs(_titled(table, titles))
     table = table.sort_values(["at_chance", "deo_a", "accuracy"], ascending=[True, True, False], kind="stable")
-    ranks = table[table["role"] == "student"].groupby(PLACE[:2]).cumcount() + 1
+    ranks = table[table["role"] == "student"].groupby(PLACE).cumcount() + 1
     table = table.assign(rank=ranks, pareto_front=_on_front(table))[RANKED]
-    order = list(dict.fromkeys(zip(runs["dataset"], runs["architecture"], strict=True)))
-    place = pd.Series([order.index(names) for names in zip(table["dataset"], table["architecture"], strict=True)])
+    order = list(dict.fromkeys(keys(runs, PLACE)))
+    place = pd.Series([order.index(names) for names in keys(table, PLACE)])
     table = table.iloc[place.argsort(kind="stable")].reset_index(drop=True)
     for reference in references:
-        table = table.merge(_differences(runs, models, reference), on=PLACE, how="left")
+        table = table.merge(_differences(runs, models, reference), on=MODEL, how="left")
         verdicts = [f"{metric}_minus_{reference}_verdict" for metric in MEASURED]
         table = table.fillna(dict.fromkeys(verdicts, ""))
     return table
@@ -112,7 +112,7 @@ def cells_table(models: Models) -> pd.DataFrame:
     """Return the accuracy of each method on each class and group: means over seeds, for the rows of `rank_methods`."""
     rows = []
     shown, titles = _shown(models)
-    for names, trainings in shown.groupby([*PLACE, "role"], sort=False):
+    for names, trainings in shown.groupby([*MODEL, "role"], sort=False):
         rows += [[*names, *cell] for cell in models.mean_cells(trainings)]
     return _titled(pd.DataFrame(rows, columns=CELLS), titles)
 
@@ -126,20 +126,20 @@ def pareto_front(accuracy: ArrayLike, deo: ArrayLike) -> np.ndarray:
 
 def read_ranking(path: Path | str) -> pd.DataFrame:
     """Return the table that `rank_methods` wrote as methods.csv; a UserError says what is wrong with it."""
-    texts = [*PLACE, "role", "family", "base"]
-    return read_table(path, RANKED, texts=texts, whole=COUNTS, flags=FLAGS, key=PLACE, maker=MAKER)
+    texts = [*MODEL, "role", "family", "base"]
+    return read_table(path, RANKED, texts=texts, whole=COUNTS, flags=FLAGS, key=MODEL, maker=MAKER)
 
 
 def read_cells(path: Path | str) -> pd.DataFrame:
     """Return the table that `rank_methods` wrote as cells.csv; a UserError says what is wrong with it."""
     texts = CELLS[:-1]
-    return read_table(path, CELLS, texts=texts, key=[*PLACE, "group", "class"], maker=MAKER)
+    return read_table(path, CELLS, texts=texts, key=[*MODEL, "group", "class"], maker=MAKER)
 
 
 def _compared(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of the data sets and architectures that have two student methods or more."""
     students = runs["method"].where(runs["role"] == "student")
-    several = runs.assign(student=students).groupby(PLACE[:2])["student"].transform("nunique") > 1
+    several = runs.assign(student=students).groupby(PLACE)["student"].transform("nunique") > 1
     if not several.any():
         raise UserError("--grids: no data set and architecture has two methods to compare; name more methods")
     return runs[several]
@@ -148,25 +148,25 @@ def _compared(runs: pd.DataFrame) -> pd.DataFrame:
 def _shown(models: Models) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The trainings of all models that have rows; and for each model the places and names of its rows.
 
-    The latter has the columns of `PLACE`, and shown_in and shown_as, an architecture and a method.
+    The latter has the columns of `MODEL`, and shown_in and shown_as, an architecture and a method.
     """
     runs = _compared(models.runs)
-    own = runs[PLACE].drop_duplicates()
+    own = runs[MODEL].drop_duplicates()
     own = own.assign(shown_in=own["architecture"], shown_as=own["method"])
     # the teachers, of an architecture that has no place, that students stand on
-    names = ["dataset", "architecture", "base_architecture", "base_method"]
+    names = [*PLACE, *BASE]
     others = runs.loc[(runs["role"] == "student") & (runs["base_method"] == TEACHER), names].drop_duplicates()
-    others = others.rename(columns={"architecture": "shown_in", **dict(zip(BASE, PLACE[1:], strict=True))})
-    others = others.merge(own[PLACE[:2]].drop_duplicates(), on=PLACE[:2], how="left", indicator=True)
+    others = others.rename(columns={"architecture": "shown_in", **dict(zip(BASE, MODEL[1:], strict=True))})
+    others = others.merge(own[PLACE].drop_duplicates(), on=PLACE, how="left", indicator=True)
     others = others[others.pop("_merge") == "left_only"]
     others = others.assign(shown_as=others["architecture"] + " " + others["method"])
-    beside = models.runs.merge(others[PLACE].drop_duplicates(), on=PLACE)
+    beside = models.runs.merge(others[MODEL].drop_duplicates(), on=MODEL)
     return pd.concat([runs, beside], ignore_index=True), pd.concat([own, others], ignore_index=True)
 
 
 def _titled(table: pd.DataFrame, titles: pd.DataFrame) -> pd.DataFrame:
     """A table of models with the places and names that they are shown in and as, in place of their own."""
-    table = table.merge(titles, on=PLACE)
+    table = table.merge(titles, on=MODEL)
     return table.assign(architecture=table.pop("shown_in"), method=table.pop("shown_as"))
 
 
@@ -175,8 +175,7 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
 
     cost and cost_with_bases are in seconds, by seed, of trainings on `device`.
     """
-    names = [*PLACE, "seed", "fold"]
-    of_training = {tuple(run[name] for name in names): run for run in trained.to_dict("records")}
+    of_training = dict(zip(keys(trained, TRAINING), trained.to_dict("records"), strict=True))
 
     def chain(run: Mapping | None) -> list[Mapping | None]:
         """A training, and those of the models that it stands on; None for one that is not known."""
@@ -194,11 +193,11 @@ def _traits(runs: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     whole = runs[IDENTITY].merge(trained, on=IDENTITY)
     whole = whole.assign(of_all=[seconds(chain(run)) for run in whole.to_dict("records")], base=base_names(whole))
     rows = []
-    for place, found in whole.groupby(PLACE, sort=False):
+    for names, found in whole.groupby(MODEL, sort=False):
         settings = method_of_kind(found["kind"].iloc[0])
         of_seeds = found.groupby("seed")[["cost", "of_all"]].sum(min_count=1, skipna=False)
         rows.append(
-            dict(zip(PLACE, place, strict=True))
+            dict(zip(MODEL, names, strict=True))
             | {name: found[name].iloc[0] for name in ("base", "family", "randomised")}
             | {
                 "needs_validation": bool(settings and settings.needs_validation) or bool(found["chosen_epoch"].any()),
@@ -216,7 +215,7 @@ def _relative_costs(table: pd.DataFrame) -> pd.DataFrame:
     They are compared by the seeds that both have: other seeds may have been trained on other machines.
     """
     relative, costs = table.copy(), ["cost", "cost_with_bases"]
-    for _, found in table.groupby(PLACE[:2]):
+    for _, found in table.groupby(PLACE):
         of_method = found.set_index("method")
         standard = next((of_method.loc[name].to_dict() for name in (STANDARD, TEACHER) if name in of_method.index), {})
         for name in costs:
@@ -236,7 +235,7 @@ def _multiple(own: pd.Series, other: pd.Series) -> float:
 def _on_front(table: pd.DataFrame) -> pd.Series:
     """Whether each method is on the front of accuracy and DEO_A of its place's students."""
     front = pd.Series(False, index=table.index)
-    for _, found in table[(table["role"] == "student") & ~table["at_chance"]].groupby(PLACE[:2]):
+    for _, found in table[(table["role"] == "student") & ~table["at_chance"]].groupby(PLACE):
         front[found.index] = pareto_front(found["accuracy"], found["deo_a"])
     return front
 
@@ -245,13 +244,13 @@ def _differences(runs: pd.DataFrame, models: Models, reference: str) -> pd.DataF
     """Each student method less the reference, one row per data set, architecture and method."""
     students = runs[(runs["role"] == "student") & (runs["method"] != reference)]
     others = models.runs[models.runs["method"] == reference]
-    place = students["architecture"] if reference != TEACHER else teachers_of(students["architecture"], others)
-    pairs = students.assign(beside=place).merge(
+    own = students["architecture"]
+    pairs = students.assign(beside=own if reference != TEACHER else teachers_of(own, others)).merge(
         others.assign(beside=others["architecture"]),
         on=["study", "dataset", "beside", "seed", "fold"],
         suffixes=("", OTHER),
     )
-    found = differences(pairs, models.answers, by=PLACE, common=_common(runs, models, reference))
+    found = differences(pairs, models.answers, by=MODEL, common=_common(runs, models, reference))
     p = found["p_interval"].astype(float)
     # one that is still to be tested belongs to the family: its test shall not take back what is decided now
     corrected = p.fillna(1).groupby([found["dataset"], found["metric"]]).transform(holm).where(p.notna())
@@ -261,7 +260,7 @@ def _differences(runs: pd.DataFrame, models: Models, reference: str) -> pd.DataF
     for metric in MEASURED:
         name = f"{metric}_minus_{reference}"
         parts = {"difference": name} | {part: f"{name}_{part}" for part in (*ENDS, "p", "d0", "p_holm", "verdict")}
-        of_metric = found[found["metric"] == metric].set_index(PLACE)
+        of_metric = found[found["metric"] == metric].set_index(MODEL)
         beside.append(of_metric.rename(columns=parts)[list(parts.values())])
     return pd.concat(beside, axis=1).reset_index()
 
@@ -274,9 +273,9 @@ def _common(runs: pd.DataFrame, models: Models, reference: str) -> dict[tuple, C
     once.
     """
     compared = runs[(runs["role"] == "student") | (runs["method"] == reference)]
-    compared = compared[~at_chance(compared).groupby([compared[name] for name in PLACE]).transform("any")]
+    compared = compared[~at_chance(compared).groupby([compared[name] for name in MODEL]).transform("any")]
     found = {}
-    for place, methods in compared.groupby(PLACE[:2]):
+    for place, methods in compared.groupby(PLACE):
         trained: list[tuple[Trainings, pd.MultiIndex]] = []
         known: list[dict] = []
         for _, of in sorted(methods.groupby("method"), key=lambda item: len(item[1]), reverse=True):

@@ -96,7 +96,7 @@ def ranking_latex(table: pd.DataFrame, references: Sequence[str]) -> str:
 def _notes(table: pd.DataFrame, references: Sequence[str]) -> list[str]:
     """What the marks mean that any row of the ranking or of a comparison has, and what different seeds do."""
     marks = notes_on(pd.concat([table, *(table.assign(trainings=_trainings(table, name)) for name in references)]))
-    return [SEEDS_NOTE, *marks] if (table.groupby(PLACE[:2])["n"].nunique() > 1).any() else marks
+    return [SEEDS_NOTE, *marks] if (table.groupby(PLACE)["n"].nunique() > 1).any() else marks
 
 
 def _trainings(table: pd.DataFrame, reference: str) -> pd.Series:
@@ -111,7 +111,7 @@ def _standard(table: pd.DataFrame) -> str:
 
 def _places(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each data set and architecture in words, with its methods."""
-    for names, methods in table.groupby(PLACE[:2], sort=False):
+    for names, methods in table.groupby(PLACE, sort=False):
         yield f"{', '.join(map(printed, map(str, names)))}, {count_of_seeds(methods['n'])}", methods
 
 

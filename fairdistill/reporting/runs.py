@@ -21,7 +21,7 @@ from typing import IO
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import BASE, DEO, IDENTITY, METRICS, OVER_SEEDS, RUNS, UNCERTAINTY, VALIDATION
+from fairdistill.reporting.columns import BASE, DEO, IDENTITY, METRICS, OVER_SEEDS, RUNS, UNCERTAINTY, VALIDATION, keys
 from fairdistill.reporting.csv_files import read_table
 from fairdistill.settings.sweeps import as_text
 
@@ -64,7 +64,7 @@ def with_settings(runs: pd.DataFrame, settings: Mapping[tuple, Mapping]) -> pd.D
     settings
         Those of the method of each training, by the values of `IDENTITY`.
     """
-    of_rows = [settings[names] for names in runs[IDENTITY].itertuples(index=False, name=None)]
+    of_rows = [settings[names] for names in keys(runs, IDENTITY)]
     columns = dict.fromkeys(name for found in of_rows for name in found)
     return runs.assign(
         **{name: [as_text(found[name]) if name in found else "" for found in of_rows] for name in columns}

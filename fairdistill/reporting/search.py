@@ -10,7 +10,7 @@ from typing import IO
 
 import pandas as pd
 
-from fairdistill.reporting.columns import BASE, DEO, MEASURED, METRICS, PLACE
+from fairdistill.reporting.columns import BASE, DEO, MEASURED, METRICS, MODEL, PLACE, keys
 from fairdistill.reporting.csv_files import read_table
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.notes import AT_CHANCE_NOTE, GROUP_NOTE, NOTE, alone, marked, needing_group
@@ -32,7 +32,7 @@ OF_BASE = [f"base_{metric}" for metric in (*ACCURACY.values(), *DEO)]
 RULE = ["rule", "metric", "accuracy_of", "margin"]
 # all of search.csv, before the columns of the swept settings
 SEARCH = [
-    *("sweep", *RULE, *PLACE, *BASE, "trainings", "smallest_cell", *SCORES, *FAIR, *OF_BASE),
+    *("sweep", *RULE, *MODEL, *BASE, "trainings", "smallest_cell", *SCORES, *FAIR, *OF_BASE),
     *("at_chance", "needs_group", "within_margin", "chosen", "why"),
 ]
 # decimals to which two means are equal: those that tables have of a fraction
@@ -97,10 +97,10 @@ def choose(validation: pd.DataFrame, searches: Sequence[Candidates], *, architec
     rows = []
     for search in searches:
         is_candidate = means["method"].isin(search.models) & means["architecture"].isin(architectures)
-        places = means[is_candidate][PLACE[:2]].drop_duplicates()
-        if places.empty:
+        places = dict.fromkeys(keys(means[is_candidate], PLACE))
+        if not places:
             raise UserError(f"no model of {search.sweep} has scores on the validation split; train and evaluate them")
-        for dataset, architecture in places.itertuples(index=False):
+        for dataset, architecture in places:
             of_place = means[(means["dataset"] == dataset) & (means["architecture"] == architecture)]
             of_method = of_place.set_index("method")
             candidates = []
@@ -116,7 +116,7 @@ def choose(validation: pd.DataFrame, searches: Sequence[Candidates], *, architec
                     {"sweep": search.sweep, "accuracy_of": search.rule.accuracy}
                     | search.rule.model_dump(include={"rule", "metric", "margin"})
                     | {"method": method, **row}
-                    | dict(zip(BASE, base[PLACE[1:]], strict=True))
+                    | dict(zip(BASE, base[MODEL[1:]], strict=True))
                     | {name: base[name.removeprefix("base_")] for name in OF_BASE}
                     | {name: as_text(value) for name, value in values.items()}
                 )
@@ -128,8 +128,8 @@ def choose(validation: pd.DataFrame, searches: Sequence[Candidates], *, architec
 def _means(validation: pd.DataFrame) -> pd.DataFrame:
     """One row per model: its names, its base's, and the means and sds of its scores."""
     rows = []
-    for names, trainings in validation.groupby(PLACE, sort=False):
-        row = dict(zip(PLACE, names, strict=True)) | trainings.iloc[0][BASE].to_dict()
+    for names, trainings in validation.groupby(MODEL, sort=False):
+        row = dict(zip(MODEL, names, strict=True)) | trainings.iloc[0][BASE].to_dict()
         row |= {"trainings": len(trainings), "at_chance": bool(at_chance(trainings).any())}
         row["needs_group"] = trainings["needs_group"].any()
         row["smallest_cell"] = trainings["smallest_cell"].min()
@@ -197,10 +197,10 @@ def judge(candidates: Sequence[Mapping], rule: Search) -> list[dict]:
 
 def read_search(path: Path | str | IO[str]) -> pd.DataFrame:
     """Return the table that `choose_settings` wrote as search.csv; a UserError says what is wrong with it."""
-    texts = ["sweep", "rule", "metric", "accuracy_of", *PLACE, *BASE, "why"]
+    texts = ["sweep", "rule", "metric", "accuracy_of", *MODEL, *BASE, "why"]
     flags = ["at_chance", "needs_group", "within_margin", "chosen"]
     return read_table(
-        path, SEARCH, texts=texts, whole=["trainings", "smallest_cell"], flags=flags, key=["sweep", *PLACE], maker=MAKER
+        path, SEARCH, texts=texts, whole=["trainings", "smallest_cell"], flags=flags, key=["sweep", *MODEL], maker=MAKER
     )
 
 
@@ -223,7 +223,7 @@ def search_markdown(search: pd.DataFrame, summary: pd.DataFrame) -> str:
     models = pd.concat(
         [
             chosen.assign(model="chosen"),
-            chosen.assign(model="base", **{name: chosen[f"base_{name}"] for name in PLACE[1:]}),
+            chosen.assign(model="base", **{name: chosen[f"base_{name}"] for name in MODEL[1:]}),
         ]
     ).sort_index(kind="stable")
     parts = [
@@ -242,7 +242,7 @@ def search_markdown(search: pd.DataFrame, summary: pd.DataFrame) -> str:
 
 def _curve(search: pd.DataFrame) -> pd.DataFrame:
     """Every candidate's scores on the validation split, as texts."""
-    page = pd.DataFrame({name: search[name].map(printed) for name in ["sweep", *PLACE]})
+    page = pd.DataFrame({name: search[name].map(printed) for name in ["sweep", *MODEL]})
     page["method"] = needing_group(page["method"], search["needs_group"])
     for metric, heading in HEADINGS.items():
         page[heading] = marked(with_sd(search[metric], search[f"{metric}_sd"]), search.assign(metric=metric))
@@ -265,10 +265,10 @@ def _may_be_chance(row: Mapping) -> str:
 
 def _on_test(models: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     """Models with their scores on the test split, as texts."""
-    scores = summary.set_index([*PLACE, "metric"])
-    page = pd.DataFrame({name: models[name].map(printed) for name in ["sweep", "model", *PLACE]})
+    scores = summary.set_index([*MODEL, "metric"])
+    page = pd.DataFrame({name: models[name].map(printed) for name in ["sweep", "model", *MODEL]})
     for metric in MEASURED:
-        names = [(*model, metric) for model in models[PLACE].itertuples(index=False, name=None)]
+        names = [(*model, metric) for model in keys(models, MODEL)]
         if missing := [name for name in names if name not in scores.index]:
             raise UserError(f"the summary lacks {' '.join(missing[0])}, which the search names; make both tables again")
         rows = scores.loc[names].reset_index()

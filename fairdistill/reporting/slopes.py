@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from fairdistill.reporting.answers import values_of
-from fairdistill.reporting.columns import BASE, PLACE
+from fairdistill.reporting.columns import BASE, MODEL
 from fairdistill.reporting.fences import within_fences
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.notes import CHANCE_MARK, marked_names, notes_on_names, with_group_marks
@@ -103,7 +103,7 @@ def plot_slopes(paired: pd.DataFrame, summary: pd.DataFrame, dataset: str) -> Fi
         raise UserError(f"no students on '{dataset}' to draw; make paired.csv from their metrics")
     names = {"name": marked_names(rows), "base_name": with_group_marks(rows["base_method"], rows)}
     students = rows.assign(**names).to_dict("records")
-    values = {tuple(row[name] for name in (*PLACE, "metric")): values_of(row) for row in summary.to_dict("records")}
+    values = {tuple(row[name] for name in (*MODEL, "metric")): values_of(row) for row in summary.to_dict("records")}
     pairs = {metric: [_pairs(student, values, metric) for student in students] for metric in METRICS}
     in_panels = len(students) <= MOST_PANELS
     axes = {metric: _axis(students, pairs[metric], metric, upright=in_panels) for metric in METRICS}

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from fairdistill.reporting.answers import values_of
-from fairdistill.reporting.columns import BASELINE, DEO, MEASURED, PLACE
+from fairdistill.reporting.columns import BASELINE, DEO, MEASURED, MODEL, PLACE, keys
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.legend import ALONE, CHANCE, CHOSEN, COMMON, FAIR, INTERVAL, ONE_SEED, add_legend
 from fairdistill.reporting.style import PALETTE, PANELS, STYLE, TEACHER_COLOUR, styled
@@ -63,10 +63,10 @@ def plot_sweep(
         If the summary lacks a model of the lines.
     """
     axis = Axis([value for line in lines for value in line.values.values()])
-    models = summary.set_index([*PLACE, "metric"])
-    chosen = set() if search is None else {*search.loc[search["chosen"], PLACE].itertuples(index=False, name=None)}
+    models = summary.set_index([*MODEL, "metric"])
+    chosen = set() if search is None else set(keys(search[search["chosen"]], MODEL))
     drawn = summary["method"].isin(lines[0].values) & summary["architecture"].isin(architectures)
-    places = list(summary.loc[drawn, PLACE[:2]].drop_duplicates().itertuples(index=False, name=None))
+    places = list(dict.fromkeys(keys(summary[drawn], PLACE)))
     for dataset, architecture in places:
         for name in (name for line in lines for name in line.values):
             if (dataset, architecture, name, MEASURED[0]) not in models.index:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairdistill.reporting.columns import BASE, IDENTITY, NAMES, OVER_SEEDS
+from fairdistill.reporting.columns import BASE, IDENTITY, OVER_SEEDS, TRAINING, keys
 from fairdistill.reporting.models import path_of_model
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.study import Study
@@ -32,11 +32,9 @@ def require_defined(study: Study, listed: pd.DataFrame) -> None:
 def left_out(evaluated: pd.DataFrame, listed: pd.DataFrame) -> list[str]:
     """Name the seeds of models in runs.csv (`listed`) that were evaluated, and that it leaves out."""
     of_models = evaluated.merge(listed[OVER_SEEDS].drop_duplicates())
-    runs = set(listed[IDENTITY].itertuples(index=False, name=None))
+    runs = set(keys(listed, IDENTITY))
     return [
-        f"tables/runs.csv leaves out {' '.join(map(str, run))}"
-        for run in of_models[IDENTITY].itertuples(index=False, name=None)
-        if run not in runs
+        f"tables/runs.csv leaves out {' '.join(map(str, run))}" for run in keys(of_models, IDENTITY) if run not in runs
     ]
 
 
@@ -44,10 +42,7 @@ def missing_metrics(evaluated: pd.DataFrame, listed: pd.DataFrame, results: Path
     """Name the metrics files that do not exist: of models in runs.csv (`listed`), and of bases of evaluated models."""
     bases = evaluated[evaluated["base_method"] != ""].drop(columns=["architecture", "method"])
     bases = bases.rename(columns={name: name.removeprefix("base_") for name in BASE})
-    wanted = pd.concat([listed[NAMES], bases[NAMES]]).drop_duplicates()
+    wanted = pd.concat([listed[TRAINING], bases[TRAINING]]).drop_duplicates()
     folds = wanted.groupby("dataset")["fold"].agg(lambda found: sorted(set(found)))
-    paths = [
-        path_of_model(f"{results}/{METRICS}", names, folds[names[0]])
-        for names in wanted.itertuples(index=False, name=None)
-    ]
+    paths = [path_of_model(f"{results}/{METRICS}", names, folds[names[0]]) for names in keys(wanted, TRAINING)]
     return [f"{path} is missing" for path in paths if not Path(path).exists()]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fairdistill.reporting.ablation_pages import ablations_latex, ablations_markdown
 from fairdistill.reporting.ablations import ablations, compared_runs
-from fairdistill.reporting.columns import IDENTITY, PLACE
+from fairdistill.reporting.columns import IDENTITY, MODEL
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.csv_files import AGGREGATE, csv_text
 from fairdistill.reporting.features import Features, features_table
@@ -128,10 +128,10 @@ def remake_ablations(published: Path, models: Models, study: Study) -> dict[str,
     """
     listed = compared_runs(published)
     compared = models.runs.merge(listed)
-    if len(compared[[*PLACE, "seed"]].drop_duplicates()) < len(listed):
+    if len(compared[[*MODEL, "seed"]].drop_duplicates()) < len(listed):
         raise UserError(f"{published}: is of models that have no metrics file; make it with scripts.make_ablations")
     order = in_order(study.all_grids, compared)
-    if unknown := [name for column in PLACE for name in listed[column].unique() if name not in order[column]]:
+    if unknown := [name for column in MODEL for name in listed[column].unique() if name not in order[column]]:
         raise UserError(
             f"{published}: is of {unknown[0]}, which no grid of the configuration has; give the study's own with "
             "--configfile"

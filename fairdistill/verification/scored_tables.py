@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairdistill.evaluation.records import read_record
-from fairdistill.reporting.columns import MEASURED, PLACE
+from fairdistill.reporting.columns import MEASURED, MODEL
 from fairdistill.reporting.csv_files import read_table
 from fairdistill.runtime.errors import UserError
 from fairdistill.verification.comparing import DRAWN, ROUNDING
@@ -49,7 +49,7 @@ def differences_of_scores(path: Path, scored: ScoredTable, results: Path) -> lis
     results
         The folder of its study.
     """
-    texts = [*PLACE, scored.column]
+    texts = [*MODEL, scored.column]
     try:
         table = read_table(path, [*texts, "seed", *MEASURED], texts=texts, whole=["seed"], maker=scored.maker)
     except UserError as error:

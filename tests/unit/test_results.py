@@ -15,7 +15,7 @@ from fairdistill.evaluation.metrics import evaluate
 from fairdistill.reporting.ablation_pages import ablations_latex, ablations_markdown
 from fairdistill.reporting.ablations import ablations
 from fairdistill.reporting.answers import values_of
-from fairdistill.reporting.columns import DEO, METRICS, NAMES, RUNS, VALIDATION
+from fairdistill.reporting.columns import DEO, METRICS, MODEL, RUNS, TRAINING, VALIDATION
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.models import in_order, read_files, read_grids, read_models
 from fairdistill.reporting.pair_pages import paired_markdown
@@ -206,7 +206,7 @@ def test_a_pattern_by_which_models_would_share_a_file_is_refused():
     [
         ("[", "--grids: not readable as JSON"),
         ([{**GRID, "sed": [0]}], "--grids: 0 has the unknown key 'sed'; did you mean 'seed'?"),
-        ([{name: GRID[name] for name in NAMES[:3]}], "--grids: 0 lacks the key 'seed'"),
+        ([{name: GRID[name] for name in MODEL}], "--grids: 0 lacks the key 'seed'"),
         ([GRID | {"seed": ["x"]}], '--grids: 0.seed.0 is "x"; it must be a whole number'),
         ([GRID | {"method": []}], "--grids: 0.method is empty; name at least one"),
     ],
@@ -631,7 +631,9 @@ def test_the_validation_split_has_a_table_of_its_own_that_changes_no_other(tmp_p
 
     assert {name: (tmp_path / name).read_bytes() for name in tables} == tables
     validation, runs = read_runs(tmp_path / "validation.csv"), read_runs(tmp_path / "runs.csv")
-    pd.testing.assert_frame_equal(validation[NAMES], runs.query("dataset == 'utkface'")[NAMES].reset_index(drop=True))
+    pd.testing.assert_frame_equal(
+        validation[TRAINING], runs.query("dataset == 'utkface'")[TRAINING].reset_index(drop=True)
+    )
     assert validation.columns.tolist() == [*VALIDATION, *runs.columns[len(RUNS) :]]
     cells = np.array([[*of.values()] for of in scores["cell_accuracy"].values()])
     assert validation["mean_cell_accuracy"].to_numpy() == pytest.approx(cells.mean())

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from fairdistill.reporting.columns import DEO, MEASURED, PLACE
+from fairdistill.reporting.columns import DEO, MEASURED, MODEL, PLACE, keys
 from fairdistill.reporting.fences import within_fences
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.legend import CHANCE, NEEDS_GROUP
@@ -128,7 +128,7 @@ def tradeoff(contents: Contents) -> dict:
 def heat_map(contents: Contents, first: str) -> dict:
     """Return the accuracy of each class and group of a model, above those of its base; `first` is shown at first."""
     cells = contents.cells
-    cells = cells.assign(model=[name_model(*names) for names in cells[PLACE].itertuples(index=False)])
+    cells = cells.assign(model=[name_model(*names) for names in keys(cells, MODEL)])
     beside = cells[["model", "base"]].drop_duplicates().query("base != ''")
     below = beside.merge(cells.drop(columns="base"), left_on="base", right_on="model", suffixes=("", "_of"))
     rows = pd.concat([cells.assign(side="model"), below.assign(side="base")], ignore_index=True)
@@ -184,7 +184,7 @@ def criteria(contents: Contents) -> dict:
     known = [name for name in CRITERIA if name in set(table["criterion"])]
     known += [name for name in table["criterion"].unique() if name not in known]
     rows = table.assign(
-        place=[f"{printed(d)}, {printed(a)}" for d, a in zip(table["dataset"], table["architecture"], strict=True)],
+        place=[f"{printed(d)}, {printed(a)}" for d, a in keys(table, PLACE)],
         criterion=table["criterion"].map(lambda name: CRITERIA.get(name, name)),
         group=table["group"].where(table["group"] != "", everywhere),
         method=needing_group(table["method"], table["needs_group"]),
@@ -264,11 +264,11 @@ def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
     if contents.runs["fold"].nunique() == 1:
         runs["Of"] = runs["shown"]
     ends = [f"{metric}_{end}" for metric in MEASURED for end in ("low", "high")]
-    kept = [*PLACE, "at_chance", "shown", "Of", *MEASURED]
+    kept = [*MODEL, "at_chance", "shown", "Of", *MEASURED]
     baselines = {f"{deo}_fair_baseline": f"{printed(deo)} if fair" for deo in DEO}
     table = pd.concat([means[[*kept, *ends, *baselines]], runs[kept]], ignore_index=True)
     of_models = contents.points.assign(far=far_off(contents.points))
-    table = table.merge(of_models[[*PLACE, "role", "family", "far", "needs_group"]], on=PLACE)
+    table = table.merge(of_models[[*MODEL, "role", "family", "far", "needs_group"]], on=MODEL)
     table = table.rename(columns={"method": "Method", "role": "Role", "family": "Family"})
     table["Data set"], table["Architecture"] = table.pop("dataset").map(printed), table.pop("architecture").map(printed)
     for metric in MEASURED:

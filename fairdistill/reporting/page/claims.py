@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from fairdistill.reporting.columns import PLACE
 from fairdistill.reporting.labels import listed, printed
 from fairdistill.reporting.printing import numbers
 from fairdistill.settings.methods import TEACHER
 
 # as nouns within a sentence
-NAMES = {"deo_a": "DEO_A", "deo_m": "DEO_M", "accuracy": "accuracy"}
+NOUNS = {"deo_a": "DEO_A", "deo_m": "DEO_M", "accuracy": "accuracy"}
 
 
 def claim(paired: pd.DataFrame, method: str) -> str:
@@ -32,7 +33,7 @@ def claim(paired: pd.DataFrame, method: str) -> str:
     # what stands on single trainings says nothing of others
     alone = " Some models were trained only once; other trainings may differ." if (rows["trainings"] == 1).any() else ""
     bases = "teachers" if (rows["base_method"] == TEACHER).all() else "bases"
-    places = len(rows.drop_duplicates(["dataset", "architecture"]))
+    places = len(rows.drop_duplicates(PLACE))
     over = f", in {places} combinations of data set and architecture" if places > 1 else ""
     deo, accuracy = (_lie(rows[rows["metric"] == metric]) for metric in ("deo_a", "accuracy"))
     return (
@@ -45,9 +46,9 @@ def evidence(paired: pd.DataFrame, method: str) -> list[str]:
     """Return the numbers behind `claim`, a sentence for each data set and architecture."""
     sentences = []
     rows = paired[paired["method"] == method]
-    for (dataset, architecture), found in rows.groupby(["dataset", "architecture"], sort=False):
+    for (dataset, architecture), found in rows.groupby(PLACE, sort=False):
         of_metric = found.set_index("metric").to_dict("index")
-        parts = [f"{name} {_change(of_metric[metric])}" for metric, name in NAMES.items()]
+        parts = [f"{name} {_change(of_metric[metric])}" for metric, name in NOUNS.items()]
         seeds = int(found["n"].iloc[0])
         count = "one seed" if seeds == 1 else f"{seeds} seeds"
         trainings = int(found["trainings"].iloc[0])

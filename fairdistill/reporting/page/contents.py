@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairdistill.reporting.columns import BASE, IDENTITY, MEASURED, METRICS, PLACE
+from fairdistill.reporting.columns import BASE, IDENTITY, MEASURED, METRICS, MODEL, keys
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.csv_files import AGGREGATE
 from fairdistill.reporting.labels import printed
@@ -35,7 +35,7 @@ class Contents:
     runs
         One row per training, see `fairdistill.reporting.runs`, with at_chance, whether it is.
     cells
-        One row per model, group and class: `PLACE`, group, class and accuracy, a mean over seeds; base, the name of
+        One row per model, group and class: `MODEL`, group, class and accuracy, a mean over seeds; base, the name of
         the model that it is shown beside (as `name_model` has it), empty for one that stands alone.
     criteria
         See `fairdistill.reporting.criteria.criteria_table`.
@@ -83,10 +83,10 @@ def gather(models: Models, summary: Path, paired: Path, projections: pd.DataFram
     """
     runs = models.runs
     table = read_summary(summary)
-    known = set(runs[PLACE].itertuples(index=False, name=None))
+    known = set(keys(runs, MODEL))
     _require_all(table, known, summary)
     pairs = read_paired(paired)
-    _require_all(pairs, set(beside_bases(runs)[PLACE].itertuples(index=False, name=None)), paired)
+    _require_all(pairs, set(keys(beside_bases(runs), MODEL)), paired)
     contents = Contents(
         points=_students_first(_points(table, models)),
         runs=runs.assign(at_chance=at_chance(runs))[
@@ -107,7 +107,7 @@ def _require_all(table: pd.DataFrame, models: set[tuple], path: Path) -> None:
     """The table has each metric with an interval of each of the models, and no other model."""
     wanted = {(*names, metric) for names in models for metric in MEASURED}
     measured = table[table["metric"].isin(MEASURED)]
-    found = set(measured[[*PLACE, "metric"]].itertuples(index=False, name=None))
+    found = set(keys(measured, [*MODEL, "metric"]))
     numbers = [name for name in ("mean", "base", "student", "difference", "low", "high") if name in measured]
     if found != wanted or measured[numbers].isna().any(axis=None):
         raise UserError(
@@ -123,7 +123,7 @@ def _students_first(table: pd.DataFrame) -> pd.DataFrame:
 
 def _points(summary: pd.DataFrame, models: Models) -> pd.DataFrame:
     table = beside_each_other(summary)
-    table = table.merge(models.trained.drop_duplicates(PLACE)[[*PLACE, "family"]], on=PLACE, how="left")
+    table = table.merge(models.trained.drop_duplicates(MODEL)[[*MODEL, "family"]], on=MODEL, how="left")
     return table.assign(family=table["family"].mask(table["role"] == "teacher", "teacher"))
 
 
@@ -132,10 +132,10 @@ def _base(pair: Mapping) -> str:
 
 
 def _cells(models: Models, pairs: pd.DataFrame) -> pd.DataFrame:
-    beside = {tuple(row[name] for name in PLACE): _base(row) for row in pairs.to_dict("records")}
+    beside = {tuple(row[name] for name in MODEL): _base(row) for row in pairs.to_dict("records")}
     rows = [
-        [*place, beside.get(place, ""), *cell]
-        for place, trainings in models.runs.groupby(PLACE, sort=False)
+        [*names, beside.get(names, ""), *cell]
+        for names, trainings in models.runs.groupby(MODEL, sort=False)
         for cell in models.mean_cells(trainings)
     ]
-    return pd.DataFrame(rows, columns=[*PLACE, "base", "group", "class", "accuracy"])
+    return pd.DataFrame(rows, columns=[*MODEL, "base", "group", "class", "accuracy"])

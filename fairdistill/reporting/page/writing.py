@@ -17,7 +17,7 @@ import vl_convert
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from fairdistill.reporting.columns import MEASURED, PLACE
+from fairdistill.reporting.columns import MEASURED, MODEL, PLACE, TRAINING, keys
 from fairdistill.reporting.figure_files import DPI
 from fairdistill.reporting.labels import listed, printed
 from fairdistill.reporting.legend import CHANCE, NEEDS_GROUP
@@ -122,7 +122,7 @@ def render(study: Study, contents: Contents) -> str:
 
 
 def _charts(study: Study, contents: Contents) -> dict[str, dict]:
-    names = [name_model(*names) for names in contents.points[PLACE].itertuples(index=False)]
+    names = [name_model(*names) for names in keys(contents.points, MODEL)]
     of_method = [name for name in names if name.endswith(f": {study.method}")]
     first = (of_method or names)[0]
     found = {
@@ -165,7 +165,7 @@ def _markdown(text: str, name: str) -> Markup:
 
 def _far_off(points: pd.DataFrame) -> str:
     """The models that the chart of all models leaves out at first, as they are far from the others."""
-    names = [name_model(*names) for names in points.loc[charts.far_off(points), PLACE].itertuples(index=False)]
+    names = [name_model(*names) for names in keys(points[charts.far_off(points)], MODEL)]
     if len(names) > MOST_NAMED:
         names = [*names[: MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} more"]
     return listed(names) if names else ""
@@ -207,7 +207,7 @@ def _figure(path: Path) -> dict[str, Any]:
 
 def _points(points: pd.DataFrame) -> dict[str, list]:
     """The table of models, as `_runs` has that of trainings: means with their intervals."""
-    table = points[[*PLACE, "n"]].copy()
+    table = points[[*MODEL, "n"]].copy()
     for metric in MEASURED:
         table[metric] = numbers(points[metric], "{:.3f}")
         ends = (numbers(points[f"{metric}_{end}"], "{:.3f}") for end in ("low", "high"))
@@ -221,7 +221,7 @@ def _points(points: pd.DataFrame) -> dict[str, list]:
 
 def _runs(runs: pd.DataFrame) -> dict[str, list]:
     """The table of trainings: its headings, whether each column is of numbers, and its rows of texts."""
-    table = runs[["dataset", "architecture", "method", "seed", "fold"]].copy()
+    table = runs[TRAINING].copy()
     for metric in [*MEASURED, "worst_group_accuracy"]:
         table[metric] = numbers(runs[metric], "{:.4f}")
     table["epochs"], table["seconds"] = runs["epochs"], numbers(runs["seconds"], "{:.0f}")
@@ -235,8 +235,8 @@ def _runs(runs: pd.DataFrame) -> dict[str, list]:
 def _table(table: pd.DataFrame, headings: Mapping[str, str]) -> dict[str, list]:
     """Headings, and whether each is of numbers, and the rows as texts; `headings` are those that are not the name's."""
     names = {"dataset": "Data set", "deo_a": "DEO_A", "deo_m": "DEO_M", **headings}
-    texts = ("dataset", "architecture", "method", "precision", "note")
-    table = table.assign(**{name: table[name].map(printed) for name in ("dataset", "architecture")})
+    texts = (*MODEL, "precision", "note")
+    table = table.assign(**{name: table[name].map(printed) for name in PLACE})
     return {
         "headings": [(names.get(name, printed(name).capitalize()), name not in texts) for name in map(str, table)],
         "rows": table.fillna("").astype(str).to_numpy().tolist(),

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import DEO, OTHER
+from fairdistill.reporting.columns import DEO, OTHER, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.notes import ALONE_NOTE, alone
 from fairdistill.reporting.paper.conclusions import conclusions_markdown
@@ -28,7 +28,7 @@ PAPER_METRICS = {"accuracy": ["accuracy"], "deo": ["deo_a", "deo_m"]}
 # The paper gives two decimals, and its text and its bars differ by up to 0.01.
 TOLERANCE = 0.02
 
-CLAIMED = ["dataset", "architecture", "role"]
+CLAIMED = [*PLACE, "role"]
 CLAIM = ["source", *CLAIMED, "metric"]
 # in the place of a role: student minus teacher
 GAP = "gap"
@@ -146,9 +146,9 @@ def _gaps(paired: pd.DataFrame) -> pd.DataFrame:
 
 def _claimed_gaps(paper_values: pd.DataFrame) -> pd.DataFrame:
     """Student minus teacher wherever the paper has both, in the columns of `as_table`."""
-    place = ["source", "dataset", "architecture", "metric"]
+    names = ["source", *PLACE, "metric"]
     students, teachers = (paper_values[paper_values["role"] == role] for role in ("student", "teacher"))
-    pairs = students.merge(teachers, on=place, suffixes=("", OTHER))
+    pairs = students.merge(teachers, on=names, suffixes=("", OTHER))
     pairs = pairs.assign(role=GAP, value=(pairs["value"] - pairs[f"value{OTHER}"]).round(6), note="")
     return pairs[paper_values.columns]
 

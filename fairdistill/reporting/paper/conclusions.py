@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import DEO
+from fairdistill.reporting.columns import DEO, PLACE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.notes import ALONE_NOTE, alone
 from fairdistill.reporting.printing import markdown, numbers, ranges
@@ -117,7 +117,7 @@ def judge(paired: pd.DataFrame, *, method: str | None, conclusions: Sequence[Con
         The method whose students are compared with the paper's; those that do not stand on a teacher are left out.
     """
     gaps = paired[(paired["method"] == method) & (paired["base_method"] == TEACHER)]
-    by_place = gaps.set_index(["dataset", "architecture", "metric"]).to_dict("index")
+    by_place = gaps.set_index([*PLACE, "metric"]).to_dict("index")
     rows = []
     for conclusion in conclusions:
         for measure in DEO if conclusion.metric == "deo" else [conclusion.metric]:
