@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairdistill.reporting.columns import COUNTS, ESTIMATE, IDENTITY, MEASURED, MODEL, OTHER, PLACE, keys
+from fairdistill.reporting.columns import ESTIMATE, IDENTITY, MEASURED, MODEL, OTHER, PLACE, keys
 from fairdistill.reporting.csv_files import read_table
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import base_names, differences, pair_with_bases, runs_of
@@ -103,8 +103,7 @@ def compared_runs(path: Path | str) -> pd.DataFrame:
         If the file is not such a table.
     """
     maker = "scripts.make_ablations"
-    texts = ["part", *MODEL, "minus", "metric", "seeds"]
-    table = read_table(path, COLUMNS, texts=texts, whole=COUNTS, flags=["at_chance", "needs_group"], maker=maker)
+    table = read_table(path, COLUMNS, maker=maker)
     models = table[table["part"] == "model"]
     runs = models.assign(seed=models["seeds"].str.split()).explode("seed")
     if runs.empty or not runs["seed"].str.fullmatch(r"\d+").eq(True).all():

@@ -57,6 +57,20 @@ SUMMARY = [
     *("verdict", "at_chance", "needs_group", *SEEDS, "test_images"),
 ]
 
+# What the columns of some names hold in every table; those of all other names hold numbers, which may be missing.
+TEXTS = {
+    *("study", *OVER_SEEDS, *BASE, "minus", "part", "split", "sweep", "group", "class", "metric", "family"),
+    *("verdict", *(f"{deo}_verdict" for deo in DEO), "code", "precision", *SEEDS, "test_images"),
+    *("rule", "accuracy_of", "why"),
+}
+# whole numbers from 0 on
+WHOLE = {"seed", "fold", "epoch", "epochs", "n_images", "smallest_cell", *COUNTS}
+# True or False
+FLAGS = {
+    *("at_chance", "needs_group", "needs_validation", "randomised", "paired"),
+    *("pareto_front", "within_margin", "chosen"),
+}
+
 
 def keys(table: pd.DataFrame, columns: Sequence[str]) -> list[tuple]:
     """Return the values that each row of a table has in some columns."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import ABOVE, AT_CHANCE, FAIR
-from fairdistill.reporting.columns import DEO, METRICS
+from fairdistill.reporting.columns import DEO, FLAGS, METRICS, TEXTS, WHOLE
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import write_text
 
@@ -34,12 +34,10 @@ def read_table(
     path: Path | str | IO[str],
     columns: Sequence[str],
     *,
-    texts: Collection[str],
-    whole: Collection[str] = (),
-    flags: Collection[str] = (),
+    key: Sequence[str] = (),
+    texts: Collection[str] = (),
     shares: Collection[str] = (),
     optional: Collection[str] = (),
-    key: Sequence[str] = (),
     may_be_empty: bool = False,
     maker: str = AGGREGATE,
 ) -> pd.DataFrame:
@@ -48,14 +46,16 @@ def read_table(
     Parameters
     ----------
     columns
-        Those that it has to have; others may follow.
-    texts, whole, flags, shares
-        Of the columns, those of text, of whole numbers from 0 on, of `True` or `False`, and of numbers from 0 to 1. All
-        others hold numbers, which may be missing.
-    optional
-        Other columns, of numbers, which it need not have.
+        Those that it has to have; others may follow. Their names say what they hold, see
+        `fairdistill.reporting.columns.TEXTS`.
     key
         The columns that tell rows apart.
+    texts
+        Those of text in this table alone: the base of a method is a name in one table, and in another its score.
+    shares
+        Those of numbers from 0 to 1.
+    optional
+        Other columns, of numbers, which it need not have.
     may_be_empty
         Whether a header alone is a table, whatever columns it names: it comes back without rows, with `columns`.
     maker
@@ -67,7 +67,10 @@ def read_table(
         One line that names the file, and what is wrong with it: it is no CSV file, lacks a column, has no rows, holds a
         value of another kind, or has two rows of the same key.
     """
-    numbers = [name for name in (*columns, *optional) if name not in (*texts, *flags)]
+    expected = [*columns, *optional]
+    texts = {name for name in expected if name in TEXTS or name in texts}
+    flags = [name for name in expected if name in FLAGS]
+    numbers = [name for name in expected if name not in (*texts, *flags)]
     types = dict.fromkeys([*texts, *flags], str)
     again = f"make it with {maker}"
     try:
@@ -89,7 +92,7 @@ def read_table(
         *(([name], f"one of {', '.join(filter(None, known))}", _is_one_of(known)) for name, known in CHOICES.items()),
         (texts, "text", _is_text),
         (flags, "True or False", _is_one_of(["True", "False"])),
-        (whole, "a whole number from 0 on", _is_whole),
+        (WHOLE, "a whole number from 0 on", _is_whole),
         (shares, "a number from 0 to 1", _is_share),
     ]
     for name in [*columns, *(name for name in optional if name in table)]:
@@ -101,6 +104,7 @@ def read_table(
     if key and (repeated := table.duplicated(list(key)).to_numpy()).any():
         names = " ".join(map(str, table[list(key)].iloc[int(repeated.argmax())]))
         raise UserError(f"{path}: {names} comes twice; {again}")
+    whole = [name for name in columns if name in WHOLE]
     return table.astype(dict.fromkeys(whole, int)).assign(**{name: table[name] == "True" for name in flags})
 
 

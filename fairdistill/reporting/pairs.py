@@ -15,7 +15,7 @@ from fairdistill.evaluation.crossed import difference, relative
 from fairdistill.evaluation.moderation import Common, moderated
 from fairdistill.evaluation.seeds import holm, sign_flip_p
 from fairdistill.reporting.answers import Answers, columns_of
-from fairdistill.reporting.columns import BASE, COUNTS, DEO, ESTIMATE, MODEL, OTHER, PLACE, RUNS, SEEDS, TRAINING, keys
+from fairdistill.reporting.columns import BASE, DEO, ESTIMATE, MODEL, OTHER, PLACE, RUNS, SEEDS, TRAINING, keys
 from fairdistill.reporting.csv_files import read_table
 from fairdistill.reporting.runs import at_chance
 from fairdistill.settings.methods import TEACHER
@@ -162,7 +162,5 @@ def runs_of(pair: Mapping) -> tuple[Mapping, Mapping]:
 
 def read_paired(path: Path | str | IO[str]) -> pd.DataFrame:
     """Return the table that `aggregate_results` wrote as paired.csv; a UserError says what is wrong with it."""
-    key = [*PAIR, "metric"]
     # it has no rows where a study has no students
-    flags = ["at_chance", "needs_group"]
-    return read_table(path, PAIRED, texts=[*key, *SEEDS], whole=COUNTS, flags=flags, key=key, may_be_empty=True)
+    return read_table(path, PAIRED, key=[*PAIR, "metric"], may_be_empty=True)

@@ -28,7 +28,6 @@ MAKER = "scripts.rank_methods"
 STANDARD = "erm"
 ENDS = ["low", "high"]
 NEEDS = ["base", "needs_group", "needs_validation", "randomised"]
-FLAGS = ["pareto_front", "at_chance", *NEEDS[1:]]
 # of the table, without the comparisons
 RANKED = [
     *(*PLACE, "rank", "method", "role", "family", "pareto_front", *COUNTS),
@@ -126,14 +125,12 @@ def pareto_front(accuracy: ArrayLike, deo: ArrayLike) -> np.ndarray:
 
 def read_ranking(path: Path | str) -> pd.DataFrame:
     """Return the table that `rank_methods` wrote as methods.csv; a UserError says what is wrong with it."""
-    texts = [*MODEL, "role", "family", "base"]
-    return read_table(path, RANKED, texts=texts, whole=COUNTS, flags=FLAGS, key=MODEL, maker=MAKER)
+    return read_table(path, RANKED, key=MODEL, texts=["base"], maker=MAKER)
 
 
 def read_cells(path: Path | str) -> pd.DataFrame:
     """Return the table that `rank_methods` wrote as cells.csv; a UserError says what is wrong with it."""
-    texts = CELLS[:-1]
-    return read_table(path, CELLS, texts=texts, key=[*MODEL, "group", "class"], maker=MAKER)
+    return read_table(path, CELLS, key=[*MODEL, "group", "class"], maker=MAKER)
 
 
 def _compared(runs: pd.DataFrame) -> pd.DataFrame:

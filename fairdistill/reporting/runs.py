@@ -21,7 +21,7 @@ from typing import IO
 import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
-from fairdistill.reporting.columns import BASE, DEO, IDENTITY, METRICS, OVER_SEEDS, RUNS, UNCERTAINTY, VALIDATION, keys
+from fairdistill.reporting.columns import DEO, IDENTITY, METRICS, RUNS, UNCERTAINTY, VALIDATION, keys
 from fairdistill.reporting.csv_files import read_table
 from fairdistill.settings.sweeps import as_text
 
@@ -37,12 +37,7 @@ def read_validation(path: Path | str | IO[str]) -> pd.DataFrame:
 
 
 def _read_runs(path: Path | str | IO[str], columns: Sequence[str]) -> pd.DataFrame:
-    texts = ["study", *OVER_SEEDS, *BASE, "code", "precision", *(f"{deo}_verdict" for deo in DEO)]
-    whole = [name for name in ("seed", "fold", "n_images", "epochs", "smallest_cell") if name in columns]
-    shares = {*METRICS, *UNCERTAINTY, "mean_cell_accuracy"}.difference(texts)
-    return read_table(
-        path, columns, texts=texts, whole=whole, flags=["paired", "needs_group"], shares=shares, key=IDENTITY
-    )
+    return read_table(path, columns, key=IDENTITY, shares={*METRICS, *UNCERTAINTY, "mean_cell_accuracy"})
 
 
 def at_chance(runs: pd.DataFrame, suffix: str = "") -> pd.Series:

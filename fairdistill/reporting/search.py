@@ -197,11 +197,7 @@ def judge(candidates: Sequence[Mapping], rule: Search) -> list[dict]:
 
 def read_search(path: Path | str | IO[str]) -> pd.DataFrame:
     """Return the table that `choose_settings` wrote as search.csv; a UserError says what is wrong with it."""
-    texts = ["sweep", "rule", "metric", "accuracy_of", *MODEL, *BASE, "why"]
-    flags = ["at_chance", "needs_group", "within_margin", "chosen"]
-    return read_table(
-        path, SEARCH, texts=texts, whole=["trainings", "smallest_cell"], flags=flags, key=["sweep", *MODEL], maker=MAKER
-    )
+    return read_table(path, SEARCH, key=["sweep", *MODEL], maker=MAKER)
 
 
 def search_markdown(search: pd.DataFrame, summary: pd.DataFrame) -> str:

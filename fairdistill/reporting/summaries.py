@@ -15,7 +15,7 @@ from fairdistill.evaluation.correctness import pool
 from fairdistill.evaluation.crossed import Trainings
 from fairdistill.evaluation.uncertainty import fair_baseline, verdict
 from fairdistill.reporting.answers import Answers, columns_of, digest, for_all_seeds, over_seeds, values_of
-from fairdistill.reporting.columns import BASELINE, COUNTS, DEO, MEASURED, METRICS, MODEL, OVER_SEEDS, SEEDS, SUMMARY
+from fairdistill.reporting.columns import BASELINE, COUNTS, DEO, MEASURED, METRICS, MODEL, OVER_SEEDS, SUMMARY
 from fairdistill.reporting.csv_files import AGGREGATE, read_table
 from fairdistill.reporting.runs import at_chance
 from fairdistill.runtime.errors import UserError
@@ -74,8 +74,7 @@ def beside_each_other(summary: pd.DataFrame) -> pd.DataFrame:
 
 def read_summary(path: Path | str | IO[str]) -> pd.DataFrame:
     """Return the table that `aggregate_results` wrote as summary.csv; a UserError says what is wrong with it."""
-    texts, key = [*OVER_SEEDS, "metric", "verdict", *SEEDS, "test_images"], [*MODEL, "metric"]
-    table = read_table(path, SUMMARY, texts=texts, whole=COUNTS, flags=["at_chance", "needs_group"], key=key)
+    table = read_table(path, SUMMARY, key=[*MODEL, "metric"])
     for number, row in enumerate(table.to_dict("records"), start=2):
         if not _has_its_values(row):
             raise UserError(

@@ -18,6 +18,7 @@ from fairdistill.reporting.style import PALETTE, STYLE, styled
 from fairdistill.runtime.errors import UserError
 
 COLUMNS = ["epoch", "loss", "train_accuracy"]
+OF_SPLITS = ["validation_accuracy", "test_accuracy"]
 # accuracies that a history may have, of evaluated epochs alone
 SPLITS = {"train": PALETTE[7], "validation": PALETTE[0], "test": PALETTE[3]}
 LOSS = "black"
@@ -43,14 +44,7 @@ def read_histories(files: Iterable[tuple[str, str, Path | str]]) -> pd.DataFrame
     for architecture, method, path in files:
         try:
             history = read_table(
-                path,
-                COLUMNS,
-                texts=[],
-                whole=["epoch"],
-                optional=["validation_accuracy", "test_accuracy"],
-                key=["epoch"],
-                may_be_empty=True,
-                maker="scripts.train_model",
+                path, COLUMNS, key=["epoch"], optional=OF_SPLITS, may_be_empty=True, maker="scripts.train_model"
             )
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; train that model first") from None

@@ -49,9 +49,8 @@ def differences_of_scores(path: Path, scored: ScoredTable, results: Path) -> lis
     results
         The folder of its study.
     """
-    texts = [*MODEL, scored.column]
     try:
-        table = read_table(path, [*texts, "seed", *MEASURED], texts=texts, whole=["seed"], maker=scored.maker)
+        table = read_table(path, [*MODEL, scored.column, "seed", *MEASURED], maker=scored.maker)
     except UserError as error:
         return [str(error)]
     rows = table[table[scored.column] == scored.value]
