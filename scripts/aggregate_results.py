@@ -34,9 +34,9 @@ def main() -> None:
         if models.validation.empty:
             raise UserError("--validation: no model was scored on a validation split; leave the option out")
         write_csv(args.validation, with_settings(models.validation, models.settings))
-    paired = pair_with_bases(models.runs, models.answers)
+    paired = pair_with_bases(models.runs, models.trainings)
     write_csv(args.runs, with_settings(models.runs, models.settings))
-    write_csv(args.summary, summarise(models.runs, models.answers))
+    write_csv(args.summary, summarise(models.runs, models.trainings))
     write_csv(args.paired, paired)
     write_text(args.paired_markdown, paired_markdown(paired))
 

@@ -17,11 +17,11 @@ import pandas as pd
 from scipy import stats
 
 from fairdistill.evaluation.criteria import TAIL
-from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import MEASURED, MODEL, keys
 from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.printing import markdown, numbers
 from fairdistill.reporting.summaries import read_summary
+from fairdistill.reporting.trainings import values_of
 from fairdistill.runtime.errors import UserError, run_script
 
 

@@ -23,7 +23,7 @@ def main() -> None:
     models = read_models(args.metrics, read_grids(args.grids))
     if len(models.criteria.drop_duplicates(IDENTITY)) < len(models.runs):
         raise UserError("--metrics: a metrics file has no criteria; evaluate the models again")
-    write_csv(args.csv, criteria_table(models.criteria, models.answers))
+    write_csv(args.csv, criteria_table(models.criteria, models.trainings))
 
 
 if __name__ == "__main__":

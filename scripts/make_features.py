@@ -30,7 +30,7 @@ def main() -> None:
     folds = models.runs.groupby("dataset")["fold"].unique().map(sorted)
     of_models = keys(models.runs, TRAINING)
     paths = {path_of_model(args.features, names, folds[names[0]]): names for names in of_models}
-    write_csv(args.csv, features_table(read_features(paths), models.answers))
+    write_csv(args.csv, features_table(read_features(paths), models.trainings))
 
 
 if __name__ == "__main__":

@@ -73,10 +73,10 @@ def ablations(
     rank = {column: {name: i for i, name in enumerate(names)} for column, names in order.items()}
     rank["part"] = {part: i for i, part in enumerate(["model", *PARTS])}
     rank["minus"] = {"": -1, **rank["dataset"], **rank["architecture"], **rank["method"]}
-    means = summarise(runs, models.answers).rename(columns={"mean": "estimate"})
-    gaps = pair_with_bases(runs, models.answers).assign(part="method", minus=base_names)
+    means = summarise(runs, models.trainings).rename(columns={"mean": "estimate"})
+    gaps = pair_with_bases(runs, models.trainings).assign(part="method", minus=base_names)
     pairs = pd.concat([_pairs(runs, models.parts, name, rank, sweeps.get(name, {})) for name in MODEL])
-    changes = differences(pairs, models.answers, by=["part", *MODEL, "minus"])
+    changes = differences(pairs, models.trainings, by=["part", *MODEL, "minus"])
     # a model differs from its base in several parts, too
     names = [*MODEL, "minus"]
     with_base = changes["part"].isin(["several", "nothing"]) & changes[names].apply(tuple, axis=1).isin(

@@ -11,8 +11,8 @@ from scipy import special
 
 from fairdistill.evaluation.criteria import TAIL
 from fairdistill.evaluation.group_criteria import RANGES
-from fairdistill.reporting.answers import Answers, for_all_seeds, over_seeds
 from fairdistill.reporting.columns import OVER_SEEDS, SEEDS
+from fairdistill.reporting.trainings import TrainingsOfModels, for_all_seeds, over_seeds
 
 # least and largest of a criterion that is a share
 SHARE = (0.0, 1.0)
@@ -23,7 +23,7 @@ COLUMNS = [
 ]
 
 
-def criteria_table(criteria: pd.DataFrame, answers: Answers) -> pd.DataFrame:
+def criteria_table(criteria: pd.DataFrame, trainings: TrainingsOfModels) -> pd.DataFrame:
     """Return each criterion over seeds, one row per model, criterion and group.
 
     Columns: needs_group, whether the method needs the group of each image at prediction time; group, empty where the
@@ -39,32 +39,32 @@ def criteria_table(criteria: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     ----------
     criteria
         One row per training, criterion and group, with the columns `CRITERIA`.
-    answers
-        Of these trainings: a model that is the same for every seed is one training, as in summary.csv.
+    trainings
+        Those of the same models: one that is the same for every seed is one training, as in summary.csv.
     """
     rows = []
-    for names, trainings in criteria.groupby(CRITERION, sort=False):
+    for names, found in criteria.groupby(CRITERION, sort=False):
         row: dict[str, Any] = dict(zip(CRITERION, names, strict=True))
-        row["needs_group"] = trainings["needs_group"].any()
-        rows.append(row | over_trainings(trainings, answers, limits=RANGES.get(row["criterion"], SHARE)))
+        row["needs_group"] = found["needs_group"].any()
+        rows.append(row | over_trainings(found, trainings, limits=RANGES.get(row["criterion"], SHARE)))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def over_trainings(trainings: pd.DataFrame, answers: Answers, *, limits: tuple[float, float] = SHARE) -> dict:
+def over_trainings(rows: pd.DataFrame, trainings: TrainingsOfModels, *, limits: tuple[float, float] = SHARE) -> dict:
     """Return mean, sd, n, trainings, low, corrected, high, seeds and values of one criterion of a model.
 
     They are explained at `criteria_table`.
 
     Parameters
     ----------
+    rows
+        One of each training, with the columns `IDENTITY`, value, low, corrected (which may be missing) and high.
     trainings
-        One row each, with the columns `IDENTITY`, value, low, corrected (which may be missing) and high.
-    answers
         See `criteria_table`.
     limits
         The least and the largest value that the criterion can have.
     """
-    found = answers.apart(trainings)
+    found = trainings.apart(rows)
     values = found.groupby("seed")["value"].mean().round(12)
     centre = found["corrected"].fillna(found["value"])
     # test images of folds are others, and those of seeds the same
@@ -80,4 +80,4 @@ def over_trainings(trainings: pd.DataFrame, answers: Answers, *, limits: tuple[f
     ends = {"low": max(limits[0], corrected - np.hypot(down, between))}
     ends |= {"high": min(limits[1], corrected + np.hypot(up, between))}
     row = {"mean": values.mean(), "trainings": n, "corrected": corrected} | over_seeds(values, values.index) | ends
-    return for_all_seeds(row, trainings)
+    return for_all_seeds(row, rows)

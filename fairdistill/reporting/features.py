@@ -14,9 +14,9 @@ from pydantic_core import PydanticCustomError
 
 from fairdistill.evaluation.criteria import CONFIDENCE_LEVEL
 from fairdistill.evaluation.records import Interval, RunOfStudy, Share
-from fairdistill.reporting.answers import Answers, for_all_seeds, over_seeds
 from fairdistill.reporting.columns import IDENTITY, OVER_SEEDS, SEEDS, TRAINING
 from fairdistill.reporting.criteria import over_trainings
+from fairdistill.reporting.trainings import TrainingsOfModels, for_all_seeds, over_seeds
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import AtLeastOne, Text
 from fairdistill.settings.training_record import Fields, Inputs, Outputs, read_written
@@ -109,7 +109,7 @@ def read_features(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Features
     )
 
 
-def features_table(features: Features, answers: Answers) -> pd.DataFrame:
+def features_table(features: Features, trainings: TrainingsOfModels) -> pd.DataFrame:
     """Return one row per model, class and pair of groups, and one per model for the consistency.
 
     Columns: measure, "mmd2" or "consistency"; class, group and other_group, empty for the consistency; mean; sd (ddof =
@@ -120,7 +120,7 @@ def features_table(features: Features, answers: Answers) -> pd.DataFrame:
     the same images, so that their p-values are not independent; the largest is one of the hypothesis that at least one
     training does not tell the groups apart (Berger, Technometrics 24, 1982), so that all do where it is small.
 
-    By the `answers` of these trainings, a model that is the same for every seed is one training, as in summary.csv.
+    By the `trainings` of the same models, one that is the same for every seed is one training, as in summary.csv.
     """
     of_tests = dict(list(features.tests.groupby(OVER_SEEDS, sort=False)))
     rows = []
@@ -129,15 +129,17 @@ def features_table(features: Features, answers: Answers) -> pd.DataFrame:
         if names in of_tests:
             for test, found in of_tests[names].groupby(TEST, sort=False):
                 rows.append(
-                    model | {"measure": "mmd2"} | dict(zip(TEST, test, strict=True)) | _of_trainings(found, answers)
+                    model | {"measure": "mmd2"} | dict(zip(TEST, test, strict=True)) | _of_trainings(found, trainings)
                 )
-        rows.append(model | {"measure": "consistency"} | dict.fromkeys(TEST, "") | over_trainings(consistency, answers))
+        rows.append(
+            model | {"measure": "consistency"} | dict.fromkeys(TEST, "") | over_trainings(consistency, trainings)
+        )
     return pd.DataFrame(rows, columns=COLUMNS).astype({"rejected": "Int64"})
 
 
-def _of_trainings(tests: pd.DataFrame, answers: Answers) -> dict:
+def _of_trainings(tests: pd.DataFrame, trainings: TrainingsOfModels) -> dict:
     """One test of the trainings of a model."""
-    apart = answers.apart(tests)
+    apart = trainings.apart(tests)
     values = apart.groupby("seed")["mmd2"].mean().round(12)
     row = {
         "mean": values.mean(),

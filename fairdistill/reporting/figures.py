@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
-from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import BASELINE, DEO
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.legend import ALONE, CHANCE, FAIR, INTERVAL, ONE_SEED, PAPER, add_legend
@@ -22,6 +21,7 @@ from fairdistill.reporting.notes import GROUP_NOTE, with_group_marks
 from fairdistill.reporting.pairs import teachers_of
 from fairdistill.reporting.paper.comparison import PAPER_METRICS
 from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE, TEACHER_COLOUR, styled
+from fairdistill.reporting.trainings import values_of
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.paper import PAPER_DATASETS

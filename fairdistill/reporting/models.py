@@ -12,7 +12,6 @@ from pydantic import Field
 
 from fairdistill.evaluation.group_criteria import long_form
 from fairdistill.evaluation.records import Record, Scores, read_record
-from fairdistill.reporting.answers import Answers, require_folds
 from fairdistill.reporting.columns import (
     BASE,
     CRITERIA,
@@ -26,6 +25,7 @@ from fairdistill.reporting.columns import (
     VALIDATION,
     keys,
 )
+from fairdistill.reporting.trainings import TrainingsOfModels, require_folds
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import Settings, Text, with_defaults
 from fairdistill.settings.data import AnyDataSet
@@ -59,8 +59,8 @@ class Models:
     validation
         The same of the scores on the validation split, of the models that have them; with mean_cell_accuracy, in which
         all (class, group) cells count the same, and smallest_cell, the number of images of the smallest.
-    answers
-        Those of all trainings on the test split.
+    trainings
+        Those of each model, with what they show together on the test split.
     parts
         By the values of `IDENTITY` of each training: the parts that `ablations` compares.
     settings
@@ -76,18 +76,18 @@ class Models:
 
     runs: pd.DataFrame
     validation: pd.DataFrame
-    answers: Answers
+    trainings: TrainingsOfModels
     parts: dict[tuple, dict]
     settings: dict[tuple, dict]
     criteria: pd.DataFrame
     trained: pd.DataFrame
     cells: dict[str, tuple[list[str], list[str]]]
 
-    def mean_cells(self, trainings: pd.DataFrame) -> list[tuple[str, str, float]]:
+    def mean_cells(self, runs: pd.DataFrame) -> list[tuple[str, str, float]]:
         """Return group, class and accuracy of each cell, a mean over seeds, of the rows of one model in `runs`."""
-        model = self.answers.of(trainings)
+        model = self.trainings.of(runs)
         accuracy = model.over_folds(model.cells).mean(axis=0)
-        groups, classes = self.cells[trainings["dataset"].iloc[0]]
+        groups, classes = self.cells[runs["dataset"].iloc[0]]
         return [(group, label, accuracy[a, y]) for a, group in enumerate(groups) for y, label in enumerate(classes)]
 
 
@@ -238,7 +238,7 @@ def gather(records: Iterable[tuple[Path | str, Record]], *, names_of: Mapping[st
     return Models(
         runs=table,
         validation=pd.DataFrame(validation, columns=VALIDATION),
-        answers=Answers(correctness, files),
+        trainings=TrainingsOfModels(correctness, files),
         parts=parts,
         settings=settings_of,
         criteria=found,

@@ -14,10 +14,10 @@ import pandas as pd
 from fairdistill.evaluation.crossed import difference, relative
 from fairdistill.evaluation.moderation import Common, moderated
 from fairdistill.evaluation.seeds import holm, sign_flip_p
-from fairdistill.reporting.answers import Answers, columns_of
 from fairdistill.reporting.columns import BASE, DEO, ESTIMATE, MODEL, OTHER, PLACE, RUNS, SEEDS, TRAINING, keys
 from fairdistill.reporting.csv_files import read_table
 from fairdistill.reporting.runs import at_chance
+from fairdistill.reporting.trainings import TrainingsOfModels, columns_of
 from fairdistill.settings.methods import TEACHER
 
 # the difference as a share of the base's
@@ -80,7 +80,7 @@ def base_names(models: pd.DataFrame) -> list[str]:
     return [method if other in ("", own) else f"{other} {method}" for own, other, method in rows]
 
 
-def pair_with_bases(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
+def pair_with_bases(runs: pd.DataFrame, trainings: TrainingsOfModels) -> pd.DataFrame:
     """Return student minus base over seeds, one row per student and metric (accuracy, deo_a, deo_m).
 
     Columns: dataset, architecture, method; base_architecture and base_method, of the model that it is paired with;
@@ -91,16 +91,20 @@ def pair_with_bases(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     ----------
     runs : DataFrame
         One row per training, see `fairdistill.reporting.runs`.
-    answers : Answers
-        Of these trainings.
+    trainings : TrainingsOfModels
+        Those of these runs.
     """
-    table = differences(beside_bases(runs), answers, by=PAIR)
+    table = differences(beside_bases(runs), trainings, by=PAIR)
     table = table.rename(columns={"value": "student", "other": "base"})
     return table.assign(p_holm=holm(table["p"].astype(float)))[PAIRED]
 
 
 def differences(
-    pairs: pd.DataFrame, answers: Answers, *, by: list[str], common: Mapping[tuple, Common | None] | None = None
+    pairs: pd.DataFrame,
+    trainings: TrainingsOfModels,
+    *,
+    by: list[str],
+    common: Mapping[tuple, Common | None] | None = None,
 ) -> pd.DataFrame:
     """Return the difference between the two models of each pair, over seeds: one row per group of pairs and metric.
 
@@ -117,39 +121,39 @@ def differences(
     pairs : DataFrame
         One row per pair and training: the columns of one run and, with the suffix `OTHER`, those of the other. Where
         the two have other numbers of folds, a row for each fold of the one with each of the other.
-    answers : Answers
-        Of these trainings.
+    trainings : TrainingsOfModels
+        Those of these runs.
     by : names of the columns that tell groups of pairs apart
     common : mapping, optional
         What the trainings of many methods say of the spread of each, by data set, architecture and metric. With it, the
         interval and p_interval are moderated, see `fairdistill.evaluation.moderation`; the share's interval is not.
     """
     rows = []
-    for names, trainings in pairs.groupby(by, sort=False):
-        of_pair = trainings.to_dict("records")
+    for names, found in pairs.groupby(by, sort=False):
+        of_pair = found.to_dict("records")
         # a run is in several rows where the folds of the two models are not those of each other
         of_both = (pd.DataFrame([runs_of(pair)[i] for pair in of_pair])[[*RUNS]].drop_duplicates() for i in range(2))
-        model, other = map(answers.of, of_both)
-        chance = bool((at_chance(trainings) | at_chance(trainings, OTHER)).any())
-        place = tuple(trainings[PLACE].iloc[0])
+        model, other = map(trainings.of, of_both)
+        chance = bool((at_chance(found) | at_chance(found, OTHER)).any())
+        place = tuple(found[PLACE].iloc[0])
         for metric, own in difference(model, other).items():
             value, beside = model.mean[metric], other.mean[metric]
             shares = relative(value, beside, own) if metric in DEO else [np.nan] * len(SHARE)
-            found = moderated(own, (common or {}).get((*place, metric)))
+            gap = moderated(own, (common or {}).get((*place, metric)))
             rows.append(
                 {
                     **dict(zip(by, names, strict=True)),
                     "metric": metric,
                     "value": value.values.mean(),
                     "other": beside.values.mean(),
-                    "difference": found.values.round(12).mean(),
-                    **columns_of(found, trainings),
+                    "difference": gap.values.round(12).mean(),
+                    **columns_of(gap, found),
                     **dict(zip(SHARE, shares, strict=True)),
-                    "p": sign_flip_p(found.values.round(12)),
-                    "p_interval": found.p,
-                    "d0": max(spread.borrowed for spread in found.spreads),
+                    "p": sign_flip_p(gap.values.round(12)),
+                    "p_interval": gap.p,
+                    "d0": max(spread.borrowed for spread in gap.spreads),
                     "at_chance": chance,
-                    "needs_group": trainings["needs_group"].any(),
+                    "needs_group": found["needs_group"].any(),
                 }
             )
     return pd.DataFrame(rows, columns=[*by, *DIFFERENCE])

@@ -92,7 +92,7 @@ def rank_methods(models: Models, references: Sequence[str]) -> pd.DataFrame:
             f"--reference: there is no model of the method '{unknown[0]}'; choose one of {', '.join(known)}"
         )
     shown, titles = _shown(models)
-    table = beside_each_other(summarise(shown, models.answers)).merge(_traits(shown, models.trained), on=MODEL)
+    table = beside_each_other(summarise(shown, models.trainings)).merge(_traits(shown, models.trained), on=MODEL)
     table = _relative_costs(_titled(table, titles))
     table = table.sort_values(["at_chance", "deo_a", "accuracy"], ascending=[True, True, False], kind="stable")
     ranks = table[table["role"] == "student"].groupby(PLACE).cumcount() + 1
@@ -247,7 +247,7 @@ def _differences(runs: pd.DataFrame, models: Models, reference: str) -> pd.DataF
         on=["study", "dataset", "beside", "seed", "fold"],
         suffixes=("", OTHER),
     )
-    found = differences(pairs, models.answers, by=MODEL, common=_common(runs, models, reference))
+    found = differences(pairs, models.trainings, by=MODEL, common=_common(runs, models, reference))
     p = found["p_interval"].astype(float)
     # one that is still to be tested belongs to the family: its test shall not take back what is decided now
     corrected = p.fillna(1).groupby([found["dataset"], found["metric"]]).transform(holm).where(p.notna())
@@ -277,8 +277,8 @@ def _common(runs: pd.DataFrame, models: Models, reference: str) -> dict[tuple, C
         known: list[dict] = []
         for _, of in sorted(methods.groupby("method"), key=lambda item: len(item[1]), reverse=True):
             # one model for all seeds says nothing of how trainings differ
-            if len(models.answers.apart(of)) == len(of):
-                model = models.answers.of(of)
+            if len(models.trainings.apart(of)) == len(of):
+                model = models.trainings.of(of)
                 runs_of = pd.MultiIndex.from_frame(of.sort_values(["seed", "fold"])[["seed", "fold"]])
                 answers = dict(zip(runs_of, map(bytes, model.cells.reshape(len(of), -1)), strict=True))
                 if not any(answers.items() <= others.items() for others in known):

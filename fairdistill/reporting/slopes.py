@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import BASE, MODEL
 from fairdistill.reporting.fences import within_fences
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.notes import CHANCE_MARK, marked_names, notes_on_names, with_group_marks
 from fairdistill.reporting.style import HALO, PALETTE, STYLE, styled
+from fairdistill.reporting.trainings import values_of
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 

@@ -14,16 +14,16 @@ import pandas as pd
 from fairdistill.evaluation.correctness import pool
 from fairdistill.evaluation.crossed import Trainings
 from fairdistill.evaluation.uncertainty import fair_baseline, verdict
-from fairdistill.reporting.answers import Answers, columns_of, digest, for_all_seeds, over_seeds, values_of
 from fairdistill.reporting.columns import BASELINE, COUNTS, DEO, MEASURED, METRICS, MODEL, OVER_SEEDS, SUMMARY
 from fairdistill.reporting.csv_files import AGGREGATE, read_table
 from fairdistill.reporting.runs import at_chance
+from fairdistill.reporting.trainings import TrainingsOfModels, columns_of, digest, for_all_seeds, over_seeds, values_of
 from fairdistill.runtime.errors import UserError
 
 COMBINED = ["mean", "n", "trainings", "low", "corrected", "high", "images", "between", "another"]
 
 
-def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
+def summarise(runs: pd.DataFrame, trainings: TrainingsOfModels) -> pd.DataFrame:
     """Return each metric over seeds, one row per model and metric.
 
     Columns: mean; sd (ddof = 1) over seeds, missing where there is one; n, the number of seeds; trainings, low,
@@ -37,9 +37,9 @@ def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     interval of the test images alone.
     """
     rows = []
-    for names, trainings in runs.groupby(OVER_SEEDS, sort=False):
-        own = answers.apart(trainings)
-        model = answers.of(own)
+    for names, of_model in runs.groupby(OVER_SEEDS, sort=False):
+        own = trainings.apart(of_model)
+        model = trainings.of(own)
         chance = bool(at_chance(own).any())
         baselines = _fair_baselines(own, model)
         for metric in METRICS:
@@ -48,9 +48,9 @@ def summarise(runs: pd.DataFrame, answers: Answers) -> pd.DataFrame:
                 row |= columns_of(model.mean[metric], own)
             else:
                 row |= _of_worst_group(model, own)
-            row = for_all_seeds(row, trainings)
+            row = for_all_seeds(row, of_model)
             row |= {"mean": values_of(row).mean(), "at_chance": chance, "test_images": digest(model)}
-            row["needs_group"] = trainings["needs_group"].any()
+            row["needs_group"] = of_model["needs_group"].any()
             if metric in DEO:
                 row |= dict(zip(BASELINE, baselines[metric], strict=True))
                 row["verdict"] = verdict(row["mean"], row["fair_baseline_high"], at_chance=chance)

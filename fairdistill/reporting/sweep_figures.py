@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import BASELINE, DEO, MEASURED, MODEL, PLACE, keys
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.legend import ALONE, CHANCE, CHOSEN, COMMON, FAIR, INTERVAL, ONE_SEED, add_legend
 from fairdistill.reporting.style import PALETTE, PANELS, STYLE, TEACHER_COLOUR, styled
+from fairdistill.reporting.trainings import values_of
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import SAME
 from fairdistill.settings.sweeps import Line, as_text

@@ -86,9 +86,9 @@ def remake_tables(
         raise UserError(f"{published['runs.csv']}: none of its models has a metrics file; make it with {AGGREGATE}")
     order = in_order(study.main_grids, models.runs.merge(names))
     runs, validation = (in_grid_order(table.merge(names), order) for table in (models.runs, models.validation))
-    paired = pair_with_bases(runs, models.answers)
+    paired = pair_with_bases(runs, models.trainings)
     texts = {"runs.csv": csv_text(with_settings(runs, models.settings))}
-    texts |= {"summary.csv": csv_text(summarise(runs, models.answers))}
+    texts |= {"summary.csv": csv_text(summarise(runs, models.trainings))}
     texts |= {"paired.csv": csv_text(paired), "paired.md": paired_markdown(paired)}
     if study.has_validation:
         texts["validation.csv"] = csv_text(with_settings(validation, models.settings))
@@ -101,11 +101,11 @@ def remake_tables(
     criteria = in_grid_order(models.criteria.merge(names), order)
     # metrics files of earlier versions have no criteria
     if "criteria.csv" in published or not criteria.empty:
-        texts["criteria.csv"] = csv_text(criteria_table(criteria, models.answers))
+        texts["criteria.csv"] = csv_text(criteria_table(criteria, models.trainings))
     tests, consistency = (in_grid_order(table.merge(names), order) for table in (features.tests, features.consistency))
     # features are probed only if the configuration says so, and only where the models exist
     if "features.csv" in published or (study.probe_features and not tests.empty):
-        texts["features.csv"] = csv_text(features_table(Features(tests, consistency), models.answers))
+        texts["features.csv"] = csv_text(features_table(Features(tests, consistency), models.trainings))
     if study.compares_methods:
         texts |= _methods_tables(replace(models, runs=runs), study)
     if study.paper_values:

@@ -147,12 +147,12 @@ def test_a_difference_is_the_mean_over_seeds_with_the_intervals_of_paired_tables
     row = table.loc[("loss", "mfd", "balanced", "deo_a")]
     assert (row["estimate"], row["sd"], row["n"]) == pytest.approx((differences.mean(), differences.std(), 3))
     ends = ["sd", "trainings", "low", "corrected", "high", "images", "between", "run", "shared"]
-    paired = pair_with_bases(runs, models.answers).set_index(["method", "metric"]).loc[("balanced", "deo_m")]
+    paired = pair_with_bases(runs, models.trainings).set_index(["method", "metric"]).loc[("balanced", "deo_m")]
     for part in ("sampling", "method"):
         row = table.loc[(part, "balanced", "teacher", "deo_m")]
         assert row[ends].tolist() == pytest.approx(paired[ends].tolist())
         assert row["estimate"] == pytest.approx(paired["difference"])
-    mean = summarise(runs, models.answers).query("method == 'mfd' and metric == 'deo_m'").squeeze()
+    mean = summarise(runs, models.trainings).query("method == 'mfd' and metric == 'deo_m'").squeeze()
     row = table.loc[("model", "mfd", "", "deo_m")]
     assert row[["estimate", *ends]].tolist() == pytest.approx(mean[["mean", *ends]].tolist())
     assert "‡" not in ablations_markdown(table.reset_index())
@@ -178,7 +178,7 @@ def test_data_sets_with_other_numbers_of_folds_are_compared_by_all_folds_of_each
     models = read_files(paths)
     table = ablations(models, order=order, sweeps={}).set_index(["part", "dataset", "method", "minus", "metric"])
 
-    summary = summarise(models.runs, models.answers).set_index(["dataset", "method", "metric"])
+    summary = summarise(models.runs, models.trainings).set_index(["dataset", "method", "metric"])
     for method, metric in product(order["method"], ["accuracy", "deo_a", "deo_m"]):
         row = table.loc[("data", "utkface_folds", method, "utkface", metric)]
         one, other = (summary.loc[(name, method, metric)] for name in ("utkface_folds", "utkface"))

@@ -71,7 +71,7 @@ def test_over_folds_the_value_of_a_seed_is_that_of_all_its_answers(tmp_path, mon
         paths.append(tmp_path / f"seed{seed}-fold{fold}.json")
         paths[-1].write_text(json.dumps(record))
     models = read_files(paths)
-    write_csv(tmp_path / "tables" / "summary.csv", summarise(models.runs, models.answers))
+    write_csv(tmp_path / "tables" / "summary.csv", summarise(models.runs, models.trainings))
 
     monkeypatch.setattr("sys.argv", ["compare_streams", str(tmp_path), "--csv", str(tmp_path / "streams.csv")])
     compare_streams.main()

@@ -290,8 +290,8 @@ def tables(tmp_path_factory):
     frames = {
         "runs.csv": models.runs,
         "validation.csv": models.runs.assign(mean_cell_accuracy=0.5, smallest_cell=40),
-        "summary.csv": summarise(models.runs, models.answers),
-        "paired.csv": pair_with_bases(models.runs, models.answers),
+        "summary.csv": summarise(models.runs, models.trainings),
+        "paired.csv": pair_with_bases(models.runs, models.trainings),
         "cells.csv": cells_table(models),
         "ablations.csv": ablations(models, order=in_order(grids, models.runs), sweeps={}),
         "history.csv": pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5], **accuracies}),

@@ -13,9 +13,9 @@ from synthetic_results import GROUPS, make_study, pattern
 
 from fairdistill.evaluation.group_criteria import _flip_rate
 from fairdistill.evaluation.metrics import evaluate
-from fairdistill.reporting.answers import Answers
 from fairdistill.reporting.columns import CRITERIA
 from fairdistill.reporting.criteria import criteria_table
+from fairdistill.reporting.trainings import TrainingsOfModels
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json
 from scripts import make_criteria
@@ -365,16 +365,16 @@ def of_models(*models):
 
 
 def test_of_one_training_the_interval_is_its_own():
-    (row,) = criteria_table(of_models((3, 0, 0.2, 0.1, 0.18, 0.3)), Answers({})).to_dict("records")
+    (row,) = criteria_table(of_models((3, 0, 0.2, 0.1, 0.18, 0.3)), TrainingsOfModels({})).to_dict("records")
     assert (row["mean"], row["n"], row["trainings"], row["seeds"], row["values"]) == (0.2, 1, 1, "3", "0.2")
     assert np.isnan(row["sd"])
     assert (row["low"], row["corrected"], row["high"]) == pytest.approx((0.1, 0.18, 0.3))
 
 
 def test_over_seeds_the_interval_has_the_images_part_and_the_trainings():
-    (row,) = criteria_table(of_models((0, 0, 0.2, 0.1, 0.18, 0.3), (1, 0, 0.3, 0.2, 0.28, 0.4)), Answers({})).to_dict(
-        "records"
-    )
+    (row,) = criteria_table(
+        of_models((0, 0, 0.2, 0.1, 0.18, 0.3), (1, 0, 0.3, 0.2, 0.28, 0.4)), TrainingsOfModels({})
+    ).to_dict("records")
     between = stats.t.ppf(0.975, 1) * np.std([0.2, 0.3], ddof=1) / np.sqrt(2)
     assert (row["mean"], row["sd"], row["corrected"]) == pytest.approx((0.25, np.std([0.2, 0.3], ddof=1), 0.23))
     assert row["low"] == 0
@@ -383,7 +383,7 @@ def test_over_seeds_the_interval_has_the_images_part_and_the_trainings():
 
 def test_of_folds_the_parts_of_the_images_are_independent():
     models = [(0, fold, 0.2, 0.1, None, 0.3) for fold in range(4)]
-    (row,) = criteria_table(of_models(*models), Answers({})).to_dict("records")
+    (row,) = criteria_table(of_models(*models), TrainingsOfModels({})).to_dict("records")
     assert (row["n"], row["trainings"], row["values"]) == (1, 4, "0.2")
     assert (row["low"], row["high"]) == pytest.approx((0.2 - 0.1 / 2, 0.2 + 0.1 / 2))
 

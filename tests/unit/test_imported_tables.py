@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from synthetic_results import make_record, pattern
 
-from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import IDENTITY
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.features import Features, features_table
@@ -20,6 +19,7 @@ from fairdistill.reporting.ranking_pages import ranking_markdown
 from fairdistill.reporting.summaries import summarise
 from fairdistill.reporting.table1 import table1_markdown
 from fairdistill.reporting.tradeoff import plot_tradeoff
+from fairdistill.reporting.trainings import values_of
 
 SEEDS = [0, 1, 2]
 STUDENTS = ["mfd", "scratch"]
@@ -49,7 +49,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def summary(models):
-    return summarise(models.runs, models.answers)
+    return summarise(models.runs, models.trainings)
 
 
 def test_the_teacher_is_one_training_without_a_spread(models, summary):
@@ -61,14 +61,14 @@ def test_the_teacher_is_one_training_without_a_spread(models, summary):
     for row in teachers.to_dict("records"):
         assert values_of(row).index.tolist() == ["0", "1", "2"]
         assert values_of(row).nunique() == 1
-    alone = summarise(models.runs[models.runs["seed"] == 0], models.answers)
+    alone = summarise(models.runs[models.runs["seed"] == 0], models.trainings)
     of_one = alone[alone["role"] == "teacher"]
     np.testing.assert_array_equal(teachers[["low", "high"]], of_one[["low", "high"]])
     assert students["sd"].notna().all()
 
 
 def test_differences_vary_as_the_students_do(models):
-    paired = pair_with_bases(models.runs, models.answers)
+    paired = pair_with_bases(models.runs, models.trainings)
     # a student that stands on none is compared with the one teacher that there is
     assert set(zip(paired["method"], paired["base_architecture"], paired["base_method"], strict=True)) == {
         ("mfd", "resnet", "teacher"),
@@ -87,7 +87,7 @@ def test_table_1_marks_the_teacher_as_one_training(summary):
 
 
 def test_criteria_know_it_too(models):
-    table = criteria_table(models.criteria, models.answers)
+    table = criteria_table(models.criteria, models.trainings)
     teachers = table[table["role"] == "teacher"]
     assert (teachers["trainings"] == 1).all()
     assert teachers["sd"].isna().all()
@@ -98,7 +98,7 @@ def test_what_its_features_tell_is_of_one_training_too(models):
     keys = models.runs[IDENTITY].drop_duplicates()
     consistency = keys.assign(criterion="consistency", group="", value=0.8, low=0.7, corrected=0.8, high=0.9)
     tests = keys.assign(**{"class": "young", "group": "a", "other_group": "b", "mmd2": 0.1, "p_holm": 0.01})
-    table = features_table(Features(tests, consistency), models.answers)
+    table = features_table(Features(tests, consistency), models.trainings)
     for role, trainings in (("teacher", 1), ("student", len(SEEDS))):
         rows = table[table["role"] == role]
         assert (rows["trainings"] == trainings).all()

@@ -78,7 +78,7 @@ def test_the_notebook_runs_on_results_alone(tmp_path):
     results = tmp_path / "results" / "paper"
     models = read_files(make_study(results / "metrics", seeds=(0, 1)))
     write_csv(results / "tables" / "runs.csv", models.runs)
-    (results / "tables" / "table1.md").write_text(table1.table1_markdown(summarise(models.runs, models.answers)))
+    (results / "tables" / "table1.md").write_text(table1.table1_markdown(summarise(models.runs, models.trainings)))
     (results / "figures").mkdir()
     diagram = results / "figures" / "fig1_architecture"
     figure_files.save(architecture_diagram.draw(), pdf=diagram.with_suffix(".pdf"), png=diagram.with_suffix(".png"))

@@ -14,13 +14,13 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from synthetic_results import make_constant, make_study
 
 from fairdistill.reporting import figures as plotting
-from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.models import read_files
 from fairdistill.reporting.notes import GROUP_NOTE
 from fairdistill.reporting.paper import diagram as architecture_diagram
 from fairdistill.reporting.paper.comparison import as_table
 from fairdistill.reporting.summaries import summarise
+from fairdistill.reporting.trainings import values_of
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.paper import read_paper_values
 from scripts import plot_architecture, plot_comparison
@@ -49,7 +49,7 @@ GRIDS = {
 
 def read_metrics(paths):
     models = read_files(paths)
-    return summarise(models.runs, models.answers)
+    return summarise(models.runs, models.trainings)
 
 
 @pytest.fixture(scope="module", params=GRIDS, ids=str)

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from synthetic_results import make_constant, make_study
 
-from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.models import read_files
 from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.summaries import summarise
+from fairdistill.reporting.trainings import values_of
 from fairdistill.reporting.verdicts import noise_between, noise_of_another_run
 from fairdistill.runtime.errors import UserError
 from scripts import compare_with_published
@@ -24,7 +24,7 @@ KEY = ["dataset", "architecture", "method", "metric"]
 
 def summary_of(paths):
     models = read_files(paths)
-    return summarise(models.runs, models.answers)
+    return summarise(models.runs, models.trainings)
 
 
 @pytest.fixture

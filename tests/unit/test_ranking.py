@@ -205,7 +205,7 @@ def test_the_choice_of_an_epoch_needs_a_validation_split(paths):
 
 
 def test_differences_are_those_of_paired_tables_and_p_values_are_of_a_data_set_and_metric(models, table):
-    paired = pair_with_bases(models.runs, models.answers).set_index(["architecture", "method", "metric"])
+    paired = pair_with_bases(models.runs, models.trainings).set_index(["architecture", "method", "metric"])
     for metric in ("accuracy", "deo_a", "deo_m"):
         name = f"{metric}_minus_erm"
         # hardt's base is erm
@@ -236,7 +236,7 @@ def test_differences_among_many_methods_are_moderated(different, monkeypatch):
         assert ((compared[f"{name}_p"] < 0.05) == left_out).all()
         assert compared[f"{name}_p_holm"].tolist() == pytest.approx(holm(compared[f"{name}_p"]).tolist())
     runs = models.runs[models.runs["architecture"] == "resnet"]
-    own = difference(*(models.answers.of(runs[runs["method"] == method]) for method in ("mfd", "teacher")))["deo_a"]
+    own = difference(*(models.trainings.of(runs[runs["method"] == method]) for method in ("mfd", "teacher")))["deo_a"]
     assert of(found, "mfd")["deo_a_minus_teacher_p"] < own.p
     # the other methods are too few
     assert table["deo_a_minus_erm_d0"].max() == 0

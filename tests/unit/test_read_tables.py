@@ -20,8 +20,8 @@ AGAIN = "make it with scripts.aggregate_results"
 def texts(tmp_path_factory):
     paths = make_study(tmp_path_factory.mktemp("study"), datasets=("utkface",), architectures=("resnet",), seeds=(0, 1))
     models = read_files(paths)
-    paired = pair_with_bases(models.runs, models.answers)
-    summary = summarise(models.runs, models.answers)
+    paired = pair_with_bases(models.runs, models.trainings)
+    summary = summarise(models.runs, models.trainings)
     return {read_runs: csv_text(models.runs), read_summary: csv_text(summary), read_paired: csv_text(paired)}
 
 

@@ -14,7 +14,6 @@ from fairdistill.evaluation.crossed import difference
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.reporting.ablation_pages import ablations_latex, ablations_markdown
 from fairdistill.reporting.ablations import ablations
-from fairdistill.reporting.answers import values_of
 from fairdistill.reporting.columns import DEO, METRICS, MODEL, RUNS, TRAINING, VALIDATION
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.models import in_order, read_files, read_grids, read_models
@@ -27,6 +26,7 @@ from fairdistill.reporting.runs import read_runs
 from fairdistill.reporting.search import choose, search_markdown
 from fairdistill.reporting.summaries import average_datasets, combine, summarise
 from fairdistill.reporting.table1 import table1_latex, table1_markdown
+from fairdistill.reporting.trainings import values_of
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.sweeps import Candidates
 from scripts import aggregate_results
@@ -86,7 +86,7 @@ def test_the_order_is_that_of_the_grids_the_teacher_first_and_seeds_numeric(tmp_
     assert runs["architecture"].unique().tolist() == grid["architecture"]
     assert runs["method"].unique().tolist() == ["teacher", "zeta", "mfd", "alpha"]
     assert runs["seed"].tolist()[:2] == [9, 10]
-    assert summarise(runs, models.answers)["method"].unique().tolist() == ["teacher", "zeta", "mfd", "alpha"]
+    assert summarise(runs, models.trainings)["method"].unique().tolist() == ["teacher", "zeta", "mfd", "alpha"]
 
 
 def test_a_base_that_its_own_grid_names_stands_before_what_stands_on_it():
@@ -223,13 +223,13 @@ def test_summary_is_mean_sd_and_n_over_seeds(tmp_path):
     models = read_files(make_study(tmp_path, datasets=("utkface",), seeds=range(4)))
     runs = models.runs
 
-    summary = summarise(runs, models.answers)
+    summary = summarise(runs, models.trainings)
 
     assert len(summary) == 2 * 2 * len(METRICS)
     row = summary.query("architecture == 'resnet' and method == 'mfd' and metric == 'deo_a'").squeeze()
     values = runs.query("architecture == 'resnet' and method == 'mfd'")["deo_a"]
     assert (row["mean"], row["sd"], row["n"]) == pytest.approx((values.mean(), np.std(values, ddof=1), 4))
-    trained = models.answers.of(runs.query("architecture == 'resnet' and method == 'mfd'")).mean["deo_a"]
+    trained = models.trainings.of(runs.query("architecture == 'resnet' and method == 'mfd'")).mean["deo_a"]
     assert (row["low"], row["corrected"], row["high"]) == (trained.low, trained.corrected, trained.high)
     assert row["low"] < row["corrected"] < row["high"]
     assert values_of(row).tolist() == pytest.approx(values.tolist())
@@ -237,7 +237,7 @@ def test_summary_is_mean_sd_and_n_over_seeds(tmp_path):
 
 def test_one_seed_has_no_sd(tmp_path):
     models = read_files(make_study(tmp_path))
-    summary = summarise(models.runs, models.answers)
+    summary = summarise(models.runs, models.trainings)
 
     assert summary["sd"].isna().all()
     assert set(summary["n"]) == {1}
@@ -250,14 +250,14 @@ def test_students_are_paired_with_the_teacher_of_their_seed(tmp_path):
     # the last seed has no teacher; and the order of the rows means nothing
     lacking = runs.drop(teacher.index[3]).sample(frac=1, random_state=0)
 
-    paired = pair_with_bases(lacking, models.answers).set_index(["architecture", "metric"])
+    paired = pair_with_bases(lacking, models.trainings).set_index(["architecture", "metric"])
 
     row = paired.loc[("resnet", "deo_m")]
     differences = (student["deo_m"].to_numpy() - teacher["deo_m"].to_numpy())[:3]
     assert (row["base_architecture"], row["base_method"]) == ("resnet", "teacher")
     assert (row["base"], row["student"]) == pytest.approx((teacher["deo_m"][:3].mean(), student["deo_m"][:3].mean()))
     assert (row["difference"], row["sd"], row["n"]) == pytest.approx((differences.mean(), differences.std(ddof=1), 3))
-    pairs = (models.answers.of(rows.iloc[:3]) for rows in (student, teacher))
+    pairs = (models.trainings.of(rows.iloc[:3]) for rows in (student, teacher))
     expected = difference(*pairs)["deo_m"]
     assert (row["low"], row["high"], row["trainings"]) == (expected.low, expected.high, 3)
     assert row["p"] == 0.25
@@ -270,7 +270,7 @@ def test_one_training_is_marked_wherever_its_interval_is_printed(tmp_path):
     models = read_files(make_study(tmp_path, datasets=("utkface",), architectures=("resnet",), seeds=(0, 1)))
 
     def page(runs):
-        return paired_markdown(pair_with_bases(runs, models.answers))
+        return paired_markdown(pair_with_bases(runs, models.trainings))
 
     assert page(models.runs).count("‡") == 0
     alone = page(models.runs.query("seed == 0"))
@@ -300,7 +300,7 @@ def test_folds_are_pooled_to_one_value_of_each_seed(tmp_path):
     assert models.runs[["seed", "fold"]].drop_duplicates().to_numpy().tolist() == [
         [s, f] for s in (0, 1) for f in range(3)
     ]
-    summary = summarise(models.runs, models.answers).set_index(["method", "metric"])
+    summary = summarise(models.runs, models.trainings).set_index(["method", "metric"])
     row = summary.loc[("mfd", "deo_m")]
     assert (row["n"], row["trainings"], row["seeds"]) == (2, 6, "0 1")
     folds = [json.loads(path.read_text())["metrics"] for path in sorted(tmp_path.rglob("mfd/seed0-fold*.json"))]
@@ -310,7 +310,7 @@ def test_folds_are_pooled_to_one_value_of_each_seed(tmp_path):
     assert row["fair_baseline"] < 0.8 * models.runs["deo_m_fair_baseline"].mean()
     worst = summary.loc[("mfd", "worst_group_accuracy")]
     assert values_of(worst)["0"] == pytest.approx(cells.mean(axis=1).min())
-    paired = pair_with_bases(models.runs, models.answers).set_index("metric")
+    paired = pair_with_bases(models.runs, models.trainings).set_index("metric")
     assert (paired.loc["accuracy", "n"], paired.loc["accuracy", "trainings"]) == (2, 6)
 
 
@@ -338,7 +338,7 @@ def test_a_fold_that_the_metrics_or_the_runs_lack_is_named(tmp_path):
     )
     for make in (summarise, pair_with_bases):
         with pytest.raises(UserError, match=message):
-            make(lacking, models.answers)
+            make(lacking, models.trainings)
 
     # with one seed no other tells which folds there are, and the settings of the data set do
     one_seed = [path for path in paths if "seed0" in path.name]
@@ -383,7 +383,7 @@ def test_a_model_is_paired_with_its_base_and_without_one_with_the_teacher_of_its
     )
     runs = models.runs
 
-    paired = pair_with_bases(runs, models.answers)
+    paired = pair_with_bases(runs, models.trainings)
 
     accuracy = runs.set_index(["architecture", "method"])["accuracy"]
     assert accuracy["resnet", "teacher"] != accuracy["shufflenet", "teacher"]
@@ -397,7 +397,7 @@ def test_a_model_is_paired_with_its_base_and_without_one_with_the_teacher_of_its
         row = rows.loc[("shufflenet", student)]
         assert (row["base_architecture"], row["base_method"]) == base
         assert row["base"] == accuracy[base]
-    alone = pair_with_bases(runs.query("architecture == 'shufflenet'"), models.answers)
+    alone = pair_with_bases(runs.query("architecture == 'shufflenet'"), models.trainings)
     assert set(alone["method"]) == {"mfd", "erm", "on_mfd"}
     lines = [[cell.strip() for cell in line.split("|")[2:5]] for line in paired_markdown(paired).splitlines()]
     assert ["ShuffleNet", "from_resnet", "ResNet teacher"] in lines
@@ -407,7 +407,7 @@ def test_a_model_is_paired_with_its_base_and_without_one_with_the_teacher_of_its
 def test_data_sets_are_averaged_as_independent_estimates(tmp_path):
     models = read_files(make_study(tmp_path, architectures=("resnet",), seeds=range(3)))
     lacking = models.runs.query("not (dataset == 'utkface' and seed == 2)")
-    summary = summarise(lacking, models.answers)
+    summary = summarise(lacking, models.trainings)
 
     row = average_datasets(summary, ["cifar10s", "utkface"]).loc[("resnet", "student", "mfd", "deo_a")]
 
@@ -573,7 +573,7 @@ def test_the_scripts_tables_come_back(tmp_path, monkeypatch):
 
     models = read_models(pattern(tmp_path / "metrics"), [grid])
     pd.testing.assert_frame_equal(read_runs(tmp_path / "runs.csv")[RUNS], models.runs, check_dtype=False)
-    paired = pair_with_bases(models.runs, models.answers)
+    paired = pair_with_bases(models.runs, models.trainings)
     pd.testing.assert_frame_equal(read_paired(tmp_path / "paired.csv"), paired, check_dtype=False)
     assert (tmp_path / "paired.md").read_text() == paired_markdown(paired)
 
@@ -678,14 +678,14 @@ def test_methods_that_need_the_group_are_marked_in_every_table(tmp_path):
     grid = GRID | names | {"method": ["teacher", *methods]}
     models = read_models(pattern(tmp_path), [grid])
 
-    summary, paired = summarise(models.runs, models.answers), pair_with_bases(models.runs, models.answers)
+    summary, paired = summarise(models.runs, models.trainings), pair_with_bases(models.runs, models.trainings)
     parts = ablations(models, order=in_order([grid], models.runs), sweeps={})
     ranking = rank_methods(models, ["mfd", "hardt"])
     rule = {"sweep": "s", "rule": {"rule": "smallest_deo"}, "models": {"hardt": {"lambda": 1}, "mfd": {"lambda": 2}}}
     search = choose(models.validation, [Candidates(**rule)], architectures=["resnet"])
     studies = compare_studies(summary, summary)
 
-    criteria = criteria_table(models.criteria, models.answers)
+    criteria = criteria_table(models.criteria, models.trainings)
     for table in (models.runs, summary, paired, criteria, parts, ranking, search, studies):
         assert table["needs_group"].equals(table["method"] == "hardt")
     pages = {

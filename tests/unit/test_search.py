@@ -224,7 +224,7 @@ def test_a_model_at_chance_is_not_the_fairest(models):
     validation.loc[validation["method"] == "mfd-lambda0", ["deo_a", "deo_m"]] = 0.0
     table = chosen_of(validation)
     assert (table["at_chance"].tolist(), table["chosen"].tolist()) == ([True, False], [False, True])
-    page = search_markdown(table, summarise(models.runs, models.answers))
+    page = search_markdown(table, summarise(models.runs, models.trainings))
     assert page.count("† at chance:") == 1
 
 
@@ -241,7 +241,7 @@ def test_a_choice_by_a_deo_that_a_fair_classifier_would_have_says_so(models, rul
     table = choose(models.validation, [search], architectures=GRID["architecture"])
     chosen = table["chosen"]
     table = table.assign(deo_a=deo_a, deo_a_fair_baseline=0.02)
-    page = search_markdown(table, summarise(models.runs, models.answers))
+    page = search_markdown(table, summarise(models.runs, models.trainings))
     note = "; its DEO_A is no higher than a fair classifier's, so the choice may be due to chance |"
     (row,) = [line for line in page.splitlines() if f"| {table.loc[chosen, 'why'].iloc[0]}" in line]
     assert (note in row, page.count(note)) == (said, said)
@@ -250,7 +250,7 @@ def test_a_choice_by_a_deo_that_a_fair_classifier_would_have_says_so(models, rul
 
 def test_the_scripts_write_the_choice_and_then_what_it_does_in_test(models, tmp_path, monkeypatch):
     write_csv(tmp_path / "validation.csv", with_settings(models.validation, models.settings))
-    write_csv(tmp_path / "summary.csv", summarise(models.runs, models.answers))
+    write_csv(tmp_path / "summary.csv", summarise(models.runs, models.trainings))
 
     def run(script, **options):
         words = [f"--{name}={value}" for name, value in options.items()]
@@ -279,7 +279,7 @@ def test_the_scripts_write_the_choice_and_then_what_it_does_in_test(models, tmp_
 
 
 def test_a_page_of_models_that_the_summary_lacks_is_refused(models):
-    summary = summarise(models.runs, models.answers).query("method != 'mfd-lambda1'")
+    summary = summarise(models.runs, models.trainings).query("method != 'mfd-lambda1'")
     with pytest.raises(
         UserError, match="the summary lacks utkface resnet mfd-lambda1 accuracy, which the search names"
     ):

@@ -32,7 +32,7 @@ def tables(tmp_path_factory, rough_intervals):
     }
     make_study(folder, datasets=("utkface",), methods=("balanced", "mfd"), seeds=(0, 1, 2))
     models = read_models(pattern(folder), [grid])
-    return pair_with_bases(models.runs, models.answers), summarise(models.runs, models.answers)
+    return pair_with_bases(models.runs, models.trainings), summarise(models.runs, models.trainings)
 
 
 def lines_of(ax):

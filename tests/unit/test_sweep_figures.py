@@ -37,7 +37,7 @@ def summary(tmp_path_factory):
         seeds=(0, 1),
     )
     models = read_files(paths)
-    summary = summarise(models.runs, models.answers)
+    summary = summarise(models.runs, models.trainings)
     student = summary[summary["method"] == "a0"]
     others = [moved(student, 0.01 * i).assign(method=name) for i, name in enumerate(OTHERS, start=1)]
     others[OTHERS.index("a10")]["at_chance"] = True

@@ -30,7 +30,7 @@ NO_PAIRS = pd.DataFrame(columns=PAIRED)
 
 def read_metrics(paths):
     models = read_files(paths)
-    return summarise(models.runs, models.answers)
+    return summarise(models.runs, models.trainings)
 
 
 def paper_values():
@@ -87,7 +87,7 @@ def test_the_papers_bars_give_the_papers_table():
 
 def test_table1_is_the_mean_sd_and_interval_of_the_average_over_data_sets(tmp_path):
     models = read_files(make_study(tmp_path, datasets=("a", "b", "c"), seeds=range(3)))
-    summary = summarise(models.runs, models.answers)
+    summary = summarise(models.runs, models.trainings)
 
     table = table_1.table1(summary)
 
@@ -218,7 +218,7 @@ def test_the_papers_table_is_compared_with_our_average_over_its_two_data_sets(tm
     models = read_files(make_study(tmp_path, datasets=("cifar10s", "digits_s", "utkface"), seeds=(0, 1)))
     runs = models.runs
 
-    row = paper.compare(summarise(runs, models.answers), NO_PAIRS, paper_values(), method="mfd").loc[0]
+    row = paper.compare(summarise(runs, models.trainings), NO_PAIRS, paper_values(), method="mfd").loc[0]
 
     ours = runs.query("architecture == 'resnet' and method == 'mfd' and dataset != 'digits_s'")
     seeds = ours.groupby("seed")["accuracy"].mean()
@@ -228,9 +228,9 @@ def test_the_papers_table_is_compared_with_our_average_over_its_two_data_sets(tm
 def test_every_gap_of_the_paper_stands_beside_ours_with_the_noise_of_the_gap(tmp_path):
     models = read_files(make_study(tmp_path, seeds=range(3)))
     runs = models.runs
-    paired = pair_with_bases(runs, models.answers)
+    paired = pair_with_bases(runs, models.trainings)
 
-    comparison = paper.compare(summarise(runs, models.answers), paired, paper_values(), method="mfd")
+    comparison = paper.compare(summarise(runs, models.trainings), paired, paper_values(), method="mfd")
 
     gaps = comparison[comparison["role"] == "gap"].set_index(["dataset", "architecture", "metric"])
     assert len(gaps) == 12
@@ -282,7 +282,7 @@ def test_without_a_method_the_teachers_stand_alone(tmp_path):
 def test_the_scripts_write_each_form(summary, tmp_path, monkeypatch):
     write_csv(tmp_path / "summary.csv", summary)
     models = read_files((tmp_path / "metrics").rglob("*.json"))
-    write_csv(tmp_path / "paired.csv", pair_with_bases(models.runs, models.answers))
+    write_csv(tmp_path / "paired.csv", pair_with_bases(models.runs, models.trainings))
 
     def call(script, **options):
         arguments = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
@@ -331,8 +331,8 @@ def test_the_deo_of_a_model_at_chance_is_neither_reproduced_nor_not(tmp_path):
         if path.parts[-4:] == ("utkface", "resnet", "mfd", "seed1.json"):
             path.write_text(json.dumps(make_constant(json.loads(path.read_text()))))
     models = read_files(paths)
-    paired = pair_with_bases(models.runs, models.answers)
-    summary = summarise(models.runs, models.answers)
+    paired = pair_with_bases(models.runs, models.trainings)
+    summary = summarise(models.runs, models.trainings)
 
     comparison = paper.compare(summary, paired, paper_values(), method="mfd")
 
@@ -363,8 +363,8 @@ def test_a_paper_may_have_values_of_one_metric_alone(summary):
 
 def test_the_papers_student_has_gaps_to_a_teacher_alone(tmp_path):
     models = read_files(make_study(tmp_path, methods=("mfd", "kd"), bases={"mfd": ("resnet", "kd")}))
-    paired = pair_with_bases(models.runs, models.answers)
-    summary = summarise(models.runs, models.answers)
+    paired = pair_with_bases(models.runs, models.trainings)
+    summary = summarise(models.runs, models.trainings)
 
     comparison = paper.compare(summary, paired, paper_values(), method="mfd")
 

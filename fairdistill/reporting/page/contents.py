@@ -93,7 +93,7 @@ def gather(models: Models, summary: Path, paired: Path, projections: pd.DataFram
             [*IDENTITY[1:], *BASE, *METRICS, "at_chance", "epochs", "seconds", "precision"]
         ],
         cells=_for_browser(_students_first(_cells(models, pairs))),
-        criteria=_for_browser(_students_first(criteria_table(models.criteria, models.answers))),
+        criteria=_for_browser(_students_first(criteria_table(models.criteria, models.trainings))),
         projections=_for_browser(projections),
     )
     return contents, pairs

@@ -1,4 +1,4 @@
-"""The answers of all models of a study, and what the trainings of each model show together."""
+"""What the trainings of each model of a study show together."""
 
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping
@@ -13,13 +13,13 @@ from fairdistill.reporting.columns import DEO, IDENTITY, keys
 from fairdistill.runtime.errors import UserError
 
 
-class Answers:
-    """What the trainings of each model show together; each is computed once.
+class TrainingsOfModels:
+    """The trainings of each model, whose scores and intervals are computed once.
 
     Parameters
     ----------
     correctness : mapping
-        The answers of each training on the test split, by the values of `IDENTITY`.
+        The right and wrong answers of each training on the test split, by the values of `IDENTITY`.
     files : mapping, optional
         By the same, what tells the files of each model, its weights and predictions, from those of others.
     """
