@@ -9,7 +9,8 @@ import argparse
 from pathlib import Path
 
 from fairdistill.reporting.csv_files import write_csv
-from fairdistill.reporting.models import read_grids, read_models
+from fairdistill.reporting.grids import read_grids
+from fairdistill.reporting.models import read_models
 from fairdistill.reporting.pair_pages import paired_markdown
 from fairdistill.reporting.pairs import pair_with_bases
 from fairdistill.reporting.runs import with_settings

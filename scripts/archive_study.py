@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from fairdistill.reporting.archive import code_files, list_models, readme, write_archive
-from fairdistill.reporting.models import model_paths, read_grids
+from fairdistill.reporting.grids import model_paths, read_grids
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import tracked_state, untracked_code

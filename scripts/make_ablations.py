@@ -10,7 +10,8 @@ from pathlib import Path
 from fairdistill.reporting.ablation_pages import ablations_latex, ablations_markdown
 from fairdistill.reporting.ablations import ablations
 from fairdistill.reporting.csv_files import write_csv
-from fairdistill.reporting.models import in_order, read_grids, read_models
+from fairdistill.reporting.grids import in_order, read_grids
+from fairdistill.reporting.models import read_models
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.settings.arguments import add_model_options

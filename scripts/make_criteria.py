@@ -9,7 +9,8 @@ from pathlib import Path
 from fairdistill.reporting.columns import IDENTITY
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.csv_files import write_csv
-from fairdistill.reporting.models import read_grids, read_models
+from fairdistill.reporting.grids import read_grids
+from fairdistill.reporting.models import read_models
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.settings.arguments import add_model_options
 

@@ -6,10 +6,10 @@ The models and their order follow from their metrics files; the numbers are thos
 import argparse
 from pathlib import Path
 
-from fairdistill.reporting.columns import TRAINING, keys
 from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.features import features_table, read_features
-from fairdistill.reporting.models import path_of_model, read_grids, read_models
+from fairdistill.reporting.grids import paths_of, read_grids
+from fairdistill.reporting.models import read_models
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import add_model_options
 
@@ -27,10 +27,8 @@ def main() -> None:
     args = parser.parse_args()
 
     models = read_models(args.metrics, read_grids(args.grids))
-    folds = models.runs.groupby("dataset")["fold"].unique().map(sorted)
-    of_models = keys(models.runs, TRAINING)
-    paths = {path_of_model(args.features, names, folds[names[0]]): names for names in of_models}
-    write_csv(args.csv, features_table(read_features(paths), models.trainings))
+    found = read_features(paths_of(args.features, models.runs))
+    write_csv(args.csv, features_table(found, models.trainings))
 
 
 if __name__ == "__main__":

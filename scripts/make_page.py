@@ -6,7 +6,8 @@ Reads only the metrics files of the models in --grids, and the given tables and 
 import argparse
 from pathlib import Path
 
-from fairdistill.reporting.models import read_grids, read_models
+from fairdistill.reporting.grids import read_grids
+from fairdistill.reporting.models import read_models
 from fairdistill.reporting.page.contents import gather
 from fairdistill.reporting.page.projections import read_projections
 from fairdistill.reporting.page.writing import Study, render

@@ -3,7 +3,7 @@
 import argparse
 
 from fairdistill.reporting.figure_files import save
-from fairdistill.reporting.models import model_paths, read_grids
+from fairdistill.reporting.grids import model_paths, read_grids
 from fairdistill.reporting.training_curves import plot_training_curves, read_histories
 from fairdistill.runtime.errors import run_script
 from fairdistill.settings.arguments import add_grids_option, parse_with_figure

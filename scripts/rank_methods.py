@@ -7,7 +7,8 @@ import argparse
 from pathlib import Path
 
 from fairdistill.reporting.csv_files import write_csv
-from fairdistill.reporting.models import read_grids, read_models
+from fairdistill.reporting.grids import read_grids
+from fairdistill.reporting.models import read_models
 from fairdistill.reporting.ranking import cells_table, rank_methods
 from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
 from fairdistill.runtime.errors import run_script

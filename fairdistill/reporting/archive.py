@@ -80,7 +80,7 @@ def list_models(files: Mapping[str, tuple]) -> str:
     ----------
     files
         The metrics file of each model, and the values of `TRAINING` of the model: see
-        `fairdistill.reporting.models.model_paths`.
+        `fairdistill.reporting.grids.model_paths`.
 
     Raises
     ------

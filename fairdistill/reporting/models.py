@@ -1,14 +1,11 @@
-"""The models that tables and figures are made from: which metrics files are read, and in which order models stand."""
+"""The models that tables and figures are made from: what is read of their metrics files, and checked."""
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, TypeVar
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from fairdistill.evaluation.group_criteria import long_form
 from fairdistill.evaluation.records import Record, Scores, read_record
@@ -19,33 +16,17 @@ from fairdistill.reporting.columns import (
     IDENTITY,
     MEASURED,
     METRICS,
-    MODEL,
     TRAINED,
     TRAINING,
     VALIDATION,
     keys,
 )
+from fairdistill.reporting.grids import in_grid_order, in_order, model_paths, paths_of
 from fairdistill.reporting.trainings import TrainingsOfModels, require_folds
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import Settings, Text, with_defaults
+from fairdistill.settings.base import with_defaults
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import TEACHER, AnyMethod, family_of
-from fairdistill.settings.reading import read_json_option
-from fairdistill.settings.study import name_folds
-
-Item = TypeVar("Item")
-AtLeastOne = Annotated[list[Item], Field(min_length=1)]
-
-
-class Grid(Settings):
-    """Names whose combinations are models; where there are several grids, a model may be in more than one."""
-
-    dataset: AtLeastOne[Text]
-    architecture: AtLeastOne[Text]
-    method: AtLeastOne[Text]
-    seed: AtLeastOne[int]
-    # of the test images; [0] where the data sets have one test set
-    fold: AtLeastOne[int] = Field(default=[0])
 
 
 @dataclass(frozen=True)
@@ -91,11 +72,6 @@ class Models:
         return [(group, label, accuracy[a, y]) for a, group in enumerate(groups) for y, label in enumerate(classes)]
 
 
-def read_grids(text: str) -> list[dict[str, list]]:
-    """Return the grids that the option --grids gives as JSON; a UserError names what is wrong with them."""
-    return [grid.to_json() for grid in read_json_option(list[Grid], text, option="--grids")]
-
-
 def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models:
     """Read the metrics files of the models of some grids, each once and no other file; order the models by the grids.
 
@@ -106,7 +82,7 @@ def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models
         {fold} in that of "-fold2", or of nothing where a data set has one test set.
     grids : sequence of mappings
         The values of `TRAINING` in each grid; without `fold` there is one test set. The order of the models is
-        explained at `in_order`.
+        explained at `fairdistill.reporting.grids.in_order`.
 
     Raises
     ------
@@ -127,39 +103,14 @@ def read_models(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> Models
 
 def _require_bases(pattern: str, runs: pd.DataFrame) -> None:
     """Every model stands on none, or on one that is read: the configuration's grids have the bases of their models."""
-    known = set(keys(runs, TRAINING))
-    for run in runs[runs["base_method"] != ""].to_dict("records"):
-        base = (run["dataset"], run["base_architecture"], run["base_method"], run["seed"], run["fold"])
-        if base not in known:
-            folds = sorted(set(runs.loc[runs["dataset"] == run["dataset"], "fold"]))
-            path = path_of_model(pattern, [run[name] for name in TRAINING], folds)
+    path_of = {names: path for path, names in paths_of(pattern, runs).items()}
+    standing = runs[runs["base_method"] != ""]
+    bases = keys(standing, ["dataset", *BASE, "seed", "fold"])
+    for names, base in zip(keys(standing, TRAINING), bases, strict=True):
+        if base not in path_of:
             raise UserError(
-                f"{path}: stands on {_words(base)}, which the grids lack; train and evaluate the model again"
+                f"{path_of[names]}: stands on {_words(base)}, which the grids lack; train and evaluate the model again"
             )
-
-
-def path_of_model(pattern: str, names: Iterable, folds: Sequence[int]) -> str:
-    """Return the path of a model's file: `pattern`, see `read_models`, with its values of `TRAINING` filled in.
-
-    Parameters
-    ----------
-    folds
-        All that the model's data set has.
-    """
-    for name, value in zip(TRAINING, names, strict=True):
-        part = value if name != "fold" else name_folds(folds)[list(folds).index(value)]
-        pattern = pattern.replace(f"{{{name}}}", str(part))
-    return pattern
-
-
-def model_paths(pattern: str, grids: Sequence[Mapping[str, Sequence]]) -> dict[str, tuple]:
-    """Return the path of a file of each model of the grids, and the values of `TRAINING` of the model."""
-    found = {}
-    for grid in grids:
-        folds = grid.get("fold", [0])
-        for names in itertools.product(*(grid[name] for name in TRAINING if name != "fold"), folds):
-            found[path_of_model(pattern, names, folds)] = names
-    return found
 
 
 def read_files(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Models:
@@ -244,46 +195,6 @@ def gather(records: Iterable[tuple[Path | str, Record]], *, names_of: Mapping[st
         criteria=found,
         trained=pd.DataFrame(trained, columns=TRAINED),
         cells=groups_and_classes,
-    )
-
-
-def in_order(grids: Sequence[Mapping[str, Sequence]], runs: pd.DataFrame) -> dict[str, list[str]]:
-    """Return all data sets, architectures and methods of some grids in the order that tables and figures keep.
-
-    Names are in the order of the grids, the teacher before all other methods. A name that first comes in a later grid
-    than one that stands on it is moved before that one: grids of bases follow the grid that needs them.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        The models of the grids, with what each stands on.
-    """
-    order = {}
-    for column in MODEL:
-        first = {name: i for i, grid in reversed(list(enumerate(grids))) for name in grid[column]}
-        bases: dict[str, dict] = {name: {} for name in first}
-        if column != "dataset":
-            for name, base in zip(runs[column], runs[f"base_{column}"], strict=True):
-                if name in first and first.get(base, -1) > first[name]:
-                    bases[name][base] = None
-        names = [name for grid in grids for name in grid[column]]
-        placed = [TEACHER] if column == "method" and TEACHER in names else []
-        order[column] = list(dict.fromkeys([*placed, *itertools.chain(*(_after_bases(name, bases) for name in names))]))
-    return order
-
-
-def _after_bases(name: str, bases: Mapping[str, Iterable[str]]) -> Iterator[str]:
-    """The bases of a name, those that they stand on before them, and then the name."""
-    for base in bases[name]:
-        yield from _after_bases(base, bases)
-    yield name
-
-
-def in_grid_order(runs: pd.DataFrame, order: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """Return the runs by data set, architecture, method, each in the order that `in_order` gives, seed and fold."""
-    rank = {column: {name: i for i, name in enumerate(names)} for column, names in order.items()}
-    return runs.sort_values(
-        TRAINING, key=lambda column: column.map(rank[column.name]) if column.name in rank else column, ignore_index=True
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from fairdistill.reporting.columns import BASE, IDENTITY, OVER_SEEDS, TRAINING, keys
-from fairdistill.reporting.models import path_of_model
+from fairdistill.reporting.grids import paths_of
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.study import Study
 
@@ -43,6 +43,5 @@ def missing_metrics(evaluated: pd.DataFrame, listed: pd.DataFrame, results: Path
     bases = evaluated[evaluated["base_method"] != ""].drop(columns=["architecture", "method"])
     bases = bases.rename(columns={name: name.removeprefix("base_") for name in BASE})
     wanted = pd.concat([listed[TRAINING], bases[TRAINING]]).drop_duplicates()
-    folds = wanted.groupby("dataset")["fold"].agg(lambda found: sorted(set(found)))
-    paths = [path_of_model(f"{results}/{METRICS}", names, folds[names[0]]) for names in keys(wanted, TRAINING)]
+    paths = paths_of(f"{results}/{METRICS}", wanted)
     return [f"{path} is missing" for path in paths if not Path(path).exists()]

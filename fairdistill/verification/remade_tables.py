@@ -13,7 +13,8 @@ from fairdistill.reporting.columns import IDENTITY, MODEL
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.csv_files import AGGREGATE, csv_text
 from fairdistill.reporting.features import Features, features_table
-from fairdistill.reporting.models import Models, in_grid_order, in_order
+from fairdistill.reporting.grids import in_grid_order, in_order
+from fairdistill.reporting.models import Models
 from fairdistill.reporting.pair_pages import paired_markdown
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown

@@ -28,7 +28,8 @@ from fairdistill.export.records import read_exported, read_speed
 from fairdistill.reporting.ablations import ablations, compared_runs
 from fairdistill.reporting.csv_files import csv_text
 from fairdistill.reporting.features import read_features
-from fairdistill.reporting.models import in_order, read_files, read_models
+from fairdistill.reporting.grids import in_order
+from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.ranking import cells_table, read_cells
 from fairdistill.reporting.runs import read_runs, read_validation, with_settings

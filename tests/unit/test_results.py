@@ -16,7 +16,8 @@ from fairdistill.reporting.ablation_pages import ablations_latex, ablations_mark
 from fairdistill.reporting.ablations import ablations
 from fairdistill.reporting.columns import DEO, METRICS, MODEL, RUNS, TRAINING, VALIDATION
 from fairdistill.reporting.criteria import criteria_table
-from fairdistill.reporting.models import in_order, read_files, read_grids, read_models
+from fairdistill.reporting.grids import in_order, read_grids
+from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pair_pages import paired_markdown
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.published import compare_studies, studies_markdown

@@ -5,8 +5,8 @@ import pandas as pd
 from pyarrow import ArrowInvalid
 
 from fairdistill.evaluation.records import PROJECTED
-from fairdistill.reporting.columns import MODEL, TRAINING
-from fairdistill.reporting.models import path_of_model
+from fairdistill.reporting.columns import MODEL, TRAINING, keys
+from fairdistill.reporting.grids import paths_of
 from fairdistill.reporting.page.contents import name_model
 from fairdistill.runtime.errors import UserError
 
@@ -31,9 +31,9 @@ def read_projections(pattern: str | None, runs: pd.DataFrame) -> pd.DataFrame:
     if not pattern:
         return pd.DataFrame(columns=["model", *PROJECTED])
     found = []
-    for run in runs.drop_duplicates(MODEL).to_dict("records"):
-        folds = sorted(set(runs.loc[runs["dataset"] == run["dataset"], "fold"]))
-        path = path_of_model(pattern, [run[name] for name in TRAINING], folds)
+    path_of = {names: path for path, names in paths_of(pattern, runs).items()}
+    for names in keys(runs.drop_duplicates(MODEL), TRAINING):
+        path = path_of[names]
         try:
             table = pd.read_parquet(path, columns=PROJECTED)
             named = table[["class", "group"]].map(lambda name: isinstance(name, str)).all(axis=None)
@@ -43,5 +43,5 @@ def read_projections(pattern: str | None, runs: pd.DataFrame) -> pd.DataFrame:
             raise UserError(f"{path}: no such file; make it with {MAKER}") from None
         except (ArrowInvalid, KeyError, OSError, TypeError, ValueError) as error:
             raise UserError(f"{path}: no table of projected features; make it again with {MAKER}") from error
-        found.append(table.assign(model=name_model(*(run[name] for name in MODEL))))
+        found.append(table.assign(model=name_model(*names[: len(MODEL)])))
     return pd.concat(found, ignore_index=True)
