@@ -7,10 +7,12 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
+from fairdistill.evaluation.uncertainty import AT_CHANCE
+
 ONE_SEED = "one seed"
 INTERVAL, ALONE = "95 % interval", "95 % interval, test images alone"
 FAIR = "fair classifier: mean and 95 % range"
-CHANCE, NEEDS_GROUP = "at chance", "needs the group to predict"
+CHANCE, NEEDS_GROUP = AT_CHANCE, "needs the group to predict"
 CHOSEN = "chosen on validation"
 PAPER = "paper"
 # what a legend has behind the models, in this order

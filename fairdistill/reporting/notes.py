@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import DEO
 
 NOTE = (
@@ -21,10 +22,12 @@ CORRECTED_DIFFERENCE_NOTE = (
 )
 # stand behind numbers and names in tables, and names in figures
 CHANCE_MARK, ALONE_MARK, GROUP_MARK = "†", "‡", "§"
-AT_CHANCE_NOTE = (
-    f"{CHANCE_MARK} at chance: a model behind this number is no more accurate than always predicting the largest "
-    "class, so its DEO says nothing about fairness."
-)
+# When a model is at chance, and what its DEO is worth.
+CHANCE_CLAUSE = "no more accurate than always predicting the largest class"
+SAYS_NOTHING = "says nothing about fairness"
+# of a mark, and of a verdict
+AT_CHANCE_NOTE = f"{CHANCE_MARK} {AT_CHANCE}: a model behind this number is {CHANCE_CLAUSE}, so its DEO {SAYS_NOTHING}."
+CHANCE_VERDICT_NOTE = f"The verdict on a DEO is `{AT_CHANCE}` if a model is {CHANCE_CLAUSE}: its DEO {SAYS_NOTHING}."
 GROUP_NOTE = f"{GROUP_MARK} needs the group of each image at prediction time."
 FOLDS_NOTE = (
     "With folds, a seed is one training per fold, and its value is that of the predictions of all folds pooled."

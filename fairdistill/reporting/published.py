@@ -6,7 +6,7 @@ import pandas as pd
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import DEO, MEASURED, MODEL
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.notes import ALONE_MARK, GROUP_NOTE, alone, needing_group
+from fairdistill.reporting.notes import ALONE_MARK, CHANCE_VERDICT_NOTE, GROUP_NOTE, alone, needing_group
 from fairdistill.reporting.printing import markdown, numbers, with_sd
 from fairdistill.reporting.verdicts import noise_between
 
@@ -88,10 +88,7 @@ def studies_markdown(comparison: pd.DataFrame, *, published: str) -> str:
     if comparison["needs_group"].any():
         text += f" {GROUP_NOTE}"
     if AT_CHANCE in set(comparison["verdict"]):
-        text += (
-            f" The verdict on a DEO is `{AT_CHANCE}` if a model is no more accurate than always predicting the largest "
-            "class: its DEO says nothing about fairness."
-        )
+        text += f" {CHANCE_VERDICT_NOTE}"
     return "\n\n".join(["# Published and own results", text, markdown(table)]) + "\n"
 
 

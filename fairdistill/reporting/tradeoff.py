@@ -35,14 +35,14 @@ COLOURS = {
     "": "white",
 }
 TEACHER_COLOUR = "black"
-MARKER, NEEDS_GROUP, TEACHER_MARKER, AT_CHANCE = "o", "^", "s", "X"
+MARKER, GROUP_MARKER, TEACHER_MARKER, CHANCE_MARKER = "o", "^", "s", "X"
 # up to so many students are named beside their points; more have numbers, and a key
 MOST_NAMES = 6
 SIZE, FONT = 5.5, 7
 # of the edge of a point that belongs beyond the panel
 BEYOND = 1.4
 # the line style of the intervals of one training, beside those of several
-ALONE = ":"
+SINGLE_STYLE = ":"
 # of an arrowhead, where the panel cuts an interval off
 ARROW = 3.5
 # an interval's line is no lighter than this, of 1: a pale yellow one is not seen on white
@@ -85,7 +85,7 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
     numbers = method_numbers(table)
     named = len(numbers) <= MOST_NAMES
     # where all are of one training, the legend says so
-    alone = ALONE if (table["trainings"] > 1).any() else "-"
+    alone = SINGLE_STYLE if (table["trainings"] > 1).any() else "-"
     labels = {name: name if named else str(number) for name, number in numbers.items()}
     architectures = table["architecture"].unique()
     with styled(STYLE | {"axes.grid.axis": "both"}):
@@ -153,7 +153,7 @@ def _marker(row: Mapping) -> dict:
     """How the point of a method looks."""
     if row["role"] == "teacher":
         return {"marker": TEACHER_MARKER, "mfc": TEACHER_COLOUR}
-    marker = AT_CHANCE if row["at_chance"] else NEEDS_GROUP if row["needs_group"] else MARKER
+    marker = CHANCE_MARKER if row["at_chance"] else GROUP_MARKER if row["needs_group"] else MARKER
     return {"marker": marker, "mfc": COLOURS[row["family"]]}
 
 
@@ -312,9 +312,9 @@ def _add_legend(figure: Figure, table: pd.DataFrame, *, alone: str, cut: bool, f
     if (table["role"] == "teacher").any():
         handles["teacher"] = Line2D([], [], marker=TEACHER_MARKER, mfc=TEACHER_COLOUR, **point)
     if students["needs_group"].any():
-        handles[legend.NEEDS_GROUP] = Line2D([], [], marker=NEEDS_GROUP, mfc="white", **point)
+        handles[legend.NEEDS_GROUP] = Line2D([], [], marker=GROUP_MARKER, mfc="white", **point)
     if students["at_chance"].any():
-        handles[legend.CHANCE] = Line2D([], [], marker=AT_CHANCE, mfc="white", **point)
+        handles[legend.CHANCE] = Line2D([], [], marker=CHANCE_MARKER, mfc="white", **point)
     single = table["trainings"] == 1
     if not single.all():
         handles[legend.INTERVAL] = Line2D([], [], color="0.5", lw=0.8)

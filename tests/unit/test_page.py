@@ -17,6 +17,7 @@ from fairdistill.evaluation.projections import project
 from fairdistill.evaluation.records import PROJECTED
 from fairdistill.evaluation.rounding import rounded
 from fairdistill.reporting.columns import MEASURED
+from fairdistill.reporting.notes import AT_CHANCE_NOTE
 from fairdistill.reporting.page import writing
 from fairdistill.reporting.page.claims import claim, evidence
 from fairdistill.reporting.page.contents import in_browser
@@ -127,7 +128,7 @@ def test_the_evidence_has_the_numbers():
     assert sentence.startswith("UTKFace, ResNet (3 seeds, 12 trainings): ")
     (sentence,) = evidence(table.assign(n=1, trainings=1, at_chance=True), "mfd")
     assert sentence.startswith("UTKFace, ResNet (one seed)")
-    assert sentence.endswith("At least one of the two is at chance, so DEO says nothing.")
+    assert sentence.endswith("At least one of the two is at chance, so DEO says nothing about fairness.")
 
 
 def test_the_tradeoff_has_the_means_of_the_summary(page, text):
@@ -238,7 +239,7 @@ def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_f
     notes = {row[2]: row[-1] for row in writing._points(points)["rows"]}
     assert {name: note for name, note in notes.items() if note} == {"m8": needing, "m9": "at chance"}
     # no other page explains the mark
-    assert "† marks" not in text
+    assert "† at chance" not in text
     # few methods have a colour each, and nothing to choose
     assert specs_of(text)["tradeoff"]["layer"][0]["encoding"]["color"]["field"] == "Method"
     assert not any(row["far"] for row in rows_of(specs_of(text)["tradeoff"]))
@@ -336,7 +337,7 @@ def test_trainings_of_mixed_precision_are_said_and_told_apart(contents_and_pairs
 def test_a_mark_of_models_at_chance_is_explained_where_there_is_one(contents_and_pairs):
     contents, pairs = contents_and_pairs
     study = writing.Study("s", "mfd", pairs, {})
-    explained = "† marks a model at chance, whose DEO says nothing about fairness."
+    explained = AT_CHANCE_NOTE
     assert explained not in writing.render(study, contents)
     contents.runs.loc[0, "at_chance"] = True
     assert explained in writing.render(study, contents)

@@ -343,7 +343,7 @@ def test_the_deo_of_a_model_at_chance_is_neither_reproduced_nor_not(tmp_path):
     for measure in ("deo_a", "deo_m"):
         assert ((comparison[f"{measure}_verdict"] == "at chance") == (touched & deo)).all()
     assert not comparison["accuracy_verdict"].isin(["at chance"]).any()
-    assert "its verdict is `at chance`" in paper.comparison_markdown(comparison)
+    assert "The verdict on a DEO is `at chance` if" in paper.comparison_markdown(comparison)
     # in Table I the average over data sets and seeds is marked
     page = table_1.table1_markdown(summary).splitlines()
     assert [line.count("†") for line in page if line.startswith(("| 1 ", "| 2 "))] == [2, 0]

@@ -16,7 +16,7 @@ from fairdistill.reporting.columns import DEO, MEASURED, MODEL, PLACE, keys
 from fairdistill.reporting.fences import within_fences
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.legend import CHANCE, NEEDS_GROUP
-from fairdistill.reporting.notes import CHANCE_MARK, needing_group
+from fairdistill.reporting.notes import CHANCE_MARK, SAYS_NOTHING, needing_group
 from fairdistill.reporting.page.contents import Contents, name_model
 from fairdistill.reporting.printing import numbers, with_ends
 from fairdistill.reporting.tradeoff import COLOURS
@@ -279,7 +279,7 @@ def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
     for name, text in baselines.items():
         table[text] = numbers(table.pop(name), "{:.3f}")
     table["at_chance"] = table["at_chance"].astype(bool)
-    table.loc[table["at_chance"], "Of"] += f", {CHANCE}: DEO says nothing about fairness"
+    table.loc[table["at_chance"], "Of"] += f", {CHANCE}: DEO {SAYS_NOTHING}"
     table.loc[table.pop("needs_group").astype(bool), "Of"] += f", {NEEDS_GROUP}"
     return table.round(5)
 

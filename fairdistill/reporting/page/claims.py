@@ -4,13 +4,16 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import PLACE
 from fairdistill.reporting.labels import listed, printed
+from fairdistill.reporting.notes import SAYS_NOTHING
 from fairdistill.reporting.printing import numbers
 from fairdistill.settings.methods import TEACHER
 
 # as nouns within a sentence
 NOUNS = {"deo_a": "DEO_A", "deo_m": "DEO_M", "accuracy": "accuracy"}
+AT_LEAST_ONE_NOTE = f" At least one of the two is {AT_CHANCE}, so DEO {SAYS_NOTHING}."
 
 
 def claim(paired: pd.DataFrame, method: str) -> str:
@@ -53,7 +56,7 @@ def evidence(paired: pd.DataFrame, method: str) -> list[str]:
         count = "one seed" if seeds == 1 else f"{seeds} seeds"
         trainings = int(found["trainings"].iloc[0])
         count += f", {trainings} trainings" if trainings > seeds else ""
-        at_chance = " At least one of the two is at chance, so DEO says nothing." if found["at_chance"].any() else ""
+        at_chance = AT_LEAST_ONE_NOTE if found["at_chance"].any() else ""
         sentences.append(
             f"{printed(str(dataset))}, {printed(str(architecture))} ({count}): {listed(parts)}.{at_chance}"
         )
@@ -67,7 +70,7 @@ def _lie(rows: pd.DataFrame) -> str:
         "lies below zero": int((judged["high"] < 0).sum()),
         "lies above zero": int((judged["low"] > 0).sum()),
         "includes zero": int(((judged["low"] <= 0) & (judged["high"] >= 0)).sum()),
-        "is not judged (a model is at chance)": len(rows) - len(judged),
+        f"is not judged (a model is {AT_CHANCE})": len(rows) - len(judged),
     }
     of_all = len(rows)
     return listed([f"{where} in {n} of {of_all}" if of_all > 1 else where for where, n in found.items() if n])

@@ -21,6 +21,7 @@ from fairdistill.reporting.columns import MEASURED, MODEL, PLACE, TRAINING, keys
 from fairdistill.reporting.figure_files import DPI
 from fairdistill.reporting.labels import listed, printed
 from fairdistill.reporting.legend import CHANCE, NEEDS_GROUP
+from fairdistill.reporting.notes import AT_CHANCE_NOTE, GROUP_NOTE
 from fairdistill.reporting.page import charts
 from fairdistill.reporting.page.claims import claim, evidence
 from fairdistill.reporting.page.contents import Contents, name_model
@@ -110,7 +111,9 @@ def render(study: Study, contents: Contents) -> str:
         points=_points(contents.points),
         far_off=_far_off(contents.points),
         some_at_chance=bool(contents.points["at_chance"].any() or contents.runs["at_chance"].any()),
+        chance_note=AT_CHANCE_NOTE,
         some_need_group=bool(contents.points["needs_group"].any()),
+        group_note=GROUP_NOTE,
         missing=_missing(study, contents),
         runs=_runs(contents.runs),
         charts=[*specs],

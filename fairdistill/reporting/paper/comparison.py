@@ -14,7 +14,7 @@ import pandas as pd
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import DEO, OTHER, PLACE
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.notes import ALONE_NOTE, alone
+from fairdistill.reporting.notes import ALONE_NOTE, CHANCE_VERDICT_NOTE, alone
 from fairdistill.reporting.paper.conclusions import conclusions_markdown
 from fairdistill.reporting.printing import markdown, numbers
 from fairdistill.reporting.summaries import average_datasets
@@ -32,11 +32,6 @@ CLAIMED = [*PLACE, "role"]
 CLAIM = ["source", *CLAIMED, "metric"]
 # in the place of a role: student minus teacher
 GAP = "gap"
-
-AT_CHANCE_RULE = (
-    f" The DEO of a model that is no more accurate than always predicting the largest class says nothing about "
-    f"fairness; its verdict is `{AT_CHANCE}`."
-)
 
 
 def as_table(values: Sequence[PaperValue]) -> pd.DataFrame:
@@ -111,7 +106,7 @@ def comparison_markdown(
         "paper prints one DEO: its formula is that of DEO_A, but its values are of the size of DEO_M. A number is "
         f"`{REPRODUCED}` if ours is within {TOLERANCE} of it; else `{NOISE}` if the difference is within the noise, "
         f"that is, if another training tested on other images could give it; else `{NOT_REPRODUCED}`."
-        + AT_CHANCE_RULE * bool((comparison[[f"{deo}_verdict" for deo in DEO]] == AT_CHANCE).any(axis=None))
+        + f" {CHANCE_VERDICT_NOTE}" * bool((comparison[[f"{deo}_verdict" for deo in DEO]] == AT_CHANCE).any(axis=None))
         + f" {ALONE_NOTE}" * bool((comparison["trainings"] == 1).any()),
     ]
     for metric, measures in PAPER_METRICS.items():

@@ -16,7 +16,7 @@ import pandas as pd
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import DEO, PLACE
 from fairdistill.reporting.labels import printed
-from fairdistill.reporting.notes import ALONE_NOTE, alone
+from fairdistill.reporting.notes import ALONE_NOTE, CHANCE_VERDICT_NOTE, alone
 from fairdistill.reporting.printing import markdown, numbers, ranges
 from fairdistill.reporting.summaries import combine
 from fairdistill.reporting.verdicts import NOISE, NOT_REPRODUCED, REPRODUCED
@@ -146,10 +146,7 @@ def conclusions_markdown(verdicts: pd.DataFrame) -> str:
     if (verdicts["trainings"] == 1).any():
         rule += f" {ALONE_NOTE}"
     if AT_CHANCE in set(verdicts["verdict"]):
-        rule += (
-            f" The verdict on a DEO is `{AT_CHANCE}` if a model is no more accurate than always predicting the largest "
-            "class."
-        )
+        rule += f" {CHANCE_VERDICT_NOTE}"
     return f"{markdown(table)}\n\n{rule}"
 
 
