@@ -22,7 +22,7 @@ from fairdistill.runtime import provenance
 from fairdistill.runtime.files import replacing
 
 MANIFEST = "manifest-sha256.txt"
-# of ZIP's times the first
+# The first time that a ZIP file can hold, which all entries have.
 BEGINNING = (1980, 1, 1, 0, 0, 0)
 README = """# {study}
 

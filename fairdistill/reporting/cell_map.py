@@ -12,10 +12,11 @@ from fairdistill.reporting.notes import marked_names, notes_on_names
 from fairdistill.reporting.style import STYLE, styled
 from fairdistill.runtime.errors import UserError
 
-# of one cell at least, in inches; with more columns than fit the page, cells have no numbers
+# Least width of a cell with a number, in inches; where more columns than fit the page, cells have none.
 NARROWEST = 0.24
+# Height of a row, in inches.
 ROW = 0.19
-# of the note on the marks: letters in the width of the figure, and the height of a line in inches
+# The note on the marks: letters in the width of the figure, and the height of a line in inches.
 LETTERS, NOTE = 126, 0.11
 
 

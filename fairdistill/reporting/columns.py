@@ -10,15 +10,18 @@ PLACE = ["dataset", "architecture"]
 MODEL = [*PLACE, "method"]
 # The names of one training, as grids and patterns of paths have them.
 TRAINING = [*MODEL, "seed", "fold"]
-# the same with what a table says of them beside their names
+# The names of a model with its role, as tables over seeds have them.
 OVER_SEEDS = [*PLACE, "role", "method"]
+# The names of one training, its study and its role among them, as records have them.
 IDENTITY = ["study", *OVER_SEEDS, "seed", "fold"]
+# The model of the same data set and seed that a model stands on; both are empty where it stands on none.
 BASE = ["base_architecture", "base_method"]
 
 METRICS = ["accuracy", "deo_a", "deo_m", "worst_group_accuracy"]
-# what has an interval from the test set
+# The metrics that have an interval from the test set.
 MEASURED = ["accuracy", "deo_a", "deo_m"]
 DEO = ["deo_a", "deo_m"]
+# How far the metrics of one training can be trusted, see `fairdistill.evaluation.uncertainty.assess`.
 UNCERTAINTY = [
     *(f"{metric}_{end}" for metric in MEASURED for end in ("low", "high")),
     *(
@@ -27,45 +30,48 @@ UNCERTAINTY = [
         for part in ("corrected", "fair_baseline", "fair_baseline_low", "fair_baseline_high", "verdict")
     ),
 ]
-# all of runs.csv
+# All columns of runs.csv but the settings of the methods.
 RUNS = [
     *(*IDENTITY, *BASE, *METRICS, *UNCERTAINTY),
     *("paired", "needs_group", "n_images", "epochs", "seconds", "code", "precision"),
 ]
 
-# of one training: what its method is, whether its epoch was chosen on the validation split, and its processor time on
-# a CPU, or its time on a GPU, in seconds
+# What is known of one training: what its method is, whether its epoch was chosen on the validation split, and what it
+# cost: processor time on a CPU, or time on a GPU, in seconds.
 TRAINED = [*IDENTITY, *BASE, "kind", "family", "randomised", "chosen_epoch", "device", "cost"]
-# all of validation.csv: with the mean accuracy of the (class, group) cells, and the size of the smallest
+# All columns of validation.csv but the settings: those of runs.csv, the mean accuracy of the (class, group) cells, and
+# the number of images of the smallest.
 VALIDATION = [*RUNS, "mean_cell_accuracy", "smallest_cell"]
 
-# of one criterion of one training, see `fairdistill.evaluation.group_criteria.long_form`
+# What is known of one criterion of one training, see `fairdistill.evaluation.group_criteria.long_form`.
 CRITERIA = [*IDENTITY, "needs_group", "criterion", "group", "value", "low", "corrected", "high"]
 
-# marks the second model's columns in a table of pairs
+# Suffix of the second model's columns in a table of pairs.
 OTHER = "_other"
-# of an estimate over seeds: see `fairdistill.evaluation.crossed.Estimate`
+# What is known of an estimate over seeds, see `fairdistill.evaluation.crossed.Estimate`.
 ESTIMATE = ["sd", "n", "trainings", "low", "corrected", "high", "images", "between", "run", "shared"]
-# of these, the numbers of seeds and of trainings
+# The columns of an estimate that count: seeds, and trainings.
 COUNTS = ["n", "trainings"]
-# the seeds, and the value of each
+# The seeds of an estimate, and the value of each, as texts separated by spaces.
 SEEDS = ["seeds", "values"]
+# The DEO of a fair classifier: mean and 95 % range.
 BASELINE = ["fair_baseline", "fair_baseline_low", "fair_baseline_high"]
-# all of summary.csv
+# All columns of summary.csv.
 SUMMARY = [
     *(*OVER_SEEDS, "metric", "mean", *ESTIMATE, *BASELINE),
     *("verdict", "at_chance", "needs_group", *SEEDS, "test_images"),
 ]
 
-# What the columns of some names hold in every table; those of all other names hold numbers, which may be missing.
+# The columns that hold texts, in whichever table they are; those that are in none of these three sets hold numbers,
+# which may be missing.
 TEXTS = {
     *("study", *OVER_SEEDS, *BASE, "minus", "part", "split", "sweep", "group", "class", "metric", "family"),
     *("verdict", *(f"{deo}_verdict" for deo in DEO), "code", "precision", *SEEDS, "test_images"),
     *("rule", "accuracy_of", "why"),
 }
-# whole numbers from 0 on
+# Those that hold whole numbers from 0 on.
 WHOLE = {"seed", "fold", "epoch", "epochs", "n_images", "smallest_cell", *COUNTS}
-# True or False
+# Those that hold True or False.
 FLAGS = {
     *("at_chance", "needs_group", "needs_validation", "randomised", "paired"),
     *("pareto_front", "within_margin", "chosen"),

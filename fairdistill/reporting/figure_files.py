@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from fairdistill.reporting.style import styled
 from fairdistill.runtime.files import replacing
 
-# of a PNG
+# Dots per inch of a PNG.
 DPI = 300
 
 

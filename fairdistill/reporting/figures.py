@@ -34,11 +34,11 @@ HATCHES = ["", "....", "xxxx", "\\\\\\\\", "++++", "oooo", "----"]
 # More students than are told apart have bars that lie below each other, with names beside them; a page holds no more
 # than the latter.
 MOST_UPRIGHT, MOST_STUDENTS = 10, 42
-# in one panel of upright bars
+# The most upright bars in one panel.
 MOST_BARS = 21
-# of a bar that lies, with the room to the next, in inches
+# Height of a bar that lies and of the room to the next, in inches.
 LYING = 0.2
-# of a cross from the foot of its bar, which may have no length, in inches: it would lie on the label there
+# Distance of a cross from the foot of its bar, in inches: the bar may have no length, and a label stands below it.
 ABOVE_FOOT = 0.07
 
 

@@ -20,17 +20,19 @@ from fairdistill.reporting.runs import at_chance
 from fairdistill.reporting.trainings import TrainingsOfModels, columns_of
 from fairdistill.settings.methods import TEACHER
 
-# the difference as a share of the base's
+# The difference as a share of the base's value, and its interval.
 SHARE = ["share", "share_low", "share_corrected", "share_high"]
+# What `differences` returns beside the names of the pairs.
 DIFFERENCE = [
     *("metric", "value", "other", "difference", *ESTIMATE, *SHARE),
     *("p", "p_interval", "d0", "at_chance", "needs_group", *SEEDS),
 ]
+# All columns of paired.csv.
 PAIRED = [
     *(*MODEL, *BASE, "metric", "base", "student", "difference"),
     *(*ESTIMATE, *SHARE, "p", "p_holm", "at_chance", "needs_group", *SEEDS),
 ]
-# of PAIRED, the names
+# The names of a student and of the model that it is paired with, the first columns of paired.csv.
 PAIR = PAIRED[:5]
 
 

@@ -23,18 +23,19 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 
 METRICS = {"deo_a": "DEO$_A$", "accuracy": "Accuracy"}
-# the colour of a student with a lower observed DEO than its base or a higher accuracy, of the contrary, and of neither
+# Colours of a student with a lower observed DEO than its base or a higher accuracy, of the contrary, and of neither.
 BETTER, WORSE, NEITHER = PALETTE[0], PALETTE[1], PALETTE[7]
-# more students than have a panel each, on a page, have a row each
+# Columns of panels on a page, and the most students that have a panel each; more have a row each.
 MOST_COLUMNS, MOST_PANELS = 5, 15
-# of more, what is far off lies beyond the axis
+# With more students than these, what is far off lies beyond the axis.
 MOST_SHOWN = 6
-# of a page, in inches
+# Width and height of a page, in inches.
 WIDTH, HEIGHT = 7, 9.5
+# Size of texts, in points.
 FONT = 7
-# of values beyond the axis, in points, and how much larger an arrow is than a mark
+# Size of the texts of values beyond the axis, and by how much an arrow is larger than a mark, in points.
 SMALL, ARROW = 6, 1.5
-# a mark at zero is shown whole
+# Looks of the line of one seed, and of that of the means; a mark at zero is shown whole.
 SEED: dict[str, Any] = {"lw": 0.8, "alpha": 0.6, "marker": "o", "ms": 2, "clip_on": False}
 MEANS: dict[str, Any] = {"lw": 2.2, "marker": "o", "ms": 4, "clip_on": False}
 

@@ -23,16 +23,16 @@ STYLE = {
     "legend.columnspacing": 1.2,
     "legend.handlelength": 1.6,
 }
-# measure: (title, axis label)
+# Title and axis label of the panel of each measure.
 PANELS = {
     "accuracy": ("accuracy", "Accuracy"),
     "deo_a": ("DEO$_A$, mean over classes", "DEO$_A$ (lower is fairer)"),
     "deo_m": ("DEO$_M$, worst class", "DEO$_M$ (lower is fairer)"),
 }
 PALETTE = sns.color_palette("colorblind")
-# of its bars and lines
+# Colour of the teacher's bars and lines.
 TEACHER_COLOUR = PALETTE[1]
-# lets a text or line be read on what is below it
+# Effect that lets a text or line be read on what is below it.
 HALO = [withStroke(linewidth=2.4, foreground="white")]
 
 

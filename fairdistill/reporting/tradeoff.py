@@ -31,29 +31,31 @@ COLOURS = {
     "in-processing": PALETTE[2],
     "post-processing": PALETTE[8],
     "imported": PALETTE[5],
-    # of no kind that is known
+    # a method of a kind that is not known has none
     "": "white",
 }
 TEACHER_COLOUR = "black"
 MARKER, GROUP_MARKER, TEACHER_MARKER, CHANCE_MARKER = "o", "^", "s", "X"
-# up to so many students are named beside their points; more have numbers, and a key
+# Up to so many students are named beside their points; more have numbers, and a key.
 MOST_NAMES = 6
+# Size of a point's mark, and of texts, in points.
 SIZE, FONT = 5.5, 7
-# of the edge of a point that belongs beyond the panel
+# Width of the edge of a point that belongs beyond the panel, in points.
 BEYOND = 1.4
-# the line style of the intervals of one training, beside those of several
+# Line style of the intervals of one training, where others are of several.
 SINGLE_STYLE = ":"
-# of an arrowhead, where the panel cuts an interval off
+# Size of the arrowhead on an interval that the panel cuts off, in points.
 ARROW = 3.5
-# an interval's line is no lighter than this, of 1: a pale yellow one is not seen on white
+# The line of an interval is no lighter than this, where white is 1: a pale yellow one is not seen on white.
 LIGHTEST = 0.5
+# Shares of red, green and blue in the lightness of a colour.
 LUMA = (0.299, 0.587, 0.114)
-# of a label's middle from its point, in points
+# Distances that the middle of a label may have from its point, in points, and the directions, in radians.
 DISTANCES = (8, 11, 15, 20, 26, 33, 41, 50)
 ANGLES = np.deg2rad(np.arange(0, 360, 15))
 # A label that is nearer to another point than to its own is as bad as one that is covered by so much of its area.
 MISLEADING = 0.5
-# how often each label's place is chosen
+# How often the place of each label is chosen.
 ROUNDS = 5
 
 

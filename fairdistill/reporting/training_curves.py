@@ -19,11 +19,11 @@ from fairdistill.runtime.errors import UserError
 
 COLUMNS = ["epoch", "loss", "train_accuracy"]
 OF_SPLITS = ["validation_accuracy", "test_accuracy"]
-# accuracies that a history may have, of evaluated epochs alone
+# Colours of the accuracies on the splits; a history may have those of evaluated epochs alone.
 SPLITS = {"train": PALETTE[7], "validation": PALETTE[0], "test": PALETTE[3]}
 LOSS = "black"
 MOST_COLUMNS = 5
-# of the height of a panel of losses, between two of its labels
+# Least distance between two labels of the axis of losses, as a share of its length.
 APART = 0.2
 
 
