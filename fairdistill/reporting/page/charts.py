@@ -21,8 +21,10 @@ from fairdistill.reporting.page.contents import Contents, name_model
 from fairdistill.reporting.printing import numbers, with_ends
 from fairdistill.reporting.tradeoff import COLOURS
 
-# up to so many methods have a colour each; of more, families have
+# Up to so many methods have a colour each; of more, families have.
 MOST_COLOURS = 8
+# With more models than these on a data set, those that are far off are left out at first.
+MOST_SHOWN = 8
 # without the grey, which would be taken for the teacher's
 PALETTE = [colour for colour in sns.color_palette("colorblind").as_hex() if colour != "#949494"]
 # reads on a light and on a dark page
@@ -297,7 +299,7 @@ def far_off(points: pd.DataFrame) -> pd.Series:
     """
     far = pd.Series(False, index=points.index)
     for _, found in points.groupby("dataset"):
-        if len(found) > MOST_COLOURS:
+        if len(found) > MOST_SHOWN:
             for metric in MEASURED:
                 far |= ~within_fences(found[metric]).reindex(far.index, fill_value=True)
     beside_students = (

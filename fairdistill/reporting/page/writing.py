@@ -125,9 +125,8 @@ def render(study: Study, contents: Contents) -> str:
 
 
 def _charts(study: Study, contents: Contents) -> dict[str, dict]:
-    names = [name_model(*names) for names in keys(contents.points, MODEL)]
-    of_method = [name for name in names if name.endswith(f": {study.method}")]
-    first = (of_method or names)[0]
+    method_of = {name_model(*names): names[-1] for names in keys(contents.points, MODEL)}
+    first = next((name for name, method in method_of.items() if method == study.method), next(iter(method_of)))
     found = {
         "tradeoff": charts.tradeoff(contents),
         "cells": charts.heat_map(contents, first),
@@ -136,7 +135,7 @@ def _charts(study: Study, contents: Contents) -> dict[str, dict]:
         found["criteria"] = charts.criteria(contents)
     if not contents.projections.empty:
         drawn = list(contents.projections["model"].unique())
-        base = next((name for name in drawn if name.endswith(f": {TEACHER}")), drawn[0])
+        base = next((name for name in drawn if method_of[name] == TEACHER), drawn[0])
         found["features-one"] = charts.features(contents, "features-one", base)
         found["features-other"] = charts.features(contents, "features-other", first if first in drawn else drawn[-1])
     return found
