@@ -22,6 +22,7 @@ from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.progress import log
+from fairdistill.runtime.study_files import TRAINING_RECORD, WEIGHTS, StudyFiles
 from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import choose_device
 from fairdistill.training.engines.fast import Images
@@ -65,12 +66,12 @@ def _variance(features: np.ndarray) -> float:
 
 def splits(results: Path, name: str) -> list[dict]:
     """Measure the model `name` of a study on each split that its data set has: one row each."""
-    folder = results / "models" / name
-    training = read_training(folder / "training.json", folder / "weights.safetensors")[1]
+    folder = StudyFiles(results).models / name
+    training = read_training(folder / TRAINING_RECORD, folder / WEIGHTS)[1]
     names = {column: getattr(training.run, column) for column in TRAINING}
-    dataset = load_trained(training.data_of(results), training=training, record=folder / "training.json")
+    dataset = load_trained(training.data_of(results), training=training, record=folder / TRAINING_RECORD)
     device = choose_device("auto")
-    network = load_network(folder / "weights.safetensors")
+    network = load_network(folder / WEIGHTS)
     # torch's types do not know that a network's layout can be set
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     rows = []

@@ -23,6 +23,7 @@ from fairdistill.reporting.printing import markdown, numbers
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.reporting.trainings import values_of
 from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.runtime.study_files import StudyFiles
 
 
 def spread(values: pd.Series) -> dict[str, float]:
@@ -99,7 +100,7 @@ def main() -> None:
     )
     parser.add_argument("--csv", type=Path, help="table to write")
     args = parser.parse_args()
-    table = compare({name: read_summary(path / "tables" / "summary.csv") for name, path in named(args.studies).items()})
+    table = compare({name: read_summary(StudyFiles(path).summary) for name, path in named(args.studies).items()})
     if args.csv:
         write_csv(args.csv, table)
     print(as_markdown(table))

@@ -12,6 +12,7 @@ from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.runtime.study_files import StudyFiles
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, required=True, help="comparison to write as Markdown")
     args = parser.parse_args()
 
-    published = args.published / "tables" / "summary.csv"
+    published = StudyFiles(args.published).summary
     if not published.is_file():
         raise UserError(f"--published: there is no {published}; give the folder of a study that has its tables")
     comparison = compare_studies(read_summary(published), read_summary(args.summary))

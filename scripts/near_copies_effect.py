@@ -24,6 +24,7 @@ from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.progress import log
+from fairdistill.runtime.study_files import StudyFiles
 from fairdistill.settings.data import AnyDataSet, DataSet
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.reading import read_settings
@@ -121,7 +122,7 @@ def main() -> None:
 
     rows = []
     for name in args.datasets:
-        paths = sorted((args.results / "metrics" / name).rglob("*.json"))
+        paths = sorted((StudyFiles(args.results).metrics / name).rglob("*.json"))
         if not paths:
             raise UserError(f"{args.results}/metrics/{name} has no metrics files; name a data set of the study")
         copied: dict[str, Correctness] = {}

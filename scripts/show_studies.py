@@ -16,6 +16,7 @@ from fairdistill.runtime.studies import (
     running_trainings,
     studies,
 )
+from fairdistill.runtime.study_files import TRAINING_RECORD, StudyFiles
 
 
 def overview(names: list[str]) -> Table:
@@ -27,7 +28,7 @@ def overview(names: list[str]) -> Table:
         study = RESULTS / name
         running, begun = running_trainings(study), begun_trainings(study)
         found = [path.name for path in files_below(study)]
-        counts = [found.count("training.json"), len(list((study / "metrics").rglob("*.json"))), len(running)]
+        counts = [found.count(TRAINING_RECORD), len(StudyFiles(study).all_metrics()), len(running)]
         sizes = [megabytes(study / part) for part in LARGE]
         rows.append([*counts, len({*begun} - {*running}), *sizes, megabytes(study) - sum(sizes)])
     heads = ["trained", "tested", "running", "begun", *LARGE, "rest"]

@@ -28,6 +28,7 @@ from snakemake.utils import update_config
 from fairdistill.reporting.runs import read_runs
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.provenance import ROOT
+from fairdistill.runtime.study_files import StudyFiles
 from fairdistill.settings.config_files import check_config_file
 from fairdistill.settings.configuration import complete
 from fairdistill.settings.study import Study
@@ -80,7 +81,7 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    table = args.results / "tables" / "runs.csv"
+    table = StudyFiles(args.results).tables / "runs.csv"
     if not table.exists():
         raise UserError(f"{table} is missing: there is nothing to verify")
     runs = read_runs(table)

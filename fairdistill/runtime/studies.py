@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.study_files import StudyFiles
 
 RESULTS, LOGS = Path("results"), Path("logs")
 # what takes much room in a study's folder, and the rest of it
@@ -59,12 +60,12 @@ def newer_than_now(folder: Path, files: Iterable[Path]) -> list[Path]:
 
 def running_trainings(study: Path) -> list[Path]:
     """Return the folders of those models of a study that a process is writing now, by their locks."""
-    return sorted(path.with_suffix("") for path in (study / "models").rglob("*.lock") if _is_held(path))
+    return sorted(path.with_suffix("") for path in StudyFiles(study).models.rglob("*.lock") if _is_held(path))
 
 
 def begun_trainings(study: Path) -> list[Path]:
     """Return the folders of those models of a study whose training was interrupted, or is running."""
-    return sorted(path.with_suffix("") for path in (study / "models").rglob("*.resume"))
+    return sorted(path.with_suffix("") for path in StudyFiles(study).models.rglob("*.resume"))
 
 
 def _is_held(lock: Path) -> bool:

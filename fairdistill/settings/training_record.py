@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json, sha256
+from fairdistill.runtime.study_files import DATA_PATH, HISTORY, PREDICTIONS, WEIGHTS, StudyFiles
 from fairdistill.settings.base import AtLeastOne, Settings, Text
 from fairdistill.settings.data import name_draw
 from fairdistill.settings.methods import AnyMethod
@@ -137,9 +138,9 @@ class Inputs(Fields):
 class Outputs(Fields):
     """SHA-256 of each file of the model, by its name."""
 
-    history: Digest = Field(alias="history.csv")
-    predictions: Digest = Field(alias="predictions.parquet")
-    weights: Digest = Field(alias="weights.safetensors")
+    history: Digest = Field(alias=HISTORY)
+    predictions: Digest = Field(alias=PREDICTIONS)
+    weights: Digest = Field(alias=WEIGHTS)
 
 
 class Hardware(Fields):
@@ -174,7 +175,8 @@ class AnyRecord(Fields):
 
     def data_of(self, results: Path) -> Path:
         """Return the folder of the data set that the model was trained on, in the folder of its study."""
-        return results / "data" / f"{self.run.dataset}{name_draw(self.data.settings.per_seed, self.run.seed)}"
+        draw = name_draw(self.data.settings.per_seed, self.run.seed)
+        return StudyFiles(results).data / DATA_PATH.format(dataset=self.run.dataset, draw=draw)
 
     @model_validator(mode="after")
     def _counts_each_cell(self) -> Self:

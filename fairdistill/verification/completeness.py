@@ -8,9 +8,8 @@ import pandas as pd
 from fairdistill.reporting.columns import BASE, IDENTITY, OVER_SEEDS, TRAINING, keys
 from fairdistill.reporting.grids import paths_of
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.study_files import MODEL_PATH, StudyFiles
 from fairdistill.settings.study import Study
-
-METRICS = "metrics/{dataset}/{architecture}/{method}/seed{seed}{fold}.json"
 
 
 def require_defined(study: Study, listed: pd.DataFrame) -> None:
@@ -43,5 +42,5 @@ def missing_metrics(evaluated: pd.DataFrame, listed: pd.DataFrame, results: Path
     bases = evaluated[evaluated["base_method"] != ""].drop(columns=["architecture", "method"])
     bases = bases.rename(columns={name: name.removeprefix("base_") for name in BASE})
     wanted = pd.concat([listed[TRAINING], bases[TRAINING]]).drop_duplicates()
-    paths = paths_of(f"{results}/{METRICS}", wanted)
+    paths = paths_of(str(StudyFiles(results).metrics_of(MODEL_PATH)), wanted)
     return [f"{path} is missing" for path in paths if not Path(path).exists()]

@@ -12,8 +12,9 @@ from fairdistill.evaluation.metrics import SPLITS, evaluate_file, score
 from fairdistill.evaluation.probabilities import read_cells
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json, sha256
+from fairdistill.runtime.study_files import PREDICTIONS, StudyFiles
 from fairdistill.verification.comparing import DRAWN, ROUNDING, differing_fields
-from fairdistill.verification.model_files import PREDICTIONS, differences_of_base, differences_of_model, model_folder
+from fairdistill.verification.model_files import differences_of_base, differences_of_model
 
 
 def differences_of_metrics(path: Path, results: Path) -> list[str]:
@@ -26,13 +27,13 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
     results
         The folder of its study.
     """
-    record = read_json(path)
+    record, files = read_json(path), StudyFiles(results)
     names = {"classes": record["classes"], "groups": record["groups"]}
     # another version of numpy may draw other random numbers for the bootstrap
     drawn = ROUNDING if record["evaluation_versions"].get("numpy") == np.__version__ else DRAWN
     again = {field: score(from_metrics(record[field], **names), **names) for field in _fields(record)}
     sources: list[tuple[Path | str, dict]] = [("the correctness", again)]
-    predictions = model_folder(path, results) / PREDICTIONS
+    predictions = files.models / files.model_of(path) / PREDICTIONS
     if predictions.is_file() and sha256(predictions) == record["outputs"].get(PREDICTIONS):
         options = {"weighting": record.get("weighting", "images"), "training_images": record.get("training_images")}
         sources.append((predictions, evaluate_file(predictions, **names, **options)))
@@ -42,7 +43,7 @@ def differences_of_metrics(path: Path, results: Path) -> list[str]:
         for field in _fields(record) | _fields(scores)
         for name in differing_fields(record.get(field, {}), scores.get(field, {}), drawn)
     ]
-    if (results / "models").is_dir():
+    if files.models.is_dir():
         found += differences_of_model(path, record, results)
     return [*found, *_differences_of_probabilities(path, record), *differences_of_base(path, record, results)]
 

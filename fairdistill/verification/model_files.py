@@ -8,14 +8,8 @@ from fairdistill.export.records import read_exported, read_speed
 from fairdistill.reporting.features import read_probed
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import read_json, sha256
+from fairdistill.runtime.study_files import TRAINING_RECORD, WEIGHTS, StudyFiles
 from fairdistill.settings.training_record import TrainingRecord, read_training
-
-WEIGHTS, PREDICTIONS, TRAINING = "weights.safetensors", "predictions.parquet", "training.json"
-
-
-def model_folder(metrics: Path, results: Path) -> Path:
-    """Return the folder in which the model of a metrics file has its files, if they were kept."""
-    return results / "models" / metrics.relative_to(results / "metrics").with_suffix("")
 
 
 def differences_of_model(path: Path, record: dict, results: Path) -> list[str]:
@@ -28,12 +22,12 @@ def differences_of_model(path: Path, record: dict, results: Path) -> list[str]:
     results
         The folder of the study.
     """
-    found = []
-    folder = model_folder(path, results)
-    for name in (*record["outputs"], TRAINING):
+    found, files = [], StudyFiles(results)
+    folder = files.models / files.model_of(path)
+    for name in (*record["outputs"], TRAINING_RECORD):
         if not (file := folder / name).is_file():
             found.append(f"{path}: {file} is missing")
-        elif name == TRAINING:
+        elif name == TRAINING_RECORD:
             try:
                 trained, _ = read_training(file)
             except UserError as error:
@@ -60,14 +54,16 @@ def differences_of_base(path: Path, record: dict, results: Path) -> list[str]:
     run, digest = record["run"], record["inputs"].get("base")
     if run["base"] is None:
         return []
-    base = results / "metrics" / run["dataset"] / run["base"]["architecture"] / run["base"]["method"] / path.name
+    names = run["dataset"], run["base"]["architecture"], run["base"]["method"]
+    base = StudyFiles(results).metrics.joinpath(*names, path.name)
     evaluated = read_json(base)["outputs"][WEIGHTS] if base.exists() else digest
     return [] if digest == evaluated else [f"{path}: its base is another than that of {base}"]
 
 
 def differences_of_features(path: Path, results: Path) -> list[str]:
     """Say if a file of probed features is not of the model that was evaluated."""
-    metrics = results / "metrics" / path.relative_to(results / "features")
+    files = StudyFiles(results)
+    metrics = files.metrics_of(files.model_of(path))
     if not metrics.exists():
         return [f"{path}: there is no {metrics}"]
     probed, record = read_probed(path), read_record(metrics)
@@ -77,8 +73,8 @@ def differences_of_features(path: Path, results: Path) -> list[str]:
 
 def differences_of_export(folder: Path, results: Path) -> list[str]:
     """Say if the files in the folder of an exported model are not those of its record, or are of another model."""
-    metrics = results / "metrics" / folder.relative_to(results / "export")
-    metrics = metrics.with_name(f"{metrics.name}.json")
+    files = StudyFiles(results)
+    metrics = files.metrics_of(files.model_of(folder))
     try:
         exported = read_exported(folder)
         if (speed := folder / SPEED).exists():

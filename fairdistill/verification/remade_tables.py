@@ -28,6 +28,7 @@ from fairdistill.reporting.summaries import read_summary, summarise
 from fairdistill.reporting.table1 import table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.provenance import ROOT
+from fairdistill.runtime.study_files import StudyFiles
 from fairdistill.settings.paper import judges_conclusions, read_paper_values
 from fairdistill.settings.study import Study
 from fairdistill.verification.comparing import first_difference
@@ -113,7 +114,7 @@ def remake_tables(
         texts |= _paper_tables(summary, paired, study, Path(study.paper_values))
     # made only where the other study's tables existed
     if "published_vs_own.csv" in published and study.published:
-        comparison = compare_studies(read_summary(Path(study.published, "tables", "summary.csv")), summary)
+        comparison = compare_studies(read_summary(StudyFiles(study.published).summary), summary)
         texts["published_vs_own.csv"] = csv_text(comparison)
         texts["published_vs_own.md"] = studies_markdown(comparison, published=study.published)
     return texts

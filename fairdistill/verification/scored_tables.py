@@ -7,6 +7,7 @@ from fairdistill.evaluation.records import read_record
 from fairdistill.reporting.columns import MEASURED, MODEL
 from fairdistill.reporting.csv_files import read_table
 from fairdistill.runtime.errors import UserError
+from fairdistill.runtime.study_files import MODEL_PATH, StudyFiles
 from fairdistill.verification.comparing import DRAWN, ROUNDING
 
 
@@ -56,18 +57,18 @@ def differences_of_scores(path: Path, scored: ScoredTable, results: Path) -> lis
     rows = table[table[scored.column] == scored.value]
     if rows.empty:
         return [f"{path}: has no scores on test images; make it with {scored.maker}"]
-    wrong = []
+    wrong, files = [], StudyFiles(results)
     for row in rows.to_dict("records"):
-        folder = Path(row["dataset"], row["architecture"], row["method"])
-        model = folder / f"seed{row['seed']}.json"
-        if not (results / "metrics" / model).exists():
-            model = folder / f"seed{row['seed']}-fold{row.get('fold')}.json"
-        if not (results / "metrics" / model).exists():
-            wrong.append(f"tables/{path.name}: there is no metrics/{model}")
+        names = {name: row[name] for name in ("dataset", "architecture", "method", "seed")}
+        model = MODEL_PATH.format(**names, fold="")
+        if not files.metrics_of(model).exists():
+            model = MODEL_PATH.format(**names, fold=f"-fold{row.get('fold')}")
+        if not files.metrics_of(model).exists():
+            wrong.append(f"tables/{path.name}: there is no metrics/{model}.json")
             continue
-        metrics = read_record(results / "metrics" / model).metrics
+        metrics = read_record(files.metrics_of(model)).metrics
         wrong += [
-            f"tables/{path.name}: {name} is not that of metrics/{model}"
+            f"tables/{path.name}: {name} is not that of metrics/{model}.json"
             for name in MEASURED
             # true of a missing number as well, which is NaN
             if not abs(row[name] - getattr(metrics, name)) <= scored.tolerance

@@ -9,15 +9,11 @@ import pandas as pd
 from fairdistill.export.files import OF_A_MODEL
 from fairdistill.reporting.features import read_features
 from fairdistill.reporting.models import read_files
+from fairdistill.runtime.study_files import PREDICTIONS, StudyFiles
 from fairdistill.settings.study import Study
 from fairdistill.verification.completeness import left_out, missing_metrics
 from fairdistill.verification.metrics_files import differences_of_metrics
-from fairdistill.verification.model_files import (
-    PREDICTIONS,
-    differences_of_export,
-    differences_of_features,
-    model_folder,
-)
+from fairdistill.verification.model_files import differences_of_export, differences_of_features
 from fairdistill.verification.prepared_data import differences_of_data
 from fairdistill.verification.remade_tables import differences_of_tables
 from fairdistill.verification.scored_tables import SCORED, differences_of_scores
@@ -65,10 +61,11 @@ def verify(results: Path, study: Study, listed: pd.DataFrame) -> Verified:
     UserError
         A metrics file, or a file of probed features, cannot be read.
     """
-    published = {path.name: path for path in (results / "tables").glob("*.*")}
-    metrics = sorted((results / "metrics").rglob("*.json"))
-    features = sorted((results / "features").rglob("*.json"))
-    exports = sorted({path.parent for path in (results / "export").rglob("*.*") if path.name in OF_A_MODEL})
+    files = StudyFiles(results)
+    published = {path.name: path for path in files.tables.glob("*.*")}
+    metrics = files.all_metrics()
+    features = sorted(files.features.rglob("*.json"))
+    exports = sorted({path.parent for path in files.export.rglob("*.*") if path.name in OF_A_MODEL})
     models = read_files(metrics)
     wrong = [difference for path in metrics for difference in differences_of_metrics(path, results)]
     wrong += left_out(models.runs, listed)
@@ -76,22 +73,23 @@ def verify(results: Path, study: Study, listed: pd.DataFrame) -> Verified:
     for name, scored in SCORED.items():
         if name in published:
             wrong += differences_of_scores(published[name], scored, results)
-    if (results / "data").is_dir():
+    if files.data.is_dir():
         wrong += differences_of_data(metrics, results)
     wrong += [difference for folder in exports for difference in differences_of_export(folder, results)]
     wrong += [difference for path in features for difference in differences_of_features(path, results)]
     remade = {name: path for name, path in published.items() if name not in (LABEL_NOISE, *SCORED)}
     wrong += differences_of_tables(remade, models, listed, study, read_features(features))
-    predictions = sum((model_folder(path, results) / PREDICTIONS).exists() for path in metrics)
+    predictions = sum((files.models / files.model_of(path) / PREDICTIONS).exists() for path in metrics)
     return Verified(wrong, not_checked(results, published), len(metrics), predictions)
 
 
 def not_checked(results: Path, published: Collection[str]) -> list[str]:
     """Name what `verify` compares with nothing in the folder of a study, whose tables are called as in `published`."""
-    found = [] if (results / "models").is_dir() else ["weights, predictions and histories, as no models are here"]
-    found += [] if (results / "data").is_dir() else ["images and splits, as no prepared data are here"]
-    found += ["descriptions of data sets (croissant.json)"] * any((results / "data").glob("*/croissant.json"))
-    found += ["cards of exported models"] * (results / "export").is_dir()
+    files = StudyFiles(results)
+    found = [] if files.models.is_dir() else ["weights, predictions and histories, as no models are here"]
+    found += [] if files.data.is_dir() else ["images and splits, as no prepared data are here"]
+    found += ["descriptions of data sets (croissant.json)"] * any(files.data.glob("*/croissant.json"))
+    found += ["cards of exported models"] * files.export.is_dir()
     found += [f"{LABEL_NOISE}, which is of the archive alone"] * (LABEL_NOISE in published)
     found += [f"rows of {name} other than those of test images" for name in SCORED if name in published]
     return [*found, "figures"]

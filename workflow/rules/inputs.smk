@@ -28,7 +28,7 @@ def published_summary():
     """
     if STUDY.published is None or os.path.realpath(STUDY.published) == os.path.realpath(RESULTS):
         return None
-    summary = f"{STUDY.published}/tables/summary.csv"
+    summary = str(StudyFiles(STUDY.published).summary)
     if os.path.isfile(summary):
         return summary
     if "published" in GIVEN:

@@ -1,47 +1,56 @@
 # Where things lie. Names in braces are wildcards.
 from pathlib import Path
 
+from fairdistill.export import files as export_files
+from fairdistill.runtime.study_files import (
+    DATA_PATH,
+    HISTORY,
+    MODEL_PATH,
+    PREDICTIONS,
+    TRAINING_RECORD,
+    WEIGHTS,
+    StudyFiles,
+)
 from fairdistill.settings.study import name_folds
 
 RESULTS = f"results/{STUDY.study}"
 LOGS = f"logs/{STUDY.study}"
+FILES = StudyFiles(RESULTS)
 
-# `draw` is empty, or names the seed of the models where each seed has a data set of its own
-DATA = f"{RESULTS}/data/{{dataset}}{{draw}}"
+DATA = f"{FILES.data}/{DATA_PATH}"
 DATA_FILES = {
     "images": f"{DATA}/images.npy",
     "samples": f"{DATA}/samples.parquet",
     "info": f"{DATA}/dataset.json",
 }
-# `fold` is empty where the data set has one split
-MODEL_FOLDER = f"{RESULTS}/models/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}"
+MODEL_FOLDER = f"{FILES.models}/{MODEL_PATH}"
 MODEL_FILES = {
-    "weights": f"{MODEL_FOLDER}/weights.safetensors",
-    "predictions": f"{MODEL_FOLDER}/predictions.parquet",
-    "history": f"{MODEL_FOLDER}/history.csv",
-    "training": f"{MODEL_FOLDER}/training.json",
+    "weights": f"{MODEL_FOLDER}/{WEIGHTS}",
+    "predictions": f"{MODEL_FOLDER}/{PREDICTIONS}",
+    "history": f"{MODEL_FOLDER}/{HISTORY}",
+    "training": f"{MODEL_FOLDER}/{TRAINING_RECORD}",
 }
-METRICS = f"{RESULTS}/metrics/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}.json"
-PROBABILITIES = METRICS.replace(".json", ".parquet")
-FEATURES = f"{RESULTS}/features/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}.json"
+METRICS = str(FILES.metrics_of(MODEL_PATH))
+PROBABILITIES = str(FILES.metrics_of(MODEL_PATH).with_suffix(".parquet"))
+FEATURES = str(FILES.features_of(MODEL_PATH))
 # of some images, to be drawn
-PROJECTION = FEATURES.replace(".json", ".parquet")
+PROJECTION = str(FILES.features_of(MODEL_PATH).with_suffix(".parquet"))
 # what is to be taken away
-EXPORTED = f"{RESULTS}/export/{{dataset}}/{{architecture}}/{{method}}/seed{{seed}}{{fold}}"
+EXPORTED = f"{FILES.export}/{MODEL_PATH}"
 EXPORT_FILES = {
-    "onnx": f"{EXPORTED}/model.onnx",
-    "int8": f"{EXPORTED}/model.int8.onnx",
-    "weights": f"{EXPORTED}/model.safetensors",
-    "preprocessor": f"{EXPORTED}/preprocessor.json",
-    "record": f"{EXPORTED}/export.json",
+    "onnx": f"{EXPORTED}/{export_files.MODEL}",
+    "int8": f"{EXPORTED}/{export_files.INT8}",
+    "weights": f"{EXPORTED}/{export_files.WEIGHTS}",
+    "preprocessor": f"{EXPORTED}/{export_files.PREPROCESSOR}",
+    "record": f"{EXPORTED}/{export_files.RECORD}",
 }
-SPEED = f"{EXPORTED}/speed.json"
-CARD_FILES = {"markdown": f"{EXPORTED}/README.md", "html": f"{EXPORTED}/model_card.html"}
+SPEED = f"{EXPORTED}/{export_files.SPEED}"
+CARD_FILES = {"markdown": f"{EXPORTED}/{export_files.CARD}", "html": f"{EXPORTED}/{export_files.PAGE}"}
 CROISSANT = f"{DATA}/croissant.json"
 # the name of a model in the names of log files
 MODEL_NAME = "{dataset}.{architecture}.{method}.seed{seed}{fold}"
-TABLES = f"{RESULTS}/tables"
-FIGURES = f"{RESULTS}/figures"
+TABLES = str(FILES.tables)
+FIGURES = str(FILES.figures)
 PAGE = f"{RESULTS}/page.html"
 ARCHIVE = f"{RESULTS}/{STUDY.study}.zip"
 
