@@ -25,15 +25,15 @@ from fairdistill.reporting.trainings import values_of
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.paper import PAPER_DATASETS
+from fairdistill.settings.study import MOST_STUDENTS
 
 # The teacher has a colour and a hatch of its own. Students take the next of each in turn, so that those beside each
 # other differ in colour, in hatch, and in lightness in grey print.
 TEACHER_STYLE = {"color": TEACHER_COLOUR, "hatch": "////"}
 COLOURS = [PALETTE[i] for i in (0, 9, 2, 4, 8, 3)]
 HATCHES = ["", "....", "xxxx", "\\\\\\\\", "++++", "oooo", "----"]
-# More students than are told apart have bars that lie below each other, with names beside them; a page holds no more
-# than the latter.
-MOST_UPRIGHT, MOST_STUDENTS = 10, 42
+# More students than are told apart have bars that lie below each other, with names beside them.
+MOST_UPRIGHT = 10
 # The most upright bars in one panel.
 MOST_BARS = 21
 # Height of a bar that lies and of the room to the next, in inches.

@@ -29,6 +29,9 @@ from fairdistill.settings.training import Seed, Training
 
 Seeds = AtLeastOne[Seed]
 
+# A page of bars of one network holds no more students.
+MOST_STUDENTS = 42
+
 
 class Data(Settings):
     """Where the archives come from, and how each data set is made from them."""

@@ -340,8 +340,3 @@ def test_no_text_of_the_diagram_is_clipped_or_overlaps():
     assert len(boxes) > 15
     assert cut_texts(figure) == []
     assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
-
-
-def test_the_rules_plan_no_figure_of_more_students_than_a_page_holds():
-    rules = Path(__file__).parents[2] / "workflow" / "rules" / "inputs.smk"
-    assert f"\nMOST_STUDENTS = {plotting.MOST_STUDENTS}\n" in rules.read_text()

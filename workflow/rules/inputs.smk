@@ -9,15 +9,13 @@ from fairdistill.settings.data import name_draw
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.names import ModelName
 from fairdistill.settings.paper import judges_conclusions
-from fairdistill.settings.study import models_in, name_folds
+from fairdistill.settings.study import MOST_STUDENTS, models_in, name_folds
 
 # The models of the main grid, and those that they stand on: what the tables of the study are made from.
 MAIN_GRIDS = STUDY.main_grids
 # The same for every grid, the main one's last: what the table of ablations is made from.
 ALL_GRIDS = STUDY.all_grids
 HAS_ABLATIONS = len(STUDY.methods) > 1 or bool(STUDY.ablations)
-# A page of bars holds no more students: that of fairdistill.reporting.figures, which loads matplotlib.
-MOST_STUDENTS = 42
 
 
 def published_summary():
@@ -129,50 +127,42 @@ def exported():
     return models + [CROISSANT.format(dataset=dataset, draw=draw) for dataset, draw in draws]
 
 
+def files_of(rule, **wildcards):
+    """The outputs of a rule that was read, for all combinations of the values of its wildcards."""
+    # as text: in a path that is marked for the report, the folder would be joined to that of its caption again
+    return expand([str(path) for path in rule.output], **wildcards)
+
+
 def tables():
-    names = ["runs.csv", "summary.csv", "paired.csv", "paired.md"]
-    names += ["table1.csv", "table1.md", "table1.tex"]
-    if STUDY.has_validation:
-        names += ["validation.csv"]
+    made = [rules.aggregate_results, rules.make_table]
     if STUDY.search:
-        names += ["search.csv", "search.md"]
+        made += [rules.choose_settings, rules.report_search]
     if HAS_ABLATIONS:
-        names += ["ablations.csv", "ablations.md", "ablations.tex"]
+        made += [rules.make_ablations]
     if STUDY.compares_methods:
-        names += ["methods.csv", "methods.md", "methods.tex", "cells.csv"]
+        made += [rules.rank_methods]
     if STUDY.paper_values:
-        names += ["paper_vs_reproduced.csv", "paper_vs_reproduced.md"]
-    if JUDGES_CONCLUSIONS:
-        names += ["paper_conclusions.csv"]
+        made += [rules.compare_with_paper]
     if PUBLISHED_SUMMARY:
-        names += ["published_vs_own.csv", "published_vs_own.md"]
-    return [f"{TABLES}/{name}" for name in names]
+        made += [rules.compare_with_published]
+    return [path for rule in made for path in files_of(rule)]
 
 
 def figures():
-    names = ["fig1_architecture"]
+    files = files_of(rules.plot_architecture)
     counts = {name: len(STUDY.students_of.get(name, [])) for name in STUDY.architectures}
+    bars = [rules.plot_comparison, rules.plot_paper_bars] if JUDGES_CONCLUSIONS else [rules.plot_comparison]
     for number, architecture in enumerate(STUDY.networks, start=1):
         if 0 < counts.get(architecture, 0) <= MOST_STUDENTS:
-            of_paper = [f"fig{2 * number}_{architecture}_deo", f"fig{2 * number + 1}_{architecture}_accuracy"]
-            names += of_paper
-            if JUDGES_CONCLUSIONS:
-                names += [f"{name}_as_in_paper" for name in of_paper]
-    names += expand("paired_{dataset}", dataset=STUDY.datasets)
+            for drawn in bars:
+                files += files_of(drawn, number=2 * number, architecture=architecture, metric="deo")
+                files += files_of(drawn, number=2 * number + 1, architecture=architecture, metric="accuracy")
+    files += files_of(rules.plot_slopes, dataset=STUDY.datasets)
     if STUDY.compares_methods:
         several = [name for name, count in counts.items() if count > 1]
-        names += expand("tradeoff_{dataset}", dataset=STUDY.datasets)
-        names += expand("cells_{dataset}_{architecture}", dataset=STUDY.datasets, architecture=several)
-    names += [f"{name}_sweep" for name in STUDY.sweep_figures]
-    return expand(f"{FIGURES}/{{name}}.{{ext}}", name=names, ext=["pdf", "png"])
-
-
-def training_curves():
-    return expand(
-        f"{FIGURES}/training_curves_{{dataset}}.{{ext}}",
-        dataset=STUDY.datasets,
-        ext=["pdf", "png"],
-    )
+        files += files_of(rules.plot_tradeoff, dataset=STUDY.datasets)
+        files += files_of(rules.plot_cells, dataset=STUDY.datasets, architecture=several)
+    return files + files_of(rules.plot_sweep, sweep=list(STUDY.sweep_figures))
 
 
 def method_of_page():
@@ -191,8 +181,9 @@ PAGE_METHOD = method_of_page()
 
 def from_models():
     """What takes the models, and not their metrics alone; criteria do so where the metrics are older than these."""
-    features = [FEATURES_TABLE] if STUDY.probe_features else []
-    return [CRITERIA, *features, *training_curves(), *example_figures()]
+    features = files_of(rules.make_features) if STUDY.probe_features else []
+    curves = files_of(rules.plot_training_curves, dataset=STUDY.datasets)
+    return [*files_of(rules.make_criteria), *features, *curves, *example_figures()]
 
 
 @functools.cache
@@ -229,12 +220,11 @@ def inputs_of_page(wildcards):
 
 def example_figures():
     """The figures with images, of data sets that may be shown."""
-    return expand(
-        f"{FIGURES}/worst_cells_{{dataset}}_{{architecture}}.{{ext}}",
+    return files_of(
+        rules.plot_examples,
         dataset=[name for name in STUDY.datasets if name in STUDY.example_images],
         # a model from elsewhere is of one architecture
         architecture=[name for name in STUDY.architectures if STUDY.home(PAGE_METHOD) in (None, name)],
-        ext=["pdf", "png"],
     )
 
 
