@@ -7,10 +7,8 @@ row, with n = 0.
 import argparse
 from pathlib import Path
 
-from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.pairs import read_paired
-from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
-from fairdistill.reporting.paper.conclusions import judge
+from fairdistill.reporting.paper.comparison import paper_tables
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
@@ -35,14 +33,17 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    paired, paper_values = read_paired(args.paired), as_table(read_paper_values(args.paper_values))
-    comparison = compare(read_summary(args.summary), paired, paper_values, method=args.method)
-    verdicts = None
+    texts = paper_tables(
+        read_summary(args.summary),
+        read_paired(args.paired),
+        read_paper_values(args.paper_values),
+        method=args.method,
+        judges_conclusions=args.conclusions is not None,
+    )
     if args.conclusions:
-        verdicts = judge(paired, method=args.method)
-        write_csv(args.conclusions, verdicts)
-    write_csv(args.csv, comparison)
-    write_text(args.markdown, comparison_markdown(comparison, verdicts, method=args.method))
+        write_text(args.conclusions, texts["paper_conclusions.csv"])
+    write_text(args.csv, texts["paper_vs_reproduced.csv"])
+    write_text(args.markdown, texts["paper_vs_reproduced.md"])
 
 
 if __name__ == "__main__":

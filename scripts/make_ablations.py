@@ -7,9 +7,7 @@ set and architecture are compared, even if they differ in several parts, or in n
 import argparse
 from pathlib import Path
 
-from fairdistill.reporting.ablation_pages import ablations_latex, ablations_markdown
-from fairdistill.reporting.ablations import ablations
-from fairdistill.reporting.csv_files import write_csv
+from fairdistill.reporting.ablation_pages import ablation_tables
 from fairdistill.reporting.grids import in_order, read_grids
 from fairdistill.reporting.models import read_models
 from fairdistill.runtime.errors import run_script
@@ -37,10 +35,10 @@ def main() -> None:
     grids = read_grids(args.grids)
     models = read_models(args.metrics, grids)
     sweeps = read_json_option(dict[str, dict[str, Sweep]], args.sweeps, option="--sweeps")
-    table = ablations(models, order=in_order(grids, models.runs), sweeps=sweeps)
-    write_csv(args.csv, table)
-    write_text(args.markdown, ablations_markdown(table))
-    write_text(args.tex, ablations_latex(table))
+    texts = ablation_tables(models, order=in_order(grids, models.runs), sweeps=sweeps)
+    write_text(args.csv, texts["ablations.csv"])
+    write_text(args.markdown, texts["ablations.md"])
+    write_text(args.tex, texts["ablations.tex"])
 
 
 if __name__ == "__main__":

@@ -6,11 +6,9 @@ The rules are in docs/methods.md. Only the metrics files of the models in --grid
 import argparse
 from pathlib import Path
 
-from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.grids import read_grids
 from fairdistill.reporting.models import read_models
-from fairdistill.reporting.ranking import cells_table, rank_methods
-from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
+from fairdistill.reporting.ranking_pages import methods_tables
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.settings.arguments import add_model_options
@@ -33,11 +31,11 @@ def main() -> None:
     args = parser.parse_args()
 
     models = read_models(args.metrics, read_grids(args.grids))
-    table = rank_methods(models, args.reference)
-    write_csv(args.csv, table)
-    write_text(args.markdown, ranking_markdown(table, args.reference))
-    write_text(args.tex, ranking_latex(table, args.reference))
-    write_csv(args.cells, cells_table(models))
+    texts = methods_tables(models, args.reference)
+    write_text(args.csv, texts["methods.csv"])
+    write_text(args.markdown, texts["methods.md"])
+    write_text(args.tex, texts["methods.tex"])
+    write_text(args.cells, texts["cells.csv"])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """What each part of a study brings as pages: Markdown and LaTeX of what `fairdistill.reporting.ablations` returns."""
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
-from fairdistill.reporting.ablations import PARTS
+from fairdistill.reporting.ablations import PARTS, ablations
 from fairdistill.reporting.columns import MEASURED, MODEL, PLACE
+from fairdistill.reporting.csv_files import csv_text
 from fairdistill.reporting.labels import printed
+from fairdistill.reporting.models import Models
 from fairdistill.reporting.notes import (
     CORRECTED_DIFFERENCE_NOTE,
     INTERVAL_NOTE,
@@ -15,6 +19,7 @@ from fairdistill.reporting.notes import (
     with_group_marks,
 )
 from fairdistill.reporting.printing import latex, markdown, numbers, with_ends, with_sd
+from fairdistill.settings.sweeps import Sweep
 
 # what the two models of a pair differ in, by the name that the tables give it
 LEGEND = {
@@ -56,6 +61,18 @@ OVERVIEW = (
     "have an interval entirely below zero, and how many entirely above."
 )
 MODELS = "Each model: mean and sd over n seeds, and the difference to its base."
+
+
+def ablation_tables(
+    models: Models, *, order: Mapping[str, Sequence[str]], sweeps: Mapping[str, Mapping[str, Sweep]]
+) -> dict[str, str]:
+    """Return the texts of the tables of ablations, by file name; the parameters are `ablations`'s."""
+    table = ablations(models, order=order, sweeps=sweeps)
+    return {
+        "ablations.csv": csv_text(table),
+        "ablations.md": ablations_markdown(table),
+        "ablations.tex": ablations_latex(table),
+    }
 
 
 def ablations_markdown(table: pd.DataFrame) -> str:

@@ -6,7 +6,9 @@ import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import MEASURED, PLACE
+from fairdistill.reporting.csv_files import csv_text
 from fairdistill.reporting.labels import count_of_seeds, listed, printed
+from fairdistill.reporting.models import Models
 from fairdistill.reporting.notes import (
     CORRECTED_DIFFERENCE_NOTE,
     CORRECTED_NOTE,
@@ -19,7 +21,7 @@ from fairdistill.reporting.notes import (
     with_group_marks,
 )
 from fairdistill.reporting.printing import latex, markdown, numbers, with_ends, with_sd
-from fairdistill.reporting.ranking import STANDARD, UNDECIDED, UNTESTED, pareto_front
+from fairdistill.reporting.ranking import STANDARD, UNDECIDED, UNTESTED, cells_table, pareto_front, rank_methods
 from fairdistill.settings.methods import TEACHER
 
 INTRODUCTION = (
@@ -56,6 +58,17 @@ SEEDS_NOTE = (
     "over those that both methods have, and so is the cost; ablations.md compares by those that all methods have. "
     "Methods with one training say nothing of how much trainings vary."
 )
+
+
+def methods_tables(models: Models, references: Sequence[str]) -> dict[str, str]:
+    """Return the texts of the tables that compare all methods, by file name; the parameters are `rank_methods`'s."""
+    table = rank_methods(models, references)
+    return {
+        "methods.csv": csv_text(table),
+        "methods.md": ranking_markdown(table, references),
+        "methods.tex": ranking_latex(table, references),
+        "cells.csv": csv_text(cells_table(models)),
+    }
 
 
 def ranking_markdown(table: pd.DataFrame, references: Sequence[str]) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairdistill.reporting.ablation_pages import ablations_latex, ablations_markdown
-from fairdistill.reporting.ablations import ablations, compared_runs
+from fairdistill.reporting.ablation_pages import ablation_tables
+from fairdistill.reporting.ablations import compared_runs
 from fairdistill.reporting.columns import IDENTITY, MODEL
 from fairdistill.reporting.criteria import criteria_table
 from fairdistill.reporting.csv_files import AGGREGATE, csv_text
@@ -17,11 +17,9 @@ from fairdistill.reporting.grids import in_grid_order, in_order
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pair_pages import paired_markdown
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
-from fairdistill.reporting.paper.comparison import as_table, compare, comparison_markdown
-from fairdistill.reporting.paper.conclusions import judge
+from fairdistill.reporting.paper.comparison import paper_tables
 from fairdistill.reporting.published import compare_studies, studies_markdown
-from fairdistill.reporting.ranking import cells_table, rank_methods
-from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
+from fairdistill.reporting.ranking_pages import methods_tables
 from fairdistill.reporting.runs import read_validation, with_settings
 from fairdistill.reporting.search import choose, read_search, search_markdown
 from fairdistill.reporting.summaries import read_summary, summarise
@@ -32,8 +30,6 @@ from fairdistill.runtime.study_files import StudyFiles
 from fairdistill.settings.paper import judges_conclusions, read_paper_values
 from fairdistill.settings.study import Study
 from fairdistill.verification.comparing import first_difference
-
-ABLATIONS = ["ablations.csv", "ablations.md", "ablations.tex"]
 
 
 def differences_of_tables(
@@ -63,7 +59,7 @@ def differences_of_tables(
             again |= remake_ablations(published["ablations.csv"], models, study)
         except UserError as error:
             wrong.append(str(error))
-            compared = {name: path for name, path in published.items() if name not in ABLATIONS}
+            compared = {name: path for name, path in published.items() if path.stem != "ablations"}
     wrong += [f"tables/{name} is of nothing that this configuration makes" for name in compared if name not in again]
     for name, text in again.items():
         if name not in compared:
@@ -97,7 +93,9 @@ def remake_tables(
     # the tables below were made from those above as they are printed, with ten digits
     summary, paired = read_summary(io.StringIO(texts["summary.csv"])), read_paired(io.StringIO(texts["paired.csv"]))
     if study.search:
-        texts |= _search_tables(read_validation(io.StringIO(texts["validation.csv"])), summary, study)
+        validation = read_validation(io.StringIO(texts["validation.csv"]))
+        texts["search.csv"] = csv_text(choose(validation, study.searches, architectures=study.architectures))
+        texts["search.md"] = search_markdown(read_search(io.StringIO(texts["search.csv"])), summary)
     texts |= {"table1.csv": csv_text(table1(summary)), "table1.md": table1_markdown(summary)}
     texts["table1.tex"] = table1_latex(summary)
     criteria = in_grid_order(models.criteria.merge(names), order)
@@ -109,9 +107,11 @@ def remake_tables(
     if "features.csv" in published or (study.probe_features and not tests.empty):
         texts["features.csv"] = csv_text(features_table(Features(tests, consistency), models.trainings))
     if study.compares_methods:
-        texts |= _methods_tables(replace(models, runs=runs), study)
+        texts |= methods_tables(replace(models, runs=runs), study.compared_with)
     if study.paper_values:
-        texts |= _paper_tables(summary, paired, study, Path(study.paper_values))
+        judges = judges_conclusions(study, ROOT / "config" / "paper_values.csv")
+        values, method = read_paper_values(study.paper_values), study.paper_method
+        texts |= paper_tables(summary, paired, values, method=method, judges_conclusions=judges)
     # made only where the other study's tables existed
     if "published_vs_own.csv" in published and study.published:
         comparison = compare_studies(read_summary(StudyFiles(study.published).summary), summary)
@@ -138,31 +138,4 @@ def remake_ablations(published: Path, models: Models, study: Study) -> dict[str,
             f"{published}: is of {unknown[0]}, which no grid of the configuration has; give the study's own with "
             "--configfile"
         )
-    table = ablations(replace(models, runs=compared), order=order, sweeps=study.sweeps_of_columns)
-    return dict(zip(ABLATIONS, [csv_text(table), ablations_markdown(table), ablations_latex(table)], strict=True))
-
-
-def _methods_tables(models: Models, study: Study) -> dict[str, str]:
-    """The comparison of all methods."""
-    references = study.compared_with
-    table = rank_methods(models, references)
-    texts = {"methods.csv": csv_text(table), "methods.md": ranking_markdown(table, references)}
-    return texts | {"methods.tex": ranking_latex(table, references), "cells.csv": csv_text(cells_table(models))}
-
-
-def _search_tables(validation: pd.DataFrame, summary: pd.DataFrame, study: Study) -> dict[str, str]:
-    """What was chosen on the validation split."""
-    search = csv_text(choose(validation, study.searches, architectures=study.architectures))
-    return {"search.csv": search, "search.md": search_markdown(read_search(io.StringIO(search)), summary)}
-
-
-def _paper_tables(summary: pd.DataFrame, paired: pd.DataFrame, study: Study, paper_values: Path) -> dict[str, str]:
-    """The comparison with the paper, and its conclusions where the study is compared with the project's own values."""
-    method, verdicts, texts = study.paper_method, None, {}
-    if judges_conclusions(study, ROOT / "config" / "paper_values.csv"):
-        verdicts = judge(paired, method=method)
-        texts["paper_conclusions.csv"] = csv_text(verdicts)
-    comparison = compare(summary, paired, as_table(read_paper_values(paper_values)), method=method)
-    texts["paper_vs_reproduced.csv"] = csv_text(comparison)
-    texts["paper_vs_reproduced.md"] = comparison_markdown(comparison, verdicts, method=method)
-    return texts
+    return ablation_tables(replace(models, runs=compared), order=order, sweeps=study.sweeps_of_columns)

@@ -13,9 +13,10 @@ import pandas as pd
 
 from fairdistill.evaluation.uncertainty import AT_CHANCE
 from fairdistill.reporting.columns import DEO, OTHER, PLACE
+from fairdistill.reporting.csv_files import csv_text
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.notes import ALONE_NOTE, CHANCE_VERDICT_NOTE, alone
-from fairdistill.reporting.paper.conclusions import conclusions_markdown
+from fairdistill.reporting.paper.conclusions import conclusions_markdown, judge
 from fairdistill.reporting.printing import markdown, numbers
 from fairdistill.reporting.summaries import average_datasets
 from fairdistill.reporting.verdicts import NOISE, NOT_REPRODUCED, REPRODUCED, noise_of_another_run
@@ -32,6 +33,34 @@ CLAIMED = [*PLACE, "role"]
 CLAIM = ["source", *CLAIMED, "metric"]
 # in the place of a role: student minus teacher
 GAP = "gap"
+
+
+def paper_tables(
+    summary: pd.DataFrame,
+    paired: pd.DataFrame,
+    paper_values: Sequence[PaperValue],
+    *,
+    method: str | None,
+    judges_conclusions: bool,
+) -> dict[str, str]:
+    """Return the texts of the comparison with a paper, by file name.
+
+    Parameters
+    ----------
+    summary, paired, method
+        See `compare`.
+    paper_values
+        The paper's numbers.
+    judges_conclusions
+        Whether they are those of config/paper_values.csv, so that the conclusions of its paper are judged too.
+    """
+    comparison = compare(summary, paired, as_table(paper_values), method=method)
+    verdicts = judge(paired, method=method) if judges_conclusions else None
+    texts = {} if verdicts is None else {"paper_conclusions.csv": csv_text(verdicts)}
+    return texts | {
+        "paper_vs_reproduced.csv": csv_text(comparison),
+        "paper_vs_reproduced.md": comparison_markdown(comparison, verdicts, method=method),
+    }
 
 
 def as_table(values: Sequence[PaperValue]) -> pd.DataFrame:
