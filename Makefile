@@ -56,14 +56,14 @@ define NEWLINE
 
 endef
 # the rules that make tables and figures from the metrics; `make figures` runs no other
-PAGES := aggregate_results make_table make_ablations rank_methods choose_settings report_search compare_with_paper \
-	compare_with_published plot_architecture plot_comparison plot_paper_bars plot_slopes \
+REDRAWING_RULES := aggregate_results make_table make_ablations rank_methods choose_settings report_search \
+	compare_with_paper compare_with_published plot_architecture plot_comparison plot_paper_bars plot_slopes \
 	plot_tradeoff plot_cells plot_sweep
 # one process more than cores, as some mostly wait
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($(CORES) + 1)) --maxprocesses 4
 PAGE = $(SNAKEMAKE) pages --allowed-rules pages make_page
 VERIFY = $(BIN)/python -m scripts.verify_results --results
-REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(PAGES)
+REDRAW = $(SNAKEMAKE) figures --forcerun aggregate_results plot_architecture --allowed-rules figures $(REDRAWING_RULES)
 
 .PHONY: help env anew demo paper watch status figures pages report bench verify unlock test longtest stress lint format \
 	docs site lock clean

@@ -361,7 +361,7 @@ class Study(Settings):
         return {key: path for key, path in {**checkpoints, **weights}.items() if path}
 
     @property
-    def compared_with(self) -> list[str]:
+    def reference_methods(self) -> list[str]:
         """The methods that each method of the main grid is compared with."""
         return self.references or [name for name in ("erm", "mfd") if name in self.methods] or [TEACHER]
 

@@ -107,7 +107,7 @@ def remake_tables(
     if "features.csv" in published or (study.probe_features and not tests.empty):
         texts["features.csv"] = csv_text(features_table(Features(tests, consistency), models.trainings))
     if study.compares_methods:
-        texts |= methods_tables(replace(models, runs=runs), study.compared_with)
+        texts |= methods_tables(replace(models, runs=runs), study.reference_methods)
     if study.paper_values:
         judges = judges_conclusions(study, ROOT / "config" / "paper_values.csv")
         values, method = read_paper_values(study.paper_values), study.paper_method

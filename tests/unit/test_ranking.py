@@ -502,7 +502,7 @@ def test_what_cannot_be_compared_is_one_line(paths, methods, reference, what):
 )
 def test_methods_are_compared_with_erm_and_mfd_where_nothing_else_is_named(config, references):
     students = {"mfd": {"kind": "mfd"}, "erm": {"kind": "erm"}, "kd": {"kind": "kd"}}
-    assert complete(config | {"students": students}).compared_with == references
+    assert complete(config | {"students": students}).reference_methods == references
 
 
 def test_a_reference_that_the_grid_lacks_is_one_line():

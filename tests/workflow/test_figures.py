@@ -142,9 +142,9 @@ def test_make_figures_redraws_all_and_nothing_else_after_a_run_that_was_stopped(
     """What the run left is newer than the metrics, and Snakemake alone would train to bring them up to date."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", "")
     (redraw,) = re.findall(r"^REDRAW = \$\(SNAKEMAKE\) (figures .*)$", makefile, flags=re.MULTILINE)
-    (pages,) = re.findall(r"^PAGES := (.*)$", makefile, flags=re.MULTILINE)
+    (rules,) = re.findall(r"^REDRAWING_RULES := (.*)$", makefile, flags=re.MULTILINE)
     for part in ("data", "models/digits_s/shufflenet/teacher"):
         shutil.copytree(study / "results" / "tiny" / part, clone / "results" / "tiny" / part)
     set_times(clone, newest)
-    args = redraw.replace("$(PAGES)", pages).split()
+    args = redraw.replace("$(REDRAWING_RULES)", rules).split()
     assert planned(*args, *GIVEN, project=checkout, directory=clone) == PAGES

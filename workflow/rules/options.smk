@@ -131,7 +131,7 @@ def terms_option(wildcards):
 
 def reference_options():
     """Names the methods that all others are compared with."""
-    return " ".join(f"--reference {name}" for name in STUDY.compared_with)
+    return " ".join(f"--reference {name}" for name in STUDY.reference_methods)
 
 
 def paper_method_option():

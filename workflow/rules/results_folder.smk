@@ -1,6 +1,6 @@
 # What would end a run in its middle, or cost what it made, is said before it begins: files in the place of folders, and
-# files of the study whose time is in the future. So are pages that stay from another configuration. It comes behind the
-# rules, which say what their files are.
+# files of the study whose time is in the future. So are tables and figures that stay from another configuration. It
+# comes behind the rules, which say what their files are.
 import os.path
 import re
 import sys
@@ -33,13 +33,13 @@ def files_in_the_way(found):
     return in_the_way or sorted(folders_of_study(of_study).intersection(map(str, found)))
 
 
-def other_pages(found):
+def of_other_configurations(found):
     """The tables and figures among `found` that this workflow makes, but not by this configuration."""
     made = {*tables(), *figures(), *from_models()}
     patterns = {path for path in files_of_rules() if os.path.dirname(path) in (TABLES, FIGURES)}
     patterns |= {VALIDATION, CONCLUSIONS}
-    page = re.compile("|".join(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(pattern)) for pattern in patterns))
-    return sorted(str(path) for path in found if page.fullmatch(str(path)) and str(path) not in made)
+    names = re.compile("|".join(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(pattern)) for pattern in patterns))
+    return sorted(str(path) for path in found if names.fullmatch(str(path)) and str(path) not in made)
 
 
 if is_called_by_the_user():
@@ -57,8 +57,8 @@ if is_called_by_the_user():
             f"{len(from_the_future)}), so that Snakemake would throw away what is made from it; set the clock right, "
             f"or type: find -H {RESULTS} -newermt now -exec touch -h -t $(date +%Y%m%d%H%M.%S) {{}} +"
         )
-    # a published study has no models, and pages that were made by several configurations
-    others = other_pages(FOUND) if os.path.isdir(f"{RESULTS}/models") else []
+    # a published study has no models, and tables and figures that were made by several configurations
+    others = of_other_configurations(FOUND) if os.path.isdir(f"{RESULTS}/models") else []
     if others:
         print(
             f"warning: {RESULTS} has tables or figures that this configuration does not make, {len(others)} in all: "
