@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from fairdistill.data.reading import SPLITS
 from fairdistill.data.trained import load_trained
 from fairdistill.evaluation.criteria import deo_a, deo_m
 from fairdistill.evaluation.metrics import cell_accuracy
@@ -27,8 +28,6 @@ from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import choose_device
 from fairdistill.training.engines.fast import Images
 from fairdistill.training.loop import infer
-
-SPLITS = ("train", "validation", "test")
 
 
 def between_groups(features: np.ndarray, label: np.ndarray, group: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from fairdistill.runtime.errors import UserError
@@ -101,27 +102,21 @@ def folder_argument(text: str) -> Path:
     return path
 
 
-def seed_argument(text: str) -> int:
-    """Return a seed: a whole number that leaves torch's generator room for the streams made of it.
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return the type of an option: a function that takes text for a number from `least` to `most`.
 
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        The text is something else.
+    It raises an argparse.ArgumentTypeError where the text is something else.
     """
-    if not text.isdecimal() or int(text) > MAX_SEED:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {MAX_SEED}: {text}")
-    return int(text)
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}: {text}")
+        return int(text)
+
+    return number
 
 
-def count_argument(text: str) -> int:
-    """Return a number of things of which there has to be one at least.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        The text is something else than a whole number from 1 to `MOST`.
-    """
-    if not text.isdecimal() or not 1 <= int(text) <= MOST:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST}: {text}")
-    return int(text)
+# a seed, which leaves torch's generator room for the streams made of it
+seed_argument = whole_number(0, MAX_SEED)
+# a number of things of which there has to be one at least
+count_argument = whole_number(1, MOST)

@@ -11,12 +11,12 @@ import yaml
 
 from fairdistill.runtime.errors import UserError, refusal
 from fairdistill.runtime.files import parse_json
+from fairdistill.settings.reading import shortened
 
 YAML_TAG = "tag:yaml.org,2002:"  # which `!!` stands for
 # `<<: *anchor`, which may come several times
 MERGED = f"{YAML_TAG}merge"
 DEEPEST = 50  # keys and numbers of items that lead to a value; settings have under 10
-LONGEST = 80  # characters of a value that an error shows
 
 
 def check_config_file(path: Path | str) -> None:
@@ -70,7 +70,7 @@ class _Values(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             tag = node.tag.replace(YAML_TAG, "!!")
-            what = f"{_shortened(str(node.value))} is no {tag}; put what is text in quotes, without a tag"
+            what = f"{shortened(str(node.value))!r} is no {tag}; put what is text in quotes, without a tag"
             raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark) from None
 
 
@@ -79,10 +79,6 @@ def _problem(error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
     return " ".join(str(error).split())
-
-
-def _shortened(text: str) -> str:
-    return repr(text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}...")
 
 
 def _refuse_repeated(path: Path, pairs: list[tuple[str, Any]]) -> dict:

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from fairdistill.settings.base import Settings, Text
 
+Role = Literal["teacher", "student"]
+
 
 class ModelName(Settings, extra="ignore"):
     """The names that tell a model from others of its data set, seed and fold. Any further ones are ignored."""
@@ -24,7 +26,7 @@ class Names(Settings):
     dataset: Text | None = Field(None, description="Name of the data set.")
     architecture: Text | None = Field(None, description="Name of the network.")
     method: Text | None = Field(None, description="Name of the method.")
-    role: Literal["teacher", "student"] | None = Field(
+    role: Role | None = Field(
         None, description="Role of the model; it also decides, with the seed, the initial weights and the order."
     )
     base: ModelName | None = Field(None, description="Names of the model that it stands on; null for none.")

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from fairdistill.runtime.errors import UserError, refusal
 from fairdistill.settings.base import Number, Settings, Text
+from fairdistill.settings.names import Role
 from fairdistill.settings.reading import read_settings
 from fairdistill.settings.study import Study
 
@@ -21,7 +22,7 @@ class PaperValue(Settings):
         description="`cifar10`, `utkface`, `mean_of_both` (the average over the two), or a name from `data.sets`."
     )
     architecture: Text = Field(description="A name from `networks`.")
-    role: Literal["teacher", "student"] = Field(description="Whose it is; students are those of `paper_method`.")
+    role: Role = Field(description="Whose it is; students are those of `paper_method`.")
     metric: Literal["accuracy", "deo"] = Field(description="`deo` is compared with both DEO_A and DEO_M.")
     value: Annotated[Number, Field(ge=0, le=1)] = Field(description="A fraction.")
     note: Text = Field(description="Printed below the comparison; may be empty.")

@@ -195,7 +195,11 @@ def _shown(value: object) -> str:
     except (TypeError, ValueError):
         # a mapping with a key such as a date, or a number of thousands of digits
         text = f"a {type(value).__name__} that JSON cannot hold"
-    text = without_password(text)
+    return shortened(without_password(text))
+
+
+def shortened(text: str) -> str:
+    """Return a text, or the beginning of one that is longer than an error shows."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 

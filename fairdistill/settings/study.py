@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby, product
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, PrivateAttr
 
@@ -22,7 +22,7 @@ from fairdistill.settings.methods import (
     PostProcessing,
     Teacher,
 )
-from fairdistill.settings.names import ModelName
+from fairdistill.settings.names import ModelName, Role
 from fairdistill.settings.networks import AnyNetwork, ResNet18, ShuffleNetV2
 from fairdistill.settings.sweeps import Candidates, Line, Search, Sweep, Sweeps, as_text, is_number, lines_of
 from fairdistill.settings.training import Seed, Training
@@ -365,7 +365,7 @@ class Study(Settings):
         """The methods that each method of the main grid is compared with."""
         return self.references or [name for name in ("erm", "mfd") if name in self.methods] or [TEACHER]
 
-    def role(self, method: str) -> Literal["teacher", "student"]:
+    def role(self, method: str) -> Role:
         """The role of the models of a method."""
         return "teacher" if method == TEACHER else "student"
 

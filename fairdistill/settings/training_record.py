@@ -17,7 +17,7 @@ from fairdistill.runtime.study_files import DATA_PATH, HISTORY, PREDICTIONS, WEI
 from fairdistill.settings.base import AtLeastOne, Settings, Text
 from fairdistill.settings.data import name_draw
 from fairdistill.settings.methods import AnyMethod
-from fairdistill.settings.names import ModelName
+from fairdistill.settings.names import ModelName, Role
 from fairdistill.settings.networks import AnyNetwork
 from fairdistill.settings.reading import read_settings
 
@@ -74,7 +74,7 @@ class Run(Fields):
     dataset: Text
     architecture: Text
     method: Text
-    role: Literal["teacher", "student"]
+    role: Role
     seed: Count
     fold: Count = 0
     base: ModelName | None

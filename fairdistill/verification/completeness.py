@@ -9,6 +9,7 @@ from fairdistill.reporting.columns import BASE, IDENTITY, OVER_SEEDS, TRAINING, 
 from fairdistill.reporting.grids import paths_of
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.study_files import MODEL_PATH, StudyFiles
+from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.study import Study
 
 
@@ -17,7 +18,7 @@ def require_defined(study: Study, listed: pd.DataFrame) -> None:
     known: dict[str, Collection[str]] = {
         "dataset": study.data.sets,
         "architecture": study.networks,
-        "method": ["teacher", *study.students],
+        "method": [TEACHER, *study.students],
     }
     for column, names in known.items():
         for name in listed[column].unique():

@@ -20,7 +20,7 @@ rule export_model:
         data=subpath(input.info, parent=True),
         folder=subpath(output.onnx, parent=True),
         calibration_images=STUDY.export.calibration_images,
-        code=lambda wildcards: code_of_export(wildcards.architecture, wildcards.method),
+        code=lambda wildcards: code_of_model("scripts.export_model", wildcards.architecture, wildcards.method),
     shell:
         "job {params.last_failure} {log} {input:q} --"
         " python -m scripts.export_model --data {params.data} --weights {input.weights} --predictions {input.predictions}"

@@ -60,14 +60,10 @@ def content_of_checkpoint(wildcards):
 
 
 @functools.cache
-def code_of_training(architecture, method):
-    """Version of the code that decides a training's result: the script's, the network's, the method's, the engine's."""
-    return code_version(
-        "scripts.train_model",
-        STUDY.networks[architecture].implementation,
-        STUDY.method(method).implementation.split(":")[0],
-        STUDY.training.engines[STUDY.training.engine],
-    )
+def code_of_model(script, architecture, method, *modules):
+    """Version of the code that decides what a script makes of a model: its own, the network's, the method's, and others."""
+    implementation, _, _ = STUDY.method(method).implementation.partition(":")
+    return code_version(script, STUDY.networks[architecture].implementation, implementation, *modules)
 
 
 @functools.cache
@@ -91,7 +87,8 @@ def settings_of_training(dataset, model):
     words = " ".join(f"--{name} {shlex.quote(as_json(value))}" for name, value in options.items())
     if checkpoint := STUDY.file_of(model):
         words += f" --checkpoint {shlex.quote(checkpoint)}"
-    return f"{words} --code {code_of_training(model.architecture, model.method)}"
+    engine = STUDY.training.engines[STUDY.training.engine]
+    return f"{words} --code {code_of_model('scripts.train_model', model.architecture, model.method, engine)}"
 
 
 def training_options(wildcards):
@@ -102,16 +99,6 @@ def training_options(wildcards):
     return (
         f"--data {Path(data_of(wildcards)['info']).parent} {settings} {base}"
         f"--seed {wildcards.seed} {f'--fold {fold} ' if fold else ''}--output {MODEL_FOLDER.format(**wildcards)}"
-    )
-
-
-@functools.cache
-def code_of_export(architecture, method):
-    """Version of the code that decides what is exported of a model."""
-    return code_version(
-        "scripts.export_model",
-        STUDY.networks[architecture].implementation,
-        STUDY.method(method).implementation.split(":")[0],
     )
 
 

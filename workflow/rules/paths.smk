@@ -11,6 +11,7 @@ from fairdistill.runtime.study_files import (
     WEIGHTS,
     StudyFiles,
 )
+from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.study import name_folds
 
 RESULTS = f"results/{STUDY.study}"
@@ -58,7 +59,7 @@ ARCHIVE = f"{RESULTS}/{STUDY.study}.zip"
 wildcard_constraints:
     dataset="|".join(STUDY.data.sets),
     architecture="|".join(STUDY.networks),
-    method="|".join(["teacher", *STUDY.students]),
+    method="|".join([TEACHER, *STUDY.students]),
     seed=r"\d+",
     draw=r"(\.seed\d+)?",
     fold=r"(-fold\d+)?",
