@@ -13,6 +13,7 @@ from benchmarks.goals import PAGES, goals, grid_minutes, makespan, side_by_side,
 from benchmarks.training_table import medians
 from fairdistill.runtime.errors import run_script
 
+ROOT = Path(__file__).parents[2]
 MACHINE = "no GPU; AMD EPYC (cpu family 26, model 2, stepping 1; AVX512), 2 cores"
 JOBS = pd.Series(
     {
@@ -310,7 +311,7 @@ def test_a_table_and_its_page_are_written_with_what_they_were_measured_on(tmp_pa
     assert printed.err == f"Written: {tmp_path / 'some.csv'}, {tmp_path / 'some.md'}\n"
 
 
-@pytest.mark.parametrize("path", sorted(Path("results/bench").glob("amd-*/*.csv")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "results" / "bench").glob("amd-*/*.csv")), ids=lambda path: path.stem)
 def test_a_published_table_and_its_page_name_one_machine_and_commit(path):
     table = pd.read_csv(path)
     page = path.with_suffix(".md").read_text(encoding="utf-8")
@@ -325,8 +326,8 @@ def test_a_published_table_and_its_page_name_one_machine_and_commit(path):
 
 @pytest.mark.parametrize("path", ["README.md", "config/README.md", "config/config.yaml"])
 def test_the_time_of_a_seed_is_that_of_the_goals(path):
-    table = pd.read_csv("results/bench/amd-epyc-zen-5/goals.csv").set_index("goal")["measured"]
+    table = pd.read_csv(ROOT / "results/bench/amd-epyc-zen-5/goals.csv").set_index("goal")["measured"]
     (grid,) = table[table.index.str.startswith("the paper's grid, 1 seed")]
     minutes = grid.removesuffix(" min (estimated)")
-    text = " ".join(Path(path).read_text(encoding="utf-8").split())
+    text = " ".join((ROOT / path).read_text(encoding="utf-8").split())
     assert re.search(rf"some {minutes} minutes( a seed)? on two cores of an AMD EPYC \(Zen 5\)", text)
