@@ -28,7 +28,7 @@ def main() -> None:
 
     models = read_models(args.metrics, read_grids(args.grids))
     found = read_features(paths_of(args.features, models.runs))
-    write_csv(args.csv, features_table(found, models.trainings))
+    write_csv(args.csv, features_table(found, models))
 
 
 if __name__ == "__main__":

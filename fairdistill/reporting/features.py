@@ -14,8 +14,9 @@ from pydantic_core import PydanticCustomError
 
 from fairdistill.evaluation.criteria import CONFIDENCE_LEVEL
 from fairdistill.evaluation.records import Interval, RunOfStudy, Share
-from fairdistill.reporting.columns import IDENTITY, OVER_SEEDS, SEEDS, TRAINING
+from fairdistill.reporting.columns import IDENTITY, OVER_SEEDS, SEEDS, TRAINING, keys
 from fairdistill.reporting.criteria import over_trainings
+from fairdistill.reporting.models import Models
 from fairdistill.reporting.trainings import TrainingsOfModels, for_all_seeds, over_seeds
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import AtLeastOne, Text
@@ -23,7 +24,8 @@ from fairdistill.settings.training_record import Fields, Inputs, Outputs, read_w
 
 TEST = ["class", "group", "other_group"]
 P_VALUES = ["rejected", "p_holm_least", "p_holm_largest"]
-COLUMNS = [*OVER_SEEDS, "measure", *TEST, "mean", "sd", "n", "trainings", "low", "high", *P_VALUES, *SEEDS]
+COLUMNS = [*OVER_SEEDS, "needs_group", "measure", *TEST]
+COLUMNS += ["mean", "sd", "n", "trainings", "low", "high", *P_VALUES, *SEEDS]
 
 
 class TwoSample(Fields):
@@ -109,23 +111,26 @@ def read_features(paths: Iterable[Path | str] | Mapping[str, tuple]) -> Features
     )
 
 
-def features_table(features: Features, trainings: TrainingsOfModels) -> pd.DataFrame:
+def features_table(features: Features, models: Models) -> pd.DataFrame:
     """Return one row per model, class and pair of groups, and one per model for the consistency.
 
-    Columns: measure, "mmd2" or "consistency"; class, group and other_group, empty for the consistency; mean; sd (ddof =
-    1) over seeds, missing where there is one; n, the number of seeds; trainings; low and high, the ends of the interval
-    of the consistency, see `fairdistill.reporting.criteria.criteria_table`; of the tests rejected, the number of
-    trainings whose p-value is at most 0.05 once it is corrected for all tests of the training (Holm), and the least and
-    largest such p-value; seeds, and the value of each in values, the mean over its folds. The trainings are tested on
-    the same images, so that their p-values are not independent; the largest is one of the hypothesis that at least one
-    training does not tell the groups apart (Berger, Technometrics 24, 1982), so that all do where it is small.
+    Columns: needs_group, whether the method needs the group of each image at prediction time; measure, "mmd2" or
+    "consistency"; class, group and other_group, empty for the consistency; mean; sd (ddof = 1) over seeds, missing
+    where there is one; n, the number of seeds; trainings; low and high, the ends of the interval of the consistency,
+    see `fairdistill.reporting.criteria.criteria_table`; of the tests rejected, the number of trainings whose p-value is
+    at most 0.05 once it is corrected for all tests of the training (Holm), and the least and largest such p-value;
+    seeds, and the value of each in values, the mean over its folds. The trainings are tested on the same images, so
+    that their p-values are not independent; the largest is one of the hypothesis that at least one training does not
+    tell the groups apart (Berger, Technometrics 24, 1982), so that all do where it is small.
 
-    By the `trainings` of the same models, one that is the same for every seed is one training, as in summary.csv.
+    `models` are those that were probed. One that is the same for every seed is one training, as in summary.csv.
     """
+    trainings = models.trainings
+    needs_group = {names[:-1]: names[-1] for names in keys(models.runs, [*OVER_SEEDS, "needs_group"])}
     of_tests = dict(list(features.tests.groupby(OVER_SEEDS, sort=False)))
     rows = []
     for names, consistency in features.consistency.groupby(OVER_SEEDS, sort=False):
-        model = dict(zip(OVER_SEEDS, names, strict=True))
+        model = dict(zip(OVER_SEEDS, names, strict=True)) | {"needs_group": needs_group[names]}
         if names in of_tests:
             for test, found in of_tests[names].groupby(TEST, sort=False):
                 rows.append(

@@ -34,7 +34,7 @@ RANKED = [
     *(f"{metric}{part}" for metric in MEASURED for part in ("", "_sd", "_low", "_high")),
     *("at_chance", "cost", "cost_with_bases", *NEEDS),
 ]
-CELLS = [*MODEL, "role", "group", "class", "accuracy"]
+CELLS = [*MODEL, "role", "needs_group", "group", "class", "accuracy"]
 
 SIGNIFICANT = 0.05
 UNDECIDED, UNTESTED = "undecided", "not tested"
@@ -111,7 +111,7 @@ def cells_table(models: Models) -> pd.DataFrame:
     """Return the accuracy of each method on each class and group: means over seeds, for the rows of `rank_methods`."""
     rows = []
     shown, titles = _shown(models)
-    for names, trainings in shown.groupby([*MODEL, "role"], sort=False):
+    for names, trainings in shown.groupby([*MODEL, "role", "needs_group"], sort=False):
         rows += [[*names, *cell] for cell in models.mean_cells(trainings)]
     return _titled(pd.DataFrame(rows, columns=CELLS), titles)
 

@@ -14,7 +14,7 @@ Rows are in the order of the study's grids, seeds in numeric order. Every table 
 keeps the order in which it names data sets, architectures and methods.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -46,6 +46,21 @@ def at_chance(runs: pd.DataFrame, suffix: str = "") -> pd.Series:
     `suffix` ends the names of the columns that are read, as those of the second model in a table of pairs.
     """
     return (runs[[f"{deo}_verdict{suffix}" for deo in DEO]] == AT_CHANCE).any(axis=1)
+
+
+def telling_apart(settings: Iterable[Mapping]) -> list[str]:
+    """Return the settings in which two models of one kind of method differ.
+
+    Parameters
+    ----------
+    settings
+        Those of the method of each model, its kind among them.
+    """
+    values: dict[tuple[str, str], set[str]] = {}
+    for of_model in settings:
+        for name, value in of_model.items():
+            values.setdefault((of_model["kind"], name), set()).add(as_text(value))
+    return list(dict.fromkeys(name for (_, name), found in values.items() if len(found) > 1))
 
 
 def with_settings(runs: pd.DataFrame, settings: Mapping[tuple, Mapping]) -> pd.DataFrame:

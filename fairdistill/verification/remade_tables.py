@@ -105,7 +105,7 @@ def remake_tables(
     tests, consistency = (in_grid_order(table.merge(names), order) for table in (features.tests, features.consistency))
     # features are probed only if the configuration says so, and only where the models exist
     if "features.csv" in published or (study.probe_features and not tests.empty):
-        texts["features.csv"] = csv_text(features_table(Features(tests, consistency), models.trainings))
+        texts["features.csv"] = csv_text(features_table(Features(tests, consistency), models))
     if study.compares_methods:
         texts |= methods_tables(replace(models, runs=runs), study.reference_methods)
     if study.paper_values:

@@ -98,7 +98,7 @@ def test_what_its_features_tell_is_of_one_training_too(models):
     keys = models.runs[IDENTITY].drop_duplicates()
     consistency = keys.assign(criterion="consistency", group="", value=0.8, low=0.7, corrected=0.8, high=0.9)
     tests = keys.assign(**{"class": "young", "group": "a", "other_group": "b", "mmd2": 0.1, "p_holm": 0.01})
-    table = features_table(Features(tests, consistency), models.trainings)
+    table = features_table(Features(tests, consistency), models)
     for role, trainings in (("teacher", 1), ("student", len(SEEDS))):
         rows = table[table["role"] == role]
         assert (rows["trainings"] == trainings).all()

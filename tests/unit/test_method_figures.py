@@ -273,7 +273,7 @@ def test_figures_are_the_same_bytes_each_time(tmp_path):
 
 def cells(table):
     rows = [
-        ["cifar10s", row["architecture"], row["method"], row["role"], group, label, 0.01 * i + 0.1 * a + 0.2 * y]
+        ["cifar10s", row["architecture"], row["method"], row["role"], False, group, label, 0.01 * i + 0.1 * a + 0.2 * y]
         for i, row in table.iterrows()
         for a, group in enumerate(GROUPS)
         for y, label in enumerate(CLASSES)

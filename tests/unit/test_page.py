@@ -221,7 +221,7 @@ def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_f
     )
     names = ["dataset", "architecture", "method", "role", "accuracy", "deo_a", "deo_m", "at_chance"]
     runs = points[names].assign(seed=0, fold=0)
-    spec = charts.tradeoff(Contents(points, runs, pd.DataFrame(), pd.DataFrame(), pd.DataFrame()))
+    spec = charts.tradeoff(Contents(points, runs, [], pd.DataFrame(), pd.DataFrame(), pd.DataFrame()))
     # the teacher is what the others are looked at beside
     assert {row["Method"] for row in rows_of(spec, far=True)} == {"m10"}
     (extent,) = [param for param in spec["params"] if param["name"] == "extent"]
@@ -259,7 +259,7 @@ def test_a_heat_map_of_many_classes_is_wider_than_the_page_and_has_no_numbers():
     def heat_map(classes):
         cells = pd.DataFrame({"class": [f"c{i}" for i in range(classes)], "accuracy": 0.5, "group": "g", "base": ""})
         cells = cells.assign(dataset="utkface", architecture="resnet", method="mfd")
-        contents = Contents(pd.DataFrame(), pd.DataFrame(), cells, pd.DataFrame(), pd.DataFrame())
+        contents = Contents(pd.DataFrame(), pd.DataFrame(), [], cells, pd.DataFrame(), pd.DataFrame())
         return charts.heat_map(contents, "UTKFace, ResNet: mfd")
 
     assert (heat_map(200)["width"], len(heat_map(200)["layer"])) == (14 * 200, 1)
@@ -322,7 +322,7 @@ def test_trainings_of_mixed_precision_are_said_and_told_apart(contents_and_pairs
 
     def page_of(precisions):
         runs = contents.runs.assign(precision=precisions)
-        return writing.render(study, replace(contents, runs=runs)), writing._runs(runs)
+        return writing.render(study, replace(contents, runs=runs)), writing._runs(runs, [])
 
     for alike in (["bf16"] * 4, [""] * 4, ["bf16", "", "", "bf16"]):
         text, table = page_of(alike)
@@ -332,6 +332,15 @@ def test_trainings_of_mixed_precision_are_said_and_told_apart(contents_and_pairs
     assert "The trainings differ in precision (1 in fp32 and 2 in bf16); " in text
     assert ("Precision", False) in table["headings"]
     assert [row[-1] for row in table["rows"]] == ["fp32", "bf16", "bf16", ""]
+
+
+def test_models_of_one_kind_are_told_apart_by_the_settings_in_which_they_differ(contents_and_pairs):
+    contents, _ = contents_and_pairs
+    runs = contents.runs.assign(**{"lambda": "3", "kernel": "rbf"})
+    runs.loc[1, ["lambda", "kernel"]] = ["10", ""]
+    table = writing._runs(runs, ["lambda", "kernel"])
+    assert table["headings"][2:6] == [("Method", False), ("lambda", True), ("kernel", False), ("Seed", True)]
+    assert [row[3:5] for row in table["rows"][:2]] == [["3", "rbf"], ["10", ""]]
 
 
 def test_a_mark_of_models_at_chance_is_explained_where_there_is_one(contents_and_pairs):
@@ -411,7 +420,7 @@ def test_criteria_that_the_metrics_lack_are_named(text):
 
     study = writing.Study("s", "mfd", pd.DataFrame(), {})
     nothing = pd.DataFrame()
-    found = writing._missing(study, Contents(nothing, nothing, nothing, nothing, nothing))
+    found = writing._missing(study, Contents(nothing, nothing, [], nothing, nothing, nothing))
     assert found == "calibration and other criteria, training curves, features and example images"
     assert "Not on this page: calibration" not in text
 

@@ -23,7 +23,7 @@ from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.published import compare_studies, studies_markdown
 from fairdistill.reporting.ranking import rank_methods
 from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
-from fairdistill.reporting.runs import read_runs
+from fairdistill.reporting.runs import read_runs, telling_apart
 from fairdistill.reporting.search import choose, search_markdown
 from fairdistill.reporting.summaries import average_datasets, combine, summarise
 from fairdistill.reporting.table1 import table1_latex, table1_markdown
@@ -710,3 +710,12 @@ def test_methods_that_need_the_group_are_marked_in_every_table(tmp_path):
 
 def cells(line):
     return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_settings_tell_models_apart_where_two_of_one_kind_differ():
+    mfd = {"kind": "mfd", "lambda": 3.0, "sigma": 1.0, "kernel": "rbf"}
+    settings = [mfd, mfd | {"lambda": 10.0}, mfd | {"kernel": "polynomial"}, mfd | {"lambda": 3}]
+    # another kind has another value
+    settings += [{"kind": "group_mmd", "lambda": 1.0, "sigma": 0.1, "kernel": "rbf"}]
+    assert telling_apart(settings) == ["lambda", "kernel"]
+    assert telling_apart([mfd, mfd]) == []

@@ -12,7 +12,7 @@ from fairdistill.reporting.csv_files import AGGREGATE
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.models import Models
 from fairdistill.reporting.pairs import beside_bases, read_paired
-from fairdistill.reporting.runs import at_chance
+from fairdistill.reporting.runs import at_chance, telling_apart, with_settings
 from fairdistill.reporting.summaries import beside_each_other, read_summary
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
@@ -33,7 +33,9 @@ class Contents:
     points
         One row per model, see `fairdistill.reporting.summaries.beside_each_other`, with family, that of its method.
     runs
-        One row per training, see `fairdistill.reporting.runs`, with at_chance, whether it is.
+        One row per training, see `fairdistill.reporting.runs`, with at_chance, whether it is, and `settings`.
+    settings
+        Those of the methods in which two models of one kind differ.
     cells
         One row per model, group and class: `MODEL`, group, class and accuracy, a mean over seeds; base, the name of
         the model that it is shown beside (as `name_model` has it), empty for one that stands alone.
@@ -46,6 +48,7 @@ class Contents:
 
     points: pd.DataFrame
     runs: pd.DataFrame
+    settings: list[str]
     cells: pd.DataFrame
     criteria: pd.DataFrame
     projections: pd.DataFrame
@@ -81,7 +84,7 @@ def gather(models: Models, summary: Path, paired: Path, projections: pd.DataFram
     UserError
         If one of the tables is of other models than the metrics, or lacks a metric of one.
     """
-    runs = models.runs
+    runs, settings = models.runs, telling_apart(models.settings.values())
     table = read_summary(summary)
     known = set(keys(runs, MODEL))
     _require_all(table, known, summary)
@@ -89,9 +92,10 @@ def gather(models: Models, summary: Path, paired: Path, projections: pd.DataFram
     _require_all(pairs, set(keys(beside_bases(runs), MODEL)), paired)
     contents = Contents(
         points=_students_first(_points(table, models)),
-        runs=runs.assign(at_chance=at_chance(runs))[
-            [*IDENTITY[1:], *BASE, *METRICS, "at_chance", "epochs", "seconds", "precision"]
+        runs=with_settings(runs.assign(at_chance=at_chance(runs)), models.settings)[
+            [*IDENTITY[1:], *settings, *BASE, *METRICS, "at_chance", "epochs", "seconds", "precision"]
         ],
+        settings=settings,
         cells=_for_browser(_students_first(_cells(models, pairs))),
         criteria=_for_browser(_students_first(criteria_table(models.criteria, models.trainings))),
         projections=_for_browser(projections),

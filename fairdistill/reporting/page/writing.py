@@ -17,7 +17,7 @@ import vl_convert
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from fairdistill.reporting.columns import MEASURED, MODEL, PLACE, TRAINING, keys
+from fairdistill.reporting.columns import MEASURED, MODEL, PLACE, keys
 from fairdistill.reporting.figure_files import DPI
 from fairdistill.reporting.labels import listed, printed
 from fairdistill.reporting.legend import CHANCE, NEEDS_GROUP
@@ -115,7 +115,7 @@ def render(study: Study, contents: Contents) -> str:
         some_need_group=bool(contents.points["needs_group"].any()),
         group_note=GROUP_NOTE,
         missing=_missing(study, contents),
-        runs=_runs(contents.runs),
+        runs=_runs(contents.runs, contents.settings),
         charts=[*specs],
         specs=_as_json(specs),
         projections=_as_json(projections.round(4).to_dict("records")),
@@ -221,9 +221,12 @@ def _points(points: pd.DataFrame) -> dict[str, list]:
     return _table(table, {"n": "Seeds", "note": "", **intervals})
 
 
-def _runs(runs: pd.DataFrame) -> dict[str, list]:
-    """The table of trainings: its headings, whether each column is of numbers, and its rows of texts."""
-    table = runs[TRAINING].copy()
+def _runs(runs: pd.DataFrame, settings: Sequence[str]) -> dict[str, list]:
+    """The table of trainings: its headings, whether each column is of numbers, and its rows of texts.
+
+    `settings` are columns of `runs` that stand behind the names of methods.
+    """
+    table = runs[[*MODEL, *settings, "seed", "fold"]].copy()
     for metric in [*MEASURED, "worst_group_accuracy"]:
         table[metric] = numbers(runs[metric], "{:.4f}")
     table["epochs"], table["seconds"] = runs["epochs"], numbers(runs["seconds"], "{:.0f}")
@@ -231,13 +234,16 @@ def _runs(runs: pd.DataFrame) -> dict[str, list]:
         table["precision"] = runs["precision"]
     if (table["fold"] == 0).all():
         table = table.drop(columns="fold")
-    return _table(table, {"worst_group_accuracy": "Worst group", "seconds": "Seconds of training"})
+    headings = {"worst_group_accuracy": "Worst group", "seconds": "Seconds of training"}
+    given = {name: table.loc[table[name] != "", name] for name in settings}
+    texts = [name for name, values in given.items() if pd.to_numeric(values, errors="coerce").isna().any()]
+    return _table(table, headings | {name: name for name in settings}, texts)
 
 
-def _table(table: pd.DataFrame, headings: Mapping[str, str]) -> dict[str, list]:
+def _table(table: pd.DataFrame, headings: Mapping[str, str], further_texts: Sequence[str] = ()) -> dict[str, list]:
     """Headings, and whether each is of numbers, and the rows as texts; `headings` are those that are not the name's."""
     names = {"dataset": "Data set", "deo_a": "DEO_A", "deo_m": "DEO_M", **headings}
-    texts = (*MODEL, "precision", "note")
+    texts = (*MODEL, "precision", "note", *further_texts)
     table = table.assign(**{name: table[name].map(printed) for name in PLACE})
     return {
         "headings": [(names.get(name, printed(name).capitalize()), name not in texts) for name in map(str, table)],
