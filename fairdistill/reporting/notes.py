@@ -15,7 +15,7 @@ INTERVAL_NOTE = (
     "Intervals are at 95 %, and account for the variation over trainings and over test images (over test images only "
     "if there is one training)."
 )
-# of DEO_A and DEO_M themselves, and of their differences
+# What the interval of a DEO is about, and that of a difference in DEO.
 CORRECTED_NOTE = "The interval of a DEO is about its value corrected for noise, not about the observed value printed."
 CORRECTED_DIFFERENCE_NOTE = (
     "The interval of a difference in DEO is about its value corrected for noise, not about the observed one printed."
@@ -25,7 +25,7 @@ CHANCE_MARK, ALONE_MARK, GROUP_MARK = "†", "‡", "§"
 # When a model is at chance, and what its DEO is worth.
 CHANCE_CLAUSE = "no more accurate than always predicting the largest class"
 SAYS_NOTHING = "says nothing about fairness"
-# of a mark, and of a verdict
+# What the mark of a number at chance means, and what the verdict of a DEO at chance means.
 AT_CHANCE_NOTE = f"{CHANCE_MARK} {AT_CHANCE}: a model behind this number is {CHANCE_CLAUSE}, so its DEO {SAYS_NOTHING}."
 CHANCE_VERDICT_NOTE = f"The verdict on a DEO is `{AT_CHANCE}` if a model is {CHANCE_CLAUSE}: its DEO {SAYS_NOTHING}."
 GROUP_NOTE = f"{GROUP_MARK} needs the group of each image at prediction time."
@@ -36,7 +36,7 @@ ALONE_NOTE = (
     f"{ALONE_MARK} one training, or an average that includes a model trained once: for that model only the noise "
     "of the test images is counted, which says nothing about other trainings."
 )
-# the same of a figure without intervals
+# The note in a figure that has no intervals.
 ONE_TRAINING_NOTE = f"{ALONE_MARK} one training, not a mean over several."
 
 

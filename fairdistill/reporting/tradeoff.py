@@ -216,12 +216,12 @@ def _darkened(colour: str | tuple[float, float, float]) -> tuple[float, float, f
 def _is_worth_its_room(methods: pd.DataFrame, deo: str) -> pd.Series:
     """Return which methods a panel has to hold, even where they are far off.
 
-    A method that is fairer or more accurate than the median is what a reader looks for, at whatever price in the other;
-    the teacher is what all others are looked at beside.
+    A method that is fairer or more accurate than the median is what a reader looks for, at whatever price in the other,
+    unless it is at chance, where its DEO says nothing; the teacher is what all others are looked at beside.
     """
     near = within_fences(methods["accuracy"]) & within_fences(methods[deo])
     better = (methods["accuracy"] > methods["accuracy"].median()) | (methods[deo] < methods[deo].median())
-    return near | better | (methods["method"] == TEACHER)
+    return near | better & ~methods["at_chance"] | (methods["method"] == TEACHER)
 
 
 def _limits(methods: pd.DataFrame, metric: str) -> tuple[float, float]:

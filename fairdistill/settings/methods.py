@@ -486,7 +486,7 @@ class GroupMmd(Method):
         ge=0,
         alias="lambda",
         description="Twice the weight of the penalty, as in `mfd`, from which the default is taken. At the same "
-        "`lambda`, `mfd` divides this penalty by the number of groups.",
+        "`lambda` and under one kernel, `mfd` divides this penalty by the number of groups.",
     )
     kernel: Kernel = KERNEL
     sigma: Amount = BANDWIDTH

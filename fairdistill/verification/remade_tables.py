@@ -79,8 +79,9 @@ def remake_tables(
     UserError
         A table cannot be made from these models.
     """
-    names = listed[IDENTITY]
-    if models.runs.merge(names).empty:
+    # a model that is listed, and has features, may lack its metrics file
+    names = models.runs[IDENTITY].merge(listed[IDENTITY])
+    if names.empty:
         raise UserError(f"{published['runs.csv']}: none of its models has a metrics file; make it with {AGGREGATE}")
     order = in_order(study.main_grids, models.runs.merge(names))
     runs, validation = (in_grid_order(table.merge(names), order) for table in (models.runs, models.validation))

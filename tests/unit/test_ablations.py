@@ -1,5 +1,6 @@
 """Which models are compared as differing in one part alone, and what the table says of each comparison."""
 
+import io
 import json
 import re
 from itertools import combinations, product
@@ -12,8 +13,9 @@ from synthetic_results import CLASSES, GROUPS, METHODS, make_constant, make_pred
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.reporting.ablation_pages import LEGEND, ablations_latex, ablations_markdown
 from fairdistill.reporting.ablations import PARTS, ablations
+from fairdistill.reporting.columns import IDENTITY
 from fairdistill.reporting.csv_files import write_csv
-from fairdistill.reporting.features import read_features
+from fairdistill.reporting.features import Features, read_features
 from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pairs import pair_with_bases
 from fairdistill.reporting.runs import read_runs, with_settings
@@ -278,6 +280,21 @@ def test_grids_of_unequal_names_and_seeds_make_one_table_that_verifies(tmp_path,
     assert again["runs.csv"] == (tmp_path / "runs.csv").read_text()
     for name, path in {"ablations.csv": "a.csv", "ablations.md": "a.md", "ablations.tex": "a.tex"}.items():
         assert again[name] == (tmp_path / path).read_text()
+
+
+def test_features_of_a_model_without_metrics_are_in_no_table_that_is_made_anew(tmp_path):
+    """The verification names the metrics file that is missing, and has to get there."""
+    order = ORDER | {"dataset": ["utkface"], "architecture": ["resnet"], "method": ["teacher", "mfd"]}
+    paths = grid(tmp_path, seeds=(0,), **order)
+    study = complete({"datasets": ["utkface"], "architectures": ["resnet"], "methods": ["mfd"], "seeds": [0]})
+    listed = read_files(paths).runs
+    found = {"criterion": "consistency", "group": "", "value": 0.8, "low": 0.7, "corrected": 0.8, "high": 0.9}
+    consistency = listed[IDENTITY].assign(**found)
+    none = consistency.iloc[:0].assign(**{"class": "", "other_group": "", "mmd2": 0.0, "p_holm": 0.0})
+    without = read_files([path for path in paths if path.parent.name != "mfd"])
+    again = remake_tables({"features.csv": tmp_path}, without, listed, study, Features(none, consistency))
+    table = pd.read_csv(io.StringIO(again["features.csv"]))
+    assert set(table["method"]) == {"teacher"}
 
 
 def test_the_differences_between_methods_add_up(tmp_path):

@@ -15,7 +15,8 @@ METRICS = {"deo_a": "DEO_A", "deo_m": "DEO_M", "accuracy": ""}
 NUMBERS = (
     "no one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
 )
-NUMBERS = [*NUMBERS.split(), "eighteen", "nineteen"]
+NUMBERS = [*NUMBERS.split(), "eighteen", "nineteen", "twenty"]
+NUMBERS += [f"twenty-{number}" for number in NUMBERS[1:10]]
 
 
 def methods_of(study):

@@ -171,6 +171,12 @@ def test_in_a_crowd_what_is_far_off_but_better_than_the_median_is_shown_with_its
         assert sum(line.get_linewidth() == 0.7 for line in ax.lines) == 2 * 31
 
 
+def test_in_a_crowd_a_method_at_chance_does_not_stretch_the_panel():
+    table = ranked(30)
+    table.loc[7, ["accuracy", "deo_a", "deo_m", "at_chance"]] = 0.1, 0.0, 0.0, True
+    assert all(ax.get_ylim()[0] > 0.5 for ax in plot_tradeoff(table, "cifar10s").axes)
+
+
 def test_points_at_one_place_of_the_border_are_beside_each_other():
     table = ranked(30)
     # in a corner, at the lower border, and at the right one

@@ -14,14 +14,15 @@ from fairdistill.evaluation.crossed import difference
 from fairdistill.evaluation.metrics import evaluate
 from fairdistill.reporting.ablation_pages import ablations_latex, ablations_markdown
 from fairdistill.reporting.ablations import ablations
-from fairdistill.reporting.columns import DEO, METRICS, MODEL, RUNS, TRAINING, VALIDATION
+from fairdistill.reporting.columns import DEO, IDENTITY, METRICS, MODEL, RUNS, TRAINING, VALIDATION
 from fairdistill.reporting.criteria import criteria_table
+from fairdistill.reporting.features import Features, features_table
 from fairdistill.reporting.grids import in_order, read_grids
 from fairdistill.reporting.models import read_files, read_models
 from fairdistill.reporting.pair_pages import paired_markdown
 from fairdistill.reporting.pairs import pair_with_bases, read_paired
 from fairdistill.reporting.published import compare_studies, studies_markdown
-from fairdistill.reporting.ranking import rank_methods
+from fairdistill.reporting.ranking import cells_table, rank_methods
 from fairdistill.reporting.ranking_pages import ranking_latex, ranking_markdown
 from fairdistill.reporting.runs import read_runs, telling_apart
 from fairdistill.reporting.search import choose, search_markdown
@@ -687,7 +688,12 @@ def test_methods_that_need_the_group_are_marked_in_every_table(tmp_path):
     studies = compare_studies(summary, summary)
 
     criteria = criteria_table(models.criteria, models.trainings)
-    for table in (models.runs, summary, paired, criteria, parts, ranking, search, studies):
+    runs = models.runs[IDENTITY]
+    tests = runs.assign(**{"class": "young", "group": "a", "other_group": "b", "mmd2": 0.1, "p_holm": 0.01})
+    consistency = runs.assign(criterion="consistency", group="", value=0.8, low=0.7, corrected=0.8, high=0.9)
+    features = features_table(Features(tests, consistency), models)
+    cells = cells_table(models)
+    for table in (models.runs, summary, paired, criteria, features, parts, ranking, cells, search, studies):
         assert table["needs_group"].equals(table["method"] == "hardt")
     pages = {
         table1_markdown(summary): table1_latex(summary),
