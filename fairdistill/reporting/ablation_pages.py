@@ -21,7 +21,7 @@ from fairdistill.reporting.notes import (
 from fairdistill.reporting.printing import latex, markdown, numbers, with_ends, with_sd
 from fairdistill.settings.sweeps import Sweep
 
-# what the two models of a pair differ in, by the name that the tables give it
+# What the models of a pair differ in, for each part that the tables name.
 LEGEND = {
     "sampling": "two methods that differ only in how batches are drawn",
     "loss": "two methods with the same base that differ in other settings: the kind of the method, its terms and their "

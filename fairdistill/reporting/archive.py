@@ -62,7 +62,7 @@ does not track them. Their SHA-256:
 {files}
 
 """
-# what is made from the models, by the names of its files in the archive
+# What is made from the models, by the names of its files in the archive.
 OF_MODELS = {
     "tables/features.csv": "`tables/features.csv`",
     "figures/training_curves_*": "the training curves",

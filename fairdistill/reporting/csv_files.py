@@ -15,14 +15,14 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import write_text
 
 AGGREGATE = "scripts.aggregate_results"
-# larger whole numbers are not kept by a float
+# The largest whole number below which a float keeps all.
 LARGEST = 2**53
-# what columns of some names hold in every table
+# The verdicts on a DEO, and the values that columns of some names may have in every table.
 VERDICTS = [ABOVE, FAIR, AT_CHANCE]
 CHOICES = {
     "role": ["teacher", "student"],
     "metric": METRICS,
-    # of a metric that has none it is empty
+    # empty for a metric without a verdict
     "verdict": [*VERDICTS, ""],
     **{f"{deo}_verdict": VERDICTS for deo in DEO},
     # records of before it was noted have none

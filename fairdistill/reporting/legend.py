@@ -15,7 +15,7 @@ FAIR = "fair classifier: mean and 95 % range"
 CHANCE, NEEDS_GROUP = AT_CHANCE, "needs the group to predict"
 CHOSEN = "chosen on validation"
 PAPER = "paper"
-# what a legend has behind the models, in this order
+# The entries that come after the models in a legend, in this order.
 COMMON = [ONE_SEED, INTERVAL, ALONE, FAIR, PAPER, CHANCE, CHOSEN]
 
 

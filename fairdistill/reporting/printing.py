@@ -9,7 +9,8 @@ import pandas as pd
 from fairdistill.evaluation.rounding import rounded
 from fairdistill.reporting.notes import ALONE_MARK, CHANCE_MARK, GROUP_MARK
 
-# of a LaTeX table: lines of small type below a caption of five, across the 345 pt of an article's page turned sideways
+# The most rows of a LaTeX table on one page: lines of small type below a caption of five lines, across the 345 pt of an
+# article's page turned sideways.
 ROWS_ON_A_PAGE = 32
 
 

@@ -24,11 +24,11 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER, method_of_kind
 
 MAKER = "scripts.rank_methods"
-# what training costs is given as a multiple of this method's, or of the teacher's where the study lacks it
+# The method whose training costs 1; the teacher where the study lacks it.
 STANDARD = "erm"
 ENDS = ["low", "high"]
 NEEDS = ["base", "needs_group", "needs_validation", "randomised"]
-# of the table, without the comparisons
+# The columns of the ranking, without the comparisons.
 RANKED = [
     *(*PLACE, "rank", "method", "role", "family", "pareto_front", *COUNTS),
     *(f"{metric}{part}" for metric in MEASURED for part in ("", "_sd", "_low", "_high")),
@@ -38,7 +38,7 @@ CELLS = [*MODEL, "role", "needs_group", "group", "class", "accuracy"]
 
 SIGNIFICANT = 0.05
 UNDECIDED, UNTESTED = "undecided", "not tested"
-# what a difference below zero is called, and one above
+# What a difference below zero is called, and one above.
 WORDS = {
     "accuracy": ("less accurate", "more accurate"),
     "deo_a": ("fairer", "less fair"),

@@ -52,7 +52,7 @@ COMPARISONS = (
 )
 # verdicts of which a page counts the methods, and names none
 UNJUDGED = (UNDECIDED, UNTESTED)
-# of a study in which methods have different numbers of seeds
+# The note where methods have different numbers of seeds.
 SEEDS_NOTE = (
     "Not all methods have the same seeds. Each mean, and so the rank, is over the method's own seeds; a difference is "
     "over those that both methods have, and so is the cost; ablations.md compares by those that all methods have. "

@@ -24,7 +24,7 @@ from fairdistill.settings.sweeps import Candidates, Search, as_text
 MAKER = "scripts.choose_settings"
 # the accuracy that a rule compares
 ACCURACY = {"cells": "mean_cell_accuracy", "images": "accuracy"}
-# of a model on the validation split: means and standard deviations over its trainings
+# The scores of a model on the validation split: means and standard deviations over its trainings.
 MEASURED_THERE = ["mean_cell_accuracy", *METRICS]
 SCORES = [name for metric in MEASURED_THERE for name in (metric, f"{metric}_sd")]
 FAIR = [f"{deo}_fair_baseline" for deo in DEO]

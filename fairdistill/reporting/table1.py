@@ -11,7 +11,7 @@ from fairdistill.runtime.errors import UserError
 
 # metric: (heading, decimals, factor from a fraction, unit)
 COLUMNS = {"accuracy": ("Accuracy", 1, 100, "%"), "deo_a": ("DEO_A", 3, 1, ""), "deo_m": ("DEO_M", 3, 1, "")}
-# what an average of DEO over data sets is worth
+# The note on an average of DEO over data sets.
 AVERAGE_NOTE = (
     "An average over data sets serves only to compare the rows: DEO_M is a maximum over the classes, so it grows with "
     "their number, and the data set with the larger DEO dominates the average. summary.csv has each data set by itself."

@@ -25,20 +25,20 @@ from fairdistill.reporting.tradeoff import COLOURS
 MOST_COLOURS = 8
 # With more models than these on a data set, those that are far off are left out at first.
 MOST_SHOWN = 8
-# without the grey, which would be taken for the teacher's
+# The colours of models, without the grey, which would be taken for the teacher's.
 PALETTE = [colour for colour in sns.color_palette("colorblind").as_hex() if colour != "#949494"]
-# reads on a light and on a dark page
+# A grey that is legible on a light and on a dark page.
 TEACHER_GREY = "#808080"
 MEANS, ALL_SEEDS = "means and 95 % intervals", "all seeds"
 NEAR = "without outliers"
 ALL_IMAGES = "all images"
-# of an axis, until it is replaced by the name of what was chosen
+# The title of an axis until the name of what was chosen replaces it.
 AS_CHOSEN = "DEO as chosen above"
-# of text within a cell of the heat map, by the cell's accuracy: the scale is dark at its low end
+# The accuracy of a cell of the heat map below which its text is white, as the scale is dark at its low end.
 DARK_BELOW = 0.45
-# where there are more classes, the heat map is wider than the page and has no numbers
+# The most classes of a heat map that fits the page and has numbers.
 MOST_NUMBERED = 20
-# pixels of a class then
+# Pixels of a class in a heat map of more.
 NARROW = 14
 CRITERIA = {
     "ece": "Expected calibration error",

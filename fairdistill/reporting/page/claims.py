@@ -11,7 +11,7 @@ from fairdistill.reporting.notes import SAYS_NOTHING
 from fairdistill.reporting.printing import numbers
 from fairdistill.settings.methods import TEACHER
 
-# as nouns within a sentence
+# The metrics' names within a sentence.
 NOUNS = {"deo_a": "DEO_A", "deo_m": "DEO_M", "accuracy": "accuracy"}
 AT_LEAST_ONE_NOTE = f" At least one of the two is {AT_CHANCE}, so DEO {SAYS_NOTHING}."
 

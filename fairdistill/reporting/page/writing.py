@@ -29,9 +29,9 @@ from fairdistill.reporting.printing import numbers
 from fairdistill.runtime.errors import UserError
 from fairdistill.settings.methods import TEACHER
 
-# as vl-convert has it: without the last of its three numbers
+# The version of Vega-Lite as vl-convert names it, without the last of its three numbers.
 VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
-# of the page's tables that are made as Markdown: where each stands, and its heading there; in this order
+# The Markdown tables that the page shows, in this order: the section and the heading of each.
 TABLES = {
     "table1.md": ("results", "Table I"),
     "paper_vs_reproduced.md": ("paper", "The paper's numbers and ours"),
@@ -41,11 +41,11 @@ TABLES = {
     "paired.md": ("results", "Students and their bases"),
     "published_vs_own.md": ("paper", "Published and own results"),
 }
-# models whose names a sentence has
+# The most models that a sentence names.
 MOST_NAMED = 8
-# of figures, pixels of the page: one as wide as a printed page is as wide as a line of text here
+# Pixels of the page for an inch of a figure: a figure as wide as a printed page is as wide as a line of text here.
 PER_INCH = 105
-# what is written below a figure, by the form of its name
+# The captions of figures, by the form of their names.
 FIGURES = {
     "fig1_architecture": "MFD: the student's features of each group of a class are pulled towards the teacher's "
     "features of the class.",

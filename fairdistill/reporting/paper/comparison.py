@@ -31,7 +31,7 @@ TOLERANCE = 0.02
 
 CLAIMED = [*PLACE, "role"]
 CLAIM = ["source", *CLAIMED, "metric"]
-# in the place of a role: student minus teacher
+# What stands in place of a role for student minus teacher.
 GAP = "gap"
 
 
