@@ -49,11 +49,11 @@ def snakemake(*args, **where):
 
 # to load Snakemake takes as long as to plan a small study with it
 LOADED = multiprocessing.get_context("forkserver")
-LOADED.set_forkserver_preload(["snakemake.cli"])
+LOADED.set_forkserver_preload(["snakemake.cli", "snakemake.report", "smart_open", "pydantic"])
 
 
 def dry_run(*args, project=ROOT, snakefile="Snakefile", directory, path=None):
-    """Do what `running` starts, but in a process that has loaded Snakemake and nothing of the project."""
+    """Do what `running` starts, but in a process that has loaded what a plan needs, less the project."""
     argv = ["snakemake", *arguments(*args, project=project, snakefile=snakefile, directory=directory)]
     with tempfile.NamedTemporaryFile() as output:
         process = LOADED.Process(target=_main, args=(argv, environment(path), str(project), output.name))

@@ -42,8 +42,9 @@ print("all trainings together:", workflow.global_resources.get("mem_mb"))
 import os; print("GPUs of jobs:", os.environ.get("CUDA_VISIBLE_DEVICES"))
 """
 TOLD = """import atexit, gc, sys
-parts = lambda: {name.split(".")[1] for name in sys.modules if name.startswith("fairdistill.")}
-atexit.register(lambda: print("loaded:", sorted(parts() | {"torch"} & set(sys.modules))))
+ours = lambda: {name.removeprefix("fairdistill.") for name in sys.modules if name.startswith("fairdistill.")}
+further = lambda: {name for name in ours() if name.split(".")[0] not in ("runtime", "settings")}
+atexit.register(lambda: print("loaded beside settings and runtime:", sorted(further() | {"torch"} & set(sys.modules))))
 atexit.register(lambda: print("collects:", gc.isenabled()))
 from snakemake.cli import main; main()"""
 
@@ -94,8 +95,8 @@ def test_maps_on_the_command_line_are_merged(papers_plan):
     assert len(re.findall(r'"epochs": 7,.*"learning_rate": 0\.001', papers_plan)) == 40
 
 
-def test_a_plan_loads_no_torch_and_of_the_project_only_settings_and_runtime(papers_plan):
-    assert "loaded: ['runtime', 'settings']" in papers_plan.splitlines()
+def test_a_plan_loads_no_torch_and_of_the_project_only_what_names_settings_and_files(papers_plan):
+    assert "loaded beside settings and runtime: ['export', 'export.files']" in papers_plan.splitlines()
 
 
 def test_the_demo_needs_no_download(workdir):
