@@ -65,9 +65,8 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
     Points are means over seeds, with the 95 % intervals of both; an interval that the panel does not hold is cut off,
     with an arrowhead. Methods that share a point share a label. A crowd has panels that leave out what is far off and
     better than the median in nothing: such a point is at the border, hollow and without intervals, beside others there,
-    and its label says where it belongs.
-    The line is the Pareto front of the students' means in that panel; methods that are at chance are on none. Numbers
-    are those of `method_numbers`.
+    and its label says where it belongs. The line is the Pareto front of the students' means in that panel; methods that
+    are at chance are on none. Numbers are those of `method_numbers`.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ def differences_of_scores(path: Path, scored: ScoredTable, results: Path) -> lis
         return [f"{path}: has no scores on test images; make it with {scored.maker}"]
     wrong, files = [], StudyFiles(results)
     for row in rows.to_dict("records"):
-        names = {name: row[name] for name in ("dataset", "architecture", "method", "seed")}
+        names = {name: row[name] for name in (*MODEL, "seed")}
         model = MODEL_PATH.format(**names, fold="")
         if not files.metrics_of(model).exists():
             model = MODEL_PATH.format(**names, fold=f"-fold{row.get('fold')}")

@@ -289,8 +289,9 @@ def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
 def far_off(points: pd.DataFrame) -> pd.Series:
     """Return which models are so far from most of their data set that these would be in a corner of the chart.
 
-    They are those beyond the outer fences of Tukey, as in the figure. Few models are all shown, and so are the teachers
-    beside students of their architecture.
+    They are those beyond the outer fences of Tukey; the figure leaves out only those of them that are better than the
+    median in nothing, but here a reader can choose to see all. Few models are all shown, and so are the teachers beside
+    students of their architecture.
 
     Parameters
     ----------
