@@ -16,7 +16,7 @@ from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
 
 from fairdistill.reporting import legend
 from fairdistill.reporting.columns import DEO
-from fairdistill.reporting.fences import within_fences
+from fairdistill.reporting.fences import far_off
 from fairdistill.reporting.labels import method_numbers, printed
 from fairdistill.reporting.ranking import pareto_front
 from fairdistill.reporting.style import HALO, PALETTE, PANELS, STYLE, styled
@@ -99,18 +99,19 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
             (ax, table[table["architecture"] == architecture], deo)
             for (architecture, deo), ax in zip(product(architectures, DEO), axes.flat, strict=True)
         ]
-        cut = far_off = False
+        cut = some_beyond = False
         for ax, methods, deo in panels:
-            shown = methods if named else methods[_is_worth_its_room(methods, deo)]
+            # the teacher is what all others are looked at beside
+            shown = methods if named else methods[~far_off(methods, deo) | (methods["method"] == TEACHER)]
             ax.set_xlim(*_limits(shown, deo))
             ax.set_ylim(*_limits(shown, "accuracy"))
-            beyond = _far_off(ax, methods[[deo, "accuracy"]].to_numpy())
-            far_off |= bool(beyond.any())
+            beyond = _beyond(ax, methods[[deo, "accuracy"]].to_numpy())
+            some_beyond |= bool(beyond.any())
             cut |= _draw_intervals(ax, methods[~beyond], deo, alone=alone)
             _draw_front(ax, methods, deo)
             ax.set(title=f"{printed(dataset)}, {printed(methods['architecture'].iloc[0])}", xlabel=PANELS[deo][1])
             ax.set_ylabel("Accuracy" if deo == DEO[0] or not named else "")
-        _add_legend(figure, table, alone=alone, cut=cut, far_off=far_off)
+        _add_legend(figure, table, alone=alone, cut=cut, beyond=some_beyond)
         if not named:
             _add_key(figure, table, labels)
         # where the points are is known only now
@@ -120,7 +121,7 @@ def plot_tradeoff(table: pd.DataFrame, dataset: str) -> Figure:
     return figure
 
 
-def _far_off(ax: Axes, points: np.ndarray) -> np.ndarray:
+def _beyond(ax: Axes, points: np.ndarray) -> np.ndarray:
     """Return which of the points (n, 2) lie outside the panel, (n,)."""
     low, high = np.transpose([ax.get_xlim(), ax.get_ylim()])
     return ((points < low) | (points > high)).any(axis=1)
@@ -130,7 +131,7 @@ def _held(ax: Axes, points: np.ndarray) -> np.ndarray:
     """Return the points (n, 2), those outside the panel moved to a little within its border, beside each other."""
     low, high = np.transpose([ax.get_xlim(), ax.get_ylim()])
     room = 0.02 * (high - low)
-    held = np.where(_far_off(ax, points)[:, None], points.clip(low + room, high - room), points)
+    held = np.where(_beyond(ax, points)[:, None], points.clip(low + room, high - room), points)
     of_mark = (SIZE + BEYOND) * ax.figure.dpi / 72 * (high - low) / ax.bbox.size
     side = (points > high).astype(int) - (points < low)
     # one in a corner is moved along x
@@ -191,16 +192,16 @@ def _draw_points(ax: Axes, methods: pd.DataFrame, deo: str, labels: Mapping[str,
     # those of one model by several names differ in nothing but rounding
     of_point = values.round(9).groupby([*values], sort=False).ngroup().to_numpy()
     points = values.groupby(of_point).first().to_numpy()
-    held, far_off = _held(ax, points), _far_off(ax, points)
+    held, beyond = _held(ax, points), _beyond(ax, points)
     names: list[list[str]] = [[] for _ in points]
     for row, i in zip(methods.to_dict("records"), of_point, strict=True):
         look: dict[str, Any] = {"mec": "black", "mew": 0.5} | _marker(row)
-        if far_off[i]:
+        if beyond[i]:
             look |= {"mfc": "none", "mec": _darkened(look["mfc"]), "mew": BEYOND}
         ax.plot(*held[i], linestyle="none", ms=SIZE, zorder=3, **look)
         names[i].append(row["method"] if row["role"] == "teacher" else labels[row["method"]])
     texts = [", ".join(found) for found in names]
-    places = [f" ({x:.2f}, {y:.2f})" if far else "" for (x, y), far in zip(points, far_off, strict=True)]
+    places = [f" ({x:.2f}, {y:.2f})" if far else "" for (x, y), far in zip(points, beyond, strict=True)]
     _label(ax, held, [text + place for text, place in zip(texts, places, strict=True)])
 
 
@@ -210,17 +211,6 @@ def _darkened(colour: str | tuple[float, float, float]) -> tuple[float, float, f
     lightness = float(np.dot(found, LUMA))
     red, green, blue = (part * min(1.0, LIGHTEST / max(lightness, LIGHTEST)) for part in found)
     return red, green, blue
-
-
-def _is_worth_its_room(methods: pd.DataFrame, deo: str) -> pd.Series:
-    """Return which methods a panel has to hold, even where they are far off.
-
-    A method that is fairer or more accurate than the median is what a reader looks for, at whatever price in the other,
-    unless it is at chance, where its DEO says nothing; the teacher is what all others are looked at beside.
-    """
-    near = within_fences(methods["accuracy"]) & within_fences(methods[deo])
-    better = (methods["accuracy"] > methods["accuracy"].median()) | (methods[deo] < methods[deo].median())
-    return near | better & ~methods["at_chance"] | (methods["method"] == TEACHER)
 
 
 def _limits(methods: pd.DataFrame, metric: str) -> tuple[float, float]:
@@ -301,7 +291,7 @@ def _distances(boxes: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.hypot(*np.moveaxis(beyond, -1, 0))
 
 
-def _add_legend(figure: Figure, table: pd.DataFrame, *, alone: str, cut: bool, far_off: bool) -> None:
+def _add_legend(figure: Figure, table: pd.DataFrame, *, alone: str, cut: bool, beyond: bool) -> None:
     """What colours, marks and lines mean, above the panels; `alone` is the line style of one training's intervals."""
     point: dict[str, Any] = {"linestyle": "none", "ms": SIZE, "mec": "black", "mew": 0.5}
     students = table[table["role"] == "student"]
@@ -324,9 +314,9 @@ def _add_legend(figure: Figure, table: pd.DataFrame, *, alone: str, cut: bool, f
     if cut:
         handles["interval beyond the panel"] = Line2D([], [], color="0.5", lw=0.8, marker=">", ms=ARROW)
     handles["Pareto front of the students"] = Line2D([], [], color="0.35", lw=0.9, ls="--")
-    if far_off:
-        beyond = point | {"mec": "0.3", "mew": BEYOND}
-        handles["beyond the panel: (DEO, accuracy)"] = Line2D([], [], marker=MARKER, mfc="none", **beyond)
+    if beyond:
+        hollow = point | {"mec": "0.3", "mew": BEYOND}
+        handles["beyond the panel: (DEO, accuracy)"] = Line2D([], [], marker=MARKER, mfc="none", **hollow)
     columns = _add_fitting(figure, [*handles.values()], [*handles], loc="outside upper center")
     figure.set_figheight(figure.get_figheight() + 0.17 * ceil(len(handles) / columns))
 

@@ -206,7 +206,7 @@ def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_f
             "method": ["teacher", *(f"m{i}" for i in range(n - 1))],
             "role": ["teacher", *["student"] * (n - 1)],
             "family": ["teacher", *["MFD", "distillation"] * 5, "in-processing"],
-            "accuracy": np.linspace(0.7, 0.8, n),
+            "accuracy": [*np.linspace(0.7, 0.8, n - 1), 0.7],
             "deo_a": [0.9, *np.linspace(0.1, 0.2, n - 2), 0.8],
             "deo_m": 0.3,
             "deo_a_fair_baseline": 0.01,
@@ -224,6 +224,10 @@ def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_f
     spec = charts.tradeoff(Contents(points, runs, [], pd.DataFrame(), pd.DataFrame(), pd.DataFrame()))
     # the teacher is what the others are looked at beside
     assert {row["Method"] for row in rows_of(spec, far=True)} == {"m10"}
+    # what is more accurate or fairer than the median is not left out, unless it is far off and worse with the other DEO
+    for metric, value in (("accuracy", 0.9), ("deo_a", 0.0)):
+        assert not charts.far_off(points.assign(**{metric: [*points[metric][:-1], value]})).any()
+    assert charts.far_off(points.assign(deo_m=[0.3] * (n - 1) + [0.2])).tolist() == [*[False] * (n - 1), True]
     (extent,) = [param for param in spec["params"] if param["name"] == "extent"]
     assert extent["value"] == "without outliers"
     assert spec["layer"][0]["encoding"]["color"]["field"] == "Family"
@@ -248,7 +252,7 @@ def test_many_methods_are_coloured_by_family_and_those_far_off_are_left_out_at_f
 
 def test_many_names_are_counted():
     points = pd.DataFrame({"dataset": "utkface", "architecture": "resnet", "method": [f"m{i}" for i in range(60)]})
-    points = points.assign(role="student", accuracy=0.8, deo_a=[0.1] * 50 + [0.9] * 10, deo_m=0.3)
+    points = points.assign(role="student", accuracy=0.8, deo_a=[0.1] * 50 + [0.9] * 10, deo_m=0.3, at_chance=False)
     assert writing._far_off(points).endswith("UTKFace, ResNet: m56 and 3 more")
 
 

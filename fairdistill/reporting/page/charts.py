@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
+from fairdistill.reporting import fences
 from fairdistill.reporting.columns import DEO, MEASURED, MODEL, PLACE, keys
-from fairdistill.reporting.fences import within_fences
 from fairdistill.reporting.labels import printed
 from fairdistill.reporting.legend import CHANCE, NEEDS_GROUP
 from fairdistill.reporting.notes import CHANCE_MARK, SAYS_NOTHING, needing_group
@@ -287,11 +287,10 @@ def _tradeoff_rows(contents: Contents) -> pd.DataFrame:
 
 
 def far_off(points: pd.DataFrame) -> pd.Series:
-    """Return which models are so far from most of their data set that these would be in a corner of the chart.
+    """Return which models the chart of their data set leaves out until a reader chooses to see all.
 
-    They are those beyond the outer fences of Tukey; the figure leaves out only those of them that are better than the
-    median in nothing, but here a reader can choose to see all. Few models are all shown, and so are the teachers beside
-    students of their architecture.
+    They are those that are far off (`fairdistill.reporting.fences.far_off`) with one of the two DEO. Few models are all
+    shown, and so are the teachers beside students of their architecture.
 
     Parameters
     ----------
@@ -301,8 +300,8 @@ def far_off(points: pd.DataFrame) -> pd.Series:
     far = pd.Series(False, index=points.index)
     for _, found in points.groupby("dataset"):
         if len(found) > MOST_SHOWN:
-            for metric in MEASURED:
-                far |= ~within_fences(found[metric]).reindex(far.index, fill_value=True)
+            for deo in DEO:
+                far |= fences.far_off(found, deo).reindex(far.index, fill_value=False)
     beside_students = (
         (points["role"] == "student").groupby([points["dataset"], points["architecture"]]).transform("any")
     )
