@@ -209,6 +209,8 @@ def features(output: Output, layer: str | None, *, pooled: bool) -> Tensor:
 class MFD(Method):
     """Cross-entropy + (lambda / 2) MFD + lambda_h KD (term paper, section IV-B.3; the last term is of Jung's code).
 
+    The rbf loss is that of Jung et al., as is the default lambda; docs/mfd_authors.md says what else differs.
+
     The features are those before the head; with `features: flattened` they are all values of the last map, which Jung
     et al. compare in their code; with `layers` they are those of the maps of these layers, pooled or flattened, and the
     terms of the layers are added. Where the two networks differ in width, a linear regressor without bias, trained with

@@ -90,7 +90,7 @@ END""",
 
 @pytest.mark.long
 def test_the_pages_test_passes(project):
-    assert "2 passed" in run(project, command("in the project's folder"))
+    assert "4 passed" in run(project, command("in the project's folder"))
 
 
 @pytest.mark.long

@@ -22,6 +22,7 @@ from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.reading import read_settings
 
 C, G, D = 3, 2, 5
+KERNELS = [{}, {"kernel": "polynomial"}, {"kernel": "polynomial", "offset": 0.0}]
 
 
 def sample(seed, n=24, dtype=torch.float64, n_classes=C, n_groups=G):
@@ -131,20 +132,20 @@ def test_float32_is_close_to_the_formula_for_features_far_from_zero():
     assert ours.item() == pytest.approx(reference(teacher, student, label, group), abs=1e-3)
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "polynomial"])
-def test_gradient_by_finite_differences(kernel):
+@pytest.mark.parametrize("options", KERNELS, ids=str)
+def test_gradient_by_finite_differences(options):
     teacher, student, label, group = sample(1, 12)
     # no gradient through s: the differences are taken with s kept at its value
     s = mean_squared_distance(teacher.numpy(), student.numpy())
     student.requires_grad_()
-    loss(teacher, student, label, group, kernel=kernel).backward()
+    loss(teacher, student, label, group, **options).backward()
     step = 1e-6
     for i, j in [(0, 0), (3, 2), (7, 4), (11, 1)]:
         ends = []
         for sign in (1, -1):
             moved = student.detach().clone()
             moved[i, j] += sign * step
-            ends.append(reference(teacher, moved, label, group, kernel=kernel, s=s))
+            ends.append(reference(teacher, moved, label, group, **options, s=s))
         assert student.grad[i, j].item() == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-6)
 
 
@@ -166,20 +167,21 @@ def test_order_of_the_batch_does_not_matter(seed):
     assert shuffled.item() == pytest.approx(loss(teacher, student, label, group).item(), abs=1e-10)
 
 
-@given(seed=st.integers(0, 10_000))
-@settings(max_examples=20)
-def test_is_never_negative(seed):
-    assert loss(*sample(seed)).item() > -1e-10
+@given(seed=st.integers(0, 10_000), options=st.sampled_from(KERNELS))
+@settings(max_examples=30)
+def test_is_never_negative(seed, options):
+    assert loss(*sample(seed), **options).item() > -1e-10
 
 
-def test_identical_distributions_give_zero():
+@pytest.mark.parametrize("options", KERNELS, ids=str)
+def test_identical_distributions_give_zero(options):
     features = torch.randn(6, D, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     # each group of each class holds the same six feature vectors, and the teacher's classes hold them too
     both = features.repeat(C * G, 1)
     label = torch.arange(C).repeat_interleave(G * 6)
     group = torch.arange(G).repeat_interleave(6).repeat(C)
-    assert loss(both, both, label, group).item() == pytest.approx(0, abs=1e-12)
-    assert loss(both, both + 1, label, group).item() > 0.1
+    assert loss(both, both, label, group, **options).item() == pytest.approx(0, abs=1e-12)
+    assert loss(both, both + 1, label, group, **options).item() > 0.1
 
 
 def test_empty_cells_add_nothing():
@@ -286,9 +288,10 @@ def test_joint_features_are_those_of_the_whole_batch(options, printed):
     assert student.grad.abs().min() > 0
 
 
-def test_joint_features_that_are_the_teachers_give_zero():
+@pytest.mark.parametrize("options", KERNELS, ids=str)
+def test_joint_features_that_are_the_teachers_give_zero(options):
     teacher, _, label, group = sample(10)
-    terms, _ = terms_of(method(D, D, joint=True), (teacher, teacher.flip(0), label, group))
+    terms, _ = terms_of(method(D, D, joint=True, **options), (teacher, teacher.flip(0), label, group))
     assert terms["mfd"].item() == pytest.approx(0, abs=1e-12)
 
 
