@@ -173,15 +173,17 @@ Given = Annotated[str, Strict(), Field(max_length=LONGEST_TEXT), AfterValidator(
 # the name of a class, which YAML takes for a number where it looks like one
 Label = Annotated[Given, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 # a path as people write it in a configuration, where no shell puts the home folder in the place of ~
-OwnPath = Annotated[Given, AfterValidator(os.path.expanduser), AfterValidator(fits_file_systems)]
+OwnPath = Annotated[Given, Field(min_length=1), AfterValidator(os.path.expanduser), AfterValidator(fits_file_systems)]
 # a folder or a URL
-Source = Annotated[Given, AfterValidator(_fits_a_source)]
+Source = Annotated[Given, Field(min_length=1), AfterValidator(_fits_a_source)]
 # where null is allowed; Snakemake's `--config` gives it as text
 OrNull = _reading(lambda text: {"null": None}[text])
 # Names become folders and, in commands, arguments: none begins with a dash. The names of log files have three of them,
 # and a seed: a file system takes names of 255 bytes.
 LONGEST_NAME = 64
 Name = Annotated[str, Field(pattern=rf"^[A-Za-z0-9][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}$")]
+# as torch has it, such as features.2; the network says which it has
+LayerName = Annotated[str, Strict(), Field(max_length=LONGEST_NAME)]
 Distinct = Annotated[list[Item], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)]
 AtLeastOne = Annotated[
     list[Item], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)

@@ -161,8 +161,10 @@ def _check_names(study: Study) -> None:
             if first != name:
                 # they could share a folder, where the file system ignores case, and a label in tables and figures
                 raise UnreadableSettings("config", path, f"holds {first!r} and {name!r}, which are too much alike")
-    if study.study == BENCHMARKS:
-        raise UnreadableSettings("config", ("study",), f"is {BENCHMARKS!r}, where benchmarks are kept; choose another")
+    # their folders are one where the file system ignores case
+    if study.study.lower() == BENCHMARKS:
+        what = f"is {study.study!r}, where benchmarks are kept; choose another"
+        raise UnreadableSettings("config", ("study",), what)
     grids: list[tuple[Keys, Study | Ablation]] = [((), study)]
     grids += [(("ablations", number), ablation) for number, ablation in enumerate(study.ablations)]
     for where, grid in grids:
@@ -380,10 +382,13 @@ def _check_search(study: Study) -> None:
     """A search is of a sweep, and reads validation splits by which nothing was fitted or chosen before."""
     for name in study.search:
         if name not in study.sweeps():
-            hint = "give one of its settings a list of values"
-            if name not in study.students:
-                hint = choice(name, study.sweeps() or study.students)
-            what = f"names {name!r}, which is no sweep of students; {hint}"
+            what = f"names {name!r}, which is no sweep of students; "
+            if sweep := next((sweep for sweep, models in study.sweeps().items() if name in models), None):
+                what = f"names {name!r}, a model of the sweep {sweep!r}; name the sweep"
+            elif name in study.students:
+                what += "give one of its settings a list of values"
+            else:
+                what += choice(name, study.sweeps() or study.students)
             raise UnreadableSettings("config", ("search",), what)
         if study.training.keep == "best":
             what = (
@@ -464,6 +469,8 @@ def _alike(idle: Sequence[tuple[Any, NoEffect]]) -> str:
 def _entries(study: Study) -> Iterator[tuple[Keys, Sequence[Settings]]]:
     """All settings that may leave others of theirs without effect: the keys to them; those of a sweep's models."""
     yield ("export",), [study.export]
+    for name, search in study.search.items():
+        yield ("search", name), [search]
     defined: dict[str, Mapping[str, Settings]] = {"methods": study.students, "datasets": study.data.sets}
     for key, entries in defined.items():
         section, sweeps = SECTIONS[key][0], study.sweeps(key)

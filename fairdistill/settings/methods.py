@@ -13,6 +13,7 @@ from fairdistill.settings.base import (
     AtLeastOne,
     Flag,
     Label,
+    LayerName,
     Name,
     NoEffect,
     Number,
@@ -250,7 +251,7 @@ class Mfd(Distillation):
         description="What the fairness term compares: the last feature map averaged over its pixels (`pooled`), or "
         "all of its values (`flattened`), as in the code of the MFD authors; for maps of one pixel they are the same.",
     )
-    layers: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
+    layers: Annotated[AtLeastOne[LayerName] | None, OrNull] = Field(
         None,
         description="The layers of the student whose maps are compared instead of the last one's, each with the "
         "base's layer at the same distance from the last; the terms of several layers are added. `null` compares the "
@@ -315,7 +316,7 @@ class Kd(Distillation):
 class LayerDistillation(Distillation):
     """A method that compares where in an image layers are active, by the maps of these."""
 
-    layers: Annotated[AtLeastOne[Name] | None, OrNull] = Field(
+    layers: Annotated[AtLeastOne[LayerName] | None, OrNull] = Field(
         None,
         description="The layers of the student, each compared with the base's layer at the same distance from the "
         "last; `null` takes all that both networks have, apart from those with maps of one pixel.",
@@ -375,7 +376,7 @@ class FitNets(Distillation):
     layer_setting: ClassVar[str] = "layer"
 
     kind: Literal["fitnets"]
-    layer: Annotated[Name | None, OrNull] = Field(
+    layer: Annotated[LayerName | None, OrNull] = Field(
         None,
         description="The guided layer of the student, whose hint is the base's layer at the same distance from the "
         "last; `null` takes the middle one.",

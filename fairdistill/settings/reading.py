@@ -147,7 +147,10 @@ def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[st
     kind, location, context = error["type"], error["loc"], error.get("ctx", {})
     if location[-1:] == (WRONG_NAME,) and kind not in UNKNOWN:
         *names, wrong = _find(location[:-1], values, schema).path
-        return UnreadableSettings(where, tuple(names), f"holds the name {_shown(wrong)}; a name is {NAME}")
+        # pydantic takes a truth value for the number that it equals
+        given = next((key for key in _find(tuple(names), values, schema).value if key == wrong), wrong)
+        quoted = ", and YAML reads yes, no, on and off as truth values unless they are quoted" * isinstance(given, bool)
+        return UnreadableSettings(where, tuple(names), f"holds the name {_shown(given)}; a name is {NAME}{quoted}")
     if kind in UNKNOWN:
         *parents, key = location
         found = _find(tuple(parents), values, schema)
@@ -171,7 +174,8 @@ def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[st
     elif kind in ("too_short", "too_long") and context.get("min_length", context.get("max_length")) != 1:
         what = f"it must have {context.get('min_length', context.get('max_length'))} values"
     elif kind == "too_short":
-        return UnreadableSettings(where, path, "is empty; name at least one")
+        hint = "give a path, or leave it out" if isinstance(value, str) else "name at least one"
+        return UnreadableSettings(where, path, f"is empty; {hint}")
     elif kind == "string_too_long":
         what = f"it must have at most {context['max_length']} characters"
     elif kind == "string_pattern_mismatch":

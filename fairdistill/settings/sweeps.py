@@ -13,7 +13,16 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import LONGEST_NAME, Name, Number, Settings, Text, adapter, settings_of_kind
+from fairdistill.settings.base import (
+    LONGEST_NAME,
+    Name,
+    NoEffect,
+    Number,
+    Settings,
+    Text,
+    adapter,
+    settings_of_kind,
+)
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, AnyMethod, BaseChoice
 from fairdistill.settings.networks import AnyNetwork
@@ -61,6 +70,12 @@ class Search(Settings):
         description="How far a model's accuracy may be below its base's for `smallest_deo`, as a fraction; a model "
         "without a base is compared with the teacher.",
     )
+
+    def without_effect(self) -> dict[str, NoEffect]:
+        """Return what the other rules do not use."""
+        if self.rule == "smallest_deo":
+            return {}
+        return dict.fromkeys(("metric", "margin"), NoEffect(f"rule is {self.rule}", "set rule to smallest_deo"))
 
 
 class Candidates(Settings):
@@ -293,8 +308,11 @@ def _value(value: Any) -> Any:
 
 
 def _label(value: Any) -> str:
-    """What a value adds to a name, behind that of its setting: 0p5 for 0.5, 1em05 for 1e-05, _rbf for rbf."""
+    """What a value adds to a name, behind that of its setting.
+
+    0p5 for 0.5, 1em05 for 1e-05, _rbf for rbf, _features_2 for the layer features.2.
+    """
     text = as_text(value)
     if is_number(value):
         return text.replace(".", "p").replace("-", "m")
-    return f"_{text.lower() if isinstance(value, bool) else text}".replace(" ", "_")
+    return f"_{text.lower() if isinstance(value, bool) else text}".replace(" ", "_").replace(".", "_")

@@ -520,6 +520,17 @@ MISTAKES = [
         "'small_resnet'; rename one of the four",
     ),
     ({"study": "bench"}, "config: study is 'bench', where benchmarks are kept; choose another"),
+    ({"study": "Bench"}, "config: study is 'Bench', where benchmarks are kept; choose another"),
+    ({"paper_values": ""}, "config: paper_values is empty; give a path, or leave it out"),
+    ({"data": {"mirror": ""}}, "config: data.mirror is empty; give a path, or leave it out"),
+    (
+        {"networks": {"resnet": {"kind": "resnet18", "weights": ""}}},
+        "config: networks.resnet.weights is empty; give a path, or leave it out",
+    ),
+    (
+        dataset(kind="utkface", own_copy=""),
+        "config: data.sets.cifar10s.own_copy is empty; give a path, or leave it out",
+    ),
     ({"training": {"epoch": 1}}, "config: training has the unknown key 'epoch'; did you mean 'epochs'?"),
     ({"training": {"epochs": 0}}, "config: training.epochs is 0; it must be at least 1"),
     ({"training": {"epochs": 1.0}}, "config: training.epochs is 1.0; it must be a whole number"),
@@ -618,6 +629,11 @@ MISTAKES = [
     ({"networks": {"a b": {"kind": "resnet18"}}}, f'config: networks holds the name "a b"; a name is {NAME}'),
     ({"networks": {"a\nb": {"kind": "x"}}}, f'config: networks holds the name "a\\nb"; a name is {NAME}'),
     ({"networks": {1: {"kind": "resnet18"}}}, f"config: networks holds the name 1; a name is {NAME}"),
+    (
+        {"students": {True: {"kind": "kd"}}},
+        f"config: students holds the name true; a name is {NAME}, and YAML reads yes, no, on and off as truth values "
+        "unless they are quoted",
+    ),
     ({"networks": {"same": {"kind": "resnet18"}}}, "config: networks holds the name 'same', which is reserved"),
     ({"networks": {"r": {"kind": "resnet51"}}}, "config: networks.r.kind is \"resnet51\"; did you mean 'resnet50'?"),
     ({"networks": {"r": {"kind": "ResNet50"}}}, "config: networks.r.kind is \"ResNet50\"; did you mean 'resnet50'?"),
@@ -740,6 +756,28 @@ MISTAKES = [
     ([], "config is []; it must be a mapping"),
     (None, "config is null; it must be a mapping"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("network", "settings"),
+    [
+        ("efficientnet_b0", {"kind": "mfd", "layers": ["features.2", "features.3"]}),
+        ("mobilenet_v2", {"kind": "at", "layers": ["features.6"]}),
+        ("vgg11", {"kind": "fitnets", "layer": "features.9"}),
+    ],
+)
+def test_a_layer_inside_of_another_module_is_named_as_torch_has_it(network, settings):
+    given = {
+        "networks": {"n": {"kind": network}},
+        "architectures": ["n"],
+        "students": {"s": settings},
+        "methods": ["s"],
+    }
+    assert complete(given | {"datasets": ["cifar10s"]}).students["s"].to_json().items() >= settings.items()
+    name = "layers" if "layers" in settings else "layer"
+    wrong = ["features.99"] if name == "layers" else "features.99"
+    with pytest.raises(UserError, match=rf"students\.s\.{name} names 'features\.99', which the network does not have"):
+        complete(given | {"students": {"s": settings | {name: wrong}}})
 
 
 @pytest.mark.parametrize(("given", "line"), MISTAKES, ids=[ascii(line) for _, line in MISTAKES])

@@ -104,6 +104,7 @@ def test_the_schema_has_no_keyword_that_validators_do_not_know():
         "uniqueItems",
         "minItems",
         "maxItems",
+        "minLength",
         "maxLength",
     }
     known |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "anyOf", "oneOf"}

@@ -52,6 +52,12 @@ def test_a_list_of_values_is_a_model_of_each(settings, names):
         assert study.students[name].kind == "mfd"
 
 
+def test_a_layer_whose_name_has_a_dot_is_a_model_of_a_name_without():
+    given = sweep(layers=[["features.2"], ["features.3", "features.5"]])
+    study = complete(given | {"networks": {"n": {"kind": "efficientnet_b0"}}, "architectures": ["n"]})
+    assert study.methods == ["mfd-layers_features_2", "mfd-layers_features_3_features_5"]
+
+
 def test_each_model_has_its_value_and_the_other_settings_of_the_entry():
     study = complete(sweep(**{"lambda": [0, 0.5], "kernel": "polynomial"}))
     assert {name: method.lambda_ for name, method in study.students.items()} == {"mfd-lambda0": 0, "mfd-lambda0p5": 0.5}
@@ -212,6 +218,20 @@ MISTAKES = [
         {"teacher": {"kind": "erm", "sampling": ["plain", "balanced"]}},
         'config: teacher.sampling is ["plain", "balanced"]; choose one of plain, balanced, oversampled, '
         "undersampled, class_balanced",
+    ),
+    (
+        sweep(**{"lambda": [0, 1]}) | VALIDATED | {"search": {"mfd-lambda0": {}}},
+        "config: search names 'mfd-lambda0', a model of the sweep 'mfd'; name the sweep",
+    ),
+    (
+        sweep(**{"lambda": [0, 1]}) | VALIDATED | {"search": {"mfd": {"rule": "most_accurate", "margin": 0.5}}},
+        "config: search.mfd.margin has no effect, as rule is most_accurate; leave it at its default, 0.01, or set rule "
+        "to smallest_deo",
+    ),
+    (
+        sweep(**{"lambda": [0, 1]}) | VALIDATED | {"search": {"mfd": {"rule": "best_worst_group", "metric": "deo_m"}}},
+        "config: search.mfd.metric has no effect, as rule is best_worst_group; leave it at its default, deo_a, or set "
+        "rule to smallest_deo",
     ),
     (
         sweep() | VALIDATED | {"search": {"mfd": {}}},
