@@ -44,6 +44,7 @@ the true one a little shorter.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -115,38 +116,17 @@ def assess_criteria(
         Number of training images in each cell; without it there is no bias amplification.
     """
     n_classes = probability.shape[1]
-    confidence = probability[np.arange(len(label)), prediction]
-    # bin b holds the confidences in (b / BINS, (b + 1) / BINS]
-    in_bin = np.eye(BINS)[np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)]
-    right = (prediction == label).astype(float)
-    of_image = np.hstack(
-        [
-            np.eye(n_classes)[prediction],
-            in_bin * right[:, None],
-            in_bin * confidence[:, None],
-            np.square(probability - np.eye(n_classes)[label]).sum(axis=1, keepdims=True),
-        ]
-    )
+    of_image = _values_of_images(probability, prediction, label)
     table = pd.DataFrame({"group": group, "label": label, "image": image_id})
     table = table.sort_values(["group", "label", "image"], kind="stable")
     rows = table.groupby(["group", "label"]).groups
-    values = {cell: of_image[np.asarray(found)] for cell, found in rows.items()}
+    values: dict[Any, np.ndarray] = {cell: of_image[np.asarray(found)] for cell, found in rows.items()}
 
     affordable = MOST_VALUES // values_of_a_resample(*correctness.count.shape)
     draws = min(resamples, FEWER_RESAMPLES, max(LEAST_RESAMPLES, affordable))
-    rng = np.random.default_rng(SEED)
-    observed = np.empty((*correctness.count.shape, of_image.shape[1]))
-    drawn = np.empty((draws, *observed.shape))
-    for together, y in correctness.strata:
-        for a in together:
-            observed[a, y] = values[a, y].mean(axis=0)
-        n = len(values[together[0], y])
-        for some in np.array_split(np.arange(draws), -(-draws * n // MOST_AT_ONCE)):
-            chosen = rng.integers(n, size=(len(some), n)) + n * np.arange(len(some))[:, None]
-            times = np.bincount(chosen.ravel(), minlength=chosen.size).reshape(chosen.shape) / n
-            for a in together:
-                drawn[some, a, y] = times @ values[a, y]
-    found = _criteria(_cells(observed, n_classes), _cells(drawn, n_classes), correctness, groups, training_images)
+    observed, drawn = (_cells(means, n_classes) for means in _means_and_resamples(values, correctness, draws))
+    found = _of_groups(observed, drawn, correctness, training_images)
+    found |= _of_probabilities(observed, drawn, correctness.share, groups)
     if n_classes == 2:
         # one number has one interval, wherever it is given
         found["equal_opportunity"] |= {name: of_correctness["deo_per_class"][name][1] for name in ENDS}
@@ -160,6 +140,41 @@ def assess_criteria(
     return {"resamples": draws, "seed": SEED, "bins": BINS, **found}
 
 
+def _values_of_images(probability: np.ndarray, prediction: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """What `Cells` has the means of, for each image: (n, n_classes + 2 BINS + 1)."""
+    classes = np.eye(probability.shape[1])
+    confidence = probability[np.arange(len(label)), prediction]
+    # bin b holds the confidences in (b / BINS, (b + 1) / BINS]
+    in_bin = np.eye(BINS)[np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)]
+    right = (prediction == label).astype(float)
+    brier = np.square(probability - classes[label]).sum(axis=1, keepdims=True)
+    return np.hstack([classes[prediction], in_bin * right[:, None], in_bin * confidence[:, None], brier])
+
+
+def _means_and_resamples(
+    values: Mapping[tuple[int, int], np.ndarray], correctness: Correctness, draws: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The means of each cell's images, (n_groups, n_classes, values), and those of resamples, (draws, ...).
+
+    `values` are those of the images of each (group, class) cell, (images, values). Copies of an image are drawn
+    together.
+    """
+    rng = np.random.default_rng(SEED)
+    first = next(iter(values.values()))
+    observed = np.empty((*correctness.count.shape, first.shape[1]))
+    drawn = np.empty((draws, *observed.shape))
+    for together, y in correctness.strata:
+        for a in together:
+            observed[a, y] = values[a, y].mean(axis=0)
+        n = len(values[together[0], y])
+        for some in np.array_split(np.arange(draws), -(-draws * n // MOST_AT_ONCE)):
+            chosen = rng.integers(n, size=(len(some), n)) + n * np.arange(len(some))[:, None]
+            times = np.bincount(chosen.ravel(), minlength=chosen.size).reshape(chosen.shape) / n
+            for a in together:
+                drawn[some, a, y] = times @ values[a, y]
+    return observed, drawn
+
+
 def values_of_a_resample(n_groups: int, n_classes: int) -> int:
     """Return how many numbers the `Cells` of one resample hold."""
     return n_groups * n_classes * (n_classes + 2 * BINS + 1)
@@ -170,9 +185,10 @@ def _cells(means: np.ndarray, n_classes: int) -> Cells:
     return Cells(predicted, bins.reshape(*bins.shape[:-1], 2, BINS), brier[..., 0])
 
 
-def _criteria(
-    observed: Cells, drawn: Cells, correctness: Correctness, groups: Sequence[str], training_images: np.ndarray | None
-) -> dict:
+def _of_groups(
+    observed: Cells, drawn: Cells, correctness: Correctness, training_images: np.ndarray | None
+) -> dict[str, dict]:
+    """The criteria that compare groups by predicted labels."""
     share, of_cell = correctness.share, 1 / correctness.count
     within = share / share.sum(axis=1, keepdims=True)
     predicted = [(cells.predicted * within[..., None]).sum(axis=-2) for cells in (observed, drawn)]
@@ -188,18 +204,18 @@ def _criteria(
         "statistical_parity_m": _gap(*shares, image=image, measure="deo_m"),
     }
     if n_classes == 2:
-        favoured = (cells.predicted[..., 1, 1:] for cells in (observed, drawn))
+        favoured = [cells.predicted[..., 1, 1:] for cells in (observed, drawn)]
         found["equal_opportunity"] = _gap(*favoured, image=of_cell[:, 1:], measure="deo_m")
     rates = [cells.predicted.reshape(*cells.predicted.shape[:-2], -1) for cells in (observed, drawn)]
     found["equalized_odds_difference"] = _gap(*rates, image=np.repeat(of_cell, n_classes, axis=1), measure="deo_m")
+    # classes that are predicted in each group
     always = (predicted[0] > 0).all(axis=0)
     if always.any():
-        of_class = [_diagonal(cells.predicted) * within for cells in (observed, drawn)]
-        precision, redrawn = (
-            hits[..., always] / _or_one(all_of[..., always]) for hits, all_of in zip(of_class, predicted, strict=True)
-        )
+        hits = [_diagonal(cells.predicted) * within for cells in (observed, drawn)]
+        precision = hits[0][:, always] / predicted[0][:, always]
         # what a resample never predicts says nothing of the precision
-        redrawn = np.where(predicted[1][..., always] > 0, redrawn, precision)
+        times = predicted[1][..., always]
+        redrawn = np.where(times > 0, hits[1][..., always] / np.where(times > 0, times, 1), precision)
         of_predicted = image / predicted[0][:, always]
         found |= {
             f"predictive_parity_{one}": _gap(precision, redrawn, image=of_predicted, measure=f"deo_{one}")
@@ -212,17 +228,24 @@ def _criteria(
             *((association * (p - within)).mean(axis=(-2, -1)) for p in predicted)
         )
     found["worst_group_accuracy"] = _worst(*accuracy)
+    return found
 
+
+def _of_probabilities(observed: Cells, drawn: Cells, share: np.ndarray, groups: Sequence[str]) -> dict[str, dict]:
+    """ECE and Brier score, of all images and of each group."""
     bins = [cells.bins * share[..., None, None] for cells in (observed, drawn)]
     brier = [cells.brier * share for cells in (observed, drawn)]
-    found["ece"] = _ece(*(one.sum(axis=(-4, -3)) for one in bins))
-    found["brier"] = _percentiles(*(one.sum(axis=(-2, -1)) for one in brier))
-    ece, scores = {}, {}
+    found: dict[str, dict] = {
+        "ece": _ece(*(one.sum(axis=(-4, -3)) for one in bins)),
+        "brier": _percentiles(*(one.sum(axis=(-2, -1)) for one in brier)),
+        "ece_per_group": {},
+        "brier_per_group": {},
+    }
     for a, name in enumerate(groups):
         weight = share[a].sum()
-        ece[name] = _ece(*(one[..., a, :, :, :].sum(axis=-3) / weight for one in bins))
-        scores[name] = _percentiles(*(one[..., a, :].sum(axis=-1) / weight for one in brier))
-    return {**found, "ece_per_group": ece, "brier_per_group": scores}
+        found["ece_per_group"][name] = _ece(*(one[..., a, :, :, :].sum(axis=-3) / weight for one in bins))
+        found["brier_per_group"][name] = _percentiles(*(one[..., a, :].sum(axis=-1) / weight for one in brier))
+    return found
 
 
 def _gap(observed: np.ndarray, drawn: np.ndarray, *, image: np.ndarray, measure: str) -> dict[str, float]:
@@ -274,10 +297,6 @@ def _flip_rate(predictions: Sequence[np.ndarray], share: np.ndarray) -> dict[str
 
 def _diagonal(square: np.ndarray) -> np.ndarray:
     return np.diagonal(square, axis1=-2, axis2=-1)
-
-
-def _or_one(values: np.ndarray) -> np.ndarray:
-    return np.where(values > 0, values, 1)
 
 
 def long_form(criteria: Mapping) -> list[dict]:
