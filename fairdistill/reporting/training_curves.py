@@ -94,6 +94,7 @@ def plot_training_curves(histories: pd.DataFrame, *, dataset: str) -> Figure:
             if number >= len(models) - columns:
                 below.set_xlabel("Epoch")
                 below.tick_params(labelbottom=True)
+        figure.align_ylabels(axes[:, 0])
         for number in range(len(models), rows * columns):
             for i in range(2):
                 axes[2 * (number // columns) + i, number % columns].set_visible(False)
