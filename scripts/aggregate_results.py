@@ -6,7 +6,6 @@ the models in --grids are read.
 """
 
 import argparse
-from pathlib import Path
 
 from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.grids import read_grids
@@ -17,18 +16,20 @@ from fairdistill.reporting.runs import with_settings
 from fairdistill.reporting.summaries import summarise
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import write_text
-from fairdistill.settings.arguments import add_model_options
+from fairdistill.settings.arguments import OutputFile, add_model_options, parse_options
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_model_options(parser, order="tables keep this order")
-    parser.add_argument("--runs", type=Path, required=True, help="table of runs to write (CSV)")
-    parser.add_argument("--summary", type=Path, required=True, help="means and intervals to write (CSV)")
-    parser.add_argument("--paired", type=Path, required=True, help="differences to the bases to write (CSV)")
-    parser.add_argument("--paired-markdown", type=Path, required=True, help="the same to write as Markdown")
-    parser.add_argument("--validation", type=Path, help="like --runs, for the scores on the validation split (CSV)")
-    args = parser.parse_args()
+    parser.add_argument("--runs", type=OutputFile, required=True, help="table of runs to write (CSV)")
+    parser.add_argument("--summary", type=OutputFile, required=True, help="means and intervals to write (CSV)")
+    parser.add_argument("--paired", type=OutputFile, required=True, help="differences to the bases to write (CSV)")
+    parser.add_argument("--paired-markdown", type=OutputFile, required=True, help="the same to write as Markdown")
+    parser.add_argument(
+        "--validation", type=OutputFile, help="like --runs, to write for the scores on the validation split (CSV)"
+    )
+    args = parse_options(parser)
 
     models = read_models(args.metrics, read_grids(args.grids))
     if args.validation:

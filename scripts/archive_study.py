@@ -14,7 +14,7 @@ from fairdistill.reporting.grids import model_paths, read_grids
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import tracked_state, untracked_code
-from fairdistill.settings.arguments import add_model_options
+from fairdistill.settings.arguments import OutputFile, add_model_options, parse_options
 from fairdistill.settings.reading import read_json_option
 
 
@@ -32,8 +32,8 @@ def main() -> None:
         metavar="FILE",
         help="tables, figures and pages within the folder",
     )
-    parser.add_argument("--archive", type=Path, required=True, help="archive to write (ZIP)")
-    args = parser.parse_args()
+    parser.add_argument("--archive", type=OutputFile, required=True, help="archive to write (ZIP)")
+    args = parse_options(parser)
 
     metrics = model_paths(args.metrics, read_grids(args.grids))
     files = [*args.files, *map(Path, metrics)]

@@ -10,7 +10,7 @@ from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.runs import read_validation
 from fairdistill.reporting.search import choose
 from fairdistill.runtime.errors import run_script
-from fairdistill.settings.arguments import add_architectures_option
+from fairdistill.settings.arguments import OutputFile, add_architectures_option, parse_options
 from fairdistill.settings.reading import read_json_option
 from fairdistill.settings.sweeps import Candidates
 
@@ -26,8 +26,8 @@ def main() -> None:
         '"models": {"mfd-lambda0": {"lambda": 0}, ..}}, ..]',
     )
     add_architectures_option(parser)
-    parser.add_argument("--csv", type=Path, required=True, help="table of the candidates to write")
-    args = parser.parse_args()
+    parser.add_argument("--csv", type=OutputFile, required=True, help="table of the candidates to write")
+    args = parse_options(parser)
 
     candidates = read_json_option(list[Candidates], args.searches, option="--searches")
     found = choose(read_validation(args.validation), candidates, architectures=args.architectures)

@@ -24,6 +24,7 @@ from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.study_files import TRAINING_RECORD, WEIGHTS, StudyFiles
+from fairdistill.settings.arguments import OutputFile, parse_options
 from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import choose_device
 from fairdistill.training.engines.fast import Images
@@ -94,11 +95,11 @@ def splits(results: Path, name: str) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, required=True, help="folder of the study, such as results/paper")
-    parser.add_argument("--csv", type=Path, help="table to write")
+    parser.add_argument("--csv", type=OutputFile, help="table to write")
     parser.add_argument(
         "models", nargs="+", help="models of the study, such as utkface/shufflenet/teacher/seed0", metavar="MODEL"
     )
-    args = parser.parse_args()
+    args = parse_options(parser)
 
     rows = []
     for model in args.models:

@@ -24,6 +24,7 @@ from fairdistill.reporting.summaries import read_summary
 from fairdistill.reporting.trainings import values_of
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.study_files import StudyFiles
+from fairdistill.settings.arguments import OutputFile, parse_options, require_unwritten
 
 
 def spread(values: pd.Series) -> dict[str, float]:
@@ -98,9 +99,12 @@ def main() -> None:
     parser.add_argument(
         "studies", type=Path, nargs="+", metavar="STUDY", help="folder of a study, such as results/streams_weights"
     )
-    parser.add_argument("--csv", type=Path, help="table to write")
-    args = parser.parse_args()
-    table = compare({name: read_summary(StudyFiles(path).summary) for name, path in named(args.studies).items()})
+    parser.add_argument("--csv", type=OutputFile, help="table to write")
+    args = parse_options(parser)
+    summaries = {name: StudyFiles(path).summary for name, path in named(args.studies).items()}
+    for path in summaries.values():
+        require_unwritten(args, "studies", path)
+    table = compare({name: read_summary(path) for name, path in summaries.items()})
     if args.csv:
         write_csv(args.csv, table)
     print(as_markdown(table))

@@ -12,7 +12,7 @@ from fairdistill.reporting.paper.comparison import paper_tables
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
-from fairdistill.settings.arguments import student_argument
+from fairdistill.settings.arguments import OutputFile, parse_options, student_argument
 from fairdistill.settings.paper import read_paper_values
 
 
@@ -24,14 +24,14 @@ def main() -> None:
     parser.add_argument(
         "--method", type=student_argument, help="the students to compare; without it only the teachers are compared"
     )
-    parser.add_argument("--csv", type=Path, required=True, help="comparison to write as CSV")
-    parser.add_argument("--markdown", type=Path, required=True, help="comparison to write as Markdown")
+    parser.add_argument("--csv", type=OutputFile, required=True, help="comparison to write as CSV")
+    parser.add_argument("--markdown", type=OutputFile, required=True, help="comparison to write as Markdown")
     parser.add_argument(
         "--conclusions",
-        type=Path,
+        type=OutputFile,
         help="verdicts on the conclusions of the paper of config/paper_values.csv, to write as CSV",
     )
-    args = parser.parse_args()
+    args = parse_options(parser)
 
     texts = paper_tables(
         read_summary(args.summary),

@@ -7,6 +7,7 @@ from fairdistill.data.reading import load_dataset
 from fairdistill.export.croissant import croissant_text
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.settings.arguments import OutputFile, parse_options, require_unwritten
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.reading import read_settings
 
@@ -17,9 +18,14 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="name of the data set")
     parser.add_argument("--terms", help="what images of one's own may be used for")
     parser.add_argument(
-        "--output", type=Path, required=True, help="file to write (JSON); it belongs into the folder of the data set"
+        "--output",
+        type=OutputFile,
+        required=True,
+        help="file to write (JSON); it belongs into the folder of the data set",
     )
-    args = parser.parse_args()
+    args = parse_options(parser)
+    for name in ("dataset.json", "images.npy", "samples.parquet"):
+        require_unwritten(args, "data", args.data / name)
     info = load_dataset(args.data).info
     settings = read_settings(AnyDataSet, info["settings"], where=f"{args.data / 'dataset.json'}: settings")
     text = croissant_text(args.data, info, settings, name=args.name, terms=args.terms)

@@ -18,6 +18,7 @@ from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import sha256, write_text
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import versions
+from fairdistill.settings.arguments import OutputFile, parse_options
 from fairdistill.settings.methods import PostProcessing
 from fairdistill.settings.training_record import TrainingRecord, read_training
 
@@ -41,10 +42,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, required=True, help="predictions.parquet of the model")
     parser.add_argument("--training", type=Path, required=True, help="training.json of the model")
-    parser.add_argument("--output", type=Path, required=True, help="metrics file to write (JSON)")
-    parser.add_argument("--probabilities", type=Path, required=True, help="file of probabilities to write (Parquet)")
+    parser.add_argument("--output", type=OutputFile, required=True, help="metrics file to write (JSON)")
+    parser.add_argument(
+        "--probabilities", type=OutputFile, required=True, help="file of probabilities to write (Parquet)"
+    )
     parser.add_argument("--code", help="version of this code, written as the field evaluation_code")
-    args = parser.parse_args()
+    args = parse_options(parser)
 
     record, training = read_training(args.training, args.predictions)
     names = {"classes": training.classes, "groups": training.groups}

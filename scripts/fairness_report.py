@@ -18,6 +18,7 @@ from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import UserError, printable, run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.runtime.progress import log
+from fairdistill.settings.arguments import OutputFile, parse_options
 
 # the column of the images' paths in what `scripts.predict` writes
 PATH = "path"
@@ -83,13 +84,10 @@ def main() -> None:
     )
     parser.add_argument("--labels", type=Path, help="table with --target and --group, if --predictions lacks them")
     parser.add_argument("--column", default=PATH, help="column of the paths in --labels (%(default)s)")
-    parser.add_argument("--csv", type=Path, help="write all numbers as one table (CSV)")
-    parser.add_argument("--markdown", type=Path, help="write the report as a page (Markdown)")
-    args = parser.parse_args()
+    parser.add_argument("--csv", type=OutputFile, help="write all numbers as one table (CSV)")
+    parser.add_argument("--markdown", type=OutputFile, help="write the report as a page (Markdown)")
+    args = parse_options(parser)
 
-    files = [file.resolve() for file in (args.predictions, args.labels, args.csv, args.markdown) if file]
-    if len(set(files)) < len(files):
-        raise UserError("--predictions, --labels, --csv and --markdown name a file twice; give each its own")
     columns = {args.target: "--target", args.group: "--group"}
     if args.labels and args.column in columns:
         raise UserError(f"--column is {args.column!r}, and so is {columns[args.column]}; name the column of the paths")

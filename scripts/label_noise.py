@@ -35,6 +35,7 @@ from fairdistill.evaluation.criteria import deo_a, deo_m
 from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import UserError, run_script
+from fairdistill.settings.arguments import OutputFile, parse_options
 
 CLASSES, GROUPS = utkface.CLASSES, [*utkface.GROUPS, "Others"]
 # the groups that the data set has
@@ -220,8 +221,8 @@ def table_of(faces: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--archive", type=Path, required=True, help="UTKFace.tar.gz")
-    parser.add_argument("--csv", type=Path, help="table to write")
-    args = parser.parse_args()
+    parser.add_argument("--csv", type=OutputFile, help="table to write")
+    args = parse_options(parser)
 
     if not args.archive.is_file():
         raise UserError(f"--archive: there is no file {args.archive}; give UTKFace.tar.gz")

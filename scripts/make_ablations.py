@@ -5,14 +5,13 @@ set and architecture are compared, even if they differ in several parts, or in n
 """
 
 import argparse
-from pathlib import Path
 
 from fairdistill.reporting.ablation_pages import ablation_tables
 from fairdistill.reporting.grids import in_order, read_grids
 from fairdistill.reporting.models import read_models
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
-from fairdistill.settings.arguments import add_model_options
+from fairdistill.settings.arguments import OutputFile, add_model_options, parse_options
 from fairdistill.settings.reading import read_json_option
 from fairdistill.settings.sweeps import Sweep
 
@@ -27,10 +26,10 @@ def main() -> None:
         help='the models of each sweep, of which only neighbours are compared: {"method": {"mfd": {"mfd-lambda0": '
         '{"lambda": 0}, ..}}, "architecture": {..}, "dataset": {..}}',
     )
-    parser.add_argument("--csv", type=Path, required=True, help="table to write as CSV, numbers only")
-    parser.add_argument("--markdown", type=Path, required=True, help="table to write as Markdown")
-    parser.add_argument("--tex", type=Path, required=True, help="table to write as LaTeX (booktabs)")
-    args = parser.parse_args()
+    parser.add_argument("--csv", type=OutputFile, required=True, help="table to write as CSV, numbers only")
+    parser.add_argument("--markdown", type=OutputFile, required=True, help="table to write as Markdown")
+    parser.add_argument("--tex", type=OutputFile, required=True, help="table to write as LaTeX (booktabs)")
+    args = parse_options(parser)
 
     grids = read_grids(args.grids)
     models = read_models(args.metrics, grids)

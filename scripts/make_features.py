@@ -4,14 +4,13 @@ The models and their order follow from their metrics files; the numbers are thos
 """
 
 import argparse
-from pathlib import Path
 
 from fairdistill.reporting.csv_files import write_csv
 from fairdistill.reporting.features import features_table, read_features
 from fairdistill.reporting.grids import paths_of, read_grids
 from fairdistill.reporting.models import read_models
 from fairdistill.runtime.errors import run_script
-from fairdistill.settings.arguments import add_model_options
+from fairdistill.settings.arguments import OutputFile, add_model_options, parse_options
 
 
 def main() -> None:
@@ -23,8 +22,8 @@ def main() -> None:
         metavar="PATTERN",
         help="path of a file of probe_features, with the same words in braces as that of a metrics file",
     )
-    parser.add_argument("--csv", type=Path, required=True, help="table to write (CSV)")
-    args = parser.parse_args()
+    parser.add_argument("--csv", type=OutputFile, required=True, help="table to write (CSV)")
+    args = parse_options(parser)
 
     models = read_models(args.metrics, read_grids(args.grids))
     found = read_features(paths_of(args.features, models.runs))

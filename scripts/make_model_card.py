@@ -11,6 +11,7 @@ from fairdistill.export.card.model import read_measured
 from fairdistill.export.card.writing import html_page, model_card
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.settings.arguments import OutputFile, parse_options
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.export import Export
 from fairdistill.settings.reading import read_json_option, read_settings
@@ -24,9 +25,9 @@ def main() -> None:
         parser.add_argument(f"--{prefix}exported", type=Path, required=required, help=f"exported folder of {whose}")
         parser.add_argument(f"--{prefix}speed", type=Path, required=required, help=f"measured speed of {whose}")
     parser.add_argument("--settings", default="{}", metavar="JSON", help="what the configuration says under `export`")
-    parser.add_argument("--markdown", type=Path, required=True, help="card to write as Markdown")
-    parser.add_argument("--html", type=Path, required=True, help="card to write as an HTML page")
-    args = parser.parse_args()
+    parser.add_argument("--markdown", type=OutputFile, required=True, help="card to write as Markdown")
+    parser.add_argument("--html", type=OutputFile, required=True, help="card to write as an HTML page")
+    args = parse_options(parser)
     model = read_measured(args.metrics, args.exported, args.speed)
     base = read_measured(args.base_metrics, args.base_exported, args.base_speed) if args.base_metrics else None
     settings = model.training.data.settings.model_dump(exclude_unset=True)

@@ -13,7 +13,7 @@ from fairdistill.reporting.page.projections import read_projections
 from fairdistill.reporting.page.writing import Study, render
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import write_text
-from fairdistill.settings.arguments import add_model_options
+from fairdistill.settings.arguments import OutputFile, add_model_options, parse_options
 
 
 def read_page(path: Path) -> str:
@@ -50,8 +50,8 @@ def main() -> None:
         metavar="PATTERN",
         help="path of the projected features of a model, like --metrics for its metrics; without it none are shown",
     )
-    parser.add_argument("--html", type=Path, required=True, help="page to write")
-    args = parser.parse_args()
+    parser.add_argument("--html", type=OutputFile, required=True, help="page to write")
+    args = parse_options(parser)
 
     models = read_models(args.metrics, read_grids(args.grids))
     projections = read_projections(args.projections, models.runs)

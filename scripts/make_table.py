@@ -11,15 +11,16 @@ from fairdistill.reporting.summaries import read_summary
 from fairdistill.reporting.table1 import table1, table1_latex, table1_markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.settings.arguments import OutputFile, parse_options
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv, the means over seeds")
-    parser.add_argument("--csv", type=Path, required=True, help="Table I to write as CSV, numbers only")
-    parser.add_argument("--markdown", type=Path, required=True, help="Table I to write as Markdown")
-    parser.add_argument("--tex", type=Path, required=True, help="Table I to write as LaTeX (booktabs)")
-    args = parser.parse_args()
+    parser.add_argument("--csv", type=OutputFile, required=True, help="Table I to write as CSV, numbers only")
+    parser.add_argument("--markdown", type=OutputFile, required=True, help="Table I to write as Markdown")
+    parser.add_argument("--tex", type=OutputFile, required=True, help="Table I to write as LaTeX (booktabs)")
+    args = parse_options(parser)
 
     summary = read_summary(args.summary)
     write_csv(args.csv, table1(summary))

@@ -14,7 +14,7 @@ from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
 from fairdistill.runtime.parallel import usable_cores
 from fairdistill.runtime.provenance import hardware
-from fairdistill.settings.arguments import count_argument
+from fairdistill.settings.arguments import OutputFile, count_argument, parse_options
 
 
 def main() -> None:
@@ -23,8 +23,8 @@ def main() -> None:
     parser.add_argument(
         "--threads", type=count_argument, default=usable_cores(), help="the most threads to measure with"
     )
-    parser.add_argument("--output", type=Path, required=True, help="file to write (JSON)")
-    args = parser.parse_args()
+    parser.add_argument("--output", type=OutputFile, required=True, help="file to write (JSON)")
+    args = parse_options(parser)
     latency = {path.name: measure(path, args.threads) for path in args.models}
     record = {"latency": latency, "onnxruntime": version("onnxruntime"), "hardware": hardware()}
     write_text(args.output, json.dumps(record, indent=2) + "\n")

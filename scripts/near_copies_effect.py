@@ -25,6 +25,7 @@ from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.study_files import StudyFiles
+from fairdistill.settings.arguments import OutputFile, parse_options
 from fairdistill.settings.data import AnyDataSet, DataSet
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.reading import read_settings
@@ -116,9 +117,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, required=True, help="folder of the study, such as results/paper")
     parser.add_argument("--archives", type=Path, required=True, help="folder with the archives of the data sets")
-    parser.add_argument("--csv", type=Path, help="table to write, one row per model and per difference to a teacher")
+    parser.add_argument(
+        "--csv", type=OutputFile, help="table to write, one row per model and per difference to a teacher"
+    )
     parser.add_argument("datasets", nargs="+", help="data sets of the study, such as utkface", metavar="DATASET")
-    args = parser.parse_args()
+    args = parse_options(parser)
 
     rows = []
     for name in args.datasets:

@@ -31,6 +31,7 @@ from fairdistill.networks import load_method, load_network
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import replacing, write_text
 from fairdistill.runtime.provenance import versions
+from fairdistill.settings.arguments import OutputFile, parse_options
 from fairdistill.settings.methods import Method
 from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import be_deterministic
@@ -44,10 +45,12 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True, help="weights.safetensors of the model")
     parser.add_argument("--predictions", type=Path, required=True, help="predictions.parquet of the model")
     parser.add_argument("--training", type=Path, required=True, help="training.json of the model")
-    parser.add_argument("--output", type=Path, required=True, help="file to write (JSON)")
-    parser.add_argument("--projection", type=Path, required=True, help="file of projected features to write (parquet)")
+    parser.add_argument("--output", type=OutputFile, required=True, help="file to write (JSON)")
+    parser.add_argument(
+        "--projection", type=OutputFile, required=True, help="file of projected features to write (parquet)"
+    )
     parser.add_argument("--code", help="version of this code, written as the field code")
-    args = parser.parse_args()
+    args = parse_options(parser)
 
     record, training = read_training(args.training, args.weights, args.predictions)
     dataset, predictions = read_tested(args.data, args.predictions, training=training, record=args.training)

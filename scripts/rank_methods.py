@@ -4,14 +4,13 @@ The rules are in docs/methods.md. Only the metrics files of the models in --grid
 """
 
 import argparse
-from pathlib import Path
 
 from fairdistill.reporting.grids import read_grids
 from fairdistill.reporting.models import read_models
 from fairdistill.reporting.ranking_pages import methods_tables
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
-from fairdistill.settings.arguments import add_model_options
+from fairdistill.settings.arguments import OutputFile, add_model_options, parse_options
 
 
 def main() -> None:
@@ -24,11 +23,13 @@ def main() -> None:
         metavar="METHOD",
         help="a method that all others are compared with; may be given several times",
     )
-    parser.add_argument("--csv", type=Path, required=True, help="table to write as CSV, numbers only")
-    parser.add_argument("--markdown", type=Path, required=True, help="page to write as Markdown")
-    parser.add_argument("--tex", type=Path, required=True, help="tables to write as LaTeX (booktabs)")
-    parser.add_argument("--cells", type=Path, required=True, help="accuracy of each class and group to write (CSV)")
-    args = parser.parse_args()
+    parser.add_argument("--csv", type=OutputFile, required=True, help="table to write as CSV, numbers only")
+    parser.add_argument("--markdown", type=OutputFile, required=True, help="page to write as Markdown")
+    parser.add_argument("--tex", type=OutputFile, required=True, help="tables to write as LaTeX (booktabs)")
+    parser.add_argument(
+        "--cells", type=OutputFile, required=True, help="accuracy of each class and group to write (CSV)"
+    )
+    args = parse_options(parser)
 
     models = read_models(args.metrics, read_grids(args.grids))
     texts = methods_tables(models, args.reference)

@@ -7,14 +7,15 @@ from fairdistill.reporting.search import read_search, search_markdown
 from fairdistill.reporting.summaries import read_summary
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.settings.arguments import OutputFile, parse_options
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--search", type=Path, required=True, help="search.csv, the candidates and what was chosen")
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv, the scores on the test split")
-    parser.add_argument("--markdown", type=Path, required=True, help="page to write")
-    args = parser.parse_args()
+    parser.add_argument("--markdown", type=OutputFile, required=True, help="page to write")
+    args = parse_options(parser)
 
     write_text(args.markdown, search_markdown(read_search(args.search), read_summary(args.summary)))
 

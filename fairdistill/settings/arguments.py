@@ -2,8 +2,9 @@
 
 import argparse
 import os
+import re
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import no_folders
@@ -49,6 +50,27 @@ def add_architectures_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class OutputFile(PosixPath):
+    """The path of a file that a script writes: the `type` of its option, by which `parse_options` knows it."""
+
+
+def parse_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Return the arguments of a script; none that is an `OutputFile` is a file that another option names.
+
+    Raises
+    ------
+    UserError
+        Two options name one file, which would be lost.
+    """
+    args = parser.parse_args()
+    # backwards, so that of two outputs the first is named first
+    for option, value in reversed(vars(args).items()):
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path) or (isinstance(path, str) and "{seed}" in path):
+                require_unwritten(args, option, path)
+    return args
+
+
 def parse_with_figure(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Return the arguments of a script that draws; with --pdf and --png, the files that the figure is written to.
 
@@ -58,22 +80,32 @@ def parse_with_figure(parser: argparse.ArgumentParser) -> argparse.Namespace:
         One of these is the other, or a file that the script reads.
     """
     for form in FIGURE_FORMS:
-        parser.add_argument(f"--{form}", type=Path, required=True, help=f"figure to write as {form.upper()}")
-    args = parser.parse_args()
-    named = [(option, path) for option, value in vars(args).items() for path in _paths(value)]
-    for form in FIGURE_FORMS:
-        written = Path(getattr(args, form))
-        # a pipe or a terminal takes both
-        if written.exists() and not written.is_file():
+        parser.add_argument(f"--{form}", type=OutputFile, required=True, help=f"figure to write as {form.upper()}")
+    return parse_options(parser)
+
+
+def require_unwritten(args: argparse.Namespace, option: str, path: Path | str) -> None:
+    """Raise a UserError where another option is an `OutputFile` that is `path`, whatever links lead to it.
+
+    Parameters
+    ----------
+    args
+        What `parse_options` returned.
+    option
+        The name in `args` of the option that `path` is from: the path itself, or that of a file in its folder.
+    path
+        Of a file; or, as text, the pattern of the paths of some, with words in braces.
+    """
+    words = re.split(r"\{\w+\}", os.path.realpath(path)) if isinstance(path, str) else [os.path.realpath(path)]
+    same = re.compile(".*".join(map(re.escape, words)), re.DOTALL)
+    for other, written in vars(args).items():
+        if other == option or not isinstance(written, OutputFile) or not same.fullmatch(os.path.realpath(written)):
             continue
-        for option, path in named:
-            if option != form and os.path.realpath(path) == os.path.realpath(written):
-                raise UserError(f"--{form} and --{option.replace('_', '-')} name one file, {path}; give each its own")
-    return args
-
-
-def _paths(value: object) -> list[Path]:
-    return [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
+        # a pipe or a terminal takes several outputs, and a folder is refused where it would be written
+        if written.is_file() or not written.exists():
+            names = " and ".join(f"--{name.replace('_', '-')}" for name in (other, option))
+            shown = path if isinstance(path, Path) else written
+            raise UserError(f"{names} name one file, {shown}; give each its own")
 
 
 def student_argument(text: str) -> str:
