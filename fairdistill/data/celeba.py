@@ -13,6 +13,7 @@ The data set is the same from both.
 import hashlib
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,12 +22,13 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from fairdistill.data.archives import DAMAGE, IN_ZIP, ArchiveError, Published, digest_of_files
 from fairdistill.data.preparing import Prepared
 from fairdistill.runtime.files import sha256
 from fairdistill.settings.data import Celeba
+from fairdistill.settings.reading import shortened
 
 PAGE = (
     "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (or, where you have all three files unpacked, name their folder "
@@ -98,9 +100,13 @@ def read_attributes(path: Path, wanted: Sequence[str]) -> pd.DataFrame:
     if len(lines) < 3:
         _wrong(path, "has no line of an image after those of the number of images and the names of the attributes")
     count, header, *rows = lines
-    if not count.strip().isdecimal() or int(count) != len(rows):
-        _wrong(path, f"has {len(rows)} lines of images, and its first line, which has to be their number, is {count!r}")
+    # as text: Python reads no number of thousands of digits
+    if count.strip() != str(len(rows)):
+        shown = shortened(repr(count))
+        _wrong(path, f"has {len(rows)} lines of images, and its first line, which has to be their number, is {shown}")
     attributes = header.split()
+    if twice := [name for name in attributes if attributes.count(name) > 1]:
+        _wrong(path, f"names the attribute {twice[0]} twice in its second line")
     for name in wanted:
         if name not in attributes:
             _wrong(path, f"has no attribute {name} in its second line")
@@ -130,7 +136,8 @@ def read_partition(path: Path) -> dict[str, str]:
     for number, row in enumerate(_lines(path), start=1):
         name, *codes = row.split() or [""]
         if len(codes) != 1 or codes[0] not in CODES:
-            _wrong(path, f"line {number} is {row!r}, and not a file name with 0 (training), 1 (validation) or 2 (test)")
+            shown = shortened(repr(row))
+            _wrong(path, f"line {number} is {shown}, and not a file name with 0 (training), 1 (validation) or 2 (test)")
         if name in split:
             _wrong(path, f"line {number} has {name}, which an earlier one has, too")
         split[name] = CODES[codes[0]]
@@ -189,8 +196,13 @@ def _folder(images: Path) -> Path | zipfile.Path:
         folder = zipfile.Path(images, f"{FOLDER}/")
     except DAMAGE as error:
         _wrong(images, f"damaged, or not a .zip ({error})")
-    if any(info.compress_type not in IN_ZIP for info in folder.root.infolist()):
+    members = folder.root.infolist()
+    if any(info.compress_type not in IN_ZIP for info in members):
         _wrong(images, "is compressed by another method than deflate")
+    counts = Counter(info.filename for info in members)
+    # Of two members of one name only the last would be read.
+    if twice := [name for name, count in counts.items() if count > 1 and name.startswith(f"{FOLDER}/")]:
+        _wrong(images, f"has {twice[0]} twice")
     return folder
 
 
@@ -226,6 +238,9 @@ def _square(images: Path, name: str, content: bytes, size: int) -> NDArray[np.ui
             edge = min(image.size)
             left, top = ((length - edge) // 2 for length in image.size)
             square = image.convert("RGB").crop((left, top, left + edge, top + edge))
+    except UnidentifiedImageError:
+        # Pillow's words have an address in memory in the place of the name
+        _wrong(images, f"{name} is no image")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         _wrong(images, f"{name} cannot be decoded ({error})")
     return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))

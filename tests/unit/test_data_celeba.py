@@ -116,7 +116,23 @@ def without(images, *names):
             "has 23 lines of images, and its first line, ",
         ),
         (lambda a, p, i: ("0\n" + a.splitlines()[1], p, i), "list_attr_celeba.txt", "has no line of an image"),
+        (
+            lambda a, p, i: (a.replace("24\n", "9" * 5000 + "\n", 1), p, i),
+            "list_attr_celeba.txt",
+            f"has 24 lines of images, and its first line, which has to be their number, is '{'9' * 76}...",
+        ),
         (lambda a, p, i: (a.replace(" Male ", " Man "), p, i), "list_attr_celeba.txt", "has no attribute Male in its"),
+        (
+            lambda a, p, i: (a.replace(" Bald ", " Male "), p, i),
+            "list_attr_celeba.txt",
+            "names the attribute Male twice in its second line",
+        ),
+        # whatever is the class and the group
+        (
+            lambda a, p, i: (a.replace(" Bald ", " Bangs "), p, i),
+            "list_attr_celeba.txt",
+            "names the attribute Bangs twice in its second line",
+        ),
         (
             lambda a, p, i: (lines_of(a, lambda lines: lines.__setitem__(4, "000003.jpg -1 1\n")), p, i),
             "list_attr_celeba.txt",
@@ -170,9 +186,14 @@ def without(images, *names):
             "000005.jpg cannot be decoded (image file is truncated",
         ),
         (
-            lambda a, p, i: (a, p, i | {NAMES[4]: b"no image"}),
+            lambda a, p, i: (a, p, i | {NAMES[4]: b"<html>no image</html>"}),
             "img_align_celeba",
-            "000005.jpg cannot be decoded (cannot identify image file",
+            "000005.jpg is no image; put the official one",
+        ),
+        (
+            lambda a, p, i: (a, p, i | {NAMES[4]: b""}),
+            "img_align_celeba",
+            "000005.jpg is no image; put the official one",
         ),
         (
             lambda a, p, i: (a, p, i | {NAMES[4]: bytes(celeba.MAX_BYTES + 1)}),
@@ -216,6 +237,19 @@ def test_a_damaged_zip_is_refused_in_one_line(tmp_path, mini):
     with zipfile.ZipFile(paths[0], "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr(f"img_align_celeba/{NAMES[0]}", bytes(1000))
     with pytest.raises(ArchiveError, match=r"img_align_celeba\.zip: is compressed by another method than deflate"):
+        prepare_dataset(tmp_path / "d", settings(), paths)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_image_that_is_in_the_archive_twice_is_named(tmp_path, mini):
+    paths = write_archives(tmp_path / "archives", *mini)
+    with zipfile.ZipFile(paths[0], "a") as archive:
+        archive.writestr("__MACOSX/x", b"")
+        archive.writestr("__MACOSX/x", b"")
+        archive.writestr(f"img_align_celeba/{NAMES[4]}", mini[2][NAMES[5]])
+    with pytest.raises(
+        ArchiveError, match=r"img_align_celeba\.zip: has img_align_celeba/000005\.jpg twice; put the off"
+    ):
         prepare_dataset(tmp_path / "d", settings(), paths)
 
 
