@@ -71,6 +71,11 @@ def _sibling(path: Path) -> Iterator[Path]:
         with open(partial, "rb") as written:
             os.fsync(written.fileno())
         os.replace(partial, path)
+    except OSError as error:
+        # the user knows nothing of the temporary file
+        if error.filename is not None and os.fspath(error.filename) == str(partial):
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -53,6 +53,18 @@ def test_files_of_one_record_are_replaced_with_it_and_what_was_made_of_the_earli
     assert (tmp_path / "card.md").read_text() == "mine"
 
 
+def test_where_no_file_can_be_made_the_name_is_the_users(tmp_path):
+    def main():
+        with replacing(tmp_path / "new.txt") as partial:
+            # as where the folder, such as /proc, takes no files
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(partial))
+
+    with pytest.raises(SystemExit) as exit_:
+        run_script(main)
+    path = tmp_path / "new.txt"
+    assert str(exit_.value).startswith(f"error: {path}: No such file or directory")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_disk_that_is_really_full_is_one_line(tmp_path, capsys):
     def main():
