@@ -62,7 +62,10 @@ def main() -> None:
     parser.add_argument("--keep-results", action="store_true", help="metrics, tables, figures and logs stay")
     parser.add_argument("--yes", action="store_true", help="remove it")
     args = parser.parse_args()
-    for folder in to_remove(args.study, keep_results=args.keep_results):
+    folders = to_remove(args.study, keep_results=args.keep_results)
+    if not folders:
+        print(f"{args.study}: nothing to remove: there is none of {', '.join(LARGE)}")
+    for folder in folders:
         size = megabytes(folder)
         if args.yes:
             shutil.rmtree(folder)

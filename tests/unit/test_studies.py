@@ -100,6 +100,14 @@ def test_the_results_may_stay(folder, monkeypatch):
     assert files(folder) == rest
 
 
+def test_where_nothing_is_to_be_removed_it_says_so(folder, monkeypatch, capsys):
+    call(clean_study, monkeypatch, "demo", "--keep-results", "--yes")
+    capsys.readouterr()
+    for yes in ([], ["--yes"]):
+        call(clean_study, monkeypatch, "demo", "--keep-results", *yes)
+        assert capsys.readouterr().out == "demo: nothing to remove: there is none of data, models, export\n"
+
+
 def test_a_study_that_is_not_there_is_named_with_those_that_are(folder, monkeypatch):
     for script in (clean_study, show_studies):
         with pytest.raises(UserError, match=r"no study 'bench' in .*results; those that are there: demo, other$"):
