@@ -6,6 +6,7 @@ rows are matched by the paths of the images. Prints the report, and writes it to
 """
 
 import argparse
+import itertools
 from pathlib import Path
 
 import pandas as pd
@@ -62,6 +63,37 @@ def in_order(texts: pd.Series) -> list[str]:
     return names if numbers.isna().any() else [names[i] for i in numbers.argsort(kind="stable")]
 
 
+def require_cells(file: Path, labels: pd.DataFrame, *, target: str, group: str) -> None:
+    """Refuse labels, read from `file`, of one class or one group, or of which a group has no image of a class."""
+    for column, what in ((target, "classes"), (group, "groups")):
+        names = in_order(labels[column])
+        if len(names) < 2:
+            raise UserError(
+                f"{file}: has {names[0]!r} alone in the column {column!r}, and DEO compares at least two {what}; name "
+                f"the column of the {what}, or give a table with images of others"
+            )
+    there = set(zip(labels[target], labels[group], strict=True))
+    for cell in itertools.product(in_order(labels[target]), in_order(labels[group])):
+        if cell not in there:
+            raise UserError(
+                f"{file}: has no image with {cell[0]!r} in the column {target!r} and {cell[1]!r} in {group!r}, and DEO "
+                "needs one at least of every class in every group; add some, or join classes or groups"
+            )
+
+
+def read_probabilities(file: Path, prefix: str, classes: list[str]) -> pd.DataFrame:
+    """Return the probabilities of classes in a table, in the columns that have their names behind a prefix."""
+    texts = read(file, {f"{prefix}{name}": "--probabilities" for name in classes})
+    numbers = texts.apply(pd.to_numeric, errors="coerce")
+    for column in numbers:
+        if (wrong := ~numbers[column].between(0, 1)).any():
+            raise UserError(
+                f"{file}: has {texts[column][wrong].iat[0]!r} in the column {column!r}, which is no probability; write "
+                "numbers from 0 to 1, or leave --probabilities out"
+            )
+    return numbers
+
+
 def report_markdown(predictions: Path, found: FairnessReport) -> str:
     """The report as a page."""
     parts = [f"# Fairness of {predictions.name}", found.summary]
@@ -104,9 +136,13 @@ def main() -> None:
         )
     probabilities = None
     if args.probabilities is not None:
-        probabilities = read(args.predictions, {f"{args.probabilities}{name}": "--probabilities" for name in classes})
+        probabilities = read_probabilities(args.predictions, args.probabilities, classes)
+    require_cells(args.labels or args.predictions, labels, target=args.target, group=args.group)
     groups = pd.Categorical(labels[args.group], in_order(labels[args.group]))
-    found = report(labels[args.target], predicted, groups, probabilities=probabilities, classes=classes)
+    try:
+        found = report(labels[args.target], predicted, groups, probabilities=probabilities, classes=classes)
+    except UserError as error:
+        raise UserError(f"{args.predictions}: {error}") from error
     print("\n".join(map(printable, str(found).splitlines())))
     if args.csv:
         write_csv(args.csv, found.to_frame())

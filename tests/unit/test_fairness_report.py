@@ -449,6 +449,45 @@ def test_a_class_that_is_written_in_another_way_is_named(tmp_path, monkeypatch):
         run(monkeypatch, tmp_path, "--predictions", "table.csv", "--target", "y", "--group", "group")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"y": "0", "prediction": "0"},
+            "table.csv: has '0' alone in the column 'y', and DEO compares at least two classes; name the column of the "
+            "classes, or give a table with images of others",
+        ),
+        ({"sex": "a"}, "table.csv: has 'a' alone in the column 'sex', and DEO compares at least two groups; name the "),
+        (
+            {"sex": ["a", "b"] * 10},
+            "table.csv: has no image with '0' in the column 'y' and 'b' in 'sex', and DEO needs one at least of every "
+            "class in every group; add some, or join classes or groups",
+        ),
+        *(
+            (
+                {"p1": [0.5] * 19 + [value]},
+                f"table.csv: has '{value}' in the column 'p1', which is no probability; write numbers from 0 to 1, or "
+                "leave --probabilities out",
+            )
+            for value in ("half", "-0.5", "1.01", "inf")
+        ),
+        ({"p1": 0.25}, "table.csv: probabilities are not numbers in 0..1 that add up to 1 for each image; give those"),
+    ],
+)
+def test_the_script_names_the_column_of_what_cannot_be_scored(tmp_path, monkeypatch, change, message):
+    table = pd.DataFrame({"y": Y, "prediction": P, "sex": G, "p0": 0.5, "p1": 0.5}).assign(**change)
+    table.to_csv(tmp_path / "table.csv", index=False)
+    columns = ["--target", "y", "--group", "sex", "--probabilities", "p"]
+    with pytest.raises(UserError, match="^" + re.escape(message)):
+        run(monkeypatch, tmp_path, "--predictions", "table.csv", *columns)
+    # those of the classes may be in a table of their own
+    if "alone" in message:
+        table.rename_axis("path").to_csv(tmp_path / "table.csv")
+        table[["prediction"]].rename_axis("path").to_csv(tmp_path / "predicted.csv")
+        with pytest.raises(UserError, match="^" + re.escape(message)):
+            run(monkeypatch, tmp_path, "--predictions", "predicted.csv", "--labels", "table.csv", *columns[:4])
+
+
 @pytest.mark.usefixtures("rough_ends")
 def test_classes_that_are_numbers_are_in_the_order_of_their_size(tmp_path, monkeypatch, capsys):
     table = pd.DataFrame({"y": [2, 10] * 10, "prediction": [2, 10] * 10, "group": [100, 100, 20, 20] * 5})
