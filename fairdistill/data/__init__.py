@@ -13,10 +13,10 @@ To add a kind of data set, write one settings class and one module:
    the class to the union `AnyDataSet`.
 2. The module, with `prepare(settings, *archives) -> fairdistill.data.preparing.Prepared`: `settings` is an instance of
    that class, already checked, and a parameter for each archive takes its path, in the order of `archives`. (A kind
-   that is made from the user's own files names the settings with their paths as `settings_of_paths`; these take the
-   place of archives, and Snakemake compares their contents.) It assigns
-   each image to the split "train" or "test"; the validation split is drawn from its training images afterwards, unless
-   one is published with the images.
+   that is made from the user's own files names the settings with their paths as `settings_of_paths`, and those that are
+   folders as `settings_of_folders`, too; these take the place of archives, and Snakemake compares their contents.) It
+   assigns each image to the split "train" or "test"; the validation split is drawn from its training images afterwards,
+   unless one is published with the images.
    Where there are archives, the module also has `ARCHIVES`, a `fairdistill.data.archives.Published` for each of them by
    name: where it is to be had, and a function that refuses what is not the published file.
 

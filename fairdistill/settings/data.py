@@ -46,6 +46,8 @@ class DataSet(Settings):
         File names of the archives that the data set is made from; empty where nothing has to be downloaded.
     settings_of_paths
         The settings that name the user's own files, where the data set is made from these and from no archive.
+    settings_of_folders
+        Those of them that name a folder; the others name a file.
     framing
         How an image becomes a square of `image_size` pixels, which new images have to become in the same way:
         `stretch` resizes both edges, `centre` cuts the central square out first.
@@ -60,6 +62,7 @@ class DataSet(Settings):
     implementation: ClassVar[str]
     archives: ClassVar[tuple[str, ...]] = ()
     settings_of_paths: ClassVar[tuple[str, ...]] = ()
+    settings_of_folders: ClassVar[tuple[str, ...]] = ()
     framing: ClassVar[Literal["stretch", "centre"]] = "stretch"
     origin: ClassVar[str] = "images of the user's own"
     terms: ClassVar[str] = "not known here: ask who made the images, and who is shown in them"
@@ -439,6 +442,7 @@ class Folder(DataSet):
 
     implementation: ClassVar[str] = "fairdistill.data.folder"
     settings_of_paths: ClassVar[tuple[str, ...]] = ("images", "labels")
+    settings_of_folders: ClassVar[tuple[str, ...]] = ("images",)
     framing: ClassVar[Literal["stretch", "centre"]] = "centre"
 
     kind: Literal["folder"]

@@ -44,3 +44,16 @@ def test_a_data_set_is_made_anew_after_a_change_of_the_users_own_files(workdir, 
     )
     assert error in lost.stdout.splitlines()
     assert (workdir / MADE).exists()
+
+
+def test_a_folder_and_a_table_in_each_others_place_are_named_by_the_plan(workdir, checkout):
+    write_table(workdir, write_images(workdir, 20))
+    where = {"project": checkout, "directory": workdir}
+    for given, error in [
+        ("images: labels.csv, labels: photos", "images is labels.csv, which is a file; give the path of a folder"),
+        ("images: photos, labels: photos", "labels is photos, which is a folder; give the path of a file"),
+    ]:
+        config = (CONFIG[0].replace("images: photos, labels: labels.csv", given), CONFIG[1])
+        refused = snakemake("--dry-run", MADE, "--configfile", TINY, "--config", *config, **where)
+        assert refused.returncode == 1
+        assert f"error: config: data.sets.own.{error}" in refused.stdout.splitlines()

@@ -26,6 +26,15 @@ def planned_content_of_own_files(dataset):
     settings = STUDY.data.sets[dataset]
     if not settings.own_files:
         return None
+    for name in settings.settings_of_paths:
+        path = getattr(settings, name)
+        is_of_folder = name in settings.settings_of_folders
+        # one that is missing is named with the others below
+        if path and os.path.exists(path) and os.path.isdir(path) != is_of_folder:
+            found, wanted = ("a file", "a folder") if is_of_folder else ("a folder", "a file")
+            sys.exit(
+                f"error: config: data.sets.{dataset}.{name} is {path}, which is {found}; give the path of {wanted}"
+            )
     return planned_content(f"data.sets.{dataset}", tuple(settings.own_files), settings.own_table)
 
 
