@@ -469,8 +469,6 @@ def _alike(idle: Sequence[tuple[Any, NoEffect]]) -> str:
 def _entries(study: Study) -> Iterator[tuple[Keys, Sequence[Settings]]]:
     """All settings that may leave others of theirs without effect: the keys to them; those of a sweep's models."""
     yield ("export",), [study.export]
-    for name, search in study.search.items():
-        yield ("search", name), [search]
     defined: dict[str, Mapping[str, Settings]] = {"methods": study.students, "datasets": study.data.sets}
     for key, entries in defined.items():
         section, sweeps = SECTIONS[key][0], study.sweeps(key)

@@ -16,7 +16,6 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.settings.base import (
     LONGEST_NAME,
     Name,
-    NoEffect,
     Number,
     Settings,
     Text,
@@ -70,12 +69,6 @@ class Search(Settings):
         description="How far a model's accuracy may be below its base's for `smallest_deo`, as a fraction; a model "
         "without a base is compared with the teacher.",
     )
-
-    def without_effect(self) -> dict[str, NoEffect]:
-        """Return what the other rules do not use."""
-        if self.rule == "smallest_deo":
-            return {}
-        return dict.fromkeys(("metric", "margin"), NoEffect(f"rule is {self.rule}", "set rule to smallest_deo"))
 
 
 class Candidates(Settings):

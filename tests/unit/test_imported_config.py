@@ -108,7 +108,7 @@ def test_weights_of_a_network_are_those_that_its_trainings_start_from():
             {"teacher": {**CHECKPOINT, "preprocess": {"mean": [0.5]}}},
             "teacher.preprocess.mean is [0.5]; it must have 3 values",
         ),
-        ({"teacher": {"checkpoint": ""}}, "teacher lacks the key 'checkpoint', the file that the model is read from"),
+        ({"teacher": {"checkpoint": ""}}, "teacher.checkpoint is empty; give a path, or leave it out"),
         *(
             (
                 {"teacher": {**CHECKPOINT, "preprocess": wrong}},

@@ -224,16 +224,6 @@ MISTAKES = [
         "config: search names 'mfd-lambda0', a model of the sweep 'mfd'; name the sweep",
     ),
     (
-        sweep(**{"lambda": [0, 1]}) | VALIDATED | {"search": {"mfd": {"rule": "most_accurate", "margin": 0.5}}},
-        "config: search.mfd.margin has no effect, as rule is most_accurate; leave it at its default, 0.01, or set rule "
-        "to smallest_deo",
-    ),
-    (
-        sweep(**{"lambda": [0, 1]}) | VALIDATED | {"search": {"mfd": {"rule": "best_worst_group", "metric": "deo_m"}}},
-        "config: search.mfd.metric has no effect, as rule is best_worst_group; leave it at its default, deo_a, or set "
-        "rule to smallest_deo",
-    ),
-    (
         sweep() | VALIDATED | {"search": {"mfd": {}}},
         "config: search names 'mfd', which is no sweep of students; give one of its settings a list of values",
     ),
