@@ -382,14 +382,12 @@ def _check_search(study: Study) -> None:
     """A search is of a sweep, and reads validation splits by which nothing was fitted or chosen before."""
     for name in study.search:
         if name not in study.sweeps():
-            what = f"names {name!r}, which is no sweep of students; "
+            found, hint = "which is no sweep of students", "give one of its settings a list of values"
             if sweep := next((sweep for sweep, models in study.sweeps().items() if name in models), None):
-                what = f"names {name!r}, a model of the sweep {sweep!r}; name the sweep"
-            elif name in study.students:
-                what += "give one of its settings a list of values"
-            else:
-                what += choice(name, study.sweeps() or study.students)
-            raise UnreadableSettings("config", ("search",), what)
+                found, hint = f"a model of the sweep {sweep!r}", "name the sweep"
+            elif name not in study.students:
+                hint = choice(name, study.sweeps() or study.students)
+            raise UnreadableSettings("config", ("search",), f"names {name!r}, {found}; {hint}")
         if study.training.keep == "best":
             what = (
                 f"is 'best', which chooses each model's epoch by the images that search.{name} chooses the model by; "

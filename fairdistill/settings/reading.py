@@ -146,11 +146,12 @@ def _resolved(schema: Mapping[str, Any], value: object, root: Mapping[str, Any])
 def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[str, Any]) -> UnreadableSettings:
     kind, location, context = error["type"], error["loc"], error.get("ctx", {})
     if location[-1:] == (WRONG_NAME,) and kind not in UNKNOWN:
-        *names, wrong = _find(location[:-1], values, schema).path
+        *parents, wrong, _ = location
+        found = _find(tuple(parents), values, schema)
         # pydantic takes a truth value for the number that it equals
-        given = next((key for key in _find(location[:-2], values, schema).value if key == wrong), wrong)
+        given = next((key for key in found.value if key == wrong), wrong)
         quoted = ", and YAML reads yes, no, on and off as truth values unless they are quoted" * isinstance(given, bool)
-        return UnreadableSettings(where, tuple(names), f"holds the name {_shown(given)}; a name is {NAME}{quoted}")
+        return UnreadableSettings(where, found.path, f"holds the name {_shown(given)}; a name is {NAME}{quoted}")
     if kind in UNKNOWN:
         *parents, key = location
         found = _find(tuple(parents), values, schema)

@@ -13,15 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.base import (
-    LONGEST_NAME,
-    Name,
-    Number,
-    Settings,
-    Text,
-    adapter,
-    settings_of_kind,
-)
+from fairdistill.settings.base import LONGEST_NAME, Name, Number, Settings, Text, adapter, settings_of_kind
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, AnyMethod, BaseChoice
 from fairdistill.settings.networks import AnyNetwork
