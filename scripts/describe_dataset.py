@@ -7,6 +7,7 @@ from fairdistill.data.reading import load_dataset
 from fairdistill.export.croissant import croissant_text
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
+from fairdistill.runtime.study_files import DATASET_RECORD, OF_A_DATASET
 from fairdistill.settings.arguments import OutputFile, parse_options, require_unwritten
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.reading import read_settings
@@ -24,10 +25,10 @@ def main() -> None:
         help="file to write (JSON); it belongs into the folder of the data set",
     )
     args = parse_options(parser)
-    for name in ("dataset.json", "images.npy", "samples.parquet"):
+    for name in OF_A_DATASET:
         require_unwritten(args, "data", args.data / name)
     info = load_dataset(args.data).info
-    settings = read_settings(AnyDataSet, info["settings"], where=f"{args.data / 'dataset.json'}: settings")
+    settings = read_settings(AnyDataSet, info["settings"], where=f"{args.data / DATASET_RECORD}: settings")
     text = croissant_text(args.data, info, settings, name=args.name, terms=args.terms)
     write_text(args.output, text)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from fairdistill.data.trained import read_tested
 from fairdistill.export.exporting import export_model
+from fairdistill.export.files import OF_A_MODEL
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.settings.arguments import count_argument, folder_argument
+from fairdistill.settings.arguments import count_argument, output_folder, parse_options
 from fairdistill.settings.training_record import read_training
 
 
@@ -28,9 +29,9 @@ def main() -> None:
         default=500,
         help="training images that the ranges of the int8 model are found with (default: %(default)s)",
     )
-    parser.add_argument("--output", type=folder_argument, required=True, help="folder to write to")
+    parser.add_argument("--output", type=output_folder(*OF_A_MODEL), required=True, help="folder to write to")
     parser.add_argument("--code", help="version of this code, written as the field code")
-    args = parser.parse_args()
+    args = parse_options(parser)
 
     record, training = read_training(args.training, args.weights, args.predictions)
     method = training.parameters.method

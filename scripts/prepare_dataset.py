@@ -9,7 +9,8 @@ from pathlib import Path
 from fairdistill.data.preparing import describe, prepare_dataset
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.files import parse_json
-from fairdistill.settings.arguments import folder_argument, seed_argument
+from fairdistill.runtime.study_files import OF_A_DATASET
+from fairdistill.settings.arguments import OutputFile, output_folder, parse_options, seed_argument
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.reading import read_settings
 
@@ -37,12 +38,13 @@ def main() -> None:
     )
     parser.add_argument(
         "--content-cache",
-        type=Path,
+        type=OutputFile,
         metavar="FILE",
-        help="where the digests of the user's own files are kept; with it, dataset.json records what these held",
+        help="file to write the digests of the user's own files to, and to read them from when they are needed again; "
+        "with it, dataset.json records what these held",
     )
-    parser.add_argument("--output", type=folder_argument, required=True, help="folder to write to")
-    arguments = parser.parse_args()
+    parser.add_argument("--output", type=output_folder(*OF_A_DATASET), required=True, help="folder to write to")
+    arguments = parse_options(parser)
     try:
         given = parse_json(arguments.settings)
     except ValueError as error:

@@ -12,7 +12,8 @@ from typing import Any
 
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import parse_json
-from fairdistill.settings.arguments import folder_argument, seed_argument
+from fairdistill.runtime.study_files import OF_A_TRAINING
+from fairdistill.settings.arguments import output_folder, parse_options, seed_argument
 from fairdistill.settings.base import Settings
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.names import Names
@@ -62,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     network = settings_argument(AnyNetwork, "network")
     add = p.add_argument
     add("--data", type=Path, required=True, help="folder of a prepared data set")
-    add("--output", type=folder_argument, required=True, help="folder for the model and its predictions")
+    add("--output", type=output_folder(*OF_A_TRAINING), required=True, help="folder for the model and its predictions")
     add("--network", type=network, default="resnet18", metavar="JSON", help="kind and stem")
     add(
         "--method",
@@ -107,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
 
 def read_job(options: Sequence[str] | None = None) -> Job:
     """Return the job that the command line, or other options, describe."""
-    return Job(**vars(parser().parse_args(options)))
+    return Job(**vars(parse_options(parser(), options)))
 
 
 def main() -> None:

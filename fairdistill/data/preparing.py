@@ -19,6 +19,7 @@ from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import replacing
 from fairdistill.runtime.own_files import content_of, images_named_in
 from fairdistill.runtime.progress import Progress
+from fairdistill.runtime.study_files import DATASET_RECORD, IMAGES, SAMPLES
 from fairdistill.settings.data import OWN_FILES, DataSet
 from fairdistill.settings.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
@@ -243,9 +244,9 @@ def write_dataset(folder: Path | str, prepared: Prepared, settings: Mapping, *, 
     # The files are renamed into place in the opposite order. dataset.json comes last, because it holds the digest that
     # shows whether the other two belong to it.
     with (
-        replacing(folder / "dataset.json") as info_file,
-        replacing(folder / "samples.parquet") as samples_file,
-        replacing(folder / "images.npy") as images_file,
+        replacing(folder / DATASET_RECORD) as info_file,
+        replacing(folder / SAMPLES) as samples_file,
+        replacing(folder / IMAGES) as images_file,
     ):
         moments, pixels = _write_images(images_file, prepared, (samples[columns] == "train").to_numpy())
         normalise = settings.get("normalise", "train")

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import parse_json
+from fairdistill.runtime.study_files import DATASET_RECORD, IMAGES, SAMPLES
 
 SPLITS = ("train", "validation", "test")
 # the field of dataset.json with the digest of the others
@@ -106,11 +107,11 @@ def load_dataset(folder: Path | str, fold: int = 0) -> ImageDataset:
         A file is missing or cannot be read.
     """
     folder = Path(folder)
-    with _naming_damaged(folder / "dataset.json") as path:
+    with _naming_damaged(folder / DATASET_RECORD) as path:
         info = _read_info(path)
-    with _naming_damaged(folder / "images.npy") as path:
+    with _naming_damaged(folder / IMAGES) as path:
         images = _map_images(path)
-    with _naming_damaged(folder / "samples.parquet") as path:
+    with _naming_damaged(folder / SAMPLES) as path:
         samples = pd.read_parquet(path)
         digest = dataset_digest(
             hashlib.sha256(images.data), samples

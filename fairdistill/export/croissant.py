@@ -12,10 +12,11 @@ import mlcroissant
 from fairdistill.data.reading import split_columns
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import sha256
+from fairdistill.runtime.study_files import DATASET_RECORD, IMAGES, SAMPLES
 from fairdistill.settings.data import DataSet
 
 PARQUET, NUMPY, JSON_TYPE = "application/x-parquet", "application/octet-stream", "application/json"
-SAMPLES = "samples"
+RECORDS = "samples"
 
 
 def croissant_text(folder: Path, info: Mapping, settings: DataSet, *, name: str, terms: str | None = None) -> str:
@@ -45,9 +46,9 @@ def croissant_text(folder: Path, info: Mapping, settings: DataSet, *, name: str,
     """
     context = mlcroissant.Context()
     files = {
-        "dataset.json": (JSON_TYPE, "Settings, names of classes and groups, counts of each split, and notes."),
-        "samples.parquet": (PARQUET, "A row for each image: its split, class and group."),
-        "images.npy": (
+        DATASET_RECORD: (JSON_TYPE, "Settings, names of classes and groups, counts of each split, and notes."),
+        SAMPLES: (PARQUET, "A row for each image: its split, class and group."),
+        IMAGES: (
             NUMPY,
             f"The images, uint8 ({info['images']}, {info['image_size']}, {info['image_size']}, 3), in the order of the "
             "samples. It is not published with this description; the pipeline makes it anew from its source.",
@@ -75,18 +76,18 @@ def croissant_text(folder: Path, info: Mapping, settings: DataSet, *, name: str,
         columns[code] = (f"The {code}, a position in {names} of dataset.json. {shown}", mlcroissant.DataType.INTEGER)
     records = mlcroissant.RecordSet(
         ctx=context,
-        id=SAMPLES,
-        name=SAMPLES,
+        id=RECORDS,
+        name=RECORDS,
         description="The images, without their pixels.",
         fields=[
             mlcroissant.Field(
                 ctx=context,
-                id=f"{SAMPLES}/{column}",
+                id=f"{RECORDS}/{column}",
                 name=column,
                 description=description,
                 data_types=kind,
                 source=mlcroissant.Source(
-                    ctx=context, file_object="samples.parquet", extract=mlcroissant.Extract(ctx=context, column=column)
+                    ctx=context, file_object=SAMPLES, extract=mlcroissant.Extract(ctx=context, column=column)
                 ),
             )
             for column, (description, kind) in columns.items()

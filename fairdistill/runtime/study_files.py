@@ -6,9 +6,13 @@ from pathlib import Path
 DATA_PATH = "{dataset}{draw}"
 # `fold` is empty where the data set has one split
 MODEL_PATH = "{dataset}/{architecture}/{method}/seed{seed}{fold}"
+# what lies in the folder of a data set
+IMAGES, SAMPLES, DATASET_RECORD = "images.npy", "samples.parquet", "dataset.json"
+OF_A_DATASET = (IMAGES, SAMPLES, DATASET_RECORD)
 # what lies in the folder of a model
 WEIGHTS, PREDICTIONS, HISTORY = "weights.safetensors", "predictions.parquet", "history.csv"
 TRAINING_RECORD = "training.json"
+OF_A_TRAINING = (WEIGHTS, PREDICTIONS, HISTORY, TRAINING_RECORD)
 
 
 class StudyFiles:

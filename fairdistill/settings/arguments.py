@@ -3,7 +3,7 @@
 import argparse
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PosixPath
 
 from fairdistill.runtime.errors import UserError
@@ -54,15 +54,36 @@ class OutputFile(PosixPath):
     """The path of a file that a script writes: the `type` of its option, by which `parse_options` knows it."""
 
 
-def parse_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Return the arguments of a script; none that is an `OutputFile` is a file that another option names.
+class OutputFolder(PosixPath):
+    """The path of a folder that a script writes to, which a type that `output_folder` returns makes of text.
+
+    Attributes
+    ----------
+    files
+        Names of the files that the script writes to the folder.
+    """
+
+    files: Sequence[str] = ()
+
+
+def parse_options(parser: argparse.ArgumentParser, options: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the arguments of a script, of which none names a file that is written for another.
+
+    That is a file given as an `OutputFile`, or one that is written to an `OutputFolder`.
+
+    Parameters
+    ----------
+    parser
+        The parser of the script.
+    options
+        What to read in place of the command line.
 
     Raises
     ------
     UserError
         Two options name one file, which would be lost.
     """
-    args = parser.parse_args()
+    args = parser.parse_args(options)
     # backwards, so that of two outputs the first is named first
     for option, value in reversed(vars(args).items()):
         for path in value if isinstance(value, list) else [value]:
@@ -85,7 +106,7 @@ def parse_with_figure(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 def require_unwritten(args: argparse.Namespace, option: str, path: Path | str) -> None:
-    """Raise a UserError where another option is an `OutputFile` that is `path`, whatever links lead to it.
+    """Raise a UserError where `path` is a file that is written for another option, whatever links lead to it.
 
     Parameters
     ----------
@@ -98,14 +119,23 @@ def require_unwritten(args: argparse.Namespace, option: str, path: Path | str) -
     """
     words = re.split(r"\{\w+\}", os.path.realpath(path)) if isinstance(path, str) else [os.path.realpath(path)]
     same = re.compile(".*".join(map(re.escape, words)), re.DOTALL)
-    for other, written in vars(args).items():
-        if other == option or not isinstance(written, OutputFile) or not same.fullmatch(os.path.realpath(written)):
+    for other, written in written_files(args):
+        if other == option or not same.fullmatch(os.path.realpath(written)):
             continue
         # a pipe or a terminal takes several outputs, and a folder is refused where it would be written
         if written.is_file() or not written.exists():
             names = " and ".join(f"--{name.replace('_', '-')}" for name in (other, option))
             shown = path if isinstance(path, Path) else written
             raise UserError(f"{names} name one file, {shown}; give each its own")
+
+
+def written_files(args: argparse.Namespace) -> Iterator[tuple[str, Path]]:
+    """Yield each file that a script writes, as its arguments say, after the name of the option that says so."""
+    for option, value in vars(args).items():
+        if isinstance(value, OutputFile):
+            yield option, value
+        elif isinstance(value, OutputFolder):
+            yield from ((option, value / file) for file in value.files)
 
 
 def student_argument(text: str) -> str:
@@ -132,6 +162,17 @@ def folder_argument(text: str) -> Path:
     if in_the_way := no_folders(path):
         raise argparse.ArgumentTypeError(f"is to be a folder, and {in_the_way[0]} is none: {text}")
     return path
+
+
+def output_folder(*files: str) -> Callable[[str], OutputFolder]:
+    """Return the type of an option that names a folder to write `files` to; it checks as `folder_argument` does."""
+
+    def folder(text: str) -> OutputFolder:
+        path = OutputFolder(folder_argument(text))
+        path.files = files
+        return path
+
+    return folder
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

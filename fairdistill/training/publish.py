@@ -18,6 +18,7 @@ from fairdistill.runtime.files import parse_json, replacing_together, sha256, wr
 from fairdistill.runtime.locks import WriterLock
 from fairdistill.runtime.progress import count_training, log
 from fairdistill.runtime.provenance import commit, hardware, packages, peak_gpu_memory_mb, peak_memory_mb, versions
+from fairdistill.runtime.study_files import HISTORY, PREDICTIONS, TRAINING_RECORD, WEIGHTS
 from fairdistill.settings.networks import Network
 from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import Computing, choose_computing
@@ -26,9 +27,7 @@ from fairdistill.training.loop import SPLITS, TrainedModel, train
 from fairdistill.training.resume import ResumeState
 from fairdistill.training.spec import Job
 
-OUTPUTS = ("weights.safetensors", "predictions.parquet", "history.csv")
-# removed first and written last: where it is, the other outputs are, and of the same training
-RECORD = "training.json"
+OUTPUTS = (WEIGHTS, PREDICTIONS, HISTORY)
 
 
 def train_and_publish(job: Job, *, lock: WriterLock) -> None:
@@ -49,9 +48,9 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
         log(f"{job.output} holds this very training already; delete it to train anew")
         if record["data"] != made_of:
             # other settings may make the same images and splits
-            write_text(job.output / RECORD, _as_text(record | {"data": made_of}))
+            write_text(job.output / TRAINING_RECORD, _as_text(record | {"data": made_of}))
         # newer than the inputs, as Snakemake expects
-        for name in (*OUTPUTS, RECORD):
+        for name in (*OUTPUTS, TRAINING_RECORD):
             (job.output / name).touch()
         _finish(job, resume)
         return
@@ -78,12 +77,13 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
     )
 
     lock.check()
-    with replacing_together(job.output, OUTPUTS, RECORD) as partial:
-        weights = partial["weights.safetensors"]
+    # the record is removed first and written last: where it is, the other outputs are, and of the same training
+    with replacing_together(job.output, OUTPUTS, TRAINING_RECORD) as partial:
+        weights = partial[WEIGHTS]
         facts = facts_of(dataset, job.method)
         save_network(weights, trained.network, job.network, method=trained.method.prediction_state(), facts=facts)
-        _predictions(dataset, trained).to_parquet(partial["predictions.parquet"], index=False)
-        trained.history.to_csv(partial["history.csv"], index=False)
+        _predictions(dataset, trained).to_parquet(partial[PREDICTIONS], index=False)
+        trained.history.to_csv(partial[HISTORY], index=False)
         on_gpu = peak_gpu_memory_mb()
         record = {
             **resume.identity,
@@ -104,7 +104,7 @@ def train_and_publish(job: Job, *, lock: WriterLock) -> None:
             "convolutions": computing.engine.convolutions(computing.device, computing.precision),
             **provenance,
         }
-        partial[RECORD].write_text(_as_text(record), encoding="utf-8")
+        partial[TRAINING_RECORD].write_text(_as_text(record), encoding="utf-8")
         lock.check()
     _finish(job, resume)
 
@@ -204,7 +204,7 @@ def _as_text(record: Mapping) -> str:
 def _done(folder: Path, identity: Mapping) -> dict | None:
     """The record in `folder`, where its outputs are whole and of the training that `identity` describes."""
     try:
-        record = parse_json((folder / RECORD).read_bytes())
+        record = parse_json((folder / TRAINING_RECORD).read_bytes())
         whole = record["outputs"] == {name: sha256(folder / name) for name in OUTPUTS}
         return record if whole and identity.items() <= record.items() and record["data"] else None
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):

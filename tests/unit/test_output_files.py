@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fairdistill.runtime.errors import UserError
-from fairdistill.settings.arguments import OutputFile
+from fairdistill.settings.arguments import OutputFile, OutputFolder
 
 SCRIPTS = sorted(path.stem for path in (Path(__file__).parents[2] / "scripts").glob("[!_]*.py"))
 # compares what it writes with each image, too, see `check_output`
@@ -47,25 +47,42 @@ def test_a_file_to_write_is_declared_as_one(name):
         assert (action.type is OutputFile) == bool(says_so), action.help
 
 
+def outputs(actions):
+    """Each option that says what a script writes, with the name of a file in its folder; "" for a file itself."""
+    for action in actions:
+        if action.type is OutputFile:
+            yield action, ""
+        elif action.help.startswith("folder"):
+            path = action.type and action.type("folder")
+            yield from ((action, file) for file in (path.files if isinstance(path, OutputFolder) else ()))
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_no_output_is_another_file(name, tmp_path, monkeypatch):
     actions = [action for action in parser_of(name)._actions if action.dest != "help"]
     # an option that takes several values would take the positional ones as well
     actions.sort(key=lambda action: bool(action.option_strings))
-    for output in [action for action in actions if action.type is OutputFile]:
+    for output, file in outputs(actions):
         for other in actions:
             if other is output or other.type not in (Path, OutputFile):
                 continue
             options = []
             for action in actions:
-                if action in (output, other):
+                if action is output:
                     options += words(action, tmp_path / "one")
+                elif action is other:
+                    options += words(action, tmp_path / "one" / file)
                 elif action.required:
-                    of_a_file = action.type in (Path, OutputFile)
+                    of_a_file = action.type in (Path, OutputFile) or action.help.startswith("folder")
                     options += words(action, tmp_path / action.dest if of_a_file else next(iter(action.choices or "1")))
-            with pytest.raises(UserError, match=f"name one file, {tmp_path / 'one'}; give each its own$"):
+            with pytest.raises(UserError, match=f"name one file, {tmp_path / 'one' / file}; give each its own$"):
                 call(monkeypatch, name, *options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scripts_that_write_to_a_folder_say_which_files():
+    names = [name for name in SCRIPTS if any(file for _, file in outputs(parser_of(name)._actions))]
+    assert names == ["export_model", "prepare_dataset", "train_model"]
 
 
 def keeps(path):
@@ -110,6 +127,16 @@ def keeps(path):
             "describe_dataset",
             "--data study --name x --output study/dataset.json",
             "--output and --data name one file, study/dataset.json",
+        ),
+        (
+            "train_model",
+            "--data study --base study/mfd/weights.safetensors --output study/mfd/../mfd",
+            "--output and --base name one file, study/mfd/weights.safetensors",
+        ),
+        (
+            "prepare_dataset",
+            "--settings {} --archives study t --content-cache t --output study",
+            "--content-cache and --archives name one file, t",
         ),
         (
             "make_criteria",
