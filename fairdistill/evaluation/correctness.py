@@ -7,6 +7,7 @@ that the i-th bits of two models, or of two groups that hold copies of the same 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -37,15 +38,15 @@ class Correctness:
     images: str
     weighting: str = "images"
 
-    @property
+    @cached_property
     def count(self) -> np.ndarray:
         """Number of samples of each cell, shape (n_groups, n_classes)."""
         return np.array([[len(cell) for cell in row] for row in self.right])
 
-    @property
+    @cached_property
     def accuracy(self) -> np.ndarray:
         """Pr(prediction = y | A = a, Y = y), shape (n_groups, n_classes)."""
-        return np.array([[cell.mean() for cell in row] for row in self.right])
+        return np.array([[np.count_nonzero(cell) for cell in row] for row in self.right]) / self.count
 
     @property
     def is_certain(self) -> np.ndarray:
