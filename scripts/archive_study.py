@@ -14,7 +14,7 @@ from fairdistill.reporting.grids import model_paths, read_grids
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.provenance import tracked_state, untracked_code
-from fairdistill.settings.arguments import OutputFile, add_model_options, parse_options
+from fairdistill.settings.arguments import OutputFile, add_model_options, parse_options, require_unwritten
 from fairdistill.settings.reading import read_json_option
 
 
@@ -39,6 +39,7 @@ def main() -> None:
     files = [*args.files, *map(Path, metrics)]
     # what has the probabilities of a metrics file, where it has any
     files += [path for path in (Path(name).with_suffix(".parquet") for name in metrics) if path.is_file()]
+    require_unwritten(args, "metrics", *files)
     for path in files:
         if not path.is_relative_to(args.folder):
             raise UserError(f"{path}: is not in {args.folder}; name files of the study alone")

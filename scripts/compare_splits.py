@@ -24,7 +24,7 @@ from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.study_files import TRAINING_RECORD, WEIGHTS, StudyFiles
-from fairdistill.settings.arguments import OutputFile, parse_options
+from fairdistill.settings.arguments import OutputFile, parse_options, require_unwritten
 from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import choose_device
 from fairdistill.training.engines.fast import Images
@@ -100,6 +100,8 @@ def main() -> None:
         "models", nargs="+", help="models of the study, such as utkface/shufflenet/teacher/seed0", metavar="MODEL"
     )
     args = parse_options(parser)
+    study = StudyFiles(args.results)
+    require_unwritten(args, "results", f"{study.models}/{{file}}", f"{study.data}/{{file}}")
 
     rows = []
     for model in args.models:

@@ -13,13 +13,13 @@ from fairdistill.data.trained import read_tested
 from fairdistill.export.exporting import export_model
 from fairdistill.export.files import OF_A_MODEL
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.settings.arguments import count_argument, output_folder, parse_options
+from fairdistill.settings.arguments import count_argument, dataset_folder, output_folder, parse_options
 from fairdistill.settings.training_record import read_training
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the prepared data set")
+    parser.add_argument("--data", type=dataset_folder, required=True, help="folder of the prepared data set")
     parser.add_argument("--weights", type=Path, required=True, help="weights.safetensors of the model")
     parser.add_argument("--predictions", type=Path, required=True, help="predictions.parquet of the model")
     parser.add_argument("--training", type=Path, required=True, help="training.json of the model")

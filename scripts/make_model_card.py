@@ -9,9 +9,10 @@ from pathlib import Path
 
 from fairdistill.export.card.model import read_measured
 from fairdistill.export.card.writing import html_page, model_card
+from fairdistill.export.files import EXPORTED
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import write_text
-from fairdistill.settings.arguments import OutputFile, parse_options
+from fairdistill.settings.arguments import OutputFile, input_folder, parse_options
 from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.export import Export
 from fairdistill.settings.reading import read_json_option, read_settings
@@ -22,7 +23,12 @@ def main() -> None:
     for prefix, whose in (("", "the model"), ("base-", "the model that it was trained from, or of the teacher")):
         required = not prefix
         parser.add_argument(f"--{prefix}metrics", type=Path, required=required, help=f"metrics file of {whose}")
-        parser.add_argument(f"--{prefix}exported", type=Path, required=required, help=f"exported folder of {whose}")
+        parser.add_argument(
+            f"--{prefix}exported",
+            type=input_folder(*EXPORTED),
+            required=required,
+            help=f"exported folder of {whose}",
+        )
         parser.add_argument(f"--{prefix}speed", type=Path, required=required, help=f"measured speed of {whose}")
     parser.add_argument("--settings", default="{}", metavar="JSON", help="what the configuration says under `export`")
     parser.add_argument("--markdown", type=OutputFile, required=True, help="card to write as Markdown")

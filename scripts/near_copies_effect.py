@@ -25,7 +25,7 @@ from fairdistill.reporting.printing import markdown
 from fairdistill.runtime.errors import UserError, run_script
 from fairdistill.runtime.progress import log
 from fairdistill.runtime.study_files import StudyFiles
-from fairdistill.settings.arguments import OutputFile, parse_options
+from fairdistill.settings.arguments import OutputFile, parse_options, require_unwritten
 from fairdistill.settings.data import AnyDataSet, DataSet
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.reading import read_settings
@@ -122,10 +122,13 @@ def main() -> None:
     )
     parser.add_argument("datasets", nargs="+", help="data sets of the study, such as utkface", metavar="DATASET")
     args = parse_options(parser)
+    metrics = StudyFiles(args.results).metrics
+    require_unwritten(args, "results", f"{metrics}/{{file}}")
+    require_unwritten(args, "archives", f"{args.archives}/{{file}}")
 
     rows = []
     for name in args.datasets:
-        paths = sorted((StudyFiles(args.results).metrics / name).rglob("*.json"))
+        paths = sorted((metrics / name).rglob("*.json"))
         if not paths:
             raise UserError(f"{args.results}/metrics/{name} has no metrics files; name a data set of the study")
         copied: dict[str, Correctness] = {}

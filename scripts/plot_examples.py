@@ -12,13 +12,13 @@ from fairdistill.reporting.examples import plot_examples
 from fairdistill.reporting.figure_files import save
 from fairdistill.reporting.labels import printed
 from fairdistill.runtime.errors import UserError, run_script
-from fairdistill.settings.arguments import parse_with_figure
+from fairdistill.settings.arguments import dataset_folder, parse_with_figure
 from fairdistill.settings.training_record import read_training
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the prepared data set")
+    parser.add_argument("--data", type=dataset_folder, required=True, help="folder of the prepared data set")
     parser.add_argument(
         "--trainings",
         type=Path,

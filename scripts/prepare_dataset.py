@@ -45,6 +45,11 @@ def main() -> None:
     )
     parser.add_argument("--output", type=output_folder(*OF_A_DATASET), required=True, help="folder to write to")
     arguments = parse_options(parser)
+    if cache := arguments.content_cache:
+        for folder in arguments.archives:
+            if cache.resolve().is_relative_to(folder.resolve()):
+                where = f"{cache} lies in {folder}, whose digest it keeps"
+                raise UserError(f"--content-cache: {where}; give a path elsewhere")
     try:
         given = parse_json(arguments.settings)
     except ValueError as error:

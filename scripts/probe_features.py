@@ -31,7 +31,7 @@ from fairdistill.networks import load_method, load_network
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import replacing, write_text
 from fairdistill.runtime.provenance import versions
-from fairdistill.settings.arguments import OutputFile, parse_options
+from fairdistill.settings.arguments import OutputFile, dataset_folder, parse_options
 from fairdistill.settings.methods import Method
 from fairdistill.settings.training_record import read_training
 from fairdistill.training.computing import be_deterministic
@@ -41,7 +41,7 @@ from fairdistill.training.loop import infer
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the prepared data set")
+    parser.add_argument("--data", type=dataset_folder, required=True, help="folder of the prepared data set")
     parser.add_argument("--weights", type=Path, required=True, help="weights.safetensors of the model")
     parser.add_argument("--predictions", type=Path, required=True, help="predictions.parquet of the model")
     parser.add_argument("--training", type=Path, required=True, help="training.json of the model")

@@ -13,7 +13,7 @@ from typing import Any
 from fairdistill.runtime.errors import run_script
 from fairdistill.runtime.files import parse_json
 from fairdistill.runtime.study_files import OF_A_TRAINING
-from fairdistill.settings.arguments import output_folder, parse_options, seed_argument
+from fairdistill.settings.arguments import dataset_folder, output_folder, parse_options, seed_argument
 from fairdistill.settings.base import Settings
 from fairdistill.settings.methods import AnyMethod
 from fairdistill.settings.names import Names
@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     network = settings_argument(AnyNetwork, "network")
     add = p.add_argument
-    add("--data", type=Path, required=True, help="folder of a prepared data set")
+    add("--data", type=dataset_folder, required=True, help="folder of a prepared data set")
     add("--output", type=output_folder(*OF_A_TRAINING), required=True, help="folder for the model and its predictions")
     add("--network", type=network, default="resnet18", metavar="JSON", help="kind and stem")
     add(

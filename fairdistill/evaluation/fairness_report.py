@@ -404,11 +404,13 @@ def _distinct(name: str, column: pd.Series) -> list[Any]:
 
 def _codes(name: str, column: pd.Series, known: list) -> np.ndarray:
     """The place of each value among those that are known."""
-    code = pd.Index(known, dtype=object).get_indexer(column.astype(object))
+    # a tuple is one value, and no path into levels
+    names, values = (pd.Index(each, dtype=object, tupleize_cols=False) for each in (known, column))
+    code = names.get_indexer(values)
     if (code < 0).any():
         unknown = column.tolist()[np.argmax(code < 0)]
-        names = ", ".join(map(repr, known))
-        raise UserError(f"{name} holds {unknown!r}, which is none of the classes {names}; write it as one of them")
+        listed = ", ".join(map(repr, known))
+        raise UserError(f"{name} holds {unknown!r}, which is none of the classes {listed}; write it as one of them")
     return code
 
 

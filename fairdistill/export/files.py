@@ -3,4 +3,5 @@
 MODEL, INT8, WEIGHTS = "model.onnx", "model.int8.onnx", "model.safetensors"
 PREPROCESSOR, RECORD, SPEED = "preprocessor.json", "export.json", "speed.json"
 CARD, PAGE = "README.md", "model_card.html"
-OF_A_MODEL = (MODEL, INT8, WEIGHTS, PREPROCESSOR, RECORD, CARD, PAGE)
+EXPORTED = (MODEL, INT8, WEIGHTS, PREPROCESSOR, RECORD)
+OF_A_MODEL = (*EXPORTED, CARD, PAGE)

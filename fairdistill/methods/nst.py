@@ -68,15 +68,23 @@ def _places(pixels: int, device: torch.device) -> Tensor:
     return places
 
 
-def rbf_mmd(base: Tensor, student: Tensor) -> Tensor:
+def mean_squared_distance(x: Tensor, y: Tensor) -> Tensor:
+    """The mean of ||x_i - y_j||^2 over all i, j and images, for x (B, K, P) and y (B, K', P), without the distances."""
+    lengths = x.square().sum(2).mean() + y.square().sum(2).mean()
+    return lengths - 2 * (x.mean(1) * y.mean(1)).sum(1).mean()
+
+
+def rbf_mmd(
+    base: Tensor, student: Tensor, *, distance: Callable[[Tensor, Tensor], Tensor] = mean_squared_distance
+) -> Tensor:
     """The squared MMD of an image's patterns, k(x, y) = exp(-||x - y||^2 / (2 s)), (B,).
 
     s is the mean of ||x - y||^2 over all pairs, in all images of the batch, of a neuron of the base and one of the
-    student. It is held constant. The paper takes the mean squared distance of the pairs, without saying of which; the
-    authors' code lacks this kernel.
+    student, which `distance` computes. It is held constant. The paper takes the mean squared distance of the pairs,
+    without saying of which; the authors' code lacks this kernel.
     """
     with torch.no_grad():
-        scale = 2 * _squared_distances(base, student).mean().clamp_min(torch.finfo(student.dtype).tiny)
+        scale = 2 * distance(base, student).clamp_min(torch.finfo(student.dtype).tiny)
 
     def mean_kernel(x: Tensor, y: Tensor) -> Tensor:
         return torch.exp(-_squared_distances(x, y) / scale).mean((1, 2))
@@ -98,6 +106,10 @@ def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
     return (lengths - 2 * x @ y.mT).clamp_min(0)
 
 
+def _mean_of_distances(x: Tensor, y: Tensor) -> Tensor:
+    return _squared_distances(x, y).mean()
+
+
 class Comparison(NamedTuple):
     """The squared MMD of an image's patterns, (B,), in two steps: what depends on the base alone is computed first."""
 
@@ -114,7 +126,7 @@ def _as_they_are(patterns: Tensor) -> Tensor:
 PRINTED = {
     "polynomial": Comparison(_as_they_are, partial(kernel_mmd, power=2)),
     "linear": Comparison(_as_they_are, partial(kernel_mmd, power=1)),
-    "rbf": Comparison(_as_they_are, rbf_mmd),
+    "rbf": Comparison(_as_they_are, partial(rbf_mmd, distance=_mean_of_distances)),
 }
 
 
@@ -126,6 +138,8 @@ def comparison(kernel: str, shape: Sequence[int]) -> Comparison:
     # the Gram matrices are of pixels, and the kernel's values of neurons
     if kernel == "polynomial" and prod(size) <= neurons:
         return Comparison(upper_gram, polynomial_mmd)
+    if kernel == "rbf":
+        return Comparison(_as_they_are, rbf_mmd)
     return PRINTED[kernel]
 
 

@@ -8,9 +8,12 @@ from pathlib import Path, PosixPath
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import no_folders
+from fairdistill.runtime.study_files import OF_A_DATASET
 from fairdistill.settings.methods import TEACHER
 from fairdistill.settings.training import MAX_SEED
 
+# stands for a name in a pattern of paths
+WORD = re.compile(r"\{\w+\}")
 # what every figure is written as
 FIGURE_FORMS = ("pdf", "png")
 # of things that are counted on the command line
@@ -54,22 +57,27 @@ class OutputFile(PosixPath):
     """The path of a file that a script writes: the `type` of its option, by which `parse_options` knows it."""
 
 
-class OutputFolder(PosixPath):
-    """The path of a folder that a script writes to, which a type that `output_folder` returns makes of text.
+class Folder(PosixPath):
+    """The path of a folder, which a type that `input_folder` or `output_folder` returns makes of text.
 
     Attributes
     ----------
     files
-        Names of the files that the script writes to the folder.
+        Names of the files that the script reads from the folder, or writes to it.
     """
 
     files: Sequence[str] = ()
 
 
+class OutputFolder(Folder):
+    """One that a script writes to."""
+
+
 def parse_options(parser: argparse.ArgumentParser, options: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the arguments of a script, of which none names a file that is written for another.
 
-    That is a file given as an `OutputFile`, or one that is written to an `OutputFolder`.
+    That is a file given as an `OutputFile`, or one that is written to an `OutputFolder`. Where the script reads files
+    that no option names, `require_unwritten` compares them.
 
     Parameters
     ----------
@@ -87,8 +95,10 @@ def parse_options(parser: argparse.ArgumentParser, options: Sequence[str] | None
     # backwards, so that of two outputs the first is named first
     for option, value in reversed(vars(args).items()):
         for path in value if isinstance(value, list) else [value]:
-            if isinstance(path, Path) or (isinstance(path, str) and "{seed}" in path):
+            if isinstance(path, Path) or (isinstance(path, str) and WORD.search(path)):
                 require_unwritten(args, option, path)
+            if isinstance(path, Folder):
+                require_unwritten(args, option, *(path / file for file in path.files))
     return args
 
 
@@ -105,28 +115,28 @@ def parse_with_figure(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return parse_options(parser)
 
 
-def require_unwritten(args: argparse.Namespace, option: str, path: Path | str) -> None:
-    """Raise a UserError where `path` is a file that is written for another option, whatever links lead to it.
+def require_unwritten(args: argparse.Namespace, option: str, *paths: Path | str) -> None:
+    """Raise a UserError where one of `paths` is a file that is written for another option, whatever links lead to it.
 
     Parameters
     ----------
     args
         What `parse_options` returned.
     option
-        The name in `args` of the option that `path` is from: the path itself, or that of a file in its folder.
-    path
-        Of a file; or, as text, the pattern of the paths of some, with words in braces.
+        The name in `args` of the option that the paths are from: itself a path, or that of a folder that they are in.
+    *paths
+        Of files; or, as text, the pattern of the paths of some, with words in braces.
     """
-    words = re.split(r"\{\w+\}", os.path.realpath(path)) if isinstance(path, str) else [os.path.realpath(path)]
-    same = re.compile(".*".join(map(re.escape, words)), re.DOTALL)
-    for other, written in written_files(args):
-        if other == option or not same.fullmatch(os.path.realpath(written)):
-            continue
-        # a pipe or a terminal takes several outputs, and a folder is refused where it would be written
-        if written.is_file() or not written.exists():
-            names = " and ".join(f"--{name.replace('_', '-')}" for name in (other, option))
-            shown = path if isinstance(path, Path) else written
-            raise UserError(f"{names} name one file, {shown}; give each its own")
+    written = [(other, path, os.path.realpath(path)) for other, path in written_files(args) if other != option]
+    for path in paths:
+        words = WORD.split(os.path.realpath(path)) if isinstance(path, str) else [os.path.realpath(path)]
+        same = re.compile(".*".join(map(re.escape, words)), re.DOTALL)
+        for other, output, real in written:
+            # a pipe or a terminal takes several outputs, and a folder is refused where it would be written
+            if same.fullmatch(real) and (output.is_file() or not output.exists()):
+                names = " and ".join(f"--{name.replace('_', '-')}" for name in (other, option))
+                shown = path if isinstance(path, Path) else output
+                raise UserError(f"{names} name one file, {shown}; give each its own")
 
 
 def written_files(args: argparse.Namespace) -> Iterator[tuple[str, Path]]:
@@ -164,6 +174,17 @@ def folder_argument(text: str) -> Path:
     return path
 
 
+def input_folder(*files: str) -> Callable[[str], Folder]:
+    """Return the type of an option that names a folder to read `files` from."""
+
+    def folder(text: str) -> Folder:
+        path = Folder(text)
+        path.files = files
+        return path
+
+    return folder
+
+
 def output_folder(*files: str) -> Callable[[str], OutputFolder]:
     """Return the type of an option that names a folder to write `files` to; it checks as `folder_argument` does."""
 
@@ -189,6 +210,8 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return number
 
 
+# the folder of a prepared data set, which is read
+dataset_folder = input_folder(*OF_A_DATASET)
 # a seed, which leaves torch's generator room for the streams made of it
 seed_argument = whole_number(0, MAX_SEED)
 # a number of things of which there has to be one at least

@@ -89,6 +89,17 @@ def test_without_probabilities_there_is_no_calibration_and_all_else_is_the_same(
 
 
 @pytest.mark.usefixtures("rough_ends")
+def test_classes_may_be_tuples_of_any_lengths(codes):
+    label, predicted, group = named(codes)
+    as_tuples = {name: tuple(name) for name in set(label)}
+    assert len({*map(len, as_tuples.values())}) > 1
+
+    found = report([as_tuples[name] for name in label], [as_tuples[name] for name in predicted], group)
+
+    assert found.deo_a == report(label, predicted, group).deo_a
+
+
+@pytest.mark.usefixtures("rough_ends")
 def test_classes_and_groups_are_sorted_or_in_the_order_that_is_given(codes):
     label, predicted, group = named(codes)
     wanted = ["young", "middle", "old"]

@@ -139,6 +139,36 @@ def keeps(path):
             "--content-cache and --archives name one file, t",
         ),
         (
+            "plot_examples",
+            "--data study --trainings t --predictions p --dataset x --pdf study/images.npy --png z",
+            "--pdf and --data name one file, study/images.npy",
+        ),
+        (
+            "probe_features",
+            "--data study --weights w --predictions p --training t --output z --projection study/dataset.json",
+            "--projection and --data name one file, study/dataset.json",
+        ),
+        (
+            "make_model_card",
+            "--metrics p --exported study --speed t --markdown z --html study/model.onnx",
+            "--html and --exported name one file, study/model.onnx",
+        ),
+        (
+            "compare_splits",
+            "--results study --csv study/models/x/weights.safetensors digits/resnet/mfd/seed0",
+            "--csv and --results name one file, study/models/x/weights.safetensors",
+        ),
+        (
+            "near_copies_effect",
+            "--results study --archives study/mfd --csv study/mfd/seed0.json utkface",
+            "--csv and --archives name one file, study/mfd/seed0.json",
+        ),
+        (
+            "plot_training_curves",
+            "--histories study/mfd/{method}.json --grids [] --dataset x --pdf study/mfd/seed0.json --png z",
+            "--pdf and --histories name one file, study/mfd/seed0.json",
+        ),
+        (
             "make_criteria",
             "--metrics study/{method}/seed{seed}{fold}.json --grids [] --csv study/mfd/seed0.json",
             "--csv and --metrics name one file, study/mfd/seed0.json",
@@ -156,6 +186,27 @@ def test_what_is_read_stays(name, options, named, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=f"^{re.escape(named)}; give each its own$"):
         call(monkeypatch, name, *options.split())
     assert all(map(keeps, files))
+
+
+def test_the_probabilities_of_what_is_archived_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("teacher.json", "teacher.parquet"):
+        Path(name).write_text(name)
+    grids = '[{"dataset": ["d"], "architecture": ["r"], "method": ["teacher"], "seed": [0]}]'
+    words = ["--grids", grids, "--study", "s", "--config", "{}", "--folder", ".", "--files", "teacher.json"]
+    with pytest.raises(UserError, match=r"^--archive and --metrics name one file, teacher\.parquet; "):
+        call(monkeypatch, "archive_study", "--metrics", "{method}.json", *words, "--archive", "teacher.parquet")
+    assert all(keeps(Path(name)) for name in ("teacher.json", "teacher.parquet"))
+
+
+def test_the_digests_of_images_are_not_kept_among_them(tmp_path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    picture = tmp_path / "images" / "a.png"
+    picture.write_text(picture.name)
+    given = ["--settings", "{}", "--archives", tmp_path / "images", "--output", tmp_path / "o"]
+    with pytest.raises(UserError, match=r"^--content-cache: \S+a\.png lies in \S+images, whose digest it keeps; give"):
+        call(monkeypatch, "prepare_dataset", *given, "--content-cache", picture)
+    assert keeps(picture)
 
 
 def test_studies_that_are_compared_stay(tmp_path, monkeypatch):
