@@ -10,7 +10,7 @@ from fairdistill.settings.data import AnyDataSet
 from fairdistill.settings.methods import SAME, TEACHER, AnyMethod, Imported, LayerDistillation, PostProcessing
 from fairdistill.settings.names import ModelName
 from fairdistill.settings.networks import AnyNetwork
-from fairdistill.settings.reading import Keys, UnreadableSettings, choice, read_settings, suggestion
+from fairdistill.settings.reading import Keys, UnreadableSettings, choice, read_settings, shortened, suggestion
 from fairdistill.settings.study import Ablation, Study, models_in
 from fairdistill.settings.sweeps import SECTIONS, Sweep, Sweeps, as_text, expand
 
@@ -125,7 +125,7 @@ def _origin(path: Keys, given: Mapping[str, Any] | None) -> str:
     if not isinstance(part, Mapping) or key in part:
         return ""
     return (
-        f" ({key!r} is not yours: it stands in config/config.yaml, and mappings are merged; "
+        f" ({shortened(repr(key))} is not yours: it stands in config/config.yaml, and mappings are merged; "
         f"give your entry another name than {parents[-1]!r})"
     )
 
@@ -206,7 +206,7 @@ def _check_method_seeds(study: Study) -> None:
         if seeds is None:
             continue
         if name not in (known := [*study.methods, *sweeps]):
-            what = f"names {name!r}, which the main grid lacks (methods); {choice(name, known)}, or give it null"
+            what = f"names {name!r}, which the main grid lacks (methods); {choice(name, known)} (null takes it back)"
             if name == TEACHER:
                 what = "names the teacher, which has all seeds; leave it out"
             raise UnreadableSettings("config", ("method_seeds",), what)
@@ -386,7 +386,8 @@ def _check_search(study: Study) -> None:
             if sweep := next((sweep for sweep, models in study.sweeps().items() if name in models), None):
                 found, hint = f"a model of the sweep {sweep!r}", "name the sweep"
             elif name not in study.students:
-                hint = choice(name, study.sweeps() or study.students)
+                none = suggestion(name, study.students) or "give a setting of a student a list of values"
+                hint = choice(name, study.sweeps()) if study.sweeps() else none
             raise UnreadableSettings("config", ("search",), f"names {name!r}, {found}; {hint}")
         if study.training.keep == "best":
             what = (

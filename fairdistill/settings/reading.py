@@ -158,7 +158,7 @@ def _explain(where: str, error: ErrorDetails, values: object, schema: Mapping[st
         known = found.schema["properties"]
         now = RENAMED.get(str(key))
         hint = f"it is called {now!r} now" if now in known else choice(key, known)
-        what = f"has the unknown key {key!r}; {hint}"
+        what = f"has the unknown key {shortened(repr(key))}; {hint}"
         return UnreadableSettings(where, found.path, what, (*found.path, key))
     if kind == "missing":
         return UnreadableSettings(where, _find(location[:-1], values, schema).path, f"lacks the key {location[-1]!r}")

@@ -80,6 +80,10 @@ def test_a_method_may_have_some_of_the_seeds_alone():
     ("own", "what"),
     [
         ({"teacher": [0]}, "config: method_seeds names the teacher, which has all seeds; leave it out"),
+        (
+            {"erl": [0]},
+            r"config: method_seeds names 'erl', which the main grid lacks \(methods\); did you mean 'erm'\? \(null",
+        ),
         ({"pkt": [0]}, r"config: method_seeds names 'pkt', which the main grid lacks \(methods\); choose one of"),
         ({"kd": [0, 3]}, "config: method_seeds.kd has 3, which seeds lacks; add it there, leave it out, or"),
         ({"kd": []}, "config: method_seeds.kd"),

@@ -236,6 +236,10 @@ MISTAKES = [
         "config: search names 'mdf', which is no sweep of students; did you mean 'mfd'?",
     ),
     (
+        sweep() | VALIDATED | {"search": {"cubic": {}}},
+        "config: search names 'cubic', which is no sweep of students; give a setting of a student a list of values",
+    ),
+    (
         sweep(**{"lambda": [0, 1]}) | {"datasets": ["utkface"], "search": {"mfd": {}}},
         "config: data.sets.utkface.validation is 0, but search.mfd chooses on the validation split; set it to 0.1, say",
     ),
