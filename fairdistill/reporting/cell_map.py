@@ -7,6 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from fairdistill.reporting.fences import far_off
 from fairdistill.reporting.labels import method_numbers, printed
 from fairdistill.reporting.notes import marked_names, notes_on_names
 from fairdistill.reporting.style import STYLE, styled
@@ -23,8 +24,9 @@ LETTERS, NOTE = 126, 0.11
 def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, architecture: str) -> Figure:
     """Draw the accuracy of each class and group, in per cent, one row per method in the order of its rank.
 
-    Beside a name is the method's number in all figures of the data set, see `method_numbers`. Below the map stands what
-    the marks behind names mean.
+    The colours are those of the range of accuracies of all methods but the ones that are far off (`far_off`), whose
+    lower accuracies all have the darkest. Beside a name is the method's number in all figures of the data set, see
+    `method_numbers`. Below the map stands what the marks behind names mean.
 
     Parameters
     ----------
@@ -50,6 +52,7 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
     classes, groups = cells["class"].unique(), cells["group"].unique()
     grid = 100 * cells.pivot(index="method", columns=["class", "group"], values="accuracy")
     grid = grid.loc[methods["method"], [(label, group) for label in classes for group in groups]]
+    near = grid[~far_off(methods, "deo_a").to_numpy()]
     names = [
         f"{marked}  {numbers[name]}" if name in numbers else marked
         for marked, name in zip(marked_names(methods), methods["method"], strict=True)
@@ -63,10 +66,16 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
             grid.set_axis(names),
             ax=ax,
             cmap="mako",
+            vmin=near.min(axis=None),
             annot=width / grid.shape[1] >= NARROWEST,
             fmt=".0f",
             annot_kws={"fontsize": 6},
-            cbar_kws={"label": "Accuracy (%)", "pad": 0.01, "aspect": 30},
+            cbar_kws={
+                "label": "Accuracy (%)",
+                "pad": 0.01,
+                "aspect": 30,
+                "extend": "min" if (grid < near.min(axis=None)).any(axis=None) else "neither",
+            },
             # names of groups may have dollars, which seaborn's labels would take for formulas
             xticklabels=False,
             linewidths=0.3,

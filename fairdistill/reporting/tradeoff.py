@@ -198,7 +198,9 @@ def _draw_points(ax: Axes, methods: pd.DataFrame, deo: str, labels: Mapping[str,
         look: dict[str, Any] = {"mec": "black", "mew": 0.5} | _marker(row)
         if beyond[i]:
             look |= {"mfc": "none", "mec": _darkened(look["mfc"]), "mew": BEYOND}
-        ax.plot(*held[i], linestyle="none", ms=SIZE, zorder=3, **look)
+        # a student is seen above the teacher, whose square is larger than a circle
+        zorder = 2.9 if row["role"] == "teacher" else 3
+        ax.plot(*held[i], linestyle="none", ms=SIZE, zorder=zorder, **look)
         names[i].append(row["method"] if row["role"] == "teacher" else labels[row["method"]])
     texts = [", ".join(found) for found in names]
     places = [f" ({x:.2f}, {y:.2f})" if far else "" for (x, y), far in zip(points, beyond, strict=True)]

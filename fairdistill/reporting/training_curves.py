@@ -83,6 +83,7 @@ def plot_training_curves(histories: pd.DataFrame, *, dataset: str) -> Figure:
                 _draw(above, below, history, shown)
             above.set_title(f"{method}\n{printed(str(architecture))}" if several else method)
             above.set_ylim(lowest - 0.02, 1.01)
+            above.yaxis.set_major_locator(MaxNLocator(nbins=5, min_n_ticks=3))
             below.set_yscale("log" if (trainings["loss"] > 0).all() else "symlog")
             if number % columns == 0:
                 above.set_ylabel("Accuracy")

@@ -304,6 +304,21 @@ def test_the_heat_map_has_a_row_per_method_by_rank_and_a_column_per_class_and_gr
     assert values[0] == pytest.approx(values[4] + 4)
 
 
+def test_the_colours_of_the_heat_map_are_of_the_methods_that_are_not_far_off():
+    table = ranked(8)
+    of_cells = cells(table)
+    of_cells["accuracy"] += 0.2
+    failed = table["method"] == "a_method_8"
+    for far in (False, True):
+        if far:
+            table.loc[failed, ["accuracy", "deo_a"]] = [0.01, 0.99]
+        of_cells.loc[of_cells["method"] == "a_method_8", "accuracy"] = 0.05
+        figure = plot_cells(of_cells, methods=table, dataset="cifar10s", architecture="resnet")
+        colours, bar = figure.axes[0].collections[0], figure.axes[0].collections[0].colorbar
+        assert colours.norm.vmin == pytest.approx(20 if far else 5)
+        assert bar.extend == ("min" if far else "neither")
+
+
 def test_the_heat_map_says_what_methods_are_ranked_by_and_what_the_marks_behind_names_mean():
     table = ranked(4)
     plain = plot_cells(cells(table), methods=table, dataset="cifar10s", architecture="resnet")
@@ -380,6 +395,8 @@ def test_training_curves_have_a_line_per_training_and_the_epochs_that_were_evalu
     for ax in accuracies:
         assert [line.get_xdata().tolist() for line in ax.lines] == [[1, 2, 3, 4], [2, 4]] * 2
         assert ax.lines[1].get_ydata() == pytest.approx([0.52, 0.54])
+        low, high = ax.get_ylim()
+        assert sum(low <= tick <= high for tick in ax.get_yticks()) >= 3
     for ax in losses:
         assert [line.get_ydata().tolist() for line in ax.lines] == [pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])] * 2
 
