@@ -265,32 +265,37 @@ def _differences(runs: pd.DataFrame, models: Models, reference: str) -> pd.DataF
 def _common(runs: pd.DataFrame, models: Models, reference: str) -> dict[tuple, Common | None]:
     """How much trainings differ by those of the reference and all students, by data set, architecture and metric.
 
-    Methods at chance say nothing of others, nor does a model that is the same for every seed; methods whose models
-    answer alike in all trainings that the one with fewer has, as those of one model under two names in sweeps, count
-    once.
+    Methods at chance say nothing of others, nor do those that `_distinct_trainings` leaves out.
     """
     compared = runs[(runs["role"] == "student") | (runs["method"] == reference)]
     compared = compared[~at_chance(compared).groupby([compared[name] for name in MODEL]).transform("any")]
     found = {}
     for place, methods in compared.groupby(PLACE):
-        trained: list[tuple[Trainings, pd.MultiIndex]] = []
-        known: list[dict] = []
-        for _, of in sorted(methods.groupby("method"), key=lambda item: len(item[1]), reverse=True):
-            # one model for all seeds says nothing of how trainings differ
-            if len(models.trainings.apart(of)) == len(of):
-                model = models.trainings.of(of)
-                runs_of = pd.MultiIndex.from_frame(of.sort_values(["seed", "fold"])[["seed", "fold"]])
-                answers = dict(zip(runs_of, map(bytes, model.cells.reshape(len(of), -1)), strict=True))
-                if not any(answers.items() <= others.items() for others in known):
-                    trained.append((model, runs_of))
-                    known.append(answers)
+        distinct = _distinct_trainings(methods, models)
         for metric in MEASURED:
-            scores = {
-                number: pd.Series(model.scores(model.cells, metric).ravel(), runs_of)
-                for number, (model, runs_of) in enumerate(trained)
-            }
-            found[*place, metric] = common_spread(pd.DataFrame(scores).T)
+            scores = [pd.Series(model.scores(model.cells, metric).ravel(), seeds) for seeds, model in distinct]
+            found[*place, metric] = common_spread(pd.DataFrame(dict(enumerate(scores))).T)
     return found
+
+
+def _distinct_trainings(runs: pd.DataFrame, models: Models) -> list[tuple[pd.MultiIndex, Trainings]]:
+    """The trainings of each method that says how much trainings differ, and their seeds and folds.
+
+    A model that is the same for every seed says nothing of that. Methods whose models answer alike in all trainings
+    that the one with fewer has, as those of one model under two names in sweeps, count once.
+    """
+    distinct: list[tuple[pd.MultiIndex, Trainings]] = []
+    known: list[dict] = []
+    for _, own in sorted(runs.groupby("method"), key=lambda item: len(item[1]), reverse=True):
+        if len(models.trainings.apart(own)) < len(own):
+            continue
+        trainings = models.trainings.of(own)
+        seeds = pd.MultiIndex.from_frame(own.sort_values(["seed", "fold"])[["seed", "fold"]])
+        answers = dict(zip(seeds, map(bytes, trainings.cells.reshape(len(own), -1)), strict=True))
+        if not any(answers.items() <= others.items() for others in known):
+            distinct.append((seeds, trainings))
+            known.append(answers)
+    return distinct
 
 
 def _word(row: Mapping) -> str:
