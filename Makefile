@@ -47,7 +47,7 @@ CONFIG_paper := config/ablations.yaml config/paper_published.yaml
 CONFIG_paper_h100 := config/paper_h100.yaml
 CONFIG_utkface_folds := config/utkface_folds.yaml
 CONFIG_sweeps_digits := config/sweeps_digits.yaml
-CONFIG_methods := config/methods.yaml config/methods_published.yaml
+CONFIG_methods := config/methods.yaml
 CONFIG_methods_utkface := config/methods.yaml config/methods_utkface.yaml
 CONFIG_methods_digits := config/methods.yaml config/methods_digits.yaml
 # ends a line of a recipe

@@ -7,7 +7,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from fairdistill.reporting.fences import far_off
 from fairdistill.reporting.labels import method_numbers, printed
 from fairdistill.reporting.notes import marked_names, notes_on_names
 from fairdistill.reporting.style import STYLE, styled
@@ -17,6 +16,8 @@ from fairdistill.runtime.errors import UserError
 NARROWEST = 0.24
 # Height of a row, in inches.
 ROW = 0.19
+# The least accuracy of a method that learned, as a share of the median of all methods.
+LEARNED = 2 / 3
 # The note on the marks: letters in the width of the figure, and the height of a line in inches.
 LETTERS, NOTE = 126, 0.11
 
@@ -24,9 +25,9 @@ LETTERS, NOTE = 126, 0.11
 def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, architecture: str) -> Figure:
     """Draw the accuracy of each class and group, in per cent, one row per method in the order of its rank.
 
-    The colours are those of the range of accuracies of all methods but the ones that are far off (`far_off`), whose
-    lower accuracies all have the darkest. Beside a name is the method's number in all figures of the data set, see
-    `method_numbers`. Below the map stands what the marks behind names mean.
+    The colours span the accuracies of all methods but those that hardly learned (`LEARNED`), whose lower accuracies all
+    have the darkest. Beside a name is the method's number in all figures of the data set, see `method_numbers`. Below
+    the map stands what the marks behind names mean, and whose accuracies the colours do not span.
 
     Parameters
     ----------
@@ -52,12 +53,16 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
     classes, groups = cells["class"].unique(), cells["group"].unique()
     grid = 100 * cells.pivot(index="method", columns=["class", "group"], values="accuracy")
     grid = grid.loc[methods["method"], [(label, group) for label in classes for group in groups]]
-    near = grid[~far_off(methods, "deo_a").to_numpy()]
+    learned = (methods["accuracy"] >= LEARNED * methods["accuracy"].median()).to_numpy()
+    lowest = grid[learned].min(axis=None)
     names = [
         f"{marked}  {numbers[name]}" if name in numbers else marked
         for marked, name in zip(marked_names(methods), methods["method"], strict=True)
     ]
-    notes = textwrap.wrap(" ".join(notes_on_names(methods)), LETTERS)
+    notes = notes_on_names(methods)
+    if clipped := (grid < lowest).any(axis=None):
+        notes.append(f"The colours span the accuracies of all methods but {', '.join(methods['method'][~learned])}.")
+    notes = textwrap.wrap(" ".join(notes), LETTERS)
     width = 7 - 0.3 - 0.065 * max(map(len, names))
     with styled(STYLE | {"axes.grid": False, "text.parse_math": False}):
         figure = Figure(figsize=(7, 1.5 + ROW * len(names) + NOTE * len(notes)), layout="constrained")
@@ -66,7 +71,7 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
             grid.set_axis(names),
             ax=ax,
             cmap="mako",
-            vmin=near.min(axis=None),
+            vmin=lowest,
             annot=width / grid.shape[1] >= NARROWEST,
             fmt=".0f",
             annot_kws={"fontsize": 6},
@@ -74,7 +79,7 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
                 "label": "Accuracy (%)",
                 "pad": 0.01,
                 "aspect": 30,
-                "extend": "min" if (grid < near.min(axis=None)).any(axis=None) else "neither",
+                "extend": "min" if clipped else "neither",
             },
             # names of groups may have dollars, which seaborn's labels would take for formulas
             xticklabels=False,

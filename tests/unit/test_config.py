@@ -165,7 +165,7 @@ def test_what_the_template_for_own_images_has_as_comments_is_valid():
     ("study", "files"),
     [
         ("paper", ["ablations", "paper_published"]),
-        ("methods", ["methods", "methods_published"]),
+        ("methods", ["methods"]),
         ("methods_utkface", ["methods", "methods_utkface"]),
         ("methods_digits", ["methods", "methods_digits"]),
     ],
