@@ -124,7 +124,6 @@ def main() -> None:
     args = parse_options(parser)
     metrics = StudyFiles(args.results).metrics
     require_unwritten(args, "results", f"{metrics}/{{file}}")
-    require_unwritten(args, "archives", f"{args.archives}/{{file}}")
 
     rows = []
     for name in args.datasets:
@@ -137,6 +136,7 @@ def main() -> None:
             settings = read_settings(AnyDataSet, record.data.settings.model_dump(exclude_unset=True), where=str(path))
             if settings.folds > 1 or not settings.archives:
                 raise UserError(f"{name} has folds or no archive; name a data set with one test split and an archive")
+            require_unwritten(args, "archives", *(args.archives / archive for archive in settings.archives))
             drawn = settings.drawn_for(record.run.seed)
             # the models of one data set share it
             key = drawn.model_dump_json()

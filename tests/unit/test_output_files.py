@@ -160,8 +160,8 @@ def keeps(path):
         ),
         (
             "near_copies_effect",
-            "--results study --archives study/mfd --csv study/mfd/seed0.json utkface",
-            "--csv and --archives name one file, study/mfd/seed0.json",
+            "--results study --archives p --csv study/metrics/utkface/seed0.json utkface",
+            "--csv and --results name one file, study/metrics/utkface/seed0.json",
         ),
         (
             "plot_training_curves",
