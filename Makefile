@@ -112,10 +112,10 @@ status: $(READY)  ## show what each study takes on the disk, and which trainings
 	@$(BIN)/python -m scripts.show_studies
 
 figures: $(READY)  ## make the published tables and figures anew from their metrics; trains nothing
-	$(foreach study,$(PUBLISHED),$(REDRAW) --configfile $(CONFIG_$(study))$(NEWLINE))
+	$(foreach study,$(PUBLISHED),@echo "results/$(study)"; $(REDRAW) --configfile $(CONFIG_$(study))$(NEWLINE))
 
 pages: $(READY)  ## make the page of each published study, results/<study>/page.html, from its tables
-	$(foreach study,$(PUBLISHED),$(PAGE) --configfile $(CONFIG_$(study))$(NEWLINE))
+	$(foreach study,$(PUBLISHED),@echo "results/$(study)"; $(PAGE) --configfile $(CONFIG_$(study))$(NEWLINE))
 	@echo "To look at in a browser:"; ls -1 results/*/page.html
 
 report: $(READY)  ## Snakemake's report of a finished study, as in make report CONFIG=config/demo.yaml: report.zip

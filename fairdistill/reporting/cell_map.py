@@ -7,7 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from fairdistill.reporting.labels import method_numbers, printed
+from fairdistill.reporting.labels import listed, method_numbers, printed
 from fairdistill.reporting.notes import marked_names, notes_on_names
 from fairdistill.reporting.style import STYLE, styled
 from fairdistill.runtime.errors import UserError
@@ -61,7 +61,7 @@ def plot_cells(cells: pd.DataFrame, *, methods: pd.DataFrame, dataset: str, arch
     ]
     notes = notes_on_names(methods)
     if clipped := (grid < lowest).any(axis=None):
-        notes.append(f"The colours span the accuracies of all methods but {', '.join(methods['method'][~learned])}.")
+        notes.append(f"The colours span the accuracies of all methods but {listed(list(methods['method'][~learned]))}.")
     notes = textwrap.wrap(" ".join(notes), LETTERS)
     width = 7 - 0.3 - 0.065 * max(map(len, names))
     with styled(STYLE | {"axes.grid": False, "text.parse_math": False}):
