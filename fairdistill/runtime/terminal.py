@@ -157,7 +157,8 @@ class Terminal(logging.Handler):
             self._fail(jobs[0]["jobid"], f"a group of {len(jobs)} jobs ({rules})", fields["aux_logs"], None)
 
     def _fail(self, jobid: int, name: str, logs: list[str], why: str | None) -> None:
-        if self.interrupted and not why:
+        # Ctrl-C during the imports of a script, before `run_script`, leaves a traceback
+        if self.interrupted and (not why or why.startswith("KeyboardInterrupt")):
             self._print(f"stop   {name}")
             return
         # the log of a job is in its command; on a cluster Snakemake does not say how that ended

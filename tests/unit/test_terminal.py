@@ -227,8 +227,11 @@ def test_of_a_group_the_job_is_named_that_failed(snakemake, tmp_path, capsys):
     ]
 
 
-def test_an_interrupted_run_says_how_to_go_on_and_names_no_failure(snakemake, tmp_path, capsys):
-    write_log(tmp_path, "epoch 1/2  loss 1\n")
+@pytest.mark.parametrize(
+    "text", ["epoch 1/2  loss 1\n", "Traceback (most recent call last):\n  import pandas\nKeyboardInterrupt\n"]
+)
+def test_an_interrupted_run_says_how_to_go_on_and_names_no_failure(snakemake, tmp_path, capsys, text):
+    write_log(tmp_path, text)
     snakemake("workflow_started")
     start(snakemake)
     capsys.readouterr()
