@@ -102,8 +102,7 @@ def main() -> None:
     parser.add_argument("--csv", type=OutputFile, help="table to write")
     args = parse_options(parser)
     summaries = {name: StudyFiles(path).summary for name, path in named(args.studies).items()}
-    for path in summaries.values():
-        require_unwritten(args, "studies", path)
+    require_unwritten(args, "studies", *summaries.values())
     table = compare({name: read_summary(path) for name, path in summaries.items()})
     if args.csv:
         write_csv(args.csv, table)

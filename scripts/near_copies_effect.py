@@ -136,11 +136,11 @@ def main() -> None:
             settings = read_settings(AnyDataSet, record.data.settings.model_dump(exclude_unset=True), where=str(path))
             if settings.folds > 1 or not settings.archives:
                 raise UserError(f"{name} has folds or no archive; name a data set with one test split and an archive")
-            require_unwritten(args, "archives", *(args.archives / archive for archive in settings.archives))
             drawn = settings.drawn_for(record.run.seed)
             # the models of one data set share it
             key = drawn.model_dump_json()
             if key not in copied:
+                require_unwritten(args, "archives", *(args.archives / archive for archive in settings.archives))
                 copied[key] = images_with_copies(drawn, args.archives)
             try:
                 answers = record.metrics.answers(classes=record.classes, groups=record.groups)

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PosixPath
+from typing import TypeVar
 
 from fairdistill.runtime.errors import UserError
 from fairdistill.runtime.files import no_folders
@@ -71,6 +72,9 @@ class Folder(PosixPath):
 
 class OutputFolder(Folder):
     """One that a script writes to."""
+
+
+SomeFolder = TypeVar("SomeFolder", bound=Folder)
 
 
 def parse_options(parser: argparse.ArgumentParser, options: Sequence[str] | None = None) -> argparse.Namespace:
@@ -176,23 +180,16 @@ def folder_argument(text: str) -> Path:
 
 def input_folder(*files: str) -> Callable[[str], Folder]:
     """Return the type of an option that names a folder to read `files` from."""
-
-    def folder(text: str) -> Folder:
-        path = Folder(text)
-        path.files = files
-        return path
-
-    return folder
+    return lambda text: _with_files(Folder(text), files)
 
 
 def output_folder(*files: str) -> Callable[[str], OutputFolder]:
     """Return the type of an option that names a folder to write `files` to; it checks as `folder_argument` does."""
+    return lambda text: _with_files(OutputFolder(folder_argument(text)), files)
 
-    def folder(text: str) -> OutputFolder:
-        path = OutputFolder(folder_argument(text))
-        path.files = files
-        return path
 
+def _with_files(folder: SomeFolder, files: Sequence[str]) -> SomeFolder:
+    folder.files = files
     return folder
 
 

@@ -385,9 +385,10 @@ def _check_search(study: Study) -> None:
             found, hint = "which is no sweep of students", "give one of its settings a list of values"
             if sweep := next((sweep for sweep, models in study.sweeps().items() if name in models), None):
                 found, hint = f"a model of the sweep {sweep!r}", "name the sweep"
+            elif name not in study.students and study.sweeps():
+                hint = choice(name, study.sweeps())
             elif name not in study.students:
-                none = suggestion(name, study.students) or "give a setting of a student a list of values"
-                hint = choice(name, study.sweeps()) if study.sweeps() else none
+                hint = suggestion(name, study.students) or "give a setting of a student a list of values"
             raise UnreadableSettings("config", ("search",), f"names {name!r}, {found}; {hint}")
         if study.training.keep == "best":
             what = (
